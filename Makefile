@@ -1,0 +1,46 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help install demo test lint check lock clean
+
+help:  ## What can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,dev]'
+	@touch $@
+
+install: $(VENV)/.installed  ## Install Assay into .venv
+
+demo: $(VENV)/.installed  ## Run the demo study and write its report
+	$(BIN)/assay run first-look --store demo-store
+	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] && command -v xdg-open >/dev/null; then \
+		xdg-open demo-store/reports/first-look.html >/dev/null 2>&1 & fi
+
+test: $(VENV)/.installed-test  ## Install what the tests need and run them
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-test  ## Style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+check: lint test  ## What CI does
+
+lock:  ## Renew constraints.txt from a fresh environment
+	rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv
+	.lock-venv/bin/python -m pip install --quiet --disable-pip-version-check '.[test,dev]'
+	( echo '# Versions that the tests pass with. Made by `make lock`. torch is left to the range in pyproject.toml,'; \
+	  echo '# so that pip can choose a CPU or a CUDA build.'; \
+	  .lock-venv/bin/python -m pip freeze --exclude assay --exclude torch \
+	  | grep -viE '^(nvidia|cuda|triton)' ) > constraints.txt
+	rm -rf .lock-venv
+
+clean:  ## Remove what was made
+	rm -rf $(VENV) demo-store .pytest_cache .mypy_cache .ruff_cache

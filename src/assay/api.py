@@ -1,0 +1,245 @@
+"""What a notebook, a script and the command line call: a study in, evidence out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import resources
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import DataError, Interrupted, Problem, SpecError, nearest
+from .runner import LocalExecutor, Progress, check_networks, drive, make_plan
+from .spec import Study, read_study, study_toml
+from .store import RunRecord, StudyRecord, default_folder, open_reader, open_writer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .nets import Summary
+    from .report import Gallery, NetworkTable
+
+
+def shipped() -> dict[str, Path]:
+    """The studies that come with Assay, by name."""
+    folder = Path(str(resources.files("assay") / "studies"))
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load(study: str | Path) -> Study:
+    """A study from a TOML file or by the name of a shipped one, validated whole.
+
+    Raises:
+        SpecError: There is no such study, or it breaks rules; every problem is named, with file and line.
+    """
+    path = Path(study)
+    known = shipped()
+    if not path.exists() and str(study) in known:
+        path = known[str(study)]
+    elif not path.exists() and path.suffix != ".toml":
+        raise SpecError(Problem(f'"{study}" is neither a file nor a shipped study', nearest(str(study), list(known))))
+    return read_study(path, check=check_networks)
+
+
+def describe(study: Study) -> dict[str, Summary]:
+    """Each arm's network by arm name: shapes, parameters, FLOPs. Nothing is trained or downloaded.
+
+    Raises:
+        SpecError: An arm cannot be built.
+    """
+    return check_networks(study)
+
+
+def run(
+    study: Study | str | Path,
+    *,
+    store: str | Path | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Result:
+    """Train what is missing of a study.
+
+    Runs are trained side by side, one worker process a core. Calling it again runs nothing that has finished; a
+    study that was interrupted goes on from the last finished epoch of each run.
+
+    Args:
+        study: A study, a study file or the name of a shipped study.
+        store: The store's folder; ``ASSAY_STORE`` or ``./assay-store`` if ``None``.
+        workers: Runs at a time; as many as cores if ``None``.
+        progress: What follows the study; a live display in a terminal and nothing elsewhere if ``None``.
+
+    Raises:
+        InputError: The study, the data or the store is not usable. Nothing has been trained.
+        DiskFull: The disk filled up. What had finished is kept.
+        Interrupted: Ctrl-C. Finished epochs are kept.
+    """
+    from .data import prepare
+    from .runner.progress import Live, Silent
+    from .train.device import num_cores
+
+    if not isinstance(study, Study):
+        study = load(study)
+    if workers is not None and workers < 1:
+        raise SpecError(Problem(f"got {workers} workers", "give 1 or more"))
+    check_networks(study)
+    folder = Path(store) if store is not None else default_folder()
+    plan = make_plan(study, prepare(study.data.name), folder)
+    if progress is None:
+        progress = Live() if sys.stderr.isatty() else Silent()
+    with open_writer(folder) as writer, open_reader(folder) as reader:
+        try:
+            drive(
+                plan,
+                writer,
+                reader,
+                lambda count: LocalExecutor(count, logs=folder / "logs"),
+                progress,
+                num_workers=workers or num_cores(),
+            )
+        except KeyboardInterrupt:
+            raise Interrupted(
+                "stopped; every finished epoch is kept, and the same command goes on from there"
+            ) from None
+    return Result(folder, study.name)
+
+
+def studies(store: str | Path | None = None) -> list[str]:
+    """Names of the studies in a store, the one that changed last first."""
+    with open_reader(Path(store) if store is not None else default_folder()) as reader:
+        return reader.study_names()
+
+
+def result(study: str, *, store: str | Path | None = None) -> Result:
+    """What a store holds of a study, without running anything.
+
+    Raises:
+        StoreError: There is no such store or study.
+    """
+    found = Result(Path(store) if store is not None else default_folder(), study)
+    _ = found.record
+    return found
+
+
+@dataclass(frozen=True)
+class Result:
+    """A study in a store. Everything is read from the store when asked for, also while the study runs."""
+
+    store: Path
+    study: str
+
+    @property
+    def record(self) -> StudyRecord:
+        """Everything that the store knows of the study."""
+        with open_reader(self.store) as reader:
+            return reader.study(self.study)
+
+    @property
+    def runs(self) -> tuple[RunRecord, ...]:
+        return self.record.runs
+
+    def frame(self) -> pd.DataFrame:
+        """One row for each run: arm, levels, seed, state, metrics of the last epoch, test metrics once revealed."""
+        from .report import runs_frame
+
+        return runs_frame(self.record)
+
+    def epochs(self) -> pd.DataFrame:
+        """One row for each epoch of each run."""
+        from .report import epochs_frame
+
+        return epochs_frame(self.record)
+
+    def reveal(self, *, on_scored: Callable[[RunRecord, float], None] = lambda run, accuracy: None) -> pd.DataFrame:
+        """Score the study's finished runs on the sealed test split; record the look; return :meth:`frame`.
+
+        A run is scored once; looking again shows the same scores and counts as another look.
+
+        Raises:
+            SpecError: No run has finished.
+            DataError: A run's weights are missing or damaged.
+        """
+        from .data import prepare
+        from .runner.reveal import score_runs
+
+        with open_writer(self.store) as writer:
+            record = self.record
+            finished = [run for run in record.runs if run.state == "finished"]
+            if not finished:
+                raise SpecError(Problem(f'study "{self.study}" has no finished run to score', "run it first"))
+            study = Study.of(record.spec)
+            dataset = prepare(study.data.name)
+            tasks = {task.id: task for task in make_plan(study, dataset, self.store).tasks}
+            new = {run.id: (run, tasks[run.id]) for run in finished if run.test_accuracy is None}
+            scores = score_runs(list(new.values()), dataset, self.store, on_scored=on_scored)
+            writer.put_look(self.study, scores, num_runs=len(finished))
+        return self.frame()
+
+    def report(self, path: str | Path | None = None) -> Path:
+        """Write the report, one HTML file that needs nothing else; return its path.
+
+        Args:
+            path: Where; ``reports/STUDY.html`` in the store's folder if ``None``.
+        """
+        from .report import render, write_report
+
+        record = self.record
+        study = Study.of(record.spec)
+        html = render(
+            record,
+            summaries=network_tables(study),
+            gallery=_gallery(study),
+            toml=study_toml(study),
+            version=version("assay"),
+        )
+        target = Path(path) if path is not None else self.store / "reports" / f"{self.study}.html"
+        return write_report(target, html)
+
+    def _repr_html_(self) -> str:
+        from .report import summary_html
+
+        return summary_html(self.record)
+
+
+def network_tables(study: Study) -> dict[str, NetworkTable]:
+    """Each arm's network as the report and ``assay describe`` show it, by arm name."""
+    from .nets import shape_text
+    from .report import LayerRow, NetworkTable
+
+    return {
+        arm: NetworkTable(
+            rows=tuple(
+                LayerRow(layer.name, layer.word, shape_text(layer.output_shape), layer.parameters, layer.flops)
+                for layer in summary.layers
+            ),
+            parameters=summary.parameters,
+            trainable=summary.trainable,
+            non_trainable=summary.non_trainable,
+            flops=summary.flops,
+        )
+        for arm, summary in describe(study).items()
+    }
+
+
+def _gallery(study: Study) -> Gallery | None:
+    """A look at the training images; ``None`` where the data set is no longer at hand."""
+    from .data import class_counts, gallery, png, prepare, split
+    from .report import Gallery
+    from .seeds import Streams
+
+    try:
+        dataset = prepare(study.data.name)
+    except DataError:
+        return None
+    training, info = dataset.training(), dataset.info
+    generator = Streams(0).generator("split")
+    parts = split(training.labels, study.data.validation, stratified=study.data.stratified, generator=generator)
+    shown = max(4, min(12, 560 // info.width))
+    return Gallery(
+        png=png(gallery(training.images, training.labels, info.num_classes, shown)),
+        class_names=info.classes,
+        training_counts=tuple(class_counts(training.labels[parts.training], info.num_classes).tolist()),
+        validation_size=len(parts.validation),
+        caption=f"The first {shown} training images of each class of {info.title}. {info.test_split_note}",
+    )

@@ -1,0 +1,75 @@
+"""assay doctor"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .main import EXIT_BAD_INPUT, EXIT_DONE
+from .options import json_option, print_json, print_table, store_option
+
+
+@click.command("doctor")
+@store_option
+@json_option
+def command(store: Path | None, as_json: bool) -> int:
+    """Check this machine and installation: versions, cores, bfloat16, GPU, data, write access."""
+    checks = _checks(store)
+    if as_json:
+        print_json([dict(zip(("check", "found", "fine", "advice"), check, strict=True)) for check in checks])
+    else:
+        rows = [["ok" if fine else "!!", name, found, "" if fine else advice] for name, found, fine, advice in checks]
+        print_table(["", "check", "found", "advice"], rows)
+    return EXIT_DONE if all(fine for _, _, fine, _ in checks) else EXIT_BAD_INPUT
+
+
+def _checks(store: Path | None) -> list[tuple[str, str, bool, str]]:
+    import psutil
+    import torch
+
+    from ..data import is_available, known, raw_folder
+    from ..store import default_folder
+    from ..train.device import environment, has_bfloat16, num_cores, processor
+
+    machine: dict[str, Any] = environment(threads=1)
+    memory = psutil.virtual_memory()
+    checks = [
+        ("versions", ", ".join(f"{name} {number}" for name, number in machine["versions"].items()), True, ""),
+        ("libraries", ", ".join(f"{name} {_version(name)}" for name in ("numba", "scipy", "plotly")), True, ""),
+        ("processor", f"{processor()[0]}, {num_cores()} cores", True, ""),
+        ("bfloat16", "in hardware" if has_bfloat16() else "not in hardware: float32 is used", True, ""),
+        ("memory", f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free", memory.available > 2**30,
+         "close other programs: a worker needs about 0.5 GiB"),
+        ("GPU", torch.cuda.get_device_name() if torch.cuda.is_available() else "none: runs go to the processor",
+         True, ""),
+    ]  # fmt: skip
+    here = [name for name in known() if is_available(name)]
+    checks.append(("data", ", ".join(here), True, ""))
+    for label, folder in (("data folder", raw_folder("").parent), ("store", store or default_folder())):
+        fine, found = _writable(folder)
+        checks.append((label, found, fine, "choose another with ASSAY_DATA or --store, or change its permissions"))
+    return checks
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing"
+
+
+def _writable(folder: Path) -> tuple[bool, str]:
+    place = folder.absolute()
+    while not place.exists():
+        place = place.parent
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        return False, f"{folder} cannot be written ({error.strerror or os.strerror(error.errno or 0)})"
+    return True, f"{folder} (writable)"

@@ -1,0 +1,86 @@
+"""The entry point: finds commands, turns errors into sentences and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from importlib.metadata import version
+from typing import Any
+
+import click
+
+from ..errors import AssayError, InputError, Interrupted
+
+COMMANDS = {
+    "run": "Run a study, or go on with it.",
+    "status": "What is done, running and queued.",
+    "runs": "A study's runs as a table.",
+    "report": "Write a study's report, one HTML file.",
+    "reveal": "Score the finished runs on the sealed test split.",
+    "describe": "Layers, shapes, parameters and FLOPs, before training.",
+    "data": "List, show and fetch data sets.",
+    "schema": "A JSON Schema of study files, for editors.",
+    "doctor": "Check this machine and installation.",
+}
+
+EXIT_DONE, EXIT_FAILED_RUNS, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+
+class _Commands(click.Group):
+    """Imports a command's file only when that command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f".{cmd_name}", __package__)
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS:
+            from ..errors import nearest
+
+            ctx.fail(f'there is no command "{args[0]}"; {nearest(args[0], list(COMMANDS))}.')
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(version("assay"), prog_name="assay")
+def commands() -> None:
+    """Which choice makes this network better, and can I trust the answer?
+
+    Exit codes: 0 done, 1 some runs failed, 2 bad input, 130 interrupted.
+    """
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line; ends the process with its exit code."""
+    try:
+        code = commands.main(arguments, prog_name="assay", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = EXIT_BAD_INPUT
+    except (click.Abort, KeyboardInterrupt, Interrupted) as error:
+        click.echo(str(error) if isinstance(error, Interrupted) else "Stopped.", err=True)
+        code = EXIT_INTERRUPTED
+    except InputError as error:
+        for problem in error.problems:
+            click.echo(f"error: {problem}", err=True)
+        code = EXIT_BAD_INPUT
+    except AssayError as error:
+        click.echo(f"error: {error}", err=True)
+        code = EXIT_FAILED_RUNS
+    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_DONE
+    sys.exit(code if isinstance(code, int) else EXIT_DONE)

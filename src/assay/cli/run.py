@@ -1,0 +1,48 @@
+"""assay run"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from .main import EXIT_DONE, EXIT_FAILED_RUNS
+from .options import json_option, store_option
+
+
+@click.command("run")
+@click.argument("study")
+@store_option
+@click.option("--workers", type=click.IntRange(min=1), help="Runs at a time.  [default: as many as cores]")
+@click.option("--seeds", type=click.IntRange(min=1), help="Seeds per arm, instead of the file's count.")
+@click.option("--report/--no-report", default=True, help="Write the report at the end.")
+@json_option
+def command(study: str, store: Path | None, workers: int | None, seeds: int | None, report: bool, as_json: bool) -> int:
+    """Run STUDY (a file or a shipped study's name), or go on with it.
+
+    Finished runs are not repeated; interrupted ones go on from their last finished epoch.
+    """
+    from ..api import load, run
+    from ..runner.progress import JsonLines, Lines, Live
+    from .status import print_answer
+
+    loaded = load(study)
+    if seeds is not None:
+        loaded = loaded.with_seeds(seeds)
+    progress = JsonLines() if as_json else Live() if sys.stderr.isatty() else Lines()
+    result = run(loaded, store=store, workers=workers, progress=progress)
+    record = result.record
+    path = result.report() if report else None
+    if as_json:
+        import json
+
+        states = [run.state for run in record.runs]
+        click.echo(
+            json.dumps({"event": "End", "states": {s: states.count(s) for s in set(states)}, "report": str(path)})
+        )
+    else:
+        print_answer(record)
+        if path is not None:
+            click.echo(f"Report: {path.absolute().as_uri()}")
+    return EXIT_FAILED_RUNS if any(run.is_failed for run in record.runs) else EXIT_DONE

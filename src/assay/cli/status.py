@@ -1,0 +1,83 @@
+"""assay status"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from ..report.contrasts import Split
+from ..store import StudyRecord
+from .options import json_option, print_json, print_table, store_option
+
+
+@click.command("status")
+@click.argument("study", required=False)
+@store_option
+@json_option
+def command(study: str | None, store: Path | None, as_json: bool) -> None:
+    """What is done, running and queued: of STUDY, or of every study in the store."""
+    from ..api import result, studies
+    from .options import study_name
+
+    names = studies(store) if study is None else [study_name(study, store)]
+    records = [result(name, store=store).record for name in names]
+    if as_json:
+        print_json([_as_json(record) for record in records])
+        return
+    if study is None:
+        rows = []
+        for record in records:
+            states = Counter(run.state for run in record.runs)
+            failed = sum(run.is_failed for run in record.runs)
+            rows.append(
+                [record.name, str(len(record.arms)), *(str(states[s]) for s in ("finished", "running", "queued")),
+                 str(failed), str(len(record.looks)), record.question]
+            )  # fmt: skip
+        columns = ["study", "arms", "finished", "running", "queued", "failed", "looks at test", "question"]
+        print_table(columns, rows, right=[1, 2, 3, 4, 5, 6])
+        return
+    print_answer(records[0])
+
+
+def print_answer(record: StudyRecord) -> None:
+    """The state of a study, its arms and what may be said of them so far."""
+    from ..report import answer, arm_scores
+
+    states = Counter(run.state for run in record.runs)
+    click.echo(record.question or record.name)
+    click.echo(f"{len(record.runs)} runs: " + ", ".join(f"{count} {state}" for state, count in states.most_common()))
+    splits: list[Split] = ["validation"]
+    if any(run.test_accuracy is not None for run in record.runs):
+        splits.append("test")
+    for split in splits:
+        rows = []
+        for arm in arm_scores(record, split=split):
+            interval = f"[{arm.interval.low:.2%}, {arm.interval.high:.2%}]" if arm.interval else "needs 2 seeds"
+            mean = f"{arm.mean:.2%}" if arm.mean is not None else ""
+            rows.append([arm.arm, f"{arm.n} of {arm.num_runs}", mean, interval if arm.n else ""])
+        print_table(["arm", "n", f"mean {split} accuracy", "95 % interval"], rows, right=[1, 2, 3])
+        found = answer(record, split=split)
+        sentences = [contrast.sentence for contrast in found.contrasts] or [found.headline]
+        for sentence in sentences:
+            click.echo(f"On {split}: {sentence}.")
+        for note in found.notes:
+            click.echo(note)
+
+
+def _as_json(record: StudyRecord) -> dict[str, object]:
+    from ..report import answer, arm_scores
+
+    return {
+        "study": record.name,
+        "question": record.question,
+        "states": Counter(run.state for run in record.runs),
+        "arms": [
+            {"arm": arm.arm, "n": arm.n, "mean": arm.mean,
+             "interval": [arm.interval.low, arm.interval.high] if arm.interval else None}
+            for arm in arm_scores(record)
+        ],
+        "answer": [contrast.sentence for contrast in answer(record).contrasts],
+        "looks": len(record.looks),
+    }  # fmt: skip

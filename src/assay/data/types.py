@@ -1,0 +1,136 @@
+"""A data set's parts. Training and test are different types, so that neither can stand in for the other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DataError
+
+Images = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What is known about a data set without reading it.
+
+    Args:
+        name: Its name in the registry, as study files write it.
+        title: Its name as people write it.
+        height: Pixels.
+        width: Pixels.
+        channels: 1 (grey) or 3 (red, green, blue).
+        classes: Class names; a label is an index into them.
+        num_training: Training images, validation included.
+        num_test: Test images.
+        content: SHA-256 that identifies the decoded content, as 64 hexadecimal digits.
+        licence: Licence of the images.
+        citation: BibTeX entry.
+        sources: Where the files come from.
+        test_split_note: Who drew the test split, and what a score on it does and does not say.
+    """
+
+    name: str
+    title: str
+    height: int
+    width: int
+    channels: int
+    classes: tuple[str, ...]
+    num_training: int
+    num_test: int
+    content: str
+    licence: str
+    citation: str
+    sources: tuple[str, ...]
+    test_split_note: str
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of one image: height, width, channels."""
+        return (self.height, self.width, self.channels)
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+    def record(self) -> dict[str, Any]:
+        """What a study remembers about its data set, as JSON values."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "content": self.content,
+            "shape": list(self.shape),
+            "classes": list(self.classes),
+            "num_training": self.num_training,
+            "num_test": self.num_test,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """The images to learn from; validation images are among them.
+
+    Args:
+        images: uint8 [n, height, width, channels], 0 to 255; a read-only memory map where it comes from a file.
+        labels: int64 [n], indices into the class names.
+
+    Raises:
+        DataError: The arrays have another type or shape, or differ in length.
+    """
+
+    images: Images
+    labels: Labels
+
+    def __post_init__(self) -> None:
+        _check(self.images, self.labels)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class TestData:
+    """The sealed images: scored once, when a study is revealed.
+
+    Args:
+        images: uint8 [n, height, width, channels], 0 to 255; a read-only memory map where it comes from a file.
+        labels: int64 [n], indices into the class names.
+
+    Raises:
+        DataError: The arrays have another type or shape, or differ in length.
+    """
+
+    __test__: ClassVar[bool] = False  # pytest takes a class called Test... for a test case
+
+    images: Images
+    labels: Labels
+
+    def __post_init__(self) -> None:
+        _check(self.images, self.labels)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """A division of the training data: sorted, disjoint indices that together cover it.
+
+    Args:
+        training: int64 [n], images to learn from.
+        validation: int64 [m], images to choose by.
+    """
+
+    training: Labels
+    validation: Labels
+
+
+def _check(images: npt.NDArray[Any], labels: npt.NDArray[Any]) -> None:
+    if images.dtype != np.uint8 or images.ndim != 4:
+        raise DataError(f"images are {images.dtype} {images.shape}, expected uint8 [n, height, width, channels]")
+    if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
+        raise DataError(f"labels are {labels.dtype} {labels.shape}, expected int64 [{len(images)}]")

@@ -1,0 +1,120 @@
+"""Writing files so that they are whole or absent, and telling a disk's refusals as sentences."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from .errors import AssayError, DataError, DiskFull, Problem
+
+LOCK_SECONDS = 600.0
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+@contextmanager
+def telling(place: Path, deed: Literal["read", "written"]) -> Iterator[None]:
+    """Turns every ``OSError`` raised inside into an error that says what was refused, where, and the fix.
+
+    Raises:
+        DiskFull: There is no space left.
+        DataError: Anything else was refused: a permission, a missing file, a read-only disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise _refusal(error, place, deed) from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A file to write that takes the name ``path`` only when it is complete and on the disk.
+
+    It has a temporary name in the same folder until then; whatever goes wrong, nothing is left of it.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write(path: Path, content: bytes) -> str:
+    """Write a file whole, with the folders that it needs, and return its content's SHA-256.
+
+    Raises:
+        DiskFull: There is no space left; a file already there is untouched.
+        DataError: The disk refuses for another reason.
+    """
+    with telling(path, "written"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as file:
+            file.write(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def disk_full(place: Path) -> DiskFull:
+    """The error that says which disk is full and how to go on."""
+    return DiskFull(
+        f"{place}: no space is left on this disk. Everything finished so far is kept; "
+        "free some space and give the same command again."
+    )
+
+
+@contextmanager
+def locked(path: Path, *, timeout_seconds: float = LOCK_SECONDS) -> Iterator[None]:
+    """Held by one process at a time. The lock ends with its process; the empty file ``path`` stays.
+
+    Raises:
+        DataError: Another process held it for all of ``timeout_seconds``.
+        OSError: The file cannot be made.
+    """
+    from filelock import FileLock, Timeout  # it brings asyncio, which opening a data set has no use for
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=timeout_seconds)
+    except Timeout:
+        what = f"another process has held this lock for {timeout_seconds:g} seconds"
+        raise DataError(Problem(what, "wait for it or stop it, then run this again", file=str(path))) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _refusal(error: OSError, place: Path, deed: Literal["read", "written"]) -> AssayError:
+    if error.errno in _FULL:
+        return disk_full(place)
+    if error.errno in _FORBIDDEN:
+        what, fix = f"this may not be {deed}", f"give yourself permission to {'read' if deed == 'read' else 'write'} it"
+    elif error.errno == errno.ENOENT:
+        what, fix = "there is no such file", "check its name"
+    else:
+        what, fix = f"this cannot be {deed} ({error.strerror or error})", "check the disk"
+    return DataError(Problem(what, fix, file=str(place)))
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last through a power failure, where folders can be synced."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

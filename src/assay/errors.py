@@ -1,0 +1,137 @@
+"""Every error that Assay raises on purpose.
+
+    AssayError
+    ├── InputError             what was asked for cannot be done; the CLI exits with 2
+    │   ├── SpecError          a study file or spec breaks a rule
+    │   ├── DataError          a data set is missing, damaged or not what the study expects
+    │   ├── StoreError         the store cannot be used
+    │   │   ├── StoreBusy      another process is writing to it
+    │   │   └── StoreTooNew    a newer version of Assay wrote it
+    │   └── TooFewSeeds        an estimate was asked for from too few scores (also a ValueError)
+    ├── RunError               one run failed; recorded in its row while the study goes on
+    │   ├── Diverged           the loss stopped being a number
+    │   └── OutOfMemory        the run asked for more memory than there was
+    ├── DiskFull               nothing more can be written
+    └── Interrupted            the user stopped the study; the CLI exits with 130
+
+A library error's text is for the person who reads it: what, where, the rule, the fix.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One broken rule, told as one sentence.
+
+    Args:
+        what: What is wrong, with the value received.
+        fix: What to do about it.
+        key: Dotted key in the study file, such as ``network.layers[3]``.
+        file: The file that holds it.
+        line: Line number in that file, counted from 1.
+    """
+
+    what: str
+    fix: str = ""
+    key: str = ""
+    file: str = ""
+    line: int | None = None
+
+    def __str__(self) -> str:
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        where = ", ".join(part for part in (place, self.key) if part)
+        sentence = f"{where}: {self.what}" if where else self.what
+        told = f"{sentence}; {self.fix}" if self.fix else sentence
+        return told if told.endswith("?") else f"{told}."
+
+    def at(self, *, key: str = "", file: str = "", line: int | None = None) -> Problem:
+        """The same problem with a place where none was known."""
+        return replace(
+            self,
+            key=self.key or key,
+            file=self.file or file,
+            line=self.line if self.line is not None else line,
+        )
+
+
+class AssayError(Exception):
+    """Root of every error that Assay raises on purpose."""
+
+
+class InputError(AssayError):
+    """Input that breaks one or more rules; ``problems`` holds every one of them."""
+
+    def __init__(self, problems: str | Problem | Iterable[Problem]) -> None:
+        if isinstance(problems, str):
+            problems = Problem(problems.rstrip("."))
+        self.problems = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class SpecError(InputError):
+    """A study file or spec breaks a rule."""
+
+
+class DataError(InputError):
+    """A data set is missing, damaged or not what the study expects."""
+
+
+class StoreError(InputError):
+    """The store cannot be used."""
+
+
+class StoreBusy(StoreError):
+    """Another process is writing to the store."""
+
+
+class StoreTooNew(StoreError):
+    """The store was written by a newer version of Assay."""
+
+
+class TooFewSeeds(InputError, ValueError):
+    """An estimate was asked for from too few scores."""
+
+
+class RunError(AssayError):
+    """One run failed. ``reason`` says why, ``advice`` what to try next."""
+
+    state: Literal["failed", "diverged", "out of memory"] = "failed"
+
+    def __init__(self, reason: str, advice: str = "") -> None:
+        self.reason = reason
+        self.advice = advice
+        super().__init__(f"{reason}; {advice}" if advice else reason)
+
+
+class Diverged(RunError):
+    """The loss stopped being a number."""
+
+    state = "diverged"
+
+
+class OutOfMemory(RunError):
+    """The run asked for more memory than there was."""
+
+    state = "out of memory"
+
+
+class DiskFull(AssayError):
+    """Nothing more can be written."""
+
+
+class Interrupted(AssayError):
+    """The user stopped the study."""
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """A fix that names the known word nearest to a mistyped one, or lists what is known."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    if close:
+        return f'did you mean "{close[0]}"?'
+    return "known: " + ", ".join(known)

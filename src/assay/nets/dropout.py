@@ -1,0 +1,89 @@
+"""Dropout whose mask is ``masks.keep_mask``, computed where it is used: in forward, and again in backward."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numba import njit
+from torch import Tensor
+
+from .masks import halves, threshold
+
+_u32 = np.uint32
+
+
+@njit(cache=True, nogil=True)
+def mix(index: Any, low: Any, high: Any) -> Any:
+    """The 32-bit hash of ``masks``, for one element. Kernels elsewhere may call it."""
+    # Numba widens 32-bit arithmetic to 64 bits unless each result is narrowed; narrow, it fills SIMD lanes.
+    x = _u32(_u32(index) + low)
+    x = _u32(_u32(x ^ _u32(x >> _u32(17))) * _u32(0xED5AD4BB))
+    x = _u32(x + high)
+    x = _u32(_u32(x ^ _u32(x >> _u32(11))) * _u32(0xAC4C1B51))
+    x = _u32(_u32(x ^ _u32(x >> _u32(15))) * _u32(0x31848BAB))
+    return _u32(x ^ _u32(x >> _u32(14)))
+
+
+@njit(cache=True, nogil=True)
+def _apply(source: Any, target: Any, low: Any, high: Any, lowest: Any, scale: Any) -> None:
+    zero = source.dtype.type(0)
+    for i in range(source.size):
+        target[i] = source[i] * scale if mix(i, low, high) >= lowest else zero
+
+
+class _Dropout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, key: int, rate: float) -> Tensor:
+        ctx.key, ctx.rate = key, rate
+        image = values.dim() == 4
+        ordered = (values.permute(0, 2, 3, 1) if image else values).contiguous()
+        dropped = _kernel(ordered, key, rate)
+        return dropped.permute(0, 3, 1, 2) if image else dropped
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        return dropout(grads[0], ctx.key, ctx.rate), None, None
+
+
+def dropout(values: Tensor, key: int, rate: float) -> Tensor:
+    """The kept values divided by ``1 - rate``, zero elsewhere. Differentiable; backward recomputes the mask.
+
+    Args:
+        values: Floating point, (batch, channel, height, width) or (batch, unit), in any memory layout.
+            Images come back in channels-last memory.
+        key: 64 bits, from ``Streams.key("dropout", ordinal, step)``.
+        rate: Probability to drop, ``0 <= rate < 1``; at 0 the values come back as they are.
+    """
+    if rate == 0:
+        return values
+    dropped: Tensor = _Dropout.apply(values, key, rate)  # type: ignore[no-untyped-call]
+    return dropped
+
+
+def _kernel(ordered: Tensor, key: int, rate: float) -> Tensor:
+    """Drop from contiguous channels-last values."""
+    if ordered.device.type != "cpu":
+        return torch.where(_kept(ordered, key, rate), ordered * (1 / (1 - rate)), 0)
+    if ordered.dtype not in (torch.float32, torch.float64):  # NumPy has no bfloat16
+        return _kernel(ordered.float(), key, rate).to(ordered.dtype)
+    dropped = torch.empty_like(ordered)
+    source, target = ordered.detach().numpy().reshape(-1), dropped.numpy().reshape(-1)
+    low, high = halves(key)
+    _apply(source, target, _u32(low), _u32(high), _u32(threshold(rate)), source.dtype.type(1 / (1 - rate)))
+    return dropped
+
+
+def _kept(values: Tensor, key: int, rate: float) -> Tensor:
+    """The mask by torch operations, for devices that Numba's kernel does not reach.
+
+    In 64-bit integers, which torch has everywhere; a product's low 32 bits survive its overflow.
+    """
+    word = 0xFFFFFFFF
+    low, high = halves(key)
+    x = (torch.arange(values.numel(), device=values.device) + low) & word
+    x = ((x ^ (x >> 17)) * 0xED5AD4BB + high) & word
+    x = ((x ^ (x >> 11)) * 0xAC4C1B51) & word
+    x = ((x ^ (x >> 15)) * 0x31848BAB) & word
+    return ((x ^ (x >> 14)) >= threshold(rate)).reshape(values.shape)

@@ -1,0 +1,147 @@
+"""Layers as frozen values: what each is called, what may be said of it, and how its values are written.
+
+A field's annotation carries the ``Kind`` of its value. Fields before ``KW_ONLY`` are written by position, those
+after it as ``name=value``; a field with a default may be left out. Parsing, error messages and the description of the
+vocabulary are all derived from these classes, so that a new layer is one more class and one entry in ``vocabulary``.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
+from typing import Annotated, Any, Literal, get_args
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a value is read from a layer word and written back.
+
+    Args:
+        rule: What to give, for the fix of an error: "give {rule}".
+        read: Text to value.
+        write: Value to text; ``read`` undoes it.
+        sign: How the vocabulary's description writes the value; the field's name in capitals unless given.
+        choices: All texts there are, where they can be listed.
+
+    ``read`` raises ValueError where the text breaks the rule.
+    """
+
+    rule: str
+    read: Callable[[str], Any]
+    write: Callable[[Any], str] = str
+    sign: str = ""
+    choices: tuple[str, ...] = ()
+
+
+def _choice(literal: Any) -> Kind:
+    known = get_args(literal)
+
+    def read(text: str) -> str:
+        if text not in known:
+            raise ValueError(text)
+        return text
+
+    return Kind("one of " + ", ".join(known), read, sign="|".join(known), choices=known)
+
+
+def _read_count(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) == 0:
+        raise ValueError(text)
+    return int(text)
+
+
+def _read_kernel(text: str) -> tuple[int, int]:
+    height, width = text.split("x")
+    return _read_count(height), _read_count(width)
+
+
+def _read_units(text: str) -> int | str:
+    return text if text == "classes" else _read_count(text)
+
+
+def _read_number(text: str, below: float = math.inf) -> float:
+    if not re.fullmatch(r"[-+.0-9eE]+", text) or not 0 <= (value := float(text)) < below:
+        raise ValueError(text)
+    return abs(value)
+
+
+def _write_number(value: float) -> str:
+    return repr(float(value)).removesuffix(".0")
+
+
+ActivationName = Literal["relu", "softmax", "linear"]
+PaddingName = Literal["same", "valid"]
+
+Activation = Annotated[ActivationName, _choice(ActivationName)]
+Count = Annotated[int, Kind("a whole number, 1 or more", _read_count)]
+Kernel = Annotated[
+    tuple[int, int],
+    Kind("height x width such as 3x3", _read_kernel, lambda size: f"{size[0]}x{size[1]}", sign="KxK"),
+]
+Padding = Annotated[PaddingName, _choice(PaddingName)]
+Rate = Annotated[
+    float, Kind("a number from 0 (no dropout) to below 1", lambda text: _read_number(text, below=1), _write_number)
+]
+Units = Annotated[
+    int | Literal["classes"],
+    Kind("a whole number, 1 or more, or the word classes", _read_units, sign="UNITS|classes"),
+]
+Weight = Annotated[float, Kind("a number, 0 or more", _read_number, _write_number, sign="x")]
+
+
+class Layer:
+    """One layer of a network. ``vocabulary.parse`` makes them from words."""
+
+
+@dataclass(frozen=True)
+class Conv(Layer):
+    """Convolution with a bias, then the activation."""
+
+    filters: Count
+    kernel: Kernel
+    activation: Activation = "linear"
+    _: KW_ONLY
+    padding: Padding = "valid"
+    stride: Count = 1
+    l2: Weight = 0.0
+
+
+@dataclass(frozen=True)
+class BatchNorm(Layer):
+    """Batch normalization per channel (Keras's: momentum 0.99, epsilon 0.001)."""
+
+
+@dataclass(frozen=True)
+class MaxPool(Layer):
+    """Maximum over square windows; the stride is the size unless given."""
+
+    size: Count
+    _: KW_ONLY
+    stride: Count = 0
+    padding: Padding = "valid"
+
+    def __post_init__(self) -> None:
+        if self.stride == 0:
+            object.__setattr__(self, "stride", self.size)
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """In training, each element becomes 0 with this probability and the others grow to keep the mean."""
+
+    rate: Rate
+
+
+@dataclass(frozen=True)
+class Flatten(Layer):
+    """Height x width x channels as one vector, channels fastest."""
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
+    """Every unit from every input, with a bias, then the activation; "classes" is the number of classes."""
+
+    units: Units
+    activation: Activation = "linear"
+    _: KW_ONLY
+    l2: Weight = 0.0

@@ -1,0 +1,17 @@
+"""What a study found, for people: one HTML file, a notebook's table, pandas frames."""
+
+from .answer import Answer as Answer
+from .answer import answer as answer
+from .contrasts import ArmScores as ArmScores
+from .contrasts import Contrast as Contrast
+from .contrasts import arm_scores as arm_scores
+from .contrasts import contrasts as contrasts
+from .contrasts import failure_sentence as failure_sentence
+from .frames import epochs_frame as epochs_frame
+from .frames import runs_frame as runs_frame
+from .html import render as render
+from .html import summary_html as summary_html
+from .inputs import Gallery as Gallery
+from .inputs import LayerRow as LayerRow
+from .inputs import NetworkTable as NetworkTable
+from .write import write_report as write_report

@@ -1,0 +1,143 @@
+"""The answer to a study's question, as far as its runs allow one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+from ..stats import pairs_needed, refusal
+from ..store.records import StudyRecord
+from .contrasts import Contrast, Split, arm_scores, contrasts, failure_sentence
+from .numbers import counted, percent
+
+Tone = Literal["decided", "undecided", "refused", "estimate", "none"]
+
+_LABELS: dict[Tone, str] = {
+    "decided": "Decided",
+    "undecided": "Undecided",
+    "refused": "Not enough seeds",
+    "estimate": "One arm, no comparison",
+    "none": "No answer yet",
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a reader should take away first.
+
+    Args:
+        tone: How far the answer goes.
+        headline: The answer as one sentence, without its full stop.
+        contrasts: Every contrast with its own verdict.
+        notes: What must be read with the answer: missing runs, what it does not say, what to do next.
+    """
+
+    tone: Tone
+    headline: str
+    contrasts: tuple[Contrast, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        return _LABELS[self.tone]
+
+
+def answer(study: StudyRecord, *, split: Split = "validation") -> Answer:
+    """The answer that the finished runs give on one split."""
+    scores = arm_scores(study, split=split)
+    if not any(arm.n for arm in scores):
+        return Answer("none", progress_sentence(study), (), _notes(study, (), "none", split))
+    found = contrasts(study, split=split)
+    if not found:
+        only = scores[0]
+        headline = f"{only.arm} scores {percent(only.mean)}"
+        if only.interval:
+            headline += f" [{100 * only.interval.low:.2f}, {100 * only.interval.high:.2f}]"
+        return Answer("estimate", f"{headline}, n = {only.n}", (), _notes(study, (), "estimate", split))
+    tone = _tone(found)
+    headline = found[0].sentence if len(found) == 1 else _refusal(found) if tone == "refused" else _tally(found)
+    return Answer(tone, headline, found, _notes(study, found, tone, split))
+
+
+def progress_sentence(study: StudyRecord) -> str:
+    """How many runs have finished, and what the others do."""
+    states = Counter(run.state for run in study.runs)
+    total = len(study.runs)
+    if not total:
+        return "no run has been planned yet"
+    others = [f"{n} {state}" for state, n in states.items() if state != "finished"]
+    rest = f" ({', '.join(others)})" if others else ""
+    done = states["finished"]
+    return f"{done} of {counted(total, 'run')} {'has' if done == 1 else 'have'} finished{rest}"
+
+
+def is_unfinished(study: StudyRecord) -> bool:
+    """Whether runs are still to come."""
+    return any(run.state in {"queued", "running"} for run in study.runs) or not study.runs
+
+
+def _tone(found: tuple[Contrast, ...]) -> Tone:
+    outcomes = {contrast.outcome for contrast in found}
+    if outcomes & {"better", "worse"}:
+        return "decided"
+    return "undecided" if "undecided" in outcomes else "refused"
+
+
+def _refusal(found: tuple[Contrast, ...]) -> str:
+    """One refusal for all contrasts, whose numbers of pairs may differ."""
+    fewest, most = (pick(len(contrast.seeds) for contrast in found) for pick in (min, max))
+    sentence = refusal(most, num_contrasts=len(found))
+    return sentence if fewest == most else sentence.replace(f": {most} ", f": {fewest} to {most} ")
+
+
+def _tally(found: tuple[Contrast, ...]) -> str:
+    counts = Counter(contrast.outcome for contrast in found)
+    told = {key: f"{counts[key]} {_is(counts[key])} {key}" for key in ("better", "worse", "undecided") if counts[key]}
+    if few := counts["too few seeds"]:
+        told["too few seeds"] = f"{few} {'has' if few == 1 else 'have'} too few seeds"
+    return f"of {counted(len(found), 'arm')} against {found[0].baseline}, {_listed(list(told.values()))}"
+
+
+def _notes(study: StudyRecord, found: tuple[Contrast, ...], tone: Tone, split: Split) -> tuple[str, ...]:
+    notes = []
+    if is_unfinished(study) and tone != "none":
+        notes.append(
+            "The study is unfinished, so the answer may change. "
+            "Stopping it where it happens to look good would make the answer worth less."
+        )
+    if failed := failure_sentence(study):
+        notes.append(f"{failed}.")
+    if split == "validation":
+        notes += _advice(study, found, tone)
+    return tuple(notes)
+
+
+def _advice(study: StudyRecord, found: tuple[Contrast, ...], tone: Tone) -> list[str]:
+    needed = pairs_needed(len(found)) if found else 0
+    planned = max((len({run.seed for run in study.runs_of(arm.name)}) for arm in study.arms), default=0)
+    notes = []
+    lost = 0 if is_unfinished(study) else planned - min((len(contrast.seeds) for contrast in found), default=planned)
+    if tone == "refused" and planned < needed + lost:
+        notes.append(
+            f"To get a verdict, raise count under [seeds] from {planned} to {needed + lost} or more and run it again: "
+            "finished runs are kept, only new seeds are trained."
+        )
+    if tone == "undecided":
+        notes.append("Undecided is not equal: every difference inside the interval remains possible.")
+    if tone == "estimate":
+        notes.append("The interval covers seed-to-seed variation. Add a second arm to ask which is better.")
+    if len(found) > 1 and tone != "refused":
+        notes.append(
+            f"Each arm is compared with {found[0].baseline}. Which of all arms is best is another question: "
+            f"the highest of {len(found) + 1} means owes part of its height to luck."
+        )
+    return notes
+
+
+def _is(n: int) -> str:
+    return "is" if n == 1 else "are"
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

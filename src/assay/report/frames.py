@@ -1,0 +1,73 @@
+"""A study as pandas tables: one row a run, one row an epoch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
+
+from ..store.records import EpochRecord, RunRecord, StudyRecord
+from .contrasts import ordered_arms
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_METRICS = tuple(field.name for field in fields(EpochRecord) if field.name not in {"epoch", "seconds"})
+_OUTCOMES = ("test_accuracy", "test_loss", "seconds", "peak_memory_bytes", "started", "finished", "id")
+_RUN = ("arm", "seed", "state", "reason", "advice", "epochs", "epochs_planned", *_METRICS, *_OUTCOMES)
+_EPOCH = ("arm", "seed", "state", *(field.name for field in fields(EpochRecord)), "id")
+
+
+def runs_frame(study: StudyRecord) -> pd.DataFrame:
+    """One row per run, by arm and seed.
+
+    Columns: the arm, one column per factor with its level, seed, state, reason and advice, epochs recorded and
+    planned, the metrics after the last recorded epoch, the test metrics once revealed, seconds, memory and the id.
+    A factor that is called like another column is found under ``factor.<name>``.
+    """
+    rows = []
+    for levels, run in _runs(study, _RUN):
+        metrics = {name: getattr(run.last, name) if run.last else None for name in _METRICS}
+        outcomes = {name: getattr(run, name) for name in _OUTCOMES}
+        told = {"state": run.state, "reason": run.reason, "advice": run.advice}
+        counts = {"epochs": len(run.epochs), "epochs_planned": run.epochs_planned}
+        rows.append({"arm": run.arm, **levels, "seed": run.seed, **told, **counts, **metrics, **outcomes})
+    frame = _frame(rows, study, _RUN)
+    for name in (*_METRICS, "test_accuracy", "test_loss", "seconds", "started", "finished"):
+        frame[name] = frame[name].astype("float64")
+    frame["peak_memory_bytes"] = frame["peak_memory_bytes"].astype("Int64")
+    return frame
+
+
+def epochs_frame(study: StudyRecord) -> pd.DataFrame:
+    """One row per recorded epoch of every run, by arm, seed and epoch, with factor columns as in ``runs_frame``."""
+    rows = [
+        {"arm": run.arm, **levels, "seed": run.seed, "state": run.state, **asdict(epoch), "id": run.id}
+        for levels, run in _runs(study, _EPOCH)
+        for epoch in run.epochs
+    ]
+    return _frame(rows, study, _EPOCH)
+
+
+def _runs(study: StudyRecord, taken: tuple[str, ...]) -> list[tuple[dict[str, str | None], RunRecord]]:
+    factors = _factors(study)
+    return [
+        ({_column(factor, taken): arm.levels.get(factor) for factor in factors}, run)
+        for arm in ordered_arms(study)
+        for run in study.runs_of(arm.name)
+    ]
+
+
+def _frame(rows: list[dict[str, Any]], study: StudyRecord, columns: tuple[str, ...]) -> pd.DataFrame:
+    import pandas as pd
+
+    factors = [_column(factor, columns) for factor in _factors(study)]
+    return pd.DataFrame(rows, columns=[columns[0], *factors, *columns[1:]])
+
+
+def _factors(study: StudyRecord) -> tuple[str, ...]:
+    """Every factor that an arm has a level of, in order of appearance."""
+    return tuple(dict.fromkeys(factor for arm in ordered_arms(study) for factor in arm.levels))
+
+
+def _column(factor: str, taken: tuple[str, ...]) -> str:
+    return f"factor.{factor}" if factor in taken else factor

@@ -1,0 +1,222 @@
+"""A study's record as one HTML file that reads without a network, and as a small table for notebooks."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..store.records import StudyRecord
+from .answer import answer, is_unfinished, progress_sentence
+from .contrasts import Contrast, Split, arm_scores, failures, ordered_arms
+from .inputs import Gallery, NetworkTable
+from .numbers import counted, moment, whole
+from .palette import arm_styles
+from .tables import (
+    arms_table,
+    contrasts_table,
+    failures_table,
+    looks_table,
+    network_tables,
+    provenance_table,
+    runs_table,
+    times_table,
+)
+
+if TYPE_CHECKING:
+    import jinja2
+
+
+@dataclass(frozen=True)
+class FigureBlock:
+    """A figure in the page: its JSON, what it is called, what it shows in words, and how to read it.
+
+    ``group`` names the switches that a figure listens to.
+    """
+
+    id: str
+    json: str
+    title: str
+    description: str
+    note: str = ""
+    group: str = ""
+    height: int = 0
+
+
+def render(
+    study: StudyRecord,
+    *,
+    summaries: Mapping[str, NetworkTable],
+    gallery: Gallery | None,
+    version: str,
+    toml: str = "",
+) -> str:
+    """One HTML file with the answer, its evidence and what made it. It holds all that it needs and loads nothing.
+
+    The same record gives the same bytes.
+
+    Args:
+        study: Everything known about the study; it may be unfinished.
+        summaries: Each arm's network by the arm's name; arms without one are left out of the network section.
+        gallery: A look at the data; ``None`` leaves it out.
+        version: Assay's version.
+        toml: The study as a TOML text.
+    """
+    from plotly.offline import get_plotlyjs
+
+    is_scored = any(arm.n for arm in arm_scores(study))
+    is_revealed = any(arm.n for arm in arm_scores(study, split="test"))
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            study=study,
+            version=version,
+            toml=toml,
+            plotly_js=get_plotlyjs(),
+            facts=_facts(study),
+            answer=answer(study),
+            progress=progress_sentence(study) if is_unfinished(study) else "",
+            scores=_score_figures(study, "validation") if is_scored else (),
+            arms_table=arms_table(study, summaries),
+            contrasts_table=contrasts_table(study) if is_scored and len(study.arms) > 1 else None,
+            failures_table=failures_table(study) if failures(study) else None,
+            runs_table=runs_table(study),
+            test=_test(study, summaries) if is_revealed else None,
+            looks_table=looks_table(study) if study.looks else None,
+            curves=_curve_figures(study),
+            switches=[{"name": arm, "style": style} for arm, style in arm_styles(study).items()],
+            times=_time_figures(study) if is_scored else (),
+            times_table=times_table(study),
+            networks=network_tables(study, summaries),
+            gallery=gallery,
+            gallery_image=base64.b64encode(gallery.png).decode() if gallery else "",
+            gallery_figures=_gallery_figures(gallery) if gallery else (),
+            provenance=provenance_table(study, version=version),
+            updated=moment(study.updated),
+        )
+    )
+
+
+def summary_html(study: StudyRecord) -> str:
+    """A study's answer and arms as a small HTML fragment for a notebook's cell: no script, no figures."""
+    found = answer(study)
+    return (
+        _environment()
+        .get_template("summary.html")
+        .render(study=study, answer=found, table=arms_table(study, {}), progress=progress_sentence(study))
+    )
+
+
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("assay.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _facts(study: StudyRecord) -> tuple[str, ...]:
+    seeds = len({run.seed for run in study.runs})
+    data = str(study.data.get("title") or study.data.get("name") or "")
+    facts = (study.name, data, counted(len(study.arms), "arm"), counted(seeds, "seed"), moment(study.updated))
+    return tuple(fact for fact in facts if fact)
+
+
+def _test(study: StudyRecord, summaries: Mapping[str, NetworkTable]) -> dict[str, Any]:
+    num_finished = sum(run.state == "finished" for run in study.runs)
+    num_scored = sum(arm.n for arm in arm_scores(study, split="test"))
+    return {
+        "answer": answer(study, split="test"),
+        "figures": _score_figures(study, "test"),
+        "arms_table": arms_table(study, summaries, split="test"),
+        "contrasts_table": contrasts_table(study, split="test") if len(study.arms) > 1 else None,
+        "looks": counted(len(study.looks), "look"),
+        "num_looks": len(study.looks),
+        "missing": num_finished - num_scored,
+    }
+
+
+def _score_figures(study: StudyRecord, split: Split) -> tuple[FigureBlock, ...]:
+    from .figures import difference_strip, score_strip
+
+    found = answer(study, split=split)
+    pairs = " A thin line joins the two runs of a seed." if len(study.arms) == 2 else ""
+    blocks = [
+        _block(
+            f"scores-{split}",
+            score_strip(study, split=split),
+            f"{split.capitalize()} accuracy of every run",
+            f"One dot per run, one row per arm. {found.headline}.",
+            f"One dot is one seed. The stroke is the mean, the bar its 95 % interval.{pairs}",
+        )
+    ]
+    if any(contrast.seeds for contrast in found.contrasts):
+        blocks.append(
+            _block(
+                f"differences-{split}",
+                difference_strip(study, split=split),
+                f"Differences from {found.contrasts[0].baseline}, seed by seed",
+                "; ".join(_described(contrast) for contrast in found.contrasts) + ".",
+                "One dot is one pair of runs that share a seed. Right of zero, the named arm is better.",
+            )
+        )
+    return tuple(blocks)
+
+
+def _described(contrast: Contrast) -> str:
+    return f"{contrast.arm}: {contrast.sentence}"
+
+
+def _curve_figures(study: StudyRecord) -> tuple[FigureBlock, ...]:
+    from .figures import Measured, Metric, learning_curves
+
+    if not any(run.epochs for run in study.runs):
+        return ()
+    panels: tuple[tuple[Metric, Measured, str], ...] = (
+        ("accuracy", "validation", "Validation accuracy"),
+        ("accuracy", "train", "Training accuracy"),
+        ("loss", "validation", "Validation loss"),
+        ("loss", "train", "Training loss"),
+    )
+    arms = ", ".join(arm.name for arm in ordered_arms(study))
+    return tuple(
+        _block(
+            f"curves-{metric}-{measured}",
+            learning_curves(study, metric, measured),
+            title,
+            f"{title} after each epoch, one line per run, with mean and 95 % band of: {arms}.",
+            group="curves",
+        )
+        for metric, measured, title in panels
+    )
+
+
+def _time_figures(study: StudyRecord) -> tuple[FigureBlock, ...]:
+    from .figures import run_times
+
+    described = "Seconds of every finished run, one dot per run; the table below holds the means."
+    return (_block("times", run_times(study), "Seconds per run", described),)
+
+
+def _gallery_figures(gallery: Gallery) -> tuple[FigureBlock, ...]:
+    from .figures import class_counts
+
+    counts = ", ".join(
+        f"{name} {whole(count)}" for name, count in zip(gallery.class_names, gallery.training_counts, strict=True)
+    )
+    described = f"Training images of each class: {counts}."
+    return (_block("class-counts", class_counts(gallery), "Images of each class in the training split", described),)
+
+
+def _block(id_: str, figure: Any, title: str, description: str, note: str = "", group: str = "") -> FigureBlock:
+    text = figure.to_json(validate=False)
+    # Inside a script element only "<" could end it or open a comment.
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return FigureBlock(id_, text, title, description, note, group, int(figure.layout.height))

@@ -1,0 +1,54 @@
+"""What a report shows besides the study's record: plain values, so that a report needs no network and no data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One layer of a network.
+
+    Args:
+        name: The layer's name, such as ``conv2d_1``.
+        word: The line of the study file that it came from, such as ``conv 32 3x3 relu``.
+        output_shape: Its output's shape for one image, such as ``26 x 26 x 32``.
+        parameters: How many parameters it holds, trainable or not.
+        flops: Floating-point operations for one image, forward.
+    """
+
+    name: str
+    word: str
+    output_shape: str
+    parameters: int
+    flops: int
+
+
+@dataclass(frozen=True)
+class NetworkTable:
+    """A network's layers, top to bottom, and their totals."""
+
+    rows: tuple[LayerRow, ...]
+    parameters: int
+    trainable: int
+    non_trainable: int
+    flops: int
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """A look at the data.
+
+    Args:
+        png: One PNG image: one row of examples per class, in the order of ``class_names``, all rows equally high.
+        class_names: The classes in label order.
+        training_counts: Images of each class in the training split, in the same order.
+        validation_size: Images in the validation split.
+        caption: A sentence on where the examples come from.
+    """
+
+    png: bytes
+    class_names: tuple[str, ...]
+    training_counts: tuple[int, ...]
+    validation_size: int
+    caption: str = ""

@@ -1,0 +1,42 @@
+"""One look per arm, the same in every figure and table.
+
+Colours: Okabe and Ito (2008), "Color Universal Design", told apart by readers of every kind of colour vision. Their
+black, which would vanish in the dark, becomes grey; their yellow, which vanishes on white, is left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..store.records import StudyRecord
+
+_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
+_SHAPES = (("circle", "●"), ("square", "■"), ("diamond", "◆"), ("triangle-up", "▲"))
+_DASHES = ("solid", "dash", "dot", "dashdot")
+
+
+@dataclass(frozen=True)
+class ArmStyle:
+    """How an arm is drawn. Beyond seven arms colours come round again with another shape and dash."""
+
+    colour: str
+    symbol: str
+    glyph: str
+    dash: str
+
+    @property
+    def band(self) -> str:
+        """The colour, thinned for the area of an interval."""
+        red, green, blue = (int(self.colour[at : at + 2], 16) for at in (1, 3, 5))
+        return f"rgba({red},{green},{blue},0.16)"
+
+
+def arm_styles(study: StudyRecord) -> dict[str, ArmStyle]:
+    """The look of every arm of a study, by name, in the study's order."""
+    arms = sorted(study.arms, key=lambda arm: arm.position)
+    styles = {}
+    for index, arm in enumerate(arms):
+        round_ = index // len(_COLOURS) % len(_SHAPES)
+        symbol, glyph = _SHAPES[round_]
+        styles[arm.name] = ArmStyle(_COLOURS[index % len(_COLOURS)], symbol, glyph, _DASHES[round_])
+    return styles

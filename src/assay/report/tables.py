@@ -1,0 +1,289 @@
+"""Tables: from records to rows of text. What they look like is the template's."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..store.records import StudyRecord
+from .contrasts import Split, arm_scores, contrasts, failures, ordered_arms, score_of
+from .inputs import NetworkTable
+from .numbers import counted, flops, moment, p_value, percent, points, seconds, significant, whole
+from .palette import ArmStyle, arm_styles
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's heading; numbers stand to the right."""
+
+    title: str
+    is_number: bool = True
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A text, with an arm's mark before it where it names an arm."""
+
+    text: str
+    style: ArmStyle | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A caption, headings and rows; the first cell of a row names it. ``total`` stands below a line."""
+
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    total: tuple[Cell, ...] = ()
+
+
+def arms_table(study: StudyRecord, summaries: Mapping[str, NetworkTable], *, split: Split = "validation") -> Table:
+    """Every arm with n, mean, interval, deviation between seeds, parameters where they are known, and time."""
+    styles = arm_styles(study)
+    rows = []
+    for arm in arm_scores(study, split=split):
+        interval = "needs 2 seeds" if arm.interval is None else _interval(arm.interval.low, arm.interval.high)
+        network = summaries.get(arm.arm)
+        times = [run.seconds for run in study.runs_of(arm.arm) if run.state == "finished" and run.seconds is not None]
+        rows.append(
+            _row(
+                Cell(arm.arm, styles[arm.arm]),
+                str(arm.n) if arm.n == arm.num_runs else f"{arm.n} of {arm.num_runs}",
+                percent(arm.mean),
+                interval,
+                "–" if arm.deviation is None else f"{100 * arm.deviation:.2f}",
+                *((whole(network.parameters if network else None),) if summaries else ()),
+                seconds(statistics.fmean(times) if times else None),
+            )
+        )
+    counts = ("parameters",) if summaries else ()
+    titles = ("n", f"mean {split} accuracy", "95 % interval", "deviation", *counts, "time per run")
+    caption = (
+        f"Arms: {split} accuracy after the last epoch; deviation is the standard deviation between seeds, in points."
+    )
+    return Table(caption, _columns("arm", *titles), tuple(rows))
+
+
+def contrasts_table(study: StudyRecord, *, split: Split = "validation") -> Table:
+    """Every contrast with its paired difference, interval, p and outcome."""
+    styles = arm_styles(study)
+    found = contrasts(study, split=split)
+    rows = []
+    for contrast in found:
+        difference = contrast.difference
+        adjusted = (p_value(contrast.adjusted_p),) if len(found) > 1 else ()
+        rows.append(
+            _row(
+                Cell(contrast.arm, styles[contrast.arm]),
+                str(len(contrast.seeds)),
+                points(difference.mean) if difference else "–",
+                f"[{points(difference.low)}, {points(difference.high)}]" if difference else "needs 2 pairs",
+                p_value(difference.p_value) if difference else "–",
+                *adjusted,
+                contrast.outcome,
+            )
+        )
+    baseline = found[0].baseline if found else ""
+    adjusted_title = ("p after Holm",) if len(found) > 1 else ()
+    columns = _columns("arm", "pairs", "mean difference", "95 % interval", "sign-flip p", *adjusted_title)
+    caption = f"Paired differences in {split} accuracy from {baseline}, in percentage points."
+    return Table(caption, (*columns, Column("outcome", is_number=False)), tuple(rows))
+
+
+def failures_table(study: StudyRecord) -> Table:
+    """The runs that failed, each with its reason and what to try."""
+    styles = arm_styles(study)
+    rows = tuple(
+        _row(
+            Cell(run.arm, styles.get(run.arm)),
+            str(run.seed),
+            run.state,
+            f"{len(run.epochs)} of {run.epochs_planned}" if run.epochs_planned else str(len(run.epochs)),
+            run.reason or "not recorded",
+            run.advice or "–",
+        )
+        for run in failures(study)
+    )
+    texts = tuple(Column(title, is_number=False) for title in ("what happened", "reason", "what to try"))
+    head = _columns("arm", "seed")
+    columns = (*head, texts[0], Column("epochs done"), *texts[1:])
+    return Table(f"{counted(len(rows), 'run')} without a score.", columns, rows)
+
+
+def runs_table(study: StudyRecord) -> Table:
+    """Every run of the study."""
+    styles = arm_styles(study)
+    has_test = any(run.test_accuracy is not None for run in study.runs)
+    rows = []
+    for arm in ordered_arms(study):
+        for run in study.runs_of(arm.name):
+            last = run.last
+            test = (percent(score_of(run, "test")),) if has_test else ()
+            rows.append(
+                _row(
+                    Cell(arm.name, styles[arm.name]),
+                    str(run.seed),
+                    run.state,
+                    f"{len(run.epochs)} of {run.epochs_planned}" if run.epochs_planned else str(len(run.epochs)),
+                    percent(last.train_accuracy if last else None),
+                    percent(last.validation_accuracy if last else None),
+                    significant(last.validation_loss if last else None),
+                    *test,
+                    seconds(run.seconds),
+                    run.id[:12],
+                )
+            )
+    columns = (
+        *_columns("arm", "seed"),
+        Column("state", is_number=False),
+        Column("epochs"),
+        *(Column(title) for title in ("training accuracy", "validation accuracy", "validation loss")),
+        *((Column("test accuracy"),) if has_test else ()),
+        Column("time"),
+        Column("run", is_number=False),
+    )
+    return Table(f"All {counted(len(rows), 'run')}, as last recorded.", columns, tuple(rows))
+
+
+def times_table(study: StudyRecord) -> Table:
+    """Seconds per run and per epoch of every arm's finished runs."""
+    styles = arm_styles(study)
+    rows = []
+    for arm in ordered_arms(study):
+        finished = [run for run in study.runs_of(arm.name) if run.state == "finished"]
+        times = [run.seconds for run in finished if run.seconds is not None]
+        epochs = [epoch.seconds for run in finished for epoch in run.epochs]
+        rows.append(
+            _row(
+                Cell(arm.name, styles[arm.name]),
+                str(len(times)),
+                seconds(statistics.fmean(times) if times else None),
+                f"{seconds(min(times))} to {seconds(max(times))}" if times else "–",
+                seconds(statistics.median(epochs) if epochs else None),
+                seconds(sum(times) if times else None),
+            )
+        )
+    titles = ("n", "mean per run", "range", "median per epoch", "all runs")
+    return Table("Time of finished runs, training and evaluation.", _columns("arm", *titles), tuple(rows))
+
+
+def network_tables(
+    study: StudyRecord, summaries: Mapping[str, NetworkTable]
+) -> tuple[tuple[tuple[Cell, ...], Table], ...]:
+    """Each network once, with the arms that share it."""
+    styles = arm_styles(study)
+    shared: dict[NetworkTable, list[str]] = {}
+    for arm in ordered_arms(study):
+        if arm.name in summaries:
+            shared.setdefault(summaries[arm.name], []).append(arm.name)
+    caption = (
+        "Layers, top to bottom." if len(shared) > 1 or len(study.arms) == 1 else "Layers of every arm, top to bottom."
+    )
+    return tuple(
+        (tuple(Cell(name, styles[name]) for name in names), _network_table(network, caption))
+        for network, names in shared.items()
+    )
+
+
+def looks_table(study: StudyRecord) -> Table:
+    """Each look at the test split."""
+    rows = tuple(
+        _row(str(number), moment(look.time), str(look.num_runs), str(look.num_new))
+        for number, look in enumerate(study.looks, start=1)
+    )
+    columns = (Column("look", is_number=False), Column("when", is_number=False), Column("runs"), Column("scored anew"))
+    return Table("Looks at the test split.", columns, rows)
+
+
+def provenance_table(study: StudyRecord, *, version: str) -> Table:
+    """What made these numbers: versions, machine, seeds and data."""
+    started = [run.started for run in study.runs if run.started is not None]
+    finished = [run.finished for run in study.runs if run.finished is not None]
+    seeds = sorted({run.seed for run in study.runs})
+    vary = study.spec.get("seeds", {}).get("vary", ())
+    facts: list[tuple[str, str]] = [
+        ("Study", study.name),
+        ("First run started", moment(min(started, default=None))),
+        ("Last run finished", moment(max(finished, default=None))),
+        ("Seeds", _ranges(seeds) or "–"),
+        ("What a seed changes", ", ".join(vary) or "–"),
+        ("Data", str(study.data.get("title") or study.data.get("name", "–"))),
+        ("Data content (SHA-256)", str(study.data.get("content", "–"))),
+        ("Report made by", f"assay {version}"),
+    ]
+    facts += _environment(study)
+    rows = tuple(_row(name, value) for name, value in facts)
+    columns = (Column("what", is_number=False), Column("value", is_number=False))
+    return Table("Where these numbers come from.", columns, rows)
+
+
+def _network_table(network: NetworkTable, caption: str) -> Table:
+    rows = tuple(
+        _row(row.name, row.word, row.output_shape, whole(row.parameters), flops(row.flops)) for row in network.rows
+    )
+    columns = (
+        *(Column(title, is_number=False) for title in ("layer", "as written", "output")),
+        *(Column(title) for title in ("parameters", "FLOPs per image")),
+    )
+    trainable = "all trainable"
+    if network.non_trainable:
+        trainable = f"{whole(network.trainable)} trainable, {whole(network.non_trainable)} not"
+    total = _row("total", trainable, "", whole(network.parameters), flops(network.flops))
+    return Table(caption, columns, rows, total)
+
+
+def _environment(study: StudyRecord) -> list[tuple[str, str]]:
+    """Every fact of the runs' environments once; where runs differ, each value with its number of runs."""
+    seen: dict[str, Counter[str]] = {}
+    for run in study.runs:
+        for key, value in _flat(run.environment):
+            seen.setdefault(key, Counter())[value] += 1
+    return [
+        (
+            key,
+            next(iter(values))
+            if len(values) == 1
+            else "; ".join(f"{value} ({counted(n, 'run')})" for value, n in values.most_common()),
+        )
+        for key, values in seen.items()
+    ]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    flat: list[tuple[str, str]] = []
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            flat += _flat(value, f"{name} ")
+        elif isinstance(value, list | tuple):
+            flat.append((name, ", ".join(map(str, value))))
+        else:
+            flat.append((name, str(value)))
+    return flat
+
+
+def _ranges(numbers: list[int]) -> str:
+    """0, 1, 2, 5 as ``0 to 2, 5``."""
+    groups: list[list[int]] = []
+    for number in numbers:
+        if groups and number == groups[-1][-1] + 1:
+            groups[-1].append(number)
+        else:
+            groups.append([number])
+    return ", ".join(str(group[0]) if len(group) == 1 else f"{group[0]} to {group[-1]}" for group in groups)
+
+
+def _columns(first: str, *numbers: str) -> tuple[Column, ...]:
+    return (Column(first, is_number=False), *(Column(title) for title in numbers))
+
+
+def _row(*cells: str | Cell) -> tuple[Cell, ...]:
+    return tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in cells)
+
+
+def _interval(low: float, high: float) -> str:
+    return f"[{100 * low:.2f}, {100 * high:.2f}]"

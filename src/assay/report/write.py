@@ -1,0 +1,18 @@
+"""A report onto the disk, whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .. import disk
+
+
+def write_report(path: str | Path, html: str) -> Path:
+    """Writes a report; a reader, or a crash, sees the old file or the new one, never half of one.
+
+    Raises:
+        DiskFull: There is no room for it.
+        DataError: The disk refuses for another reason.
+    """
+    disk.write(Path(path), html.encode())
+    return Path(path)

@@ -1,0 +1,10 @@
+"""Turns a study into runs and takes them to their end."""
+
+from .drive import Outlook as Outlook
+from .drive import Progress as Progress
+from .drive import drive as drive
+from .executor import Executor as Executor
+from .local import LocalExecutor as LocalExecutor
+from .plan import Plan as Plan
+from .plan import check_networks as check_networks
+from .plan import make_plan as make_plan

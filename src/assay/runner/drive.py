@@ -1,0 +1,148 @@
+"""Takes a plan to its end: hands runs to an executor, writes what comes back."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ..errors import DiskFull
+from ..store import StoreReader, StoreWriter
+from .events import EpochDone, Event, Failed, Finished, Lost, NoSpace, Started
+from .executor import Executor
+from .plan import Plan, due
+from .promote import after_loss
+from .worker import CHECKPOINT, MEMORY_ADVICE
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What is about to happen, for a progress display."""
+
+    study: str
+    num_runs: int
+    num_done: int
+    labels: dict[str, str]  # run id -> "arm, seed 3"
+    epochs: dict[str, int]  # run id -> planned epochs
+    num_workers: int
+
+
+class Progress(Protocol):
+    """Follows a study while it runs."""
+
+    def begin(self, outlook: Outlook) -> None: ...
+    def follow(self, event: Event) -> None: ...
+    def tick(self) -> None: ...
+    def end(self) -> None: ...
+
+
+def drive(
+    plan: Plan,
+    writer: StoreWriter,
+    reader: StoreReader,
+    make_executor: Callable[[int], Executor],
+    progress: Progress,
+    *,
+    num_workers: int,
+) -> None:
+    """Run what is missing of a plan. Only this process writes the store.
+
+    Raises:
+        DiskFull: A worker or the store could not write. Finished runs are kept.
+        KeyboardInterrupt: The user stopped it. Finished epochs are kept.
+    """
+    study = plan.study
+    writer.requeue_interrupted()
+    writer.put_study(
+        name=study.name,
+        question=study.question,
+        spec=study.model_dump(mode="json", exclude_none=True),
+        data=plan.data,
+        arms=plan.arm_records(),
+        members=[(arm, task.seed, task.id) for arm, task in plan.members],
+        runs=[(task.id, task.seed, task.arm.training.epochs, plan.run_spec(task)) for task in plan.tasks],
+    )
+    states = reader.states(task.id for task in plan.tasks)
+    waiting = {task.id: task for task in due(plan.tasks, states)}
+    for task in plan.tasks:
+        if task.id not in waiting:  # the process that should have done this was killed
+            (task.folder / CHECKPOINT).unlink(missing_ok=True)
+    names: dict[str, str] = {}
+    for arm, task in plan.members:
+        names.setdefault(task.id, f"{arm}, seed {task.seed}")
+    progress.begin(
+        Outlook(
+            study=study.name,
+            num_runs=len(plan.tasks),
+            num_done=len(plan.tasks) - len(waiting),
+            labels=names,
+            epochs={task.id: task.arm.training.epochs for task in plan.tasks},
+            num_workers=num_workers,
+        )
+    )
+    losses: collections.Counter[str] = collections.Counter()
+    executor = make_executor(min(num_workers, len(waiting))) if waiting else None
+    try:
+        if executor is None:
+            return
+        for task in waiting.values():
+            executor.submit(task)
+        while waiting:
+            for event in executor.poll(0.25):
+                shown: Event = event
+                if isinstance(event, Lost):
+                    losses[event.run] += 1
+                    if after_loss(losses[event.run]) == "retry":
+                        writer.put_event(study.name, "lost", {"run": event.run, "reason": event.reason})
+                        executor.submit(waiting[event.run])
+                    else:
+                        shown = _given_up(event)
+                _record(shown, study.name, writer, waiting[event.run].folder)
+                progress.follow(shown)
+                if isinstance(shown, Finished | Failed):
+                    del waiting[event.run]
+            progress.tick()
+    except KeyboardInterrupt:
+        writer.put_event(study.name, "interrupted", {"left": len(waiting)})
+        raise
+    finally:
+        if executor is not None:
+            executor.close()
+        with contextlib.suppress(DiskFull):  # the error that brought us here says so already
+            writer.requeue_interrupted()
+        progress.end()
+
+
+def _record(event: Event, study: str, writer: StoreWriter, folder: Path) -> None:
+    match event:
+        case Started():
+            writer.put_started(study, event.run, event.environment)
+        case EpochDone():
+            writer.put_epochs(event.run, [event.record])
+        case Finished():
+            path = (folder / event.weights_file).relative_to(writer.folder.absolute())
+            writer.put_finished(
+                study,
+                event.run,
+                seconds=event.seconds,
+                peak_memory_bytes=event.peak_memory_bytes,
+                weights=(path.as_posix(), event.weights_sha256, event.weights_bytes),
+            )
+            (folder / CHECKPOINT).unlink(missing_ok=True)  # not before the store knows of the weights
+        case Failed():
+            writer.put_failed(study, event.run, state=event.state, reason=event.reason, advice=event.advice)
+        case NoSpace():
+            raise DiskFull(event.reason)
+        case Lost():
+            pass
+
+
+def _given_up(event: Lost) -> Failed:
+    if event.is_memory:
+        return Failed(event.run, "out of memory", f"{event.reason}, twice", MEMORY_ADVICE)
+    return Failed(
+        event.run, "failed", f"{event.reason}, twice", "the worker's last words are in the store's logs folder"
+    )

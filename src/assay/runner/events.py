@@ -1,0 +1,81 @@
+"""What an executor tells about the runs that it was given."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..store import State
+from ..train.epochs import EpochRecord
+
+
+@dataclass(frozen=True)
+class Started:
+    """A worker has begun a run, or goes on with it from its checkpoint."""
+
+    run: str
+    environment: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """A run has finished an epoch. A resumed run tells its earlier epochs again."""
+
+    run: str
+    record: EpochRecord
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run has finished and its weights are on disk."""
+
+    run: str
+    seconds: float
+    peak_memory_bytes: int
+    weights_file: str
+    weights_sha256: str
+    weights_bytes: int
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A run ended without a result, for a reason that lies in the run."""
+
+    run: str
+    state: State
+    reason: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The worker that trained a run is gone, for a reason that need not lie in the run."""
+
+    run: str
+    reason: str
+    is_memory: bool
+
+
+@dataclass(frozen=True)
+class NoSpace:
+    """A worker could not write: the disk is full. Nothing more can be kept."""
+
+    run: str
+    reason: str
+
+
+Event = Started | EpochDone | Finished | Failed | Lost | NoSpace
+_KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in (Started, EpochDone, Finished, Failed, Lost, NoSpace)}
+
+
+def to_json(event: Event) -> dict[str, Any]:
+    """An event as plain values."""
+    return {"event": type(event).__name__, **asdict(event)}
+
+
+def from_json(values: dict[str, Any]) -> Event:
+    fields = dict(values)
+    kind = _KINDS[fields.pop("event")]
+    if kind is EpochDone:
+        fields["record"] = EpochRecord(**fields["record"])
+    return kind(**fields)

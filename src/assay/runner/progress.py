@@ -1,0 +1,244 @@
+"""Following a study while it runs: in a terminal, as lines, as JSON, or not at all."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from .drive import Outlook, Progress
+from .events import EpochDone, Event, Failed, Finished, Lost, Started, to_json
+
+_QUIET_SECONDS = 10.0
+
+
+class Silent(Progress):
+    """Shows nothing."""
+
+    def begin(self, outlook: Outlook) -> None:
+        pass
+
+    def follow(self, event: Event) -> None:
+        pass
+
+    def tick(self) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+
+@dataclass
+class Tally:
+    """Counts what has happened and estimates what is left; shared by every display."""
+
+    outlook: Outlook
+    finished: int = 0
+    failed: int = 0
+    running: dict[str, int] = field(default_factory=dict)  # run id -> epochs done
+    accuracy: dict[str, float] = field(default_factory=dict)
+    _epochs_left: int = 0
+    _epoch_seconds: float = 0.0
+    _epochs_seen: int = 0
+
+    def __post_init__(self) -> None:
+        left = sorted(self.outlook.epochs.values(), reverse=True)[: self.outlook.num_runs - self.outlook.num_done]
+        self._epochs_left = sum(left)
+
+    @property
+    def done(self) -> int:
+        return self.outlook.num_done + self.finished + self.failed
+
+    @property
+    def queued(self) -> int:
+        return self.outlook.num_runs - self.done - len(self.running)
+
+    def follow(self, event: Event) -> None:
+        match event:
+            case Started():
+                self.running[event.run] = 0
+            case EpochDone():
+                record = event.record
+                if record.epoch > self.running.get(event.run, 0):
+                    self._epochs_left -= 1
+                self.running[event.run] = record.epoch
+                self.accuracy[event.run] = record.validation_accuracy
+                self._epoch_seconds += record.seconds
+                self._epochs_seen += 1
+            case Finished():
+                self.finished += 1
+                self.running.pop(event.run, None)
+            case Failed():
+                self.failed += 1
+                self._epochs_left -= self.outlook.epochs[event.run] - self.running.pop(event.run, 0)
+            case Lost():
+                self._epochs_left += self.running.pop(event.run, 0)
+
+    def seconds_left(self) -> float | None:
+        """Estimate from the mean seconds of the epochs seen; ``None`` before the first."""
+        if not self._epochs_seen:
+            return None
+        lanes = max(1, min(self.outlook.num_workers, len(self.running) + max(self.queued, 0)))
+        return max(self._epochs_left, 0) * self._epoch_seconds / self._epochs_seen / lanes
+
+
+class Lines(Progress):
+    """A line when a run ends, and now and then how far the study is: for logs and pipes."""
+
+    def __init__(self, stream: IO[str] | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._tally: Tally | None = None
+        self._told = 0.0
+
+    def begin(self, outlook: Outlook) -> None:
+        self._tally = Tally(outlook)
+        self._told = time.monotonic()
+        todo = outlook.num_runs - outlook.num_done
+        self._say(f"{outlook.study}: {outlook.num_runs} runs, {outlook.num_done} done before, {todo} to do")
+
+    def follow(self, event: Event) -> None:
+        tally = self._tally
+        if tally is None:
+            return
+        tally.follow(event)
+        name = tally.outlook.labels[event.run]
+        place = f"[{tally.done}/{tally.outlook.num_runs}]"
+        match event:
+            case Finished():
+                self._say(
+                    f"{place} {name}: {tally.accuracy[event.run]:.2%} validation accuracy in {event.seconds:.1f} s"
+                )
+            case Failed():
+                self._say(f"{place} {name}: {event.state}: {event.reason}; {event.advice}")
+            case Lost():
+                self._say(f"{name}: {event.reason}; it goes on from its last checkpoint")
+
+    def tick(self) -> None:
+        if self._tally and time.monotonic() - self._told > _QUIET_SECONDS:
+            left = self._tally.seconds_left()
+            rest = f", about {duration(left)} left" if left is not None else ""
+            self._say(f"{self._tally.done} done, {len(self._tally.running)} running, {self._tally.queued} queued{rest}")
+
+    def end(self) -> None:
+        pass
+
+    def _say(self, text: str) -> None:
+        self._told = time.monotonic()
+        print(text, file=self._stream, flush=True)
+
+
+class JsonLines(Progress):
+    """One JSON object a line on standard output."""
+
+    def __init__(self, stream: IO[str] | None = None) -> None:
+        self._stream = stream or sys.stdout
+
+    def begin(self, outlook: Outlook) -> None:
+        self._outlook = outlook
+        self._say({"event": "Begin", "study": outlook.study, "runs": outlook.num_runs, "done": outlook.num_done})
+
+    def follow(self, event: Event) -> None:
+        self._say({**to_json(event), "label": self._outlook.labels[event.run]})
+
+    def tick(self) -> None:
+        pass
+
+    def end(self) -> None:
+        pass
+
+    def _say(self, values: dict[str, Any]) -> None:
+        print(json.dumps(values), file=self._stream, flush=True)
+
+
+class Live(Progress):
+    """A live display in a terminal (rich)."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live as RichLive
+
+        self._console = Console(stderr=True)
+        self._live = RichLive(console=self._console, auto_refresh=False, transient=True)
+        self._tally: Tally | None = None
+        self._started = 0.0
+
+    def begin(self, outlook: Outlook) -> None:
+        self._tally = Tally(outlook)
+        self._started = time.monotonic()
+        if outlook.num_done < outlook.num_runs:
+            self._live.start()
+
+    def follow(self, event: Event) -> None:
+        if self._tally is None:
+            return
+        self._tally.follow(event)
+        name = self._tally.outlook.labels[event.run]
+        match event:
+            case Finished():
+                accuracy = self._tally.accuracy[event.run]
+                self._console.print(
+                    f"[green]✓[/] {_safe(name)}  {accuracy:.2%}  [dim]{event.seconds:.1f} s[/]", highlight=False
+                )
+            case Failed():
+                what = f"{event.state}: {event.reason}; {event.advice}"
+                self._console.print(f"[red]✗[/] {_safe(name)}  {_safe(what)}", highlight=False)
+            case Lost():
+                what = f"{event.reason}; it goes on from its last checkpoint"
+                self._console.print(f"[yellow]↻[/] {_safe(name)}  {_safe(what)}", highlight=False)
+        self.tick()
+
+    def tick(self) -> None:
+        if self._tally is not None and self._live.is_started:
+            self._live.update(self._picture(self._tally), refresh=True)
+
+    def end(self) -> None:
+        self._live.stop()
+
+    def _picture(self, tally: Tally) -> Any:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        left = tally.seconds_left()
+        head = Text.assemble(
+            (tally.outlook.study, "bold"),
+            f"  {tally.done} of {tally.outlook.num_runs} runs done, ",
+            f"{len(tally.running)} running, {tally.queued} queued",
+            (f", {tally.failed} failed" if tally.failed else "", "red"),
+            (f"   {duration(time.monotonic() - self._started)}", "dim"),
+            (f", about {duration(left)} left" if left is not None else "", "dim"),
+        )
+        rows = Table.grid(padding=(0, 2))
+        rows.add_column(no_wrap=True, overflow="ellipsis", max_width=44)
+        rows.add_column(width=24)
+        rows.add_column(justify="right")
+        rows.add_column(justify="right")
+        for run, epoch in tally.running.items():
+            planned = tally.outlook.epochs[run]
+            accuracy = tally.accuracy.get(run)
+            rows.add_row(
+                Text(tally.outlook.labels[run]),
+                ProgressBar(total=planned, completed=epoch, width=24),
+                f"epoch {epoch}/{planned}",
+                f"{accuracy:.2%}" if accuracy is not None and epoch else "",
+            )
+        return Group(head, rows)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: ``41 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _safe(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,103 @@
+"""A worker process: trains one run after another.
+
+It reads tasks from its standard input and writes events to its standard output, one JSON object a line. When its
+input ends, its parent is gone, and it ends too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import resource
+import signal
+import sys
+import threading
+from typing import IO, Any
+
+from ..errors import DiskFull, RunError
+from ..train.task import Task
+from .events import EpochDone, Event, Failed, Finished, NoSpace, Started, to_json
+
+WEIGHTS = "weights.safetensors"
+CHECKPOINT = "checkpoint.safetensors"
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    # Libraries may print: only events may reach the pipe.
+    pipe = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    tasks: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(sys.stdin, tasks), daemon=True).start()
+
+    import torch
+
+    threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+    torch.set_num_threads(threads)
+    with contextlib.suppress(BrokenPipeError):
+        while True:
+            work(Task.from_json(tasks.get()), pipe, threads=threads)
+
+
+def _listen(stream: IO[str], tasks: queue.SimpleQueue[dict[str, Any]]) -> None:
+    for line in stream:
+        tasks.put(json.loads(line))
+    os._exit(0)  # the parent is gone
+
+
+def work(task: Task, pipe: IO[str], *, threads: int) -> None:
+    """Train one task and tell what happens."""
+    from ..data import open_training
+    from ..train.checkpoint import save_weights
+    from ..train.device import environment
+    from ..train.engine import train
+
+    def tell(event: Event) -> None:
+        pipe.write(json.dumps(to_json(event)) + "\n")
+
+    try:
+        tell(Started(task.id, environment(threads=threads)))
+        checkpoint = task.folder / CHECKPOINT
+        trained = train(
+            task,
+            open_training(task.images, task.labels),
+            on_epoch=lambda record: tell(EpochDone(task.id, record)),
+            checkpoint=checkpoint,
+        )
+        sha256, size = save_weights(task.folder / WEIGHTS, trained.weights, task.id)
+        tell(Finished(task.id, trained.seconds, _peak_memory_bytes(), WEIGHTS, sha256, size))
+    except RunError as error:
+        tell(Failed(task.id, error.state, error.reason, error.advice))
+    except DiskFull as error:
+        tell(NoSpace(task.id, str(error)))
+    except BrokenPipeError:
+        raise
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
+            tell(_unexpected(task, error))
+        else:
+            tell(Failed(task.id, "out of memory", "the machine had no memory left for this run", MEMORY_ADVICE))
+    except Exception as error:  # a run's failure is a result, whatever it is; the study goes on
+        tell(_unexpected(task, error))
+
+
+MEMORY_ADVICE = "train fewer runs at a time (--workers 1), or make the network or the batch smaller"
+
+
+def _unexpected(task: Task, error: Exception) -> Failed:
+    import traceback
+
+    traceback.print_exc()  # standard error goes to the worker's log
+    last = " ".join(str(error).split())[:300]
+    return Failed(task.id, "failed", f"{type(error).__name__}: {last}", "the traceback is in the store's logs folder")
+
+
+def _peak_memory_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+if __name__ == "__main__":
+    main()

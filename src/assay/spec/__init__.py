@@ -1,0 +1,17 @@
+"""What to study: frozen specs, read from TOML, with every broken rule named."""
+
+from .data import Data as Data
+from .files import json_schema as json_schema
+from .files import parse_study as parse_study
+from .files import read_study as read_study
+from .files import study_toml as study_toml
+from .fingerprint import fingerprint as fingerprint
+from .fingerprint import run_fingerprint as run_fingerprint
+from .seeds import Seeds as Seeds
+from .study import Arm as Arm
+from .study import ArmTemplate as ArmTemplate
+from .study import Network as Network
+from .study import Study as Study
+from .training import Optimizer as Optimizer
+from .training import OptimizerName as OptimizerName
+from .training import Training as Training

@@ -1,0 +1,147 @@
+"""What every spec shares: frozen, closed to unknown keys, comparable by value, wrong in one sentence per rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)
+
+from ..errors import Problem, SpecError, nearest
+
+_T = TypeVar("_T")
+
+
+class Problems(ValueError):
+    """Several broken rules found by one validator."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(map(str, self.problems)))
+
+
+class _SpecType(ModelMetaclass):
+    def __call__(cls: type[_T], *args: Any, **values: Any) -> _T:  # noqa: N805
+        try:
+            made: _T = super().__call__(*args, **values)  # type: ignore[misc]
+        except ValidationError as error:
+            raise SpecError(problems_of(error, cls)) from None
+        return made
+
+
+class Spec(BaseModel, metaclass=_SpecType):
+    """A frozen description. It describes; functions do.
+
+    Raises:
+        SpecError: One or more rules are broken; the error holds a problem for each.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> Self:
+        """A spec from plain values, as read from TOML or JSON."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise SpecError(problems_of(error, cls)) from None
+
+
+def dotted(path: Iterable[int | str]) -> str:
+    """``("network", "layers", 3)`` as ``network.layers[3]``."""
+    key = ""
+    for part in path:
+        key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else part
+    return key
+
+
+def problems_of(error: ValidationError, model: type) -> list[Problem]:
+    """Pydantic's errors as sentences: one for each value, with the rule and the fix."""
+    problems: dict[str, Problem] = {}
+    for item in error.errors(include_url=False):
+        path = _without_union_tags(item["loc"], model)
+        cause = item.get("ctx", {}).get("error")
+        if isinstance(cause, Problems):
+            for problem in cause.problems:
+                key = dotted([*path, problem.key] if problem.key else path)
+                problems[f"{key}/{problem.what}"] = Problem(problem.what, problem.fix, key)
+            continue
+        key = dotted(path)
+        if key in problems:  # another branch of the same union
+            known = problems[key]
+            rule = _rule(item)
+            if rule not in known.fix:
+                problems[key] = Problem(known.what, f"{known.fix}, or {rule}", key)
+        elif item["type"] == "extra_forbidden":
+            fix = nearest(str(item["loc"][-1]), _fields(model, path[:-1]))
+            problems[key] = Problem("this key is not known here", fix, key)
+        elif item["type"] == "missing":
+            problems[key] = Problem("this key is required and missing", "add it", key)
+        elif item["type"] == "literal_error":
+            allowed = item["ctx"]["expected"].replace("'", '"')
+            problems[key] = Problem(f"got {item['input']!r}", f"give {allowed}", key)
+        elif cause is not None:
+            problems[key] = Problem(str(cause), "", key)
+        else:
+            problems[key] = Problem(f"got {_short(item['input'])}", f"give {_rule(item)}", key)
+    return list(problems.values())
+
+
+_RULES = {
+    "int_type": "a whole number",
+    "float_type": "a number with a decimal point",
+    "float_parsing": "a number",
+    "int_parsing": "a whole number",
+    "string_type": "a text in quotes",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "dict_type": "a table",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+    "finite_number": "a finite number",
+}
+
+
+def _rule(item: Any) -> str:
+    if item["type"] in _RULES:
+        return _RULES[item["type"]]
+    message: str = item["msg"]
+    return message.removeprefix("Input should be ").removeprefix("a valid ").replace("String should have", "a text of")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _without_union_tags(loc: Iterable[int | str], model: type) -> list[int | str]:
+    """Pydantic adds the branch of a union to an error's place; a user's file has no such key."""
+    path: list[int | str] = []
+    for part in loc:
+        is_tag = isinstance(part, str) and ("[" in part or part in {"int", "float", "str", "bool", "constrained-str"})
+        if not is_tag:
+            path.append(part)
+    return path
+
+
+def _fields(model: Any, path: Iterable[int | str]) -> list[str]:
+    for part in path:
+        if isinstance(part, int) or not hasattr(model, "model_fields"):
+            continue
+        field = model.model_fields.get(part)
+        candidates = [] if field is None else [field.annotation, *_nested(field.annotation)]
+        model = next((c for c in candidates if hasattr(c, "model_fields")), model)
+    return list(getattr(model, "model_fields", {}))
+
+
+def _nested(annotation: Any) -> Iterable[Any]:
+    for inner in get_args(annotation):
+        yield inner
+        yield from _nested(inner)

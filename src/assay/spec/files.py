@@ -1,0 +1,171 @@
+"""Study files: TOML to spec and back, every error with its file, key and line."""
+
+from __future__ import annotations
+
+import copy
+import re
+import tomllib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import Problem, SpecError
+from .study import Study
+from .training import Training
+
+Check = Callable[[Study], object]
+
+
+def read_study(path: str | Path, *, check: Check | None = None) -> Study:
+    """The study that a TOML file describes, validated whole.
+
+    Args:
+        path: The file.
+        check: Further rules, as a function that raises SpecError: its problems are told with the others.
+
+    Raises:
+        SpecError: The file is missing, is not TOML, or breaks rules: one problem for each.
+    """
+    path = Path(path)
+    try:
+        text = path.read_bytes().decode()
+    except FileNotFoundError:
+        raise SpecError(Problem("there is no such file", "check the path", file=str(path))) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(Problem(f"cannot be read ({error})", "give a TOML text file", file=str(path))) from None
+    return parse_study(text, file=str(path), name=re.sub(r"[^\w.-]+", "-", path.stem), check=check)
+
+
+def parse_study(text: str, *, file: str, name: str, check: Check | None = None) -> Study:
+    """The study in a TOML text. ``file`` is for messages; ``name`` is used unless the text gives one."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"\(at line (\d+)", str(error))
+        what = str(error).split(" (at ")[0]
+        raise SpecError(
+            Problem(
+                f"this is not valid TOML: {what}", "correct the line", file=file, line=int(found[1]) if found else None
+            )
+        ) from None
+    values = {"name": name, **values}
+    problems: dict[tuple[str, str], Problem] = {}
+    study = None
+    while study is None:
+        try:
+            study = Study.of(values)
+            if check is not None:
+                check(study)
+        except SpecError as error:
+            for problem in error.problems:
+                problems.setdefault((problem.key, problem.what), problem)
+            # Rules about the design as a whole are checked once its parts are sound: leave out the parts that
+            # are not, and ask again, so that one reading names everything.
+            values, is_smaller = _without(values, [problem.key for problem in error.problems])
+            if not is_smaller:
+                break
+    if problems or study is None:
+        raise SpecError(locate(problem, text, file) for problem in problems.values())
+    return study
+
+
+_LEAVABLE = {"data", "training", "seeds"}
+
+
+def _without(values: dict[str, Any], keys: Sequence[str]) -> tuple[dict[str, Any], bool]:
+    """The values without the named keys, and whether any of them was there. Elements of lists stay."""
+    kept = copy.deepcopy(values)
+    is_smaller = False
+    for key in keys:
+        *owners, last = re.sub(r"\[.*", "", key).split(".")
+        table: Any = kept
+        for owner in owners:
+            table = table.get(owner) if isinstance(table, dict) else None
+        if isinstance(table, dict) and last in table and owners and owners[0] in _LEAVABLE:
+            del table[last]
+            is_smaller = True
+    return kept, is_smaller
+
+
+def locate(problem: Problem, text: str, file: str) -> Problem:
+    """The problem with its file, and its line where the key stands in the text."""
+    parts = [
+        int(number) if number else word for word, number in re.findall(r"([^.\[\]]+)(?=[.\[]|$)|\[(\d+)\]", problem.key)
+    ]
+    return problem.at(file=file, line=line_of(text, parts))
+
+
+def line_of(text: str, path: Sequence[int | str]) -> int | None:
+    """The line (from 1) on which a key stands, or the nearest table around it; ``None`` for neither."""
+    best: tuple[int, int] | None = None
+    table: list[int | str] = []
+    counts: dict[str, int] = {}
+    lines = text.splitlines()
+    for number, line in enumerate(lines, start=1):
+        header = re.match(r"\s*(\[\[?)\s*([\w.\"-]+)\s*\]", line)
+        key = re.match(r"\s*([\w\"-]+(?:\s*\.\s*[\w\"-]+)*)\s*=", line)
+        if header:
+            table = [part.strip('" ') for part in header[2].split(".")]
+            if header[1] == "[[":
+                counts[header[2]] = counts.get(header[2], -1) + 1
+                table.append(counts[header[2]])
+            elif str(table[0]) in counts:
+                table.insert(1, counts[str(table[0])])
+            found: list[int | str] = table
+        elif key:
+            found = [*table, *(part.strip('" ') for part in key[1].split("."))]
+        else:
+            continue
+        depth = len(found)
+        if list(path[:depth]) == found and (best is None or depth > best[0]):
+            rest = path[depth:]
+            best = (depth, number + _element_offset(lines[number - 1 :], rest) if key and rest else number)
+    return best[1] if best else None
+
+
+def _element_offset(lines: Sequence[str], rest: Sequence[int | str]) -> int:
+    """How many lines below ``key = [`` the wanted element of a list of texts stands."""
+    if not isinstance(rest[0], int):
+        return 0
+    seen = -1
+    for offset, line in enumerate(lines):
+        body = line.split("=", 1)[1] if offset == 0 else line
+        seen += len(re.findall(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'', body.split("#")[0] if '"' not in body else body))
+        if seen >= rest[0]:
+            return offset
+        if "]" in re.sub(r'"(?:[^"\\]|\\.)*"', "", body):
+            break
+    return 0
+
+
+def study_toml(study: Study) -> str:
+    """The study as a TOML text that reads back as the same study."""
+    import tomli_w
+
+    values = study.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    return tomli_w.dumps({"name": study.name, **values})
+
+
+def json_schema() -> dict[str, Any]:
+    """A JSON Schema of study files, for editors."""
+    schema = Study.model_json_schema()
+    training = Training.model_json_schema(ref_template="#/$defs/{model}")
+    schema["$defs"].update(training.pop("$defs", {}))
+    placeholder = {"type": "string", "pattern": r"\{\w+(\.\w+)?\}"}
+    for definition in (training, schema["$defs"]["Optimizer"]):
+        for key, value in definition["properties"].items():
+            description = {k: value.pop(k) for k in ("description", "title", "default") if k in value}
+            definition["properties"][key] = {"anyOf": [value, placeholder], **description}
+    optimizer = {"$ref": "#/$defs/Optimizer"}
+    names = schema["$defs"]["Optimizer"]["properties"]["name"]["anyOf"][0]
+    training["properties"]["optimizer"] = {"anyOf": [names, optimizer, placeholder]}
+    schema["$defs"]["Training"] = training
+    for owner in (schema, schema["$defs"]["ArmTemplate"]):
+        owner["properties"]["training"] = {"$ref": "#/$defs/Training"}
+    schema["properties"]["factors"]["additionalProperties"] = {
+        "anyOf": [
+            {"type": "array", "minItems": 1, "items": {"type": ["number", "string", "boolean"]}},
+            {"type": "object", "minProperties": 1},
+        ]
+    }
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Assay study", **schema}

@@ -1,0 +1,221 @@
+"""A study: a question and its design."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from ..errors import Problem, SpecError, nearest
+from .base import Problems, Spec
+from .data import Data
+from .factors import levels_of, placeholders, substitute
+from .seeds import Seeds
+from .training import Training
+
+
+class Network(Spec):
+    """A network as layer words, top to bottom (``assay.nets`` holds the vocabulary)."""
+
+    layers: tuple[str, ...] = Field(min_length=1)
+
+
+class Arm(Spec):
+    """One named configuration: a network and its training."""
+
+    name: str = Field(min_length=1, max_length=120)
+    layers: tuple[str, ...] = Field(min_length=1)
+    training: Training = Training()
+    levels: dict[str, str] = {}
+
+    def identity(self) -> dict[str, Any]:
+        """What a run of this arm depends on: everything but its name and levels."""
+        return self.model_dump(mode="json", include={"layers", "training"}, exclude_none=True)
+
+
+class ArmTemplate(Spec):
+    """An arm as a study file lists it: its own layers, its own training keys, or both."""
+
+    name: str = Field(min_length=1, max_length=120)
+    layers: tuple[str, ...] = ()
+    training: dict[str, Any] = {}
+
+
+class Study(Spec):
+    """A question, and the design that answers it.
+
+    Args:
+        name: Under this name the store keeps the study; a file's own name unless given.
+        question: What the study asks, as one sentence.
+        data: What to learn from.
+        network: The layers that all arms share, with a ``{factor}`` where they differ.
+        factors: Things varied, each with its levels: a list of values, or a table of named levels. Crossed.
+        arms: Arms that share no skeleton; each may override ``[training]``.
+        training: The protocol; its values may be ``{factor}`` placeholders too.
+        seeds: The replicates.
+    """
+
+    name: str = Field(default="study", pattern=r"^[\w.-]+$", max_length=80)
+    question: str = ""
+    data: Data
+    network: Network | None = None
+    factors: dict[str, Any] = {}
+    arms: tuple[ArmTemplate, ...] = ()
+    training: dict[str, Any] = {}
+    seeds: Seeds = Seeds()
+
+    @field_validator("factors")
+    @classmethod
+    def _levels_are_usable(cls, factors: dict[str, Any]) -> dict[str, Any]:
+        problems = []
+        for name, factor in factors.items():
+            if not name.isidentifier():
+                problems.append(Problem(f'"{name}" is not a name', "use letters, digits and _", name))
+            if isinstance(factor, dict):
+                fine = len(factor) > 0
+            elif isinstance(factor, list | tuple):
+                fine = len(factor) > 0 and all(isinstance(level, bool | int | float | str) for level in factor)
+            else:
+                fine = False
+            if not fine:
+                problems.append(
+                    Problem(
+                        f"got {factor!r}",
+                        'give a list of values, or named levels such as { none = [], some = ["dropout 0.1"] }',
+                        name,
+                    )
+                )
+            elif len(levels_of(factor)) < len(factor):
+                problems.append(Problem("a level is listed twice", "list each level once", name))
+        if problems:
+            raise Problems(problems)
+        return factors
+
+    @model_validator(mode="after")
+    def _design_is_whole(self) -> Self:
+        self.expand()
+        return self
+
+    def expand(self) -> tuple[Arm, ...]:
+        """The arms of the study: every listed arm crossed with every combination of levels.
+
+        Raises:
+            SpecError: A placeholder names no factor, a factor is not used, or an arm breaks a rule.
+        """
+        problems: list[Problem] = []
+        templates = self._templates(problems)
+        for template in templates:
+            problems += self._check_placeholders(template)
+        if problems and not placeholders(self.training):  # what can be checked without the levels still is
+            problems += self._check_training()
+        if problems:
+            raise Problems(problems)
+        combinations = [
+            dict(zip(self.factors, chosen, strict=True))
+            for chosen in itertools.product(*(levels_of(factor) for factor in self.factors.values()))
+        ]
+        arms: dict[str, Arm] = {}
+        broken: dict[str, Problem] = {}
+        for template, names in itertools.product(templates, combinations):
+            try:
+                arm = self._arm(template, names)
+            except SpecError as error:
+                for problem in error.problems:
+                    broken.setdefault(problem.key + problem.what, problem)
+            except KeyError as error:
+                broken.setdefault(str(error), Problem(f"{error.args[0]} is no field of its level", "", "factors"))
+            else:
+                if arm.name in arms:
+                    broken[arm.name] = Problem(f'two arms are called "{arm.name}"', "give each its own name", "arms")
+                arms[arm.name] = arm
+        if broken:
+            raise Problems(broken.values())
+        return tuple(arms.values())
+
+    def with_seeds(self, count: int) -> Study:
+        """The same study with another number of seeds."""
+        return self.model_copy(update={"seeds": self.seeds.model_copy(update={"count": count})})
+
+    def _templates(self, problems: list[Problem]) -> list[tuple[str, ArmTemplate]]:
+        """The listed arms (or the one shared network), each with the key that its layers stand under."""
+        if not self.arms:
+            if self.network is None:
+                problems.append(Problem("there is no network", "add [network] with layers, or [[arms]]", "network"))
+                return []
+            return [("network", ArmTemplate(name="-", layers=self.network.layers))]
+        templates = []
+        for index, arm in enumerate(self.arms):
+            if arm.layers:
+                templates.append((f"arms[{index}]", arm))
+            elif self.network is not None:
+                templates.append(("network", arm.model_copy(update={"layers": self.network.layers})))
+            else:
+                problems.append(
+                    Problem(f'arm "{arm.name}" has no layers', "give it layers or add [network]", f"arms[{index}]")
+                )
+        return templates
+
+    def _check_placeholders(self, template: tuple[str, ArmTemplate]) -> list[Problem]:
+        key, arm = template
+        problems = []
+        for index, line in enumerate(arm.layers):
+            for name in sorted(placeholders(line) - set(self.factors)):
+                fix = nearest(name, list(self.factors)) if self.factors else f"add {name} to [factors]"
+                problems.append(Problem(f'"{{{name}}}" names no factor', fix, f"{key}.layers[{index}]"))
+        training = {**self.training, **arm.training}
+        for field, value in training.items():
+            for name in sorted(placeholders(value) - set(self.factors)):
+                problems.append(
+                    Problem(f'"{{{name}}}" names no factor', f"add {name} to [factors]", f"training.{field}")
+                )
+        unused = set(self.factors) - placeholders(arm.layers) - placeholders(training)
+        for name in sorted(unused):
+            whose = f' of arm "{arm.name}"' if self.arms else ""
+            problems.append(
+                Problem(
+                    f"no placeholder{whose} uses this factor",
+                    f'write "{{{name}}}" in a layer or in [training]',
+                    f"factors.{name}",
+                )
+            )
+        return problems
+
+    def _check_training(self) -> list[Problem]:
+        try:
+            Training.of(dict(self.training))
+        except SpecError as error:
+            return [replace(problem, key=f"training.{problem.key}") for problem in error.problems]
+        return []
+
+    def _arm(self, template: tuple[str, ArmTemplate], names: dict[str, str]) -> Arm:
+        key, arm = template
+        levels = {factor: levels_of(self.factors[factor])[name] for factor, name in names.items()}
+        parts = [arm.name] if self.arms else []
+        parts += [f"{factor}={name}" for factor, name in names.items()]
+        values = substitute({**self.training, **arm.training}, levels)
+        try:
+            training = Training.of(values)
+        except SpecError as error:
+            prefix = "training" if not arm.training else f"{key}.training" if self.arms else "training"
+            raise SpecError(
+                replace(problem, key=f"{_owner(problem.key, arm, prefix)}.{problem.key}") for problem in error.problems
+            ) from None
+        layers = substitute(list(arm.layers), levels)
+        if not all(isinstance(line, str) for line in layers):
+            wrong = next(line for line in layers if not isinstance(line, str))
+            raise SpecError(
+                Problem(
+                    f"{wrong!r} stands where a layer is expected",
+                    "give a level that is a layer or a list of layers",
+                    key,
+                )
+            )
+        return Arm(name=", ".join(parts) or self.name, layers=layers, training=training, levels=names)
+
+
+def _owner(key: str, arm: ArmTemplate, prefix: str) -> str:
+    """Which table a training key was written in: the arm's own, or the study's."""
+    first = key.split(".")[0].split("[")[0]
+    return prefix if first in arm.training else "training"

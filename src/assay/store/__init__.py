@@ -1,0 +1,14 @@
+"""Remembers: studies, arms, runs, epochs, artifacts. The only SQL in Assay."""
+
+from .files import default_folder as default_folder
+from .files import run_folder as run_folder
+from .reader import StoreReader as StoreReader
+from .reader import open_reader as open_reader
+from .records import FAILED as FAILED
+from .records import ArmRecord as ArmRecord
+from .records import LookRecord as LookRecord
+from .records import RunRecord as RunRecord
+from .records import State as State
+from .records import StudyRecord as StudyRecord
+from .writer import StoreWriter as StoreWriter
+from .writer import open_writer as open_writer

@@ -1,0 +1,105 @@
+"""Where things lie in a store's folder, and how its database is opened."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..disk import disk_full
+from ..errors import Problem, StoreError
+from . import schema
+
+DATABASE = "store.sqlite"
+
+
+def default_folder() -> Path:
+    """``ASSAY_STORE``, or ``./assay-store``."""
+    return Path(os.environ.get("ASSAY_STORE") or "assay-store")
+
+
+def run_folder(store: Path, run: str) -> Path:
+    """The folder of one run's artifacts."""
+    return store / "runs" / run[:2] / run
+
+
+def connect(store: Path, *, writable: bool) -> sqlite3.Connection:
+    """A connection to the store's database.
+
+    Raises:
+        StoreError: There is no store, or it is damaged.
+        StoreTooNew: A later version of Assay wrote it.
+    """
+    path = store / DATABASE
+    if not writable and not path.exists():
+        raise StoreError(
+            Problem("there is no store here", "run a study first, or name another --store", file=str(store))
+        )
+    with translated(path):
+        if writable:
+            store.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=10, isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        try:
+            schema.refuse_newer(connection, str(path))
+            if writable:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = NORMAL")
+                schema.migrate(connection, str(path))
+            else:
+                connection.execute("PRAGMA query_only = ON")
+                if schema.version(connection) < len(schema.MIGRATIONS):
+                    raise StoreError(
+                        Problem(
+                            "an older version of Assay wrote this store",
+                            "run its study again to bring it up to date",
+                            file=str(path),
+                        )
+                    )
+            connection.execute("PRAGMA foreign_keys = ON")
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+@contextlib.contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """SQLite's and the file system's errors as sentences."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        text = str(error)
+        if "full" in text or "disk I/O" in text:
+            raise disk_full(path) from None
+        if "malformed" in text or "not a database" in text:
+            raise StoreError(
+                Problem(
+                    "the store's database is damaged",
+                    "restore it from a backup, or name another --store",
+                    file=str(path),
+                )
+            ) from None
+        if "readonly" in text or "unable to open" in text:
+            raise StoreError(
+                Problem(
+                    f"the store cannot be opened ({text})",
+                    "check that you may write there, or name another --store",
+                    file=str(path),
+                )
+            ) from None
+        raise
+    except PermissionError as error:
+        raise StoreError(
+            Problem(
+                f"the store cannot be opened ({error.strerror})",
+                "check that you may write there, or name another --store",
+                file=str(path),
+            )
+        ) from None
+    except (FileExistsError, NotADirectoryError):
+        raise StoreError(
+            Problem("this is a file, a store is a folder", "name another --store", file=str(path.parent))
+        ) from None

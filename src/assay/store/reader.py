@@ -1,0 +1,134 @@
+"""Reading a store, also while another process writes it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ..errors import Problem, StoreError, nearest
+from ..train.epochs import EpochRecord
+from .files import connect, translated
+from .records import ArmRecord, LookRecord, RunRecord, State, StudyRecord
+
+
+class StoreReader:
+    """Answers questions about a store. Use :func:`open_reader`."""
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
+        self.folder = folder
+        self._connection = connection
+
+    def study_names(self) -> list[str]:
+        """Every study, the one that changed last first."""
+        return [row["name"] for row in self._query("SELECT name FROM studies ORDER BY updated DESC, id DESC")]
+
+    def states(self, runs: Iterable[str]) -> dict[str, State]:
+        """The state of each run that the store knows."""
+        wanted = set(runs)
+        return {row["id"]: row["state"] for row in self._query("SELECT id, state FROM runs") if row["id"] in wanted}
+
+    def study(self, name: str) -> StudyRecord:
+        """A study with everything known about it, in one consistent read.
+
+        Raises:
+            StoreError: There is no such study.
+        """
+        with translated(self.folder):
+            self._connection.execute("BEGIN")
+            try:
+                return self._study(name)
+            finally:
+                self._connection.execute("COMMIT")
+
+    def _study(self, name: str) -> StudyRecord:
+        rows = list(self._query("SELECT * FROM studies WHERE name = ?", name))
+        if not rows:
+            known = self.study_names()
+            fix = nearest(name, known) if known else "run one first"
+            raise StoreError(Problem(f'there is no study "{name}"', fix, file=str(self.folder)))
+        study = rows[0]
+        arms = tuple(
+            ArmRecord(row["name"], row["position"], json.loads(row["levels"]), json.loads(row["spec"]))
+            for row in self._query("SELECT * FROM arms WHERE study = ? ORDER BY position", study["id"])
+        )
+        looks = tuple(
+            LookRecord(row["time"], row["num_runs"], row["num_new"])
+            for row in self._query("SELECT * FROM looks WHERE study = ? ORDER BY id", study["id"])
+        )
+        return StudyRecord(
+            name=study["name"],
+            question=study["question"],
+            spec=json.loads(study["spec"]),
+            data=json.loads(study["data"]),
+            created=study["created"],
+            updated=study["updated"],
+            arms=arms,
+            runs=self._runs(study["id"], {arm.name: arm.position for arm in arms}),
+            looks=looks,
+        )
+
+    def _runs(self, study: int, positions: dict[str, int]) -> tuple[RunRecord, ...]:
+        epochs: dict[str, list[EpochRecord]] = {}
+        for row in self._query(
+            "SELECT DISTINCT epochs.* FROM epochs JOIN members ON members.run = epochs.run WHERE study = ? "
+            "ORDER BY epochs.run, epoch",
+            study,
+        ):
+            values = dict(row)
+            run, epoch = values.pop("run"), values.pop("epoch")
+            measures = {key: math.nan if value is None else value for key, value in values.items()}
+            epochs.setdefault(run, []).append(EpochRecord(epoch=epoch, **measures))
+        rows = self._query(
+            "SELECT runs.*, members.arm, members.seed AS member_seed, path, sha256, loss, accuracy FROM members "
+            "JOIN runs ON runs.id = members.run "
+            "LEFT JOIN artifacts ON artifacts.run = runs.id AND kind = 'weights' "
+            "LEFT JOIN test_scores ON test_scores.run = runs.id WHERE study = ?",
+            study,
+        )
+        runs = [
+            RunRecord(
+                id=row["id"],
+                arm=row["arm"],
+                seed=row["member_seed"],
+                state=row["state"],
+                reason=row["reason"],
+                advice=row["advice"],
+                attempts=row["attempts"],
+                started=row["started"],
+                finished=row["finished"],
+                seconds=row["seconds"],
+                peak_memory_bytes=row["peak_memory_bytes"],
+                weights_path=row["path"],
+                weights_sha256=row["sha256"],
+                epochs_planned=row["epochs_planned"],
+                epochs=tuple(epochs.get(row["id"], ())),
+                environment=json.loads(row["environment"]),
+                test_accuracy=row["accuracy"],
+                test_loss=row["loss"],
+            )
+            for row in rows
+        ]
+        return tuple(sorted(runs, key=lambda run: (positions[run.arm], run.seed)))
+
+    def _query(self, sql: str, *values: object) -> Iterator[sqlite3.Row]:
+        with translated(self.folder):
+            yield from self._connection.execute(sql, values)
+
+
+@contextlib.contextmanager
+def open_reader(folder: Path) -> Iterator[StoreReader]:
+    """The store at ``folder``, for reading.
+
+    Raises:
+        StoreError: There is none, or it cannot be opened.
+        StoreTooNew: A later version of Assay wrote it.
+    """
+    connection = connect(folder, writable=False)
+    try:
+        yield StoreReader(folder, connection)
+    finally:
+        connection.close()

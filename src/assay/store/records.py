@@ -1,0 +1,89 @@
+"""What the store remembers, as frozen values. Times are seconds since 1970 (UTC); durations are seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ..train.epochs import EpochRecord as EpochRecord
+
+State = Literal["queued", "running", "finished", "diverged", "out of memory", "failed"]
+FAILED: tuple[State, ...] = ("diverged", "out of memory", "failed")
+
+
+@dataclass(frozen=True)
+class ArmRecord:
+    """An arm of a study as it stands now. ``spec`` is the arm's JSON form (``spec.Arm``)."""
+
+    name: str
+    position: int
+    levels: dict[str, str]
+    spec: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run: one training of one arm with one seed.
+
+    ``id`` is the run's fingerprint. ``epochs`` holds the recorded epochs in order. ``weights_path`` is relative to
+    the store's folder, ``None`` until the run has finished. ``environment`` holds versions and machine.
+    """
+
+    id: str
+    arm: str
+    seed: int
+    state: State
+    reason: str = ""
+    advice: str = ""
+    attempts: int = 0
+    started: float | None = None
+    finished: float | None = None
+    seconds: float | None = None  # spent in training and evaluation, over all attempts
+    peak_memory_bytes: int | None = None
+    weights_path: str | None = None
+    weights_sha256: str | None = None
+    epochs_planned: int = 0
+    epochs: tuple[EpochRecord, ...] = ()
+    environment: dict[str, Any] = field(default_factory=dict)
+    test_accuracy: float | None = None
+    test_loss: float | None = None
+
+    @property
+    def last(self) -> EpochRecord | None:
+        """The last recorded epoch."""
+        return self.epochs[-1] if self.epochs else None
+
+    @property
+    def is_failed(self) -> bool:
+        return self.state in FAILED
+
+
+@dataclass(frozen=True)
+class LookRecord:
+    """One look at the sealed test split: when, and how many runs were scored for the first time."""
+
+    time: float
+    num_runs: int
+    num_new: int
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """A study with everything known about it. ``spec`` is the study's JSON form (``spec.Study``).
+
+    ``data`` describes the data set: name, title, content (SHA-256), shape, classes, num_training, num_test.
+    """
+
+    name: str
+    question: str
+    spec: dict[str, Any]
+    data: dict[str, Any]
+    created: float
+    updated: float
+    arms: tuple[ArmRecord, ...]
+    runs: tuple[RunRecord, ...]
+    looks: tuple[LookRecord, ...] = ()
+
+    def runs_of(self, arm: str) -> tuple[RunRecord, ...]:
+        """The runs of one arm, by seed."""
+        return tuple(sorted((run for run in self.runs if run.arm == arm), key=lambda run: run.seed))

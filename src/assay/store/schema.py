@@ -1,0 +1,111 @@
+"""The store's tables. Migrations are append-only: a released one never changes."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from ..errors import Problem, StoreTooNew
+
+MIGRATIONS = (
+    """
+    CREATE TABLE studies (
+      id INTEGER PRIMARY KEY,
+      name TEXT NOT NULL UNIQUE,
+      question TEXT NOT NULL,
+      spec TEXT NOT NULL,
+      data TEXT NOT NULL,
+      created REAL NOT NULL,
+      updated REAL NOT NULL
+    );
+    CREATE TABLE arms (
+      study INTEGER NOT NULL REFERENCES studies(id),
+      name TEXT NOT NULL,
+      position INTEGER NOT NULL,
+      levels TEXT NOT NULL,
+      spec TEXT NOT NULL,
+      PRIMARY KEY (study, name)
+    ) WITHOUT ROWID;
+    CREATE TABLE runs (
+      id TEXT PRIMARY KEY,
+      seed INTEGER NOT NULL,
+      state TEXT NOT NULL,
+      reason TEXT NOT NULL DEFAULT '',
+      advice TEXT NOT NULL DEFAULT '',
+      attempts INTEGER NOT NULL DEFAULT 0,
+      started REAL,
+      finished REAL,
+      seconds REAL,
+      peak_memory_bytes INTEGER,
+      epochs_planned INTEGER NOT NULL,
+      spec TEXT NOT NULL,
+      environment TEXT NOT NULL DEFAULT '{}'
+    ) WITHOUT ROWID;
+    CREATE TABLE members (
+      study INTEGER NOT NULL REFERENCES studies(id),
+      arm TEXT NOT NULL,
+      seed INTEGER NOT NULL,
+      run TEXT NOT NULL REFERENCES runs(id),
+      PRIMARY KEY (study, arm, seed)
+    ) WITHOUT ROWID;
+    CREATE TABLE epochs (
+      run TEXT NOT NULL REFERENCES runs(id),
+      epoch INTEGER NOT NULL,
+      train_loss REAL, train_accuracy REAL,
+      validation_loss REAL, validation_accuracy REAL,
+      running_loss REAL, running_accuracy REAL,
+      learning_rate REAL, seconds REAL,
+      PRIMARY KEY (run, epoch)
+    ) WITHOUT ROWID;
+    CREATE TABLE artifacts (
+      run TEXT NOT NULL REFERENCES runs(id),
+      kind TEXT NOT NULL,
+      path TEXT NOT NULL,
+      sha256 TEXT NOT NULL,
+      bytes INTEGER NOT NULL,
+      PRIMARY KEY (run, kind)
+    ) WITHOUT ROWID;
+    CREATE TABLE test_scores (
+      run TEXT PRIMARY KEY REFERENCES runs(id),
+      loss REAL NOT NULL,
+      accuracy REAL NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE looks (
+      id INTEGER PRIMARY KEY,
+      study INTEGER NOT NULL REFERENCES studies(id),
+      time REAL NOT NULL,
+      num_runs INTEGER NOT NULL,
+      num_new INTEGER NOT NULL
+    );
+    CREATE TABLE events (
+      id INTEGER PRIMARY KEY,
+      time REAL NOT NULL,
+      study TEXT NOT NULL,
+      kind TEXT NOT NULL,
+      detail TEXT NOT NULL DEFAULT '{}'
+    );
+    """,
+)
+
+
+def version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def refuse_newer(connection: sqlite3.Connection, path: str) -> None:
+    """Raise StoreTooNew where a later Assay has changed the tables."""
+    found = version(connection)
+    if found > len(MIGRATIONS):
+        raise StoreTooNew(
+            Problem(
+                f"the store has schema {found}, this version of Assay knows up to {len(MIGRATIONS)}",
+                "upgrade Assay or use another --store",
+                file=path,
+            )
+        )
+
+
+def migrate(connection: sqlite3.Connection, path: str) -> None:
+    """Bring an older store up to this version, one step at a time, each whole or not at all."""
+    refuse_newer(connection, path)
+    for number in range(version(connection), len(MIGRATIONS)):
+        connection.executescript(f"BEGIN IMMEDIATE; {MIGRATIONS[number]} PRAGMA user_version = {number + 1}; COMMIT;")

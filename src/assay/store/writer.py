@@ -1,0 +1,167 @@
+"""The one process that writes a store."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..train.epochs import EpochRecord
+from .files import connect, translated
+from .lock import writer_lock
+from .records import ArmRecord, State
+
+
+class StoreWriter:
+    """Writes what happens. Every method is one transaction; all may be repeated without harm.
+
+    Use :func:`open_writer`.
+    """
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
+        self.folder = folder
+        self._connection = connection
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with translated(self.folder):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                if self._connection.in_transaction:  # SQLite rolls back by itself when the disk is full
+                    self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def put_study(
+        self,
+        *,
+        name: str,
+        question: str,
+        spec: dict[str, Any],
+        data: dict[str, Any],
+        arms: Sequence[ArmRecord],
+        members: Sequence[tuple[str, int, str]],
+        runs: Sequence[tuple[str, int, int, dict[str, Any]]],
+    ) -> None:
+        """The study as it stands now: its arms, and which runs belong to it.
+
+        Args:
+            members: (arm name, seed, run id) for every run of the study.
+            runs: (run id, seed, planned epochs, spec); a run that is known already is left as it is.
+        """
+        now = time.time()
+        with self._transaction() as sql:
+            sql.execute(
+                "INSERT INTO studies (name, question, spec, data, created, updated) VALUES (?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (name) DO UPDATE SET question = excluded.question, spec = excluded.spec, "
+                "data = excluded.data, updated = excluded.updated",
+                (name, question, json.dumps(spec), json.dumps(data), now, now),
+            )
+            study = sql.execute("SELECT id FROM studies WHERE name = ?", (name,)).fetchone()["id"]
+            sql.execute("DELETE FROM arms WHERE study = ?", (study,))
+            sql.execute("DELETE FROM members WHERE study = ?", (study,))
+            sql.executemany(
+                "INSERT INTO arms VALUES (?, ?, ?, ?, ?)",
+                [(study, arm.name, arm.position, json.dumps(arm.levels), json.dumps(arm.spec)) for arm in arms],
+            )
+            sql.executemany(
+                "INSERT INTO runs (id, seed, state, epochs_planned, spec) VALUES (?, ?, 'queued', ?, ?) "
+                "ON CONFLICT (id) DO NOTHING",
+                [(run, seed, epochs, json.dumps(what)) for run, seed, epochs, what in runs],
+            )
+            sql.executemany("INSERT INTO members VALUES (?, ?, ?, ?)", [(study, *member) for member in members])
+            self._event(sql, name, "planned", {"runs": len(members)})
+
+    def requeue_interrupted(self) -> None:
+        """Runs marked as running have no process any more: only the holder of the lock starts any."""
+        with self._transaction() as sql:
+            sql.execute("UPDATE runs SET state = 'queued' WHERE state = 'running'")
+
+    def put_started(self, study: str, run: str, environment: dict[str, Any]) -> None:
+        with self._transaction() as sql:
+            sql.execute(
+                "UPDATE runs SET state = 'running', reason = '', advice = '', attempts = attempts + 1, "
+                "started = coalesce(started, ?), environment = ? WHERE id = ?",
+                (time.time(), json.dumps(environment), run),
+            )
+            self._event(sql, study, "started", {"run": run})
+
+    def put_epochs(self, run: str, records: Sequence[EpochRecord]) -> None:
+        with self._transaction() as sql:
+            rows = [
+                (
+                    run, record.epoch, record.train_loss, record.train_accuracy, record.validation_loss,
+                    record.validation_accuracy, record.running_loss, record.running_accuracy,
+                    record.learning_rate, record.seconds,
+                )
+                for record in records
+            ]  # fmt: skip
+            sql.executemany("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def put_finished(
+        self, study: str, run: str, *, seconds: float, peak_memory_bytes: int, weights: tuple[str, str, int]
+    ) -> None:
+        """``weights`` are path (relative to the store), SHA-256 and size in bytes."""
+        with self._transaction() as sql:
+            sql.execute("INSERT OR REPLACE INTO artifacts VALUES (?, 'weights', ?, ?, ?)", (run, *weights))
+            sql.execute(
+                "UPDATE runs SET state = 'finished', finished = ?, seconds = ?, peak_memory_bytes = ? WHERE id = ?",
+                (time.time(), seconds, peak_memory_bytes, run),
+            )
+            self._event(sql, study, "finished", {"run": run})
+
+    def put_failed(self, study: str, run: str, *, state: State, reason: str, advice: str) -> None:
+        with self._transaction() as sql:
+            sql.execute(
+                "UPDATE runs SET state = ?, reason = ?, advice = ?, finished = ? WHERE id = ?",
+                (state, reason, advice, time.time(), run),
+            )
+            self._event(sql, study, "failed", {"run": run, "state": state, "reason": reason})
+
+    def put_event(self, study: str, kind: str, detail: dict[str, Any]) -> None:
+        with self._transaction() as sql:
+            self._event(sql, study, kind, detail)
+
+    def put_look(self, study: str, scores: dict[str, tuple[float, float]], *, num_runs: int) -> None:
+        """One look at the test split: new scores (run id to loss and accuracy), and how many runs it showed."""
+        with self._transaction() as sql:
+            sql.executemany(
+                "INSERT OR REPLACE INTO test_scores VALUES (?, ?, ?)",
+                [(run, loss, accuracy) for run, (loss, accuracy) in scores.items()],
+            )
+            sql.execute(
+                "INSERT INTO looks (study, time, num_runs, num_new) SELECT id, ?, ?, ? FROM studies WHERE name = ?",
+                (time.time(), num_runs, len(scores), study),
+            )
+            self._event(sql, study, "revealed", {"runs": num_runs, "new": len(scores)})
+
+    @staticmethod
+    def _event(sql: sqlite3.Connection, study: str, kind: str, detail: dict[str, Any]) -> None:
+        sql.execute(
+            "INSERT INTO events (time, study, kind, detail) VALUES (?, ?, ?, ?)",
+            (time.time(), study, kind, json.dumps(detail)),
+        )
+
+
+@contextlib.contextmanager
+def open_writer(folder: Path) -> Iterator[StoreWriter]:
+    """The store at ``folder``, made if need be, locked for this process.
+
+    Raises:
+        StoreBusy: Another process is writing to it.
+        StoreTooNew: A later version of Assay wrote it.
+        StoreError: It cannot be opened.
+        DiskFull: There is no room for it.
+    """
+    with writer_lock(folder):
+        connection = connect(folder, writable=True)
+        try:
+            yield StoreWriter(folder, connection)
+        finally:
+            connection.close()

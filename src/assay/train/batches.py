@@ -1,0 +1,66 @@
+"""From stored bytes to the batches that a network sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """What a network sees of a stored byte: ``(byte - offset) * factor``, for each channel [channels]."""
+
+    offset: Tensor
+    factor: Tensor
+
+
+def scaling_of(
+    images: NDArray[np.uint8], scaling: Literal["unit", "standard", "none"], reference: NDArray[np.int64]
+) -> Scaling:
+    """The scaling that ``spec.Data`` names.
+
+    Args:
+        images: uint8 [n, height, width, channels].
+        scaling: As in ``spec.Data``.
+        reference: Indices whose mean and deviation standardise: the training split, so that nothing is learned
+            from any other image.
+    """
+    channels = images.shape[-1]
+    if scaling == "none":
+        return Scaling(torch.zeros(channels), torch.ones(channels))
+    if scaling == "unit":
+        return Scaling(torch.zeros(channels), torch.full((channels,), 1 / 255))
+    values = np.arange(256)
+    mean, deviation = np.empty(channels), np.empty(channels)
+    for channel in range(channels):  # counting bytes is exact, and needs no copy as float
+        counts = np.bincount(images[reference, :, :, channel].ravel(), minlength=256)
+        mean[channel] = counts @ values / counts.sum()
+        deviation[channel] = np.sqrt(counts @ (values - mean[channel]) ** 2 / counts.sum())
+    deviation[deviation == 0] = 1
+    return Scaling(torch.from_numpy(mean).float(), torch.from_numpy(1 / deviation).float())
+
+
+class Batches:
+    """Gathers images by index and scales them.
+
+    Args:
+        images: uint8 [n, height, width, channels], usually a memory map shared by all workers.
+        labels: Class numbers [n].
+        scaling: What to make of the bytes.
+    """
+
+    def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.integer], scaling: Scaling) -> None:
+        self.images = images
+        self.labels = torch.from_numpy(np.asarray(labels).astype(np.int64))
+        self.scaling = scaling
+
+    def take(self, indices: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Images float32 [batch, channels, height, width] in channels-last memory, and their classes [batch]."""
+        pixels = torch.from_numpy(np.take(self.images, indices, axis=0)).to(torch.float32)
+        pixels.sub_(self.scaling.offset).mul_(self.scaling.factor)
+        return pixels.permute(0, 3, 1, 2), self.labels[torch.from_numpy(indices)]

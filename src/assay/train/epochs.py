@@ -1,0 +1,24 @@
+"""What is measured after every epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What was measured after one epoch. Accuracies are fractions, losses are nats per example.
+
+    ``train_*`` and ``validation_*`` are measured in evaluation mode after the epoch, ``train_*`` on a fixed
+    subset of the training split; ``running_*`` are averages over the epoch's steps, with dropout on.
+    """
+
+    epoch: int  # from 1
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    running_loss: float
+    running_accuracy: float
+    learning_rate: float
+    seconds: float

@@ -1,0 +1,116 @@
+"""Optimizers with Keras's formulas, on one flat parameter vector.
+
+Keras's and PyTorch's optimizers of the same name differ: Keras's Adam adds epsilon before, not after, the bias
+correction of the second moment, its RMSprop has epsilon inside the square root, its SGD folds the learning rate
+into the momentum buffer.
+
+Sources: Keras 3.15; Kingma and Ba (2015), "Adam"; Loshchilov and Hutter (2019), "Decoupled weight decay
+regularization"; Zeiler (2012), "ADADELTA"; Graves (2013), "Generating sequences with recurrent neural networks"
+(centered RMSprop).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from .. import spec
+
+
+class Optimizer(ABC):
+    """Updates ``values`` in place from ``gradients``; both are float32 vectors of one length."""
+
+    slots: tuple[str, ...] = ()
+
+    def __init__(self, settings: spec.Optimizer, values: Tensor) -> None:
+        self.settings = settings
+        self.values = values
+        self.state = {name: torch.zeros_like(values) for name in self.slots}
+
+    @abstractmethod
+    def step(self, gradients: Tensor, learning_rate: float, step: int) -> None:
+        """One update. ``step`` counts updates from 1."""
+
+
+class SGD(Optimizer):
+    slots = ("momentum",)
+
+    def step(self, gradients: Tensor, learning_rate: float, step: int) -> None:
+        momentum = self.settings.momentum or 0.0
+        if momentum == 0:
+            self.values.add_(gradients, alpha=-learning_rate)
+            return
+        velocity = self.state["momentum"]
+        velocity.mul_(momentum).add_(gradients, alpha=-learning_rate)
+        if self.settings.nesterov:
+            self.values.add_(velocity, alpha=momentum).add_(gradients, alpha=-learning_rate)
+        else:
+            self.values.add_(velocity)
+
+
+class Adam(Optimizer):
+    slots = ("mean", "square")
+
+    def step(self, gradients: Tensor, learning_rate: float, step: int) -> None:
+        beta_1, beta_2, epsilon = _given(self.settings.beta_1, self.settings.beta_2, self.settings.epsilon)
+        if self.settings.weight_decay:
+            self.values.mul_(1 - learning_rate * self.settings.weight_decay)
+        mean, square = self.state["mean"], self.state["square"]
+        mean.lerp_(gradients, 1 - beta_1)
+        square.mul_(beta_2).addcmul_(gradients, gradients, value=1 - beta_2)
+        rate = learning_rate * (1 - beta_2**step) ** 0.5 / (1 - beta_1**step)
+        self.values.addcdiv_(mean, square.sqrt().add_(epsilon), value=-rate)
+
+
+class RMSprop(Optimizer):
+    slots = ("square", "momentum", "mean")
+
+    def step(self, gradients: Tensor, learning_rate: float, step: int) -> None:
+        rho, epsilon = _given(self.settings.rho, self.settings.epsilon)
+        square = self.state["square"].mul_(rho).addcmul_(gradients, gradients, value=1 - rho)
+        spread = square
+        if self.settings.centered:
+            mean = self.state["mean"].mul_(rho).add_(gradients, alpha=1 - rho)
+            spread = square.addcmul(mean, mean, value=-1)
+        root = spread.add(epsilon).sqrt_()
+        if self.settings.momentum:
+            velocity = self.state["momentum"].mul_(self.settings.momentum)
+            velocity.addcdiv_(gradients, root, value=learning_rate)
+            self.values.sub_(velocity)
+        else:
+            self.values.addcdiv_(gradients, root, value=-learning_rate)
+
+
+class Adadelta(Optimizer):
+    slots = ("square", "square_change")
+
+    def step(self, gradients: Tensor, learning_rate: float, step: int) -> None:
+        rho, epsilon = _given(self.settings.rho, self.settings.epsilon)
+        square, square_change = self.state["square"], self.state["square_change"]
+        square.mul_(rho).addcmul_(gradients, gradients, value=1 - rho)
+        change = (square_change + epsilon).sqrt_().mul_(gradients).div_((square + epsilon).sqrt_())
+        square_change.mul_(rho).addcmul_(change, change, value=1 - rho)
+        self.values.add_(change, alpha=-learning_rate)
+
+
+_BY_NAME: dict[spec.OptimizerName, type[Optimizer]] = {
+    "sgd": SGD,
+    "adam": Adam,
+    "adamw": Adam,
+    "rmsprop": RMSprop,
+    "adadelta": Adadelta,
+}
+
+
+def optimizer_for(settings: spec.Optimizer, values: Tensor) -> Optimizer:
+    """The optimizer that a spec names, with empty state."""
+    return _BY_NAME[settings.name](settings, values)
+
+
+def _given(*settings: float | None) -> tuple[float, ...]:
+    missing = [setting for setting in settings if setting is None]
+    if missing:
+        raise TypeError("an optimizer spec fills in its own defaults at construction; this one was made without that")
+    return tuple(setting for setting in settings if setting is not None)

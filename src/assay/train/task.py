@@ -1,0 +1,57 @@
+"""Everything that a worker needs to know to train one run. The test split is no part of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..seeds import Streams
+from ..spec import Arm, Data
+
+
+@dataclass(frozen=True)
+class Task:
+    """One run to be trained.
+
+    Args:
+        id: The run's fingerprint.
+        arm: Network and training.
+        data: How to split and scale.
+        seed: Root seed.
+        vary: Streams that the seed changes.
+        num_classes: Classes in the data set.
+        images, labels: Files of the training arrays, opened as memory maps.
+        folder: Where this run's artifacts go.
+    """
+
+    id: str
+    arm: Arm
+    data: Data
+    seed: int
+    vary: tuple[str, ...]
+    num_classes: int
+    images: Path
+    labels: Path
+    folder: Path
+
+    @property
+    def streams(self) -> Streams:
+        return Streams(self.seed, frozenset(self.vary))
+
+    def to_json(self) -> dict[str, Any]:
+        """The task as plain values, for a message to a worker."""
+        values = {**asdict(self), "arm": self.arm.model_dump(mode="json"), "data": self.data.model_dump(mode="json")}
+        return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Task:
+        return cls(
+            **{
+                **values,
+                "arm": Arm.of(values["arm"]),
+                "data": Data.of(values["data"]),
+                "vary": tuple(values["vary"]),
+                **{key: Path(values[key]) for key in ("images", "labels", "folder")},
+            }
+        )

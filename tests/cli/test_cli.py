@@ -1,0 +1,282 @@
+"""The command line as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from assay import shipped
+from assay.cli import main
+from assay.cli.main import COMMANDS
+
+STUDY = """
+question = "Does dropout help?"
+[data]
+name = "digits"
+validation = 0.2
+[network]
+layers = ["conv 4 3x3 relu", "maxpool 2", "dropout {rate}", "flatten", "dense classes softmax"]
+[factors]
+rate = [0.0, 0.3]
+[training]
+epochs = 2
+batch_size = 64
+[seeds]
+count = 2
+"""
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]):
+    """Runs the command line in this process: (exit code, output, errors)."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        output, errors = capsys.readouterr()
+        return int(ended.value.code or 0), output, errors
+
+    return call
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    path = tmp_path / "small.toml"
+    path.write_text(STUDY)
+    return path
+
+
+def test_a_study_from_file_to_report(run, study: Path, tmp_path: Path) -> None:
+    code, output, errors = run("run", study)
+    assert code == 0
+    assert "4 runs: 4 finished" in output
+    assert "not enough seeds for a verdict" in output
+    assert "[4/4]" in errors
+    report = tmp_path / "assay-store" / "reports" / "small.html"
+    assert report.as_uri() in output
+    assert "Does dropout help?" in report.read_text()
+
+    code, output, errors = run("run", study)
+    assert code == 0
+    assert "4 done before, 0 to do" in errors
+
+    code, output, _ = run("run", study, "--seeds", 3, "--json", "--no-report")
+    events = [json.loads(line) for line in output.splitlines()]
+    assert code == 0
+    assert events[0] == {"event": "Begin", "study": "small", "runs": 6, "done": 4}
+    assert sum(event["event"] == "Finished" for event in events) == 2
+    assert events[-1]["states"] == {"finished": 6}
+
+    code, output, _ = run("runs", "--json")
+    runs = json.loads(output)
+    assert code == 0
+    assert [(r["arm"], r["seed"]) for r in runs] == [(a, s) for a in ("rate=0", "rate=0.3") for s in range(3)]
+    assert all(r["test_accuracy"] is None for r in runs)
+
+    code, output, _ = run("runs", "small", "--arm", "rate=0.3", "--state", "finished")
+    assert output.count("rate=0.3") == 3
+
+    code, output, _ = run("status", "--json")
+    status = json.loads(output)[0]
+    assert status["states"] == {"finished": 6}
+    assert [arm["n"] for arm in status["arms"]] == [3, 3]
+    assert status["looks"] == 0
+
+    code, output, errors = run("reveal", "small")
+    assert code == 0
+    assert "Looks at the test split so far: 1" in output
+    assert errors.count("on the test split") == 6
+    code, output, _ = run("reveal", "small", "--json")
+    revealed = json.loads(output)
+    assert revealed["looks"] == 2
+    assert all(0 < score["accuracy"] < 1 for score in revealed["scores"])
+
+    code, output, _ = run("report", "-o", tmp_path / "r.html")
+    assert code == 0
+    assert (tmp_path / "r.html").stat().st_size > 1_000_000
+
+
+def test_describe_counts_as_keras_does(run) -> None:
+    code, output, _ = run("describe", "mnist-dropout", "--json")
+    tables = json.loads(output)
+    assert code == 0
+    assert set(tables) == {"dropout=0", "dropout=0.5"}
+    table = tables["dropout=0.5"]
+    assert (table["parameters"], table["trainable"], table["non_trainable"]) == (184_458, 184_266, 192)
+    assert [row["parameters"] for row in table["rows"]] == [320, 128, 0, 0, 51264, 256, 0, 0, 0, 131200, 1290]
+    code, output, _ = run("describe", "mnist-dropout", "--arm", "dropout=0")
+    assert "184,458 parameters: 184,266 trainable, 192 not." in output
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('"flatten"', '"flaten"', ["small.toml:7", 'did you mean "flatten"?']),
+        ("epochs = 2", "epoch = 2", ["small.toml:11, training.epoch", 'did you mean "epochs"?']),
+        ("rate = [0.0, 0.3]", "rat = [0.0, 0.3]", ['did you mean "rat"?', "factors.rat: no placeholder uses"]),
+        ("conv 4 3x3", "conv 4 9x9", ["small.toml:7", "9x9", "8 x 8"]),
+        ("dense classes softmax", "dense 9 softmax", ["small.toml:7", "10"]),
+        ('"digits"', '"digit"', ["small.toml:4, data.name", 'did you mean "digits"?']),
+        ("[seeds]", "[seeds", ["small.toml:13", "not valid TOML"]),
+    ],
+)
+def test_bad_studies_get_a_sentence_and_exit_code_2(run, study: Path, old: str, new: str, told: list[str]) -> None:
+    study.write_text(STUDY.replace(old, new))
+    code, output, errors = run("run", study)
+    assert code == 2
+    assert output == ""
+    for words in told:
+        assert words in errors
+    assert "Traceback" not in errors
+    assert not Path(os.environ["ASSAY_STORE"]).exists()
+
+
+def test_problems_of_every_kind_are_told_at_once(run, study: Path) -> None:
+    wrong = STUDY.replace("epochs = 2", "epochs = 0").replace('"flatten"', '"flaten"').replace("0.2", "2.0")
+    study.write_text(wrong.replace("maxpool 2", "maxpool 40"))
+    code, _, errors = run("run", study)
+    assert code == 2
+    lines = errors.splitlines()
+    for words in ("validation", "epochs", "flaten", "maxpool 40"):
+        assert any(words in line for line in lines), errors
+
+
+def test_missing_data_says_which_files_and_how(
+    run, study: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ASSAY_DATA", str(tmp_path / "nothing"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    study.write_text(STUDY.replace('"digits"', '"mnist"'))
+    code, _, errors = run("run", study)
+    assert code == 2
+    assert "train-images-idx3-ubyte.gz" in errors
+    assert "assay data fetch mnist" in errors
+
+
+@pytest.mark.parametrize("damage", ["truncated", "corrupt"])
+def test_damaged_data_is_named(
+    run, study: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, real_data: Path, damage: str
+) -> None:
+    shutil.copytree(real_data / "mnist", tmp_path / "data" / "mnist")
+    target = tmp_path / "data" / "mnist" / "train-labels-idx1-ubyte.gz"
+    content = bytearray(target.read_bytes())
+    if damage == "corrupt":
+        content[len(content) // 2] ^= 0xFF
+    target.write_bytes(content[: len(content) // 2] if damage == "truncated" else content)
+    monkeypatch.setenv("ASSAY_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    study.write_text(STUDY.replace('"digits"', '"mnist"'))
+    code, _, errors = run("run", study)
+    assert code == 2
+    assert "train-labels-idx1-ubyte.gz" in errors
+    assert len(errors.splitlines()) == 1
+
+
+def test_a_diverged_run_is_recorded_and_the_study_goes_on(run, study: Path) -> None:
+    study.write_text(
+        STUDY.replace("rate = [0.0, 0.3]", "rate = [0.0]\nlr = [0.01, 1e30]")
+        .replace("batch_size = 64", 'batch_size = 64\noptimizer = { name = "sgd", learning_rate = "{lr}" }')
+        .replace('"flatten", ', '"flatten", "dense 16 relu", "dense 16 relu", ')
+    )
+    code, output, errors = run("run", study)
+    assert code == 1
+    assert "2 diverged" in output
+    assert "2 finished" in output
+    assert "lower the learning rate" in errors
+    report = (Path(os.environ["ASSAY_STORE"]) / "reports" / "small.html").read_text()
+    assert "lower the learning rate" in report
+
+
+def test_two_writers_on_one_store(run, study: Path) -> None:
+    from assay.store import open_writer
+
+    with open_writer(Path(os.environ["ASSAY_STORE"])):
+        code, _, errors = run("run", study)
+    assert code == 2
+    assert f"process {os.getpid()}" in errors
+    assert "is writing to this store" in errors
+
+
+def test_a_store_from_the_future(run, study: Path) -> None:
+    store = Path(os.environ["ASSAY_STORE"])
+    store.mkdir()
+    with sqlite3.connect(store / "store.sqlite") as connection:
+        connection.execute("PRAGMA user_version = 999")
+    connection.close()
+    code, _, errors = run("run", study)
+    assert code == 2
+    assert "upgrade Assay" in errors
+
+
+def test_revealing_needs_finished_runs(run, study: Path) -> None:
+    code, _, errors = run("reveal", "small")
+    assert code == 2
+    assert "there is no store here" in errors
+
+
+def test_lost_weights_are_named_when_revealing(run, study: Path) -> None:
+    run("run", study, "--no-report", "--seeds", 1)
+    weights = next(Path(os.environ["ASSAY_STORE"]).rglob("weights.safetensors"))
+    weights.write_bytes(b"x")
+    code, _, errors = run("reveal")
+    assert code == 2
+    assert "weights.safetensors" in errors
+    assert "SHA-256" in errors
+    _, output, _ = run("status", "--json")
+    assert json.loads(output)[0]["looks"] == 0
+
+
+def test_unknown_commands_and_studies_name_the_nearest(run) -> None:
+    code, _, errors = run("reprot")
+    assert code == 2
+    assert 'did you mean "report"?' in errors
+    code, _, errors = run("run", "first-lok")
+    assert code == 2
+    assert 'did you mean "first-look"?' in errors
+
+
+def test_every_command_has_help_and_json(run) -> None:
+    for name in COMMANDS:
+        code, output, _ = run(name, "--help")
+        assert code == 0
+        assert "--json" in output or name == "data"
+    for name in ("list", "show", "fetch"):
+        assert "--json" in run("data", name, "--help")[1]
+
+
+def test_shipped_studies_are_sound(run) -> None:
+    assert {"first-look", "mnist-dropout"} <= set(shipped())
+    for name in shipped():
+        assert run("describe", name)[0] == 0
+
+
+def test_data_commands(run) -> None:
+    code, output, _ = run("data", "list", "--json")
+    names = {entry["name"]: entry["here"] for entry in json.loads(output)}
+    assert code == 0
+    assert names["digits"] is True
+    assert {"mnist", "fashion_mnist"} <= set(names)
+    code, output, _ = run("data", "show", "digits", "--json")
+    shown = json.loads(output)
+    assert sum(shown["training_counts"]) == shown["num_training"]
+    assert shown["num_training"] + shown["num_test"] == 1797
+
+
+def test_schema_is_a_schema(run) -> None:
+    import jsonschema
+
+    _, output, _ = run("schema")
+    jsonschema.Draft202012Validator.check_schema(json.loads(output))
+
+
+def test_doctor(run) -> None:
+    code, output, _ = run("doctor", "--json")
+    checks = {check["check"]: check for check in json.loads(output)}
+    assert code == 0
+    assert {"versions", "processor", "bfloat16", "GPU", "data folder", "store"} <= set(checks)
+    assert "torch" in checks["versions"]["found"]

@@ -1,0 +1,30 @@
+"""What every test stands on: caches and stores of its own, never the user's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def own_places(monkeypatch: pytest.MonkeyPatch, shared_cache: Path, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(shared_cache))
+    monkeypatch.setenv("ASSAY_STORE", str(tmp_path / "assay-store"))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with the real MNIST and Fashion-MNIST."""
+    folder = Path(os.environ.get("ASSAY_DATA") or ROOT.parent / "shared" / "data")
+    if not (folder / "mnist" / "train-images-idx3-ubyte.gz").exists():
+        pytest.skip("the real MNIST is neither in ASSAY_DATA nor in ../shared/data")
+    return folder

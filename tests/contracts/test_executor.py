@@ -1,0 +1,138 @@
+"""What every executor must do; each implementation is a parameter."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from assay.runner import Executor, LocalExecutor
+from assay.runner.events import EpochDone, Event, Failed, Finished, Lost, NoSpace, Started
+from assay.train import Task
+from assay.train.checkpoint import load_weights, same_weights
+from assay.train.epochs import EpochRecord
+
+from ..helpers import small_study, tasks_of
+
+Make = Callable[[int], Executor]
+
+
+@pytest.fixture(params=["local"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
+    made: list[Executor] = []
+
+    def build(num_workers: int) -> Executor:
+        made.append(LocalExecutor(num_workers, logs=tmp_path / "logs"))
+        return made[-1]
+
+    yield build
+    for executor in made:
+        executor.close()
+
+
+def collect(executor: Executor, num_ends: int, *, seconds: float = 120) -> list[Event]:
+    events: list[Event] = []
+    deadline = time.monotonic() + seconds
+    while sum(isinstance(event, Finished | Failed | Lost | NoSpace) for event in events) < num_ends:
+        assert time.monotonic() < deadline, f"only got {events}"
+        events += executor.poll(0.2)
+    return events
+
+
+def weights(task: Task, events: list[Event]) -> dict[str, object]:
+    done = next(event for event in events if isinstance(event, Finished) and event.run == task.id)
+    return dict(load_weights(task.folder / done.weights_file, done.weights_sha256))
+
+
+def measures(events: list[Event], run: str) -> list[EpochRecord]:
+    mine = [event.record for event in events if isinstance(event, EpochDone) and event.run == run]
+    return [dataclasses.replace(record, seconds=0.0) for record in mine]
+
+
+def test_every_task_ends_once_and_its_events_are_in_order(make: Make, tmp_path: Path) -> None:
+    tasks = tasks_of(small_study(), tmp_path)
+    executor = make(2)
+    for task in tasks:
+        executor.submit(task)
+    events = collect(executor, len(tasks))
+    for task in tasks:
+        kinds = [type(event) for event in events if event.run == task.id]
+        assert kinds == [Started, EpochDone, EpochDone, Finished]
+        assert [record.epoch for record in measures(events, task.id)] == [1, 2]
+
+
+def test_a_run_beside_others_is_the_run_alone(make: Make, tmp_path: Path) -> None:
+    tasks = tasks_of(small_study(), tmp_path / "beside")
+    beside = make(2)
+    for task in tasks:
+        beside.submit(task)
+    together = collect(beside, len(tasks))
+    alone_task = dataclasses.replace(tasks[-1], folder=tmp_path / "alone")
+    alone = make(1)
+    alone.submit(alone_task)
+    events = collect(alone, 1)
+    assert same_weights(weights(alone_task, events), weights(tasks[-1], together))  # type: ignore[arg-type]
+    assert measures(events, alone_task.id) == measures(together, alone_task.id)
+
+
+def test_a_failing_run_does_not_disturb_the_next(make: Make, tmp_path: Path) -> None:
+    good = tasks_of(small_study(), tmp_path)[0]
+    bad_study = small_study(training={"epochs": 2, "optimizer": {"name": "sgd", "learning_rate": 1e30}})
+    bad = tasks_of(bad_study, tmp_path)[0]
+    missing = dataclasses.replace(good, id="missing", images=tmp_path / "none.npy")
+    executor = make(1)
+    for task in (bad, missing, good):
+        executor.submit(task)
+    ends = [event for event in collect(executor, 3) if isinstance(event, Failed | Finished)]
+    assert [(type(end), getattr(end, "state", "")) for end in ends] == [
+        (Failed, "diverged"), (Failed, "failed"), (Finished, ""),
+    ]  # fmt: skip
+    assert "none.npy" in ends[1].reason
+
+
+def test_a_killed_worker_is_told_and_the_run_goes_on_from_its_checkpoint(make: Make, tmp_path: Path) -> None:
+    study = small_study(training={"epochs": 12, "batch_size": 16})
+    task = tasks_of(study, tmp_path / "killed")[1]
+    executor = make(1)
+    executor.submit(task)
+    events: list[Event] = []
+    while sum(isinstance(event, EpochDone) for event in events) < 3:
+        events += executor.poll(0.2)
+    workers = psutil.Process().children()
+    assert len(workers) == 1
+    workers[0].send_signal(signal.SIGKILL)
+    lost = collect(executor, 1)[-1]
+    assert isinstance(lost, Lost)
+    assert lost.is_memory
+    executor.submit(task)
+    resumed = collect(executor, 1)
+    assert [record.epoch for record in measures(resumed, task.id)] == list(range(1, 13))
+
+    untouched = dataclasses.replace(task, folder=tmp_path / "untouched")
+    executor.submit(untouched)
+    assert same_weights(weights(untouched, collect(executor, 1)), weights(task, resumed))  # type: ignore[arg-type]
+
+
+def test_closing_leaves_no_process(make: Make, tmp_path: Path) -> None:
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    executor = make(2)
+    for task in tasks_of(small_study(training={"epochs": 500}), tmp_path):
+        executor.submit(task)
+    while not executor.poll(0.2):
+        pass
+    assert {child.pid for child in psutil.Process().children(recursive=True)} > before
+    executor.close()
+    assert {child.pid for child in psutil.Process().children(recursive=True)} == before
+
+
+def test_no_task_knows_the_test_split(tmp_path: Path) -> None:
+    for task in tasks_of(small_study(), tmp_path):
+        text = str(task.to_json())
+        assert "train-images" in text
+        assert "test" not in text.replace(str(tmp_path), "").replace(os.environ["XDG_CACHE_HOME"], "")

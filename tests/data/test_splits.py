@@ -1,0 +1,98 @@
+"""Splits: exact sizes, disjoint, covering, with each class's share, the same for the same generator."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from assay.data import split
+from assay.data.splits import largest_remainder
+from assay.errors import SpecError
+from assay.seeds import Streams
+
+LABELS = np.random.default_rng(3).permutation(np.repeat(np.arange(4), [400, 300, 200, 101]))
+
+
+def generator(seed: int = 0) -> np.random.Generator:
+    return Streams(seed).generator("split")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    labels=st.lists(st.integers(0, 4), min_size=12, max_size=80),
+    share=st.floats(0.1, 0.9),
+    is_count=st.booleans(),
+    stratified=st.booleans(),
+    seed=st.integers(0, 9),
+)
+def test_parts_are_exact_disjoint_sorted_and_cover(labels, share, is_count, stratified, seed):
+    labels = np.array(labels)
+    count = round(share * len(labels))
+    if stratified:
+        count = max(count, len(np.unique(labels)))
+        share = count / len(labels)
+    parts = split(labels, count if is_count else share, stratified=stratified, generator=generator(seed))
+    assert len(parts.validation) == count
+    assert parts.training.dtype == parts.validation.dtype == np.int64
+    assert np.array_equal(np.sort(np.concatenate([parts.training, parts.validation])), np.arange(len(labels)))
+    assert np.all(np.diff(parts.training) > 0)
+    assert np.all(np.diff(parts.validation) > 0)
+    if stratified:
+        sizes = np.bincount(labels, minlength=5)
+        taken = np.bincount(labels[parts.validation], minlength=5)
+        assert np.all(np.abs(taken - sizes * count / len(labels)) < 1)
+
+
+def test_class_shares_are_those_of_largest_remainder():
+    parts = split(LABELS, 100, stratified=True, generator=generator())
+    # 100/1001 of 400, 300, 200, 101 is 39.96, 29.97, 19.98, 10.09: the three largest remainders get one more.
+    assert np.bincount(LABELS[parts.validation]).tolist() == [40, 30, 20, 10]
+    assert largest_remainder(np.array([3, 3, 3]), 4).tolist() == [2, 1, 1]
+
+
+def test_the_generator_alone_decides():
+    def drawn(seed: int, stratified: bool) -> list[int]:
+        return split(LABELS, 0.2, stratified=stratified, generator=generator(seed)).validation.tolist()
+
+    for stratified in (True, False):
+        assert drawn(1, stratified) == drawn(1, stratified)
+        assert drawn(1, stratified) != drawn(2, stratified)
+    assert drawn(1, True) != drawn(1, False)
+
+
+def test_the_draw_is_the_same_under_every_numpy_version():
+    parts = split(np.arange(20) % 2, 6, stratified=True, generator=generator(7))
+    assert parts.validation.tolist() == [0, 7, 12, 13, 18, 19]
+
+
+def test_every_image_is_drawn_equally_often():
+    labels = np.repeat([0, 1], [10, 30])
+    draws = 2000
+    counts = np.zeros(40)
+    for seed in range(draws):
+        counts[split(labels, 8, stratified=True, generator=generator(seed)).validation] += 1
+    # Five standard errors of a share of 2000 draws at 20 %: 5 * sqrt(0.2 * 0.8 / 2000).
+    assert np.abs(counts / draws - 0.2).max() < 0.045
+
+
+@pytest.mark.parametrize(
+    ("validation", "stratified", "said"),
+    [
+        (0, False, "sets none of 1001 images aside; set at least 1 aside"),
+        (-3, False, "sets none"),
+        (1e-9, False, "got 1e-09, which sets none"),
+        (1001, False, "got 1001, which leaves none of 1001 images to train on; set at most 1000 aside"),
+        (0.9999, False, "leaves none"),
+        (1.0, False, "got 1.0; give a share between 0 and 1, or a count"),
+        (float("nan"), True, "give a share between 0 and 1"),
+        (3, True, "which is 3 of 1001 images for 4 classes; set at least 4 aside, or stratified = false"),
+    ],
+)
+def test_impossible_splits_are_refused(validation, stratified, said):
+    with pytest.raises(SpecError) as caught:
+        split(LABELS, validation, stratified=stratified, generator=generator())
+    (problem,) = caught.value.problems
+    assert problem.key == "data.validation"
+    assert said in str(problem)

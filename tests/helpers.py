@@ -1,0 +1,31 @@
+"""Small studies that train in a second."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from assay.data import prepare
+from assay.runner import make_plan
+from assay.spec import Study
+from assay.train import Task
+
+LAYERS = ["conv 4 3x3 relu", "batchnorm", "maxpool 2", "dropout {rate}", "flatten", "dense classes softmax"]
+
+
+def small_study(**changes: Any) -> Study:
+    values = {
+        "name": "small",
+        "question": "Does dropout help?",
+        "data": {"name": "digits", "validation": 0.2},
+        "network": {"layers": LAYERS},
+        "factors": {"rate": [0.0, 0.3]},
+        "training": {"epochs": 2, "batch_size": 64},
+        "seeds": {"count": 2},
+        **changes,
+    }
+    return Study.of(values)
+
+
+def tasks_of(study: Study, store: Path) -> tuple[Task, ...]:
+    return make_plan(study, prepare(study.data.name), store).tasks

@@ -1,0 +1,137 @@
+"""Layer words: read, written back, and refused with every problem named."""
+
+import subprocess
+import sys
+from typing import Annotated, get_args, get_origin, get_type_hints
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from assay.errors import SpecError
+from assay.nets import VOCABULARY, BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool, parse, word_of
+from assay.nets.vocabulary import WORDS
+
+COUNTS = st.integers(1, 4096)
+ACTIVATIONS = st.sampled_from(["relu", "softmax", "linear"])
+PADDINGS = st.sampled_from(["same", "valid"])
+WEIGHTS = st.floats(0, 10)
+LAYERS = st.one_of(
+    st.builds(Conv, COUNTS, st.tuples(COUNTS, COUNTS), ACTIVATIONS, padding=PADDINGS, stride=COUNTS, l2=WEIGHTS),
+    st.builds(BatchNorm),
+    st.builds(MaxPool, COUNTS, stride=COUNTS, padding=PADDINGS),
+    st.builds(Dropout, st.floats(0, 1, exclude_max=True)),
+    st.builds(Flatten),
+    st.builds(Dense, COUNTS | st.just("classes"), ACTIVATIONS, l2=WEIGHTS),
+)
+
+
+def problems_of(*words):
+    with pytest.raises(SpecError) as caught:
+        parse(words)
+    return caught.value.problems
+
+
+@given(st.lists(LAYERS, max_size=5))
+def test_layers_written_as_words_are_read_back_unchanged(layers):
+    assert parse([word_of(layer) for layer in layers]) == tuple(layers)
+
+
+@pytest.mark.parametrize(
+    ("word", "layer", "canonical"),
+    [
+        ("conv 32 3x5 relu", Conv(32, (3, 5), "relu"), "conv 32 3x5 relu"),
+        ("  conv  8 3x3 ", Conv(8, (3, 3)), "conv 8 3x3"),
+        ("conv 8 3x3 linear stride=1 padding=valid l2=0", Conv(8, (3, 3)), "conv 8 3x3"),
+        (
+            "conv 8 3x3 l2=1e-4 stride=2 relu padding=same",
+            Conv(8, (3, 3), "relu", padding="same", stride=2, l2=0.0001),
+            "conv 8 3x3 relu padding=same stride=2 l2=0.0001",
+        ),
+        ("maxpool 2 stride=2", MaxPool(2), "maxpool 2"),
+        ("maxpool 3 stride=2 padding=same", MaxPool(3, stride=2, padding="same"), "maxpool 3 stride=2 padding=same"),
+        ("dropout 0", Dropout(0.0), "dropout 0"),
+        ("dropout 0.20", Dropout(0.2), "dropout 0.2"),
+        ("batchnorm", BatchNorm(), "batchnorm"),
+        ("flatten", Flatten(), "flatten"),
+        ("dense classes softmax", Dense("classes", "softmax"), "dense classes softmax"),
+        ("dense 10 l2=0.01", Dense(10, l2=0.01), "dense 10 l2=0.01"),
+    ],
+)
+def test_a_word_has_one_meaning_and_one_canonical_form(word, layer, canonical):
+    assert parse([word]) == (layer,)
+    assert word_of(layer) == canonical
+
+
+def test_every_problem_of_every_word_is_told_at_once():
+    found = problems_of("konv 32 3x3", "flatten", "conv 0 3 rellu stide=2", "dropout 1.5")
+    assert [problem.key for problem in found] == ["layers[0]", *["layers[2]"] * 4, "layers[3]"]
+
+
+@pytest.mark.parametrize(
+    ("word", "what", "fix"),
+    [
+        ("konv 32 3x3", '"konv" is no layer', 'did you mean "conv"'),
+        ("", '"" is no layer', "known: conv, batchnorm, maxpool, dropout, flatten, dense"),
+        ("conv 32 3x3 rellu", '"rellu" is no activation', 'did you mean "relu"'),
+        ("conv 32 3x3 same", '"same" is no activation', "write padding=same"),
+        ("conv 32 3x3 stide=2", '"stide" is no option of conv', 'did you mean "stride"'),
+        ("conv 32 3x3 padding=full", '"full" is no padding', "known: same, valid"),
+        ("conv 32 3x3 stride=1 stride=2", "stride is given twice", "give it once"),
+        ("conv 32 3x3 l2=-1", '"-1" given for l2', "give a number, 0 or more"),
+        ("conv 32 3x3 l2=nan", '"nan" given for l2', "give a number, 0 or more"),
+        ("conv 32 3", '"3" given for kernel', "give height x width such as 3x3"),
+        ("conv 32 3x0", '"3x0" given for kernel', "give height x width such as 3x3"),
+        ("conv 1_0 3x3", '"1_0" given for filters', "give a whole number, 1 or more"),
+        ("maxpool 2.5", '"2.5" given for size', "give a whole number, 1 or more"),
+        ("maxpool", "no size given", "write maxpool SIZE [stride=STRIDE] [padding=same|valid]"),
+        ("maxpool size=2", '"size=" names a value that goes by its position', "write maxpool SIZE"),
+        ("batchnorm momentum=0.9", '"momentum" is no option of batchnorm, which has none', "write batchnorm"),
+        ("dropout 0.5 0.2", '"0.2" is one value too many', "write dropout RATE"),
+        ("dropout 1", '"1" given for rate', "give a number from 0 (no dropout) to below 1"),
+        ("dense clases", '"clases" given for units', "give a whole number, 1 or more, or the word classes"),
+        ("dropout 1e999", '"1e999" given for rate', "give a number from 0 (no dropout) to below 1"),
+        (
+            "conv {filters} 3x3",
+            '"{filters}" stands where a whole number, 1 or more belongs',
+            "add filters to [factors] or give the filters",
+        ),
+        (
+            "conv 8 3x3 padding={net.padding}",
+            '"{net.padding}" stands where one of same, valid belongs',
+            "add net to [factors] or give the padding",
+        ),
+    ],
+)
+def test_a_bad_word_is_told_with_what_was_received_and_a_fix(word, what, fix):
+    (problem,) = problems_of(word)
+    assert problem.what == f'"{word}": {what}'
+    assert problem.fix.startswith(fix)
+    assert problem.key == "layers[0]"
+
+
+def test_the_vocabulary_describes_each_word():
+    assert {word: entry.syntax for word, entry in VOCABULARY.items()} == {
+        "conv": "conv FILTERS KxK [activation] [padding=same|valid] [stride=STRIDE] [l2=x]",
+        "batchnorm": "batchnorm",
+        "maxpool": "maxpool SIZE [stride=STRIDE] [padding=same|valid]",
+        "dropout": "dropout RATE",
+        "flatten": "flatten",
+        "dense": "dense UNITS|classes [activation] [l2=x]",
+    }
+    assert all(entry.meaning.endswith(".") for entry in VOCABULARY.values())
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_each_value_of_a_word_has_exactly_one_kind(word):
+    hints = get_type_hints(WORDS[word], include_extras=True)
+    hints.pop("_", None)
+    assert all(get_origin(hint) is Annotated and len(get_args(hint)) == 2 for hint in hints.values())
+
+
+def test_words_and_shapes_are_read_without_torch_or_numba():
+    code = (
+        "import sys, assay.nets as n; n.summarize(n.parse(['flatten', 'dense classes softmax']), (8, 8, 1), 3);"
+        "sys.exit(bool({'torch', 'numba'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from assay.report.figures import difference_strip, learning_curves, run_times, score_strip
+from assay.report.palette import arm_styles
+
+A = (0.980, 0.982, 0.981)
+B = (0.983, 0.986, 0.983)
+
+
+def traces(figure, arm, kind):
+    return [trace for trace in json.loads(figure.to_json())["data"] if trace.get("meta") == {"arm": arm, "kind": kind}]
+
+
+def test_the_strip_shows_every_score_and_the_interval(make_study):
+    from assay.stats import mean_interval
+
+    figure = score_strip(make_study({"a": A, "b": B}))
+    for arm, scores in (("a", A), ("b", B)):
+        (dots,) = traces(figure, arm, "runs")
+        assert dots["x"] == pytest.approx([100 * score for score in scores])
+        assert dots["customdata"] == [0, 1, 2]
+        (mean,) = traces(figure, arm, "mean")
+        interval = mean_interval(scores)
+        assert mean["x"] == pytest.approx([100 * interval.mean])
+        assert mean["customdata"][0] == pytest.approx([100 * interval.low, 100 * interval.high])
+        assert mean["x"][0] + mean["error_x"]["array"][0] == pytest.approx(100 * interval.high)
+
+
+def test_two_arms_have_their_seeds_joined_and_three_do_not(make_study):
+    joined = next(t for t in json.loads(score_strip(make_study({"a": A, "b": B})).to_json())["data"] if "meta" not in t)
+    assert joined["x"] == pytest.approx([98.0, 98.3, None, 98.2, 98.6, None, 98.1, 98.3, None], nan_ok=True)
+    three = json.loads(score_strip(make_study({"a": A, "b": B, "c": A})).to_json())["data"]
+    assert all("meta" in trace for trace in three)
+
+
+def test_differences_are_in_points(make_study):
+    (dots,) = traces(difference_strip(make_study({"a": A, "b": B})), "b", "runs")
+    assert dots["x"] == pytest.approx([0.3, 0.4, 0.2])
+
+
+@pytest.mark.parametrize("measured", ["train", "validation"])
+@pytest.mark.parametrize(("metric", "scale"), [("accuracy", 100.0), ("loss", 1.0)])
+def test_curves_hold_every_recorded_epoch(make_study, metric, scale, measured):
+    study = make_study({"a": A, "b": B})
+    (thin,) = traces(learning_curves(study, metric, measured), "a", "runs")
+    expected = []
+    for run in study.runs_of("a"):
+        expected += [scale * getattr(epoch, f"{measured}_{metric}") for epoch in run.epochs] + [None]
+    assert thin["y"] == pytest.approx(expected)
+    assert thin["x"] == [1, 2, 3, None] * 3
+
+
+def test_the_mean_curve_is_the_mean_of_the_finished_runs(make_study):
+    study = make_study({"a": (*A, "running", "diverged")})
+    figure = learning_curves(study, "accuracy", "validation")
+    (mean,) = traces(figure, "a", "mean")
+    assert mean["y"][-1] == pytest.approx(100 * sum(A) / 3)
+    assert mean["customdata"][-1].endswith("n = 3")
+    (band,) = traces(figure, "a", "band")
+    assert len(band["x"]) == 6
+    assert traces(figure, "a", "runs")[0]["x"].count(None) == 5
+
+
+def test_the_running_average_stands_beside_training_and_is_hidden_at_first(make_study):
+    study = make_study({"a": A})
+    (running,) = traces(learning_curves(study, "accuracy", "train"), "a", "running")
+    assert running["visible"] is False
+    assert running["y"][-1] == pytest.approx(100 * (sum(A) / 3 - 0.02))
+    assert traces(learning_curves(study, "accuracy", "validation"), "a", "running") == []
+
+
+def test_a_loss_that_is_no_number_leaves_a_gap(make_study):
+    figure = learning_curves(make_study({"a": ("diverged", *A)}), "loss", "validation")
+    assert traces(figure, "a", "runs")[0]["y"][0] is None
+
+
+def test_a_diverged_run_does_not_squeeze_the_others(make_study):
+    figure = learning_curves(make_study({"a": (*A, "diverged")}), "accuracy", "validation")
+    assert figure.layout.yaxis.range[0] > 90
+
+
+def test_one_epoch_is_drawn_as_points(make_study):
+    figure = learning_curves(make_study({"a": A}, epochs=1), "loss", "train")
+    assert traces(figure, "a", "mean")[0]["mode"] == "markers"
+
+
+def test_times_are_those_of_finished_runs(make_study):
+    (dots,) = traces(run_times(make_study({"a": (*A, "running")})), "a", "runs")
+    assert dots["x"] == [10.0, 11.0, 12.0]
+
+
+def test_an_arm_looks_the_same_everywhere_and_unlike_every_other(make_study):
+    study = make_study({f"arm {i}": A for i in range(20)})
+    styles = arm_styles(study)
+    assert len({(style.colour, style.symbol, style.dash) for style in styles.values()}) == 20
+    for figure in (score_strip(study), run_times(study), learning_curves(study, "loss", "train")):
+        for arm, style in styles.items():
+            assert traces(figure, arm, "runs")[0]["marker"]["color"] == style.colour
+
+
+def test_names_are_not_read_as_markup(make_study):
+    figure = score_strip(make_study({"<b>a</b>": A, "b & c": B}))
+    assert [trace.name for trace in figure.data[1::2]] == ["&lt;b&gt;a&lt;/b&gt;", "b &amp; c"]
+    assert "<b>" not in " ".join(annotation.text for annotation in figure.layout.annotations)

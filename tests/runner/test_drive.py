@@ -1,0 +1,169 @@
+"""The driver against executors that misbehave on purpose, and the decisions it takes."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from assay.data import prepare
+from assay.errors import DiskFull
+from assay.runner import Executor, drive, make_plan
+from assay.runner.events import EpochDone, Event, Failed, Finished, Lost, NoSpace, Started
+from assay.runner.progress import Lines, Silent, Tally, duration
+from assay.runner.promote import after_loss, is_due
+from assay.spec import Study
+from assay.store import StudyRecord, open_reader, open_writer
+from assay.train import EpochRecord, Task
+
+from ..helpers import small_study
+
+Script = Callable[[Task, int], list[Event]]
+
+
+class Scripted(Executor):
+    """Plays events instead of training; ``script(task, attempt)`` says which."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.attempts: collections.Counter[str] = collections.Counter()
+        self.pending: list[Event] = []
+        self.is_closed = False
+
+    def submit(self, task: Task) -> None:
+        self.attempts[task.id] += 1
+        self.pending += self.script(task, self.attempts[task.id])
+
+    def poll(self, timeout_seconds: float) -> Sequence[Event]:
+        events, self.pending = self.pending, []
+        return events
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def success(task: Task, attempt: int) -> list[Event]:
+    record = EpochRecord(1, 0.5, 0.8, 0.4, 0.9, 0.6, 0.7, 0.001, 1.5)
+    return [Started(task.id, {}), EpochDone(task.id, record), Finished(task.id, 1.5, 1, "w", "hash", 1)]
+
+
+def play(script: Script, store: Path, study: Study | None = None) -> tuple[StudyRecord, Scripted]:
+    executor = Scripted(script)
+    study = study or small_study()
+    plan = make_plan(study, prepare("digits"), store)
+    with open_writer(store) as writer, open_reader(store) as reader:
+        drive(plan, writer, reader, lambda count: executor, Silent(), num_workers=2)
+        return reader.study(study.name), executor
+
+
+def test_a_second_time_runs_nothing(tmp_path: Path) -> None:
+    record, first = play(success, tmp_path)
+    assert {run.state for run in record.runs} == {"finished"}
+    assert sum(first.attempts.values()) == 4
+    _, second = play(success, tmp_path)
+    assert sum(second.attempts.values()) == 0
+
+
+def test_more_seeds_run_only_the_new_ones(tmp_path: Path) -> None:
+    play(success, tmp_path, small_study(seeds={"count": 3}))
+    record, executor = play(success, tmp_path, small_study(seeds={"count": 5}))
+    assert sum(executor.attempts.values()) == 4
+    assert {run.seed for run in record.runs if run.id in executor.attempts} == {3, 4}
+    assert len(record.runs) == 10
+
+
+def test_an_edited_arm_runs_only_that_arm(tmp_path: Path) -> None:
+    play(success, tmp_path)
+    record, executor = play(success, tmp_path, small_study(factors={"rate": [0.0, 0.4]}))
+    assert {run.arm for run in record.runs if run.id in executor.attempts} == {"rate=0.4"}
+    assert len(record.runs) == 4
+
+
+def test_changing_the_training_runs_everything_anew(tmp_path: Path) -> None:
+    play(success, tmp_path)
+    _, executor = play(success, tmp_path, small_study(training={"epochs": 2, "batch_size": 65}))
+    assert sum(executor.attempts.values()) == 4
+
+
+def test_a_lost_run_is_retried_once_then_recorded(tmp_path: Path) -> None:
+    def killed_once(task: Task, attempt: int) -> list[Event]:
+        return [Started(task.id, {}), Lost(task.id, "killed", True)] if attempt == 1 else success(task, attempt)
+
+    record, executor = play(killed_once, tmp_path / "once")
+    assert {run.state for run in record.runs} == {"finished"}
+    assert set(executor.attempts.values()) == {2}
+
+    record, executor = play(lambda task, attempt: [Lost(task.id, "killed", True)], tmp_path / "always")
+    assert {run.state for run in record.runs} == {"out of memory"}
+    assert all("--workers 1" in run.advice for run in record.runs)
+    assert set(executor.attempts.values()) == {2}
+    assert executor.is_closed
+
+
+def test_lost_runs_are_tried_again_next_time_and_diverged_ones_are_not(tmp_path: Path) -> None:
+    def mixed(task: Task, attempt: int) -> list[Event]:
+        if task.seed == 0:
+            return [Failed(task.id, "diverged", "it grew", "shrink it")]
+        return [Lost(task.id, "killed", True)]
+
+    play(mixed, tmp_path)
+    record, executor = play(success, tmp_path)
+    assert {run.seed for run in record.runs if run.id in executor.attempts} == {1}
+    assert [run.state for run in record.runs] == ["diverged", "finished", "diverged", "finished"]
+
+
+def test_a_full_disk_stops_the_study_and_keeps_what_was_finished(tmp_path: Path) -> None:
+    def full(task: Task, attempt: int) -> list[Event]:
+        return success(task, attempt) if task.seed == 0 else [Started(task.id, {}), NoSpace(task.id, "no room")]
+
+    with pytest.raises(DiskFull, match="no room"):
+        play(full, tmp_path)
+    with open_reader(tmp_path) as reader:
+        states = [run.state for run in reader.study("small").runs]
+    assert states == ["finished", "queued", "finished", "queued"]
+
+
+def test_arms_that_say_the_same_share_their_runs(tmp_path: Path) -> None:
+    layers = ["flatten", "dense classes softmax"]
+    study = small_study(network=None, factors={}, arms=[{"name": n, "layers": layers} for n in ("one", "two")])
+    record, executor = play(success, tmp_path, study)
+    assert sum(executor.attempts.values()) == 2
+    assert [(run.arm, run.state) for run in record.runs] == [
+        ("one", "finished"), ("one", "finished"), ("two", "finished"), ("two", "finished"),
+    ]  # fmt: skip
+
+
+def test_decisions_are_pure_functions() -> None:
+    assert [is_due(state) for state in (None, "queued", "running", "failed", "out of memory")] == [True] * 5
+    assert [is_due(state) for state in ("finished", "diverged")] == [False, False]
+    assert [after_loss(n) for n in (1, 2, 3)] == ["retry", "give up", "give up"]
+
+
+def test_lines_tell_what_happens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = make_plan(small_study(), prepare("digits"), tmp_path)
+
+    def script(task: Task, attempt: int) -> list[Event]:
+        return success(task, attempt) if task.seed == 0 else [Failed(task.id, "diverged", "it grew", "shrink it")]
+
+    with open_writer(tmp_path) as writer, open_reader(tmp_path) as reader:
+        drive(plan, writer, reader, lambda count: Scripted(script), Lines(), num_workers=2)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "small: 4 runs, 0 done before, 4 to do"
+    assert lines[1] == "[1/4] rate=0, seed 0: 90.00% validation accuracy in 1.5 s"
+    assert lines[-1] == "[4/4] rate=0.3, seed 1: diverged: it grew; shrink it"
+
+
+def test_time_left_is_epochs_left_over_lanes() -> None:
+    from assay.runner import Outlook
+
+    tally = Tally(Outlook("s", 4, 1, dict.fromkeys("abcd", ""), dict.fromkeys("abcd", 10), 2))
+    assert tally.seconds_left() is None
+    tally.follow(Started("a", {}))
+    tally.follow(Started("b", {}))
+    for epoch in (1, 2):
+        tally.follow(EpochDone("a", EpochRecord(epoch, 0, 0, 0, 0, 0, 0, 0, 3.0)))
+    assert tally.seconds_left() == pytest.approx(28 * 3.0 / 2)
+    assert (tally.done, tally.queued) == (1, 1)
+    assert [duration(s) for s in (41.2, 200, 7500)] == ["41 s", "3 min 20 s", "2 h 5 min"]

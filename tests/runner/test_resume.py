@@ -1,0 +1,130 @@
+"""Killed at any moment, the whole process group at once: the study goes on, and its results are the same bits."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from assay import Result, load
+from assay.spec import Study, study_toml
+from assay.store import RunRecord
+from assay.train.checkpoint import load_weights, same_weights
+
+from ..helpers import small_study
+
+
+EPOCHS = 50
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return small_study(training={"epochs": EPOCHS, "batch_size": 16}, seeds={"count": 2})
+
+
+def start(file: Path, store: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "assay", "run", str(file), "--store", str(store), "--no-report"]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+
+
+def finish(file: Path, store: Path) -> str:
+    process = start(file, store)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, output
+    return output
+
+
+def weights(store: Path, run: RunRecord) -> dict[str, object]:
+    return dict(load_weights(store / (run.weights_path or ""), run.weights_sha256 or ""))
+
+
+def assert_same(one: Path, other: Path, name: str) -> None:
+    for mine, theirs in zip(Result(one, name).runs, Result(other, name).runs, strict=True):
+        assert mine.id == theirs.id
+        assert mine.state == theirs.state == "finished"
+        assert same_weights(weights(one, mine), weights(other, theirs))  # type: ignore[arg-type]
+        assert [e.validation_loss for e in mine.epochs] == [e.validation_loss for e in theirs.epochs]
+
+
+def test_killed_at_random_points_it_ends_as_if_it_had_not_been(study: Study, tmp_path: Path) -> None:
+    file = tmp_path / "small.toml"
+    file.write_text(study_toml(study))
+    finish(file, tmp_path / "whole")
+
+    chance = random.Random(1977)
+    killed = tmp_path / "killed"
+    num_kills = 0
+    for _ in range(5):
+        process = start(file, killed)
+        time.sleep(chance.uniform(0.3, 3.5))
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            num_kills += 1
+        process.communicate()
+    assert num_kills >= 3, "the study ended before it could be killed often enough"
+    finish(file, killed)
+    assert_same(tmp_path / "whole", killed, "small")
+    leftovers = [p for p in killed.rglob("*") if p.name.startswith("checkpoint")]
+    assert leftovers == []
+
+
+def test_killed_right_after_a_checkpoint_it_loses_no_finished_epoch(study: Study, tmp_path: Path) -> None:
+    file = tmp_path / "small.toml"
+    file.write_text(study_toml(study))
+    store = tmp_path / "store"
+    process = start(file, store)
+    deadline = time.monotonic() + 60
+    while not list(store.rglob("checkpoint.safetensors")):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    output = finish(file, store)
+    assert "4 runs" in output
+    assert all(len(run.epochs) == EPOCHS for run in Result(store, "small").runs)
+
+
+def test_ctrl_c_stops_within_two_seconds_and_says_how_to_go_on(tmp_path: Path) -> None:
+    file = tmp_path / "long.toml"
+    file.write_text(study_toml(small_study(name="long", training={"epochs": 5000})))
+    store = tmp_path / "store"
+    process = start(file, store)
+    deadline = time.monotonic() + 60
+    while not list(store.rglob("checkpoint.safetensors")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    stopped = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
+    output, _ = process.communicate(timeout=30)
+    assert time.monotonic() - stopped < 2
+    assert process.returncode == 130
+    assert "the same command goes on from there" in output
+    assert {run.state for run in Result(store, "long").runs} == {"queued"}
+    assert load(file).name == "long"
+
+
+def test_workers_end_when_their_parent_is_gone(tmp_path: Path) -> None:
+    import psutil
+
+    file = tmp_path / "long.toml"
+    file.write_text(study_toml(small_study(name="long", training={"epochs": 5000})))
+    process = start(file, tmp_path / "store")
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.rglob("checkpoint.safetensors")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    workers = psutil.Process(process.pid).children()
+    assert workers
+    process.kill()  # the parent alone
+    process.communicate()
+    gone, alive = psutil.wait_procs(workers, timeout=10)
+    assert not alive
+    assert len(gone) == len(workers)

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from assay.errors import DiskFull, StoreBusy, StoreError, StoreTooNew
+from assay.store import ArmRecord, open_reader, open_writer
+from assay.store.files import DATABASE, connect, translated
+from assay.store.schema import MIGRATIONS
+from assay.store.writer import StoreWriter
+from assay.train import EpochRecord
+
+
+def epoch(number: int, accuracy: float = 0.9) -> EpochRecord:
+    return EpochRecord(number, 0.5, 0.8, 0.4, accuracy, 0.6, 0.7, 0.001, 1.5)
+
+
+def put_study(writer: StoreWriter, *, seeds: int = 2, name: str = "s") -> None:
+    members = [(arm, seed, f"{arm}-{seed}") for seed in range(seeds) for arm in ("a", "b")]
+    writer.put_study(
+        name=name,
+        question="q?",
+        spec={"name": name},
+        data={"name": "digits"},
+        arms=[ArmRecord("a", 0, {"x": "1"}, {"layers": []}), ArmRecord("b", 1, {"x": "2"}, {"layers": []})],
+        members=members,
+        runs=[(run, seed, 3, {"seed": seed}) for _, seed, run in members],
+    )
+
+
+def finish(writer: StoreWriter, run: str) -> None:
+    writer.put_started("s", run, {"threads": 1})
+    writer.put_epochs(run, [epoch(1), epoch(2), epoch(3, 0.95)])
+    writer.put_finished("s", run, seconds=4.5, peak_memory_bytes=10, weights=(f"runs/{run}", "hash", 3))
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    with open_writer(tmp_path) as writer:
+        put_study(writer)
+        finish(writer, "a-0")
+        writer.put_failed("s", "b-0", state="diverged", reason="it grew", advice="shrink it")
+    with open_reader(tmp_path) as reader:
+        study = reader.study("s")
+    assert [(run.arm, run.seed, run.state) for run in study.runs] == [
+        ("a", 0, "finished"), ("a", 1, "queued"), ("b", 0, "diverged"), ("b", 1, "queued"),
+    ]  # fmt: skip
+    done, _, failed, _ = study.runs
+    assert done.epochs == (epoch(1), epoch(2), epoch(3, 0.95))
+    assert (done.weights_path, done.weights_sha256, done.attempts, done.environment) == (
+        "runs/a-0", "hash", 1, {"threads": 1},
+    )  # fmt: skip
+    assert (failed.reason, failed.advice, failed.is_failed) == ("it grew", "shrink it", True)
+    assert [arm.levels for arm in study.arms] == [{"x": "1"}, {"x": "2"}]
+
+
+def test_planning_again_keeps_results_and_adds_seeds(tmp_path: Path) -> None:
+    with open_writer(tmp_path) as writer:
+        put_study(writer)
+        finish(writer, "a-0")
+        put_study(writer, seeds=3)
+    with open_reader(tmp_path) as reader:
+        runs = reader.study("s").runs
+    assert len(runs) == 6
+    assert [run.id for run in runs if run.state == "finished"] == ["a-0"]
+
+
+def test_two_studies_share_a_run(tmp_path: Path) -> None:
+    with open_writer(tmp_path) as writer:
+        put_study(writer)
+        finish(writer, "a-0")
+        put_study(writer, name="t")
+    with open_reader(tmp_path) as reader:
+        assert reader.study("t").runs[0].state == "finished"
+        assert set(reader.study_names()) == {"s", "t"}
+
+
+def test_writing_an_epoch_twice_leaves_one(tmp_path: Path) -> None:
+    with open_writer(tmp_path) as writer:
+        put_study(writer)
+        writer.put_epochs("a-0", [epoch(1)])
+        writer.put_epochs("a-0", [epoch(1), epoch(2)])
+    with open_reader(tmp_path) as reader:
+        assert reader.study("s").runs[0].epochs == (epoch(1), epoch(2))
+
+
+def test_looks_are_counted(tmp_path: Path) -> None:
+    with open_writer(tmp_path) as writer:
+        put_study(writer)
+        finish(writer, "a-0")
+        writer.put_look("s", {"a-0": (0.1, 0.97)}, num_runs=1)
+        writer.put_look("s", {}, num_runs=1)
+    with open_reader(tmp_path) as reader:
+        study = reader.study("s")
+    assert [(look.num_runs, look.num_new) for look in study.looks] == [(1, 1), (1, 0)]
+    assert (study.runs[0].test_accuracy, study.runs[0].test_loss) == (0.97, 0.1)
+
+
+def test_a_reader_reads_while_a_writer_writes(tmp_path: Path) -> None:
+    with open_writer(tmp_path) as writer:
+        put_study(writer)
+        with open_reader(tmp_path) as reader:
+            assert len(reader.study("s").runs) == 4
+            writer.put_epochs("a-0", [epoch(1)])
+            assert len(reader.study("s").runs[0].epochs) == 1
+
+
+def test_a_failed_transaction_leaves_nothing(tmp_path: Path) -> None:
+    with open_writer(tmp_path) as writer:
+        put_study(writer)
+        with pytest.raises(sqlite3.IntegrityError):
+            writer.put_look("s", {"a-0": (0.1, 0.9), "no such run": (0.1, 0.9)}, num_runs=2)
+    with open_reader(tmp_path) as reader:
+        study = reader.study("s")
+    assert study.looks == ()
+    assert study.runs[0].test_accuracy is None
+
+
+def test_the_second_writer_is_told_who_is_first(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from assay.store import open_writer\n"
+        f"with open_writer(Path({str(tmp_path)!r})): print('ready', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "ready\n"
+        with (
+            pytest.raises(StoreBusy, match=rf"process {holder.pid} on .* is writing to this store"),
+            open_writer(tmp_path),
+        ):
+            pass
+        holder.kill()
+    with open_writer(tmp_path) as writer:  # the lock died with its holder
+        put_study(writer)
+
+
+def test_a_newer_store_is_refused_and_not_touched(tmp_path: Path) -> None:
+    with open_writer(tmp_path):
+        pass
+    with sqlite3.connect(tmp_path / DATABASE) as connection:
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    connection.close()
+    for opened in (open_writer, open_reader):
+        with pytest.raises(StoreTooNew, match="upgrade Assay"), opened(tmp_path):
+            pass
+    connection = sqlite3.connect(tmp_path / DATABASE)
+    assert connection.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS) + 1
+    connection.close()
+
+
+def test_no_store_and_no_study_are_sentences(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="there is no store here; run a study first"), open_reader(tmp_path / "none"):
+        pass
+    with open_writer(tmp_path) as writer:
+        put_study(writer, name="dropout")
+    with open_reader(tmp_path) as reader, pytest.raises(StoreError, match='did you mean "dropout"'):
+        reader.study("droput")
+
+
+def test_a_damaged_database_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / DATABASE).write_bytes(b"this is not a database" * 1000)
+    with pytest.raises(StoreError, match="damaged"), open_writer(tmp_path):
+        pass
+
+
+def test_a_file_in_the_place_of_a_store_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreError, match="a store is a folder"), open_writer(tmp_path / "file"):
+        pass
+
+
+def test_a_full_disk_is_a_sentence(tmp_path: Path) -> None:
+    """SQLite's own error, provoked by a limit on the database's size."""
+    with open_writer(tmp_path) as writer:
+        put_study(writer)
+        writer._connection.execute(f"PRAGMA max_page_count = {page_count(writer)}")
+        with pytest.raises(DiskFull, match="no space is left"):
+            fill(writer)
+        writer._connection.execute("PRAGMA max_page_count = 100000")
+        finish(writer, "a-0")  # room again: it goes on
+    with open_reader(tmp_path) as reader:
+        assert reader.study("s").runs[0].state == "finished"
+
+
+def fill(writer: StoreWriter) -> None:
+    for number in range(2000):
+        writer.put_event("s", "noise", {"text": "x" * 1000, "n": number})
+
+
+def page_count(writer: StoreWriter) -> int:
+    return int(writer._connection.execute("PRAGMA page_count").fetchone()[0])
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_forbidden_folder_is_a_sentence(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(StoreError, match="cannot be opened"), open_writer(tmp_path / "store"):
+        pass
+
+
+def test_permission_errors_are_translated(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="check that you may write there"), translated(tmp_path):
+        raise PermissionError(13, "Permission denied")
+
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("store-v*.sql")), ids=lambda path: path.stem)
+def test_every_released_schema_still_opens(path: Path, tmp_path: Path) -> None:
+    """Made by tests/golden/make_store.py at the time of each schema."""
+    connection = sqlite3.connect(tmp_path / DATABASE)
+    connection.executescript(path.read_text())
+    connection.close()
+    with open_writer(tmp_path):
+        pass
+    with open_reader(tmp_path) as reader:
+        study = reader.study("golden")
+    assert [(run.arm, run.seed, run.state) for run in study.runs] == [
+        ("a", 0, "finished"), ("a", 1, "diverged"), ("b", 0, "queued"), ("b", 1, "queued"),
+    ]  # fmt: skip
+    assert study.runs[0].epochs[-1].validation_accuracy == 0.95
+    assert study.runs[0].test_accuracy == 0.97
+    assert len(study.looks) == 1
+    connection = connect(tmp_path, writable=False)
+    assert connection.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS)
+    connection.close()

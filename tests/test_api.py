@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import assay
+from assay.errors import SpecError, StoreError
+
+from .helpers import small_study
+
+
+def test_a_study_in_a_notebook(tmp_path: Path) -> None:
+    result = assay.run(small_study(), store=tmp_path, workers=2)
+    frame = result.frame()
+    assert len(frame) == 4
+    assert set(frame["arm"]) == {"rate=0", "rate=0.3"}
+    assert list(frame["state"]) == ["finished"] * 4
+    assert frame["validation_accuracy"].between(0, 1).all()
+    epochs = result.epochs()
+    assert len(epochs) == 8
+    assert assay.studies(tmp_path) == ["small"]
+    assert assay.result("small", store=tmp_path).runs == result.runs
+    assert "rate=0.3" in result._repr_html_()
+    revealed = result.reveal()
+    assert revealed["test_accuracy"].between(0, 1).all()
+    assert result.report(tmp_path / "r.html").exists()
+
+
+def test_load_by_name_and_by_path(tmp_path: Path) -> None:
+    by_name = assay.load("first-look")
+    by_path = assay.load(assay.shipped()["first-look"])
+    assert by_name == by_path
+    assert [arm.name for arm in by_name.expand()] == ["dropout=0", "dropout=0.5"]
+
+
+def test_errors_are_ours(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="neither a file nor a shipped study"):
+        assay.load("no-such")
+    with pytest.raises(SpecError, match="give 1 or more"):
+        assay.run(small_study(), store=tmp_path, workers=0)
+    with pytest.raises(StoreError, match="there is no store here"):
+        assay.result("small", store=tmp_path / "none")
+
+
+def test_describe_needs_no_data() -> None:
+    summaries = assay.describe(assay.load("mnist-dropout"))
+    assert summaries["dropout=0"].parameters == 184_458
+
+
+@pytest.mark.slow
+def test_mnist_lands_where_document_a_did(tmp_path: Path, real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASSAY_DATA", str(real_data))
+    result = assay.run("mnist-dropout", store=tmp_path)
+    assert result.reveal()["test_accuracy"].between(0.986, 0.994).all()

@@ -1,0 +1,32 @@
+"""Heavy libraries are imported where they are used."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"torch", "numba", "sklearn", "pandas", "plotly", "scipy", "rich", "keras", "matplotlib"}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import assay",
+        "import sys; sys.argv = ['assay', '--help']\nfrom assay.cli import main\ntry: main()\nexcept SystemExit: pass",
+    ],
+    ids=["import assay", "assay --help"],
+)
+def test_no_heavy_library_is_loaded(code: str) -> None:
+    report = "\nimport sys; print('LOADED', *{name.split('.')[0] for name in sys.modules})"
+    output = subprocess.run([sys.executable, "-c", code + report], capture_output=True, text=True, check=True).stdout
+    loaded = set(output.split("LOADED")[1].split())
+    assert "assay" in loaded
+    assert loaded & HEAVY == set()
+
+
+def test_the_function_run_is_not_hidden_by_a_package() -> None:
+    code = "import assay, assay.runner.drive, assay.cli.run; print(callable(assay.run), callable(assay.load))"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.split() == ["True", "True"]

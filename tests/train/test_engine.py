@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from assay.data import TrainingData, prepare
+from assay.errors import Diverged
+from assay.seeds import Streams
+from assay.spec import Arm, Data
+from assay.train import EpochRecord
+from assay.train.batches import Batches, scaling_of
+from assay.train.checkpoint import load_checkpoint, load_weights, same_weights, save_weights
+from assay.train.engine import build_network, evaluate, split_of, train, training_subset
+from assay.train.task import Task
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
+def data() -> TrainingData:
+    return prepare("digits").training()
+
+
+def task(**changes: object) -> Task:
+    images, labels = prepare("digits").training_files()
+    arm = Arm.of(
+        {
+            "name": "a",
+            "layers": ["conv 4 3x3 relu", "batchnorm", "maxpool 2", "dropout 0.3", "flatten", "dense classes softmax"],
+            "training": {"epochs": 3, "batch_size": 50},
+            **changes,
+        }
+    )
+    return Task("run-1", arm, Data(name="digits", validation=0.2), 0, ("split", "init", "order", "dropout"), 10,
+                images, labels, Path("unused"))  # fmt: skip
+
+
+def measures(history: tuple[EpochRecord, ...]) -> list[EpochRecord]:
+    return [dataclasses.replace(record, seconds=0.0) for record in history]
+
+
+def test_training_learns(data: TrainingData) -> None:
+    trained = train(task(training={"epochs": 15, "batch_size": 32}), data)
+    assert trained.history[-1].validation_accuracy > 0.85
+    assert trained.history[-1].train_loss < trained.history[0].train_loss
+    assert [record.epoch for record in trained.history] == list(range(1, 16))
+
+
+def test_the_same_task_gives_the_same_bits(data: TrainingData) -> None:
+    one, other = train(task(), data), train(task(), data)
+    assert same_weights(one.weights, other.weights)
+    assert measures(one.history) == measures(other.history)
+
+
+def test_another_seed_gives_other_weights(data: TrainingData) -> None:
+    assert not same_weights(train(task(), data).weights, train(dataclasses.replace(task(), seed=1), data).weights)
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop", "adadelta"])
+@pytest.mark.parametrize("last_epoch", [1, 2])
+def test_a_resumed_run_is_the_run_that_never_stopped(
+    data: TrainingData, tmp_path: Path, optimizer: str, last_epoch: int
+) -> None:
+    run = task(training={"epochs": 3, "batch_size": 50, "optimizer": optimizer})
+    whole = train(run, data)
+    path = tmp_path / "checkpoint.safetensors"
+
+    def kill(record: EpochRecord) -> None:
+        if record.epoch == last_epoch:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(run, data, on_epoch=kill, checkpoint=path)
+    told: list[EpochRecord] = []
+    resumed = train(run, data, on_epoch=told.append, checkpoint=path)
+    assert same_weights(resumed.weights, whole.weights)
+    assert measures(resumed.history) == measures(whole.history)
+    assert told == list(resumed.history)
+
+
+def test_a_damaged_or_foreign_checkpoint_is_not_used(data: TrainingData, tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    train(task(), data, checkpoint=path)
+    assert load_checkpoint(path, "run-1") is not None
+    assert load_checkpoint(path, "run-2") is None
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    assert load_checkpoint(path, "run-1") is None
+    path.write_bytes(bytes(content[: len(content) // 2]))
+    assert load_checkpoint(path, "run-1") is None
+
+
+def test_weights_are_checked_by_hash(data: TrainingData, tmp_path: Path) -> None:
+    from assay.errors import DataError
+
+    weights = train(task(), data).weights
+    path = tmp_path / "weights.safetensors"
+    sha256, size = save_weights(path, weights, "run-1")
+    assert size == path.stat().st_size
+    assert same_weights(load_weights(path, sha256), weights)
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(DataError, match="SHA-256 differs"):
+        load_weights(path, sha256)
+
+
+@pytest.mark.parametrize("stream", ["split", "init", "order", "dropout"])
+def test_every_stream_moves_its_own_part_and_no_other(data: TrainingData, stream: str) -> None:
+    one = dataclasses.replace(task(), vary=(stream,))
+    other = dataclasses.replace(one, seed=1)
+    moved = {
+        "split": not np.array_equal(split_of(one, data).training, split_of(other, data).training),
+        "init": not same_weights(
+            dict(build_network(one, (8, 8, 1)).state_dict()), dict(build_network(other, (8, 8, 1)).state_dict())
+        ),
+        "order": one.streams.key("order", 0) != other.streams.key("order", 0),
+        "dropout": one.streams.key("dropout", 0, 5) != other.streams.key("dropout", 0, 5),
+    }
+    assert {name for name, has_moved in moved.items() if has_moved} == {stream}
+    assert not same_weights(train(one, data).weights, train(other, data).weights)
+
+
+def test_arms_with_and_without_dropout_share_split_and_initial_weights(data: TrainingData) -> None:
+    plain = task(layers=["conv 4 3x3 relu", "flatten", "dense classes softmax"])
+    dropped = task(layers=["conv 4 3x3 relu", "dropout 0.5", "flatten", "dense classes softmax"])
+    assert np.array_equal(split_of(plain, data).training, split_of(dropped, data).training)
+    assert same_weights(
+        dict(build_network(plain, (8, 8, 1)).state_dict()), dict(build_network(dropped, (8, 8, 1)).state_dict())
+    )
+
+
+def test_training_curves_are_fair(data: TrainingData) -> None:
+    """The recorded training accuracy is that of the final weights, without dropout, on training images only."""
+    run = task(layers=["flatten", "dropout 0.6", "dense classes softmax"])
+    trained = train(run, data)
+    parts = split_of(run, data)
+    subset = training_subset(run, parts)
+    assert set(subset) <= set(parts.training)
+    assert len(subset) == len(parts.validation)
+    network = build_network(run, (8, 8, 1))
+    network.load_state_dict(trained.weights)
+    batches = Batches(data.images, data.labels, scaling_of(data.images, "unit", parts.training))
+    assert evaluate(network, batches, subset) == (trained.history[-1].train_loss, trained.history[-1].train_accuracy)
+    assert evaluate(network, batches, parts.validation)[1] == trained.history[-1].validation_accuracy
+
+
+def test_validation_images_never_move_the_weights(data: TrainingData) -> None:
+    run = task()
+    parts = split_of(run, data)
+    images = np.array(data.images)
+    images[parts.validation] = 255 - images[parts.validation]
+    changed = train(run, TrainingData(images, np.array(data.labels)))
+    assert same_weights(changed.weights, train(run, data).weights)
+
+
+def test_a_run_that_diverges_says_so_with_advice(data: TrainingData) -> None:
+    run = task(
+        layers=["flatten", "dense 16 relu", "dense classes softmax"],
+        training={"epochs": 5, "optimizer": {"name": "sgd", "learning_rate": 1e30}},
+    )
+    with pytest.raises(Diverged) as caught:
+        train(run, data)
+    assert "epoch 1" in caught.value.reason
+    assert "lower the learning rate (1e+30 now)" in caught.value.advice
+
+
+def test_l2_enters_the_gradient_as_keras_has_it(data: TrainingData) -> None:
+    """With one SGD step on the whole split, the kernel moves by an extra -lr * 2 * l2 * kernel."""
+    layers = ["flatten", "dense classes softmax"]
+    training = {"epochs": 1, "batch_size": 5000, "optimizer": {"name": "sgd", "learning_rate": 0.1}}
+    plain = train(task(layers=layers, training=training), data).weights["dense1.kernel"]
+    penalised = train(task(layers=["flatten", "dense classes softmax l2=0.5"], training=training), data)
+    start = build_network(task(layers=layers), (8, 8, 1)).state_dict()["dense1.kernel"]
+    torch.testing.assert_close(penalised.weights["dense1.kernel"], plain - 0.1 * 2 * 0.5 * start)
+    assert penalised.history[0].running_loss < 3  # the reported loss has no penalty in it
+
+
+def test_scaling_standardises_by_the_reference_images_only() -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, size=(50, 4, 4, 3), dtype=np.uint8)
+    reference = np.arange(0, 50, 2)
+    batches = Batches(images, np.zeros(50, np.int64), scaling_of(images, "standard", reference))
+    taken, _ = batches.take(reference)
+    expected = images[reference] / 1.0
+    expected = (expected - expected.mean((0, 1, 2))) / expected.std((0, 1, 2))
+    np.testing.assert_allclose(taken.permute(0, 2, 3, 1).numpy(), expected, rtol=1e-4, atol=1e-5)
+    unit = Batches(images, np.zeros(50, np.int64), scaling_of(images, "unit", reference)).take(reference)[0]
+    assert math.isclose(float(unit.max()), images[reference].max() / 255, rel_tol=1e-6)
+
+
+def test_a_task_survives_its_message() -> None:
+    import json
+
+    assert Task.from_json(json.loads(json.dumps(task().to_json()))) == task()
+    assert task().streams == Streams(0, frozenset(task().vary))

@@ -19,7 +19,6 @@ from assay.train.checkpoint import load_weights, same_weights
 
 from ..helpers import small_study
 
-
 EPOCHS = 50
 
 

@@ -44,3 +44,14 @@ lock:  ## Renew constraints.txt from a fresh environment
 
 clean:  ## Remove what was made
 	rm -rf $(VENV) demo-store .pytest_cache .mypy_cache .ruff_cache
+
+BENCH ?=
+.PHONY: bench
+
+.bench-venv/.installed: benchmarks/requirements.txt
+	test -d .bench-venv || $(PYTHON) -m venv .bench-venv
+	.bench-venv/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	@touch $@
+
+bench: $(VENV)/.installed .bench-venv/.installed  ## Measure Assay beside its rivals: docs/benchmarks.md (30 minutes)
+	$(BIN)/python benchmarks/bench.py $(BENCH)

@@ -67,7 +67,7 @@ def run(
     Args:
         study: A study, a study file or the name of a shipped study.
         store: The store's folder; ``ASSAY_STORE`` or ``./assay-store`` if ``None``.
-        workers: Runs at a time; as many as cores if ``None``.
+        workers: Cores to use; all if ``None``. Runs take one each; where runs are fewer, they share the rest.
         progress: What follows the study; a live display in a terminal and nothing elsewhere if ``None``.
 
     Raises:
@@ -94,7 +94,7 @@ def run(
                 plan,
                 writer,
                 reader,
-                lambda count: LocalExecutor(count, logs=folder / "logs"),
+                lambda count, threads: LocalExecutor(count, logs=folder / "logs", threads=threads),
                 progress,
                 num_workers=workers or num_cores(),
             )

@@ -54,7 +54,7 @@ def play(script: Script, store: Path, study: Study | None = None) -> tuple[Study
     study = study or small_study()
     plan = make_plan(study, prepare("digits"), store)
     with open_writer(store) as writer, open_reader(store) as reader:
-        drive(plan, writer, reader, lambda count: executor, Silent(), num_workers=2)
+        drive(plan, writer, reader, lambda count, threads: executor, Silent(), num_workers=2)
         return reader.study(study.name), executor
 
 
@@ -148,7 +148,7 @@ def test_lines_tell_what_happens(tmp_path: Path, capsys: pytest.CaptureFixture[s
         return success(task, attempt) if task.seed == 0 else [Failed(task.id, "diverged", "it grew", "shrink it")]
 
     with open_writer(tmp_path) as writer, open_reader(tmp_path) as reader:
-        drive(plan, writer, reader, lambda count: Scripted(script), Lines(), num_workers=2)
+        drive(plan, writer, reader, lambda count, threads: Scripted(script), Lines(), num_workers=2)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "small: 4 runs, 0 done before, 4 to do"
     assert lines[1] == "[1/4] rate=0, seed 0: 90.00% validation accuracy in 1.5 s"

@@ -13,9 +13,9 @@ from assay.errors import Diverged
 from assay.seeds import Streams
 from assay.spec import Arm, Data
 from assay.train import EpochRecord
-from assay.train.batches import Batches, scaling_of
 from assay.train.checkpoint import load_checkpoint, load_weights, same_weights, save_weights
-from assay.train.engine import build_network, evaluate, split_of, train, training_subset
+from assay.train.engine import evaluate, learner_of, split_of, train, training_subset
+from assay.train.scaling import scaling_of
 from assay.train.task import Task
 
 
@@ -122,9 +122,7 @@ def test_every_stream_moves_its_own_part_and_no_other(data: TrainingData, stream
     other = dataclasses.replace(one, seed=1)
     moved = {
         "split": not np.array_equal(split_of(one, data).training, split_of(other, data).training),
-        "init": not same_weights(
-            dict(build_network(one, (8, 8, 1)).state_dict()), dict(build_network(other, (8, 8, 1)).state_dict())
-        ),
+        "init": not same_weights(learner_of(one, data).weights(), learner_of(other, data).weights()),
         "order": one.streams.key("order", 0) != other.streams.key("order", 0),
         "dropout": one.streams.key("dropout", 0, 5) != other.streams.key("dropout", 0, 5),
     }
@@ -136,9 +134,7 @@ def test_arms_with_and_without_dropout_share_split_and_initial_weights(data: Tra
     plain = task(layers=["conv 4 3x3 relu", "flatten", "dense classes softmax"])
     dropped = task(layers=["conv 4 3x3 relu", "dropout 0.5", "flatten", "dense classes softmax"])
     assert np.array_equal(split_of(plain, data).training, split_of(dropped, data).training)
-    assert same_weights(
-        dict(build_network(plain, (8, 8, 1)).state_dict()), dict(build_network(dropped, (8, 8, 1)).state_dict())
-    )
+    assert same_weights(learner_of(plain, data).weights(), learner_of(dropped, data).weights())
 
 
 def test_training_curves_are_fair(data: TrainingData) -> None:
@@ -149,11 +145,10 @@ def test_training_curves_are_fair(data: TrainingData) -> None:
     subset = training_subset(run, parts)
     assert set(subset) <= set(parts.training)
     assert len(subset) == len(parts.validation)
-    network = build_network(run, (8, 8, 1))
-    network.load_state_dict(trained.weights)
-    batches = Batches(data.images, data.labels, scaling_of(data.images, "unit", parts.training))
-    assert evaluate(network, batches, subset) == (trained.history[-1].train_loss, trained.history[-1].train_accuracy)
-    assert evaluate(network, batches, parts.validation)[1] == trained.history[-1].validation_accuracy
+    learner = learner_of(run, data)
+    learner.load_weights(trained.weights)
+    assert evaluate(learner, data, subset) == (trained.history[-1].train_loss, trained.history[-1].train_accuracy)
+    assert evaluate(learner, data, parts.validation)[1] == trained.history[-1].validation_accuracy
 
 
 def test_validation_images_never_move_the_weights(data: TrainingData) -> None:
@@ -182,7 +177,7 @@ def test_l2_enters_the_gradient_as_keras_has_it(data: TrainingData) -> None:
     training = {"epochs": 1, "batch_size": 5000, "optimizer": {"name": "sgd", "learning_rate": 0.1}}
     plain = train(task(layers=layers, training=training), data).weights["dense1.kernel"]
     penalised = train(task(layers=["flatten", "dense classes softmax l2=0.5"], training=training), data)
-    start = build_network(task(layers=layers), (8, 8, 1)).state_dict()["dense1.kernel"]
+    start = learner_of(task(layers=layers), data).weights()["dense1.kernel"]
     torch.testing.assert_close(penalised.weights["dense1.kernel"], plain - 0.1 * 2 * 0.5 * start)
     assert penalised.history[0].running_loss < 3  # the reported loss has no penalty in it
 
@@ -191,12 +186,11 @@ def test_scaling_standardises_by_the_reference_images_only() -> None:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, size=(50, 4, 4, 3), dtype=np.uint8)
     reference = np.arange(0, 50, 2)
-    batches = Batches(images, np.zeros(50, np.int64), scaling_of(images, "standard", reference))
-    taken, _ = batches.take(reference)
+    taken = scaling_of(images, "standard", reference).apply(images, reference)
     expected = images[reference] / 1.0
     expected = (expected - expected.mean((0, 1, 2))) / expected.std((0, 1, 2))
     np.testing.assert_allclose(taken.permute(0, 2, 3, 1).numpy(), expected, rtol=1e-4, atol=1e-5)
-    unit = Batches(images, np.zeros(50, np.int64), scaling_of(images, "unit", reference)).take(reference)[0]
+    unit = scaling_of(images, "unit", reference).apply(images, reference)
     assert math.isclose(float(unit.max()), images[reference].max() / 255, rel_tol=1e-6)
 
 

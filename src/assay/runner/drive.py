@@ -43,7 +43,7 @@ def drive(
     plan: Plan,
     writer: StoreWriter,
     reader: StoreReader,
-    make_executor: Callable[[int], Executor],
+    make_executor: Callable[[int, int], Executor],
     progress: Progress,
     *,
     num_workers: int,
@@ -84,7 +84,9 @@ def drive(
         )
     )
     losses: collections.Counter[str] = collections.Counter()
-    executor = make_executor(min(num_workers, len(waiting))) if waiting else None
+    # Runs side by side beat threads inside a run; those are for cores that would otherwise idle.
+    side_by_side = min(num_workers, len(waiting))
+    executor = make_executor(side_by_side, max(1, num_workers // side_by_side)) if waiting else None
     try:
         if executor is None:
             return

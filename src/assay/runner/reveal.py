@@ -39,13 +39,10 @@ def score_runs(
 
 
 def _score(record: RunRecord, task: Task, dataset: Dataset, test: TestData, folder: Path) -> tuple[float, float]:
-    from ..train.batches import Batches, scaling_of
     from ..train.checkpoint import load_weights
-    from ..train.engine import build_network, evaluate, split_of
+    from ..train.engine import evaluate, learner_of
 
-    network = build_network(task, test.images.shape[1:])
-    network.load_state_dict(load_weights(folder / (record.weights_path or ""), record.weights_sha256 or ""))
-    # Scaled by what the run was trained on, never by the test images.
-    training = dataset.training()
-    scaling = scaling_of(training.images, task.data.scaling, split_of(task, training).training)
-    return evaluate(network, Batches(test.images, test.labels, scaling), np.arange(len(test.labels)))
+    # Made as for training, so that images are scaled by what the run was trained on, never by the test images.
+    learner = learner_of(task, dataset.training())
+    learner.load_weights(load_weights(folder / (record.weights_path or ""), record.weights_sha256 or ""))
+    return evaluate(learner, test, np.arange(len(test)))

@@ -50,21 +50,26 @@ def _listen(stream: IO[str], tasks: queue.SimpleQueue[dict[str, Any]]) -> None:
 def work(task: Task, pipe: IO[str], *, threads: int) -> None:
     """Train one task and tell what happens."""
     from ..data import open_training
+    from ..nets import parse, summarize
     from ..train.checkpoint import save_weights
     from ..train.device import environment
-    from ..train.engine import train
+    from ..train.engine import path_of, train
 
     def tell(event: Event) -> None:
         pipe.write(json.dumps(to_json(event)) + "\n")
 
     try:
-        tell(Started(task.id, environment(threads=threads)))
-        checkpoint = task.folder / CHECKPOINT
+        data = open_training(task.images, task.labels)
+        height, width, channels = data.images.shape[1:]
+        summary = summarize(parse(task.arm.layers), (height, width, channels), task.num_classes)
+        path, precision = path_of(summary, task.arm.training)
+        tell(Started(task.id, environment(threads=threads, path=path, precision=precision)))
         trained = train(
             task,
-            open_training(task.images, task.labels),
+            data,
             on_epoch=lambda record: tell(EpochDone(task.id, record)),
-            checkpoint=checkpoint,
+            checkpoint=task.folder / CHECKPOINT,
+            threads=threads,
         )
         sha256, size = save_weights(task.folder / WEIGHTS, trained.weights, task.id)
         tell(Finished(task.id, trained.seconds, _peak_memory_bytes(), WEIGHTS, sha256, size))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from .base import Spec
+from ..errors import Problem
+from .augmentation import Augmentation
+from .base import Problems, Spec
+from .schedule import Schedule
 
 OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop", "adadelta"]
 
@@ -56,6 +59,9 @@ class Optimizer(Spec):
         return {**defaults, **{k: v for k, v in given.items() if v is not None}}
 
 
+Precision = Literal["float32", "bfloat16"]
+
+
 class Training(Spec):
     """The training protocol of an arm. The loss is categorical cross-entropy.
 
@@ -63,8 +69,28 @@ class Training(Spec):
         epochs: Passes over the training split.
         batch_size: Examples per step; the last, short batch of an epoch is kept.
         optimizer: A name, or a table with a name and its settings.
+        schedule: What becomes of the optimizer's learning rate: a name, or a table with a name and its settings.
+        precision: What activations and products are rounded to (weights, sums and statistics are float32): ``auto`` is
+            bfloat16 where the processor multiplies it and the network takes the fused path, else float32.
+        augmentation: How training images are varied; ``None``, as is one whose every kind is off, leaves them alone.
     """
 
     epochs: int = Field(default=10, ge=1, strict=True)
     batch_size: int = Field(default=128, ge=1, strict=True)
     optimizer: Optimizer = Optimizer()
+    schedule: Schedule = Schedule()
+    augmentation: Augmentation | None = None
+    precision: Precision | Literal["auto"] = "auto"
+
+    @field_validator("augmentation")
+    @classmethod
+    def _off_is_none(cls, value: Augmentation | None) -> Augmentation | None:
+        return value if value is not None and value.changes_anything else None
+
+    @model_validator(mode="after")
+    def _warm_up_ends(self) -> Self:
+        warmup = self.schedule.warmup_epochs or 0
+        if warmup >= self.epochs:
+            what = f"the warm-up takes {warmup:g} epochs of {self.epochs}"
+            raise Problems([Problem(what, "give fewer, or more epochs", "schedule.warmup_epochs")])
+        return self

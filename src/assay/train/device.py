@@ -32,8 +32,8 @@ def num_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def environment(*, threads: int) -> dict[str, Any]:
-    """Versions and machine, as plain values."""
+def environment(*, threads: int, path: str = "", precision: str = "") -> dict[str, Any]:
+    """Versions and machine, and how a run is trained, as plain values."""
     return {
         "versions": {
             "python": platform.python_version(),
@@ -46,6 +46,7 @@ def environment(*, threads: int) -> dict[str, Any]:
             "bfloat16": has_bfloat16(),
         },
         "device": "cpu",
-        "precision": "float32",
+        "path": path,
+        "precision": precision,
         "threads": threads,
     }

@@ -7,25 +7,27 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch import Tensor
 
-from ..data import Split, TrainingData, split
-from ..errors import Diverged
-from ..nets import parse
-from ..nets.build import Network, build
-from .batches import Batches, scaling_of
+from ..data import Split, TestData, TrainingData, split
+from ..errors import Diverged, RunError
+from ..nets import Summary, parse
+from ..nets.build import build
+from ..spec import Training
+from ..spec.training import Precision
+from .augment import augment, mixup
 from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from .device import has_bfloat16
 from .epochs import EpochRecord
-from .optimizers import optimizer_for
-from .parameters import FlatParameters
+from .fused.plan import why_not_fused
+from .learner import Batch, Learner
+from .scaling import scaling_of
+from .schedules import learning_rate
 from .task import Task
-
-EVALUATION_BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -43,93 +45,120 @@ def train(
     *,
     on_epoch: Callable[[EpochRecord], None] = lambda record: None,
     checkpoint: Path | None = None,
+    threads: int = 1,
 ) -> Trained:
     """Train one run to its last epoch, from its checkpoint where there is one.
 
-    The result is a function of the task and the data alone: the same bits whether the run was interrupted or not,
-    on one machine and one number of threads.
+    The result is a function of the task and the data alone: the same bits whether the run was interrupted or not, on
+    one machine. On the plain path it depends on the number of threads too.
 
     Args:
         task: What to train.
         data: The training images; the validation split is taken from them.
         on_epoch: Called with every epoch's record, those of a resumed run's past epochs first.
         checkpoint: Where the run's state is kept between epochs; nothing is kept if ``None``.
+        threads: Threads to train with.
 
     Raises:
         Diverged: The loss stopped being a finite number.
         DiskFull: A checkpoint could not be written.
     """
-    spec = task.arm.training
-    streams = task.streams
+    training = task.arm.training
     parts = split_of(task, data)
-    batches = Batches(data.images, data.labels, scaling_of(data.images, task.data.scaling, parts.training))
-    network = build_network(task, data.images.shape[1:])
-    parameters = FlatParameters(network)
-    optimizer = optimizer_for(spec.optimizer, parameters.values)
-    learning_rate = spec.optimizer.learning_rate or 0.0
-    fixed_subset = training_subset(task, parts)
+    learner = learner_of(task, data, threads=threads)
+    subset = training_subset(task, parts)
+    size = training.batch_size
+    steps_per_epoch = math.ceil(len(parts.training) / size)
 
     history: list[EpochRecord] = []
     seconds = 0.0
     resumed = load_checkpoint(checkpoint, task.id) if checkpoint else None
     if resumed:
-        restore(network, optimizer.state, resumed.tensors)
+        learner.load_weights(resumed.tensors)
+        learner.load_slots(resumed.tensors)
         history, seconds = list(resumed.history), resumed.seconds
         for record in history:
             on_epoch(record)
 
-    steps_per_epoch = math.ceil(len(parts.training) / spec.batch_size)
-    for epoch in range(len(history), spec.epochs):
+    for epoch in range(len(history), training.epochs):
         started = time.perf_counter()
-        order = parts.training[streams.generator("order", epoch).permutation(len(parts.training))]
-        network.train()
-        loss_sum, hits = torch.zeros(()), torch.zeros((), dtype=torch.int64)
+        order = parts.training[task.streams.generator("order", epoch).permutation(len(parts.training))]
+        loss, hits, rate = 0.0, 0, 0.0
         for index in range(steps_per_epoch):
             step = epoch * steps_per_epoch + index
-            inputs, targets = batches.take(order[index * spec.batch_size : (index + 1) * spec.batch_size])
-            parameters.clear_gradients()
-            network.set_step(step)
-            logits = network(inputs)
-            loss = cross_entropy(logits, targets)
-            penalty = network.penalty()
-            (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]
-            optimizer.step(parameters.gradients, learning_rate, step + 1)
-            loss_sum += loss.detach() * len(targets)
-            hits += (logits.detach().argmax(1) == targets).sum()
-
-        train_loss, train_accuracy = evaluate(network, batches, fixed_subset)
-        validation_loss, validation_accuracy = evaluate(network, batches, parts.validation)
+            rate = _rate(training, step, steps_per_epoch, history)
+            batch = batch_of(task, data, order[index * size : (index + 1) * size], step)
+            more_loss, more_hits = learner.train_batch(batch, step=step, learning_rate=rate)
+            loss, hits = loss + more_loss, hits + more_hits
+        train_loss, train_accuracy = evaluate(learner, data, subset)
+        validation_loss, validation_accuracy = evaluate(learner, data, parts.validation)
         record = EpochRecord(
             epoch=epoch + 1,
             train_loss=train_loss,
             train_accuracy=train_accuracy,
             validation_loss=validation_loss,
             validation_accuracy=validation_accuracy,
-            running_loss=loss_sum.item() / len(order),
-            running_accuracy=hits.item() / len(order),
-            learning_rate=learning_rate,
+            running_loss=loss / len(order),
+            running_accuracy=hits / len(order),
+            learning_rate=rate,
             seconds=time.perf_counter() - started,
         )
         _refuse_divergence(record, task)
         seconds += record.seconds
         history.append(record)
-        if checkpoint and epoch + 1 < spec.epochs:
-            tensors = {**weights_of(network), **{f"optimizer.{name}": slot for name, slot in optimizer.state.items()}}
+        if checkpoint and epoch + 1 < training.epochs:
+            tensors = {**learner.weights(), **learner.slots()}
             save_checkpoint(checkpoint, Checkpoint(task.id, tensors, tuple(history), seconds))
         on_epoch(record)
-    return Trained(weights_of(network), tuple(history), seconds)
+    return Trained(learner.weights(), tuple(history), seconds)
+
+
+def learner_of(task: Task, data: TrainingData, *, threads: int = 1) -> Learner:
+    """The task's network with its initial weights: on our kernels where they take it, else on torch's layers."""
+    from .plain import PlainLearner
+
+    training = task.arm.training
+    scaling = scaling_of(data.images, task.data.scaling, split_of(task, data).training)
+    height, width, channels = data.images.shape[1:]
+    network = build(parse(task.arm.layers), (height, width, channels), task.num_classes, task.streams)
+    path, precision = path_of(network.summary, training)
+    if path == "plain":
+        return PlainLearner(network, training.optimizer, scaling)
+    from .fused.learner import FusedLearner
+
+    fused = FusedLearner(
+        network.summary,
+        training.optimizer,
+        scaling,
+        precision=precision,
+        batch_size=training.batch_size,
+        streams=task.streams,
+        threads=threads,
+    )
+    fused.load_weights({name: value.detach() for name, value in network.state_dict().items()})
+    return fused
+
+
+def path_of(summary: Summary, training: Training) -> tuple[Literal["fused", "plain"], Precision]:
+    """Which code trains a network, and in which precision.
+
+    Raises:
+        RunError: bfloat16 is asked for where it cannot be had.
+    """
+    reason = why_not_fused(summary)
+    can_round = reason is None and has_bfloat16()
+    if training.precision == "bfloat16" and not can_round:
+        raise RunError(
+            f"bfloat16 cannot be had: {reason or 'this processor does not multiply it'}", 'use precision = "auto"'
+        )
+    precision: Precision = "bfloat16" if can_round and training.precision != "float32" else "float32"
+    return ("plain" if reason else "fused"), precision
 
 
 def split_of(task: Task, data: TrainingData) -> Split:
     """The training and validation images of a run."""
     generator = task.streams.generator("split")
     return split(data.labels, task.data.validation, stratified=task.data.stratified, generator=generator)
-
-
-def build_network(task: Task, shape: tuple[int, ...]) -> Network:
-    """The task's network with its initial weights, for images of ``shape`` (height, width, channels)."""
-    height, width, channels = shape
-    return build(parse(task.arm.layers), (height, width, channels), task.num_classes, task.streams)
 
 
 def training_subset(task: Task, parts: Split) -> NDArray[np.int64]:
@@ -139,31 +168,38 @@ def training_subset(task: Task, parts: Split) -> NDArray[np.int64]:
     return parts.training[np.sort(chosen)]
 
 
-@torch.no_grad()
-def evaluate(network: nn.Module, batches: Batches, indices: NDArray[np.int64]) -> tuple[float, float]:
+def batch_of(task: Task, data: TrainingData, indices: NDArray[np.int64], step: int) -> Batch:
+    """The images of one step, augmented where the arm says so."""
+    settings = task.arm.training.augmentation
+    classes = np.asarray(data.labels[indices], dtype=np.int64)
+    if settings is None:
+        return Batch(data.images, indices, classes)
+    key = task.streams.key("augment", step)
+    images = augment(np.take(data.images, indices, axis=0), settings, key, indices)
+    places = np.arange(len(indices))
+    if not settings.mixup:
+        return Batch(images, places, classes)
+    partners, shares = mixup(classes, settings.mixup, key)
+    weights = shares[:, None, None, None]
+    images = np.rint(weights * images + (1 - weights) * images[partners]).astype(np.uint8)
+    return Batch(images, places, classes, classes[partners], shares)
+
+
+def evaluate(learner: Learner, data: TrainingData | TestData, indices: NDArray[np.int64]) -> tuple[float, float]:
     """Mean loss (nats) and accuracy (fraction) in evaluation mode."""
-    network.eval()
-    loss, hits = 0.0, 0
-    for start in range(0, len(indices), EVALUATION_BATCH):
-        inputs, targets = batches.take(indices[start : start + EVALUATION_BATCH])
-        logits = network(inputs)
-        loss += cross_entropy(logits, targets, reduction="sum").item()
-        hits += int((logits.argmax(1) == targets).sum())
+    loss, hits = learner.score(data.images, data.labels, indices)
     return loss / len(indices), hits / len(indices)
 
 
-def weights_of(network: nn.Module) -> dict[str, Tensor]:
-    """A network's parameters and moving statistics by name."""
-    return dict(network.state_dict())
-
-
-def restore(network: nn.Module, optimizer_state: dict[str, Tensor], tensors: dict[str, Tensor]) -> None:
-    """Put a checkpoint's tensors back where they came from."""
-    with torch.no_grad():
-        for name, value in network.state_dict().items():
-            value.copy_(tensors[name])
-        for name, slot in optimizer_state.items():
-            slot.copy_(tensors[f"optimizer.{name}"])
+def _rate(training: Training, step: int, steps_per_epoch: int, history: list[EpochRecord]) -> float:
+    return learning_rate(
+        training.schedule,
+        training.optimizer.learning_rate or 0.0,
+        step=step,
+        steps_per_epoch=steps_per_epoch,
+        epochs=training.epochs,
+        history=history,
+    )
 
 
 def _refuse_divergence(record: EpochRecord, task: Task) -> None:

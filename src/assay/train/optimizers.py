@@ -20,14 +20,15 @@ from .. import spec
 
 
 class Optimizer(ABC):
-    """Updates ``values`` in place from ``gradients``; both are float32 vectors of one length."""
+    """Updates ``values`` in place from ``gradients``; both are float32 vectors of one length.
 
-    slots: tuple[str, ...] = ()
+    ``state`` holds one vector for each of ``slots_of(settings)``: what a checkpoint must keep.
+    """
 
     def __init__(self, settings: spec.Optimizer, values: Tensor) -> None:
         self.settings = settings
         self.values = values
-        self.state = {name: torch.zeros_like(values) for name in self.slots}
+        self.state = {name: torch.zeros_like(values) for name in slots_of(settings)}
 
     @abstractmethod
     def step(self, gradients: Tensor, learning_rate: float, step: int) -> None:
@@ -35,11 +36,9 @@ class Optimizer(ABC):
 
 
 class SGD(Optimizer):
-    slots = ("momentum",)
-
     def step(self, gradients: Tensor, learning_rate: float, step: int) -> None:
-        momentum = self.settings.momentum or 0.0
-        if momentum == 0:
+        momentum = self.settings.momentum
+        if not momentum:
             self.values.add_(gradients, alpha=-learning_rate)
             return
         velocity = self.state["momentum"]
@@ -51,10 +50,8 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    slots = ("mean", "square")
-
     def step(self, gradients: Tensor, learning_rate: float, step: int) -> None:
-        beta_1, beta_2, epsilon = _given(self.settings.beta_1, self.settings.beta_2, self.settings.epsilon)
+        beta_1, beta_2, epsilon = given(self.settings.beta_1, self.settings.beta_2, self.settings.epsilon)
         if self.settings.weight_decay:
             self.values.mul_(1 - learning_rate * self.settings.weight_decay)
         mean, square = self.state["mean"], self.state["square"]
@@ -65,10 +62,8 @@ class Adam(Optimizer):
 
 
 class RMSprop(Optimizer):
-    slots = ("square", "momentum", "mean")
-
     def step(self, gradients: Tensor, learning_rate: float, step: int) -> None:
-        rho, epsilon = _given(self.settings.rho, self.settings.epsilon)
+        rho, epsilon = given(self.settings.rho, self.settings.epsilon)
         square = self.state["square"].mul_(rho).addcmul_(gradients, gradients, value=1 - rho)
         spread = square
         if self.settings.centered:
@@ -84,10 +79,8 @@ class RMSprop(Optimizer):
 
 
 class Adadelta(Optimizer):
-    slots = ("square", "square_change")
-
     def step(self, gradients: Tensor, learning_rate: float, step: int) -> None:
-        rho, epsilon = _given(self.settings.rho, self.settings.epsilon)
+        rho, epsilon = given(self.settings.rho, self.settings.epsilon)
         square, square_change = self.state["square"], self.state["square_change"]
         square.mul_(rho).addcmul_(gradients, gradients, value=1 - rho)
         change = (square_change + epsilon).sqrt_().mul_(gradients).div_((square + epsilon).sqrt_())
@@ -104,12 +97,26 @@ _BY_NAME: dict[spec.OptimizerName, type[Optimizer]] = {
 }
 
 
+def slots_of(settings: spec.Optimizer) -> tuple[str, ...]:
+    """The vectors that an optimizer keeps between steps: only those that its settings need."""
+    match settings.name:
+        case "sgd":
+            return ("momentum",) if settings.momentum else ()
+        case "adam" | "adamw":
+            return ("mean", "square")
+        case "rmsprop":
+            momentum = ("momentum",) if settings.momentum else ()
+            return ("square", *momentum, "mean") if settings.centered else ("square", *momentum)
+        case "adadelta":
+            return ("square", "square_change")
+
+
 def optimizer_for(settings: spec.Optimizer, values: Tensor) -> Optimizer:
     """The optimizer that a spec names, with empty state."""
     return _BY_NAME[settings.name](settings, values)
 
 
-def _given(*settings: float | None) -> tuple[float, ...]:
+def given(*settings: float | None) -> tuple[float, ...]:
     missing = [setting for setting in settings if setting is None]
     if missing:
         raise TypeError("an optimizer spec fills in its own defaults at construction; this one was made without that")

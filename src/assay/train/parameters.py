@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class FlatParameters:
     """Moves a network's parameters into one float32 vector, and their gradients into another.
 
-    The network's parameters become views of ``values``, so that an optimizer step is a handful of operations on
-    whole vectors, however many layers there are. Memory layout (such as channels-last kernels) is kept.
+    The network's parameters become views of ``values``, so that an optimizer step is one pass over whole vectors,
+    however many layers there are. Memory layout (such as channels-last kernels) is kept.
     """
 
     def __init__(self, network: nn.Module) -> None:
-        parameters = list(network.parameters())
-        size = sum(parameter.numel() for parameter in parameters)
+        parameters = dict(network.named_parameters())
+        size = sum(parameter.numel() for parameter in parameters.values())
         self.values = torch.empty(size)
         self.gradients = torch.zeros(size)
+        self._layouts: dict[str, tuple[torch.Size, tuple[int, ...], int]] = {}
         offset = 0
-        for parameter in parameters:
-            layout = (parameter.shape, parameter.stride(), offset)
-            view = torch.as_strided(self.values, *layout)
-            view.copy_(parameter.detach())
-            parameter.data = view
-            parameter.grad = torch.as_strided(self.gradients, *layout)
+        for name, parameter in parameters.items():
+            self._layouts[name] = (parameter.shape, parameter.stride(), offset)
             offset += parameter.numel()
+        values, gradients = self.split(self.values), self.split(self.gradients)
+        for name, parameter in parameters.items():
+            values[name].copy_(parameter.detach())
+            parameter.data = values[name]
+            parameter.grad = gradients[name]
+
+    def split(self, vector: Tensor) -> dict[str, Tensor]:
+        """Views of a flat vector by parameter, each in its parameter's shape."""
+        return {name: torch.as_strided(vector, *layout) for name, layout in self._layouts.items()}
 
     def clear_gradients(self) -> None:
         self.gradients.zero_()

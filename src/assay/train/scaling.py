@@ -1,4 +1,4 @@
-"""From stored bytes to the batches that a network sees."""
+"""From stored bytes to what a network sees."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ class Scaling:
 
     offset: Tensor
     factor: Tensor
+
+    def apply(self, images: NDArray[np.uint8], indices: NDArray[np.int64]) -> Tensor:
+        """Images by index as float32 [batch, channels, height, width], in channels-last memory."""
+        pixels = torch.from_numpy(np.take(images, indices, axis=0)).to(torch.float32)
+        return pixels.sub_(self.offset).mul_(self.factor).permute(0, 3, 1, 2)
 
 
 def scaling_of(
@@ -43,24 +48,3 @@ def scaling_of(
         deviation[channel] = np.sqrt(counts @ (values - mean[channel]) ** 2 / counts.sum())
     deviation[deviation == 0] = 1
     return Scaling(torch.from_numpy(mean).float(), torch.from_numpy(1 / deviation).float())
-
-
-class Batches:
-    """Gathers images by index and scales them.
-
-    Args:
-        images: uint8 [n, height, width, channels], usually a memory map shared by all workers.
-        labels: Class numbers [n].
-        scaling: What to make of the bytes.
-    """
-
-    def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.integer], scaling: Scaling) -> None:
-        self.images = images
-        self.labels = torch.from_numpy(np.asarray(labels).astype(np.int64))
-        self.scaling = scaling
-
-    def take(self, indices: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Images float32 [batch, channels, height, width] in channels-last memory, and their classes [batch]."""
-        pixels = torch.from_numpy(np.take(self.images, indices, axis=0)).to(torch.float32)
-        pixels.sub_(self.scaling.offset).mul_(self.scaling.factor)
-        return pixels.permute(0, 3, 1, 2), self.labels[torch.from_numpy(indices)]

@@ -1,0 +1,57 @@
+"""How training images are varied."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from .base import Spec
+from .schedule import accept_placeholders
+
+
+class Augmentation(Spec):
+    """What is done to every training image, each time it is seen. Validation and test images stay as they are.
+
+    Each kind draws from a stream of its own, uniformly within its range, and 0 switches it off. An image is flipped,
+    zoomed, sheared, rotated, shifted and cropped in that order, by one resampling; then cutout, then mixup.
+
+    Args:
+        shift: Pixels each way, by fractions of a pixel too, along rows and columns independently.
+        rotation: Degrees each way about the image's centre.
+        zoom: Share each way: 0.1 scales both axes by one factor from 0.9 to 1.1.
+        shear: Degrees each way by which upright lines lean.
+        flip: ``horizontal`` mirrors left and right with probability 1/2, ``vertical`` up and down, ``both``
+            does either, independently.
+        crop: Pixels of padding on every side before a random crop back to size: a shift by whole pixels.
+        cutout: Side in pixels of a square, wholly inside the image, that is set to ``fill_value``.
+        mixup: Alpha of Beta(alpha, alpha), from which the share of each image in its mixture with another is drawn.
+        fill: What stands outside the image: ``constant`` (``fill_value``), ``nearest`` (the edge's pixel) or
+            ``reflect`` (the image mirrored, its edge repeated).
+        fill_value: A stored byte, 0 to 255.
+        interpolation: Between pixels: ``bilinear``, or the ``nearest`` one's value.
+    """
+
+    model_config = ConfigDict(json_schema_extra=accept_placeholders)
+
+    shift: float = Field(default=0.0, ge=0)
+    rotation: float = Field(default=0.0, ge=0, le=180)
+    zoom: float = Field(default=0.0, ge=0, lt=1)
+    shear: float = Field(default=0.0, ge=0, lt=90)
+    flip: Literal["none", "horizontal", "vertical", "both"] = "none"
+    crop: int = Field(default=0, ge=0, strict=True)
+    cutout: int = Field(default=0, ge=0, strict=True)
+    mixup: float = Field(default=0.0, ge=0)
+    fill: Literal["constant", "nearest", "reflect"] = "constant"
+    fill_value: int = Field(default=0, ge=0, le=255, strict=True)
+    interpolation: Literal["bilinear", "nearest"] = "bilinear"
+
+    @property
+    def moves_pixels(self) -> bool:
+        """Whether any kind moves or resamples pixels."""
+        return any((self.shift, self.rotation, self.zoom, self.shear, self.flip != "none", self.crop))
+
+    @property
+    def changes_anything(self) -> bool:
+        """Whether any kind is switched on."""
+        return self.moves_pixels or bool(self.cutout or self.mixup)

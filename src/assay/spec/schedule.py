@@ -1,0 +1,104 @@
+"""How the learning rate changes while a network is trained."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+from pydantic import ConfigDict, Field, model_validator
+
+from ..errors import Problem
+from .base import Problems, Spec
+
+ScheduleName = Literal["constant", "cosine", "one-cycle", "exponential", "step", "plateau"]
+ScheduleMetric = Literal[
+    "validation_loss", "validation_accuracy", "train_loss", "train_accuracy", "running_loss", "running_accuracy"
+]
+
+# A setting without a default (None) must be given.
+DEFAULTS: dict[str, dict[str, float | str | None]] = {
+    "constant": {},
+    "cosine": {"warmup_epochs": 0.0, "final": 0.0},
+    "one-cycle": {"start": 0.04, "peak_at": 0.3, "final": 0.0, "shape": "cosine"},
+    "exponential": {"factor": None},
+    "step": {"every": None, "factor": None},
+    "plateau": {"factor": 0.1, "patience": 10, "metric": "validation_loss", "min": 0.0},
+}
+
+
+def accept_placeholders(schema: dict[str, Any]) -> None:
+    """Let every property of a table's JSON Schema be a ``"{factor}"`` too, as study files may write it."""
+    for value in schema["properties"].values():
+        about = {key: value.pop(key) for key in ("title", "description", "default") if key in value}
+        kept = dict(value)
+        value.clear()
+        value.update(anyOf=[kept, {"type": "string", "pattern": r"\{\w+(\.\w+)?\}"}], **about)
+
+
+def _name_or_table(schema: dict[str, Any]) -> None:
+    accept_placeholders(schema)
+    table = dict(schema)
+    schema.clear()
+    schema.update(anyOf=[{"enum": list(get_args(ScheduleName)), "type": "string"}, table])
+
+
+class Schedule(Spec):
+    """A learning-rate schedule. ``train.schedules`` holds the formulas.
+
+    Every field is filled in at construction, so that two ways to write the same schedule are equal.
+    A field that the named schedule does not have stays ``None``.
+
+    Args:
+        name: ``constant``; ``cosine`` (a linear warm-up from 0, then half a cosine); ``one-cycle`` (up to the
+            optimizer's learning rate and down again); ``exponential`` (falls smoothly); ``step`` (falls in
+            stairs); ``plateau`` (falls where a metric has stopped improving).
+        warmup_epochs: Epochs of warm-up; a fraction of an epoch is fine.
+        start: Where one-cycle starts, a fraction of the optimizer's learning rate.
+        peak_at: Where one-cycle has its peak, a share of all steps.
+        final: Where the schedule ends, a fraction of the optimizer's learning rate.
+        shape: Whether one-cycle rises and falls along a line or half a cosine.
+        factor: What the learning rate is multiplied by: every epoch, every ``every`` epochs, or at every plateau.
+        every: Epochs from stair to stair.
+        patience: Epochs without improvement that make a plateau.
+        metric: What must improve.
+        min: Below this fraction of the optimizer's learning rate a plateau does not lower it.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_name_or_table)
+
+    name: ScheduleName = "constant"
+    warmup_epochs: float | None = Field(default=None, ge=0)
+    start: float | None = Field(default=None, ge=0, le=1)
+    peak_at: float | None = Field(default=None, ge=0, le=1)
+    final: float | None = Field(default=None, ge=0, le=1)
+    shape: Literal["linear", "cosine"] | None = None
+    factor: float | None = Field(default=None, gt=0, le=1)
+    every: int | None = Field(default=None, ge=1, strict=True)
+    patience: int | None = Field(default=None, ge=1, strict=True)
+    metric: ScheduleMetric | None = None
+    min: float | None = Field(default=None, ge=0, le=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, value: Any) -> Any:
+        given = {"name": value} if isinstance(value, str) else value
+        if not isinstance(given, dict):
+            return given
+        name = given.get("name", "constant")
+        defaults = DEFAULTS.get(name) if isinstance(name, str) else None
+        if defaults is None:  # the name itself is wrong, and its own rule says so
+            return given
+        values = {key: setting for key, setting in given.items() if setting is not None}
+        has = f"it has {', '.join(defaults)}" if defaults else "it has no settings"
+        problems = [
+            Problem(f"{name} has no {key}", has, key)
+            for key in values
+            if key in cls.model_fields and key not in defaults and key != "name"
+        ]
+        problems += [
+            Problem(f"{name} needs {key}", "give it", key)
+            for key, default in defaults.items()
+            if default is None and key not in values
+        ]
+        if problems:
+            raise Problems(problems)
+        return {**defaults, **values}

@@ -1,0 +1,84 @@
+"""A network that learns on our kernels."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ... import spec
+from ...nets import Summary
+from ...seeds import Streams
+from ..fused_optimizers import fused_optimizer_for
+from ..learner import Batch, Learner
+from ..scaling import Scaling
+from .network import FusedNetwork
+
+EVALUATION_BATCH = 128  # activations of a batch should stay in the cache
+
+
+class FusedLearner(Learner):
+    """A network on the fused kernels.
+
+    Raises:
+        NotFused: The kernels do not take this network.
+    """
+
+    path = "fused"
+
+    def __init__(
+        self,
+        summary: Summary,
+        optimizer: spec.Optimizer,
+        scaling: Scaling,
+        *,
+        precision: Literal["float32", "bfloat16"],
+        batch_size: int,
+        streams: Streams,
+        threads: int,
+    ) -> None:
+        self.precision = precision
+        self.network = FusedNetwork(
+            summary, precision=precision, max_batch=max(batch_size, EVALUATION_BATCH), streams=streams, threads=threads
+        )
+        self.optimizer = fused_optimizer_for(optimizer, self.network.values)
+        self._scale = scaling.offset.numpy(), scaling.factor.numpy()
+
+    def train_batch(self, batch: Batch, *, step: int, learning_rate: float) -> tuple[float, int]:
+        self.network.put_images(batch.images, batch.indices, *self._scale)
+        found = self.network.train_batch(batch.classes, step=step, partners=batch.partners, shares=batch.shares)
+        self.optimizer.step(self.network.gradients, learning_rate, step + 1)
+        return found
+
+    def score(
+        self, images: NDArray[np.uint8], labels: NDArray[np.int64], indices: NDArray[np.int64]
+    ) -> tuple[float, int]:
+        self.network.pack(for_training=False)
+        loss, hits = 0.0, 0
+        for start in range(0, len(indices), EVALUATION_BATCH):
+            chosen = indices[start : start + EVALUATION_BATCH]
+            self.network.put_images(images, chosen, *self._scale)
+            more_loss, more_hits = self.network.score(np.asarray(labels[chosen], dtype=np.int64))
+            loss, hits = loss + more_loss, hits + more_hits
+        return loss, hits
+
+    def weights(self) -> dict[str, Tensor]:
+        return self.network.state()
+
+    def load_weights(self, tensors: dict[str, Tensor]) -> None:
+        self.network.load(tensors)
+
+    def slots(self) -> dict[str, Tensor]:
+        return {
+            f"optimizer.{slot}.{name}": value
+            for slot, vector in self.optimizer.state.items()
+            for name, value in self.network.split(vector).items()
+        }
+
+    def load_slots(self, tensors: dict[str, Tensor]) -> None:
+        for slot, vector in self.optimizer.state.items():
+            prefix = f"optimizer.{slot}."
+            mine = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+            vector.copy_(self.network.flat(mine))

@@ -1,0 +1,186 @@
+"""Which layers our kernels take, and how they group: no torch and no Numba here, so that ``assay describe`` can tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ...nets import BatchNorm, Conv, Dense, Dropout, Flatten, LayerSummary, MaxPool, Summary, same_padding
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """A convolution, or a dense layer as a convolution over everything at once.
+
+    Args:
+        name: The layer's name.
+        kernel: Height and width of the kernel, in pixels of the input.
+        stride: Step between positions.
+        inputs: Height, width and channels of the input.
+        outputs: Height, width and channels of the output.
+        margin: Zeros around the input: top, bottom, left, right.
+        activation: "relu" or "linear" (the softmax belongs to the loss).
+        l2: Penalty on the kernel.
+        is_dense: Whether the kernel is kept as (units, inputs).
+    """
+
+    name: str
+    kernel: tuple[int, int]
+    stride: int
+    inputs: tuple[int, int, int]
+    outputs: tuple[int, int, int]
+    margin: tuple[int, int, int, int]
+    activation: str
+    l2: float
+    is_dense: bool
+
+
+@dataclass(frozen=True)
+class Tail:
+    """What stands between two weighted layers, as one pass: batch normalization, then max pooling, then dropout.
+
+    Args:
+        inputs: Height, width and channels of the input.
+        outputs: The same of the output.
+        norm: Name of the batch normalization, if there is one.
+        window: Side of the pooling window, 1 for no pooling.
+        margin: Where the first window starts above and to the left of the input.
+        rate: Dropout's rate, 0 for none.
+        dropout: Ordinal of the dropout among the network's.
+    """
+
+    inputs: tuple[int, int, int]
+    outputs: tuple[int, int, int]
+    norm: str | None = None
+    window: int = 1
+    margin: tuple[int, int] = (0, 0)
+    rate: float = 0.0
+    dropout: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        return self.norm is None and self.window == 1 and self.rate == 0
+
+
+@dataclass(frozen=True)
+class Block:
+    """A weighted layer and its tails, at least one; the last block of a network has none."""
+
+    weighted: Weighted
+    tails: tuple[Tail, ...]
+
+
+class NotFused(ValueError):
+    """The network has a layer that the kernels do not take; the text says which and why."""
+
+
+def blocks_of(summary: Summary) -> tuple[Block, ...]:
+    """The network as blocks.
+
+    Raises:
+        NotFused: The plain path has to train it.
+    """
+    blocks: list[Block] = []
+    weighted: Weighted | None = None
+    tails: list[Tail] = []
+    shape: tuple[int, int, int] = summary.input_shape
+    num_dropouts = 0
+    for index, row in enumerate(summary.layers):
+        layer = row.layer
+        if isinstance(layer, Conv | Dense):
+            if weighted is not None:
+                blocks.append(Block(weighted, tuple(tails) or (Tail(shape, shape),)))
+            elif tails:
+                raise NotFused(f"{summary.layers[0].name} stands before the first convolution or dense layer")
+            weighted, tails = _weighted(row, shape, is_first=not blocks, num_classes=summary.num_classes), []
+            shape = weighted.outputs
+        elif isinstance(layer, Flatten):
+            pass  # the same numbers in the same order
+        else:
+            is_flat = len(row.input_shape) == 1
+            if isinstance(layer, BatchNorm) and is_flat and shape[0] * shape[1] > 1:
+                if shape[2] % 2:
+                    raise NotFused(f"{row.name} follows flatten and {shape[2]} channels, an odd number")
+                tails = tails or [Tail(shape, shape)]
+                shape = (1, 1, shape[0] * shape[1] * shape[2])
+            tails = _with(tails, row, shape, num_dropouts)
+            shape = tails[-1].outputs
+            num_dropouts += isinstance(layer, Dropout)
+        if index == len(summary.layers) - 1 and weighted is not None:
+            blocks.append(Block(weighted, tuple(tails)))
+    return tuple(blocks)
+
+
+def why_not_fused(summary: Summary) -> str | None:
+    """What keeps a network off the kernels; ``None`` if nothing does."""
+    try:
+        blocks_of(summary)
+    except NotFused as error:
+        return str(error)
+    return None
+
+
+def _weighted(row: LayerSummary, shape: tuple[int, int, int], *, is_first: bool, num_classes: int) -> Weighted:
+    layer = row.layer
+    if isinstance(layer, Dense):
+        units = num_classes if layer.units == "classes" else int(layer.units)
+        activation = "linear" if layer.activation == "softmax" else layer.activation
+        return Weighted(
+            row.name, (shape[0], shape[1]), 1, shape, (1, 1, units), (0, 0, 0, 0), _known(activation, row.name),
+            layer.l2, is_dense=True,
+        )  # fmt: skip
+    if not isinstance(layer, Conv):
+        raise TypeError(row.name)
+    if layer.stride != 1 and not is_first:
+        raise NotFused(f"{row.name} has stride {layer.stride} and is not the first layer")
+    margin = (0, 0, 0, 0)
+    if layer.padding == "same":
+        vertical = same_padding(shape[0], layer.kernel[0], layer.stride)
+        horizontal = same_padding(shape[1], layer.kernel[1], layer.stride)
+        margin = (*vertical, *horizontal)
+    height, width, channels = row.output_shape  # type: ignore[misc]
+    return Weighted(
+        row.name, layer.kernel, layer.stride, shape, (height, width, channels), margin,
+        _known(layer.activation, row.name), layer.l2, is_dense=False,
+    )  # fmt: skip
+
+
+def _known(activation: str, name: str) -> str:
+    if activation not in ("relu", "linear"):
+        raise NotFused(f"{name} has activation {activation}")
+    return activation
+
+
+def _with(tails: list[Tail], row: LayerSummary, shape: tuple[int, int, int], num_dropouts: int) -> list[Tail]:
+    """The tails with one more layer: in the last one where the order allows, else in a new one."""
+    layer = row.layer
+    last = tails[-1] if tails else None
+    if last is not None and last.outputs != shape:  # flattened in between
+        last = None
+    if isinstance(layer, BatchNorm):
+        return [*tails, Tail(shape, shape, norm=row.name)]
+    if isinstance(layer, MaxPool):
+        if layer.stride != layer.size:
+            raise NotFused(f"{row.name} has windows that overlap or leave gaps")
+        height, width, channels = row.output_shape  # type: ignore[misc]
+        margin = (0, 0)
+        if layer.padding == "same":
+            margin = (
+                same_padding(shape[0], layer.size, layer.stride)[0],
+                same_padding(shape[1], layer.size, layer.stride)[0],
+            )
+        pooled = {"outputs": (height, width, channels), "window": layer.size, "margin": margin}
+        if last is not None and last.window == 1 and last.rate == 0:
+            return [*tails[:-1], _changed(last, **pooled)]
+        return [*tails, _changed(Tail(shape, shape), **pooled)]
+    if isinstance(layer, Dropout):
+        if layer.rate == 0:
+            return tails or [Tail(shape, shape)]
+        dropped = {"rate": layer.rate, "dropout": num_dropouts}
+        if last is not None and last.rate == 0:
+            return [*tails[:-1], _changed(last, **dropped)]
+        return [*tails, _changed(Tail(shape, shape), **dropped)]
+    raise NotFused(f"{row.name} is a layer without a kernel of ours")
+
+
+def _changed(tail: Tail, **changes: object) -> Tail:
+    return replace(tail, **changes)  # type: ignore[arg-type]

@@ -1,0 +1,314 @@
+"""Vectors of sixteen lanes inside Numba kernels: one lane is one image.
+
+Numba has no vector type, and leaves it to LLVM to find vectors in loops over arrays, which keeps accumulators in
+memory. These types are LLVM vectors, so that accumulators stay in registers: ``F`` is sixteen float32, ``I`` sixteen
+32-bit words (each a pair of bfloat16, or an integer), ``M`` sixteen truth values. The functions are what kernels may
+do with them. On processors with narrower registers LLVM splits them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, register_model
+
+LANES = 16
+
+
+class _BFloat(ir.Type):  # llvmlite has no bfloat16
+    null = "0.0"
+    intrinsic_name = "bf16"
+
+    def _to_string(self) -> str:
+        return "bfloat"
+
+    def __str__(self) -> str:
+        return "bfloat"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _BFloat)
+
+    def __hash__(self) -> int:
+        return hash("bfloat")
+
+
+_INT = ir.IntType(32)
+_FS = ir.VectorType(ir.FloatType(), LANES)
+_IS = ir.VectorType(_INT, LANES)
+_MS = ir.VectorType(ir.IntType(1), LANES)
+_HALVES = ir.VectorType(ir.IntType(16), LANES)
+_BFS = ir.VectorType(_BFloat(), LANES)
+_BFS_TWICE = ir.VectorType(_BFloat(), 2 * LANES)
+
+
+def _vector_type(name: str, shape: ir.VectorType) -> types.Type:
+    made = type(name, (types.Type,), {"__init__": lambda self: types.Type.__init__(self, f"lanes.{name}")})()
+
+    @register_model(type(made))
+    class _Model(models.PrimitiveModel):  # type: ignore[misc]
+        def __init__(self, manager: Any, described: types.Type) -> None:
+            super().__init__(manager, described, shape)
+
+    return made
+
+
+F = _vector_type("F", _FS)
+I = _vector_type("I", _IS)  # noqa: E741
+M = _vector_type("M", _MS)
+
+Emit = Callable[[Any, Sequence[ir.Value]], ir.Value]
+
+
+def _operation(result: types.Type, *arguments: types.Type) -> Callable[[Emit], Any]:
+    """An intrinsic on vectors and scalars of fixed types, from the function that emits its instructions."""
+    names = ", ".join(f"a{index}" for index in range(len(arguments)))
+
+    def decorate(emit: Emit) -> Any:
+        def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
+            return emit(builder, values)
+
+        scope: dict[str, Any] = {"signature": result(*arguments), "build": build}
+        exec(f"def {emit.__name__}(typing_context, {names}):\n    return signature, build", scope)
+        return intrinsic(scope[emit.__name__])
+
+    return decorate
+
+
+def _constant(shape: ir.VectorType, value: float) -> ir.Constant:
+    return ir.Constant(shape, [value] * LANES)
+
+
+def _spread(builder: Any, scalar: ir.Value, shape: ir.VectorType) -> ir.Value:
+    first = builder.insert_element(ir.Constant(shape, ir.Undefined), scalar, ir.Constant(_INT, 0))
+    return builder.shuffle_vector(first, ir.Constant(shape, ir.Undefined), _constant(_IS, 0))
+
+
+def _call(builder: Any, name: str, result: ir.Type, values: Sequence[ir.Value]) -> ir.Value:
+    function = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(result, [value.type for value in values]), name
+    )
+    return builder.call(function, values)
+
+
+def _place(context: Any, builder: Any, array_type: Any, array: ir.Value, index: ir.Value) -> ir.Value:
+    """The address of an element: no wrap-around of negative indices, no bounds."""
+    return builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
+
+
+def _loader(vector: types.Type, shape: ir.VectorType, is_spread: bool) -> Any:
+    def load(typing_context: Any, array: Any, index: Any) -> Any:
+        def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
+            place = _place(context, builder, signature.args[0], *values)
+            if is_spread:
+                return _spread(builder, builder.load(place), shape)
+            loaded = builder.load(builder.bitcast(place, shape.as_pointer()))
+            loaded.align = 4
+            return loaded
+
+        return vector(array, types.intp), build
+
+    return intrinsic(load)
+
+
+def _storer(vector: types.Type, shape: ir.VectorType) -> Any:
+    def store(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
+        def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
+            place = _place(context, builder, signature.args[0], values[0], values[1])
+            builder.store(values[2], builder.bitcast(place, shape.as_pointer())).align = 4
+            return context.get_dummy_value()
+
+        return types.void(array, types.intp, vector), build
+
+    return intrinsic(store)
+
+
+load_f = _loader(F, _FS, is_spread=False)
+load_i = _loader(I, _IS, is_spread=False)
+spread_f = _loader(F, _FS, is_spread=True)  # one array element in every lane
+spread_i = _loader(I, _IS, is_spread=True)
+store_f = _storer(F, _FS)
+store_i = _storer(I, _IS)
+
+
+@intrinsic
+def add_at(typing_context: Any, array: Any, index: Any, source: Any, place: Any) -> Any:
+    """array[index] += source[place], without wrap-around or bounds: LLVM joins neighbours into vectors."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
+        target = _place(context, builder, signature.args[0], values[0], values[1])
+        addend = builder.load(_place(context, builder, signature.args[2], values[2], values[3]))
+        builder.store(builder.fadd(builder.load(target), addend), target)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, source, types.intp), build
+
+
+@intrinsic
+def put_at(typing_context: Any, array: Any, index: Any, source: Any, place: Any) -> Any:
+    """array[index] = source[place], likewise."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
+        loaded = builder.load(_place(context, builder, signature.args[2], values[2], values[3]))
+        builder.store(loaded, _place(context, builder, signature.args[0], values[0], values[1]))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, source, types.intp), build
+
+
+@_operation(F, types.float32)
+def splat(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    return _spread(builder, values[0], _FS)
+
+
+@_operation(I, types.uint32)
+def splat_i(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    return _spread(builder, values[0], _IS)
+
+
+@_operation(I, types.uint32, types.uint32)
+def ramp(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    """start, start + step, start + 2 step ..."""
+    lanes = ir.Constant(_IS, list(range(LANES)))
+    return builder.add(_spread(builder, values[0], _IS), builder.mul(_spread(builder, values[1], _IS), lanes))
+
+
+@_operation(F, F, F, F)
+def fma(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    return _call(builder, "llvm.fma.v16f32", _FS, values)
+
+
+@_operation(F, F, I, I)
+def dot(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    """accumulator + both products of two pairs of bfloat16 (needs avx512_bf16)."""
+    pairs = [builder.bitcast(value, _BFS_TWICE) for value in values[1:]]
+    return _call(builder, "llvm.x86.avx512bf16.dpbf16ps.512", _FS, [values[0], *pairs])
+
+
+@_operation(F, F, F)
+def add(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    return builder.fadd(*values)
+
+
+@_operation(F, F, F)
+def mul(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    return builder.fmul(*values)
+
+
+@_operation(F, F, F)
+def larger(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    """The larger of two; the second where either is not a number, as the processor has it."""
+    return builder.select(builder.fcmp_ordered(">", *values), *values)
+
+
+@_operation(M, F, F)
+def equal(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    return builder.fcmp_ordered("==", *values)
+
+
+@_operation(M, F, F)
+def greater(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    return builder.fcmp_ordered(">", *values)
+
+
+@_operation(M)
+def nowhere(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    return _constant(_MS, 0)
+
+
+@_operation(M, M, M)
+def either(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    return builder.or_(*values)
+
+
+@_operation(M, M, M)
+def without(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    return builder.and_(values[0], builder.not_(values[1]))
+
+
+@_operation(F, M, F, F)
+def choose(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    return builder.select(*values)
+
+
+@_operation(F, I)
+def low(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    """The first bfloat16 of each pair."""
+    return builder.bitcast(builder.shl(values[0], _constant(_IS, 16)), _FS)
+
+
+@_operation(F, I)
+def high(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    """The second bfloat16 of each pair."""
+    return builder.bitcast(builder.and_(values[0], _constant(_IS, 0xFFFF0000)), _FS)
+
+
+@_operation(I, F, F)
+def pair(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    """Pairs of bfloat16, rounded to nearest even."""
+    halves = [builder.bitcast(builder.fptrunc(value, _BFS), _HALVES) for value in values]
+    first, second = (builder.zext(half, _IS) for half in halves)
+    return builder.or_(first, builder.shl(second, _constant(_IS, 16)))
+
+
+@_operation(I, I, I)
+def lows(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    """Pairs of (first of one, first of the other)."""
+    first = builder.and_(values[0], _constant(_IS, 0xFFFF))
+    return builder.or_(first, builder.shl(values[1], _constant(_IS, 16)))
+
+
+@_operation(I, I, I)
+def highs(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    """Pairs of (second of one, second of the other)."""
+    second = builder.and_(values[1], _constant(_IS, 0xFFFF0000))
+    return builder.or_(builder.lshr(values[0], _constant(_IS, 16)), second)
+
+
+@_operation(types.float32, F)
+def total(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    """The sum of all lanes, in a fixed order."""
+    vector = values[0]
+    for width in (8, 4, 2, 1):
+        lanes = ir.Constant(_IS, [(lane + width) % LANES for lane in range(LANES)])
+        vector = builder.fadd(vector, builder.shuffle_vector(vector, vector, lanes))
+    return builder.extract_element(vector, ir.Constant(_INT, 0))
+
+
+@_operation(F, *([F] * LANES))
+def totals(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    """The sums of all lanes of sixteen vectors: lane k holds that of vector k. Fifteen additions, not sixty-four."""
+    level, width = list(values), 1  # lane l of a vector belongs to its (l mod width)-th source
+    while len(level) > 1:
+        lower = [
+            side + start + lane for start in range(0, LANES, 2 * width) for side in (0, LANES) for lane in range(width)
+        ]
+        upper = [lane + width for lane in lower]
+        orders = [ir.Constant(_IS, order) for order in (lower, upper)]
+        level = [
+            builder.fadd(*(builder.shuffle_vector(one, other, order) for order in orders))
+            for one, other in zip(level[0::2], level[1::2], strict=True)
+        ]
+        width *= 2
+    return level[0]
+
+
+@_operation(I, I, types.uint32, types.uint32)
+def mixed(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    """``nets.dropout.mix`` of sixteen element indices, with the low and high half of a key."""
+    index, low_half, high_half = values[0], _spread(builder, values[1], _IS), _spread(builder, values[2], _IS)
+
+    def turn(x: ir.Value, shift: int) -> ir.Value:
+        return builder.xor(x, builder.lshr(x, _constant(_IS, shift)))
+
+    x = builder.mul(turn(builder.add(index, low_half), 17), _constant(_IS, 0xED5AD4BB))
+    x = builder.mul(turn(builder.add(x, high_half), 11), _constant(_IS, 0xAC4C1B51))
+    return turn(builder.mul(turn(x, 15), _constant(_IS, 0x31848BAB)), 14)
+
+
+@_operation(M, I, types.uint32)
+def at_least(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    return builder.icmp_unsigned(">=", values[0], _spread(builder, values[1], _IS))

@@ -1,0 +1,65 @@
+"""What the engine asks of a network that learns, whichever code computes it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images by index, and their targets.
+
+    Args:
+        images: uint8 [n, height, width, channels].
+        indices: Which of them, in order [batch].
+        classes: int64 [batch].
+        partners: With mixup, the other class of each image [batch].
+        shares: With mixup, the first class's share of each target, float32 [batch].
+    """
+
+    images: NDArray[np.uint8]
+    indices: NDArray[np.int64]
+    classes: NDArray[np.int64]
+    partners: NDArray[np.int64] | None = None
+    shares: NDArray[np.float32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+
+class Learner(ABC):
+    """A network with its optimizer. Weights and state go in and out under the names of ``nets.build.Network``."""
+
+    path: str  # "fused" or "plain"
+    precision: str
+
+    @abstractmethod
+    def train_batch(self, batch: Batch, *, step: int, learning_rate: float) -> tuple[float, int]:
+        """One step, counted from 0; the summed cross-entropy (nats) and hits of the batch, before the step."""
+
+    @abstractmethod
+    def score(
+        self, images: NDArray[np.uint8], labels: NDArray[np.int64], indices: NDArray[np.int64]
+    ) -> tuple[float, int]:
+        """Summed cross-entropy (nats) and hits in evaluation mode."""
+
+    @abstractmethod
+    def weights(self) -> dict[str, Tensor]:
+        """Copies of parameters and moving statistics."""
+
+    @abstractmethod
+    def load_weights(self, tensors: dict[str, Tensor]) -> None:
+        """Take over parameters and moving statistics."""
+
+    @abstractmethod
+    def slots(self) -> dict[str, Tensor]:
+        """The optimizer's state, as ``optimizer.SLOT.PARAMETER``."""
+
+    @abstractmethod
+    def load_slots(self, tensors: dict[str, Tensor]) -> None:
+        """Take over an optimizer's state; other names among ``tensors`` are left alone."""

@@ -1,0 +1,82 @@
+"""The plain path: torch layers and autograd in float32. Every network takes it; the fused path is tested against it."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from .. import spec
+from ..nets.build import Network
+from .fused_optimizers import fused_optimizer_for
+from .learner import Batch, Learner
+from .parameters import FlatParameters
+from .scaling import Scaling
+
+EVALUATION_BATCH = 500
+
+
+class PlainLearner(Learner):
+    """A torch network. Images are scaled per batch."""
+
+    path, precision = "plain", "float32"
+
+    def __init__(self, network: Network, optimizer: spec.Optimizer, scaling: Scaling) -> None:
+        self.network = network
+        self.parameters = FlatParameters(network)
+        self.optimizer = fused_optimizer_for(optimizer, self.parameters.values)
+        self.scaling = scaling
+
+    def train_batch(self, batch: Batch, *, step: int, learning_rate: float) -> tuple[float, int]:
+        self.network.train()
+        self.network.set_step(step)
+        self.parameters.clear_gradients()
+        targets = torch.from_numpy(batch.classes)
+        logits = self.network(self.scaling.apply(batch.images, batch.indices))
+        if batch.partners is None or batch.shares is None:
+            loss = cross_entropy(logits, targets)
+        else:
+            shares = torch.from_numpy(batch.shares)
+            one = cross_entropy(logits, targets, reduction="none")
+            other = cross_entropy(logits, torch.from_numpy(batch.partners), reduction="none")
+            loss = (shares * one + (1 - shares) * other).mean()
+        penalty = self.network.penalty()
+        (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step(self.parameters.gradients, learning_rate, step + 1)
+        return loss.item() * len(batch), int((logits.detach().argmax(1) == targets).sum())
+
+    @torch.no_grad()
+    def score(
+        self, images: NDArray[np.uint8], labels: NDArray[np.int64], indices: NDArray[np.int64]
+    ) -> tuple[float, int]:
+        self.network.eval()
+        loss, hits = 0.0, 0
+        for start in range(0, len(indices), EVALUATION_BATCH):
+            chosen = indices[start : start + EVALUATION_BATCH]
+            targets = torch.from_numpy(np.asarray(labels[chosen], dtype=np.int64))
+            logits = self.network(self.scaling.apply(images, chosen))
+            loss += cross_entropy(logits, targets, reduction="sum").item()
+            hits += int((logits.argmax(1) == targets).sum())
+        return loss, hits
+
+    def weights(self) -> dict[str, Tensor]:
+        return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+
+    def load_weights(self, tensors: dict[str, Tensor]) -> None:
+        with torch.no_grad():
+            for name, value in self.network.state_dict().items():
+                value.copy_(tensors[name])
+
+    def slots(self) -> dict[str, Tensor]:
+        return {
+            f"optimizer.{slot}.{name}": value
+            for slot, vector in self.optimizer.state.items()
+            for name, value in self.parameters.split(vector).items()
+        }
+
+    def load_slots(self, tensors: dict[str, Tensor]) -> None:
+        for slot, vector in self.optimizer.state.items():
+            for name, value in self.parameters.split(vector).items():
+                value.copy_(tensors[f"optimizer.{slot}.{name}"])

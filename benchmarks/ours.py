@@ -128,10 +128,16 @@ def main() -> None:
         raise SystemExit(f"a run of probe {probe.key} ended as {failed[0].state}: {failed[0].reason}")
 
     if chosen.what == "first-use":
-        first, second = (epoch.seconds for epoch in runs[0].epochs)
-        told = runs[0].environment.get("compile_seconds")
-        source = "first epoch minus second" if told is None else "told by the run"
-        print(json.dumps({"seconds": first - second if told is None else told, "source": source}))
+        (run,) = runs
+        first, second = (epoch.seconds for epoch in run.epochs)
+        told = run.environment.get("compile_seconds")
+        result = {
+            "seconds": first - second if told is None else told,
+            "source": "first epoch minus second" if told is None else "told by the run",
+            "epoch_seconds": [first, second],
+            "outside_epochs_seconds": (run.finished or 0) - (run.started or 0) - first - second,
+        }
+        print(json.dumps(result))
         return
 
     results = [result_of(run, study, drop_last=is_packed) for run in runs]

@@ -202,6 +202,17 @@ class Result:
         return summary_html(self.record)
 
 
+def training_path(summary: Summary) -> str:
+    """Which code trains a network, as a sentence: its fused blocks, or why it has none."""
+    from .train.fused.plan import NotFused, fused_groups
+
+    try:
+        groups = fused_groups(summary)
+    except NotFused as reason:
+        return f"Plain path (float32): {reason}."
+    return "Fused path: " + " | ".join(" ".join(names) for names in groups)
+
+
 def network_tables(study: Study) -> dict[str, NetworkTable]:
     """Each arm's network as the report and ``assay describe`` show it, by arm name."""
     from .nets import shape_text

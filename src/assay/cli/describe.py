@@ -17,22 +17,24 @@ def command(study: str, arm: str | None, as_json: bool) -> None:
     Parameters are counted as Keras does: moving statistics are part of the total and not trainable.
     One multiply-add is two FLOPs; FLOPs are for one image, forward.
     """
-    from ..api import load, network_tables
+    from ..api import describe, load, network_tables, training_path
     from ..errors import Problem, SpecError, nearest
 
-    tables = network_tables(load(study))
+    loaded = load(study)
+    tables = network_tables(loaded)
+    paths = {name: training_path(summary) for name, summary in describe(loaded).items()}
     if arm is not None and arm not in tables:
         raise SpecError(Problem(f'"{study}" has no arm "{arm}"', nearest(arm, list(tables))))
     chosen = {name: table for name, table in tables.items() if arm in (None, name)}
     if as_json:
         from dataclasses import asdict
 
-        print_json({name: asdict(table) for name, table in chosen.items()})
+        print_json({name: {**asdict(table), "path": paths[name]} for name, table in chosen.items()})
         return
     for name, table in chosen.items():
         rows = [[row.name, row.word, row.output_shape, f"{row.parameters:,}", f"{row.flops:,}"] for row in table.rows]
         print_table(["layer", "as written", "output", "parameters", "FLOPs"], rows, right=[3, 4], title=name)
         click.echo(
             f"{table.parameters:,} parameters: {table.trainable:,} trainable, {table.non_trainable:,} not. "
-            f"{table.flops:,} FLOPs an image.\n"
+            f"{table.flops:,} FLOPs an image.\n{paths[name]}\n"
         )

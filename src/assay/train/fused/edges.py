@@ -1,4 +1,4 @@
-"""Where the kernels' world meets the outside: images in, weights packed, loss out, statistics of batch normalization."""
+"""Where the kernels meet the outside: images in, weights packed, loss out, batch normalization's statistics."""
 
 from __future__ import annotations
 
@@ -38,10 +38,15 @@ def take_images(
         for i in range(rows):
             target = x[((b * height + top + i) * width + left) * channels * 16 :]
             source = picked[i * size * 16 :]
-            for t in range(size):
-                low, grow = offset[t % channels], factor[t % channels]
-                for lane in range(16):
-                    target[t * 16 + lane] = (np.float32(source[t * 16 + lane]) - low) * grow
+            if channels == 1:  # one long loop for LLVM to vectorise
+                low, grow = offset[0], factor[0]
+                for t in range(size * 16):
+                    target[t] = (np.float32(source[t]) - low) * grow
+            else:
+                for t in range(size):
+                    low, grow = offset[t % channels], factor[t % channels]
+                    for lane in range(16):
+                        target[t * 16 + lane] = (np.float32(source[t * 16 + lane]) - low) * grow
 
 
 @njit(cache=True, nogil=True)
@@ -97,6 +102,13 @@ def pack_turned_pairs(w: Any, packed: Any, height: int, width: int, inputs: int,
                 if 2 * o + 1 < outputs:
                     word = _u32(word | _u32(_rounded(w[at + 1]) << _u32(16)))
                 target[c] = np.int32(word)
+
+
+@njit(cache=True, nogil=True)
+def pack_rows(w: Any, packed: Any) -> None:
+    """Neighbours as pairs in bfloat16, in the order that they have."""
+    for i in range(len(packed)):
+        packed[i] = np.int32(_u32(_rounded(w[2 * i]) | _u32(_rounded(w[2 * i + 1]) << _u32(16))))
 
 
 @njit(cache=True, nogil=True)
@@ -189,7 +201,7 @@ def norm_from_batch(
     scale: Any,
     shift: Any,
 ) -> None:
-    """Batch statistics from sums over ``count`` values a channel; moving statistics follow (biased variance, as Keras)."""
+    """Batch statistics from sums over ``count`` values a channel; moving ones follow (biased variance, as Keras)."""
     stored = len(sums) // 2
     for c in range(len(gamma)):
         m = sums[c] / count
@@ -216,7 +228,7 @@ def norm_gradient(
     slope: Any,
     level: Any,
 ) -> None:
-    """From the sums of dz and dz * y to the gradients of gamma and beta, and to dy as factor * dz + slope * y + level."""
+    """From the sums of dz and dz * y to gamma's and beta's gradients, and dy as factor * dz + slope * y + level."""
     stored = len(sums) // (2 * parts)
     for c in range(len(gamma)):
         total, product = 0.0, 0.0

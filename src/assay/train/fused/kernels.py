@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
-from .compiler import compiled
+from .compiler import Kernel, compiled
 
 Mode = Literal["f", "b"]  # float32, or pairs of bfloat16
 
@@ -56,8 +56,13 @@ def blocking(num_outputs: int, width: int, *, is_paired: bool) -> tuple[int, int
 
 
 @cache
-def convolution(source: Mode, target: Mode, activation: str, outputs: int, positions: int) -> Callable[..., Any]:
+def convolution(
+    source: Mode, target: Mode, activation: str, outputs: int, positions: int, *, is_by_output: bool = False
+) -> Kernel:
     """y = activation(x * w + bias); also the gradient of its input, as a convolution with the turned kernel.
+
+    Weights lie as [kernel height, kernel width * vectors, output channels]; with ``is_by_output``, for a kernel of one
+    pixel, as [output channels, vectors].
 
     Arguments: part, parts, x, w, bias, y, number of blocks, x height and width (with margin), x margins (they hold
     zeros and are skipped), vectors a pixel in x, kernel height and width, stride, output channels, output height and
@@ -65,13 +70,14 @@ def convolution(source: Mode, target: Mode, activation: str, outputs: int, posit
     """
     pairs = [(p, k) for p in range(positions) for k in range(outputs)]
     multiply = "dot(a{p}_{k}, v{p}, w{k})" if source == "b" else "fma(v{p}, w{k}, a{p}_{k})"
+    weight = "(o + {k}) * run + t" if is_by_output else "weights + t * num_outputs + {k}"
     loads = "".join(
         f"                            v{p} = load_{'i' if source == 'b' else 'f'}"
         f"(x, (row + {p} * stride * channels + t) * 16)\n"
         for p in range(positions)
     )
     steps = "".join(
-        f"                            w{k} = spread_{'i' if source == 'b' else 'f'}(w, weights + t * num_outputs + {k})\n"
+        f"                            w{k} = spread_{'i' if source == 'b' else 'f'}(w, {weight.format(k=k)})\n"
         + "".join(f"                            a{p}_{k} = {multiply.format(p=p, k=k)}\n" for p in range(positions))
         for k in range(outputs)
     )
@@ -113,7 +119,7 @@ def convolution(source: Mode, target: Mode, activation: str, outputs: int, posit
 
 
 @cache
-def kernel_gradient(mode: Mode, taps: int, outputs: int) -> Callable[..., Any]:
+def kernel_gradient(mode: Mode, taps: int, outputs: int) -> Kernel:
     """g += x * d summed over images and positions: [kernel height, kernel width, channels, output channels].
 
     x lies as [block, group of channels, height, width, channel of the group], d likewise with its own groups, so that
@@ -176,7 +182,7 @@ def kernel_gradient(mode: Mode, taps: int, outputs: int) -> Callable[..., Any]:
 
 
 @cache
-def dense_gradient(mode: Mode, rows: int, columns: int) -> Callable[..., Any]:
+def dense_gradient(mode: Mode, rows: int, columns: int) -> Kernel:
     """g = x * d summed over images: [inputs, outputs]. Lanes are outputs here, so no sum runs across lanes.
 
     A word of x is one input of one image (in bfloat16, paired: of two images), spread over the lanes; d is turned to
@@ -220,7 +226,7 @@ def dense_gradient(mode: Mode, rows: int, columns: int) -> Callable[..., Any]:
 
 
 @cache
-def repair() -> Callable[..., Any]:
+def repair() -> Kernel:
     """Pairs of channels in each block to pairs of blocks for each channel; a block without a partner is paired with 0.
 
     Arguments: part, parts, source [blocks, pixels, channels / 2], target [blocks / 2, groups, pixels, channels of a
@@ -252,7 +258,7 @@ def repair() -> Callable[..., Any]:
 
 
 @cache
-def pair_blocks() -> Callable[..., Any]:
+def pair_blocks() -> Kernel:
     """float32 [blocks, vectors] to pairs of blocks in bfloat16 [blocks / 2, vectors].
 
     Arguments: part, parts, source, target, number of blocks, vectors a block.
@@ -273,7 +279,7 @@ def pair_blocks() -> Callable[..., Any]:
 
 
 @cache
-def pair_channels() -> Callable[..., Any]:
+def pair_channels() -> Kernel:
     """float32 [blocks, channels] to pairs of channels in bfloat16. Arguments: part, parts, source, target, both sizes."""
     return compiled(
         "pair_channels",
@@ -287,7 +293,7 @@ def pair_channels() -> Callable[..., Any]:
 
 
 @cache
-def moments(mode: Mode) -> Callable[..., Any]:
+def moments(mode: Mode) -> Kernel:
     """Sums of y and of y squared over valid images and all positions, for channels of this part: float64 [2, channels].
 
     Arguments: part, parts, y, valid (float32, one for each image), sums, number of blocks, pixels, vectors a pixel.
@@ -319,7 +325,7 @@ def moments(mode: Mode) -> Callable[..., Any]:
 
 
 @cache
-def tail(mode: Mode, *, window: int, has_dropout: bool) -> Callable[..., Any]:
+def tail(mode: Mode, *, window: int, has_dropout: bool) -> Kernel:
     """z = dropout(scale * pool(y) + shift), where pooling takes the largest or, below scale 0, the smallest.
 
     Batch normalization is ``scale * y + shift`` once its statistics are known, and pooling commutes with it up to
@@ -396,7 +402,7 @@ def _dropped(access: Access, place: str, name: str) -> str:
 
 
 @cache
-def gather(mode: Mode, *, has_dropout: bool, has_sums: bool) -> Callable[..., Any]:
+def gather(mode: Mode, *, has_dropout: bool, has_sums: bool) -> Kernel:
     """Takes dz back through dropout, in place, and sums it and its product with m for batch normalization.
 
     Arguments: part, parts, dz, m, valid, sums (float64 [blocks, 2, channels]), number of blocks, pooled height and
@@ -441,7 +447,7 @@ def gather(mode: Mode, *, has_dropout: bool, has_sums: bool) -> Callable[..., An
 
 
 @cache
-def scatter(mode: Mode, *, window: int, has_norm: bool, activation: str, is_paired: bool) -> Callable[..., Any]:
+def scatter(mode: Mode, *, window: int, has_norm: bool, activation: str, is_paired: bool) -> Kernel:
     """dy from dz: to where pooling took its value from, through batch normalization and the activation before it.
 
     Also sums dy over images and positions: the gradient of the bias before. With ``is_paired`` dy is written in pairs of

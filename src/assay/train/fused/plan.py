@@ -1,4 +1,4 @@
-"""Which layers our kernels take, and how they group: no torch and no Numba here, so that ``assay describe`` can tell."""
+"""Which layers our kernels take, and how they group. No torch and no Numba here: ``assay describe`` tells it too."""
 
 from __future__ import annotations
 
@@ -117,6 +117,21 @@ def why_not_fused(summary: Summary) -> str | None:
     except NotFused as error:
         return str(error)
     return None
+
+
+def fused_groups(summary: Summary) -> tuple[tuple[str, ...], ...]:
+    """Names of the layers that are computed together, in order: a weighted layer and all up to the next one.
+
+    Raises:
+        NotFused: None are; the plain path trains the network.
+    """
+    blocks_of(summary)
+    groups: list[tuple[str, ...]] = []
+    for row in summary.layers:
+        if isinstance(row.layer, Conv | Dense) or not groups:
+            groups.append(())
+        groups[-1] = (*groups[-1], row.name)
+    return tuple(groups)
 
 
 def _weighted(row: LayerSummary, shape: tuple[int, int, int], *, is_first: bool, num_classes: int) -> Weighted:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from ...nets.masks import halves, threshold
 from ...seeds import Streams
 from . import edges, kernels
+from .compiler import Kernel
 from .kernels import Mode, blocking
 from .plan import Block, Tail, Weighted
 from .vectors import LANES
@@ -64,20 +64,17 @@ class Grid:
 
 
 class Team:
-    """Shares every kernel call among threads; each does the same share whichever finishes first."""
+    """Shares every kernel call among threads; results are the same bits for any number of them."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        self._pool = ThreadPoolExecutor(threads - 1) if threads > 1 else None
+        if threads > 1:
+            import numba
 
-    def __call__(self, kernel: Callable[..., Any], *arguments: Any) -> None:
-        if self._pool is None:
-            kernel(0, 1, *arguments)
-            return
-        others = [self._pool.submit(kernel, part, self.threads, *arguments) for part in range(1, self.threads)]
-        kernel(0, self.threads, *arguments)
-        for other in others:
-            other.result()
+            numba.set_num_threads(min(threads, numba.get_num_threads()))
+
+    def __call__(self, kernel: Kernel, *arguments: Any) -> None:
+        kernel(self.threads, *arguments)
 
 
 @dataclass
@@ -147,13 +144,17 @@ class WeightedOp:
                 taps * self.dy.vectors * self.dx.stored, np.int32 if precision == "b" else np.float32
             )
             self.dx_stored = self.dx.stored * (taps if plan.is_dense else 1)
+            # A dense kernel without padding lies as its turned form needs it: [inputs, outputs].
+            self.is_by_output = plan.is_dense and self.dx.stored == inputs and self.stored_outputs == outputs
             self.no_bias = np.zeros(self.dx_stored, np.float32)
 
         outputs_at_once, positions = blocking(self.stored_outputs, width, is_paired=self.y.mode == "b")
         self._forward = kernels.convolution(self.mode, self.y.mode, plan.activation, outputs_at_once, positions)
         if self.needs_dx:
             dx_outputs, dx_positions = blocking(self.dx_stored, self._dx_size[1], is_paired=precision == "b")
-            self._turned = kernels.convolution(precision, precision, "linear", dx_outputs, dx_positions)
+            self._turned = kernels.convolution(
+                precision, precision, "linear", dx_outputs, dx_positions, is_by_output=self.is_by_output
+            )
 
     def _choose_groups(self) -> None:
         """How the operands of the kernel gradient lie, and how much of it is accumulated at once."""
@@ -192,7 +193,11 @@ class WeightedOp:
         if not (for_training and self.needs_dx):
             return
         taps = kernel_height * kernel_width
-        if self.plan.is_dense and self.precision == "b":
+        if self.is_by_output and self.precision == "b":
+            edges.pack_rows(bits, self.turned)
+        elif self.is_by_output:
+            self.turned[:] = self.weights
+        elif self.plan.is_dense and self.precision == "b":
             edges.pack_exchanged(bits, self.turned, taps, inputs, outputs, self.dx.stored)
         elif self.plan.is_dense:
             edges.exchange(self.weights, self.turned, taps, inputs, outputs)
@@ -207,8 +212,8 @@ class WeightedOp:
         y = self.y
         team(
             self._forward, self.x.data, self.packed, self.packed_bias, y.data, run.blocks, self.x.full_height,
-            self.x.full_width, *self.x.margins, self.x.vectors, kernel_height, kernel_width, self.plan.stride, self.stored_outputs, height,
-            width, y.full_height, y.full_width, y.top, y.left, y.vectors,
+            self.x.full_width, *self.x.margins, self.x.vectors, kernel_height, kernel_width, self.plan.stride,
+            self.stored_outputs, height, width, y.full_height, y.full_width, y.top, y.left, y.vectors,
         )  # fmt: skip
 
     @property
@@ -233,8 +238,8 @@ class WeightedOp:
         else:
             self.gradient[:] = 0
             team(
-                self._gradient, x_data, d_data, self.gradient, blocks, x.full_height, x.full_width, inputs, self._x_group,
-                *self.plan.kernel, self.plan.stride, outputs, self._d_group, height, width, *d_place,
+                self._gradient, x_data, d_data, self.gradient, blocks, x.full_height, x.full_width, inputs,
+                self._x_group, *self.plan.kernel, self.plan.stride, outputs, self._d_group, height, width, *d_place,
             )  # fmt: skip
         if self.plan.l2:
             self.gradient += np.float32(2 * self.plan.l2) * self.weights
@@ -265,7 +270,8 @@ class WeightedOp:
             vectors *= dx.height * dx.width
         team(
             self._turned, dy.data, self.turned, self.no_bias, dx.data, run.blocks, dy.full_height, dy.full_width,
-            *dy.margins, dy.vectors, kernel_height, kernel_width, 1, self.dx_stored, height, width, height, width, 0, 0, vectors,
+            *dy.margins, dy.vectors, kernel_height, kernel_width, 1, self.dx_stored, height, width, height, width, 0, 0,
+            vectors,
         )  # fmt: skip
 
 
@@ -365,8 +371,8 @@ class TailOp:
         if plan.rate or plan.norm is not None:
             sums = np.empty(run.blocks * 2 * stored)
             team(
-                self._gather, self.dz.data, self.m.data, run.valid, sums, run.blocks, height, width, y.vectors, channels,
-                *self._mask(run),
+                self._gather, self.dz.data, self.m.data, run.valid, sums, run.blocks, height, width, y.vectors,
+                channels, *self._mask(run),
             )  # fmt: skip
             if plan.norm is not None:
                 edges.norm_gradient(

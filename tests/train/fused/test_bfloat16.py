@@ -1,0 +1,168 @@
+"""bfloat16: the same sums where nothing is rounded, and elsewhere no worse than torch's own bfloat16."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from assay.data import prepare
+from assay.nets.masks import keep_mask
+from assay.spec import Arm, Data
+from assay.train.device import has_bfloat16
+from assay.train.engine import learner_of, train
+from assay.train.fused.network import FusedNetwork
+from assay.train.task import Task
+
+from .reference import STEP, STREAMS, Batch, by_kernels, by_torch, error, fused_of, network_of, random_batch
+
+pytestmark = pytest.mark.skipif(not has_bfloat16(), reason="this processor does not multiply bfloat16")
+
+END = ["flatten", "dense classes softmax"]
+MIXED = ["conv 5 3x3 relu", "batchnorm", "maxpool 2", "dropout 0.3", "conv 6 3x3 relu", "flatten", "batchnorm",
+         "dropout 0.2", "dense 10 relu", "dense classes softmax"]  # fmt: skip
+
+
+def joined(gradients: dict[str, Tensor]) -> Tensor:
+    return torch.cat([gradients[name].double().flatten() for name in sorted(gradients)])
+
+
+WHOLE = {
+    "odd channels, odd sizes": (["conv 5 3x3 relu", "maxpool 2", "dropout 0.5", "conv 5 3x3 relu", *END], (11, 9, 1)),
+    "same padding, windows at the edge": (
+        ["conv 5 3x3 relu padding=same", "maxpool 2 padding=same", "conv 5 2x4 padding=same", *END], (7, 9, 3),
+    ),
+    "nothing between": (["conv 6 3x3 stride=2", "conv 5 3x3 relu", "flatten", "dense 10 relu", END[1]], (13, 12, 1)),
+    "more channels than are summed at once": (["conv 17 3x3 relu", "maxpool 2", "conv 19 3x3 relu", *END], (9, 9, 1)),
+    "dense layers": (["flatten", "dense 30 relu", "dropout 0.5", "dense 11", "dense classes softmax"], (5, 4, 3)),
+    "softmax regression": (END, (5, 4, 1)),
+}  # fmt: skip
+
+
+def in_whole_numbers(fused: FusedNetwork, batch: Batch, kernels: dict[str, Tensor], gradient: np.ndarray) -> Tensor:
+    """The gradients that follow from a given gradient of the logits [batch, classes]."""
+    fused.load(kernels)
+    fused.put_images(batch.images, batch.indices, batch.offset, batch.factor)
+    fused.pack(for_training=True)
+    program = fused.program
+    run = program.run(len(batch.classes), step=STEP, is_training=True)
+    program.forward(run)
+    stored = program.weighted[-1].stored_outputs
+    lanes = np.zeros((run.blocks * 16, stored), np.float32)
+    lanes[: len(gradient), : gradient.shape[1]] = gradient
+    turned = lanes.reshape(run.blocks, 16, stored).transpose(0, 2, 1).ravel()
+    program.logit_gradient[: turned.size] = turned
+    program.backward(run)
+    return fused.gradients.clone()
+
+
+@pytest.mark.parametrize("count", [5, 33])
+@pytest.mark.parametrize("case", WHOLE)
+def test_small_whole_numbers_give_the_bits_of_float32(case: str, count: int) -> None:
+    """Sparse kernels of -1, 0 and 1 keep every value a whole number of at most eight bits, which bfloat16 holds."""
+    words, shape = WHOLE[case]
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 2, (count, *shape), dtype=np.uint8)
+    batch = Batch(images, np.zeros(count, np.int64), np.zeros(shape[2], np.float32), np.ones(shape[2], np.float32))
+    network = network_of(words, shape)
+    weights = {}
+    for name, value in network.state_dict().items():
+        share = 0.1 if name.endswith("kernel") else 0.5
+        drawn = rng.choice([-1.0, 0.0, 1.0], size=value.shape, p=[share / 2, 1 - share, share / 2])
+        weights[name] = torch.empty_like(value).copy_(torch.from_numpy(drawn))
+    gradient = rng.choice([-1.0, 0.0, 1.0], size=(count, 10))
+    exact, rounded = (
+        in_whole_numbers(fused_of(network, 40, precision=precision), batch, weights, gradient)
+        for precision in ("float32", "bfloat16")
+    )
+    assert torch.equal(rounded, exact)
+    for name, value in fused_of(network, 40).split(exact).items():
+        assert value.abs().max() > 0, name
+
+
+ROUNDED = {
+    "convolutions": (["conv 5 3x3 relu", "conv 5 3x3 relu", "flatten", "dense 10 relu", END[1]], (12, 11, 1)),
+    "normalized and pooled": (MIXED, (11, 12, 1)),
+    "document C": (["conv 16 3x3 relu", "maxpool 2", "flatten", "dense 80 relu", END[1]], (28, 28, 1)),
+}
+
+
+@pytest.mark.parametrize("case", ROUNDED)
+def test_gradients_are_as_good_as_those_of_autocast(case: str) -> None:
+    words, shape = ROUNDED[case]
+    network = network_of(words, shape)
+    fused = fused_of(network, 48, precision="bfloat16")
+    ours, theirs = [], []
+    for seed in range(4):
+        batch = random_batch(shape, 48 - seed, seed)
+        exact, found = by_torch(network, batch), by_kernels(fused, batch)
+        autocast = by_torch(network, batch, dtype=torch.float32, autocast=True)
+        assert found.loss == pytest.approx(exact.loss, rel=0.01)
+        whole = joined(exact.gradients)
+        assert torch.nn.functional.cosine_similarity(joined(found.gradients), whole, dim=0) > 0.99
+        ours.append(error(joined(found.gradients), whole))
+        theirs.append(error(joined(autocast.gradients), whole))
+    assert 1e-4 < np.mean(ours) < 1.5 * np.mean(theirs)  # the lower bound: it is bfloat16 that was measured
+
+
+def test_statistics_follow_what_was_rounded() -> None:
+    network, batch = network_of(MIXED, (11, 12, 1)), random_batch((11, 12, 1), 33)
+    exact = by_torch(network, batch).statistics
+    found = by_kernels(fused_of(network, 33, precision="bfloat16"), batch).statistics
+    for name, value in exact.items():
+        # One step moves them by 1 % of the batch's statistics, which are good to half a bfloat16's last bit or better.
+        torch.testing.assert_close(found[name].double(), value, rtol=1e-3, atol=1e-3, msg=name)
+
+
+@pytest.mark.parametrize("count", [1, 15, 17])
+def test_a_short_batch_knows_nothing_of_the_full_one_before(count: int) -> None:
+    network, batch = network_of(MIXED, (11, 12, 1)), random_batch((11, 12, 1), 37)
+    fresh = by_kernels(fused_of(network, 37, precision="bfloat16"), batch.first(count))
+    used = fused_of(network, 37, precision="bfloat16")
+    by_kernels(used, random_batch((11, 12, 1), 37, seed=2))
+    used.load({name: value.detach() for name, value in network.state_dict().items()})
+    again = by_kernels(used, batch.first(count))
+    assert (again.loss, again.hits) == (fresh.loss, fresh.hits)
+    assert all(torch.equal(again.gradients[name], value) for name, value in fresh.gradients.items())
+
+
+def test_dropout_drops_what_the_plain_path_drops() -> None:
+    """In an image of an odd number of channels, whose last pair is half empty."""
+    shape = (11, 12, 1)
+    network = network_of(MIXED, shape)
+    fused = fused_of(network, 37, precision="bfloat16")
+    by_kernels(fused, random_batch(shape, 37))
+    op = fused.program.tails[0][0]
+    height, width, channels = op.plan.outputs
+    words = op.z.data.view(np.uint32).reshape(-1, height, width, op.z.vectors, 16)
+    halves = np.stack([words << 16, words & 0xFFFF0000], axis=-2).view(np.float32)
+    values = halves.reshape(-1, height, width, 2 * op.z.vectors, 16).transpose(0, 4, 1, 2, 3)
+    values = values.reshape(-1, height, width, 2 * op.z.vectors)[:37]
+    kept = keep_mask(STREAMS.key("dropout", 0, STEP), 37 * height * width * channels, 0.3)
+    assert np.array_equal(values[..., :channels] != 0, kept.reshape(37, height, width, channels))
+    assert not values[..., channels:].any()
+
+
+def test_document_c_learns_as_well_as_in_float32() -> None:
+    data, (images, labels) = prepare("digits").training(), prepare("digits").training_files()
+
+    def accuracy(precision: str, seed: int) -> float:
+        training = {
+            "epochs": 6, "batch_size": 50, "precision": precision, "optimizer": {"name": "sgd", "learning_rate": 0.2}
+        }  # fmt: skip
+        arm = Arm.of({"name": "c", "layers": ROUNDED["document C"][0], "training": training})
+        task = Task("run", arm, Data(name="digits", validation=0.3), seed, ("split", "init", "order", "dropout"), 10,
+                    images, labels, Path("unused"))  # fmt: skip
+        assert learner_of(task, data).precision == precision
+        return train(task, data).history[-1].validation_accuracy
+
+    seeds = range(6)
+    exact, rounded = (np.array([accuracy(precision, seed) for seed in seeds]) for precision in ("float32", "bfloat16"))
+    differences = rounded - exact
+    assert exact.mean() > 0.93
+    # Two thirds of a per cent, or three standard errors if seeds scatter more.
+    assert abs(differences.mean()) < max(0.0067, 3 * differences.std(ddof=1) / len(seeds) ** 0.5)
+    assert abs(differences.mean()) < 0.02

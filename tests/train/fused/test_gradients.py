@@ -1,0 +1,256 @@
+"""The kernels in float32 against torch's autograd in float64: loss, hits, gradients, statistics, evaluation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from assay.nets.dropout import dropout
+from assay.nets.masks import keep_mask
+
+from .reference import (
+    CLASSES,
+    STEP,
+    STREAMS,
+    Batch,
+    by_kernels,
+    by_torch,
+    clear_case,
+    error,
+    fused_of,
+    network_of,
+    random_batch,
+    worst,
+)
+
+# Every sum has at most a few thousand terms of like size, so float32 keeps it to about 1e-6 of the gradient's norm;
+# ten times that leaves room for another order of summation, and is far below what one wrong term would do.
+TOLERANCE = 1e-5
+
+END = ["flatten", "dense classes softmax"]
+NETWORKS = {
+    "one convolution": (["conv 5 3x3 relu", "maxpool 2", *END], (11, 9, 1)),
+    "two convolutions, nothing between": (["conv 5 3x3 relu", "conv 5 3x3 relu", *END], (9, 8, 3)),
+    "same padding": (
+        ["conv 5 3x3 relu padding=same", "maxpool 2 padding=same", "conv 7 3x3 relu padding=same",
+         "maxpool 3 padding=same", *END],
+        (11, 9, 3),
+    ),
+    "even kernels, same padding": (
+        ["conv 5 4x2 relu padding=same", "maxpool 2 padding=same", "conv 5 2x4 relu padding=same", *END],
+        (9, 7, 1),
+    ),
+    "windows that leave edges uncovered": (
+        ["conv 5 3x3 relu", "batchnorm", "maxpool 2", "conv 5 3x3 relu", "batchnorm", "maxpool 3", *END],
+        (17, 15, 3),
+    ),
+    "pooling pads, behind batch normalization": (
+        ["conv 5 3x3 relu", "batchnorm", "maxpool 2 padding=same", "conv 5 3x3", "maxpool 3 padding=same", *END],
+        (13, 15, 1),
+    ),
+    "stride": (["conv 5 3x3 relu stride=2", "batchnorm", "conv 5 3x3 relu", *END], (12, 14, 3)),
+    "stride, same padding": (["conv 5 3x3 relu stride=2 padding=same", "maxpool 2", *END], (12, 11, 1)),
+    "batch normalization behind everything": (
+        ["conv 5 3x3 relu", "batchnorm", "maxpool 2", "dropout 0.2", "batchnorm", "conv 6 3x3 relu", "flatten",
+         "batchnorm", "dense 10 relu", "batchnorm", "dense classes softmax"],
+        (12, 11, 1),
+    ),
+    "dropout behind everything": (
+        ["conv 5 3x3 relu", "dropout 0.2", "maxpool 2", "dropout 0.3", "conv 5 3x3 relu", "flatten", "dropout 0.4",
+         "dense 10 relu", "dropout 0.5", "dense classes softmax"],
+        (12, 11, 3),
+    ),
+    "batch normalization, pooling and dropout at once": (
+        ["conv 5 3x3 relu", "batchnorm", "maxpool 2", "dropout 0.3", "conv 6 3x3 relu", "flatten", "batchnorm",
+         "dropout 0.2", "dense classes softmax"],
+        (11, 12, 1),
+    ),
+    "softmax regression": (END, (5, 7, 3)),
+    "dense layers only": (["flatten", "dense 30 relu", "dense 10", "dense 10 relu", "dense classes softmax"], (6, 5, 1)),
+    "linear convolution": (["conv 5 3x3", "maxpool 2", "conv 5 3x3 relu", *END], (11, 10, 1)),
+    "penalties": (
+        ["conv 5 3x3 relu l2=0.02", "maxpool 2", "conv 5 3x3 relu l2=0.1", "flatten", "dense 10 relu l2=0.03",
+         "dense classes softmax"],
+        (11, 10, 1),
+    ),
+    "wide layers": (["conv 17 3x3 relu", "conv 19 5x5 relu", "flatten", "dense 83 relu", "dense classes softmax"],
+                    (9, 10, 1)),
+    "dropout of rate 0": (["conv 5 3x3 relu", "dropout 0", "maxpool 2", *END], (11, 9, 1)),
+}  # fmt: skip
+
+
+def assert_equal_to_float64(network: torch.nn.Module, batch: Batch) -> None:
+    expected, found = by_torch(network, batch), by_kernels(fused_of(network, len(batch.classes)), batch)
+    assert found.loss == pytest.approx(expected.loss, rel=1e-6)
+    assert found.hits == expected.hits
+    distance, name = worst(found.gradients, expected.gradients)
+    assert distance < TOLERANCE, name
+    for name, value in expected.statistics.items():
+        # A moving variance is computed from sums of squares: relative to those, not to their difference.
+        torch.testing.assert_close(found.statistics[name].double(), value, rtol=1e-5, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize("case", NETWORKS)
+def test_training_equals_float64(case: str) -> None:
+    words, shape = NETWORKS[case]
+    assert_equal_to_float64(*clear_case(words, shape, 21))
+
+
+@pytest.mark.parametrize("case", NETWORKS)
+def test_evaluation_equals_float64(case: str) -> None:
+    words, shape = NETWORKS[case]
+    network, batch = network_of(words, shape), random_batch(shape, 21)
+    fused = fused_of(network, 21)
+    fused.pack(for_training=False)
+    fused.put_images(batch.images, batch.indices, batch.offset, batch.factor)
+    loss, hits = fused.score(batch.classes)
+    logits = network.double().eval()(batch.pixels().double()).detach()
+    targets = torch.from_numpy(batch.classes)
+    assert loss == pytest.approx(torch.nn.functional.cross_entropy(logits, targets, reduction="sum").item(), rel=1e-6)
+    assert hits == int((logits.argmax(1) == targets).sum())
+    assert error(torch.from_numpy(fused.logits(21)), logits) < 1e-6
+
+
+@pytest.mark.parametrize("count", [1, 15, 16, 17, 33])
+def test_any_batch_size(count: int) -> None:
+    words, shape = NETWORKS["batch normalization, pooling and dropout at once"]
+    if count == 1:  # a vector normalized over one image is beta alone
+        words = [word for word in words if word != "batchnorm"]
+    assert_equal_to_float64(*clear_case(words, shape, count))
+
+
+def test_a_batch_of_one_is_normalized_over_its_positions() -> None:
+    words, shape = NETWORKS["windows that leave edges uncovered"]
+    assert_equal_to_float64(*clear_case(words, shape, 1))
+
+
+@pytest.mark.parametrize("count", [1, 15, 17])
+def test_a_short_batch_knows_nothing_of_the_full_one_before(count: int) -> None:
+    words, shape = NETWORKS["batch normalization, pooling and dropout at once"]
+    network, batch = network_of(words, shape), random_batch(shape, 33)
+    fresh = by_kernels(fused_of(network, 33), batch.first(count))
+    used = fused_of(network, 33)
+    by_kernels(used, random_batch(shape, 33, seed=2))
+    used.load({name: value.detach() for name, value in network.state_dict().items()})
+    again = by_kernels(used, batch.first(count))
+    assert (again.loss, again.hits) == (fresh.loss, fresh.hits)
+    assert all(torch.equal(again.gradients[name], value) for name, value in fresh.gradients.items())
+    assert all(torch.equal(again.statistics[name], value) for name, value in fresh.statistics.items())
+
+
+def test_images_are_taken_by_index() -> None:
+    words, shape = NETWORKS["one convolution"]
+    network, batch = network_of(words, shape), random_batch(shape, 21)
+    chosen = np.random.default_rng(0).integers(0, 21, 19)
+    fused = fused_of(network, 21)
+    fused.put_images(batch.images, chosen, batch.offset, batch.factor)
+    fused.pack(for_training=False)
+    found = fused.logits(19).copy()
+    fused.put_images(batch.images[chosen], np.arange(19), batch.offset, batch.factor)
+    assert np.array_equal(found, fused.logits(19))
+    fused.put_images(batch.images, np.arange(19), batch.offset, batch.factor)
+    assert not np.array_equal(found, fused.logits(19))
+
+
+def test_targets_between_two_classes() -> None:
+    words, shape = NETWORKS["one convolution"]
+    network, batch = network_of(words, shape), random_batch(shape, 21)
+    rng = np.random.default_rng(0)
+    partners, shares = rng.integers(0, 10, 21), rng.uniform(size=21).astype(np.float32)
+    network = network.double()
+    logits = network(batch.pixels().double())
+    targets = torch.zeros(21, 10, dtype=torch.float64)
+    rows = torch.arange(21)
+    targets.index_put_((rows, torch.from_numpy(batch.classes)), torch.from_numpy(shares).double(), accumulate=True)
+    targets.index_put_((rows, torch.from_numpy(partners)), 1 - torch.from_numpy(shares).double(), accumulate=True)
+    expected = torch.nn.functional.cross_entropy(logits, targets)
+    expected.backward()
+    fused = fused_of(network.float(), 21)
+    fused.put_images(batch.images, batch.indices, batch.offset, batch.factor)
+    loss, hits = fused.train_batch(batch.classes, step=STEP, partners=partners, shares=shares)
+    assert loss / 21 == pytest.approx(expected.item(), rel=1e-6)
+    assert hits == int((logits.argmax(1) == torch.from_numpy(batch.classes)).sum())
+    gradients = {name: parameter.grad for name, parameter in network.named_parameters()}
+    assert worst(fused.split(fused.gradients), gradients)[0] < TOLERANCE
+
+
+@pytest.mark.parametrize("step", [0, 7])
+@pytest.mark.parametrize(
+    ("case", "block", "tail"), [("dropout behind everything", 0, 1), ("dropout behind everything", 2, 0)]
+)
+def test_dropout_drops_what_the_plain_path_drops(case: str, block: int, tail: int, step: int) -> None:
+    words, shape = NETWORKS[case]
+    batch = random_batch(shape, 21)
+    fused = fused_of(network_of(words, shape), 21)
+    by_kernels(fused, batch, step=step)
+    op = fused.program.tails[block][tail]
+    height, width, channels = op.plan.outputs
+    inner = slice(op.z.top, op.z.top + height), slice(op.z.left, op.z.left + width)
+    lanes = op.z.data.reshape(-1, op.z.full_height, op.z.full_width, op.z.vectors, 16)[:, *inner]
+    dropped = lanes.transpose(0, 4, 1, 2, 3).reshape(-1, height, width, channels)[:21]
+    lanes = op.m.data.reshape(-1, height, width, channels, 16)
+    whole = lanes.transpose(0, 4, 1, 2, 3).reshape(-1, height, width, channels)[:21]
+    key = STREAMS.key("dropout", op.plan.dropout, step)
+    kept = keep_mask(key, dropped.size, op.plan.rate).reshape(dropped.shape)
+    assert np.array_equal(dropped != 0, kept & (whole != 0))
+    assert 0 < kept.mean() < 1
+    expected = dropout(torch.from_numpy(whole.copy()).permute(0, 3, 1, 2), key, op.plan.rate).permute(0, 2, 3, 1)
+    np.testing.assert_array_equal(dropped, expected.numpy())
+
+
+@pytest.mark.parametrize("norm", [[], ["batchnorm"]], ids=["plain", "normalized"])
+@pytest.mark.parametrize("window", ["maxpool 2", "maxpool 3 padding=same"])
+def test_the_first_of_equal_values_gets_the_gradient(window: str, norm: list[str]) -> None:
+    """A kernel of zeros makes every window one of ties, and its gradient shows at which pixel each was resolved."""
+    shape = (11, 9, 1)
+    network, batch = network_of(["conv 5 3x3 relu", *norm, window, *END], shape), random_batch(shape, 21)
+    with torch.no_grad():
+        network.conv1.kernel.zero_()
+        network.conv1.bias.copy_(torch.tensor([0.5, 0.5, 1.0, 2.0, -0.5]))  # the last is cut off by relu: a tie of zeros
+    expected, found = by_torch(network, batch), by_kernels(fused_of(network, 21), batch)
+    size = float(expected.gradients["conv1.kernel"].norm())
+    for name in ("conv1.bias", "batchnorm1.gamma") if norm else ():  # nothing is left of them in theory
+        assert found.gradients.pop(name).norm() < 1e-5 * size
+        assert expected.gradients.pop(name).norm() < 1e-5 * size
+    assert worst(found.gradients, expected.gradients)[0] < TOLERANCE
+    assert found.loss == pytest.approx(expected.loss, rel=1e-6)
+
+
+@pytest.mark.parametrize(("mean", "spread"), [(0, 60), (100, 60), (100, 10)])
+def test_statistics_of_bright_raw_images(mean: int, spread: int) -> None:
+    """A variance is a difference of sums in float32, so it errs by a few roundings of the mean squared."""
+    shape = (12, 11, 1)
+    network = network_of(["conv 5 3x3 relu", "batchnorm", "maxpool 2", *END], shape)
+    rng = np.random.default_rng(0)
+    images = np.clip(rng.normal(mean, spread, (32, *shape)), 0, 255).astype(np.uint8)
+    batch = Batch(images, rng.integers(0, CLASSES, 32), np.zeros(1, np.float32), np.ones(1, np.float32))
+    with torch.no_grad():
+        network.conv1.kernel.abs_()
+        network.conv1.bias.zero_()
+        network.batchnorm1.moving_mean.zero_()
+        network.batchnorm1.moving_variance.zero_()
+    expected, found = by_torch(network, batch), by_kernels(fused_of(network, 32), batch)
+    means = 100 * expected.statistics["batchnorm1.moving_mean"]
+    variances, theirs = (100 * way.statistics["batchnorm1.moving_variance"].double() for way in (found, expected))
+    assert ((variances - theirs).abs() < 1e-6 * (means**2 + theirs)).all()
+
+
+def test_gradients_are_finite_differences_of_the_loss() -> None:
+    words, shape = NETWORKS["batch normalization, pooling and dropout at once"]
+    network, batch = network_of(words, shape), random_batch(shape, 33)
+    fused = fused_of(network, 33)
+    by_kernels(fused, batch)
+    gradients = fused.gradients.clone()
+    start = fused.values.clone()
+    width = 5e-4  # wide enough for float32, whose losses err by 1e-7; narrow enough to turn few relus on or off
+    for name, places in fused.split(torch.arange(float(len(start)))).items():
+        at = places.flatten().long()
+        place = int(at[gradients[at].abs().argmax()])  # the steepest of each tensor
+        losses = []
+        for sign in (1, -1):
+            fused.values.copy_(start)
+            fused.values[place] += sign * width
+            losses.append(by_kernels(fused, batch).loss)
+        slope = (losses[0] - losses[1]) / (2 * width)
+        assert slope == pytest.approx(float(gradients[place]), rel=0.02, abs=2e-3), name

@@ -6,18 +6,20 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, prange
 
 _u32 = np.uint32
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def take_images(
-    images: Any, indices: Any, x: Any, offset: Any, factor: Any, height: int, width: int, top: int, left: int
-) -> None:
+    part: int, parts: int, images: Any, indices: Any, x: Any, offset: Any, factor: Any, height: int, width: int,
+    top: int, left: int,
+) -> None:  # fmt: skip
     """Scaled images by index into ``x``: float32 [blocks, height, width, channels, 16], with a margin of zeros.
 
     Args:
+        part, parts: Which share of the blocks to fill.
         images: uint8 [n, rows, columns, channels].
         indices: Which images, in order; the lanes left over in the last block become zero.
         height, width: Of ``x``, with its margin.
@@ -27,7 +29,8 @@ def take_images(
     count = len(indices)
     size = columns * channels
     picked = np.zeros(rows * size * 16, np.uint8)
-    for b in range((count + 15) // 16):
+    blocks = (count + 15) // 16
+    for b in range(blocks * part // parts, blocks * (part + 1) // parts):
         lanes = min(16, count - b * 16)
         if lanes < 16:
             picked[:] = 0
@@ -47,6 +50,24 @@ def take_images(
                     low, grow = offset[t % channels], factor[t % channels]
                     for lane in range(16):
                         target[t * 16 + lane] = (np.float32(source[t * 16 + lane]) - low) * grow
+
+
+@njit(cache=True, nogil=True, parallel=True, error_model="numpy")
+def take_images_shared(
+    parts: int,
+    images: Any,
+    indices: Any,
+    x: Any,
+    offset: Any,
+    factor: Any,
+    height: int,
+    width: int,
+    top: int,
+    left: int,
+) -> None:
+    """``take_images`` by several threads."""
+    for part in prange(parts):
+        take_images(part, parts, images, indices, x, offset, factor, height, width, top, left)
 
 
 @njit(cache=True, nogil=True)

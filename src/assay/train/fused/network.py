@@ -12,8 +12,12 @@ from torch import Tensor
 from ...nets import Summary
 from ...seeds import Streams
 from . import edges
+from .compiler import Kernel
+from .grid import Floats
 from .plan import blocks_of
-from .program import Floats, Program
+from .program import Program
+
+_TAKE = Kernel(edges.take_images, edges.take_images_shared)
 
 
 class FusedNetwork:
@@ -128,8 +132,8 @@ class FusedNetwork:
     def put_images(self, images: NDArray[np.uint8], indices: NDArray[np.int64], offset: Floats, factor: Floats) -> None:
         """The next batch: images by index, scaled to (byte - offset) * factor."""
         grid = self.program.images
-        edges.take_images(
-            images, indices, grid.data, offset, factor, grid.full_height, grid.full_width, grid.top, grid.left
+        self.program.team(
+            _TAKE, images, indices, grid.data, offset, factor, grid.full_height, grid.full_width, grid.top, grid.left
         )
 
     def pack(self, *, for_training: bool) -> None:

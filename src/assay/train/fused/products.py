@@ -1,0 +1,188 @@
+"""Kernels that multiply: convolutions, their gradients, dense gradients. How arrays lie: see ``tails``."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from .compiler import Kernel, compiled
+from .tails import Mode
+
+_REGISTERS = 24  # accumulators that leave room for operands in 32 registers
+
+
+def blocking(num_outputs: int, width: int, *, is_paired: bool) -> tuple[int, int]:
+    """How many output channels and neighbouring positions a convolution accumulates at once."""
+    step = 2 if is_paired else 1
+    sizes = [size for size in range(16, 0, -1) if size % step == 0 and size <= num_outputs]
+    outputs = min(sizes, key=lambda size: (-(-num_outputs // size) * size, -size))
+    return outputs, max(1, min(_REGISTERS // outputs, width, 4))
+
+
+@cache
+def convolution(
+    source: Mode, target: Mode, activation: str, outputs: int, positions: int, *, is_by_output: bool = False
+) -> Kernel:
+    """y = activation(x * w + bias); also the gradient of its input, as a convolution with the turned kernel.
+
+    Weights lie as [kernel height, kernel width * vectors, output channels]; with ``is_by_output``, for a kernel of one
+    pixel, as [output channels, vectors].
+
+    Arguments: part, parts, x, w, bias, y, number of blocks, x height and width (with margin), x margins (they hold
+    zeros and are skipped), vectors a pixel in x, kernel height and width, stride, output channels, output height and
+    width, y height and width (with margin), y margin at the top and left, vectors a pixel in y.
+    """
+    pairs = [(p, k) for p in range(positions) for k in range(outputs)]
+    multiply = "dot(a{p}_{k}, v{p}, w{k})" if source == "b" else "fma(v{p}, w{k}, a{p}_{k})"
+    weight = "(o + {k}) * run + t" if is_by_output else "weights + t * num_outputs + {k}"
+    loads = "".join(
+        f"                            v{p} = load_{'i' if source == 'b' else 'f'}"
+        f"(x, (row + {p} * stride * channels + t) * 16)\n"
+        for p in range(positions)
+    )
+    steps = "".join(
+        f"                            w{k} = spread_{'i' if source == 'b' else 'f'}(w, {weight.format(k=k)})\n"
+        + "".join(f"                            a{p}_{k} = {multiply.format(p=p, k=k)}\n" for p in range(positions))
+        for k in range(outputs)
+    )
+    finish = ""
+    for p in range(positions):
+        for k in range(outputs):
+            if activation == "relu":
+                finish += f"                    a{p}_{k} = larger(nothing, a{p}_{k})\n"
+        place = f"((b * y_height + i + margin_top) * y_width + j + {p} + margin_left) * y_channels + o"
+        if target == "b":
+            for k in range(0, outputs, 2):
+                finish += (
+                    f"                    store_i(y, (({place.replace('+ o', f'+ (o + {k}) // 2')})) * 16, "
+                    f"pair(a{p}_{k}, a{p}_{k + 1}))\n"
+                )
+        else:
+            for k in range(outputs):
+                finish += f"                    store_f(y, ({place} + {k}) * 16, a{p}_{k})\n"
+    source_text = f"""def convolution(part, parts, x, w, bias, y, blocks, x_height, x_width, top, bottom, left, right, channels,
+                kernel_height, kernel_width, stride, num_outputs, height, width, y_height, y_width, margin_top,
+                margin_left, y_channels):
+    nothing = splat(ZERO)
+    run = kernel_width * channels
+    for b in range(blocks * part // parts, blocks * (part + 1) // parts):
+        for first in range(0, num_outputs, {outputs}):
+            o = min(first, num_outputs - {outputs})
+            for i in range(height):
+                for column in range(0, width, {positions}):
+                    j = min(column, width - {positions})
+{"".join(f"                    a{p}_{k} = spread_f(bias, o + {k})" + chr(10) for p, k in pairs)}\
+                    first_tap = max(0, left - (j + {positions - 1}) * stride) * channels
+                    last_tap = min(kernel_width, x_width - right - j * stride) * channels
+                    for u in range(max(0, top - i * stride), min(kernel_height, x_height - bottom - i * stride)):
+                        row = ((b * x_height + i * stride + u) * x_width + j * stride) * channels
+                        weights = u * run * num_outputs + o
+                        for t in range(first_tap, last_tap):
+{loads}{steps}{finish}"""
+    return compiled("convolution", source_text)
+
+
+@cache
+def kernel_gradient(mode: Mode, taps: int, outputs: int) -> Kernel:
+    """g += x * d summed over images and positions: [kernel height, kernel width, channels, output channels].
+
+    x lies as [block, group of channels, height, width, channel of the group], d likewise with its own groups, so that
+    what is read again and again is small and contiguous (steps of a power of two would share few cache lines). In
+    bfloat16 both are paired, and channels are counted singly.
+
+    Arguments: part, parts, x, d, g, number of blocks, x height and width (with margin), channels, channels in a group
+    of x, kernel height and width, stride, output channels, channels in a group of d, output height and width, d height
+    and width (with margin), d margins at top and left.
+    """
+    names = [f"a{t}_{k}" for t in range(taps) for k in range(outputs)]
+    word, multiply = ("i", "dot({a}, v{t}, d{k})") if mode == "b" else ("f", "fma(v{t}, d{k}, {a})")
+    indent = " " * 24
+    steps = "".join(f"{indent}d{k} = load_{word}(d, (there + {k}) * 16)\n" for k in range(outputs))
+    for t in range(taps):
+        steps += f"{indent}v{t} = load_{word}(x, (here + {t}) * 16)\n"
+        steps += "".join(f"{indent}a{t}_{k} = {multiply.format(a=f'a{t}_{k}', t=t, k=k)}\n" for k in range(outputs))
+    finish = ""
+    padded = names + ["nothing"] * (-len(names) % 16)
+    for start in range(0, len(padded), 16):
+        finish += f"                store_f(sums, {start}, totals({', '.join(padded[start : start + 16])}))\n"
+    together = "".join(
+        f"                            add_at(g, row + {k}, sums, t * {outputs} + {k})\n" for k in range(outputs)
+    )
+    source_text = f"""def kernel_gradient(part, parts, x, d, g, blocks, x_height, x_width, channels, x_group, kernel_height, kernel_width,
+                    stride, num_outputs, d_group, height, width, d_height, d_width, d_top, d_left):
+    nothing = splat(ZERO)
+    sums = np.empty({len(padded)}, np.float32)
+    x_groups, d_groups = (channels + x_group - 1) // x_group, (num_outputs + d_group - 1) // d_group
+    run = kernel_width * x_group
+    chunks = (run + {taps - 1}) // {taps}
+    jobs = x_groups * kernel_height * chunks
+    for b in range(blocks):
+        for start in range(0, d_groups * d_group, {outputs}):
+            q = start // d_group
+            first = start % d_group
+            o = min(first, d_group - {outputs})
+            for job in range(jobs * part // parts, jobs * (part + 1) // parts):
+                p = job // (kernel_height * chunks)
+                u = job // chunks % kernel_height
+                wanted = job % chunks * {taps}
+                tap = min(wanted, run - {taps})
+{"".join(f"                {name} = nothing" + chr(10) for name in names)}\
+                for i in range(height):
+                    here = ((b * x_groups + p) * x_height + i * stride + u) * x_width * x_group + tap
+                    there = (((b * d_groups + q) * d_height + i + d_top) * d_width + d_left) * d_group + o
+                    for _ in range(width):
+{steps}                        here += stride * x_group
+                        there += d_group
+{finish}                for t in range(wanted - tap, {taps}):
+                    c = p * x_group + (tap + t) % x_group
+                    if c < channels:
+                        row = ((u * kernel_width + (tap + t) // x_group) * channels + c) * num_outputs + q * d_group + o
+                        if first == o and q * d_group + o + {outputs} <= num_outputs:
+{together}                        else:
+                            for k in range(first - o, min({outputs}, num_outputs - q * d_group - o)):
+                                add_at(g, row + k, sums, t * {outputs} + k)
+"""
+    return compiled("kernel_gradient", source_text)
+
+
+@cache
+def dense_gradient(mode: Mode, rows: int, columns: int) -> Kernel:
+    """g = x * d summed over images: [inputs, outputs]. Lanes are outputs here, so no sum runs across lanes.
+
+    A word of x is one input of one image (in bfloat16, paired: of two images), spread over the lanes; d is turned to
+    [image or pair of images, outputs].
+
+    Arguments: part, parts, x [blocks, stored inputs, lane], d [blocks, lane, stored outputs], g, number of blocks, pixels,
+    stored channels and channels (inputs are pixels of channels), outputs and stored outputs (whole vectors).
+    """
+    word, multiply = ("i", "dot({a}, x{r}, d{c})") if mode == "b" else ("f", "fma(x{r}, d{c}, {a})")
+    names = [(r, c) for r in range(rows) for c in range(columns)]
+    indent = " " * 20
+    steps = "".join(f"{indent}d{c} = load_{word}(d, line + {16 * c})\n" for c in range(columns))
+    for r in range(rows):
+        steps += f"{indent}x{r} = spread_{word}(x, (b * pixels * stored + row{r}) * 16 + lane)\n"
+        steps += "".join(f"{indent}a{r}_{c} = {multiply.format(a=f'a{r}_{c}', r=r, c=c)}\n" for c in range(columns))
+    finish = ""
+    for r in range(rows):
+        finish += f"            if t + {r} < last:\n"
+        finish += "".join(f"                store_f(own, {16 * c}, a{r}_{c})\n" for c in range(columns))
+        finish += f"                for k in range(min({16 * columns}, num_outputs - o)):\n"
+        finish += f"                    put_at(g, (t + {r}) * num_outputs + o + k, own, k)\n"
+    row_numbers = "".join(
+        f"        t{r} = min(t + {r}, last - 1)\n        row{r} = t{r} // channels * stored + t{r} % channels\n"
+        for r in range(rows)
+    )
+    return compiled(
+        "dense_gradient",
+        f"""def dense_gradient(part, parts, x, d, g, blocks, pixels, stored, channels, num_outputs, stored_outputs):
+    nothing = splat(ZERO)
+    own = np.empty({16 * columns}, np.float32)
+    inputs = pixels * channels
+    last = inputs * (part + 1) // parts
+    for t in range(inputs * part // parts, last, {rows}):
+{row_numbers}        for o in range(0, stored_outputs, {16 * columns}):
+{"".join(f"            a{r}_{c} = nothing" + chr(10) for r, c in names)}\
+            for b in range(blocks):
+                for lane in range(16):
+                    line = (b * 16 + lane) * stored_outputs + o
+{steps}{finish}""",
+    )

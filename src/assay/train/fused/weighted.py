@@ -1,0 +1,215 @@
+"""Convolutions and dense layers as calls of kernels."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import edges, layouts, products
+from .grid import Floats, Grid, Run, Team
+from .plan import Weighted
+from .products import blocking
+from .tails import Mode
+from .vectors import LANES
+
+
+class WeightedOp:
+    """A convolution or dense layer: its packed weights, its buffers, its three products."""
+
+    def __init__(
+        self, plan: Weighted, precision: Mode, *, source: Grid, is_first: bool, is_last: bool, is_normed: bool
+    ) -> None:
+        self.plan = plan
+        self.x = source
+        self.is_first, self.is_last, self.is_normed = is_first, is_last, is_normed
+        self.mode: Mode = source.mode
+        kernel_height, kernel_width = plan.kernel
+        height, width, outputs = plan.outputs
+        self.y = Grid(height, width, outputs, "f" if is_last else precision, source.num_blocks)
+        self.precision: Mode = precision
+        inputs = plan.inputs[2]
+        self.size = kernel_height * kernel_width * inputs * outputs
+        self.weights: Floats = np.empty(0, np.float32)  # views of the flat vectors, given by the network
+        self.bias: Floats = np.empty(0, np.float32)
+        self.gradient: Floats = np.empty(0, np.float32)
+        self.bias_gradient: Floats = np.empty(0, np.float32)
+
+        self.stored_outputs = outputs + outputs % 2 if self.y.mode == "b" or precision == "b" else outputs
+        taps = kernel_height * kernel_width
+        run_channels = source.vectors
+        dtype = np.int32 if self.mode == "b" else np.float32
+        self.packed = np.zeros(taps * run_channels * self.stored_outputs, dtype)
+        self.packed_bias = np.zeros(self.stored_outputs, np.float32)
+        if is_last and self.stored_outputs != outputs:
+            self.y = Grid(height, width, self.stored_outputs, "f", source.num_blocks)
+        # The gradient of y, with the margin that the turned convolution needs.
+        above, below, before, after = plan.margin
+        self.needs_dx = not is_first
+        margins = {}
+        if self.needs_dx:
+            margins = {
+                "top": kernel_height - 1 - above, "bottom": kernel_height - 1 - below,
+                "left": kernel_width - 1 - before, "right": kernel_width - 1 - after,
+            }  # fmt: skip
+            if plan.is_dense:
+                margins = {}
+        self.dy = Grid(height, width, self.stored_outputs, precision, source.num_blocks, **margins)
+        self._choose_groups()
+        pairs = (source.num_blocks + 1) // 2
+        if precision == "b":
+            self.paired_x = np.zeros(pairs * source.full_height * source.full_width * self._x_stored * LANES, np.int32)
+            self.paired_dy = np.zeros(pairs * height * width * self._d_stored * LANES, np.int32)
+        if plan.is_dense:
+            turned_blocks = pairs if precision == "b" else source.num_blocks
+            dtype = np.int32 if precision == "b" else np.float32
+            self.turned_dy = np.zeros(turned_blocks * LANES * self._turned_outputs, dtype)
+        if self.needs_dx:
+            self.dx = Grid(*plan.inputs, precision, source.num_blocks)
+            self.turned = np.zeros(
+                taps * self.dy.vectors * self.dx.stored, np.int32 if precision == "b" else np.float32
+            )
+            self.dx_stored = self.dx.stored * (taps if plan.is_dense else 1)
+            # A dense kernel without padding lies as its turned form needs it: [inputs, outputs].
+            self.is_by_output = plan.is_dense and self.dx.stored == inputs and self.stored_outputs == outputs
+            self.no_bias = np.zeros(self.dx_stored, np.float32)
+
+        outputs_at_once, positions = blocking(self.stored_outputs, width, is_paired=self.y.mode == "b")
+        self._forward = products.convolution(self.mode, self.y.mode, plan.activation, outputs_at_once, positions)
+        if self.needs_dx:
+            dx_outputs, dx_positions = blocking(self.dx_stored, self._dx_size[1], is_paired=precision == "b")
+            self._turned = products.convolution(
+                precision, precision, "linear", dx_outputs, dx_positions, is_by_output=self.is_by_output
+            )
+
+    def _choose_groups(self) -> None:
+        """How the operands of the kernel gradient lie, and how much of it is accumulated at once."""
+        outputs = self.stored_outputs
+        self._x_group, self._d_group = self.x.channels, outputs
+        if self.plan.is_dense:
+            columns = min(5, math.ceil(outputs / LANES))
+            columns = min(range(1, columns + 1), key=lambda c: (math.ceil(math.ceil(outputs / LANES) / c) * c, -c))
+            self._turned_outputs = math.ceil(math.ceil(outputs / LANES) / columns) * columns * LANES
+            self._x_group = self.x.stored if self.mode == "b" else self.x.channels
+            self._dense_gradient = products.dense_gradient(self.precision, max(1, min(4, 24 // columns)), columns)
+        else:
+            group, taps, columns = _gradient_blocking(self.plan.kernel[1], self.x.channels, outputs)
+            if self.mode == "b":
+                self._x_group, self._d_group = group, columns
+            self._gradient = products.kernel_gradient(self.precision, taps, columns)
+        self._x_stored = math.ceil(self.x.stored / self._x_group) * self._x_group
+        self._d_stored = math.ceil(outputs / self._d_group) * self._d_group
+
+    @property
+    def _dx_size(self) -> tuple[int, int]:
+        return (1, 1) if self.plan.is_dense else (self.plan.inputs[0], self.plan.inputs[1])
+
+    def pack(self, *, for_training: bool) -> None:
+        """The weights as the kernels read them."""
+        kernel_height, kernel_width = self.plan.kernel
+        inputs, outputs = self.plan.inputs[2], self.plan.outputs[2]
+        bits = self.weights.view(np.uint32)
+        self.packed_bias[:outputs] = self.bias
+        if self.mode == "b":
+            edges.pack_pairs(bits, self.packed, kernel_height, kernel_width, inputs, outputs, self.stored_outputs)
+        elif self.stored_outputs == outputs:
+            self.packed[:] = self.weights
+        else:
+            self.packed.reshape(-1, self.stored_outputs)[:, :outputs] = self.weights.reshape(-1, outputs)
+        if not (for_training and self.needs_dx):
+            return
+        taps = kernel_height * kernel_width
+        if self.is_by_output and self.precision == "b":
+            edges.pack_rows(bits, self.turned)
+        elif self.is_by_output:
+            self.turned[:] = self.weights
+        elif self.plan.is_dense and self.precision == "b":
+            edges.pack_exchanged(bits, self.turned, taps, inputs, outputs, self.dx.stored)
+        elif self.plan.is_dense:
+            edges.exchange(self.weights, self.turned, taps, inputs, outputs)
+        elif self.precision == "b":
+            edges.pack_turned_pairs(bits, self.turned, kernel_height, kernel_width, inputs, outputs, self.dx.stored)
+        else:
+            edges.turn(self.weights, self.turned, kernel_height, kernel_width, inputs, outputs)
+
+    def forward(self, team: Team, run: Run) -> None:
+        kernel_height, kernel_width = self.plan.kernel
+        height, width, _ = self.plan.outputs
+        y = self.y
+        team(
+            self._forward, self.x.data, self.packed, self.packed_bias, y.data, run.blocks, self.x.full_height,
+            self.x.full_width, *self.x.margins, self.x.vectors, kernel_height, kernel_width, self.plan.stride,
+            self.stored_outputs, height, width, y.full_height, y.full_width, y.top, y.left, y.vectors,
+        )  # fmt: skip
+
+    @property
+    def takes_pairs(self) -> bool:
+        """Whether the gradient of y is wanted in pairs of blocks alone.
+
+        Not behind batch normalization: two blocks at once would then need more registers than there are.
+        """
+        return self.precision == "b" and self.is_first and not self.is_last and not self.is_normed
+
+    def backward(self, team: Team, run: Run) -> None:
+        """From the gradient of y to the kernel's and, except in the first layer, to ``dx``."""
+        blocks, x_data, d_data, d_place = self._operands(team, run)
+        height, width, outputs = self.plan.outputs
+        x, inputs = self.x, self.plan.inputs[2]
+        if self.plan.is_dense:
+            edges.turn_lanes(d_data, self.turned_dy, blocks, self.stored_outputs, outputs, self._turned_outputs)
+            team(
+                self._dense_gradient, x_data, self.turned_dy, self.gradient, blocks, x.height * x.width, self._x_group,
+                inputs, outputs, self._turned_outputs,
+            )  # fmt: skip
+        else:
+            self.gradient[:] = 0
+            team(
+                self._gradient, x_data, d_data, self.gradient, blocks, x.full_height, x.full_width, inputs,
+                self._x_group, *self.plan.kernel, self.plan.stride, outputs, self._d_group, height, width, *d_place,
+            )  # fmt: skip
+        if self.plan.l2:
+            self.gradient += np.float32(2 * self.plan.l2) * self.weights
+        if self.needs_dx:
+            self._input_gradient(team, run)
+
+    def _operands(self, team: Team, run: Run) -> tuple[int, NDArray[Any], NDArray[Any], tuple[int, int, int, int]]:
+        """What the kernel gradient multiplies: number of blocks, x, dy, and the shape and margins of dy."""
+        x, dy = self.x, self.dy
+        if self.precision == "f":
+            return run.blocks, x.data, dy.data, (dy.full_height, dy.full_width, dy.top, dy.left)
+        if self.mode == "b":
+            team(layouts.repair(), x.data, self.paired_x, run.blocks, x.full_height, x.full_width, 0, 0, x.full_height,
+                 x.full_width, x.vectors, self._x_group)  # fmt: skip
+        else:
+            team(layouts.pair_blocks(), x.data, self.paired_x, run.blocks, x.full_height * x.full_width * x.vectors)
+        if not self.takes_pairs:
+            team(layouts.repair(), dy.data, self.paired_dy, run.blocks, dy.full_height, dy.full_width, dy.top, dy.left,
+                 dy.height, dy.width, dy.vectors, self._d_group)  # fmt: skip
+        return (run.blocks + 1) // 2, self.paired_x, self.paired_dy, (dy.height, dy.width, 0, 0)
+
+    def _input_gradient(self, team: Team, run: Run) -> None:
+        dx, dy = self.dx, self.dy
+        height, width = self._dx_size
+        kernel_height, kernel_width = (1, 1) if self.plan.is_dense else self.plan.kernel
+        vectors = dx.vectors
+        if self.plan.is_dense:  # one position, with every input pixel's channels as outputs
+            vectors *= dx.height * dx.width
+        team(
+            self._turned, dy.data, self.turned, self.no_bias, dx.data, run.blocks, dy.full_height, dy.full_width,
+            *dy.margins, dy.vectors, kernel_height, kernel_width, 1, self.dx_stored, height, width, height, width, 0, 0,
+            vectors,
+        )  # fmt: skip
+
+
+def _gradient_blocking(kernel_width: int, channels: int, outputs: int) -> tuple[int, int, int]:
+    """Channels of x in a group, taps (a kernel row of that group) and outputs that are accumulated at once.
+
+    A row of taps over few channels reads the same pixels again and again from the nearest cache, which measured best.
+    """
+    group = max(1, min(channels, round(5 / kernel_width)))
+    taps = min(kernel_width * group, 8)
+    most = max(1, min(8, outputs, 30 // taps - 1))  # with the operands, what 32 registers hold
+    columns = range(max(1, most - 1), most + 1)
+    return group, taps, min(columns, key=lambda count: (math.ceil(outputs / count) * count, -count))

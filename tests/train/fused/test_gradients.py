@@ -67,7 +67,7 @@ NETWORKS = {
         (11, 12, 1),
     ),
     "softmax regression": (END, (5, 7, 3)),
-    "dense layers only": (["flatten", "dense 30 relu", "dense 10", "dense 10 relu", "dense classes softmax"], (6, 5, 1)),
+    "dense layers only": (["flatten", "dense 30 relu", "dense 10", "dense 10 relu", END[1]], (6, 5, 1)),
     "linear convolution": (["conv 5 3x3", "maxpool 2", "conv 5 3x3 relu", *END], (11, 10, 1)),
     "penalties": (
         ["conv 5 3x3 relu l2=0.02", "maxpool 2", "conv 5 3x3 relu l2=0.1", "flatten", "dense 10 relu l2=0.03",
@@ -139,6 +139,20 @@ def test_a_short_batch_knows_nothing_of_the_full_one_before(count: int) -> None:
     assert all(torch.equal(again.statistics[name], value) for name, value in fresh.statistics.items())
 
 
+@pytest.mark.parametrize("name", ["conv1.bias", "batchnorm1.gamma", "conv2.kernel", "dense1.bias"])
+def test_what_is_no_number_reaches_the_loss(name: str) -> None:
+    """Neither relu nor pooling may turn a diverged weight into a harmless value."""
+    words, shape = NETWORKS["batch normalization, pooling and dropout at once"]
+    network, batch = network_of(words, shape), random_batch(shape, 17)
+    with torch.no_grad():
+        weights = network.state_dict()[name]
+        weights[(0,) * weights.dim()] = np.nan
+    fused = fused_of(network, 17)
+    assert np.isnan(by_kernels(fused, batch).loss)
+    fused.pack(for_training=False)
+    assert np.isnan(fused.score(batch.classes)[0])
+
+
 def test_images_are_taken_by_index() -> None:
     words, shape = NETWORKS["one convolution"]
     network, batch = network_of(words, shape), random_batch(shape, 21)
@@ -207,7 +221,7 @@ def test_the_first_of_equal_values_gets_the_gradient(window: str, norm: list[str
     network, batch = network_of(["conv 5 3x3 relu", *norm, window, *END], shape), random_batch(shape, 21)
     with torch.no_grad():
         network.conv1.kernel.zero_()
-        network.conv1.bias.copy_(torch.tensor([0.5, 0.5, 1.0, 2.0, -0.5]))  # the last is cut off by relu: a tie of zeros
+        network.conv1.bias.copy_(torch.tensor([0.5, 0.5, 1.0, 2.0, -0.5]))  # of the last, relu makes a tie of zeros
     expected, found = by_torch(network, batch), by_kernels(fused_of(network, 21), batch)
     size = float(expected.gradients["conv1.kernel"].norm())
     for name in ("conv1.bias", "batchnorm1.gamma") if norm else ():  # nothing is left of them in theory

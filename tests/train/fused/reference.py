@@ -72,9 +72,7 @@ def fused_of(
     network: Network, max_batch: int, *, precision: Literal["float32", "bfloat16"] = "float32", threads: int = 1
 ) -> FusedNetwork:
     """The network on the kernels, with the same weights and streams."""
-    fused = FusedNetwork(
-        network.summary, precision=precision, max_batch=max_batch, streams=STREAMS, threads=threads
-    )
+    fused = FusedNetwork(network.summary, precision=precision, max_batch=max_batch, streams=STREAMS, threads=threads)
     fused.load({name: value.detach() for name, value in network.state_dict().items()})
     return fused
 

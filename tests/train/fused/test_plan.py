@@ -46,7 +46,9 @@ def test_layers_in_another_order_take_another_pass() -> None:
 def test_dropout_is_counted_over_the_whole_network() -> None:
     """The ordinal is the plain path's, a dropout of rate 0 included."""
     made = blocks_of(
-        summary_of(["conv 8 3x3", "dropout 0", "conv 8 3x3", "dropout 0.2", "flatten", "dense 9", "dropout 0.3", END[1]])
+        summary_of(
+            ["conv 8 3x3", "dropout 0", "conv 8 3x3", "dropout 0.2", "flatten", "dense 9", "dropout 0.3", END[1]]
+        )
     )
     assert [[(tail.rate, tail.dropout) for tail in block.tails] for block in made] == [
         [(0.0, 0)], [(0.2, 1)], [(0.3, 2)], [],

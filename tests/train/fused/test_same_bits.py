@@ -41,9 +41,7 @@ def network() -> Network:
     return network_of(WORDS, SHAPE)
 
 
-def fused(
-    optimizer: str = "adam", precision: Precision = "float32", threads: int = 1
-) -> FusedLearner:
+def fused(optimizer: str = "adam", precision: Precision = "float32", threads: int = 1) -> FusedLearner:
     made = FusedLearner(
         network().summary, optimizer_of(optimizer), SCALING, precision=precision, batch_size=SIZE, streams=STREAMS,
         threads=threads,

@@ -199,3 +199,70 @@ def test_a_task_survives_its_message() -> None:
 
     assert Task.from_json(json.loads(json.dumps(task().to_json()))) == task()
     assert task().streams == Streams(0, frozenset(task().vary))
+
+
+def test_a_schedule_sets_the_rate_of_every_step(data: TrainingData) -> None:
+    run = task(training={"epochs": 3, "batch_size": 50, "optimizer": {"name": "sgd", "learning_rate": 0.1},
+                         "schedule": {"name": "step", "every": 1, "factor": 0.5}})  # fmt: skip
+    assert [record.learning_rate for record in train(run, data).history] == pytest.approx([0.1, 0.05, 0.025])
+
+
+AUGMENTED = {"epochs": 3, "batch_size": 50, "augmentation": {"rotation": 10, "shift": 1, "mixup": 0.4}}
+
+
+def test_augmentation_changes_what_is_learned_from_its_own_stream(data: TrainingData) -> None:
+    plain, augmented = train(task(), data), train(task(training=AUGMENTED), data)
+    assert not same_weights(plain.weights, augmented.weights)
+    only = dataclasses.replace(task(training=AUGMENTED), vary=("augment",))
+    assert not same_weights(train(only, data).weights, train(dataclasses.replace(only, seed=1), data).weights)
+
+
+def test_an_augmented_run_with_a_schedule_resumes_to_the_same_bits(data: TrainingData, tmp_path: Path) -> None:
+    run = task(training={**AUGMENTED, "schedule": {"name": "plateau", "patience": 1}})
+    whole = train(run, data)
+    path = tmp_path / "checkpoint.safetensors"
+
+    def kill(record: EpochRecord) -> None:
+        if record.epoch == 2:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(run, data, on_epoch=kill, checkpoint=path)
+    assert same_weights(train(run, data, checkpoint=path).weights, whole.weights)
+
+
+def test_both_paths_learn_alike_from_mixed_targets(data: TrainingData) -> None:
+    """One float32 step on a mixed batch: the plain path's autograd is the reference."""
+    from assay.nets import parse
+    from assay.nets.build import build
+    from assay.train.engine import batch_of
+    from assay.train.plain import PlainLearner
+
+    run = task(layers=["conv 4 3x3 relu", "maxpool 2", "flatten", "dense classes softmax"],
+               training={**AUGMENTED, "precision": "float32"})  # fmt: skip
+    fused = learner_of(run, data)
+    assert fused.path == "fused"
+    parts = split_of(run, data)
+    network = build(parse(run.arm.layers), (8, 8, 1), 10, run.streams)
+    plain = PlainLearner(network, run.arm.training.optimizer, scaling_of(data.images, "unit", parts.training))
+    batch = batch_of(run, data, parts.training[:50], 0)
+    assert batch.partners is not None
+    losses = [learner.train_batch(batch, step=0, learning_rate=0.01) for learner in (fused, plain)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    for name, value in plain.weights().items():
+        torch.testing.assert_close(fused.weights()[name], value, rtol=1e-3, atol=1e-5)
+
+
+def test_bfloat16_is_refused_where_it_cannot_be_had(data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
+    from assay.errors import RunError
+
+    monkeypatch.setattr("assay.train.engine.has_bfloat16", lambda: False)
+    with pytest.raises(RunError, match="bfloat16 cannot be had"):
+        train(task(training={"epochs": 1, "precision": "bfloat16"}), data)
+    assert learner_of(task(training={"epochs": 1}), data).precision == "float32"
+
+
+def test_a_network_that_the_kernels_do_not_take_is_trained_by_torch(data: TrainingData) -> None:
+    run = task(layers=["conv 4 3x3 relu", "maxpool 2 stride=1", "flatten", "dense classes softmax"])
+    assert learner_of(run, data).path == "plain"
+    assert train(run, data).history[-1].train_loss < 2.3

@@ -10,14 +10,11 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import platformdirs
 
@@ -26,7 +23,7 @@ from . import vectors
 
 _HEAD = '''"""Made by assay.train.fused; safe to delete."""
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from assay.train.fused.vectors import (
     F, I, M, add, add_at, at_least, choose, dot, either, equal, fma, greater, high, highs, larger, load_f, load_i, low, lows,
     mixed, mul, nowhere, pair, put_at, ramp, splat, splat_i, spread_f, spread_i, store_f, store_i, total, totals, without,
@@ -51,41 +48,14 @@ def _code_version() -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-_SHARED = """
-
-@njit(cache=True, nogil=True, parallel=True, error_model="numpy")
-def {name}_shared(parts, {arguments}):
-    for part in prange(parts):
-        {name}(part, parts, {arguments})
-"""
-
-
-@dataclass(frozen=True)
-class Kernel:
-    """A compiled kernel: ``whole`` for one thread, ``shared`` for several. Both are compiled when first called."""
-
-    whole: Callable[..., Any]
-    shared: Callable[..., Any]
-
-    def __call__(self, parts: int, *arguments: Any) -> None:
-        if parts == 1:
-            self.whole(0, 1, *arguments)
-        else:
-            self.shared(parts, *arguments)
-
-
 @cache
-def compiled(name: str, source: str) -> Kernel:
+def compiled(name: str, source: str) -> Callable[..., None]:
     """The function ``name`` that the source defines, as a compiled kernel.
 
     Raises:
         DiskFull: Its file cannot be written.
     """
-    found = re.match(r"def \w+\(part, parts, ([^)]*)\):", source)
-    if found is None:
-        raise ValueError(f"{name} does not take part and parts")
-    arguments = " ".join(found[1].split())
-    text = _HEAD + source + _SHARED.format(name=name, arguments=arguments)
+    text = _HEAD + source
     module_name = f"{name}_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     path = folder() / f"{module_name}.py"
     if not path.exists():  # a file rewritten would be compiled again
@@ -96,4 +66,5 @@ def compiled(name: str, source: str) -> Kernel:
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module  # compiled code that is read back looks its module up by name
     spec.loader.exec_module(module)
-    return Kernel(getattr(module, name), getattr(module, f"{name}_shared"))
+    kernel: Callable[..., None] = getattr(module, name)
+    return kernel

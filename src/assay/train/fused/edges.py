@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 _u32 = np.uint32
 
@@ -50,24 +50,6 @@ def take_images(
                     low, grow = offset[t % channels], factor[t % channels]
                     for lane in range(16):
                         target[t * 16 + lane] = (np.float32(source[t * 16 + lane]) - low) * grow
-
-
-@njit(cache=True, nogil=True, parallel=True, error_model="numpy")
-def take_images_shared(
-    parts: int,
-    images: Any,
-    indices: Any,
-    x: Any,
-    offset: Any,
-    factor: Any,
-    height: int,
-    width: int,
-    top: int,
-    left: int,
-) -> None:
-    """``take_images`` by several threads."""
-    for part in prange(parts):
-        take_images(part, parts, images, indices, x, offset, factor, height, width, top, left)
 
 
 @njit(cache=True, nogil=True)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .compiler import Kernel
 from .tails import Mode
 from .vectors import LANES
 
 Floats = NDArray[np.float32]
+
+# Vector operations: a processor does a few thousand million a second, and waking a thread takes some 50 microseconds.
+WORTH_SHARING = 300_000
+PER_VECTOR = 10  # operations on a vector in the passes that are not products
 
 
 @dataclass
@@ -51,23 +56,38 @@ class Grid:
         return self.channels if self.mode == "f" else (self.channels + 1) // 2
 
     @property
+    def passing(self) -> int:
+        """About how many operations a pass over one block takes."""
+        return PER_VECTOR * self.height * self.width * self.vectors
+
+    @property
     def stored(self) -> int:
         """Channels with their padding."""
         return self.vectors * (1 if self.mode == "f" else 2)
 
 
 class Team:
-    """Shares every kernel call among threads; results are the same bits for any number of them."""
+    """Shares kernel calls among threads; results are the same bits for any number of them."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        if threads > 1:
-            import numba
+        self._pool = ThreadPoolExecutor(threads - 1) if threads > 1 else None
 
-            numba.set_num_threads(min(threads, numba.get_num_threads()))
+    def __call__(self, work: int, kernel: Callable[..., None], *arguments: Any) -> None:
+        """Call a kernel.
 
-    def __call__(self, kernel: Kernel, *arguments: Any) -> None:
-        kernel(self.threads, *arguments)
+        Args:
+            work: About how many vector operations it takes; little work is not worth waking another thread for.
+            kernel: Its first two arguments are which share to do, and of how many.
+            arguments: The others.
+        """
+        if self._pool is None or work < WORTH_SHARING:
+            kernel(0, 1, *arguments)
+            return
+        others = [self._pool.submit(kernel, part, self.threads, *arguments) for part in range(1, self.threads)]
+        kernel(0, self.threads, *arguments)
+        for other in others:
+            other.result()
 
 
 @dataclass

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
-from .compiler import Kernel, compiled
+from .compiler import compiled
 
 
 @cache
-def repair() -> Kernel:
+def repair() -> Callable[..., None]:
     """Pairs of channels in each block to pairs of blocks for each channel; a block without a partner is paired with 0.
 
     Arguments: part, parts, source [blocks, pixels, channels / 2], target [blocks / 2, groups, pixels, channels of a
@@ -40,7 +41,7 @@ def repair() -> Kernel:
 
 
 @cache
-def pair_blocks() -> Kernel:
+def pair_blocks() -> Callable[..., None]:
     """float32 [blocks, vectors] to pairs of blocks in bfloat16 [blocks / 2, vectors].
 
     Arguments: part, parts, source, target, number of blocks, vectors a block.
@@ -61,7 +62,7 @@ def pair_blocks() -> Kernel:
 
 
 @cache
-def pair_channels() -> Kernel:
+def pair_channels() -> Callable[..., None]:
     """float32 [blocks, channels] to pairs of channels in bfloat16. Arguments: part, parts, source, target, both sizes."""
     return compiled(
         "pair_channels",

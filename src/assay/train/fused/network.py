@@ -12,12 +12,10 @@ from torch import Tensor
 from ...nets import Summary
 from ...seeds import Streams
 from . import edges
-from .compiler import Kernel
 from .grid import Floats
 from .plan import blocks_of
 from .program import Program
-
-_TAKE = Kernel(edges.take_images, edges.take_images_shared)
+from .vectors import LANES
 
 
 class FusedNetwork:
@@ -133,7 +131,17 @@ class FusedNetwork:
         """The next batch: images by index, scaled to (byte - offset) * factor."""
         grid = self.program.images
         self.program.team(
-            _TAKE, images, indices, grid.data, offset, factor, grid.full_height, grid.full_width, grid.top, grid.left
+            len(indices) // LANES * grid.passing,
+            edges.take_images,
+            images,
+            indices,
+            grid.data,
+            offset,
+            factor,
+            grid.full_height,
+            grid.full_width,
+            grid.top,
+            grid.left,
         )
 
     def pack(self, *, for_training: bool) -> None:

@@ -54,7 +54,8 @@ class TailOp:
         kernel = self._dropping if run.is_training else self._kernel
         height, width, channels = plan.outputs
         team(
-            kernel, y.data, self.m.data, z.data, self.scale, self.shift, run.blocks, y.height, y.width, y.vectors,
+            run.blocks * y.passing, kernel, y.data, self.m.data, z.data, self.scale, self.shift, run.blocks,
+            y.height, y.width, y.vectors,
             *plan.margin, height, width, z.full_height, z.full_width, z.top, z.left, channels,
             *self._mask(run),
         )  # fmt: skip
@@ -63,7 +64,9 @@ class TailOp:
         if run.is_training:
             sums = np.zeros(2 * self.y.stored)
             pixels = self.y.height * self.y.width
-            team(self._moments, self.y.data, run.valid, sums, run.blocks, pixels, self.y.vectors)
+            team(
+                run.blocks * self.y.passing, self._moments, self.y.data, run.valid, sums, run.blocks, pixels, self.y.vectors
+            )
             edges.norm_from_batch(
                 sums, run.count * pixels, self.gamma, self.beta, self.moving_mean, self.moving_variance, MOMENTUM,
                 EPSILON, self.mean, self.inverse, self.scale, self.shift,
@@ -99,7 +102,8 @@ class TailOp:
         if plan.rate or plan.norm is not None:
             sums = np.empty(run.blocks * 2 * stored)
             team(
-                self._gather, self.dz.data, self.m.data, run.valid, sums, run.blocks, height, width, y.vectors,
+                run.blocks * self.dz.passing, self._gather, self.dz.data, self.m.data, run.valid, sums, run.blocks,
+                height, width, y.vectors,
                 channels, *self._mask(run),
             )  # fmt: skip
             if plan.norm is not None:
@@ -117,7 +121,8 @@ class TailOp:
         if paired is not None:
             target, dy = paired, Grid(y.height, y.width, y.channels, self.mode, 0)
         team(
-            kernel, y.data, self.m.data, self.dz.data, target, run.valid, self.factor, self.slope, self.level, sums,
+            2 * run.blocks * y.passing, kernel, y.data, self.m.data, self.dz.data, target, run.valid, self.factor,
+            self.slope, self.level, sums,
             run.blocks, y.height, y.width, y.vectors, *plan.margin, height, width, dy.full_height,
             dy.full_width, dy.top, dy.left,
         )  # fmt: skip

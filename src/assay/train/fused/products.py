@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
-from .compiler import Kernel, compiled
+from .compiler import compiled
 from .tails import Mode
 
 _REGISTERS = 24  # accumulators that leave room for operands in 32 registers
@@ -21,7 +22,7 @@ def blocking(num_outputs: int, width: int, *, is_paired: bool) -> tuple[int, int
 @cache
 def convolution(
     source: Mode, target: Mode, activation: str, outputs: int, positions: int, *, is_by_output: bool = False
-) -> Kernel:
+) -> Callable[..., None]:
     """y = activation(x * w + bias); also the gradient of its input, as a convolution with the turned kernel.
 
     Weights lie as [kernel height, kernel width * vectors, output channels]; with ``is_by_output``, for a kernel of one
@@ -82,7 +83,7 @@ def convolution(
 
 
 @cache
-def kernel_gradient(mode: Mode, taps: int, outputs: int) -> Kernel:
+def kernel_gradient(mode: Mode, taps: int, outputs: int) -> Callable[..., None]:
     """g += x * d summed over images and positions: [kernel height, kernel width, channels, output channels].
 
     x lies as [block, group of channels, height, width, channel of the group], d likewise with its own groups, so that
@@ -145,7 +146,7 @@ def kernel_gradient(mode: Mode, taps: int, outputs: int) -> Kernel:
 
 
 @cache
-def dense_gradient(mode: Mode, rows: int, columns: int) -> Kernel:
+def dense_gradient(mode: Mode, rows: int, columns: int) -> Callable[..., None]:
     """g = x * d summed over images: [inputs, outputs]. Lanes are outputs here, so no sum runs across lanes.
 
     A word of x is one input of one image (in bfloat16, paired: of two images), spread over the lanes; d is turned to

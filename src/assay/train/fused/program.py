@@ -112,7 +112,7 @@ class Program:
         gradient = self.logit_gradient[: run.blocks * stored * LANES]
         last.bias_gradient[:] = gradient.reshape(run.blocks, stored, LANES).sum((0, 2))[: self.classes]
         if last.precision == "b":
-            self.team(layouts.pair_channels(), gradient, last.dy.data, run.blocks, stored)
+            self.team(0, layouts.pair_channels(), gradient, last.dy.data, run.blocks, stored)
         else:
             last.dy.data[: len(gradient)] = gradient
         last.backward(self.team, run)

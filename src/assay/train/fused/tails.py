@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from .compiler import Kernel, compiled
+from .compiler import compiled
 
 Mode = Literal["f", "b"]  # float32, or pairs of bfloat16
 
@@ -48,7 +48,7 @@ class Access:
 
 
 @cache
-def moments(mode: Mode) -> Kernel:
+def moments(mode: Mode) -> Callable[..., None]:
     """Sums of y and of y squared over valid images and all positions, for channels of this part: float64 [2, channels].
 
     Arguments: part, parts, y, valid (float32, one for each image), sums, number of blocks, pixels, vectors a pixel.
@@ -80,7 +80,7 @@ def moments(mode: Mode) -> Kernel:
 
 
 @cache
-def tail(mode: Mode, *, window: int, has_dropout: bool) -> Kernel:
+def tail(mode: Mode, *, window: int, has_dropout: bool) -> Callable[..., None]:
     """z = dropout(scale * pool(y) + shift), where pooling takes the largest or, below scale 0, the smallest.
 
     Batch normalization is ``scale * y + shift`` once its statistics are known, and pooling commutes with it up to
@@ -157,7 +157,7 @@ def _dropped(access: Access, place: str, name: str) -> str:
 
 
 @cache
-def gather(mode: Mode, *, has_dropout: bool, has_sums: bool) -> Kernel:
+def gather(mode: Mode, *, has_dropout: bool, has_sums: bool) -> Callable[..., None]:
     """Takes dz back through dropout, in place, and sums it and its product with m for batch normalization.
 
     Arguments: part, parts, dz, m, valid, sums (float64 [blocks, 2, channels]), number of blocks, pooled height and
@@ -202,7 +202,7 @@ def gather(mode: Mode, *, has_dropout: bool, has_sums: bool) -> Kernel:
 
 
 @cache
-def scatter(mode: Mode, *, window: int, has_norm: bool, activation: str, is_paired: bool) -> Kernel:
+def scatter(mode: Mode, *, window: int, has_norm: bool, activation: str, is_paired: bool) -> Callable[..., None]:
     """dy from dz: to where pooling took its value from, through batch normalization and the activation before it.
 
     Also sums dy over images and positions: the gradient of the bias before. With ``is_paired`` dy is written in pairs of

@@ -139,10 +139,16 @@ class WeightedOp:
         height, width, _ = self.plan.outputs
         y = self.y
         team(
-            self._forward, self.x.data, self.packed, self.packed_bias, y.data, run.blocks, self.x.full_height,
+            run.blocks * self._forward_work, self._forward, self.x.data, self.packed, self.packed_bias, y.data,
+            run.blocks, self.x.full_height,
             self.x.full_width, *self.x.margins, self.x.vectors, kernel_height, kernel_width, self.plan.stride,
             self.stored_outputs, height, width, y.full_height, y.full_width, y.top, y.left, y.vectors,
         )  # fmt: skip
+
+    @property
+    def _forward_work(self) -> int:
+        height, width, _ = self.plan.outputs
+        return height * width * math.prod(self.plan.kernel) * self.x.vectors * self.stored_outputs
 
     @property
     def takes_pairs(self) -> bool:
@@ -156,17 +162,20 @@ class WeightedOp:
         """From the gradient of y to the kernel's and, except in the first layer, to ``dx``."""
         blocks, x_data, d_data, d_place = self._operands(team, run)
         height, width, outputs = self.plan.outputs
+        kernel_height, kernel_width = self.plan.kernel
         x, inputs = self.x, self.plan.inputs[2]
         if self.plan.is_dense:
             edges.turn_lanes(d_data, self.turned_dy, blocks, self.stored_outputs, outputs, self._turned_outputs)
             team(
-                self._dense_gradient, x_data, self.turned_dy, self.gradient, blocks, x.height * x.width, self._x_group,
+                blocks * x.height * x.width * inputs * self._turned_outputs, self._dense_gradient, x_data,
+                self.turned_dy, self.gradient, blocks, x.height * x.width, self._x_group,
                 inputs, outputs, self._turned_outputs,
             )  # fmt: skip
         else:
             self.gradient[:] = 0
             team(
-                self._gradient, x_data, d_data, self.gradient, blocks, x.full_height, x.full_width, inputs,
+                blocks * height * width * kernel_height * kernel_width * inputs * outputs, self._gradient, x_data,
+                d_data, self.gradient, blocks, x.full_height, x.full_width, inputs,
                 self._x_group, *self.plan.kernel, self.plan.stride, outputs, self._d_group, height, width, *d_place,
             )  # fmt: skip
         if self.plan.l2:
@@ -180,12 +189,21 @@ class WeightedOp:
         if self.precision == "f":
             return run.blocks, x.data, dy.data, (dy.full_height, dy.full_width, dy.top, dy.left)
         if self.mode == "b":
-            team(layouts.repair(), x.data, self.paired_x, run.blocks, x.full_height, x.full_width, 0, 0, x.full_height,
+            team(run.blocks * x.passing, layouts.repair(), x.data, self.paired_x, run.blocks, x.full_height,
+            x.full_width, 0, 0, x.full_height,
                  x.full_width, x.vectors, self._x_group)  # fmt: skip
         else:
-            team(layouts.pair_blocks(), x.data, self.paired_x, run.blocks, x.full_height * x.full_width * x.vectors)
+            team(
+                run.blocks * x.passing,
+                layouts.pair_blocks(),
+                x.data,
+                self.paired_x,
+                run.blocks,
+                x.full_height * x.full_width * x.vectors,
+            )
         if not self.takes_pairs:
-            team(layouts.repair(), dy.data, self.paired_dy, run.blocks, dy.full_height, dy.full_width, dy.top, dy.left,
+            team(run.blocks * dy.passing, layouts.repair(), dy.data, self.paired_dy, run.blocks, dy.full_height,
+            dy.full_width, dy.top, dy.left,
                  dy.height, dy.width, dy.vectors, self._d_group)  # fmt: skip
         return (run.blocks + 1) // 2, self.paired_x, self.paired_dy, (dy.height, dy.width, 0, 0)
 
@@ -197,6 +215,7 @@ class WeightedOp:
         if self.plan.is_dense:  # one position, with every input pixel's channels as outputs
             vectors *= dx.height * dx.width
         team(
+            run.blocks * dy.height * dy.width * dy.vectors * kernel_height * kernel_width * self.dx_stored,
             self._turned, dy.data, self.turned, self.no_bias, dx.data, run.blocks, dy.full_height, dy.full_width,
             *dy.margins, dy.vectors, kernel_height, kernel_width, 1, self.dx_stored, height, width, height, width, 0, 0,
             vectors,

@@ -221,13 +221,7 @@ def test_the_first_of_equal_values_gets_the_gradient(window: str, norm: list[str
     network, batch = network_of(["conv 5 3x3 relu", *norm, window, *END], shape), random_batch(shape, 21)
     with torch.no_grad():
         network.conv1.kernel.zero_()
-<<<<<<< HEAD
         network.conv1.bias.copy_(torch.tensor([0.5, 0.5, 1.0, 2.0, -0.5]))  # of the last, relu makes a tie of zeros
-=======
-        network.conv1.bias.copy_(
-            torch.tensor([0.5, 0.5, 1.0, 2.0, -0.5])
-        )  # the last is cut off by relu: a tie of zeros
->>>>>>> 5e5073075f58587c51563592ef13543349cb735a
     expected, found = by_torch(network, batch), by_kernels(fused_of(network, 21), batch)
     size = float(expected.gradients["conv1.kernel"].norm())
     for name in ("conv1.bias", "batchnorm1.gamma") if norm else ():  # nothing is left of them in theory

@@ -65,7 +65,14 @@ class TailOp:
             sums = np.zeros(2 * self.y.stored)
             pixels = self.y.height * self.y.width
             team(
-                run.blocks * self.y.passing, self._moments, self.y.data, run.valid, sums, run.blocks, pixels, self.y.vectors
+                run.blocks * self.y.passing,
+                self._moments,
+                self.y.data,
+                run.valid,
+                sums,
+                run.blocks,
+                pixels,
+                self.y.vectors,
             )
             edges.norm_from_batch(
                 sums, run.count * pixels, self.gamma, self.beta, self.moving_mean, self.moving_variance, MOMENTUM,

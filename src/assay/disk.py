@@ -15,7 +15,7 @@ from .errors import AssayError, DataError, DiskFull, Problem
 
 LOCK_SECONDS = 600.0
 
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -98,7 +98,7 @@ def locked(path: Path, *, timeout_seconds: float = LOCK_SECONDS) -> Iterator[Non
 
 
 def _refusal(error: OSError, place: Path, deed: Literal["read", "written"]) -> AssayError:
-    if error.errno in _FULL:
+    if error.errno in FULL:
         return disk_full(place)
     if error.errno in _FORBIDDEN:
         what, fix = f"this may not be {deed}", f"give yourself permission to {'read' if deed == 'read' else 'write'} it"

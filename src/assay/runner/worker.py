@@ -16,6 +16,7 @@ import sys
 import threading
 from typing import IO, Any
 
+from ..disk import FULL, disk_full
 from ..errors import DiskFull, RunError
 from ..train.task import Task
 from .events import EpochDone, Event, Failed, Finished, NoSpace, Started, to_json
@@ -79,6 +80,8 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
         tell(NoSpace(task.id, str(error)))
     except BrokenPipeError:
         raise
+    except OSError as error:  # Numba, too, keeps files
+        tell(NoSpace(task.id, str(disk_full(task.folder))) if error.errno in FULL else _unexpected(task, error))
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
             tell(_unexpected(task, error))

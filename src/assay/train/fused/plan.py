@@ -90,7 +90,8 @@ def blocks_of(summary: Summary) -> tuple[Block, ...]:
             if weighted is not None:
                 blocks.append(Block(weighted, tuple(tails) or (Tail(shape, shape),)))
             elif tails:
-                raise NotFused(f"{summary.layers[0].name} stands before the first convolution or dense layer")
+                early = next(row for row in summary.layers if not isinstance(row.layer, Flatten))
+                raise NotFused(f"{early.name} stands before the first convolution or dense layer")
             weighted, tails = _weighted(row, shape, is_first=not blocks, num_classes=summary.num_classes), []
             shape = weighted.outputs
         elif isinstance(layer, Flatten):
@@ -127,9 +128,11 @@ def fused_groups(summary: Summary) -> tuple[tuple[str, ...], ...]:
     """
     blocks_of(summary)
     groups: list[tuple[str, ...]] = []
+    has_weights = False
     for row in summary.layers:
-        if isinstance(row.layer, Conv | Dense) or not groups:
+        if (isinstance(row.layer, Conv | Dense) and has_weights) or not groups:
             groups.append(())
+        has_weights = has_weights or isinstance(row.layer, Conv | Dense)
         groups[-1] = (*groups[-1], row.name)
     return tuple(groups)
 

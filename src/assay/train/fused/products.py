@@ -90,9 +90,9 @@ def kernel_gradient(mode: Mode, taps: int, outputs: int) -> Callable[..., None]:
     what is read again and again is small and contiguous (steps of a power of two would share few cache lines). In
     bfloat16 both are paired, and channels are counted singly.
 
-    Arguments: part, parts, x, d, g, number of blocks, x height and width (with margin), channels, channels in a group
-    of x, kernel height and width, stride, output channels, channels in a group of d, output height and width, d height
-    and width (with margin), d margins at top and left.
+    Arguments: part, parts, x, d, g, number of blocks, x height and width (with margin), channels, groups of x and
+    channels in one (with padding), kernel height and width, stride, output channels, groups of d and channels in one,
+    output height and width, d height and width (with margin), d margins at top and left.
     """
     names = [f"a{t}_{k}" for t in range(taps) for k in range(outputs)]
     word, multiply = ("i", "dot({a}, v{t}, d{k})") if mode == "b" else ("f", "fma(v{t}, d{k}, {a})")
@@ -108,11 +108,10 @@ def kernel_gradient(mode: Mode, taps: int, outputs: int) -> Callable[..., None]:
     together = "".join(
         f"                            add_at(g, row + {k}, sums, t * {outputs} + {k})\n" for k in range(outputs)
     )
-    source_text = f"""def kernel_gradient(part, parts, x, d, g, blocks, x_height, x_width, channels, x_group, kernel_height, kernel_width,
-                    stride, num_outputs, d_group, height, width, d_height, d_width, d_top, d_left):
+    source_text = f"""def kernel_gradient(part, parts, x, d, g, blocks, x_height, x_width, channels, x_groups, x_group, kernel_height,
+                    kernel_width, stride, num_outputs, d_groups, d_group, height, width, d_height, d_width, d_top, d_left):
     nothing = splat(ZERO)
     sums = np.empty({len(padded)}, np.float32)
-    x_groups, d_groups = (channels + x_group - 1) // x_group, (num_outputs + d_group - 1) // d_group
     run = kernel_width * x_group
     chunks = (run + {taps - 1}) // {taps}
     jobs = x_groups * kernel_height * chunks

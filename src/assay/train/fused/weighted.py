@@ -176,7 +176,8 @@ class WeightedOp:
             team(
                 blocks * height * width * kernel_height * kernel_width * inputs * outputs, self._gradient, x_data,
                 d_data, self.gradient, blocks, x.full_height, x.full_width, inputs,
-                self._x_group, *self.plan.kernel, self.plan.stride, outputs, self._d_group, height, width, *d_place,
+                self._x_stored // self._x_group, self._x_group, *self.plan.kernel, self.plan.stride, outputs,
+                self._d_stored // self._d_group, self._d_group, height, width, *d_place,
             )  # fmt: skip
         if self.plan.l2:
             self.gradient += np.float32(2 * self.plan.l2) * self.weights

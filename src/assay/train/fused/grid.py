@@ -16,7 +16,7 @@ from .vectors import LANES
 Floats = NDArray[np.float32]
 
 # Vector operations: a processor does a few thousand million a second, and waking a thread takes some 50 microseconds.
-WORTH_SHARING = 300_000
+WORTH_SHARING = 1_000_000
 PER_VECTOR = 10  # operations on a vector in the passes that are not products
 
 

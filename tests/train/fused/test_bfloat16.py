@@ -35,9 +35,9 @@ WHOLE = {
     "same padding, windows at the edge": (
         ["conv 5 3x3 relu padding=same", "maxpool 2 padding=same", "conv 5 2x3 padding=same", *END], (7, 9, 3),
     ),
-    # These two FAIL today from 33 images on: where the channels of x, an odd number, are grouped for the gradient of a
-    # kernel, ``repair`` counts the padding as a channel and ``kernel_gradient`` does not, so that from the second pair
-    # of blocks on it reads another channel. Groups of a kernel 3 wide happen to come out the same.
+    # Where channels, an odd number, are taken in groups for the kernel's gradient, the padding of the last pair counts:
+    # otherwise the second pair of blocks (from 33 images on) is read a channel off. Groups of a kernel 3 wide happen to
+    # come out the same.
     "a wide kernel over an odd number of channels": (["conv 5 3x3 relu", "maxpool 2", "conv 5 5x5", *END], (15, 14, 1)),
     "a kernel of one pixel over an odd number of channels": (
         ["conv 5 3x3 relu", "maxpool 2", "conv 5 1x1", *END], (11, 9, 1),

@@ -78,7 +78,7 @@ def test_a_vector_behind_flatten_is_normalized_by_element() -> None:
         (["batchnorm", "conv 8 3x3", *END], "batchnorm1 stands before the first convolution or dense layer"),
         (["maxpool 2", "conv 8 3x3", *END], "maxpool1 stands before the first convolution or dense layer"),
         (["dropout 0.2", *END], "dropout1 stands before the first convolution or dense layer"),
-        # FAILS today: the reason names flatten1, the first layer, and not the layer that stands in the way.
+        # The layer that stands in the way is named, not the flatten before it, which every network has.
         (["flatten", "dropout 0.2", END[1]], "dropout1 stands before the first convolution or dense layer"),
         (["conv 8 3x3", "conv 8 3x3 stride=2", *END], "conv2 has stride 2 and is not the first layer"),
         (["conv 8 3x3", "maxpool 3 stride=2", *END], "maxpool1 has windows that overlap or leave gaps"),
@@ -118,7 +118,6 @@ def test_groups_hold_every_layer_once_in_order() -> None:
 
 def test_flatten_at_the_front_belongs_to_the_first_group() -> None:
     """A group is "a weighted layer and all up to the next one", and flatten computes nothing."""
-    # FAILS today: flatten1 is a group of its own.
     assert fused_groups(summary_of(END)) == (("flatten1", "dense1"),)
 
 

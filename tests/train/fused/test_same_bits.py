@@ -141,3 +141,10 @@ def test_both_paths_score_alike() -> None:
     ours, theirs = (learner.score(batch.images, batch.classes, chosen) for learner in (fused(), plain()))
     assert ours[0] == pytest.approx(theirs[0], rel=1e-5)
     assert ours[1] == theirs[1]
+
+
+def test_more_images_than_there_is_room_for_are_refused() -> None:
+    learner = fused()
+    batch = random_batch(SHAPE, 1000, seed=1)
+    with pytest.raises(ValueError, match="1000 images for buffers of"):
+        learner.train_batch(Batch(batch.images, batch.indices, batch.classes), step=0, learning_rate=0.1)

@@ -21,7 +21,7 @@ def take_images(
     Args:
         part, parts: Which share of the blocks to fill.
         images: uint8 [n, rows, columns, channels].
-        indices: Which images, in order; the lanes left over in the last block become zero.
+        indices: Which images, in order; the lanes left over in the last block hold what a byte 0 becomes.
         height, width: Of ``x``, with its margin.
         top, left: The margin above and to the left.
     """

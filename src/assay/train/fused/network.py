@@ -128,8 +128,14 @@ class FusedNetwork:
         return {f"{name}.kernel": kernel, f"{name}.bias": second}
 
     def put_images(self, images: NDArray[np.uint8], indices: NDArray[np.int64], offset: Floats, factor: Floats) -> None:
-        """The next batch: images by index, scaled to (byte - offset) * factor."""
+        """The next batch: images by index, scaled to (byte - offset) * factor.
+
+        Raises:
+            ValueError: There are more images than ``max_batch``.
+        """
         grid = self.program.images
+        if len(indices) > grid.num_blocks * LANES:
+            raise ValueError(f"{len(indices)} images for buffers of {grid.num_blocks * LANES}")
         self.program.team(
             len(indices) // LANES * grid.passing,
             edges.take_images,

@@ -231,9 +231,9 @@ def test_the_first_of_equal_values_gets_the_gradient(window: str, norm: list[str
     assert found.loss == pytest.approx(expected.loss, rel=1e-6)
 
 
-@pytest.mark.parametrize(("mean", "spread"), [(0, 60), (100, 60), (100, 10)])
+@pytest.mark.parametrize(("mean", "spread"), [(0, 60), (100, 60), (200, 3)])
 def test_statistics_of_bright_raw_images(mean: int, spread: int) -> None:
-    """A variance is a difference of sums in float32, so it errs by a few roundings of the mean squared."""
+    """A variance is a difference of sums in float32; taken about a pivot, it does not lose what a large mean would cost."""
     shape = (12, 11, 1)
     network = network_of(["conv 5 3x3 relu", "batchnorm", "maxpool 2", *END], shape)
     rng = np.random.default_rng(0)
@@ -247,7 +247,8 @@ def test_statistics_of_bright_raw_images(mean: int, spread: int) -> None:
     expected, found = by_torch(network, batch), by_kernels(fused_of(network, 32), batch)
     means = 100 * expected.statistics["batchnorm1.moving_mean"]
     variances, theirs = (100 * way.statistics["batchnorm1.moving_variance"].double() for way in (found, expected))
-    assert ((variances - theirs).abs() < 1e-6 * (means**2 + theirs)).all()
+    assert spread > 3 or (means**2 / theirs).min() > 100  # there is something to lose
+    assert ((variances - theirs).abs() < 1e-5 * theirs).all()
 
 
 def test_gradients_are_finite_differences_of_the_loss() -> None:

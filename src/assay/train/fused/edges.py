@@ -204,11 +204,12 @@ def norm_from_batch(
     scale: Any,
     shift: Any,
 ) -> None:
-    """Batch statistics from sums over ``count`` values a channel; moving ones follow (biased variance, as Keras)."""
-    stored = len(sums) // 2
+    """Batch statistics from ``moments`` over ``count`` values a channel; moving ones follow (biased, as Keras)."""
+    stored = len(sums) // 3
     for c in range(len(gamma)):
-        m = sums[c] / count
-        variance = max(sums[stored + c] / count - m * m, 0.0)
+        offset = sums[c] / count
+        m = sums[2 * stored + c] + offset
+        variance = max(sums[stored + c] / count - offset * offset, 0.0)
         mean[c] = m
         inverse[c] = 1.0 / math.sqrt(variance + epsilon)
         moving_mean[c] = moving_mean[c] * momentum + m * (1.0 - momentum)

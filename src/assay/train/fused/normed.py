@@ -62,7 +62,7 @@ class TailOp:
 
     def _normalize(self, team: Team, run: Run) -> None:
         if run.is_training:
-            sums = np.zeros(2 * self.y.stored)
+            sums = np.zeros(3 * self.y.stored)
             pixels = self.y.height * self.y.width
             team(
                 run.blocks * self.y.passing,

@@ -49,27 +49,37 @@ class Access:
 
 @cache
 def moments(mode: Mode) -> Callable[..., None]:
-    """Sums of y and of y squared over valid images and all positions, for channels of this part: float64 [2, channels].
+    """Sums of y - pivot and of its square over valid images and all positions, and the pivot: float64 [3, channels].
+
+    A channel's pivot is its first value. Sums of float32 then stay small where values are large and alike.
 
     Arguments: part, parts, y, valid (float32, one for each image), sums, number of blocks, pixels, vectors a pixel.
     """
     access = Access(mode)
     names = [f"y{c}" for c in range(access.channels)]
     indent = "                "
-    zero = "".join(f"            s{c} = nothing\n            q{c} = nothing\n" for c in range(access.channels))
+    first = "spread_i(y, k * 16)" if mode == "b" else "spread_f(y, k * 16)"
+    pivots = ["low(first)", "high(first)"] if mode == "b" else ["first"]
+    zero = f"            first = {first}\n" + "".join(
+        f"            pivot{c} = {pivots[c]}\n            s{c} = nothing\n            q{c} = nothing\n"
+        for c in range(access.channels)
+    )
     steps = access.load("y", "(b * pixels + p) * channels + k", names, indent)
     steps += "".join(
-        f"{indent}s{c} = add(s{c}, y{c})\n{indent}q{c} = fma(y{c}, y{c}, q{c})\n" for c in range(access.channels)
+        f"{indent}y{c} = add(y{c}, mul(minus, pivot{c}))\n"
+        f"{indent}s{c} = add(s{c}, y{c})\n{indent}q{c} = fma(y{c}, y{c}, q{c})\n"
+        for c in range(access.channels)
     )
     finish = "".join(
         f"            sums[k * {access.channels} + {c}] += total(mul(s{c}, good))\n"
         f"            sums[num + k * {access.channels} + {c}] += total(mul(q{c}, good))\n"
+        f"            sums[2 * num + k * {access.channels} + {c}] = total(pivot{c}) / 16\n"
         for c in range(access.channels)
     )
     return compiled(
         "moments",
         f"""def moments(part, parts, y, valid, sums, blocks, pixels, channels):
-    nothing = splat(ZERO)
+    nothing, minus = splat(ZERO), splat(np.float32(-1))
     num = channels * {access.channels}
     for b in range(blocks):
         good = load_f(valid, b * 16)

@@ -233,7 +233,7 @@ def test_the_first_of_equal_values_gets_the_gradient(window: str, norm: list[str
 
 @pytest.mark.parametrize(("mean", "spread"), [(0, 60), (100, 60), (200, 3)])
 def test_statistics_of_bright_raw_images(mean: int, spread: int) -> None:
-    """A variance is a difference of sums in float32; taken about a pivot, it does not lose what a large mean would cost."""
+    """A variance is a difference of float32 sums; taken about a pivot, it loses nothing to a large mean."""
     shape = (12, 11, 1)
     network = network_of(["conv 5 3x3 relu", "batchnorm", "maxpool 2", *END], shape)
     rng = np.random.default_rng(0)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from assay.errors import SpecError
-from assay.nets import parse, same_padding, shape_text, summarize, table
+from assay.nets import parse, same_padding, summarize
 from assay.nets.vocabulary import WORDS
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "reference" / "published.toml"
@@ -159,18 +159,3 @@ def test_every_problem_of_a_network_is_told_at_once():
 def test_batch_normalization_fits_images_and_vectors():
     summary = summarize(parse(["batchnorm", "flatten", "batchnorm", "dense classes softmax"]), (4, 5, 3), 2)
     assert [row.parameters for row in summary.layers] == [12, 0, 240, 122]
-
-
-def test_a_table_has_a_row_for_each_layer():
-    rows = table(summarize(parse(PROBE_A), (28, 28, 1), 10))
-    assert len(rows) == len(PROBE_A)
-    assert rows[0] == {
-        "layer": "conv1",
-        "word": "conv 32 3x3 relu",
-        "output": "26 x 26 x 32",
-        "parameters": 320,
-        "non_trainable": 0,
-        "flops": 389376,
-    }
-    assert rows[-1]["word"] == "dense classes softmax"
-    assert shape_text((10,)) == "10"

@@ -135,6 +135,29 @@ def test_arms_that_say_the_same_share_their_runs(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_what_is_left_of_a_plan_has_the_threads_that_the_whole_had(tmp_path: Path) -> None:
+    def all_but_one(task: Task, attempt: int) -> list[Event]:
+        is_lost = task.seed == 1 and "dropout 0.3" in task.arm.layers
+        return [Lost(task.id, "killed", True)] if is_lost else success(task, attempt)
+
+    asked: list[tuple[int, int]] = []
+
+    def run(script: Script, store: Path, study: Study) -> None:
+        def make(count: int, threads: int) -> Executor:
+            asked.append((count, threads))
+            return Scripted(script)
+
+        plan = make_plan(study, prepare("digits"), store)
+        with open_writer(store) as writer, open_reader(store) as reader:
+            drive(plan, writer, reader, make, Silent(), num_workers=2)
+
+    run(all_but_one, tmp_path / "four", small_study())
+    run(success, tmp_path / "four", small_study())
+    assert asked == [(2, 1), (1, 1)]
+    run(success, tmp_path / "one", small_study(factors={"rate": [0.0]}, seeds={"count": 1}))
+    assert asked[-1] == (1, 2)
+
+
 def test_decisions_are_pure_functions() -> None:
     assert [is_due(state) for state in (None, "queued", "running", "failed", "out of memory")] == [True] * 5
     assert [is_due(state) for state in ("finished", "diverged")] == [False, False]

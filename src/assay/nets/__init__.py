@@ -1,6 +1,5 @@
 """Networks as layer words: their vocabulary, shapes and costs. ``assay.nets.build`` makes them trainable."""
 
-from .describe import table as table
 from .effects import same_padding as same_padding
 from .effects import shape_text as shape_text
 from .layers import BatchNorm as BatchNorm

@@ -84,9 +84,10 @@ def drive(
         )
     )
     losses: collections.Counter[str] = collections.Counter()
-    # Runs side by side beat threads inside a run; those are for cores that would otherwise idle.
-    side_by_side = min(num_workers, len(waiting))
-    executor = make_executor(side_by_side, max(1, num_workers // side_by_side)) if waiting else None
+    # Runs side by side beat threads inside a run; those are for cores that would otherwise idle. How many is a matter
+    # of the whole plan, not of what is left of it: torch's bits depend on it, and a resumed run must have the same.
+    threads = max(1, num_workers // len(plan.tasks))
+    executor = make_executor(min(num_workers, len(waiting)), threads) if waiting else None
     try:
         if executor is None:
             return

@@ -24,6 +24,12 @@ _kernel = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"
 
 
 @_kernel
+def _plain(values: Any, gradients: Any, rate: Any) -> None:
+    for i in range(values.size):
+        values[i] -= rate * gradients[i]
+
+
+@_kernel
 def _momentum(values: Any, gradients: Any, velocities: Any, rate: Any, momentum: Any) -> None:
     for i in range(values.size):
         velocity = momentum * velocities[i] - rate * gradients[i]
@@ -122,8 +128,8 @@ def _adadelta(
 class FusedSGD(Optimizer):
     def step(self, gradients: Tensor, learning_rate: float, step: int) -> None:
         momentum = self.settings.momentum
-        if not momentum:
-            self.values.add_(gradients, alpha=-learning_rate)  # torch needs one pass only, as a kernel would
+        if not momentum:  # not torch's own pass: its threads would go on waiting busily beside ours
+            _plain(*_views(self.values, gradients), _f32(learning_rate))
             return
         kernel: Any = _nesterov if self.settings.nesterov else _momentum
         kernel(*_views(self.values, gradients, *self.state.values()), _f32(learning_rate), _f32(momentum))

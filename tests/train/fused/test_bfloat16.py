@@ -15,6 +15,7 @@ from assay.spec import Arm, Data
 from assay.train.device import has_bfloat16
 from assay.train.engine import learner_of, train
 from assay.train.fused.network import FusedNetwork
+from assay.train.fused.tape import Tape
 from assay.train.task import Task
 
 from .reference import STEP, STREAMS, Batch, by_kernels, by_torch, error, fused_of, network_of, random_batch
@@ -53,16 +54,20 @@ def in_whole_numbers(fused: FusedNetwork, batch: Batch, kernels: dict[str, Tenso
     """The gradients that follow from a given gradient of the logits [batch, classes]."""
     fused.load(kernels)
     fused.put_images(batch.images, batch.indices, batch.offset, batch.factor)
-    fused.pack(for_training=True)
-    program = fused.program
-    run = program.run(len(batch.classes), step=STEP, is_training=True)
-    program.forward(run)
+    program, there, back = fused.program, Tape(), Tape()
+    program.set_step(STEP)
+    run = program.run(len(batch.classes), is_training=True)
+    fused.record_images(there, run)
+    program.pack(there, for_training=True)
+    program.forward(there, run)
+    fused.team.play(there)
     stored = program.weighted[-1].stored_outputs
     lanes = np.zeros((run.blocks * 16, stored), np.float32)
     lanes[: len(gradient), : gradient.shape[1]] = gradient
     turned = lanes.reshape(run.blocks, 16, stored).transpose(0, 2, 1).ravel()
     program.logit_gradient[: turned.size] = turned
-    program.backward(run)
+    program.backward(back, run)
+    fused.team.play(back)
     return fused.gradients.clone()
 
 

@@ -102,7 +102,7 @@ def test_evaluation_equals_float64(case: str) -> None:
     words, shape = NETWORKS[case]
     network, batch = network_of(words, shape), random_batch(shape, 21)
     fused = fused_of(network, 21)
-    fused.pack(for_training=False)
+    fused.pack()
     fused.put_images(batch.images, batch.indices, batch.offset, batch.factor)
     loss, hits = fused.score(batch.classes)
     logits = network.double().eval()(batch.pixels().double()).detach()
@@ -149,7 +149,7 @@ def test_what_is_no_number_reaches_the_loss(name: str) -> None:
         weights[(0,) * weights.dim()] = np.nan
     fused = fused_of(network, 17)
     assert np.isnan(by_kernels(fused, batch).loss)
-    fused.pack(for_training=False)
+    fused.pack()
     assert np.isnan(fused.score(batch.classes)[0])
 
 
@@ -159,7 +159,7 @@ def test_images_are_taken_by_index() -> None:
     chosen = np.random.default_rng(0).integers(0, 21, 19)
     fused = fused_of(network, 21)
     fused.put_images(batch.images, chosen, batch.offset, batch.factor)
-    fused.pack(for_training=False)
+    fused.pack()
     found = fused.logits(19).copy()
     fused.put_images(batch.images[chosen], np.arange(19), batch.offset, batch.factor)
     assert np.array_equal(found, fused.logits(19))

@@ -69,7 +69,7 @@ def hand_over(source: Learner, target: Learner) -> Learner:
 
 @pytest.mark.parametrize("precision", [NATIVE, "float32"])
 def test_any_number_of_threads_gives_the_same_bits(precision: Precision, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("assay.train.fused.grid.WORTH_SHARING", 0)  # share even the smallest call
+    monkeypatch.setattr("assay.train.fused.tape.WORTH_SHARING", 0)  # share even the smallest call
     one, two, three = (train(fused(precision=precision, threads=threads), range(4)) for threads in (1, 2, 3))
     assert not same_weights(one.weights(), fused().weights())
     batch = random_batch(SHAPE, 150, seed=9)

@@ -55,7 +55,7 @@ class FusedLearner(Learner):
     def score(
         self, images: NDArray[np.uint8], labels: NDArray[np.int64], indices: NDArray[np.int64]
     ) -> tuple[float, int]:
-        self.network.pack(for_training=False)
+        self.network.pack()
         loss, hits = 0.0, 0
         for start in range(0, len(indices), EVALUATION_BATCH):
             chosen = indices[start : start + EVALUATION_BATCH]

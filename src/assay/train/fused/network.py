@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -12,9 +12,10 @@ from torch import Tensor
 from ...nets import Summary
 from ...seeds import Streams
 from . import edges
-from .grid import Floats
+from .grid import Floats, Run
 from .plan import blocks_of
 from .program import Program
+from .tape import Tape, Team
 from .vectors import LANES
 
 
@@ -44,9 +45,9 @@ class FusedNetwork:
         streams: Streams,
         threads: int = 1,
     ) -> None:
-        self.program = Program(
-            blocks_of(summary), precision=precision, max_batch=max_batch, streams=streams, threads=threads
-        )
+        self.program = Program(blocks_of(summary), precision=precision, max_batch=max_batch, streams=streams)
+        self.team = Team(threads)
+        self._tapes: dict[tuple[int, str], Tape] = {}
         self._order = [row.name for row in summary.layers if row.trainable]
         self._weighted = {op.plan.name: op for op in self.program.weighted}
         self._norms = {op.plan.norm: op for ops in self.program.tails for op in ops if op.plan.norm is not None}
@@ -60,6 +61,13 @@ class FusedNetwork:
             self._views[name] = (slice(offset, offset + first), slice(offset + first, offset + first + second))
             offset += first + second
         self._bind()
+        channels = self.program.images.channels
+        self._indices = np.zeros(max_batch, np.int64)
+        self._classes, self._partners = np.zeros((2, max_batch), np.int64)
+        self._shares, self._weights = np.ones((2, max_batch), np.float32)
+        self._offset, self._factor = np.zeros((2, channels), np.float32)
+        self._found = np.zeros(2)
+        self._images = np.zeros((1, *summary.input_shape), np.uint8)
 
     def _sizes(self, name: str) -> tuple[int, int]:
         if name in self._weighted:
@@ -133,27 +141,15 @@ class FusedNetwork:
         Raises:
             ValueError: There are more images than ``max_batch``.
         """
-        grid = self.program.images
-        if len(indices) > grid.num_blocks * LANES:
-            raise ValueError(f"{len(indices)} images for buffers of {grid.num_blocks * LANES}")
-        self.program.team(
-            len(indices) // LANES * grid.passing,
-            edges.take_images,
-            images,
-            indices,
-            grid.data,
-            offset,
-            factor,
-            grid.full_height,
-            grid.full_width,
-            grid.top,
-            grid.left,
-        )
+        if len(indices) > len(self._indices):
+            raise ValueError(f"{len(indices)} images for buffers of {len(self._indices)}")
+        self._images = np.ascontiguousarray(images)
+        self._indices[: len(indices)] = indices
+        self._offset[:], self._factor[:] = offset, factor
 
-    def pack(self, *, for_training: bool) -> None:
-        """Prepare the weights for the kernels: after every change of ``values``."""
-        for op in self.program.weighted:
-            op.pack(for_training=for_training)
+    def pack(self) -> None:
+        """Prepare the weights for evaluation: after every change of ``values``."""
+        self.team.play(self._tape(0, "pack"))
 
     def train_batch(
         self,
@@ -162,43 +158,86 @@ class FusedNetwork:
         step: int,
         partners: NDArray[np.int64] | None = None,
         shares: Floats | None = None,
+        weights: Floats | None = None,
+        smoothing: float = 0.0,
     ) -> tuple[float, int]:
         """Forward and backward of the batch that was put in; gradients are left in ``gradients``.
 
+        Args:
+            classes: int64 [batch].
+            step: Counted from 0; it chooses the dropout masks.
+            partners, shares: With mixup, the other class of each image, and the first one's share of the target.
+            weights: What each image's loss counts.
+            smoothing: The share of every target that is spread over all classes.
+
         Returns:
-            Summed cross-entropy (nats) and hits.
+            Summed loss (nats) and hits.
         """
-        self.pack(for_training=True)
         count = len(classes)
-        run = self.program.run(count, step=step, is_training=True)
-        logits = self.program.forward(run)
-        found = self._loss(logits, classes, partners, shares)
-        self.program.backward(run)
-        return found
+        self._classes[:count] = classes
+        self._partners[:count] = classes if partners is None else partners
+        self._shares[:count] = 1 if shares is None else shares
+        self._weights[:count] = 1 if weights is None else weights
+        self.program.set_step(step)
+        return self._play(count, f"train {smoothing}")
 
     def score(self, classes: NDArray[np.int64]) -> tuple[float, int]:
         """Summed cross-entropy (nats) and hits in evaluation mode of the batch that was put in. ``pack`` first."""
-        return self._loss(self.program.forward(self.program.run(len(classes))), classes)
-
-    def _loss(
-        self,
-        logits: Floats,
-        classes: NDArray[np.int64],
-        partners: NDArray[np.int64] | None = None,
-        shares: Floats | None = None,
-    ) -> tuple[float, int]:
-        count, stored = len(classes), self.program.weighted[-1].stored_outputs
-        if partners is None or shares is None:
-            partners, shares = classes, np.ones(count, np.float32)
-        found: tuple[float, int] = edges.softmax_loss(
-            logits, classes, partners, shares, count, self.program.classes, self.program.logit_gradient, stored
-        )
-        return found
+        count = len(classes)
+        self._classes[:count] = self._partners[:count] = classes
+        self._shares[:count] = self._weights[:count] = 1
+        return self._play(count, "score")
 
     def logits(self, count: int) -> Floats:
         """Logits in evaluation mode of the batch that was put in, [count, classes]. Call ``pack`` first."""
-        run = self.program.run(count)
+        self._play(count, "logits")
         stored = self.program.weighted[-1].stored_outputs
-        lanes = self.program.forward(run)[: run.blocks * stored * 16].reshape(run.blocks, stored, 16)
-        ordered: Floats = lanes.transpose(0, 2, 1).reshape(run.blocks * 16, stored)[:count, : self.program.classes]
+        lanes = self.program.logits.reshape(-1, stored, LANES)
+        ordered: Floats = lanes.transpose(0, 2, 1).reshape(-1, stored)[:count, : self.program.classes]
         return ordered
+
+    def _play(self, count: int, what: str) -> tuple[float, int]:
+        tape = self._tape(count, what)
+        tape.rebind(0, *self._placing(count))
+        self.team.play(tape)
+        return float(self._found[0]), int(self._found[1])
+
+    def _placing(self, count: int) -> tuple[Any, ...]:
+        grid = self.program.images
+        return (
+            self._images, self._indices[:count], grid.data, self._offset, self._factor, grid.full_height,
+            grid.full_width, grid.top, grid.left,
+        )  # fmt: skip
+
+    def record_images(self, tape: Tape, run: Run) -> None:
+        """Add the call that brings the images in."""
+        tape(run.blocks * self.program.images.passing, edges.take_images(), *self._placing(run.count))
+
+    def _tape(self, count: int, what: str) -> Tape:
+        """The calls for a batch of so many images: "pack", "logits", "score" or "train" with the targets' smoothing."""
+        if (count, what) not in self._tapes:
+            self._tapes[count, what] = self._recorded(count, what)
+        return self._tapes[count, what]
+
+    def _recorded(self, count: int, what: str) -> Tape:
+        tape, program = Tape(), self.program
+        if what == "pack":
+            program.pack(tape, for_training=False)
+            return tape
+        is_training = what.startswith("train")
+        run = program.run(count, is_training=is_training)
+        self.record_images(tape, run)
+        if is_training:
+            program.pack(tape, for_training=True)
+        program.forward(tape, run)
+        if what == "logits":
+            return tape
+        smoothing = float(what.removeprefix("train")) if is_training else 0.0
+        targets = (values[:count] for values in (self._classes, self._partners, self._shares, self._weights))
+        tape(
+            0, edges.softmax_loss(), program.logits, *targets, smoothing, program.classes, program.logit_gradient,
+            program.weighted[-1].stored_outputs, self._found,
+        )  # fmt: skip
+        if is_training:
+            program.backward(tape, run)
+        return tape

@@ -9,11 +9,12 @@ from typing import Literal
 import numpy as np
 
 from ...seeds import Streams
-from . import layouts
-from .grid import Floats, Grid, Run, Team, reshaped
+from . import edges, layouts
+from .grid import Floats, Grid, Run, reshaped
 from .normed import TailOp
 from .plan import Block, Weighted
 from .tails import Mode
+from .tape import Tape
 from .vectors import LANES
 from .weighted import WeightedOp
 
@@ -26,7 +27,6 @@ class Program:
         precision: "bfloat16" (activations and products; sums, statistics and weights stay float32) or "float32".
         max_batch: The largest batch.
         streams: Of the run; ``dropout`` draws the masks.
-        threads: How many threads share each kernel.
     """
 
     def __init__(
@@ -36,11 +36,9 @@ class Program:
         precision: Literal["float32", "bfloat16"],
         max_batch: int,
         streams: Streams,
-        threads: int = 1,
     ) -> None:
         mode: Mode = "b" if precision == "bfloat16" else "f"
         num_blocks = math.ceil(max_batch / LANES)
-        self.team = Team(threads)
         self.weighted: list[WeightedOp] = []
         self.tails: list[list[TailOp]] = []
         first = blocks[0].weighted
@@ -63,7 +61,6 @@ class Program:
         last = self.weighted[-1]
         self.classes = last.plan.outputs[2]
         self.logit_gradient = np.zeros(num_blocks * last.stored_outputs * LANES, np.float32)
-        self._valid = np.zeros(num_blocks * LANES, np.float32)
 
     @staticmethod
     def _outlet(block: Block, op: WeightedOp, following: Weighted, mode: Mode, num_blocks: int) -> Grid:
@@ -88,44 +85,58 @@ class Program:
             source = target
         return ops
 
-    def run(self, count: int, *, step: int = 0, is_training: bool = False) -> Run:
+    def run(self, count: int, *, is_training: bool) -> Run:
         """The description of a batch of ``count`` images."""
         blocks = math.ceil(count / LANES)
-        self._valid[:count] = 1
-        self._valid[count:] = 0
-        return Run(count, blocks, self._valid, step, is_training)
+        valid = np.zeros(blocks * LANES, np.float32)
+        valid[:count] = 1
+        return Run(count, blocks, valid, is_training)
 
-    def forward(self, run: Run) -> Floats:
-        """Logits, float32 [blocks, stored classes, 16], from ``self.images``."""
-        for index, op in enumerate(self.weighted):
-            op.forward(self.team, run)
-            if index < len(self.tails):
-                for tail in self.tails[index]:
-                    tail.forward(self.team, run)
+    def set_step(self, step: int) -> None:
+        """Choose the dropout masks of a step."""
+        for tails in self.tails:
+            for tail in tails:
+                tail.set_step(step)
+
+    def pack(self, tape: Tape, *, for_training: bool) -> None:
+        """Prepare the weights for the kernels: after every change of them."""
+        for op in self.weighted:
+            op.pack(tape, for_training=for_training)
+
+    @property
+    def logits(self) -> Floats:
+        """Float32 [blocks, stored classes, 16], flat: what ``forward`` leaves."""
         logits: Floats = self.weighted[-1].y.data
         return logits
 
-    def backward(self, run: Run) -> None:
+    def forward(self, tape: Tape, run: Run) -> None:
+        """From ``self.images`` to ``self.logits``."""
+        for index, op in enumerate(self.weighted):
+            op.forward(tape, run)
+            if index < len(self.tails):
+                for tail in self.tails[index]:
+                    tail.forward(tape, run)
+
+    def backward(self, tape: Tape, run: Run) -> None:
         """Every gradient, from ``self.logit_gradient``."""
         last = self.weighted[-1]
         stored = last.stored_outputs
-        gradient = self.logit_gradient[: run.blocks * stored * LANES]
-        last.bias_gradient[:] = gradient.reshape(run.blocks, stored, LANES).sum((0, 2))[: self.classes]
+        tape(0, edges.sum_lanes(), self.logit_gradient, run.blocks, stored, last.bias_gradient)
         if last.precision == "b":
-            self.team(0, layouts.pair_channels(), gradient, last.dy.data, run.blocks, stored)
+            tape(0, layouts.pair_channels(), self.logit_gradient, last.dy.data, run.blocks, stored)
         else:
-            last.dy.data[: len(gradient)] = gradient
-        last.backward(self.team, run)
+            tape(0, edges.copy(), self.logit_gradient[: run.blocks * stored * LANES], last.dy.data)
+        last.backward(tape, run)
         for index in range(len(self.tails) - 1, -1, -1):
             op, tails = self.weighted[index], self.tails[index]
             for position in range(len(tails) - 1, -1, -1):
                 is_first = position == 0
                 tails[position].backward(
-                    self.team,
+                    tape,
                     run,
                     dy=op.dy if is_first else tails[position - 1].dz,
                     activation=op.plan.activation if is_first else "linear",
                     bias_gradient=op.bias_gradient if is_first else None,
                     paired=op.paired_dy if is_first and op.takes_pairs else None,
                 )
-            op.backward(self.team, run)
+            op.backward(tape, run)

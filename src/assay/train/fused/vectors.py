@@ -95,7 +95,9 @@ def _call(builder: Any, name: str, result: ir.Type, values: Sequence[ir.Value]) 
 
 
 def _place(context: Any, builder: Any, array_type: Any, array: ir.Value, index: ir.Value) -> ir.Value:
-    """The address of an element: no wrap-around of negative indices, no bounds."""
+    """The address of an element of an array or behind a pointer: no wrap-around of negative indices, no bounds."""
+    if isinstance(array_type, types.CPointer):
+        return builder.gep(array, [index])
     return builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
 
 
@@ -104,7 +106,7 @@ def _loader(vector: types.Type, shape: ir.VectorType, is_spread: bool) -> Any:
         def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
             place = _place(context, builder, signature.args[0], *values)
             if is_spread:
-                return _spread(builder, builder.load(place), shape)
+                return _spread(builder, builder.load(builder.bitcast(place, shape.element.as_pointer())), shape)
             loaded = builder.load(builder.bitcast(place, shape.as_pointer()))
             loaded.align = 4
             return loaded

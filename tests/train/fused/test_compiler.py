@@ -16,7 +16,6 @@ from assay import disk
 from assay.errors import DiskFull
 from assay.train.fused import compiler
 from assay.train.fused.compiler import Kernel
-from assay.train.fused.tape import Tape, Team
 
 PARAMETERS = "x[] vectors"
 SOURCE = """    for k in range(vectors * part // parts, vectors * (part + 1) // parts):

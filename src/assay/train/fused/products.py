@@ -244,7 +244,7 @@ def dense_gradient(mode: Mode, rows: int, columns: int) -> Kernel:
 {row_numbers}        for o in range(0, stored_outputs, {16 * columns}):
 {"".join(f"            a{r}_{c} = nothing" + chr(10) for r, c in names)}\
             for b in range(blocks):
-                for lane in range(min(16, count - {32 if mode == 'b' else 16} * b)):
+                for lane in range(min(16, count - {32 if mode == "b" else 16} * b)):
                     line = (b * 16 + lane) * stored_outputs + o
 {steps}{finish}""",
     )

@@ -12,7 +12,8 @@ from ...seeds import Streams
 from . import edges, layouts
 from .grid import Floats, Grid, Run, reshaped
 from .normed import TailOp
-from .plan import Block, Weighted
+from .plan import Block, Tail, Weighted
+from .pooled import PooledOp, takes
 from .tails import Mode
 from .tape import Tape
 from .vectors import LANES
@@ -39,43 +40,67 @@ class Program:
     ) -> None:
         mode: Mode = "b" if precision == "bfloat16" else "f"
         num_blocks = math.ceil(max_batch / LANES)
-        self.weighted: list[WeightedOp] = []
+        self.weighted: list[WeightedOp | PooledOp] = []
         self.tails: list[list[TailOp]] = []
         first = blocks[0].weighted
         source = Grid(*first.inputs, "f", num_blocks, *first.margin)
         self.images = source
-        pending: list[tuple[Block, WeightedOp]] = []
+        remaining: list[tuple[Tail, ...]] = []  # tails that are no part of their weighted layer's kernel
         for index, block in enumerate(blocks):
             is_last = index == len(blocks) - 1
-            op = WeightedOp(
-                block.weighted, mode, source=source, is_first=index == 0, is_last=is_last,
-                is_normed=bool(block.tails) and block.tails[0].norm is not None,
-            )  # fmt: skip
+            following = None if is_last else blocks[index + 1].weighted
+            op, tails = self._weighted_op(block, mode, source, streams, is_first=index == 0, following=following)
             self.weighted.append(op)
-            pending.append((block, op))
-            if is_last:
-                break
-            source = self._outlet(block, op, blocks[index + 1].weighted, mode, num_blocks)
-        for index, (block, op) in enumerate(pending[:-1]):
-            self.tails.append(self._tail_ops(block, op, self.weighted[index + 1], streams, num_blocks, mode))
+            remaining.append(tails)
+            if following is not None:
+                source = self._outlet(op, tails, following, mode, num_blocks)
+        for index, tails in enumerate(remaining[:-1]):
+            op, after = self.weighted[index], self.weighted[index + 1]
+            self.tails.append(self._tail_ops(op, tails, after, streams, num_blocks, mode))
+            if not tails:
+                op.dy = after.dx  # type: ignore[union-attr]
         last = self.weighted[-1]
         self.classes = last.plan.outputs[2]
         self.logit_gradient = np.zeros(num_blocks * last.stored_outputs * LANES, np.float32)
 
     @staticmethod
-    def _outlet(block: Block, op: WeightedOp, following: Weighted, mode: Mode, num_blocks: int) -> Grid:
+    def _weighted_op(
+        block: Block, mode: Mode, source: Grid, streams: Streams, *, is_first: bool, following: Weighted | None
+    ) -> tuple[WeightedOp | PooledOp, tuple[Tail, ...]]:
+        plan, tails = block.weighted, block.tails
+        stored = plan.outputs[2] + (plan.outputs[2] % 2 if mode == "b" else 0)
+        if is_first and following is not None and tails and takes(plan, tails[0], stored):
+            margin = following.margin if len(tails) == 1 else (0, 0, 0, 0)
+            return PooledOp(plan, tails[0], mode, source=source, margin=margin, streams=streams), tails[1:]
+        is_normed = bool(tails) and tails[0].norm is not None
+        op = WeightedOp(
+            plan, mode, source=source, is_first=is_first, is_last=following is None, is_normed=is_normed
+        )  # fmt: skip
+        return op, tails
+
+    @staticmethod
+    def _outlet(
+        op: WeightedOp | PooledOp, tails: tuple[Tail, ...], following: Weighted, mode: Mode, num_blocks: int
+    ) -> Grid:
         """The buffer between a block and the next: y itself where nothing happens between."""
-        if len(block.tails) == 1 and block.tails[0].is_empty and not any(following.margin):
+        if not tails or (len(tails) == 1 and tails[0].is_empty and not any(following.margin)):
             return op.y
-        height, width, channels = block.tails[-1].outputs
+        height, width, channels = tails[-1].outputs
         return Grid(height, width, channels, mode, num_blocks, *following.margin)
 
     @staticmethod
     def _tail_ops(
-        block: Block, op: WeightedOp, following: WeightedOp, streams: Streams, num_blocks: int, mode: Mode
+        op: WeightedOp | PooledOp,
+        tails: tuple[Tail, ...],
+        following: WeightedOp | PooledOp,
+        streams: Streams,
+        num_blocks: int,
+        mode: Mode,
     ) -> list[TailOp]:
+        if not isinstance(following, WeightedOp):
+            raise TypeError("only a first layer is pooled in its own kernel")
         ops = []
-        source, tails = op.y, block.tails
+        source = op.y
         for index, tail in enumerate(tails):
             source = reshaped(source, tail.inputs)
             is_last = index == len(tails) - 1
@@ -94,9 +119,8 @@ class Program:
 
     def set_step(self, step: int) -> None:
         """Choose the dropout masks of a step."""
-        for tails in self.tails:
-            for tail in tails:
-                tail.set_step(step)
+        for op in (*self.weighted, *(tail for tails in self.tails for tail in tails)):
+            op.set_step(step)
 
     def pack(self, tape: Tape, *, for_training: bool) -> None:
         """Prepare the weights for the kernels: after every change of them."""
@@ -131,12 +155,13 @@ class Program:
             op, tails = self.weighted[index], self.tails[index]
             for position in range(len(tails) - 1, -1, -1):
                 is_first = position == 0
+                makes_dy = is_first and isinstance(op, WeightedOp)  # a pooled layer does the rest itself
                 tails[position].backward(
                     tape,
                     run,
                     dy=op.dy if is_first else tails[position - 1].dz,
-                    activation=op.plan.activation if is_first else "linear",
-                    bias_gradient=op.bias_gradient if is_first else None,
-                    paired=op.paired_dy if is_first and op.takes_pairs else None,
+                    activation=op.plan.activation if makes_dy else "linear",
+                    bias_gradient=op.bias_gradient if makes_dy else None,
+                    paired=op.paired_dy if makes_dy and op.takes_pairs else None,
                 )
             op.backward(tape, run)

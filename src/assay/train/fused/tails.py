@@ -206,7 +206,7 @@ def gather(mode: Mode, *, has_dropout: bool, has_sums: bool) -> Kernel:
             index = np.uint32(((b * 16 * height + i) * width + j) * num)
             for k in range(channels):
 {body}
-        for c in range(2 * stored):
+        for c in range({"2 * stored" if has_sums else "0"}):
             sums[b * 2 * stored + c] = total(load_f(own, c * 16))
 """,
     )

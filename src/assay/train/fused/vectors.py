@@ -236,6 +236,32 @@ def choose(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return builder.select(*values)
 
 
+@_operation(I, M, I, I)
+def choose_i(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    return builder.select(*values)
+
+
+@_operation(F, I, F, types.uint32)
+def pick(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    """Numbers where a code has a value, zero elsewhere."""
+    code, numbers, wanted = values
+    hit = builder.icmp_unsigned("==", code, _spread(builder, wanted, _IS))
+    return builder.select(hit, numbers, ir.Constant(_FS, [0.0] * LANES))
+
+
+@_operation(I, I, I, types.uint32)
+def pick_halves(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    """The same for pairs of bfloat16 and pairs of codes."""
+    shape = ir.VectorType(ir.IntType(16), 2 * LANES)
+    code, numbers = (builder.bitcast(value, shape) for value in values[:2])
+    lanes = ir.Constant(ir.VectorType(_INT, 2 * LANES), [0] * (2 * LANES))
+    undefined = ir.Constant(shape, ir.Undefined)
+    first = builder.insert_element(undefined, builder.trunc(values[2], ir.IntType(16)), ir.Constant(_INT, 0))
+    wanted = builder.shuffle_vector(first, undefined, lanes)
+    hit = builder.icmp_unsigned("==", code, wanted)
+    return builder.bitcast(builder.select(hit, numbers, ir.Constant(shape, [0] * (2 * LANES))), _IS)
+
+
 @_operation(F, I)
 def low(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """The first bfloat16 of each pair."""

@@ -131,6 +131,9 @@ class WeightedOp:
         else:
             tape(work, edges.turn(), weights, self.turned, *shape)
 
+    def set_step(self, step: int) -> None:
+        """Nothing here depends on it."""
+
     def forward(self, tape: Tape, run: Run) -> None:
         kernel_height, kernel_width = self.plan.kernel
         height, width, _ = self.plan.outputs

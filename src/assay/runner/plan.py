@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -75,7 +76,7 @@ def _summary(arm: Arm, info: DatasetInfo) -> Summary:
         layers = parse(arm.layers)
     except SpecError as error:
         # What stands above the first line that says nothing can still be checked.
-        sound = min(_index(problem) for problem in error.problems)
+        sound = max(min(_index(problem) for problem in error.problems), 0)
         above: list[Problem] = []
         try:
             summarize(parse([*arm.layers[:sound], "flatten", "dense classes softmax"]), info.shape, info.num_classes)
@@ -86,7 +87,9 @@ def _summary(arm: Arm, info: DatasetInfo) -> Summary:
 
 
 def _index(problem: Problem) -> int:
-    return int(problem.key.removeprefix("layers[").rstrip("]"))
+    """Which line of the layers a problem is about; -1 for all of them."""
+    found = re.match(r"layers\[(\d+)\]", problem.key)
+    return int(found[1]) if found else -1
 
 
 def _source_key(study: Study, index: int, key: str) -> str:

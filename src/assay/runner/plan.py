@@ -61,7 +61,7 @@ def check_networks(study: Study) -> dict[str, Summary]:
             summaries[arm.name] = _summary(arm, info)
         except SpecError as error:
             for problem in error.problems:
-                key = _source_key(study, index, problem.key)
+                key = study.source_key(index, problem.key)
                 found.setdefault(replace(problem, key=key), []).append(arm.name)
     if found:
         raise SpecError(
@@ -90,15 +90,6 @@ def _index(problem: Problem) -> int:
     """Which line of the layers a problem is about; -1 for all of them."""
     found = re.match(r"layers\[(\d+)\]", problem.key)
     return int(found[1]) if found else -1
-
-
-def _source_key(study: Study, index: int, key: str) -> str:
-    """Where the study file holds the layer that an expanded arm's problem names."""
-    if not study.arms:
-        return f"network.{key}"
-    combinations = len(study.expand()) // len(study.arms)
-    listed = index // max(combinations, 1)
-    return f"arms[{listed}].{key}" if study.arms[listed].layers else f"network.{key}"
 
 
 def make_plan(study: Study, dataset: Dataset, store: Path) -> Plan:

@@ -9,9 +9,9 @@ from typing import Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from ..errors import Problem, SpecError, nearest
-from .base import Problems, Spec
+from .base import Problems, Spec, dotted, parts_of
 from .data import Data
-from .factors import levels_of, placeholders, substitute
+from .factors import levels_of, placeholders, source_path, substitute
 from .network import Lines, Network, plain, words_in
 from .seeds import Seeds
 from .training import Training
@@ -203,9 +203,28 @@ class Study(Spec):
             return Arm(name=", ".join(parts) or self.name, layers=layers, training=training, levels=names)
         except SpecError as error:
             raise SpecError(
-                replace(problem, key=f"{key}.{problem.key}") if problem.key.startswith("layers") else problem
+                replace(problem, key=_in_template(arm, key, problem.key, levels))
+                if problem.key.startswith("layers")
+                else problem
                 for problem in error.problems
             ) from None
+
+    def source_key(self, index: int, key: str) -> str:
+        """Where the study holds what an expanded arm has at ``layers[...]``.
+
+        Args:
+            index: The arm's, in ``expand()``.
+            key: Such as ``layers[2].residual[0]``.
+        """
+        templates = self._templates([])
+        arm = self.expand()[index]
+        owner, template = templates[index * len(templates) // len(self.expand())]
+        levels = {factor: levels_of(self.factors[factor])[name] for factor, name in arm.levels.items()}
+        return _in_template(template, owner, key, levels)
+
+
+def _in_template(arm: ArmTemplate, owner: str, key: str, levels: dict[str, Any]) -> str:
+    return f"{owner}.{dotted(source_path({'layers': plain(arm.layers)}, parts_of(key), levels))}"
 
 
 def _owner(key: str, arm: ArmTemplate, prefix: str) -> str:

@@ -221,13 +221,26 @@ def network_tables(study: Study) -> dict[str, NetworkTable]:
     return {
         arm: NetworkTable(
             rows=tuple(
-                LayerRow(layer.name, layer.word, shape_text(layer.output_shape), layer.parameters, layer.flops)
+                LayerRow(
+                    layer.name,
+                    layer.word,
+                    shape_text(layer.output_shape),
+                    layer.parameters,
+                    layer.flops,
+                    non_trainable=layer.non_trainable,
+                    activation_bytes=layer.activation_bytes,
+                    receptive_field=layer.receptive_field.size,
+                    receptive_stride=layer.receptive_field.stride,
+                    inputs=layer.inputs,
+                    path=layer.path,
+                )
                 for layer in summary.layers
             ),
             parameters=summary.parameters,
             trainable=summary.trainable,
             non_trainable=summary.non_trainable,
             flops=summary.flops,
+            activation_bytes=summary.activation_bytes,
         )
         for arm, summary in describe(study).items()
     }

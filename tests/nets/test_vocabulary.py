@@ -72,7 +72,7 @@ def test_every_problem_of_every_word_is_told_at_once():
     ("word", "what", "fix"),
     [
         ("konv 32 3x3", '"konv" is no layer', 'did you mean "conv"'),
-        ("", '"" is no layer', "known: conv, batchnorm, maxpool, dropout, flatten, dense"),
+        ("", '"" is no layer', "known: conv, depthwise, separable, batchnorm"),
         ("conv 32 3x3 rellu", '"rellu" is no activation', 'did you mean "relu"'),
         ("conv 32 3x3 same", '"same" is no activation', "write padding=same"),
         ("conv 32 3x3 stide=2", '"stide" is no option of conv', 'did you mean "stride"'),
@@ -111,13 +111,26 @@ def test_a_bad_word_is_told_with_what_was_received_and_a_fix(word, what, fix):
 
 
 def test_the_vocabulary_describes_each_word():
+    activations = "relu|leakyrelu|elu|gelu|silu|sigmoid|tanh|softmax|linear"
+    kernel = "[padding=same|valid] [stride=STRIDE] [dilation=DILATION]"
+    weights = "[bias=true|false] [l1=x] [l2=x]"
     assert {word: entry.syntax for word, entry in VOCABULARY.items()} == {
-        "conv": "conv FILTERS KxK [activation] [padding=same|valid] [stride=STRIDE] [l2=x]",
+        "conv": f"conv FILTERS KxK [activation] {kernel} [groups=GROUPS] {weights}",
+        "depthwise": f"depthwise KxK [activation] [multiplier=MULTIPLIER] {kernel} {weights}",
+        "separable": f"separable FILTERS KxK [activation] [multiplier=MULTIPLIER] {kernel} {weights}",
         "batchnorm": "batchnorm",
+        "layernorm": "layernorm",
+        "groupnorm": "groupnorm GROUPS",
+        "instancenorm": "instancenorm",
         "maxpool": "maxpool SIZE [stride=STRIDE] [padding=same|valid]",
+        "avgpool": "avgpool SIZE [stride=STRIDE] [padding=same|valid]",
+        "globalmaxpool": "globalmaxpool",
+        "globalavgpool": "globalavgpool",
         "dropout": "dropout RATE",
+        "spatialdropout": "spatialdropout RATE",
         "flatten": "flatten",
-        "dense": "dense UNITS|classes [activation] [l2=x]",
+        "dense": f"dense UNITS|classes [activation] {weights}",
+        "activation": f"activation {activations}",
     }
     assert all(entry.meaning.endswith(".") for entry in VOCABULARY.values())
 

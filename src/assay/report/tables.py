@@ -223,7 +223,14 @@ def provenance_table(study: StudyRecord, *, version: str) -> Table:
 
 def _network_table(network: NetworkTable, caption: str) -> Table:
     rows = tuple(
-        _row(row.name, row.word, row.output_shape, whole(row.parameters), flops(row.flops)) for row in network.rows
+        _row(
+            "\N{EM SPACE}" * len(row.path) + row.name,
+            row.word,
+            row.output_shape,
+            whole(row.parameters),
+            flops(row.flops),
+        )
+        for row in network.rows
     )
     columns = (
         *(Column(title, is_number=False) for title in ("layer", "as written", "output")),

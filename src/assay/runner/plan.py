@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -60,7 +61,7 @@ def check_networks(study: Study) -> dict[str, Summary]:
             summaries[arm.name] = _summary(arm, info)
         except SpecError as error:
             for problem in error.problems:
-                key = _source_key(study, index, problem.key)
+                key = study.source_key(index, problem.key)
                 found.setdefault(replace(problem, key=key), []).append(arm.name)
     if found:
         raise SpecError(
@@ -75,7 +76,7 @@ def _summary(arm: Arm, info: DatasetInfo) -> Summary:
         layers = parse(arm.layers)
     except SpecError as error:
         # What stands above the first line that says nothing can still be checked.
-        sound = min(_index(problem) for problem in error.problems)
+        sound = max(min(_index(problem) for problem in error.problems), 0)
         above: list[Problem] = []
         try:
             summarize(parse([*arm.layers[:sound], "flatten", "dense classes softmax"]), info.shape, info.num_classes)
@@ -86,16 +87,9 @@ def _summary(arm: Arm, info: DatasetInfo) -> Summary:
 
 
 def _index(problem: Problem) -> int:
-    return int(problem.key.removeprefix("layers[").rstrip("]"))
-
-
-def _source_key(study: Study, index: int, key: str) -> str:
-    """Where the study file holds the layer that an expanded arm's problem names."""
-    if not study.arms:
-        return f"network.{key}"
-    combinations = len(study.expand()) // len(study.arms)
-    listed = index // max(combinations, 1)
-    return f"arms[{listed}].{key}" if study.arms[listed].layers else f"network.{key}"
+    """Which line of the layers a problem is about; -1 for all of them."""
+    found = re.match(r"layers\[(\d+)\]", problem.key)
+    return int(found[1]) if found else -1
 
 
 def make_plan(study: Study, dataset: Dataset, store: Path) -> Plan:

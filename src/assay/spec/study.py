@@ -9,24 +9,19 @@ from typing import Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from ..errors import Problem, SpecError, nearest
-from .base import Problems, Spec
+from .base import Problems, Spec, dotted, parts_of
 from .data import Data
-from .factors import levels_of, placeholders, substitute
+from .factors import levels_of, placeholders, source_path, substitute
+from .network import Lines, Network, plain, words_in
 from .seeds import Seeds
 from .training import Training
-
-
-class Network(Spec):
-    """A network as layer words, top to bottom (``assay.nets`` holds the vocabulary)."""
-
-    layers: tuple[str, ...] = Field(min_length=1)
 
 
 class Arm(Spec):
     """One named configuration: a network and its training."""
 
     name: str = Field(min_length=1, max_length=120)
-    layers: tuple[str, ...] = Field(min_length=1)
+    layers: Lines = Field(min_length=1)
     training: Training = Training()
     levels: dict[str, str] = {}
 
@@ -39,7 +34,7 @@ class ArmTemplate(Spec):
     """An arm as a study file lists it: its own layers, its own training keys, or both."""
 
     name: str = Field(min_length=1, max_length=120)
-    layers: tuple[str, ...] = ()
+    layers: Lines = ()
     training: dict[str, Any] = {}
 
 
@@ -160,17 +155,18 @@ class Study(Spec):
     def _check_placeholders(self, template: tuple[str, ArmTemplate]) -> list[Problem]:
         key, arm = template
         problems = []
-        for index, line in enumerate(arm.layers):
-            for name in sorted(placeholders(line) - set(self.factors)):
+        layers = plain(arm.layers)
+        for place, text in words_in(layers):
+            for name in sorted(placeholders(text) - set(self.factors)):
                 fix = nearest(name, list(self.factors)) if self.factors else f"add {name} to [factors]"
-                problems.append(Problem(f'"{{{name}}}" names no factor', fix, f"{key}.layers[{index}]"))
+                problems.append(Problem(f'"{{{name}}}" names no factor', fix, f"{key}.layers{place}"))
         training = {**self.training, **arm.training}
         for field, value in training.items():
             for name in sorted(placeholders(value) - set(self.factors)):
                 problems.append(
                     Problem(f'"{{{name}}}" names no factor', f"add {name} to [factors]", f"training.{field}")
                 )
-        unused = set(self.factors) - placeholders(arm.layers) - placeholders(training)
+        unused = set(self.factors) - placeholders(layers) - placeholders(training)
         for name in sorted(unused):
             whose = f' of arm "{arm.name}"' if self.arms else ""
             problems.append(
@@ -202,17 +198,33 @@ class Study(Spec):
             raise SpecError(
                 replace(problem, key=f"{_owner(problem.key, arm, prefix)}.{problem.key}") for problem in error.problems
             ) from None
-        layers = substitute(list(arm.layers), levels)
-        if not all(isinstance(line, str) for line in layers):
-            wrong = next(line for line in layers if not isinstance(line, str))
+        layers = substitute(plain(arm.layers), levels)
+        try:
+            return Arm(name=", ".join(parts) or self.name, layers=layers, training=training, levels=names)
+        except SpecError as error:
             raise SpecError(
-                Problem(
-                    f"{wrong!r} stands where a layer is expected",
-                    "give a level that is a layer or a list of layers",
-                    key,
-                )
-            )
-        return Arm(name=", ".join(parts) or self.name, layers=layers, training=training, levels=names)
+                replace(problem, key=_in_template(arm, key, problem.key, levels))
+                if problem.key.startswith("layers")
+                else problem
+                for problem in error.problems
+            ) from None
+
+    def source_key(self, index: int, key: str) -> str:
+        """Where the study holds what an expanded arm has at ``layers[...]``.
+
+        Args:
+            index: The arm's, in ``expand()``.
+            key: Such as ``layers[2].residual[0]``.
+        """
+        templates = self._templates([])
+        arm = self.expand()[index]
+        owner, template = templates[index * len(templates) // len(self.expand())]
+        levels = {factor: levels_of(self.factors[factor])[name] for factor, name in arm.levels.items()}
+        return _in_template(template, owner, key, levels)
+
+
+def _in_template(arm: ArmTemplate, owner: str, key: str, levels: dict[str, Any]) -> str:
+    return f"{owner}.{dotted(source_path({'layers': plain(arm.layers)}, parts_of(key), levels))}"
 
 
 def _owner(key: str, arm: ArmTemplate, prefix: str) -> str:

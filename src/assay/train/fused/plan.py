@@ -86,6 +86,8 @@ def blocks_of(summary: Summary) -> tuple[Block, ...]:
     num_dropouts = 0
     for index, row in enumerate(summary.layers):
         layer = row.layer
+        if row.path:
+            raise NotFused(f"{row.name} stands in a block")
         if isinstance(layer, Conv | Dense):
             if weighted is not None:
                 blocks.append(Block(weighted, tuple(tails) or (Tail(shape, shape),)))
@@ -139,6 +141,8 @@ def fused_groups(summary: Summary) -> tuple[tuple[str, ...], ...]:
 
 def _weighted(row: LayerSummary, shape: tuple[int, int, int], *, is_first: bool, num_classes: int) -> Weighted:
     layer = row.layer
+    if isinstance(layer, Conv | Dense):
+        _refuse_options(layer, row.name)
     if isinstance(layer, Dense):
         units = num_classes if layer.units == "classes" else int(layer.units)
         activation = "linear" if layer.activation == "softmax" else layer.activation
@@ -160,6 +164,17 @@ def _weighted(row: LayerSummary, shape: tuple[int, int, int], *, is_first: bool,
         row.name, layer.kernel, layer.stride, shape, (height, width, channels), margin,
         _known(layer.activation, row.name), layer.l2, is_dense=False,
     )  # fmt: skip
+
+
+def _refuse_options(layer: Conv | Dense, name: str) -> None:
+    if not layer.bias:
+        raise NotFused(f"{name} has no bias")
+    if layer.l1 > 0:
+        raise NotFused(f"{name} has an l1 penalty")
+    if isinstance(layer, Conv) and layer.dilation != 1:
+        raise NotFused(f"{name} has dilation {layer.dilation}")
+    if isinstance(layer, Conv) and layer.groups != 1:
+        raise NotFused(f"{name} has {layer.groups} groups")
 
 
 def _known(activation: str, name: str) -> str:

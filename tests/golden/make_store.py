@@ -18,7 +18,7 @@ def main() -> None:
         raise SystemExit(f"{target} is released; it never changes")
     with tempfile.TemporaryDirectory() as folder:
         with open_writer(Path(folder)) as writer:
-            members = [(arm, seed, f"{arm}-{seed}") for seed in (0, 1) for arm in ("a", "b")]
+            members = [(arm, seed, None, f"{arm}-{seed}") for seed in (0, 1) for arm in ("a", "b")]
             writer.put_study(
                 name="golden",
                 question="Is it so?",
@@ -26,7 +26,7 @@ def main() -> None:
                 data={"name": "digits"},
                 arms=[ArmRecord("a", 0, {"x": "1"}, {}), ArmRecord("b", 1, {"x": "2"}, {})],
                 members=members,
-                runs=[(run, seed, 2, {"seed": seed}) for _, seed, run in members],
+                runs=[(run, seed, 2, {"seed": seed}) for _, seed, _, run in members],
             )
             writer.put_started("golden", "a-0", {"threads": 1})
             measured = (0.5, 0.8, 0.4, 0.95, 0.6, 0.7, 0.001, 1.5)

@@ -21,7 +21,7 @@ def epoch(number: int, accuracy: float = 0.9) -> EpochRecord:
 
 
 def put_study(writer: StoreWriter, *, seeds: int = 2, name: str = "s") -> None:
-    members = [(arm, seed, f"{arm}-{seed}") for seed in range(seeds) for arm in ("a", "b")]
+    members = [(arm, seed, None, f"{arm}-{seed}") for seed in range(seeds) for arm in ("a", "b")]
     writer.put_study(
         name=name,
         question="q?",
@@ -29,7 +29,7 @@ def put_study(writer: StoreWriter, *, seeds: int = 2, name: str = "s") -> None:
         data={"name": "digits"},
         arms=[ArmRecord("a", 0, {"x": "1"}, {"layers": []}), ArmRecord("b", 1, {"x": "2"}, {"layers": []})],
         members=members,
-        runs=[(run, seed, 3, {"seed": seed}) for _, seed, run in members],
+        runs=[(run, seed, 3, {"seed": seed}) for _, seed, _, run in members],
     )
 
 

@@ -25,14 +25,15 @@ Split = Literal["validation", "test"]
 
 @dataclass(frozen=True)
 class ArmScores:
-    """The accuracy of every run of an arm that has one, by seed.
+    """The accuracy of an arm with every seed that has one; with folds, the mean of all of the seed's folds.
 
     Args:
         arm: The arm's name.
         seeds: The seeds that have a score.
         scores: Their accuracies, in the same order: fractions.
         interval: Mean and 95 % interval; ``None`` below two scores.
-        num_runs: Runs planned for the arm, with a score or not.
+        num_runs: Seeds planned for the arm, with a score or not.
+        folds: What each score is the mean of, in the order of the folds; one number where there are no folds.
     """
 
     arm: str
@@ -40,6 +41,7 @@ class ArmScores:
     scores: tuple[float, ...]
     interval: Interval | None
     num_runs: int
+    folds: tuple[tuple[float, ...], ...] = ()
 
     @property
     def n(self) -> int:
@@ -89,10 +91,10 @@ def ordered_arms(study: StudyRecord) -> tuple[ArmRecord, ...]:
 
 
 def score_of(run: RunRecord, split: Split) -> float | None:
-    """A finished run's accuracy after its last epoch; ``None`` where there is none, or none yet."""
+    """A finished run's accuracy after the epoch that it kept; ``None`` where there is none, or none yet."""
     if run.state != "finished":
         return None
-    score = run.test_accuracy if split == "test" else run.last.validation_accuracy if run.last else None
+    score = run.test_accuracy if split == "test" else run.kept.validation_accuracy if run.kept else None
     return score if score is not None and math.isfinite(score) else None
 
 
@@ -151,11 +153,14 @@ def failure_sentence(study: StudyRecord) -> str:
 
 
 def _scores(study: StudyRecord, arm: str, split: Split) -> ArmScores:
-    runs = study.runs_of(arm)
-    scored = [(run.seed, score) for run in runs if (score := score_of(run, split)) is not None]
-    scores = tuple(score for _, score in scored)
+    by_seed: dict[int, list[float | None]] = {}
+    for run in study.runs_of(arm):
+        by_seed.setdefault(run.seed, []).append(score_of(run, split))
+    # A seed that lacks a fold has no score: the mean of the others would be of other images.
+    whole = {seed: tuple(s for s in scores if s is not None) for seed, scores in by_seed.items() if None not in scores}
+    scores = tuple(sum(folds) / len(folds) for folds in whole.values())
     interval = mean_interval(scores) if len(scores) > 1 else None
-    return ArmScores(arm, tuple(seed for seed, _ in scored), scores, interval, len(runs))
+    return ArmScores(arm, tuple(whole), scores, interval, len(by_seed), tuple(whole.values()))
 
 
 def _contrast(

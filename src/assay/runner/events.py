@@ -27,7 +27,7 @@ class EpochDone:
 
 @dataclass(frozen=True)
 class Finished:
-    """A run has finished and its weights are on disk."""
+    """A run has finished and its weights, those of ``kept_epoch`` or the last epoch, are on disk."""
 
     run: str
     seconds: float
@@ -35,6 +35,7 @@ class Finished:
     weights_file: str
     weights_sha256: str
     weights_bytes: int
+    kept_epoch: int | None = None
 
 
 @dataclass(frozen=True)

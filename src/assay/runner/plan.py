@@ -10,7 +10,8 @@ from typing import Any
 from ..data import Dataset, DatasetInfo, entry
 from ..errors import Problem, SpecError
 from ..nets import Summary, parse, summarize
-from ..spec import Arm, Study, run_fingerprint
+from ..seeds import Stream
+from ..spec import Arm, Data, Study, run_fingerprint
 from ..store import ArmRecord, run_folder
 from ..train.task import Task
 
@@ -36,6 +37,7 @@ class Plan:
             "data": {**task.data.model_dump(mode="json"), "content": self.data["content"]},
             "seed": task.seed,
             "vary": list(task.vary),
+            "fold": task.fold,
         }
 
     def arm_records(self) -> list[ArmRecord]:
@@ -101,25 +103,36 @@ def _source_key(study: Study, index: int, key: str) -> str:
 def make_plan(study: Study, dataset: Dataset, store: Path) -> Plan:
     """The runs of a study on a prepared data set, with their artifacts under ``store``."""
     arms = study.expand()
-    images, labels = dataset.training_files()
     info = dataset.info
-    members = []
-    for seed in range(study.seeds.count):
-        for arm in arms:
-            run = run_fingerprint(arm, study.data, content=info.content, seed=seed, vary=study.seeds.vary)
-            task = Task(
-                id=run,
-                arm=arm,
-                data=study.data,
-                seed=seed,
-                vary=study.seeds.vary,
-                num_classes=info.num_classes,
-                images=images,
-                labels=labels,
-                folder=run_folder(store.absolute(), run),
-            )
-            members.append((arm.name, task))
+    folds: list[int | None] = list(range(1, study.data.num_folds + 1)) if study.data.num_folds else [None]
+    members = [
+        (arm.name, task_of(arm, study.data, study.seeds.vary, dataset, store, seed=seed, fold=fold))
+        for seed in range(study.seeds.count)
+        for fold in folds
+        for arm in arms
+    ]
     return Plan(study, arms, info.record(), tuple(members))
+
+
+def task_of(
+    arm: Arm, data: Data, vary: tuple[Stream, ...], dataset: Dataset, store: Path, *, seed: int, fold: int | None = None
+) -> Task:
+    """One run of an arm, under its own identity."""
+    images, labels = dataset.training_files()
+    run = run_fingerprint(arm, data, content=dataset.info.content, seed=seed, vary=vary, fold=fold)
+    return Task(
+        id=run,
+        arm=arm,
+        data=data,
+        seed=seed,
+        vary=vary,
+        num_classes=dataset.info.num_classes,
+        images=images,
+        labels=labels,
+        folder=run_folder(store.absolute(), run),
+        fold=fold,
+        published=dataset.published_files(data),
+    )
 
 
 def due(tasks: Iterable[Task], states: dict[str, Any]) -> list[Task]:

@@ -83,7 +83,7 @@ class StoreReader:
             measures = {key: math.nan if value is None else value for key, value in values.items()}
             epochs.setdefault(run, []).append(EpochRecord(epoch=epoch, **measures))
         rows = self._query(
-            "SELECT runs.*, members.arm, members.seed AS member_seed, path, sha256, loss, accuracy FROM members "
+            "SELECT runs.*, members.arm, members.seed AS member_seed, fold, path, sha256, loss, accuracy FROM members "
             "JOIN runs ON runs.id = members.run "
             "LEFT JOIN artifacts ON artifacts.run = runs.id AND kind = 'weights' "
             "LEFT JOIN test_scores ON test_scores.run = runs.id WHERE study = ?",
@@ -109,10 +109,12 @@ class StoreReader:
                 environment=json.loads(row["environment"]),
                 test_accuracy=row["accuracy"],
                 test_loss=row["loss"],
+                fold=row["fold"] or None,
+                kept_epoch=row["kept_epoch"],
             )
             for row in rows
         ]
-        return tuple(sorted(runs, key=lambda run: (positions[run.arm], run.seed)))
+        return tuple(sorted(runs, key=lambda run: (positions[run.arm], run.seed, run.fold or 0)))
 
     def _query(self, sql: str, *values: object) -> Iterator[sqlite3.Row]:
         with translated(self.folder):

@@ -46,13 +46,13 @@ class StoreWriter:
         spec: dict[str, Any],
         data: dict[str, Any],
         arms: Sequence[ArmRecord],
-        members: Sequence[tuple[str, int, str]],
+        members: Sequence[tuple[str, int, int | None, str]],
         runs: Sequence[tuple[str, int, int, dict[str, Any]]],
     ) -> None:
         """The study as it stands now: its arms, and which runs belong to it.
 
         Args:
-            members: (arm name, seed, run id) for every run of the study.
+            members: (arm name, seed, fold, run id) for every run of the study.
             runs: (run id, seed, planned epochs, spec); a run that is known already is left as it is.
         """
         now = time.time()
@@ -75,7 +75,10 @@ class StoreWriter:
                 "ON CONFLICT (id) DO NOTHING",
                 [(run, seed, epochs, json.dumps(what)) for run, seed, epochs, what in runs],
             )
-            sql.executemany("INSERT INTO members VALUES (?, ?, ?, ?)", [(study, *member) for member in members])
+            sql.executemany(
+                "INSERT INTO members VALUES (?, ?, ?, ?, ?)",
+                [(study, arm, seed, fold or 0, run) for arm, seed, fold, run in members],
+            )
             self._event(sql, name, "planned", {"runs": len(members)})
 
     def requeue_interrupted(self) -> None:
@@ -105,14 +108,22 @@ class StoreWriter:
             sql.executemany("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def put_finished(
-        self, study: str, run: str, *, seconds: float, peak_memory_bytes: int, weights: tuple[str, str, int]
+        self,
+        study: str,
+        run: str,
+        *,
+        seconds: float,
+        peak_memory_bytes: int,
+        weights: tuple[str, str, int],
+        kept_epoch: int | None = None,
     ) -> None:
-        """``weights`` are path (relative to the store), SHA-256 and size in bytes."""
+        """``weights`` are path (relative to the store), SHA-256 and size in bytes, of ``kept_epoch`` or the last."""
         with self._transaction() as sql:
             sql.execute("INSERT OR REPLACE INTO artifacts VALUES (?, 'weights', ?, ?, ?)", (run, *weights))
             sql.execute(
-                "UPDATE runs SET state = 'finished', finished = ?, seconds = ?, peak_memory_bytes = ? WHERE id = ?",
-                (time.time(), seconds, peak_memory_bytes, run),
+                "UPDATE runs SET state = 'finished', finished = ?, seconds = ?, peak_memory_bytes = ?, kept_epoch = ? "
+                "WHERE id = ?",
+                (time.time(), seconds, peak_memory_bytes, kept_epoch, run),
             )
             self._event(sql, study, "finished", {"run": run})
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from .errors import DataError, Interrupted, Problem, SpecError, nearest
 from .runner import LocalExecutor, Progress, check_networks, drive, make_plan
-from .spec import Study, read_study, study_toml
+from .spec import Study, Training, read_study, study_toml
 from .store import RunRecord, StudyRecord, default_folder, open_reader, open_writer
 
 if TYPE_CHECKING:
@@ -202,15 +202,14 @@ class Result:
         return summary_html(self.record)
 
 
-def training_path(summary: Summary) -> str:
-    """Which code trains a network, as a sentence: its fused blocks, or why it has none."""
-    from .train.fused.plan import NotFused, fused_groups
+def training_path(summary: Summary, training: Training) -> str:
+    """Which code trains a run, as a sentence: its network's fused blocks, or why it has none."""
+    from .train.fused.plan import fused_groups
+    from .train.paths import why_plain
 
-    try:
-        groups = fused_groups(summary)
-    except NotFused as reason:
+    if reason := why_plain(summary, training):
         return f"Plain path (float32): {reason}."
-    return "Fused path: " + " | ".join(" ".join(names) for names in groups)
+    return "Fused path: " + " | ".join(" ".join(names) for names in fused_groups(summary))
 
 
 def network_tables(study: Study) -> dict[str, NetworkTable]:

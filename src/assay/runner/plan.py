@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data import Dataset, DatasetInfo, entry
-from ..errors import Problem, SpecError
+from ..errors import Problem, SpecError, nearest
 from ..nets import Summary, parse, summarize
 from ..seeds import Stream
 from ..spec import Arm, Data, Study, run_fingerprint
@@ -59,10 +59,12 @@ def check_networks(study: Study) -> dict[str, Summary]:
     found: dict[Problem, list[str]] = {}  # and the arms that have it
     for index, arm in enumerate(arms):
         try:
+            with_labels(arm, info)
             summaries[arm.name] = _summary(arm, info)
         except SpecError as error:
             for problem in error.problems:
-                key = _source_key(study, index, problem.key)
+                is_training = problem.key.startswith("training")
+                key = problem.key if is_training else _source_key(study, index, problem.key)
                 found.setdefault(replace(problem, key=key), []).append(arm.name)
     if found:
         raise SpecError(
@@ -70,6 +72,28 @@ def check_networks(study: Study) -> dict[str, Summary]:
             for problem, names in found.items()
         )
     return summaries
+
+
+def with_labels(arm: Arm, info: DatasetInfo) -> Arm:
+    """The arm with its class weights by label instead of by name.
+
+    Raises:
+        SpecError: The data set has no such class.
+    """
+    weights = arm.training.class_weights
+    if not isinstance(weights, dict):
+        return arm
+    labels = {str(label): str(label) for label in range(info.num_classes)}
+    labels |= {name: str(label) for label, name in enumerate(info.classes)}
+    unknown = [name for name in weights if name not in labels]
+    if unknown:
+        raise SpecError(
+            Problem(f'{info.name} has no class "{name}"', nearest(name, info.classes), f"training.class_weights.{name}")
+            for name in unknown
+        )
+    by_label = {labels[name]: weight for name, weight in weights.items()}
+    training = arm.training.model_copy(update={"class_weights": dict(sorted(by_label.items()))})
+    return arm.model_copy(update={"training": training})
 
 
 def _summary(arm: Arm, info: DatasetInfo) -> Summary:
@@ -106,7 +130,7 @@ def make_plan(study: Study, dataset: Dataset, store: Path) -> Plan:
     info = dataset.info
     folds: list[int | None] = list(range(1, study.data.num_folds + 1)) if study.data.num_folds else [None]
     members = [
-        (arm.name, task_of(arm, study.data, study.seeds.vary, dataset, store, seed=seed, fold=fold))
+        (arm.name, task_of(with_labels(arm, info), study.data, study.seeds.vary, dataset, store, seed=seed, fold=fold))
         for seed in range(study.seeds.count)
         for fold in folds
         for arm in arms

@@ -23,12 +23,13 @@ from .augment import augment, mixup
 from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from .device import has_bfloat16
 from .epochs import EpochRecord
-from .fused.plan import why_not_fused
-from .learner import Batch, Learner
+from .learner import Batch, Learner, Objective
+from .paths import why_plain
 from .scaling import scaling_of
 from .schedules import learning_rate
 from .stopping import is_over, kept_epoch
 from .task import Task
+from .updates import averaged
 
 
 _NONE = (math.nan, math.nan)  # a run without validation images
@@ -109,8 +110,9 @@ def train(
             batch = batch_of(task, data, order[index * size : (index + 1) * size], step)
             more_loss, more_hits = learner.train_batch(batch, step=step, learning_rate=rate)
             loss, hits = loss + more_loss, hits + more_hits
-        train_loss, train_accuracy = evaluate(learner, data, subset)
-        validation_loss, validation_accuracy = evaluate(learner, judges, judged) if len(judged) else _NONE
+        with averaged(learner.optimizer):
+            train_loss, train_accuracy = evaluate(learner, data, subset)
+            validation_loss, validation_accuracy = evaluate(learner, judges, judged) if len(judged) else _NONE
         record = EpochRecord(
             epoch=epoch + 1,
             train_loss=train_loss,
@@ -126,12 +128,16 @@ def train(
         seconds += record.seconds
         history.append(record)
         if isinstance(training.keep, Best) and kept_epoch(training, history) == record.epoch:
-            kept = learner.weights()
+            with averaged(learner.optimizer):
+                kept = learner.weights()
         if checkpoint and not is_over(training, history):
             tensors = {**learner.weights(), **learner.slots()}
             save_checkpoint(checkpoint, Checkpoint(task.id, tensors, tuple(history), seconds, kept))
         on_epoch(record)
-    return Trained(kept or learner.weights(), tuple(history), seconds, kept_epoch(training, history))
+    if not kept:
+        with averaged(learner.optimizer):
+            kept = learner.weights()
+    return Trained(kept, tuple(history), seconds, kept_epoch(training, history))
 
 
 def learner_of(task: Task, data: TrainingData, *, threads: int = 1) -> Learner:
@@ -139,12 +145,15 @@ def learner_of(task: Task, data: TrainingData, *, threads: int = 1) -> Learner:
     from .plain import PlainLearner
 
     training = task.arm.training
-    scaling = scaling_of(data.images, task.data.scaling, split_of(task, data).training)
+    learned = split_of(task, data).training
+    scaling = scaling_of(data.images, task.data.scaling, learned)
     height, width, channels = data.images.shape[1:]
     network = build(parse(task.arm.layers), (height, width, channels), task.num_classes, task.streams)
     path, precision = path_of(network.summary, training)
     if path == "plain":
-        return PlainLearner(network, training.optimizer, scaling)
+        weights = class_weights_of(training, np.asarray(data.labels[learned]), task.num_classes)
+        objective = Objective(weights, training.label_smoothing)
+        return PlainLearner(network, training.optimizer, scaling, training=training, objective=objective)
     from .fused.learner import FusedLearner
 
     fused = FusedLearner(
@@ -155,9 +164,36 @@ def learner_of(task: Task, data: TrainingData, *, threads: int = 1) -> Learner:
         batch_size=training.batch_size,
         streams=task.streams,
         threads=threads,
+        training=training,
     )
     fused.load_weights({name: value.detach() for name, value in network.state_dict().items()})
     return fused
+
+
+def class_weights_of(
+    training: Training, labels: NDArray[np.integer], num_classes: int
+) -> NDArray[np.float32] | None:
+    """What an image of each class weighs in the training loss [classes]; ``None`` where all weigh the same.
+
+    Args:
+        training: The protocol; a table's keys are labels, as ``runner.plan`` writes them.
+        labels: Of the training split, for ``balanced``: images / (classes x images of the class). A class without
+            images weighs 1; it is never seen.
+        num_classes: Classes in the data set.
+
+    Source: scikit-learn's ``compute_class_weight``; King and Zeng (2001), "Logistic regression in rare events data".
+    """
+    if training.class_weights == "none":
+        return None
+    weights = np.ones(num_classes, np.float32)
+    if training.class_weights == "balanced":
+        counts = np.bincount(labels, minlength=num_classes)
+        seen = counts > 0
+        weights[seen] = len(labels) / (np.count_nonzero(seen) * counts[seen])
+    else:
+        for label, weight in training.class_weights.items():
+            weights[int(label)] = weight
+    return weights
 
 
 def path_of(summary: Summary, training: Training) -> tuple[Literal["fused", "plain"], Precision]:
@@ -166,7 +202,7 @@ def path_of(summary: Summary, training: Training) -> tuple[Literal["fused", "pla
     Raises:
         RunError: bfloat16 is asked for where it cannot be had.
     """
-    reason = why_not_fused(summary)
+    reason = why_plain(summary, training)
     can_round = reason is None and has_bfloat16()
     if training.precision == "bfloat16" and not can_round:
         raise RunError(

@@ -90,7 +90,7 @@ def test_the_last_images_are_the_last_in_file_order(stratified: bool) -> None:
         same = split(LABELS, Last(last=250), stratified=False, generator=generator(5))
         assert np.array_equal(same.validation, parts.validation)
     for label, share in enumerate((100, 75, 50, 25) if stratified else ()):
-        members = np.flatnonzero(LABELS == label)
+        members = np.flatnonzero(label == LABELS)
         assert np.array_equal(parts.validation[LABELS[parts.validation] == label], members[-share:])
 
 

@@ -22,6 +22,11 @@ from ..store.records import ArmRecord, RunRecord, StudyRecord
 
 Split = Literal["validation", "test"]
 
+LEAKY = (
+    "Leaky: the validation images are the test images, as in the published protocol that this study repeats. "
+    "Whatever was chosen by these figures was chosen on the test."
+)
+
 
 @dataclass(frozen=True)
 class ArmScores:
@@ -96,6 +101,26 @@ def score_of(run: RunRecord, split: Split) -> float | None:
         return None
     score = run.test_accuracy if split == "test" else run.kept.validation_accuracy if run.kept else None
     return score if score is not None and math.isfinite(score) else None
+
+
+def counted_epoch(study: StudyRecord) -> str:
+    """After which epoch scores are taken, for a sentence."""
+    metrics = {_kept_by(arm) for arm in study.arms}
+    if metrics <= {None}:
+        return "after the last epoch"
+    named = [str(metric).replace("_", " ") for metric in sorted(filter(None, metrics))]
+    best = f"after the epoch with the best {' or '.join(named)}"
+    return f"{best}, or the last" if None in metrics else best
+
+
+def is_epoch_chosen_by_score(study: StudyRecord) -> bool:
+    """Whether an arm's runs keep the epoch that was best on the validation images."""
+    return any((_kept_by(arm) or "").startswith("validation") for arm in study.arms)
+
+
+def _kept_by(arm: ArmRecord) -> str | None:
+    keep = arm.spec.get("training", {}).get("keep", "last")
+    return keep["best"] if isinstance(keep, dict) else None
 
 
 def arm_scores(study: StudyRecord, *, split: Split = "validation") -> tuple[ArmScores, ...]:

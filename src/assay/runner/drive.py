@@ -56,15 +56,19 @@ def drive(
     """
     study = plan.study
     writer.requeue_interrupted()
-    writer.put_study(
-        name=study.name,
-        question=study.question,
-        spec=study.model_dump(mode="json", exclude_none=True),
-        data=plan.data,
-        arms=plan.arm_records(),
-        members=[(arm, task.seed, task.fold, task.id) for arm, task in plan.members],
-        runs=[(task.id, task.seed, task.arm.training.planned_epochs, plan.run_spec(task)) for task in plan.tasks],
-    )
+    runs = [(task.id, task.seed, task.arm.training.planned_epochs, plan.run_spec(task)) for task in plan.tasks]
+    if plan.is_retraining:
+        writer.put_retrained(study.name, [(arm, task.seed, task.id) for arm, task in plan.members], runs)
+    else:
+        writer.put_study(
+            name=study.name,
+            question=study.question,
+            spec=study.model_dump(mode="json", exclude_none=True),
+            data=plan.data,
+            arms=plan.arm_records(),
+            members=[(arm, task.seed, task.fold, task.id) for arm, task in plan.members],
+            runs=runs,
+        )
     states = reader.states(task.id for task in plan.tasks)
     waiting = {task.id: task for task in due(plan.tasks, states)}
     for task in plan.tasks:

@@ -18,12 +18,16 @@ from ..train.task import Task
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a study asks for. ``members`` are (arm name, task), by seed, then arm: pairs finish together."""
+    """Everything that a study asks for. ``members`` are (arm name, task), by seed, then arm: pairs finish together.
+
+    With ``is_retraining`` they are a chosen arm's runs without validation images instead.
+    """
 
     study: Study
     arms: tuple[Arm, ...]
     data: dict[str, Any]
     members: tuple[tuple[str, Task], ...]
+    is_retraining: bool = False
 
     @property
     def tasks(self) -> tuple[Task, ...]:

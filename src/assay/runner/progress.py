@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from .drive import Outlook, Progress
-from .events import EpochDone, Event, Failed, Finished, Lost, Started, to_json
+from .events import EpochDone, Event, Failed, Finished, Lost, Started, to_json, without_nan
 
 _QUIET_SECONDS = 10.0
 
@@ -153,7 +153,7 @@ class JsonLines(Progress):
         pass
 
     def _say(self, values: dict[str, Any]) -> None:
-        print(json.dumps(values), file=self._stream, flush=True)
+        print(json.dumps(without_nan(values)), file=self._stream, flush=True)
 
 
 class Live(Progress):

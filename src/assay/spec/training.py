@@ -158,7 +158,9 @@ class Training(Spec):
             return value
         if isinstance(value, dict):
             return _made(EarlyStopping, value)
-        raise ValueError(f'got {value!r}; give a table such as {{ metric = "validation_loss", patience = 5 }}, or "none"')
+        raise ValueError(
+            f'got {value!r}; give a table such as {{ metric = "validation_loss", patience = 5 }}, or "none"'
+        )
 
     @field_validator("keep", mode="before")
     @classmethod

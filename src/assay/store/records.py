@@ -99,6 +99,11 @@ class StudyRecord:
     looks: tuple[LookRecord, ...] = ()
     retrained: tuple[RunRecord, ...] = ()  # of an arm anew, on training and validation images, for the test alone
 
+    @property
+    def is_leaky(self) -> bool:
+        """Whether the validation images are the test images, as in a published protocol that is repeated."""
+        return bool(self.spec.get("data", {}).get("validation") == "test")
+
     def runs_of(self, arm: str) -> tuple[RunRecord, ...]:
         """The runs of one arm, by seed and fold."""
         return tuple(sorted((run for run in self.runs if run.arm == arm), key=lambda run: (run.seed, run.fold or 0)))

@@ -15,7 +15,6 @@ from .. import disk
 from ..errors import DataError, Problem
 from .epochs import EpochRecord
 
-
 _KEPT = "kept."
 
 

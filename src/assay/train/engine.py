@@ -31,7 +31,6 @@ from .stopping import is_over, kept_epoch
 from .task import Task
 from .updates import averaged
 
-
 _NONE = (math.nan, math.nan)  # a run without validation images
 
 
@@ -170,9 +169,7 @@ def learner_of(task: Task, data: TrainingData, *, threads: int = 1) -> Learner:
     return fused
 
 
-def class_weights_of(
-    training: Training, labels: NDArray[np.integer], num_classes: int
-) -> NDArray[np.float32] | None:
+def class_weights_of(training: Training, labels: NDArray[np.integer], num_classes: int) -> NDArray[np.float32] | None:
     """What an image of each class weighs in the training loss [classes]; ``None`` where all weigh the same.
 
     Args:

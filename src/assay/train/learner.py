@@ -51,6 +51,9 @@ class Objective:
     label_smoothing: float = 0.0
 
 
+PLAIN = Objective()
+
+
 class Learner(ABC):
     """A network with its optimizer. Weights and state go in and out under the names of ``nets.build.Network``."""
 

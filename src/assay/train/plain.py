@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 
 from .. import spec
 from ..nets.build import Network
-from .learner import Batch, Learner, Objective
+from .learner import PLAIN, Batch, Learner, Objective
 from .parameters import FlatParameters
 from .scaling import Scaling
 from .updates import update_rule
@@ -30,7 +30,7 @@ class PlainLearner(Learner):
         scaling: Scaling,
         *,
         training: spec.Training | None = None,
-        objective: Objective = Objective(),
+        objective: Objective = PLAIN,
     ) -> None:
         self.network = network
         self.parameters = FlatParameters(network)

@@ -1,8 +1,8 @@
 """What surrounds an optimizer's step: gradients clipped before it, weights averaged after it.
 
-Sources: Keras 3.15's ``BaseOptimizer`` (``clipnorm``, ``global_clipnorm``, ``clipvalue``, ``use_ema``); Pascanu, Mikolov
-and Bengio (2013), "On the difficulty of training recurrent neural networks"; Polyak and Juditsky (1992), "Acceleration
-of stochastic approximation by averaging".
+Sources: Keras 3.15's ``BaseOptimizer`` (``clipnorm``, ``global_clipnorm``, ``clipvalue``, ``use_ema``); Pascanu,
+Mikolov and Bengio (2013), "On the difficulty of training recurrent neural networks"; Polyak and Juditsky (1992),
+"Acceleration of stochastic approximation by averaging".
 """
 
 from __future__ import annotations

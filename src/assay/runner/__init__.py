@@ -8,3 +8,4 @@ from .local import LocalExecutor as LocalExecutor
 from .plan import Plan as Plan
 from .plan import check_networks as check_networks
 from .plan import make_plan as make_plan
+from .retrain import retrain_plan as retrain_plan

@@ -27,7 +27,7 @@ class Arm(Spec):
 
     def identity(self) -> dict[str, Any]:
         """What a run of this arm depends on: everything but its name and levels."""
-        return self.model_dump(mode="json", include={"layers", "training"}, exclude_none=True)
+        return {"layers": list(self.layers), "training": self.training.identity()}
 
 
 class ArmTemplate(Spec):
@@ -90,6 +90,9 @@ class Study(Spec):
 
     @model_validator(mode="after")
     def _design_is_whole(self) -> Self:
+        if self.data.validation == "none":
+            fix = "set some aside, such as 0.1; assay reveal --retrain then trains a chosen arm on all"
+            raise Problems([Problem("a study needs validation images to choose by", fix, "data.validation")])
         self.expand()
         return self
 

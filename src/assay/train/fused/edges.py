@@ -204,32 +204,28 @@ def add_penalty(part: int, parts: int, weights: Any, gradient: Any, l2: float) -
 
 
 @kernel(
-    "logits[float 1] classes[long 1] partners[long 1] shares[float 1] weights[float 1] smoothing:real num_classes "
+    "logits[float 1] classes[long 1] partners[long 1] shares[float 1] weights[float 1] smoothing:real "
     "gradient[float 1] stored found[double 1]",
     is_shared=False,
 )
 def softmax_loss(
-    logits: Any, classes: Any, partners: Any, shares: Any, weights: Any, smoothing: float, num_classes: int,
-    gradient: Any, stored: int, found: Any,
+    logits: Any, classes: Any, partners: Any, shares: Any, weights: Any, smoothing: float, gradient: Any, stored: int,
+    found: Any,
 ) -> None:  # fmt: skip
-    """Summed cross-entropy (nats) and hits of a batch, and the gradient of the mean loss.
-
-    The target of an image is its classes' shares, less ``smoothing``, which is spread over all classes.
+    """Summed loss (nats) and hits of a batch, and the gradient of the mean loss: see ``learner.Objective``.
 
     Args:
         logits: float32 [blocks, stored, 16].
         classes: int64 [count]: the classes that count as hits.
         partners, shares: The other class of each image and the first one's share of the target (1 without mixup).
-        weights: What each image's loss counts.
+        weights: What the loss of an image of each class counts [classes].
         smoothing: The share of every target that is spread evenly.
-        num_classes: Rows of ``logits`` that are classes.
         gradient: float32 [blocks, stored, 16], written; lanes without an image get no gradient.
-        stored: Rows of ``logits``, at least ``num_classes``.
+        stored: Rows of ``logits``, at least one for each class.
         found: float64 [2], written: loss and hits.
     """
-    count = len(classes)
+    count, num_classes = len(classes), len(weights)
     loss, hits = 0.0, 0
-    kept = np.float32(1 - smoothing)
     spread = np.float32(smoothing / num_classes)
     for n in range((count + 15) // 16 * 16):
         start = (n // 16) * stored * 16 + n % 16
@@ -247,18 +243,19 @@ def softmax_loss(
             e = np.exp(logits[start + 16 * k] - highest)
             gradient[start + 16 * k] = e
             scale += e
-        target, partner, share = classes[n], partners[n], shares[n] * kept
-        rest = kept - share
+        target, partner = classes[n], partners[n]
+        share, rest = shares[n] * weights[target], (np.float32(1) - shares[n]) * weights[partner]
+        weight = share + rest
+        share, rest = share * np.float32(1 - smoothing), rest * np.float32(1 - smoothing)
         wanted = share * logits[start + 16 * target] + rest * logits[start + 16 * partner]
         if smoothing > 0:
-            wanted += spread * together
-        loss += weights[n] * (math.log(scale) + highest - wanted)
+            wanted += weight * spread * together
+        loss += weight * (math.log(scale) + highest) - wanted
         hits += best == target
-        factor = weights[n] / np.float32(count)
         for k in range(num_classes):
-            gradient[start + 16 * k] = (gradient[start + 16 * k] / scale - spread) * factor
-        gradient[start + 16 * target] -= share * factor
-        gradient[start + 16 * partner] -= rest * factor
+            gradient[start + 16 * k] = weight * (gradient[start + 16 * k] / scale - spread) / np.float32(count)
+        gradient[start + 16 * target] -= share / np.float32(count)
+        gradient[start + 16 * partner] -= rest / np.float32(count)
     found[0], found[1] = loss, hits
 
 

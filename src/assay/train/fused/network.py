@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ...nets import Summary
 from ...seeds import Streams
+from ..learner import PLAIN, Objective
 from . import edges
 from .grid import Floats, Run
 from .plan import blocks_of
@@ -31,6 +32,7 @@ class FusedNetwork:
         max_batch: The largest batch of training or evaluation.
         streams: Of the run.
         threads: Threads that share each kernel.
+        objective: What training minimizes.
 
     Raises:
         NotFused: The kernels do not take this network.
@@ -44,7 +46,9 @@ class FusedNetwork:
         max_batch: int,
         streams: Streams,
         threads: int = 1,
+        objective: Objective = PLAIN,
     ) -> None:
+        self.objective = objective
         self.program = Program(blocks_of(summary), precision=precision, max_batch=max_batch, streams=streams)
         self.team = Team(threads)
         self._tapes: dict[tuple[int, str], Tape] = {}
@@ -64,7 +68,8 @@ class FusedNetwork:
         channels = self.program.images.channels
         self._indices = np.zeros(max_batch, np.int64)
         self._classes, self._partners = np.zeros((2, max_batch), np.int64)
-        self._shares, self._weights = np.ones((2, max_batch), np.float32)
+        self._shares = np.ones(max_batch, np.float32)
+        self._equal = np.ones(self.program.classes, np.float32)
         self._offset, self._factor = np.zeros((2, channels), np.float32)
         self._found = np.zeros(2)
         self._images = np.zeros((1, *summary.input_shape), np.uint8)
@@ -75,6 +80,10 @@ class FusedNetwork:
             return op.size, op.plan.outputs[2]
         channels = self._norms[name].y.channels
         return channels, channels
+
+    def parts(self) -> list[slice]:
+        """Where each parameter stands in the flat vectors."""
+        return [part for pair in self._views.values() for part in pair]
 
     def _bind(self) -> None:
         values, gradients = self.values.numpy(), self.gradients.numpy()
@@ -158,8 +167,6 @@ class FusedNetwork:
         step: int,
         partners: NDArray[np.int64] | None = None,
         shares: Floats | None = None,
-        weights: Floats | None = None,
-        smoothing: float = 0.0,
     ) -> tuple[float, int]:
         """Forward and backward of the batch that was put in; gradients are left in ``gradients``.
 
@@ -167,8 +174,6 @@ class FusedNetwork:
             classes: int64 [batch].
             step: Counted from 0; it chooses the dropout masks.
             partners, shares: With mixup, the other class of each image, and the first one's share of the target.
-            weights: What each image's loss counts.
-            smoothing: The share of every target that is spread over all classes.
 
         Returns:
             Summed loss (nats) and hits.
@@ -177,15 +182,14 @@ class FusedNetwork:
         self._classes[:count] = classes
         self._partners[:count] = classes if partners is None else partners
         self._shares[:count] = 1 if shares is None else shares
-        self._weights[:count] = 1 if weights is None else weights
         self.program.set_step(step)
-        return self._play(count, f"train {smoothing}")
+        return self._play(count, "train")
 
     def score(self, classes: NDArray[np.int64]) -> tuple[float, int]:
         """Summed cross-entropy (nats) and hits in evaluation mode of the batch that was put in. ``pack`` first."""
         count = len(classes)
         self._classes[:count] = self._partners[:count] = classes
-        self._shares[:count] = self._weights[:count] = 1
+        self._shares[:count] = 1
         return self._play(count, "score")
 
     def logits(self, count: int) -> Floats:
@@ -214,7 +218,7 @@ class FusedNetwork:
         tape(run.blocks * self.program.images.passing, edges.take_images(), *self._placing(run.count))
 
     def _tape(self, count: int, what: str) -> Tape:
-        """The calls for a batch of so many images: "pack", "logits", "score" or "train" with the targets' smoothing."""
+        """The calls for a batch of so many images: "pack", "logits", "score" or "train"."""
         if (count, what) not in self._tapes:
             self._tapes[count, what] = self._recorded(count, what)
         return self._tapes[count, what]
@@ -224,7 +228,7 @@ class FusedNetwork:
         if what == "pack":
             program.pack(tape, for_training=False)
             return tape
-        is_training = what.startswith("train")
+        is_training = what == "train"
         run = program.run(count, is_training=is_training)
         self.record_images(tape, run)
         if is_training:
@@ -232,11 +236,12 @@ class FusedNetwork:
         program.forward(tape, run)
         if what == "logits":
             return tape
-        smoothing = float(what.removeprefix("train")) if is_training else 0.0
-        targets = (values[:count] for values in (self._classes, self._partners, self._shares, self._weights))
+        objective = self.objective if is_training else PLAIN
+        targets = (values[:count] for values in (self._classes, self._partners, self._shares))
+        weights = self._equal if objective.class_weights is None else objective.class_weights
         tape(
-            0, edges.softmax_loss(), program.logits, *targets, smoothing, program.classes, program.logit_gradient,
-            program.weighted[-1].stored_outputs, self._found,
+            0, edges.softmax_loss(), program.logits, *targets, weights, objective.label_smoothing,
+            program.logit_gradient, program.weighted[-1].stored_outputs, self._found,
         )  # fmt: skip
         if is_training:
             program.backward(tape, run)

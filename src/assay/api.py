@@ -85,7 +85,7 @@ def run(
         raise SpecError(Problem(f"got {workers} workers", "give 1 or more"))
     check_networks(study)
     folder = Path(store) if store is not None else default_folder()
-    plan = make_plan(study, prepare(study.data.name), folder)
+    plan = make_plan(study, prepare(study.data), folder)
     if progress is None:
         progress = Live() if sys.stderr.isatty() else Silent()
     with open_writer(folder) as writer, open_reader(folder) as reader:
@@ -169,7 +169,7 @@ class Result:
             if not finished:
                 raise SpecError(Problem(f'study "{self.study}" has no finished run to score', "run it first"))
             study = Study.of(record.spec)
-            dataset = prepare(study.data.name)
+            dataset = prepare(study.data)
             tasks = {task.id: task for task in make_plan(study, dataset, self.store).tasks}
             new = {run.id: (run, tasks[run.id]) for run in finished if run.test_accuracy is None}
             scores = score_runs(list(new.values()), dataset, self.store, on_scored=on_scored)
@@ -240,7 +240,7 @@ def _gallery(study: Study) -> Gallery | None:
     from .seeds import Streams
 
     try:
-        dataset = prepare(study.data.name)
+        dataset = prepare(study.data)
     except DataError:
         return None
     training, info = dataset.training(), dataset.info

@@ -10,7 +10,9 @@ from .idx import read_idx as read_idx
 from .idx import write_idx as write_idx
 from .location import arrays_folder as arrays_folder
 from .location import raw_folder as raw_folder
+from .make import make as make
 from .prepare import Dataset as Dataset
+from .prepare import info_of as info_of
 from .prepare import is_available as is_available
 from .prepare import open_training as open_training
 from .prepare import prepare as prepare

@@ -32,6 +32,8 @@ class DatasetInfo:
         citation: BibTeX entry.
         sources: Where the files come from.
         test_split_note: Who drew the test split, and what a score on it does and does not say.
+        is_test_labelled: Test images have labels, so that something can be scored on them.
+        notes: What reading the files worked out or left out, a sentence each.
     """
 
     name: str
@@ -47,6 +49,8 @@ class DatasetInfo:
     citation: str
     sources: tuple[str, ...]
     test_split_note: str
+    is_test_labelled: bool = True
+    notes: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..data import Dataset, DatasetInfo, entry
+from ..data import Dataset, DatasetInfo, info_of
 from ..errors import Problem, SpecError
 from ..nets import Summary, parse, summarize
 from ..spec import Arm, Study, run_fingerprint
@@ -51,7 +51,7 @@ def check_networks(study: Study) -> dict[str, Summary]:
     Raises:
         SpecError: One or more arms cannot be built; every problem is named once.
     """
-    info = entry(study.data.name).info
+    info = info_of(study.data)
     arms = study.expand()
     summaries: dict[str, Summary] = {}
     found: dict[Problem, list[str]] = {}  # and the arms that have it

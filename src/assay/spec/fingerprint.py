@@ -26,7 +26,7 @@ def run_fingerprint(
 
     Args:
         arm: The arm; its name does not count.
-        data: How the data set is split and scaled; its name does not count.
+        data: How the data set is split and scaled; where it comes from does not count.
         content: SHA-256 of the data set's content.
         seed: Root seed.
         vary: The streams that the seed changes.
@@ -36,7 +36,7 @@ def run_fingerprint(
         {
             "protocol": PROTOCOL,
             "arm": arm.identity(),
-            "data": {**data.model_dump(mode="json", exclude={"name"}), "content": content},
+            "data": {**data.model_dump(mode="json", exclude=set(Data.SOURCE)), "content": content},
             "seed": seed,
             "vary": sorted(vary),
             "fold": fold,

@@ -104,7 +104,9 @@ def fetch_command(name: str, as_json: bool) -> None:
 @command.command("make")
 @click.argument("name")
 @click.option("--variation", help="What becomes of the images: random-background.  [default: nothing]")
-@click.option("--format", "form", default="csv", show_default=True, help="csv.")
+@click.option(
+    "--format", "form", default="csv", show_default=True, help="csv, tsv, amat, idx, npz, folders, list or parquet."
+)
 @click.option("--train", "num_training", type=click.IntRange(min=1), help="Training images.  [default: all]")
 @click.option("--test", "num_test", type=click.IntRange(min=0), help="Test images.  [default: all of the test split]")
 @click.option("--test-labels/--no-test-labels", default=True, help="Write the labels of test images.")

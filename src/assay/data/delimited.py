@@ -94,6 +94,19 @@ def read_delimited(path: Path, reading: Reading, *, like: Layout | None = None) 
     return found, layout
 
 
+def first_rows(path: Path) -> list[list[str]]:
+    """The first rows of a table as cells, whatever they are; none where it cannot be told."""
+    try:
+        with telling(path, "read"), open(path, "rb") as file:
+            is_gzip = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            stream: Any = gzip.GzipFile(fileobj=file) if is_gzip else file
+            lines = [stream.readline(1 << 16) for _ in range(2)]
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        return []
+    return [_cells(line.decode("utf-8-sig", errors="replace").strip("\r\n")) for line in lines if line.strip()]
+
+
 def _broken(path: Path, what: str, fix: str = "replace it with an intact copy") -> DataError:
     return DataError(Problem(what, fix, file=str(path)))
 
@@ -385,13 +398,14 @@ def write_delimited(
         labels: Anything printable [n]; no label column if ``None``.
         label: ``first`` or ``last``.
         header: Write a first row of names: label, pixel0, pixel1, ...
-        values: ``unit`` writes byte / 255 with seven digits, ``bytes`` the bytes.
+        values: ``unit`` writes byte / 255 with seven digits, ``amat`` byte / 256, ``bytes`` the bytes.
         index: Begin each row with its number.
         delimiter: Between cells.
     """
     from ..disk import replacing
 
-    words = [f"{value / 255:.7g}" if values == "unit" else str(value) for value in range(256)]
+    levels = {"unit": 255, "amat": 256}.get(values)
+    words = [str(value) if levels is None else f"{value / levels:.7g}" for value in range(256)]
     lookup = np.asarray(words, dtype=object)
     with telling(path, "written"), replacing(path) as raw:
         packed = gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) if path.name.endswith(".gz") else None

@@ -12,7 +12,11 @@ import numpy.typing as npt
 
 from ..errors import DataError, Problem, SpecError, nearest
 from ..spec import Data
+from .arrays import write_npz
 from .delimited import write_delimited
+from .folders import write_list, write_tree
+from .idx import write_idx
+from .parquet import write_parquet
 from .prepare import prepare
 from .types import Images
 from .variations import VARIATIONS, generator_of
@@ -77,6 +81,8 @@ def make(
         raise SpecError(Problem(f'"{variation}" is no known variation', nearest(variation, list(VARIATIONS))))
     if form not in FORMS:
         raise SpecError(Problem(f'"{form}" is no known format', nearest(form, list(FORMS))))
+    if form in NEEDS_LABELS and not test_labels:
+        raise SpecError(Problem(f"{form} cannot be written without labels", "use csv, tsv, amat, idx or npz"))
     training, test = _parts(source, num_training, num_test, seed)
     if variation is not None:
         training = _varied(training, variation, seed, "training")
@@ -126,13 +132,76 @@ def _varied(part: Made, variation: str, seed: int, split: Literal["training", "t
     return Made(images, part.labels, part.classes)
 
 
-def _csv(folder: Path, training: Made, test: Made | None, test_labels: bool) -> list[Path]:
-    paths = [folder / "train_data.csv"]
-    write_delimited(paths[0], training.images, training.labels)
-    if test is not None:
-        paths.append(folder / "test_data.csv")
-        write_delimited(paths[1], test.images, test.labels if test_labels else None)
+def _tables(name: str, **how: Any) -> Writer:
+    def write(folder: Path, training: Made, test: Made | None, test_labels: bool) -> list[Path]:
+        paths = [folder / name.format(part="train")]
+        write_delimited(paths[0], training.images, training.labels, **how)
+        if test is not None:
+            paths.append(folder / name.format(part="test"))
+            write_delimited(paths[1], test.images, test.labels if test_labels else None, **how)
+        return paths
+
+    return write
+
+
+def _idx(folder: Path, training: Made, test: Made | None, test_labels: bool) -> list[Path]:
+    paths = []
+    for part, made in (("train", training), ("t10k", test)):
+        if made is None:
+            continue
+        images = made.images[..., 0] if made.images.shape[3] == 1 else made.images
+        paths.append(folder / f"{part}-images-idx{images.ndim}-ubyte.gz")
+        write_idx(paths[-1], images)
+        if part == "train" or test_labels:
+            paths.append(folder / f"{part}-labels-idx1-ubyte.gz")
+            write_idx(paths[-1], made.labels.astype(np.uint8 if len(made.classes) <= 256 else np.int32))
     return paths
 
 
-FORMS: dict[str, Writer] = {"csv": _csv}
+def _npz(folder: Path, training: Made, test: Made | None, test_labels: bool) -> list[Path]:
+    arrays: dict[str, npt.NDArray[Any]] = {"x_train": _thin(training.images), "y_train": training.labels}
+    if test is not None:
+        arrays["x_test"] = _thin(test.images)
+        if test_labels:
+            arrays["y_test"] = test.labels
+    write_npz(folder / "data.npz", arrays)
+    return [folder / "data.npz"]
+
+
+def _thin(images: Images) -> Images:
+    return images[..., 0] if images.shape[3] == 1 else images
+
+
+def _folders(folder: Path, training: Made, test: Made | None, test_labels: bool) -> list[Path]:
+    made = {"train": training} | ({"test": test} if test is not None else {})
+    for part, content in made.items():
+        write_tree(folder / part, content.images, content.labels, content.classes)
+    return [folder / part for part in made]
+
+
+def _list(folder: Path, training: Made, test: Made | None, test_labels: bool) -> list[Path]:
+    made = {"train": training} | ({"test": test} if test is not None else {})
+    for part, content in made.items():
+        write_list(folder / f"{part}.csv", content.images, content.labels, content.classes)
+    return [folder / f"{part}.csv" for part in made]
+
+
+def _parquet(folder: Path, training: Made, test: Made | None, test_labels: bool) -> list[Path]:
+    made = {"train": training} | ({"test": test} if test is not None else {})
+    paths = [folder / f"{part}-00000-of-00001.parquet" for part in made]
+    for path, content in zip(paths, made.values(), strict=True):
+        write_parquet(path, content.images, content.labels, content.classes)
+    return paths
+
+
+FORMS: dict[str, Writer] = {
+    "csv": _tables("{part}_data.csv"),
+    "tsv": _tables("{part}_data.tsv", label="first", values="bytes", header=True, delimiter="\t"),
+    "amat": _tables("{part}.amat", values="amat", delimiter=" "),
+    "idx": _idx,
+    "npz": _npz,
+    "folders": _folders,
+    "list": _list,
+    "parquet": _parquet,
+}
+NEEDS_LABELS = ("folders", "list", "parquet")

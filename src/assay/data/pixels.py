@@ -101,3 +101,66 @@ def _unpack(kind: _Kind, batch: npt.NDArray[Any], target: _Kind) -> npt.NDArray[
     if kind == "binary" and target != "bytes":
         return batch * np.uint8(255)
     return batch
+
+
+def images_of(
+    array: npt.NDArray[Any], place: str, shape: tuple[int, ...] | None = None
+) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
+    """An array of images as uint8 or float32 [n, height, width, channels], with a sentence on each thing worked out.
+
+    Args:
+        array: Numbers [n, height, width], [n, height, width, channels], [n, channels, height, width] or [n, pixels];
+            whole 0 to 255, shares 0 to 1, or 16-bit.
+        place: The file or argument, for messages.
+        shape: Height, width and channels of a flat row; a square unless given.
+
+    Raises:
+        DataError: The array has another shape, holds no numbers or values out of range.
+    """
+    notes: tuple[str, ...] = ()
+    if array.dtype.kind not in "buif":
+        what = f"images are {array.dtype}, and numbers are expected"
+        raise DataError(Problem(what, "give uint8 [image, height, width]", file=place))
+    if array.ndim == 2:
+        array = array.reshape(len(array), *_square(array.shape[1], shape, place))
+    if array.ndim == 4 and array.shape[3] not in (1, 3) and array.shape[1] in (1, 3):
+        array = array.transpose(0, 2, 3, 1)
+        notes = ("Channels stood before height and width.",)
+    if array.ndim == 3:
+        array = array[..., None]
+    if array.ndim != 4 or array.shape[3] not in (1, 3) or 0 in array.shape:
+        what = f"images have the shape {' x '.join(map(str, array.shape))}"
+        raise DataError(Problem(what, "give [image, height, width] or [image, height, width, 1 or 3]", file=place))
+    if array.dtype == np.uint8 and array.max() > 1:
+        return array, notes
+    if array.dtype.kind in "ui" and array.max() > 255:
+        return _sixteen(array, place), (*notes, "Values are 16-bit, kept as float32 in 0 to 1.")
+    pixels = Pixels(array.shape[1:], place)
+    step = max(1, (1 << 20) // array[:1].size)
+    for start in range(0, len(array), step):
+        values = array[start : start + step].reshape(-1, array[:1].size).astype(np.float32)
+        if not np.isfinite(values).all():
+            at = start + int(np.argwhere(~np.isfinite(values))[0][0])
+            raise DataError(Problem(f"image {at + 1} holds a value that is no number", "correct it", file=place))
+        pixels.add(values, start + 1)
+    images, note = pixels.images()
+    return images, (*notes, note)
+
+
+def _sixteen(array: npt.NDArray[Any], place: str) -> npt.NDArray[np.float32]:
+    if array.min() < 0 or array.max() > 65535:
+        what = f"values run from {array.min()} to {array.max()}"
+        raise DataError(Problem(what, "give pixels as 0 to 255, 0 to 65535 or 0 to 1", file=place))
+    images = array.astype(np.float32)
+    images /= 65535
+    return images
+
+
+def _square(size: int, shape: tuple[int, ...] | None, place: str) -> tuple[int, ...]:
+    if shape is not None and math.prod(shape) == size:
+        return shape
+    for channels in (1, 3) if shape is None else ():
+        side = math.isqrt(size // channels)
+        if side > 1 and side * side * channels == size:
+            return (side, side, channels)
+    raise DataError(Problem(f"a row has {size} values", "give read = { shape = [height, width] }", file=place))

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..disk import telling
 from ..errors import DataError, Problem, SpecError
 from ..spec import Data, Reading
-from .delimited import read_delimited
+from .arrays import read_npz
+from .delimited import first_rows, read_delimited
+from .folders import looks_like_list, read_list, read_tree
 from .found import Content, Found, Part, Rows
+from .idx_files import is_idx_folder, is_idx_name, read_idx_folder, read_idx_pair
 from .labels import number_labels
+from .parquet import read_parquet
 from .splits import split
+from .trees import is_archive_name
 
 TABLES = (".csv", ".tsv", ".txt", ".amat")
 
@@ -28,38 +35,35 @@ def read_source(data: Data) -> tuple[Content, tuple[str, ...]]:
     """
     path = Path(data.path or "")
     found = _read(path, data)
-    training, test = found.training, found.test
-    note = _test_note(found, data)
-    parts = [training] if test is None else [training, _alike(test, training)]
-    if test is not None:
-        _refuse_other_shape(training, test)
-    numbered, classes, label_notes = number_labels(
-        parts, told=found.classes, wanted=None if data.read is None else data.read.classes
-    )
+    classes = None if data.read is None else data.read.classes
+    return content_of(found, test=data.test, classes=classes, place=str(path)), found.watched
+
+
+def content_of(found: Found, *, test: str | float | None, classes: tuple[str, ...] | int | None, place: str) -> Content:
+    """Labels numbered and the test split drawn where ``test`` is a share.
+
+    Raises:
+        DataError: Labels or shapes do not go together.
+        SpecError: ``test`` does not go with what was found.
+    """
+    training = found.training
+    note = _test_note(found, test)
+    parts = [training]
+    if found.test is not None:
+        _refuse_other_shape(training, found.test)
+        parts.append(_alike(found.test, training))
+    numbered, names, more = number_labels(parts, told=found.classes, wanted=classes)
     labels = numbered[0]
     assert labels is not None  # number_labels refuses training images without
-    notes = (*found.notes, *label_notes)
-    if isinstance(data.test, float):
-        chosen = _draw(training.images, labels, data.test, str(path))
-        kept = Content(
-            (Rows(training.images, chosen[0]), Rows(labels, chosen[0])),
-            (Rows(training.images, chosen[1]), Rows(labels, chosen[1])),
-            classes,
-            notes,
-            note,
-        )
-    elif test is not None:
-        test_labels = numbered[1]
-        kept = Content(
-            (Rows(training.images), Rows(labels)),
-            (Rows(parts[1].images), None if test_labels is None else Rows(test_labels)),
-            classes,
-            notes,
-            note,
-        )
-    else:
-        kept = Content((Rows(training.images), Rows(labels)), None, classes, notes, note)
-    return kept, found.watched
+    notes = (*found.notes, *more)
+    if isinstance(test, float):
+        first, second = _draw(training.images, labels, test, place)
+        kept, other = ((Rows(training.images, rows), Rows(labels, rows)) for rows in (first, second))
+        return Content(kept, other, names, notes, note)
+    own = None
+    if len(parts) > 1:
+        own = (Rows(parts[1].images), None if numbered[1] is None else Rows(numbered[1]))
+    return Content((Rows(training.images), Rows(labels)), own, names, notes, note)
 
 
 def suffix(path: Path) -> str:
@@ -70,28 +74,79 @@ def suffix(path: Path) -> str:
 
 def _read(path: Path, data: Data) -> Found:
     reading = data.read or Reading()
-    if not path.exists():
-        raise DataError(Problem("there is no such file or folder", "check data.path", file=str(path)))
     place = Path(data.test) if isinstance(data.test, str) else None
-    if place is not None and not place.exists():
-        raise DataError(Problem("there is no such file or folder", "check data.test", file=str(place)))
-    if suffix(path) in TABLES:
+    for key, given in (("path", path), ("test", place)):
+        if given is not None and not given.exists():
+            raise DataError(Problem("there is no such file or folder", f"check data.{key}", file=str(given)))
+    if is_pixel_table(path):
         found, layout = read_delimited(path, reading)
         if place is None:
             return found
         other, its_layout = read_delimited(place, reading, like=layout)
-        notes = (*found.notes, *(() if its_layout == layout else (f"Test: {its_layout.told}",)))
-        return Found(found.training, other.training, found.classes, notes, (*found.watched, *other.watched))
-    raise DataError(Problem("this is no form of data that Assay reads", "see docs/data.md", file=str(path)))
-
-
-def _test_note(found: Found, data: Data) -> str:
-    if isinstance(data.test, float):
+        notes = other.notes if its_layout.label != layout.label else ()
+    else:
+        found = read_one(path, reading)
+        if place is None:
+            return found
         if found.test is not None:
-            what = f"got {data.test}, and {found.test.place} holds a test split"
+            what = f"got {place}, and {found.test.place} is a test split already"
+            raise SpecError(Problem(what, "leave test out, or name the training part as path", "data.test"))
+        like = reading if reading.channels else reading.model_copy(update={"channels": found.training.images.shape[3]})
+        other = read_one(place, like)
+        notes = other.notes
+    told = (*found.notes, *(f"Test: {note[0].lower()}{note[1:]}" for note in notes if note not in found.notes))
+    return Found(found.training, other.training, found.classes, told, (*found.watched, *other.watched))
+
+
+def read_one(path: Path, reading: Reading) -> Found:
+    """What one file or folder holds, by its name and content.
+
+    Raises:
+        DataError: Assay does not read this form, or the file is damaged.
+    """
+    if path.is_dir():
+        if is_idx_folder(path):
+            return read_idx_folder(path, reading)
+        if any(_walk(path, ".parquet")):
+            return read_parquet(path, reading)
+        return read_tree(path, reading)
+    if suffix(path) in (".npz", ".npy"):
+        return read_npz(path, reading)
+    if suffix(path) == ".parquet":
+        return read_parquet(path, reading)
+    if is_archive_name(path.name):
+        return read_tree(path, reading)
+    if is_idx_name(path.name):
+        return read_idx_pair(path, reading)
+    if is_pixel_table(path):
+        return read_delimited(path, reading)[0]
+    if suffix(path) in TABLES:
+        return read_list(path, reading)
+    known = "IDX, .npz, .npy, .csv, .tsv, .amat, .parquet, .zip, .tar or a folder of images"
+    raise DataError(Problem("this is no form of data that Assay reads", f"give {known}", file=str(path)))
+
+
+def is_pixel_table(path: Path) -> bool:
+    """Whether a file is a table of pixels, and not one of file names."""
+    return path.is_file() and suffix(path) in TABLES and not looks_like_list(first_rows(path))
+
+
+def _walk(folder: Path, wanted: str) -> Iterator[Path]:
+    """Files with a suffix in a folder and the folders right in it."""
+    with telling(folder, "read"):
+        for item in sorted(folder.iterdir()):
+            if item.suffix == wanted:
+                yield item
+        yield from folder.glob(f"data/*{wanted}")
+
+
+def _test_note(found: Found, test: str | float | None) -> str:
+    if isinstance(test, float):
+        if found.test is not None:
+            what = f"got {test}, and {found.test.place} holds a test split"
             raise SpecError(Problem(what, "leave test out", "data.test"))
         return (
-            f"The test split is {data.test:.0%} of the images of each class, drawn by Assay from the content itself: "
+            f"The test split is {test:.0%} of the images of each class, drawn by Assay from the content itself: "
             "images that belong together, such as frames of one film, may stand on both sides."
         )
     if found.test is None:

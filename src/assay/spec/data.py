@@ -22,6 +22,7 @@ class Reading(Spec):
         classes: Class names in the order of their labels, or the number of classes.
         size: Height and width that every image is resized to; without it images of mixed sizes are refused.
         channels: 1 turns every image grey, 3 into red, green and blue; unless given, as the first image.
+        background: The grey level, 0 to 255, that shows through where an image is transparent.
         skip_bad: Leave out files that are no images, instead of refusing the data set.
     """
 
@@ -33,6 +34,7 @@ class Reading(Spec):
     classes: tuple[str, ...] | int | None = None
     size: tuple[int, int] | None = None
     channels: Literal[1, 3] | None = None
+    background: int = Field(default=255, ge=0, le=255)
     skip_bad: bool = False
 
     @field_validator("shape", "size")

@@ -5,6 +5,8 @@ from .fetch import fetch as fetch
 from .gallery import class_counts as class_counts
 from .gallery import gallery as gallery
 from .gallery import png as png
+from .handed import arrays as arrays
+from .handed import torch_dataset as torch_dataset
 from .idx import idx_sha256 as idx_sha256
 from .idx import read_idx as read_idx
 from .idx import write_idx as write_idx

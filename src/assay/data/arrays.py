@@ -70,7 +70,11 @@ def read_npz(path: Path, reading: Reading) -> Found:
         notes.append(f"{more[0]} is part of the training split: each seed draws its own validation images.")
     test_names = _pick(arrays, _TEST)
     test = None
-    if test_names is not None:
+    bare = next((images for images, _ in _TEST if images in arrays), None)
+    if test_names is None and bare is not None:
+        test, more_notes = part_of(arrays[bare], None, f"{place}, {bare}", shape=reading.shape)
+        notes += more_notes
+    elif test_names is not None:
         test = _part(arrays[test_names[0]], arrays[test_names[1]], f"{place}, {test_names[0]}", reading, notes)
     return Found(training, test, None, tuple(dict.fromkeys(notes)), tuple(watched))
 

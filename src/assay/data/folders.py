@@ -100,7 +100,7 @@ def _read_side(
     if empty:
         what = f"the class folder {shown(empty)} holds no images"
         raise DataError(Problem(what, "fill or remove it", file=place))
-    if len(classes) < 2:
+    if len(classes) < (1 if top and top[0].lower() not in _TRAINING else 2):
         what = f"it holds {'one class folder, ' + classes[0] if classes else 'no class folders'}"
         raise DataError(Problem(what, "put the images into a folder for each class, at least 2", file=place))
     images, kept, more = decode(lambda: tree.contents(own), ["/".join(name) for name in own], reading, place)

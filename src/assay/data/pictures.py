@@ -96,9 +96,9 @@ def _decode(
                 picture: Picture = Image.open(io.BytesIO(content), formats=_FORMATS)
                 if picture.width * picture.height > _MAX_PIXELS:
                     raise ValueError(f"it declares {picture.width} x {picture.height} pixels")
-                wanted = size or (picture.height, picture.width)
                 picture.load()
                 picture = _upright(picture)
+                wanted = size or (picture.height, picture.width)
                 is_colour = _is_colour(picture)
                 values = picture if picture.size == wanted[::-1] else None
             except Exception as error:  # decoders of damaged images raise whatever comes to them

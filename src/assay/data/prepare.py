@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,7 @@ def keep(content: Content, name: str, title: str, sources: tuple[str, ...] = ())
         test_split_note=content.test_split_note,
         is_test_labelled=content.test is not None and content.test[1] is not None,
         notes=content.notes,
+        dtype=images.values.dtype.name,
     )
     dataset = Dataset(info, arrays_folder(info.content))
     with telling(dataset.folder, "written"), locked(lock_file("prepare", info.content)):
@@ -180,20 +182,25 @@ def _prepare_path(data: Data) -> Dataset:
     key = hashlib.sha256(json.dumps([_FORMAT, about], sort_keys=True).encode()).hexdigest()
     note = source_note(key)
     title = data.name or Path(data.path or "").name
-    with telling(note, "written"), locked(lock_file("source", key)):
+    with ExitStack() as held:
+        with telling(note, "written"):
+            held.enter_context(locked(lock_file("source", key)))
         if (noted := _noted(note)) is not None:
             return Dataset(replace(noted.info, name=title, title=title), noted.folder)
-        places = [place for place in (data.path, data.test) if isinstance(place, str)]
-        before = stamp(place for place in places if os.path.exists(place))
+        places = [place for place in (data.path, data.test) if isinstance(place, str) and os.path.exists(place)]
+        with telling(Path(data.path or ""), "read"):
+            before = stamp(places)
         content, watched = read_source(data)
-        values: dict[str, Any] = {"watched": watched, "stamp": stamp(watched)}
-        if before != stamp(places):
-            raise DataError(Problem("files changed while they were read", "try again", file=str(data.path)))
+        with telling(Path(data.path or ""), "read"):
+            values: dict[str, Any] = {"watched": watched, "stamp": stamp(watched)}
+            if before != stamp(places):
+                raise DataError(Problem("files changed while they were read", "try again", file=str(data.path)))
         dataset = keep(content, title, title, (str(data.path),))
         values |= {"content": dataset.info.content, "info": asdict(dataset.info)}
-        note.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(note) as file:
-            file.write(json.dumps(values).encode())
+        with telling(note, "written"):
+            note.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(note) as file:
+                file.write(json.dumps(values).encode())
     return dataset
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Iterator
 
 
@@ -25,13 +26,17 @@ def _lines(place: str) -> Iterator[str]:
         yield _line(place, os.stat(place))
         return
     waiting = [place]
+    seen = set()
     while waiting:
-        with os.scandir(waiting.pop()) as items:
+        folder = waiting.pop()
+        with os.scandir(folder) as items:
             for item in items:
-                if item.is_dir():
+                found = item.stat()
+                if not stat.S_ISDIR(found.st_mode):
+                    yield _line(item.path, found)
+                elif (found.st_dev, found.st_ino) not in seen:  # a link may lead back up
+                    seen.add((found.st_dev, found.st_ino))
                     waiting.append(item.path)
-                else:
-                    yield _line(item.path, item.stat())
 
 
 def _line(path: str, found: os.stat_result) -> str:

@@ -53,6 +53,9 @@ def check_networks(study: Study) -> dict[str, Summary]:
     """
     info = info_of(study.data)
     arms = study.expand()
+    if info.dtype == "float32" and any(arm.training.augmentation for arm in arms):
+        what = f"{info.title} is kept as float32, and augmentation works on bytes"
+        raise SpecError(Problem(what, "leave it out, or store the images with 8 bits", "training.augmentation"))
     summaries: dict[str, Summary] = {}
     found: dict[Problem, list[str]] = {}  # and the arms that have it
     for index, arm in enumerate(arms):

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import DataError, Interrupted, Problem, SpecError, nearest
 from .runner import LocalExecutor, Plan, Progress, check_networks, drive, make_plan, retrain_plan
-from .spec import Study, Training, read_study, study_toml
+from .spec import Data, Study, Training, read_study, study_toml
 from .store import RunRecord, StoreWriter, StudyRecord, default_folder, open_reader, open_writer
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import ArrayLike
 
     from .nets import Summary
     from .report import Gallery, NetworkTable
@@ -28,8 +29,13 @@ def shipped() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def load(study: str | Path) -> Study:
+def load(study: str | Path, *, data: Data | None = None) -> Study:
     """A study from a TOML file or by the name of a shipped one, validated whole.
+
+    Args:
+        study: The file or the name.
+        data: Other data than the file names: ``Data(path=...)``, ``arrays(...)`` or ``torch_dataset(...)``. How the
+            file splits and scales them stays.
 
     Raises:
         SpecError: There is no such study, or it breaks rules; every problem is named, with file and line.
@@ -40,7 +46,37 @@ def load(study: str | Path) -> Study:
         path = known[str(study)]
     elif not path.exists() and path.suffix != ".toml":
         raise SpecError(Problem(f'"{study}" is neither a file nor a shipped study', nearest(str(study), list(known))))
-    return read_study(path, check=check_networks)
+    if data is None:
+        return read_study(path, check=check_networks)
+    source = {key: getattr(data, key) for key in Data.SOURCE}
+
+    def on_data(study: Study) -> Study:
+        return study.model_copy(update={"data": study.data.model_copy(update=source)})
+
+    return on_data(read_study(path, check=lambda study: check_networks(on_data(study))))
+
+
+def arrays(
+    images: ArrayLike,
+    labels: ArrayLike,
+    *,
+    test: tuple[ArrayLike, ArrayLike] | float | None = None,
+    classes: Sequence[str] | int | None = None,
+    name: str = "arrays",
+) -> Data:
+    """NumPy arrays as the data of a study: see ``assay.data.arrays``."""
+    from .data import arrays as keep
+
+    return keep(images, labels, test=test, classes=classes, name=name)
+
+
+def torch_dataset(
+    training: Any, *, test: Any = None, classes: Sequence[str] | int | None = None, name: str | None = None
+) -> Data:
+    """A torch Dataset of (image, label) pairs as the data of a study: see ``assay.data.torch_dataset``."""
+    from .data import torch_dataset as keep
+
+    return keep(training, test=test, classes=classes, name=name)
 
 
 def describe(study: Study) -> dict[str, Summary]:
@@ -83,7 +119,7 @@ def run(
     folder = Path(store) if store is not None else default_folder()
     if workers is not None and workers < 1:
         raise SpecError(Problem(f"got {workers} workers", "give 1 or more"))
-    plan = make_plan(study, prepare(study.data.name), folder)
+    plan = make_plan(study, prepare(study.data), folder)
     with open_writer(folder) as writer:
         _train(plan, writer, workers=workers, progress=progress)
     return Result(folder, study.name)
@@ -193,7 +229,7 @@ class Result:
         with open_writer(self.store) as writer:
             record = self.record
             study = Study.of(record.spec)
-            dataset = prepare(study.data.name)
+            dataset = prepare(study.data)
             if retrain is None:
                 plan, runs = make_plan(study, dataset, self.store), record.runs
             else:
@@ -284,7 +320,7 @@ def _gallery(study: Study) -> Gallery | None:
     from .seeds import Streams
 
     try:
-        dataset = prepare(study.data.name)
+        dataset = prepare(study.data)
     except DataError:
         return None
     training, info = dataset.training(), dataset.info

@@ -280,3 +280,22 @@ def test_doctor(run) -> None:
     assert code == 0
     assert {"versions", "processor", "bfloat16", "GPU", "data folder", "store"} <= set(checks)
     assert "torch" in checks["versions"]["found"]
+
+
+def test_a_study_of_files_that_the_command_line_made(run, study: Path, tmp_path: Path) -> None:
+    code, output, _ = run("data", "make", "digits", "--variation", "random-background", "--train", 300, "--test", 100,
+                          "-o", tmp_path / "hard")  # fmt: skip
+    assert code == 0
+    assert [Path(line).name for line in output.splitlines()] == ["train_data.csv", "test_data.csv"]
+    own = STUDY.replace('name = "digits"', 'path = "hard/train_data.csv"\ntest = "hard/test_data.csv"')
+    study.write_text(own)
+    assert run("run", study, "--seeds", 1)[0] == 0
+    code, output, _ = run("reveal", "small")
+    assert code == 0
+    study.write_text(own.replace('test = "hard/test_data.csv"', ""))
+    assert run("run", study, "--seeds", 1)[0] == 0
+    code, _, errors = run("reveal", "small")
+    assert code == 2
+    assert "it has no test split" in errors
+    _, output, _ = run("status", "--json")
+    assert json.loads(output)[0]["looks"] == 1

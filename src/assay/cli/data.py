@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from .options import json_option, print_json, print_table
@@ -9,7 +11,7 @@ from .options import json_option, print_json, print_table
 
 @click.group("data")
 def command() -> None:
-    """List, show and fetch data sets."""
+    """List, show, fetch and make data sets."""
 
 
 @command.command("list")
@@ -95,5 +97,48 @@ def fetch_command(name: str, as_json: bool) -> None:
             bars.update(tasks[file], completed=done, total=total)
 
         paths = fetch(name, progress=progress)
+    for path in paths:
+        click.echo(path)
+
+
+@command.command("make")
+@click.argument("name")
+@click.option("--variation", help="What becomes of the images: random-background.  [default: nothing]")
+@click.option(
+    "--format", "form", default="csv", show_default=True, help="csv, tsv, amat, idx, npz, folders, list or parquet."
+)
+@click.option("--train", "num_training", type=click.IntRange(min=1), help="Training images.  [default: all]")
+@click.option("--test", "num_test", type=click.IntRange(min=0), help="Test images.  [default: all of the test split]")
+@click.option("--test-labels/--no-test-labels", default=True, help="Write the labels of test images.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed makes the same images.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The folder to write.")
+@json_option
+def make_command(
+    name: str,
+    variation: str | None,
+    form: str,
+    num_training: int | None,
+    num_test: int | None,
+    test_labels: bool,
+    seed: int,
+    output: Path,
+    as_json: bool,
+) -> None:
+    """Write images of data set NAME, or a variation of them, as files in a folder."""
+    from ..data import make
+
+    paths = make(
+        name,
+        output,
+        variation=variation,
+        form=form,
+        num_training=num_training,
+        num_test=num_test,
+        seed=seed,
+        test_labels=test_labels,
+    )
+    if as_json:
+        print_json({"name": name, "files": [str(path) for path in paths]})
+        return
     for path in paths:
         click.echo(path)

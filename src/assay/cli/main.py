@@ -19,7 +19,7 @@ COMMANDS = {
     "report": "Write a study's report, one HTML file.",
     "reveal": "Score the finished runs on the sealed test split.",
     "describe": "Layers, shapes, parameters and FLOPs, before training.",
-    "data": "List, show and fetch data sets.",
+    "data": "List, show, fetch and make data sets.",
     "schema": "A JSON Schema of study files, for editors.",
     "doctor": "Check this machine and installation.",
 }

@@ -5,12 +5,16 @@ from .fetch import fetch as fetch
 from .gallery import class_counts as class_counts
 from .gallery import gallery as gallery
 from .gallery import png as png
+from .handed import arrays as arrays
+from .handed import torch_dataset as torch_dataset
 from .idx import idx_sha256 as idx_sha256
 from .idx import read_idx as read_idx
 from .idx import write_idx as write_idx
 from .location import arrays_folder as arrays_folder
 from .location import raw_folder as raw_folder
+from .make import make as make
 from .prepare import Dataset as Dataset
+from .prepare import info_of as info_of
 from .prepare import is_available as is_available
 from .prepare import open_published as open_published
 from .prepare import open_training as open_training

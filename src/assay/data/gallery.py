@@ -32,7 +32,7 @@ def gallery(images: Images, labels: npt.NDArray[np.integer], num_classes: int, p
     A class with too few images leaves the rest of its row white.
 
     Args:
-        images: uint8 [n, height, width, channels].
+        images: uint8, or float32 in 0 to 1, [n, height, width, channels].
         labels: Integers [n].
         num_classes: Rows, at least 1.
         per_class: Columns, at least 1.
@@ -52,7 +52,10 @@ def gallery(images: Images, labels: npt.NDArray[np.integer], num_classes: int, p
     for row in range(num_classes):
         for column, index in enumerate(np.flatnonzero(labels == row)[:per_class]):
             top, left = row * row_step, column * column_step
-            sprite[top : top + height, left : left + width] = images[index]
+            image = images[index]
+            if image.dtype == np.float32:
+                image = np.rint(image * 255).astype(np.uint8)
+            sprite[top : top + height, left : left + width] = image
     return sprite
 
 

@@ -16,14 +16,13 @@ import numpy.typing as npt
 
 from ..disk import replacing, telling
 from ..errors import DataError, Problem
+from .limits import MAX_DEFLATE_RATIO
 
 # Type code of the magic number -> type of the values, which IDX stores in big-endian order.
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _CODES = {np.dtype(dtype): code for code, dtype in _TYPES.items()}
 _MAX_DIMENSIONS = 8
 _CHUNK_BYTES = 1 << 20
-# Deflate cannot pack tighter than this, so a small file that declares much more is lying.
-_MAX_GZIP_RATIO = 1032
 
 
 def read_idx(path: Path) -> npt.NDArray[Any]:
@@ -43,7 +42,7 @@ def read_idx(path: Path) -> npt.NDArray[Any]:
                 return _read(file, size)
             try:
                 with gzip.GzipFile(fileobj=file) as stream:
-                    return _read(stream, size * _MAX_GZIP_RATIO)
+                    return _read(stream, size * MAX_DEFLATE_RATIO)
             except EOFError:
                 raise _Broken("its gzip stream is cut off") from None
             except (gzip.BadGzipFile, zlib.error) as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..data import Dataset, DatasetInfo, entry
+from ..data import Dataset, DatasetInfo, info_of
 from ..errors import Problem, SpecError, nearest
 from ..nets import Summary, parse, summarize
 from ..seeds import Stream
@@ -58,8 +58,11 @@ def check_networks(study: Study) -> dict[str, Summary]:
     Raises:
         SpecError: One or more arms cannot be built; every problem is named once.
     """
-    info = entry(study.data.name).info
+    info = info_of(study.data)
     arms = study.expand()
+    if info.dtype == "float32" and any(arm.training.augmentation for arm in arms):
+        what = f"{info.title} is kept as float32, and augmentation works on bytes"
+        raise SpecError(Problem(what, "leave it out, or store the images with 8 bits", "training.augmentation"))
     summaries: dict[str, Summary] = {}
     found: dict[Problem, list[str]] = {}  # and the arms that have it
     for index, arm in enumerate(arms):

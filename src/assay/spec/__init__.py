@@ -4,6 +4,7 @@ from .augmentation import Augmentation as Augmentation
 from .data import Data as Data
 from .data import Folds as Folds
 from .data import Last as Last
+from .data import Reading as Reading
 from .files import json_schema as json_schema
 from .files import parse_study as parse_study
 from .files import read_study as read_study

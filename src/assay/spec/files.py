@@ -49,7 +49,7 @@ def parse_study(text: str, *, file: str, name: str, check: Check | None = None) 
                 f"this is not valid TOML: {what}", "correct the line", file=file, line=int(found[1]) if found else None
             )
         ) from None
-    values = {"name": name, **values}
+    values = _anchored({"name": name, **values}, Path(file).parent)
     problems: dict[tuple[str, str], Problem] = {}
     study = None
     while study is None:
@@ -68,6 +68,16 @@ def parse_study(text: str, *, file: str, name: str, check: Check | None = None) 
     if problems or study is None:
         raise SpecError(locate(problem, text, file) for problem in problems.values())
     return study
+
+
+def _anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The values with relative places of data turned into absolute ones: a study file speaks of its neighbours."""
+    data = values.get("data")
+    if not isinstance(data, dict) or not isinstance(data.get("path"), str):
+        return values
+    places = {key: data[key] for key in ("path", "test") if isinstance(data.get(key), str) and data[key]}
+    found = {key: str((folder / Path(place).expanduser()).absolute()) for key, place in places.items()}
+    return {**values, "data": {**data, **found}}
 
 
 _LEAVABLE = {"data", "training", "seeds"}

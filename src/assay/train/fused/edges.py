@@ -25,7 +25,7 @@ def take_images(
 
     Args:
         part, parts: Which share of the blocks to fill.
-        images: uint8 [n, rows, columns, channels].
+        images: uint8 or float32 [n, rows, columns, channels].
         indices: Which images, in order; the lanes left over in the last block hold what a byte 0 becomes.
         offset, factor: A byte becomes (byte - offset) * factor, by channel.
         height, width: Of ``x``, with its margin.
@@ -34,7 +34,7 @@ def take_images(
     _, rows, columns, channels = images.shape
     count = len(indices)
     size = columns * channels
-    picked = np.zeros(rows * size * 16, np.uint8)
+    picked = np.zeros(rows * size * 16, images.dtype)
     blocks = (count + 15) // 16
     for b in range(blocks * part // parts, blocks * (part + 1) // parts):
         lanes = min(16, count - b * 16)

@@ -9,6 +9,8 @@ from .api import run as run
 from .api import shipped as shipped
 from .api import studies as studies
 from .api import torch_dataset as torch_dataset
+from .documents import Reproduction as Reproduction
+from .documents import reproduce as reproduce
 from .spec import Arm as Arm
 from .spec import ArmTemplate as ArmTemplate
 from .spec import Data as Data

@@ -40,20 +40,20 @@ def load(study: str | Path, *, data: Data | None = None) -> Study:
     Raises:
         SpecError: There is no such study, or it breaks rules; every problem is named, with file and line.
     """
-    path = Path(study)
+    path, folder = Path(study), None
     known = shipped()
     if not path.exists() and str(study) in known:
-        path = known[str(study)]
+        path, folder = known[str(study)], Path.cwd()  # a shipped study's data lie where it is used
     elif not path.exists() and path.suffix != ".toml":
         raise SpecError(Problem(f'"{study}" is neither a file nor a shipped study', nearest(str(study), list(known))))
     if data is None:
-        return read_study(path, check=check_networks)
+        return read_study(path, folder=folder, check=check_networks)
     source = {key: getattr(data, key) for key in Data.SOURCE}
 
     def on_data(study: Study) -> Study:
         return study.model_copy(update={"data": study.data.model_copy(update=source)})
 
-    return on_data(read_study(path, check=lambda study: check_networks(on_data(study))))
+    return on_data(read_study(path, folder=folder, check=lambda study: check_networks(on_data(study))))
 
 
 def arrays(

@@ -69,7 +69,7 @@ def render(
     is_scored = any(arm.n for arm in arm_scores(study))
     is_revealed = any(arm.n for arm in arm_scores(study, split="test"))
     return (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             study=study,
@@ -107,17 +107,18 @@ def summary_html(study: StudyRecord) -> str:
     """A study's answer and arms as a small HTML fragment for a notebook's cell: no script, no figures."""
     found = answer(study)
     return (
-        _environment()
+        environment()
         .get_template("summary.html")
         .render(study=study, answer=found, table=arms_table(study, {}), progress=progress_sentence(study))
     )
 
 
-def _environment() -> jinja2.Environment:
+def environment(*packages: str) -> jinja2.Environment:
+    """The templates of the report, and before them those of other packages."""
     import jinja2
 
     return jinja2.Environment(
-        loader=jinja2.PackageLoader("assay.report"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name) for name in (*packages, "assay.report")]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -153,7 +154,7 @@ def _score_figures(study: StudyRecord, split: Split) -> tuple[FigureBlock, ...]:
     folds = ", the mean of its folds" if any(run.fold for run in study.runs) else ""
     pairs = " A thin line joins the two runs of a seed." if len(study.arms) == 2 else ""
     blocks = [
-        _block(
+        figure_block(
             f"scores-{split}",
             score_strip(study, split=split),
             f"{split.capitalize()} accuracy of every run",
@@ -163,7 +164,7 @@ def _score_figures(study: StudyRecord, split: Split) -> tuple[FigureBlock, ...]:
     ]
     if any(contrast.seeds for contrast in found.contrasts):
         blocks.append(
-            _block(
+            figure_block(
                 f"differences-{split}",
                 difference_strip(study, split=split),
                 f"Differences from {found.contrasts[0].baseline}, seed by seed",
@@ -191,7 +192,7 @@ def _curve_figures(study: StudyRecord) -> tuple[FigureBlock, ...]:
     )
     arms = ", ".join(arm.name for arm in ordered_arms(study))
     return tuple(
-        _block(
+        figure_block(
             f"curves-{metric}-{measured}",
             learning_curves(study, metric, measured),
             title,
@@ -206,7 +207,7 @@ def _time_figures(study: StudyRecord) -> tuple[FigureBlock, ...]:
     from .figures import run_times
 
     described = "Seconds of every finished run, one dot per run; the table below holds the means."
-    return (_block("times", run_times(study), "Seconds per run", described),)
+    return (figure_block("times", run_times(study), "Seconds per run", described),)
 
 
 def _gallery_figures(gallery: Gallery) -> tuple[FigureBlock, ...]:
@@ -216,10 +217,13 @@ def _gallery_figures(gallery: Gallery) -> tuple[FigureBlock, ...]:
         f"{name} {whole(count)}" for name, count in zip(gallery.class_names, gallery.training_counts, strict=True)
     )
     described = f"Training images of each class: {counts}."
-    return (_block("class-counts", class_counts(gallery), "Images of each class in the training split", described),)
+    return (
+        figure_block("class-counts", class_counts(gallery), "Images of each class in the training split", described),
+    )
 
 
-def _block(id_: str, figure: Any, title: str, description: str, note: str = "", group: str = "") -> FigureBlock:
+def figure_block(id_: str, figure: Any, title: str, description: str, note: str = "", group: str = "") -> FigureBlock:
+    """A figure of plotly as the templates take it."""
     text = figure.to_json(validate=False)
     # Inside a script element only "<" could end it or open a comment.
     for character in "<>&\u2028\u2029":

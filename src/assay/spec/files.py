@@ -17,11 +17,12 @@ from .training import Training
 Check = Callable[[Study], object]
 
 
-def read_study(path: str | Path, *, check: Check | None = None) -> Study:
+def read_study(path: str | Path, *, folder: Path | None = None, check: Check | None = None) -> Study:
     """The study that a TOML file describes, validated whole.
 
     Args:
         path: The file.
+        folder: Where the files lie that it names; its own folder if ``None``.
         check: Further rules, as a function that raises SpecError: its problems are told with the others.
 
     Raises:
@@ -34,10 +35,11 @@ def read_study(path: str | Path, *, check: Check | None = None) -> Study:
         raise SpecError(Problem("there is no such file", "check the path", file=str(path))) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(Problem(f"cannot be read ({error})", "give a TOML text file", file=str(path))) from None
-    return parse_study(text, file=str(path), name=re.sub(r"[^\w.-]+", "-", path.stem), check=check)
+    name = re.sub(r"[^\w.-]+", "-", path.stem)
+    return parse_study(text, file=str(path), name=name, folder=folder, check=check)
 
 
-def parse_study(text: str, *, file: str, name: str, check: Check | None = None) -> Study:
+def parse_study(text: str, *, file: str, name: str, folder: Path | None = None, check: Check | None = None) -> Study:
     """The study in a TOML text. ``file`` is for messages; ``name`` is used unless the text gives one."""
     try:
         values = tomllib.loads(text)
@@ -49,7 +51,7 @@ def parse_study(text: str, *, file: str, name: str, check: Check | None = None) 
                 f"this is not valid TOML: {what}", "correct the line", file=file, line=int(found[1]) if found else None
             )
         ) from None
-    values = _anchored({"name": name, **values}, Path(file).parent)
+    values = _anchored({"name": name, **values}, folder or Path(file).parent)
     problems: dict[tuple[str, str], Problem] = {}
     study = None
     while study is None:

@@ -129,7 +129,8 @@ class FusedSGD(Optimizer):
     def step(self, gradients: Tensor, learning_rate: float, step: int) -> None:
         momentum = self.settings.momentum
         if not momentum:  # not torch's own pass: its threads would go on waiting busily beside ours
-            _plain(*_views(self.values, gradients), _f32(learning_rate))
+            simplest: Any = _plain
+            simplest(*_views(self.values, gradients), _f32(learning_rate))
             return
         kernel: Any = _nesterov if self.settings.nesterov else _momentum
         kernel(*_views(self.values, gradients, *self.state.values()), _f32(learning_rate), _f32(momentum))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -13,6 +13,15 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 _LONG = ir.IntType(64)
+
+
+def _intrinsic(build: Callable[..., Any]) -> Any:
+    """``intrinsic``, whose functions compiled code calls with other arguments than they seem to take."""
+    return intrinsic(build)
+
+
+_pointer_type: Any = types.CPointer
+_external: Any = cgutils.get_or_insert_function
 CAN_YIELD = sys.platform != "win32"
 
 
@@ -23,9 +32,9 @@ def _pointer(element: types.Type) -> Any:
         def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
             return builder.inttoptr(values[0], context.get_value_type(signature.return_type))
 
-        return types.CPointer(element)(types.int64), build
+        return _pointer_type(element)(types.int64), build
 
-    return intrinsic(at)
+    return _intrinsic(at)
 
 
 floats = _pointer(types.float32)
@@ -35,7 +44,7 @@ words = _pointer(types.uint32)
 octets = _pointer(types.uint8)
 
 
-@intrinsic
+@_intrinsic
 def real(typing_context: Any, bits: Any) -> Any:
     """The float64 that a word's bits are."""
 
@@ -45,7 +54,7 @@ def real(typing_context: Any, bits: Any) -> Any:
     return types.float64(types.int64), build
 
 
-@intrinsic
+@_intrinsic
 def call(typing_context: Any, address: Any, part: Any, parts: Any, arguments: Any) -> Any:
     """Call the kernel at an address, with the address of its arguments."""
 
@@ -57,7 +66,7 @@ def call(typing_context: Any, address: Any, part: Any, parts: Any, arguments: An
     return types.void(*[types.int64] * 4), build
 
 
-@intrinsic
+@_intrinsic
 def add_atomic(typing_context: Any, place: Any, value: Any) -> Any:
     """Add to the word at an address, seen by all threads in one order."""
 
@@ -67,7 +76,7 @@ def add_atomic(typing_context: Any, place: Any, value: Any) -> Any:
     return types.int64(types.int64, types.int64), build
 
 
-@intrinsic
+@_intrinsic
 def load_atomic(typing_context: Any, place: Any) -> Any:
     """The word at an address, as the other threads have left it."""
 
@@ -77,7 +86,7 @@ def load_atomic(typing_context: Any, place: Any) -> Any:
     return types.int64(types.int64), build
 
 
-@intrinsic
+@_intrinsic
 def store_atomic(typing_context: Any, place: Any, value: Any) -> Any:
     def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
         builder.store_atomic(values[1], builder.inttoptr(values[0], _LONG.as_pointer()), "seq_cst", 8)
@@ -86,27 +95,27 @@ def store_atomic(typing_context: Any, place: Any, value: Any) -> Any:
     return types.void(types.int64, types.int64), build
 
 
-@intrinsic
+@_intrinsic
 def pause(typing_context: Any) -> Any:
     """Tell the processor that this thread waits in a loop."""
 
     def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
         if platform.machine().lower() in ("x86_64", "amd64"):
             shape = ir.FunctionType(ir.VoidType(), [])
-            builder.call(cgutils.get_or_insert_function(builder.module, shape, "llvm.x86.sse2.pause"), [])
+            builder.call(_external(builder.module, shape, "llvm.x86.sse2.pause"), [])
         return context.get_dummy_value()
 
     return types.void(), build
 
 
-@intrinsic
+@_intrinsic
 def give_way(typing_context: Any) -> Any:
     """Let another thread have the core, where the system has a call for it."""
 
     def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
         if CAN_YIELD:
             shape = ir.FunctionType(ir.IntType(32), [])
-            builder.call(cgutils.get_or_insert_function(builder.module, shape, "sched_yield"), [])
+            builder.call(_external(builder.module, shape, "sched_yield"), [])
         return context.get_dummy_value()
 
     return types.void(), build

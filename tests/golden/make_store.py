@@ -31,7 +31,9 @@ def main() -> None:
             writer.put_started("golden", "a-0", {"threads": 1})
             measured = (0.5, 0.8, 0.4, 0.95, 0.6, 0.7, 0.001, 1.5)
             writer.put_epochs("a-0", [EpochRecord(epoch, *measured) for epoch in (1, 2)])
-            writer.put_finished("golden", "a-0", seconds=3.0, peak_memory_bytes=1, weights=("w", "hash", 1), kept_epoch=2)
+            writer.put_finished(
+                "golden", "a-0", seconds=3.0, peak_memory_bytes=1, weights=("w", "hash", 1), kept_epoch=2
+            )
             writer.put_started("golden", "a-1", {"threads": 1})
             writer.put_failed("golden", "a-1", state="diverged", reason="it grew", advice="shrink it")
             writer.put_retrained("golden", [("a", 0, "a-0-on-all")], [("a-0-on-all", 0, 2, {"seed": 0})])

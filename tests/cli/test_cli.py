@@ -113,8 +113,9 @@ def test_a_chosen_arm_is_retrained_and_scored_alone(run, study: Path) -> None:
     assert run("run", study, "--no-report")[0] == 0
     code, output, _ = run("reveal", "small", "--retrain", "rate=0.3")
     assert code == 0
-    assert "rate=0.3, trained on training and validation images: " in output
-    assert "n = 2." in output
+    assert "On test: rate=0.3, trained on training and validation images, scores " in output
+    assert ", n = 2." in output
+    assert "On test: rate=0.3, trained on training and validation images" in run("status", "small")[1]
     assert "Looks at the test split so far: 1" in output
     retrained = json.loads(run("runs", "--retrained", "--json")[1])
     assert [(r["arm"], r["seed"], r["epochs"][0]["validation_loss"]) for r in retrained] == [

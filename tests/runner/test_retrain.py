@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import assay
-from assay.api import Result
 from assay.data import open_training, prepare
 from assay.errors import SpecError
 from assay.runner import make_plan, retrain_plan
@@ -20,10 +18,11 @@ from assay.train.engine import split_of
 
 from ..helpers import small_study
 
+LAYERS = ["flatten", "dropout {rate}", "dense classes softmax"]
 STOPPING = {
-    "epochs": 30,
+    "epochs": 15,
     "batch_size": 64,
-    "optimizer": {"name": "adam", "learning_rate": 0.01},
+    "optimizer": {"name": "adam", "learning_rate": 0.05},
     "keep": {"best": "validation_loss"},
     "early_stopping": {"metric": "validation_loss", "patience": 1},
 }
@@ -94,12 +93,13 @@ def test_what_cannot_be_retrained_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_from_choice_to_one_look(tmp_path: Path) -> None:
-    study = small_study(training=STOPPING, data={"name": "digits", "validation": "2-fold"})
+    study = small_study(training=STOPPING, data={"name": "digits", "validation": "2-fold"}, network={"layers": LAYERS})
     result = assay.run(study, store=tmp_path, workers=2)
     frame = result.frame()
     assert list(frame["fold"]) == [1, 2] * 4
     assert (frame["kept_epoch"] <= frame["epochs"]).all()
-    assert (frame["stopped_epoch"].dropna() < 30).all()
+    assert frame["stopped_epoch"].notna().any()
+    assert (frame["stopped_epoch"].dropna() < 15).all()
     found = result.reveal(retrain="rate=0.3", workers=2)
     kept = frame[frame["arm"] == "rate=0.3"].groupby("seed")["kept_epoch"].median().astype(float).round()
     assert found["epochs_planned"].tolist() == found["epochs"].tolist() == kept.tolist()
@@ -113,14 +113,16 @@ def test_from_choice_to_one_look(tmp_path: Path) -> None:
     again = result.reveal(retrain="rate=0.3")
     assert again["test_accuracy"].tolist() == found["test_accuracy"].tolist()
     assert [(look.num_runs, look.num_new) for look in result.record.looks] == [(2, 2), (2, 0)]
-    more = assay.run(study.with_seeds(3), store=tmp_path, workers=2)
-    assert len(more.record.retrained) == 2
-    assert "Trained anew" in result.report().read_text()
+    assert not again.attrs["leaky"]
+    page = result.report().read_text()
+    assert "Trained anew" in page
+    assert "Leaky" not in page
 
 
 def test_a_published_protocol_is_marked_wherever_it_is_shown(tmp_path: Path) -> None:
     data = {"name": "digits", "validation": "test", "as_published": True}
-    result = assay.run(small_study(data=data, seeds={"count": 1}), store=tmp_path, workers=2)
+    study = small_study(data=data, network={"layers": LAYERS}, seeds={"count": 1})
+    result = assay.run(study, store=tmp_path, workers=2)
     frame = result.reveal()
     # The same images in the same order: the sealed score is the validation score, which is what the mark is about.
     assert frame["test_accuracy"].tolist() == frame["validation_accuracy"].tolist()
@@ -129,7 +131,3 @@ def test_a_published_protocol_is_marked_wherever_it_is_shown(tmp_path: Path) -> 
     page = result.report().read_text()
     assert "<strong>Leaky.</strong> The validation images are the test images" in page
     assert "The test split is sealed" not in page
-    fair = assay.run(small_study(seeds={"count": 1}), store=tmp_path / "fair", workers=2)
-    assert not fair.frame().attrs["leaky"]
-    assert "Leaky" not in fair._repr_html_()
-    assert dataclasses.asdict(Result(tmp_path, "small")) == dataclasses.asdict(result)

@@ -2,6 +2,7 @@
 
 from .answer import Answer as Answer
 from .answer import answer as answer
+from .answer import retrained_sentences as retrained_sentences
 from .contrasts import ArmScores as ArmScores
 from .contrasts import Contrast as Contrast
 from .contrasts import arm_scores as arm_scores

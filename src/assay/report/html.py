@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..store.records import StudyRecord
-from .answer import answer, is_unfinished, progress_sentence
+from .answer import answer, is_unfinished, progress_sentence, retrained_sentences
 from .contrasts import LEAKY, Contrast, Split, arm_scores, counted_epoch, failures, ordered_arms
 from .inputs import Gallery, NetworkTable
 from .numbers import counted, moment, whole
@@ -87,6 +87,7 @@ def render(
             test=_test(study, summaries) if is_revealed else None,
             looks_table=looks_table(study) if study.looks else None,
             retrained_table=retrained_table(study) if study.retrained else None,
+            retrained=retrained_sentences(study),
             counted_epoch=counted_epoch(study),
             leaky=LEAKY if study.is_leaky else "",
             curves=_curve_figures(study),
@@ -157,8 +158,8 @@ def _score_figures(study: StudyRecord, split: Split) -> tuple[FigureBlock, ...]:
         figure_block(
             f"scores-{split}",
             score_strip(study, split=split),
-            f"{split.capitalize()} accuracy of every run",
-            f"One dot per run, one row per arm. {found.headline}.",
+            f"{split.capitalize()} accuracy of every {'seed' if folds else 'run'}",
+            f"One dot per {'seed' if folds else 'run'}, one row per arm. {found.headline}.",
             f"One dot is one seed{folds}. The stroke is the mean, the bar its 95 % interval.{pairs}",
         )
     ]

@@ -102,7 +102,7 @@ def failures_table(study: StudyRecord) -> Table:
     rows = tuple(
         _row(
             Cell(run.arm, styles.get(run.arm)),
-            str(run.seed),
+            run.label.removeprefix("seed "),
             run.state,
             f"{len(run.epochs)} of {run.epochs_planned}" if run.epochs_planned else str(len(run.epochs)),
             run.reason or "not recorded",

@@ -16,6 +16,9 @@ from .spec import ArmTemplate as ArmTemplate
 from .spec import Data as Data
 from .spec import Network as Network
 from .spec import Optimizer as Optimizer
+from .spec import Parallel as Parallel
+from .spec import Repeat as Repeat
+from .spec import Residual as Residual
 from .spec import Seeds as Seeds
 from .spec import Study as Study
 from .spec import Training as Training

@@ -34,12 +34,11 @@ def keras_layer(row):
     if kind in ("conv", "depthwise", "separable"):
         window["dilation_rate"] = layer.dilation
     kernels = keras.layers
+    multiplied = {"depth_multiplier": getattr(layer, "multiplier", 1), **window, **weighted}
     return {
         "conv": lambda: kernels.Conv2D(layer.filters, layer.kernel, groups=layer.groups, **window, **weighted),
-        "depthwise": lambda: kernels.DepthwiseConv2D(layer.kernel, depth_multiplier=layer.multiplier, **window, **weighted),
-        "separable": lambda: kernels.SeparableConv2D(
-            layer.filters, layer.kernel, depth_multiplier=layer.multiplier, **window, **weighted
-        ),
+        "depthwise": lambda: kernels.DepthwiseConv2D(layer.kernel, **multiplied),
+        "separable": lambda: kernels.SeparableConv2D(layer.filters, layer.kernel, **multiplied),
         "dense": lambda: kernels.Dense(row.output_shape[0], **weighted),
         "maxpool": lambda: kernels.MaxPooling2D(layer.size, **window),
         "avgpool": lambda: kernels.AveragePooling2D(layer.size, **window),

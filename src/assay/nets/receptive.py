@@ -13,7 +13,8 @@ from .layers import Dense, Flatten, GlobalAvgPool, GlobalMaxPool, GroupNorm, Ins
 class Axis:
     """One axis of a receptive field: position i sees pixels ``start + i * stride`` and on, ``size`` of them.
 
-    Pixels outside the image, where padding stands, are counted too.
+    Pixels outside the image, where padding stands, are counted too. Where every position sees the whole image, as
+    behind a normalization over it, the stride is 0.
     """
 
     start: int = 0
@@ -52,7 +53,7 @@ def field_after(layer: Layer, field: ReceptiveField, shape: Shape, image: Image)
     """
     is_vector = len(shape) == 1
     if isinstance(layer, Dense | GlobalAvgPool | GlobalMaxPool | GroupNorm | InstanceNorm):
-        rows, columns = _whole(field.rows, image[0]), _whole(field.columns, image[1])
+        rows, columns = (Axis(0, side, stride=0) for side in image[:2])
         return ReceptiveField(rows, columns, is_vector or not isinstance(layer, GroupNorm | InstanceNorm))
     window = window_of(layer)
     if len(shape) == 1 or window is None:
@@ -74,12 +75,6 @@ def _windowed(axis: Axis, side: int, window: Window, place: int) -> Axis:
     before, _ = window.padding(side, place)
     extent = window.extent[place]
     return Axis(axis.start - before * axis.stride, axis.size + (extent - 1) * axis.stride, axis.stride * window.stride)
-
-
-def _whole(axis: Axis, side: int) -> Axis:
-    end = max(axis.start + axis.size, side)
-    start = min(axis.start, 0)
-    return Axis(start, end - start, axis.stride)
 
 
 def _union(axes: Sequence[Axis], positions: int) -> Axis:

@@ -36,6 +36,10 @@ WHOLE = {
     "same padding, windows at the edge": (
         ["conv 5 3x3 relu padding=same", "maxpool 2 padding=same", "conv 5 2x3 padding=same", *END], (7, 9, 3),
     ),
+    "windows that overlap": (
+        ["conv 5 3x3 relu", "maxpool 3 stride=1", "conv 5 2x3 padding=same", "maxpool 3 stride=2 padding=same", *END],
+        (9, 11, 1),
+    ),
     # Where channels, an odd number, are taken in groups for the kernel's gradient, the padding of the last pair counts:
     # otherwise the second pair of blocks (from 33 images on) is read a channel off. Groups of a kernel 3 wide happen to
     # come out the same.
@@ -99,6 +103,10 @@ def test_small_whole_numbers_give_the_bits_of_float32(case: str, count: int) -> 
 ROUNDED = {
     "convolutions": (["conv 5 3x3 relu", "conv 5 3x3 relu", "flatten", "dense 10 relu", END[1]], (12, 11, 1)),
     "normalized and pooled": (MIXED, (11, 12, 1)),
+    "windows that overlap": (
+        ["conv 6 3x3 relu", "maxpool 2 stride=1", "conv 5 3x3 relu", "maxpool 3 stride=2", *END],
+        (12, 11, 1),
+    ),
     "document C": (["conv 16 3x3 relu", "maxpool 2", "flatten", "dense 80 relu", END[1]], (28, 28, 1)),
 }
 

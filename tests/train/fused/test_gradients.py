@@ -49,6 +49,21 @@ NETWORKS = {
         ["conv 5 3x3 relu", "batchnorm", "maxpool 2 padding=same", "conv 5 3x3", "maxpool 3 padding=same", *END],
         (13, 15, 1),
     ),
+    "windows that overlap, batch normalization of either sign behind": (
+        ["conv 5 3x3 relu", "maxpool 3 stride=1", "batchnorm", "dropout 0.2", "conv 5 3x3 relu", "maxpool 3 stride=2",
+         "batchnorm", "dropout 0.2", *END],
+        (14, 13, 1),
+    ),
+    "windows that overlap, padding": (
+        ["conv 5 3x3 relu padding=same", "maxpool 2", "maxpool 3 stride=1 padding=same", "conv 5 3x3 padding=same",
+         "maxpool 3 stride=2 padding=same", "conv 6 3x3 relu", *END],
+        (14, 13, 3),
+    ),
+    "windows that leave gaps": (
+        ["conv 5 3x3 relu", "batchnorm", "maxpool 2 stride=3", "conv 6 2x2 relu", "maxpool 1 stride=2 padding=same",
+         "dropout 0.2", "flatten", "batchnorm", END[1]],
+        (14, 13, 1),
+    ),
     "stride": (["conv 5 3x3 relu stride=2", "batchnorm", "conv 5 3x3 relu", *END], (12, 14, 3)),
     "stride, same padding": (["conv 5 3x3 relu stride=2 padding=same", "maxpool 2", *END], (12, 11, 1)),
     "batch normalization behind everything": (
@@ -214,7 +229,16 @@ def test_dropout_drops_what_the_plain_path_drops(case: str, block: int, tail: in
 
 
 @pytest.mark.parametrize("norm", [[], ["batchnorm"]], ids=["plain", "normalized"])
-@pytest.mark.parametrize("window", ["maxpool 2", "maxpool 3 padding=same"])
+@pytest.mark.parametrize(
+    "window",
+    [
+        "maxpool 2",
+        "maxpool 3 padding=same",
+        "maxpool 3 stride=1",
+        "maxpool 3 stride=2 padding=same",
+        "maxpool 2 stride=3",
+    ],
+)
 def test_the_first_of_equal_values_gets_the_gradient(window: str, norm: list[str]) -> None:
     """A kernel of zeros makes every window one of ties, and its gradient shows at which pixel each was resolved."""
     shape = (11, 9, 1)

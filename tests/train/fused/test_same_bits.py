@@ -20,8 +20,8 @@ from assay.train.scaling import Scaling
 
 from .reference import STREAMS, error, network_of, random_batch
 
-WORDS = ["conv 5 3x3 relu", "batchnorm", "maxpool 2", "dropout 0.3", "conv 6 3x3 relu", "flatten", "batchnorm",
-         "dropout 0.2", "dense 10 relu", "dense classes softmax"]  # fmt: skip
+WORDS = ["conv 5 3x3 relu", "batchnorm", "maxpool 2", "dropout 0.3", "conv 6 3x3 relu", "maxpool 2 stride=1", "flatten",
+         "batchnorm", "dropout 0.2", "dense 10 relu", "dense classes softmax"]  # fmt: skip
 SHAPE = (11, 12, 1)
 SIZE = 37  # three blocks, which two threads cannot share evenly
 SCALING = Scaling(torch.tensor([100.0]), torch.tensor([1 / 60]))

@@ -37,7 +37,7 @@ from numba import carray, cfunc, types
 from assay.train.fused.pointers import doubles, floats, longs, octets, real, words
 from assay.train.fused.vectors import (
     F, I, M, add, add_at, at_least, choose, choose_i, dot, either, equal, fma, greater, high, highs, larger, load_f, load_i, low, lows,
-    mixed, mul, nowhere, pair, pick, pick_halves, put_at, ramp, splat, splat_i, spread_f, spread_i, store_f, store_i, total, totals, without,
+    mixed, mul, nowhere, pair, pick, pick_halves, put_at, ramp, splat, splat_i, spread_f, spread_i, store_f, store_i, total, totals, undefined, without,
 )
 {imports}
 ZERO = np.float32(0)

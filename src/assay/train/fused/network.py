@@ -14,6 +14,7 @@ from ...seeds import Streams
 from ..learner import PLAIN, Objective
 from . import edges
 from .grid import Floats, Run
+from .normed import TailOp
 from .plan import blocks_of
 from .program import Program
 from .tape import Tape, Team
@@ -54,7 +55,8 @@ class FusedNetwork:
         self._tapes: dict[tuple[int, str], Tape] = {}
         self._order = [row.name for row in summary.layers if row.trainable]
         self._weighted = {op.plan.name: op for op in self.program.weighted}
-        self._norms = {op.plan.norm: op for ops in self.program.tails for op in ops if op.plan.norm is not None}
+        tails = [op for ops in self.program.tails for op in ops if isinstance(op, TailOp)]
+        self._norms = {op.plan.norm: op for op in tails if op.plan.norm is not None}
         sizes = {name: self._sizes(name) for name in self._order}
         total = sum(sum(pair) for pair in sizes.values())
         self.values = torch.zeros(total)

@@ -62,11 +62,36 @@ class Tail:
 
 
 @dataclass(frozen=True)
+class Pool:
+    """Pooling in a pass of its own: windows that overlap, leave gaps or cover everything.
+
+    Args:
+        inputs: Height, width and channels of the input.
+        outputs: The same of the output.
+        window: Height and width of a window.
+        stride: Step between windows.
+        margin: Where the first window starts above and to the left of the input.
+    """
+
+    inputs: tuple[int, int, int]
+    outputs: tuple[int, int, int]
+    window: tuple[int, int]
+    stride: int
+    margin: tuple[int, int] = (0, 0)
+
+
+Step = Tail | Pool
+
+
+@dataclass(frozen=True)
 class Block:
-    """A weighted layer and its tails, at least one; the last block of a network has none."""
+    """A weighted layer and the steps behind it, at least one; the last block of a network has none.
+
+    The first of them is always a ``Tail``, which takes gradients through the layer's activation and sums the bias's.
+    """
 
     weighted: Weighted
-    tails: tuple[Tail, ...]
+    tails: tuple[Step, ...]
 
 
 class NotFused(ValueError):
@@ -81,7 +106,7 @@ def blocks_of(summary: Summary) -> tuple[Block, ...]:
     """
     blocks: list[Block] = []
     weighted: Weighted | None = None
-    tails: list[Tail] = []
+    tails: list[Step] = []
     shape: tuple[int, int, int] = summary.input_shape
     num_dropouts = 0
     for index, row in enumerate(summary.layers):
@@ -183,17 +208,15 @@ def _known(activation: str, name: str) -> str:
     return activation
 
 
-def _with(tails: list[Tail], row: LayerSummary, shape: tuple[int, int, int], num_dropouts: int) -> list[Tail]:
-    """The tails with one more layer: in the last one where the order allows, else in a new one."""
+def _with(tails: list[Step], row: LayerSummary, shape: tuple[int, int, int], num_dropouts: int) -> list[Step]:
+    """The steps with one more layer: in the last one where the order allows, else in a new one."""
     layer = row.layer
-    last = tails[-1] if tails else None
+    last = tails[-1] if tails and isinstance(tails[-1], Tail) else None
     if last is not None and last.outputs != shape:  # flattened in between
         last = None
     if isinstance(layer, BatchNorm):
         return [*tails, Tail(shape, shape, norm=row.name)]
     if isinstance(layer, MaxPool):
-        if layer.stride != layer.size:
-            raise NotFused(f"{row.name} has windows that overlap or leave gaps")
         height, width, channels = row.output_shape  # type: ignore[misc]
         margin = (0, 0)
         if layer.padding == "same":
@@ -201,6 +224,9 @@ def _with(tails: list[Tail], row: LayerSummary, shape: tuple[int, int, int], num
                 same_padding(shape[0], layer.size, layer.stride)[0],
                 same_padding(shape[1], layer.size, layer.stride)[0],
             )
+        if layer.stride != layer.size:
+            pool = Pool(shape, (height, width, channels), (layer.size, layer.size), layer.stride, margin)
+            return [*(tails or [Tail(shape, shape)]), pool]
         pooled = {"outputs": (height, width, channels), "window": layer.size, "margin": margin}
         if last is not None and last.window == 1 and last.rate == 0:
             return [*tails[:-1], _changed(last, **pooled)]

@@ -12,8 +12,9 @@ from ...seeds import Streams
 from . import edges, layouts
 from .grid import Floats, Grid, Run, reshaped
 from .normed import TailOp
-from .plan import Block, Tail, Weighted
+from .plan import Block, Pool, Step, Tail, Weighted
 from .pooled import PooledOp, takes
+from .pools import PoolOp
 from .tails import Mode
 from .tape import Tape
 from .vectors import LANES
@@ -41,11 +42,11 @@ class Program:
         mode: Mode = "b" if precision == "bfloat16" else "f"
         num_blocks = math.ceil(max_batch / LANES)
         self.weighted: list[WeightedOp | PooledOp] = []
-        self.tails: list[list[TailOp]] = []
+        self.tails: list[list[TailOp | PoolOp]] = []
         first = blocks[0].weighted
         source = Grid(*first.inputs, "f", num_blocks, *first.margin)
         self.images = source
-        remaining: list[tuple[Tail, ...]] = []  # tails that are no part of their weighted layer's kernel
+        remaining: list[tuple[Step, ...]] = []  # steps that are no part of their weighted layer's kernel
         for index, block in enumerate(blocks):
             is_last = index == len(blocks) - 1
             following = None if is_last else blocks[index + 1].weighted
@@ -66,13 +67,14 @@ class Program:
     @staticmethod
     def _weighted_op(
         block: Block, mode: Mode, source: Grid, streams: Streams, *, is_first: bool, following: Weighted | None
-    ) -> tuple[WeightedOp | PooledOp, tuple[Tail, ...]]:
+    ) -> tuple[WeightedOp | PooledOp, tuple[Step, ...]]:
         plan, tails = block.weighted, block.tails
         stored = plan.outputs[2] + (plan.outputs[2] % 2 if mode == "b" else 0)
-        if is_first and following is not None and tails and takes(plan, tails[0], stored):
+        head = tails[0] if tails else None
+        if is_first and following is not None and isinstance(head, Tail) and takes(plan, head, stored):
             margin = following.margin if len(tails) == 1 else (0, 0, 0, 0)
-            return PooledOp(plan, tails[0], mode, source=source, margin=margin, streams=streams), tails[1:]
-        is_normed = bool(tails) and tails[0].norm is not None
+            return PooledOp(plan, head, mode, source=source, margin=margin, streams=streams), tails[1:]
+        is_normed = isinstance(head, Tail) and head.norm is not None
         op = WeightedOp(
             plan, mode, source=source, is_first=is_first, is_last=following is None, is_normed=is_normed
         )  # fmt: skip
@@ -80,10 +82,10 @@ class Program:
 
     @staticmethod
     def _outlet(
-        op: WeightedOp | PooledOp, tails: tuple[Tail, ...], following: Weighted, mode: Mode, num_blocks: int
+        op: WeightedOp | PooledOp, tails: tuple[Step, ...], following: Weighted, mode: Mode, num_blocks: int
     ) -> Grid:
         """The buffer between a block and the next: y itself where nothing happens between."""
-        if not tails or (len(tails) == 1 and tails[0].is_empty and not any(following.margin)):
+        if not tails or (len(tails) == 1 and _is_empty(tails[0]) and not any(following.margin)):
             return op.y
         height, width, channels = tails[-1].outputs
         return Grid(height, width, channels, mode, num_blocks, *following.margin)
@@ -91,22 +93,28 @@ class Program:
     @staticmethod
     def _tail_ops(
         op: WeightedOp | PooledOp,
-        tails: tuple[Tail, ...],
+        tails: tuple[Step, ...],
         following: WeightedOp | PooledOp,
         streams: Streams,
         num_blocks: int,
         mode: Mode,
-    ) -> list[TailOp]:
+    ) -> list[TailOp | PoolOp]:
         if not isinstance(following, WeightedOp):
             raise TypeError("only a first layer is pooled in its own kernel")
-        ops = []
+        ops: list[TailOp | PoolOp] = []
         source = op.y
         for index, tail in enumerate(tails):
             source = reshaped(source, tail.inputs)
             is_last = index == len(tails) - 1
-            target = following.x if is_last else Grid(*tail.outputs, mode, num_blocks)
-            dz = following.dx if is_last else Grid(*tail.outputs, mode, num_blocks)
-            ops.append(TailOp(tail, source=source, target=target, dz=dz, streams=streams))
+            if is_last:
+                target, dz = following.x, following.dx
+            else:
+                target = source if _is_empty(tail) else Grid(*tail.outputs, mode, num_blocks)
+                dz = Grid(*tail.outputs, mode, num_blocks)
+            if isinstance(tail, Pool):
+                ops.append(PoolOp(tail, source=source, target=target, dz=dz))
+            else:
+                ops.append(TailOp(tail, source=source, target=target, dz=dz, streams=streams))
             source = target
         return ops
 
@@ -156,12 +164,20 @@ class Program:
             for position in range(len(tails) - 1, -1, -1):
                 is_first = position == 0
                 makes_dy = is_first and isinstance(op, WeightedOp)  # a pooled layer does the rest itself
-                tails[position].backward(
+                tail, dy = tails[position], op.dy if is_first else tails[position - 1].dz
+                if isinstance(tail, PoolOp):
+                    tail.backward(tape, run, dy=dy)
+                    continue
+                tail.backward(
                     tape,
                     run,
-                    dy=op.dy if is_first else tails[position - 1].dz,
+                    dy=dy,
                     activation=op.plan.activation if makes_dy else "linear",
                     bias_gradient=op.bias_gradient if makes_dy else None,
                     paired=op.paired_dy if makes_dy and op.takes_pairs else None,
                 )
             op.backward(tape, run)
+
+
+def _is_empty(step: Step) -> bool:
+    return isinstance(step, Tail) and step.is_empty

@@ -216,6 +216,12 @@ def greater(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return builder.fcmp_ordered(">", *values)
 
 
+@_operation(M, F)
+def undefined(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    """Where a value is not a number."""
+    return builder.fcmp_unordered("uno", values[0], values[0])
+
+
 @_operation(M)
 def nowhere(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return _constant(_MS, 0)

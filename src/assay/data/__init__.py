@@ -1,5 +1,7 @@
 """Data sets: known by name, verified by content, opened as memory maps, with the test split sealed."""
 
+from .entries import Entry as Entry
+from .entries import RawFile as RawFile
 from .fetch import Progress as Progress
 from .fetch import fetch as fetch
 from .gallery import class_counts as class_counts
@@ -19,7 +21,6 @@ from .prepare import is_available as is_available
 from .prepare import open_published as open_published
 from .prepare import open_training as open_training
 from .prepare import prepare as prepare
-from .registry import Entry as Entry
 from .registry import entry as entry
 from .registry import known as known
 from .splits import split as split

@@ -51,6 +51,23 @@ def read_idx(path: Path) -> npt.NDArray[Any]:
         raise DataError(Problem(str(broken), "replace it with an intact copy", file=str(path))) from None
 
 
+def read_idx_stream(stream: gzip.GzipFile, packed_bytes: int, place: str) -> npt.NDArray[Any]:
+    """``read_idx`` for a gzipped stream inside another file.
+
+    Raises:
+        DataError: As in ``read_idx``.
+    """
+    try:
+        return _read(stream, packed_bytes * MAX_DEFLATE_RATIO)
+    except EOFError:
+        what = "its gzip stream is cut off"
+    except (gzip.BadGzipFile, zlib.error) as error:
+        what = f"its gzip stream is corrupt ({error})"
+    except _Broken as broken:
+        what = str(broken)
+    raise DataError(Problem(what, "replace it with an intact copy", file=place))
+
+
 def write_idx(path: Path, array: npt.ArrayLike) -> None:
     """Writes an array as IDX, gzipped where the name ends in ``.gz``. The same array gives the same bytes.
 

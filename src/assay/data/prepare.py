@@ -17,10 +17,11 @@ from ..errors import DataError, Problem
 from ..spec import Data
 from . import raw
 from .digits import read_digits
+from .entries import Entry
 from .found import Content, Rows
 from .idx import idx_sha256
 from .location import arrays_folder, lock_file, raw_folder, source_note
-from .registry import Entry, entry, known
+from .registry import entry, known
 from .types import DatasetInfo, Images, TestData, TrainingData
 from .watch import stamp
 
@@ -150,13 +151,17 @@ def is_available(name: str) -> bool:
         SpecError: The registry has no such data set.
     """
     wanted = entry(name)
-    folder = raw_folder(name)
+    folder = raw_folder(wanted.place)
     has_raw = all((folder / file.name).exists() for file in wanted.files)
+    if wanted.packed:
+        return has_raw or _noted(_packed_note(wanted)) is not None
     return wanted.is_bundled or has_raw or _is_whole(arrays_folder(wanted.content), wanted.content)
 
 
 def prepare_entry(wanted: Entry) -> Dataset:
     """``prepare`` for a data set that may stand outside the registry."""
+    if wanted.packed:
+        return _prepare_packed(wanted)
     dataset = Dataset(wanted.info, arrays_folder(wanted.content))
     with telling(dataset.folder, "read"):
         is_whole = _is_whole(dataset.folder, wanted.content)
@@ -196,6 +201,36 @@ def keep(content: Content, name: str, title: str, sources: tuple[str, ...] = ())
     return dataset
 
 
+def _prepare_packed(wanted: Entry) -> Dataset:
+    """A data set whose content is not known before its files are read: verified and read once, then noted."""
+    from .unpack import unpack
+
+    note = _packed_note(wanted)
+    with ExitStack() as held:
+        with telling(note, "written"):
+            held.enter_context(locked(lock_file("source", note.stem)))
+        if (noted := _noted(note)) is None:
+            content = unpack(wanted, raw.find_all(wanted, raw_folder(wanted.place)))
+            noted = keep(content, wanted.name, wanted.title, wanted.sources)
+            _write_note(note, {"watched": [], "stamp": stamp([])}, noted)
+    found = noted.info
+    counts = {"num_training": found.num_training, "num_test": found.num_test}
+    return Dataset(replace(wanted.info, content=found.content, **counts), noted.folder)  # type: ignore[arg-type]
+
+
+def _packed_note(wanted: Entry) -> Path:
+    told = [_FORMAT, wanted.name, wanted.form, *(f"{file.name} {file.packed}" for file in wanted.packed)]
+    return source_note(hashlib.sha256(json.dumps(told).encode()).hexdigest())
+
+
+def _write_note(note: Path, values: dict[str, Any], dataset: Dataset) -> None:
+    told = {**values, "content": dataset.info.content, "info": asdict(dataset.info)}
+    with telling(note, "written"):
+        note.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(note) as file:
+            file.write(json.dumps(told).encode())
+
+
 def _prepare_path(data: Data) -> Dataset:
     """Files of one's own: read when they or the way to read them have changed, else opened by what is noted."""
     from .sources import read_source
@@ -218,11 +253,7 @@ def _prepare_path(data: Data) -> Dataset:
             if before != stamp(places):
                 raise DataError(Problem("files changed while they were read", "try again", file=str(data.path)))
         dataset = keep(content, title, title, (str(data.path),))
-        values |= {"content": dataset.info.content, "info": asdict(dataset.info)}
-        with telling(note, "written"):
-            note.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(note) as file:
-                file.write(json.dumps(values).encode())
+        _write_note(note, values, dataset)
     return dataset
 
 
@@ -274,7 +305,7 @@ def _write(dataset: Dataset, content: Content) -> None:
 
 def _registered(wanted: Entry) -> Content:
     training_images, training_labels, test_images, test_labels = (
-        _bundled(wanted) if wanted.is_bundled else raw.read_all(wanted, raw_folder(wanted.name))
+        _bundled(wanted) if wanted.is_bundled else raw.read_all(wanted, raw_folder(wanted.place))
     )
     shape = (-1, *wanted.info.shape)
     return Content(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import DataError, Interrupted, Problem, SpecError, nearest
-from .runner import LocalExecutor, Progress, check_networks, drive, make_plan
+from .runner import LocalExecutor, Progress, check_networks, drive, make_plan, plans
 from .spec import Study, read_study, study_toml
 from .store import RunRecord, StudyRecord, default_folder, open_reader, open_writer
 
@@ -85,19 +85,20 @@ def run(
         raise SpecError(Problem(f"got {workers} workers", "give 1 or more"))
     check_networks(study)
     folder = Path(store) if store is not None else default_folder()
-    plan = make_plan(study, prepare(study.data.name), folder)
+    dataset = prepare(study.data.name)
     if progress is None:
         progress = Live() if sys.stderr.isatty() else Silent()
     with open_writer(folder) as writer, open_reader(folder) as reader:
         try:
-            drive(
-                plan,
-                writer,
-                reader,
-                lambda count, threads: LocalExecutor(count, logs=folder / "logs", threads=threads),
-                progress,
-                num_workers=workers or num_cores(),
-            )
+            for plan in plans(study, dataset, folder, reader, writer):
+                drive(
+                    plan,
+                    writer,
+                    reader,
+                    lambda count, threads: LocalExecutor(count, logs=folder / "logs", threads=threads),
+                    progress,
+                    num_workers=workers or num_cores(),
+                )
         except KeyboardInterrupt:
             raise Interrupted(
                 "stopped; every finished epoch is kept, and the same command goes on from there"

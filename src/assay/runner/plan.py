@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -98,14 +98,19 @@ def _source_key(study: Study, index: int, key: str) -> str:
     return f"arms[{listed}].{key}" if study.arms[listed].layers else f"network.{key}"
 
 
-def make_plan(study: Study, dataset: Dataset, store: Path) -> Plan:
-    """The runs of a study on a prepared data set, with their artifacts under ``store``."""
+def make_plan(study: Study, dataset: Dataset, store: Path, *, seeds: Mapping[str, int] | None = None) -> Plan:
+    """The runs of a study on a prepared data set, with their artifacts under ``store``.
+
+    ``seeds`` says how many each arm gets, by name; as many as are planned at most if ``None``.
+    """
     arms = study.expand()
     images, labels = dataset.training_files()
     info = dataset.info
     members = []
-    for seed in range(study.seeds.count):
+    for seed in range(study.seeds.planned):
         for arm in arms:
+            if seeds is not None and seed >= seeds[arm.name]:
+                continue
             run = run_fingerprint(arm, study.data, content=info.content, seed=seed, vary=study.seeds.vary)
             task = Task(
                 id=run,

@@ -95,7 +95,10 @@ class Study(Spec):
 
     @model_validator(mode="after")
     def _design_is_whole(self) -> Self:
-        self.expand()
+        arms = self.expand()
+        if self.seeds.stop and len(arms) < 2:
+            what = "one arm alone is never decided"
+            raise Problems([Problem(what, "add an arm or a factor, or give count instead of stop", "seeds.stop")])
         return self
 
     def expand(self) -> tuple[Arm, ...]:
@@ -135,7 +138,19 @@ class Study(Spec):
         return tuple(arms.values())
 
     def with_seeds(self, count: int) -> Study:
-        """The same study with another number of seeds."""
+        """The same study with another number of seeds.
+
+        Raises:
+            SpecError: The study stops when it is decided, by a rule that was fixed beforehand.
+        """
+        if self.seeds.stop:
+            raise SpecError(
+                Problem(
+                    f"got {count} seeds for a study that stops when decided",
+                    "change min and max under [seeds] before it runs",
+                    "seeds",
+                )
+            )
         return self.model_copy(update={"seeds": self.seeds.model_copy(update={"count": count})})
 
     def _templates(self, problems: list[Problem]) -> list[tuple[str, ArmTemplate]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from .errors import DataError, Interrupted, Problem, SpecError, nearest
 from .runner import LocalExecutor, Progress, check_networks, drive, make_plan, plans
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .nets import Summary
-    from .report import Gallery, NetworkTable
+    from .report import Comparison, Gallery, NetworkTable
 
 
 def shipped() -> dict[str, Path]:
@@ -151,6 +151,21 @@ class Result:
         from .report import epochs_frame
 
         return epochs_frame(self.record)
+
+    def compare(self, *names: str, split: Literal["validation", "test"] = "validation") -> Comparison:
+        """Verdicts on the study's arms and factors, on runs paired by seed.
+
+        Args:
+            names: Nothing: every arm against the first, and the effects of crossed factors. A factor: its effects. Two
+                arms: the second against the first.
+            split: Whose accuracy: ``"validation"``, or ``"test"`` once revealed.
+
+        Raises:
+            SpecError: A name is no factor or arm, there is one arm only, or the test split is sealed.
+        """
+        from .report import compare_study
+
+        return compare_study(self.record, *names, split=split)
 
     def reveal(self, *, on_scored: Callable[[RunRecord, float], None] = lambda run, accuracy: None) -> pd.DataFrame:
         """Score the study's finished runs on the sealed test split; record the look; return :meth:`frame`.

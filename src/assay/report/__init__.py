@@ -2,6 +2,8 @@
 
 from .answer import Answer as Answer
 from .answer import answer as answer
+from .comparison import Comparison as Comparison
+from .comparison import compare_study as compare_study
 from .contrasts import ArmScores as ArmScores
 from .contrasts import Contrast as Contrast
 from .contrasts import arm_scores as arm_scores

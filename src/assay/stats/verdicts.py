@@ -138,18 +138,21 @@ def sentence(
     numbers = (scale * difference.mean, scale * difference.low, scale * difference.high)
     p_told = "" if num_contrasts == 1 or adjusted_p is None else f", p = {adjusted_p:.2g} after Holm"
     tail = f", n = {difference.n}{over}"
-    names = {"a": a, "b": b}
+
+    def put(pattern: str) -> str:
+        return pattern.replace("{a}", a).replace("{b}", b)
+
     if found == "equivalent" and near is not None:
         numbers = (numbers[0], scale * near.low, scale * near.high)
         margin = f"no difference larger than {scale * near.margin:g} {unit}"
-        return f"{margin} {wording.equivalent.format(**names)}: {_told(numbers, unit)} at 90 %{tail}"
+        return f"{margin} {put(wording.equivalent)}: {_told(numbers, unit)} at 90 %{tail}"
     if found == "undecided":
         hint = f"; {more}" if more else ""
-        return f"undecided: {wording.undecided.format(**names)} {_told(numbers, unit)}{tail}{p_told}{hint}"
+        return f"undecided: {put(wording.undecided)} {_told(numbers, unit)}{tail}{p_told}{hint}"
     claim = wording.better if found == "better" else wording.worse
     if difference.mean < 0:
         numbers = (-numbers[0], -numbers[2], -numbers[1])
-    return f"{claim.format(**names)} {_told(numbers, unit)}{tail}{p_told}"
+    return f"{put(claim)} {_told(numbers, unit)}{tail}{p_told}"
 
 
 def refusal(num_pairs: int, *, num_contrasts: int = 1) -> str:

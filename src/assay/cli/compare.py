@@ -87,7 +87,9 @@ def _beside(contrast: Contrast) -> str:
         parts.append(f"equivalence p {found.equivalence_p:.2g}")
     if found.superiority:
         wins = found.superiority
-        parts.append(f"better on {wins.mean:.0%} of seeds [{wins.low:.0%}, {wins.high:.0%}]")
+        is_interaction = contrast.effect is not None and contrast.effect.is_interaction
+        who = f"higher with {contrast.arm}" if is_interaction else f"{contrast.arm} wins"
+        parts.append(f"{who} on {wins.mean:.0%} of seeds [{wins.low:.0%}, {wins.high:.0%}]")
     if found.bootstrap:
         parts.append(f"BCa bootstrap [{100 * found.bootstrap.low:.2f}, {100 * found.bootstrap.high:.2f}]")
     if found.smallest is not None:

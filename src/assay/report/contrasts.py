@@ -112,6 +112,13 @@ class Contrast:
         """What may be said of the arm."""
         return self.finding.outcome
 
+    @property
+    def label(self) -> str:
+        """The outcome in a word; an interaction is neither better nor worse."""
+        if self.effect and self.effect.is_interaction:
+            return {"better": "depends", "worse": "depends", "equivalent": "alike"}.get(self.outcome, self.outcome)
+        return self.outcome
+
 
 @dataclass(frozen=True)
 class _Row:
@@ -189,9 +196,13 @@ def blocks(study: StudyRecord, *, split: Split = "validation") -> tuple[tuple[in
 
 
 def ranking_of(study: StudyRecord, *, split: Split = "validation") -> Ranking | None:
-    """Three arms or more ranked within each seed that all of them have; ``None`` below six such seeds."""
+    """Three arms or more ranked within each seed that all of them have; ``None`` below six such seeds.
+
+    Nor is there a ranking where arms stop by themselves: its tests would look as often, and pay for nothing.
+    """
     seeds, scores = blocks(study, split=split)
-    return rank_arms(scores) if len(study.arms) > 2 and len(seeds) >= MIN_PAIRS else None
+    may_rank = len(study.arms) > 2 and len(seeds) >= MIN_PAIRS and not rule_of(study).stop
+    return rank_arms(scores) if may_rank else None
 
 
 def rule_of(study: StudyRecord) -> Seeds:
@@ -264,12 +275,12 @@ def _effect_row(study: StudyRecord, effect: Effect, split: Split) -> _Row:
         sum(weight * by_name[name][seed] for name, weight in zip(needed, weights, strict=True)) for seed in seeds
     )
     if effect.is_interaction:
-        change = f"{effect.factor} from {effect.low} to {effect.high}"
+        change = f"{effect.factor} {effect.low} to {effect.high}"
         wording = Wording(
-            better=f"changing {change} gains more with {{b}} than with {{a}}, by",
-            worse=f"changing {change} gains more with {{a}} than with {{b}}, by",
-            undecided=f"what changing {change} gains differs between {{a}} and {{b}} by",
-            equivalent=f"in what changing {change} gains between {{a}} and {{b}}",
+            better=f"the effect of {change} is higher with {{b}} than with {{a}}, by",
+            worse=f"the effect of {change} is higher with {{a}} than with {{b}}, by",
+            undecided=f"from {{a}} to {{b}} the effect of {change} differs by",
+            equivalent=f"in the effect of {change} between {{a}} and {{b}}",
         )
         a, b = f"{effect.by} {effect.by_low}", f"{effect.by} {effect.by_high}"
         return _Row(a, b, tuple(needed), seeds, values, (), wording, effect)

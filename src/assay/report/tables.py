@@ -128,6 +128,7 @@ def _findings_table(caption: str, what: str, rows: Sequence[tuple[Cell, Contrast
         lines.append(
             _row(
                 name,
+                contrast.label,
                 str(found.n),
                 points(difference.mean) if difference else "–",
                 f"[{points(difference.low)}, {points(difference.high)}]" if difference else "needs 2 pairs",
@@ -137,7 +138,6 @@ def _findings_table(caption: str, what: str, rows: Sequence[tuple[Cell, Contrast
                 *((p_value(found.equivalence_p) if found.equivalence_p is not None else "–",) if has_margin else ()),
                 f"{100 * wins.mean:.0f} % [{100 * wins.low:.0f}, {100 * wins.high:.0f}]" if wins else "–",
                 "–" if found.smallest is None else f"{100 * found.smallest:.2f}",
-                contrast.outcome,
             )
         )
     titles = (
@@ -151,7 +151,8 @@ def _findings_table(caption: str, what: str, rows: Sequence[tuple[Cell, Contrast
         "better on",
         "could find",
     )
-    return Table(caption, (*_columns(what, *titles), Column("outcome", is_number=False)), tuple(lines))
+    name_column, *numbers = _columns(what, *titles)
+    return Table(caption, (name_column, Column("outcome", is_number=False), *numbers), tuple(lines))
 
 
 def failures_table(study: StudyRecord) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import resources
 from importlib.metadata import version
@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from .errors import DataError, Interrupted, Problem, SpecError, nearest
-from .runner import LocalExecutor, Progress, check_networks, drive, make_plan, plans
-from .spec import Study, read_study, study_toml
-from .store import RunRecord, StudyRecord, default_folder, open_reader, open_writer
+from .runner import LocalExecutor, Plan, Progress, check_networks, drive, make_plan, plans, retrain_plan
+from .spec import Study, Training, read_study, study_toml
+from .store import RunRecord, StoreReader, StoreWriter, StudyRecord, default_folder, open_reader, open_writer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -76,34 +76,40 @@ def run(
         Interrupted: Ctrl-C. Finished epochs are kept.
     """
     from .data import prepare
-    from .runner.progress import Live, Silent
-    from .train.device import num_cores
 
     if not isinstance(study, Study):
         study = load(study)
-    if workers is not None and workers < 1:
-        raise SpecError(Problem(f"got {workers} workers", "give 1 or more"))
     check_networks(study)
     folder = Path(store) if store is not None else default_folder()
+    if workers is not None and workers < 1:
+        raise SpecError(Problem(f"got {workers} workers", "give 1 or more"))
     dataset = prepare(study.data.name)
+    with open_writer(folder) as writer, open_reader(folder) as reader:
+        _train(plans(study, dataset, folder, reader, writer), writer, reader, workers=workers, progress=progress)
+    return Result(folder, study.name)
+
+
+def _train(
+    plans: Iterable[Plan], writer: StoreWriter, reader: StoreReader, *, workers: int | None, progress: Progress | None
+) -> None:
+    from .runner.progress import Live, Silent
+    from .train.device import num_cores
+
+    folder = writer.folder
     if progress is None:
         progress = Live() if sys.stderr.isatty() else Silent()
-    with open_writer(folder) as writer, open_reader(folder) as reader:
-        try:
-            for plan in plans(study, dataset, folder, reader, writer):
-                drive(
-                    plan,
-                    writer,
-                    reader,
-                    lambda count, threads: LocalExecutor(count, logs=folder / "logs", threads=threads),
-                    progress,
-                    num_workers=workers or num_cores(),
-                )
-        except KeyboardInterrupt:
-            raise Interrupted(
-                "stopped; every finished epoch is kept, and the same command goes on from there"
-            ) from None
-    return Result(folder, study.name)
+    try:
+        for plan in plans:
+            drive(
+                plan,
+                writer,
+                reader,
+                lambda count, threads: LocalExecutor(count, logs=folder / "logs", threads=threads),
+                progress,
+                num_workers=workers or num_cores(),
+            )
+    except KeyboardInterrupt:
+        raise Interrupted("stopped; every finished epoch is kept, and the same command goes on from there") from None
 
 
 def studies(store: str | Path | None = None) -> list[str]:
@@ -167,30 +173,57 @@ class Result:
 
         return compare_study(self.record, *names, split=split)
 
-    def reveal(self, *, on_scored: Callable[[RunRecord, float], None] = lambda run, accuracy: None) -> pd.DataFrame:
-        """Score the study's finished runs on the sealed test split; record the look; return :meth:`frame`.
+    def reveal(
+        self,
+        *,
+        retrain: str | None = None,
+        on_scored: Callable[[RunRecord, float], None] = lambda run, accuracy: None,
+        workers: int | None = None,
+        progress: Progress | None = None,
+    ) -> pd.DataFrame:
+        """Score finished runs on the sealed test split; record the look.
 
         A run is scored once; looking again shows the same scores and counts as another look.
 
+        Args:
+            retrain: Name of the chosen arm. It is trained anew with every seed, on training and validation images
+                together, and these runs alone are scored: no other arm is looked at.
+            on_scored: Called after each run.
+            workers: As for :func:`run`; only for training.
+            progress: As for :func:`run`; only for training.
+
+        Returns:
+            :meth:`frame`, or with ``retrain`` the same for the runs that were trained anew.
+
         Raises:
-            SpecError: No run has finished.
+            SpecError: No run has finished, or the arm cannot be retrained.
             DataError: A run's weights are missing or damaged.
+            DiskFull: The disk filled up. What had finished is kept.
+            Interrupted: Ctrl-C. Finished epochs are kept.
         """
         from .data import prepare
+        from .report import runs_frame
         from .runner.reveal import score_runs
 
         with open_writer(self.store) as writer:
             record = self.record
-            finished = [run for run in record.runs if run.state == "finished"]
-            if not finished:
-                raise SpecError(Problem(f'study "{self.study}" has no finished run to score', "run it first"))
             study = Study.of(record.spec)
             dataset = prepare(study.data.name)
-            tasks = {task.id: task for task in make_plan(study, dataset, self.store).tasks}
+            if retrain is None:
+                plan, runs = make_plan(study, dataset, self.store), record.runs
+            else:
+                plan = retrain_plan(study, record, retrain, dataset, self.store)
+                with open_reader(self.store) as reader:
+                    _train([plan], writer, reader, workers=workers, progress=progress)
+                runs = tuple(run for run in self.record.retrained if run.arm == retrain)
+            finished = [run for run in runs if run.state == "finished"]
+            if not finished:
+                raise SpecError(Problem(f'study "{self.study}" has no finished run to score', "run it first"))
+            tasks = {task.id: task for task in plan.tasks}
             new = {run.id: (run, tasks[run.id]) for run in finished if run.test_accuracy is None}
             scores = score_runs(list(new.values()), dataset, self.store, on_scored=on_scored)
             writer.put_look(self.study, scores, num_runs=len(finished))
-        return self.frame()
+        return self.frame() if retrain is None else runs_frame(self.record, retrained=True)
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the report, one HTML file that needs nothing else; return its path.
@@ -218,15 +251,14 @@ class Result:
         return summary_html(self.record)
 
 
-def training_path(summary: Summary) -> str:
-    """Which code trains a network, as a sentence: its fused blocks, or why it has none."""
-    from .train.fused.plan import NotFused, fused_groups
+def training_path(summary: Summary, training: Training) -> str:
+    """Which code trains a run, as a sentence: its network's fused blocks, or why it has none."""
+    from .train.fused.plan import fused_groups
+    from .train.paths import why_plain
 
-    try:
-        groups = fused_groups(summary)
-    except NotFused as reason:
+    if reason := why_plain(summary, training):
         return f"Plain path (float32): {reason}."
-    return "Fused path: " + " | ".join(" ".join(names) for names in groups)
+    return "Fused path: " + " | ".join(" ".join(names) for names in fused_groups(summary))
 
 
 def network_tables(study: Study) -> dict[str, NetworkTable]:
@@ -261,12 +293,14 @@ def _gallery(study: Study) -> Gallery | None:
         return None
     training, info = dataset.training(), dataset.info
     generator = Streams(0).generator("split")
-    parts = split(training.labels, study.data.validation, stratified=study.data.stratified, generator=generator)
+    told = study.data
+    parts = split(training.labels, told.validation, stratified=told.stratified, generator=generator, fold=1)
+    num_judged = info.num_test if told.is_leaky else len(parts.validation)
     shown = max(4, min(12, 560 // info.width))
     return Gallery(
         png=png(gallery(training.images, training.labels, info.num_classes, shown)),
         class_names=info.classes,
         training_counts=tuple(class_counts(training.labels[parts.training], info.num_classes).tolist()),
-        validation_size=len(parts.validation),
+        validation_size=num_judged,
         caption=f"The first {shown} training images of each class of {info.title}. {info.test_split_note}",
     )

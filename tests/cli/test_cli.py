@@ -101,6 +101,32 @@ def test_a_study_from_file_to_report(run, study: Path, tmp_path: Path) -> None:
     assert (tmp_path / "r.html").stat().st_size > 1_000_000
 
 
+def test_describe_says_what_keeps_a_run_off_the_kernels(run, study: Path) -> None:
+    assert "Fused path" in run("describe", study)[1]
+    study.write_text(STUDY.replace("epochs = 2", "epochs = 2\nlabel_smoothing = 0.1"))
+    assert "Plain path (float32): label smoothing is not in the kernels' loss." in run("describe", study)[1]
+
+
+def test_a_chosen_arm_is_retrained_and_scored_alone(run, study: Path) -> None:
+    lines = 'epochs = 4\nkeep = { best = "validation_loss" }\nearly_stopping = { patience = 1 }'
+    study.write_text(STUDY.replace("epochs = 2", lines).replace("0.2", '"last 20%"'))
+    assert run("run", study, "--no-report")[0] == 0
+    code, output, _ = run("reveal", "small", "--retrain", "rate=0.3")
+    assert code == 0
+    assert "rate=0.3, trained on training and validation images: " in output
+    assert "n = 2." in output
+    assert "Looks at the test split so far: 1" in output
+    retrained = json.loads(run("runs", "--retrained", "--json")[1])
+    assert [(r["arm"], r["seed"], r["epochs"][0]["validation_loss"]) for r in retrained] == [
+        ("rate=0.3", 0, None), ("rate=0.3", 1, None),
+    ]  # fmt: skip
+    runs = json.loads(run("runs", "--json")[1])
+    assert all(r["test_accuracy"] is None and r["kept_epoch"] <= len(r["epochs"]) for r in runs)
+    code, _, errors = run("reveal", "small", "--retrain", "rate=3")
+    assert code == 2
+    assert 'did you mean "rate=0.3"?' in errors
+
+
 def test_describe_counts_as_keras_does(run) -> None:
     code, output, _ = run("describe", "mnist-dropout", "--json")
     tables = json.loads(output)

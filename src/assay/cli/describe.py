@@ -22,7 +22,8 @@ def command(study: str, arm: str | None, as_json: bool) -> None:
 
     loaded = load(study)
     tables = network_tables(loaded)
-    paths = {name: training_path(summary) for name, summary in describe(loaded).items()}
+    summaries = describe(loaded)
+    paths = {arm.name: training_path(summaries[arm.name], arm.training) for arm in loaded.expand()}
     if arm is not None and arm not in tables:
         raise SpecError(Problem(f'"{study}" has no arm "{arm}"', nearest(arm, list(tables))))
     chosen = {name: table for name, table in tables.items() if arm in (None, name)}

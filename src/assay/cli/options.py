@@ -27,7 +27,9 @@ def json_option(function: _F) -> _F:
 
 
 def print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, default=str))
+    from ..runner.events import without_nan
+
+    click.echo(json.dumps(without_nan(value), indent=2, default=str))
 
 
 def study_name(study: str | None, store: Path | None) -> str:

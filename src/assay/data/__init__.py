@@ -12,6 +12,7 @@ from .location import arrays_folder as arrays_folder
 from .location import raw_folder as raw_folder
 from .prepare import Dataset as Dataset
 from .prepare import is_available as is_available
+from .prepare import open_published as open_published
 from .prepare import open_training as open_training
 from .prepare import prepare as prepare
 from .registry import Entry as Entry

@@ -94,7 +94,7 @@ class TrainingData:
 
 @dataclass(frozen=True, eq=False)
 class TestData:
-    """The sealed images: scored once, when a study is revealed.
+    """The sealed images: scored once, when a study is revealed, or handed out by ``open_published``.
 
     Args:
         images: uint8 [n, height, width, channels], 0 to 255; a read-only memory map where it comes from a file.

@@ -8,7 +8,17 @@ from typing import Literal
 
 from ..stats import pairs_needed, refusal
 from ..store.records import StudyRecord
-from .contrasts import Contrast, Split, arm_scores, contrasts, factor_effects, failure_sentence, rule_of
+from .contrasts import (
+    LEAKY,
+    Contrast,
+    Split,
+    arm_scores,
+    contrasts,
+    factor_effects,
+    failure_sentence,
+    is_epoch_chosen_by_score,
+    rule_of,
+)
 from .numbers import counted, percent
 
 Tone = Literal["decided", "undecided", "refused", "estimate", "none"]
@@ -108,7 +118,12 @@ def _tally(found: tuple[Contrast, ...]) -> str:
 
 
 def _notes(study: StudyRecord, found: tuple[Contrast, ...], tone: Tone, split: Split) -> tuple[str, ...]:
-    notes = []
+    notes = [LEAKY] if study.is_leaky else []
+    if split == "validation" and tone != "none" and is_epoch_chosen_by_score(study):
+        notes.append(
+            "Each run's epoch was chosen on the validation images that score it, which makes these scores a little "
+            "too good."
+        )
     if is_unfinished(study) and tone != "none" and not rule_of(study).stop:
         notes.append(
             "The study is unfinished, so the answer may change. "

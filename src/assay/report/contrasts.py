@@ -33,17 +33,22 @@ from ..store.records import ArmRecord, RunRecord, StudyRecord
 
 Split = Literal["validation", "test"]
 
+LEAKY = (
+    "Leaky: the validation images are the test images, as in the published protocol that this study repeats. "
+    "Whatever was chosen by these figures was chosen on the test."
+)
+
 
 @dataclass(frozen=True)
 class ArmScores:
-    """The accuracy of every run of an arm that has one, by seed.
+    """The accuracy of an arm with every seed that has one; with folds, the mean of all of the seed's folds.
 
     Args:
         arm: The arm's name.
         seeds: The seeds that have a score.
         scores: Their accuracies, in the same order: fractions.
         interval: Mean and 95 % interval; ``None`` below two scores.
-        num_runs: Runs planned for the arm, with a score or not.
+        num_runs: Seeds planned for the arm, with a score or not.
         folds: What each score is the mean of, in the order of the folds; one number where there are no folds.
     """
 
@@ -140,11 +145,31 @@ def ordered_arms(study: StudyRecord) -> tuple[ArmRecord, ...]:
 
 
 def score_of(run: RunRecord, split: Split) -> float | None:
-    """A finished run's accuracy after its last epoch; ``None`` where there is none, or none yet."""
+    """A finished run's accuracy after the epoch that it kept; ``None`` where there is none, or none yet."""
     if run.state != "finished":
         return None
-    score = run.test_accuracy if split == "test" else run.last.validation_accuracy if run.last else None
+    score = run.test_accuracy if split == "test" else run.kept.validation_accuracy if run.kept else None
     return score if score is not None and math.isfinite(score) else None
+
+
+def counted_epoch(study: StudyRecord) -> str:
+    """After which epoch scores are taken, for a sentence."""
+    metrics = {_kept_by(arm) for arm in study.arms}
+    if metrics <= {None}:
+        return "after the last epoch"
+    named = [str(metric).replace("_", " ") for metric in sorted(filter(None, metrics))]
+    best = f"after the epoch with the best {' or '.join(named)}"
+    return f"{best}, or the last" if None in metrics else best
+
+
+def is_epoch_chosen_by_score(study: StudyRecord) -> bool:
+    """Whether an arm's runs keep the epoch that was best on the validation images."""
+    return any((_kept_by(arm) or "").startswith("validation") for arm in study.arms)
+
+
+def _kept_by(arm: ArmRecord) -> str | None:
+    keep = arm.spec.get("training", {}).get("keep", "last")
+    return keep["best"] if isinstance(keep, dict) else None
 
 
 def arm_scores(study: StudyRecord, *, split: Split = "validation") -> tuple[ArmScores, ...]:
@@ -240,11 +265,14 @@ def failure_sentence(study: StudyRecord) -> str:
 
 
 def _scores(study: StudyRecord, arm: str, split: Split) -> ArmScores:
-    runs = study.runs_of(arm)
-    scored = [(run.seed, score) for run in runs if (score := score_of(run, split)) is not None]
-    scores = tuple(score for _, score in scored)
+    by_seed: dict[int, list[float | None]] = {}
+    for run in study.runs_of(arm):
+        by_seed.setdefault(run.seed, []).append(score_of(run, split))
+    # A seed that lacks a fold has no score: the mean of the others would be of other images.
+    whole = {seed: tuple(s for s in scores if s is not None) for seed, scores in by_seed.items() if None not in scores}
+    scores = tuple(sum(folds) / len(folds) for folds in whole.values())
     interval = mean_interval(scores) if len(scores) > 1 else None
-    return ArmScores(arm, tuple(seed for seed, _ in scored), scores, interval, len(runs))
+    return ArmScores(arm, tuple(whole), scores, interval, len(by_seed), tuple(whole.values()))
 
 
 def _by_seed(arm: ArmScores) -> dict[int, float]:
@@ -257,11 +285,11 @@ def _pair(study: StudyRecord, a: str, b: str, split: Split) -> _Row:
     scores, others = _by_seed(first), _by_seed(second)
     seeds = tuple(sorted(scores.keys() & others.keys()))
     differences = tuple(others[seed] - scores[seed] for seed in seeds)
-    ones, twos = (dict(zip(arm.seeds, arm.folds, strict=True)) if arm.folds else {} for arm in (first, second))
+    ones, twos = (dict(zip(arm.seeds, arm.folds, strict=True)) for arm in (first, second))
     folds = tuple(
         tuple(two - one for one, two in zip(ones[seed], twos[seed], strict=True))
         for seed in seeds
-        if len(ones.get(seed, ())) > 1
+        if len(ones[seed]) > 1
     )
     return _Row(a, b, (a, b), seeds, differences, folds)
 

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from ..store.records import StudyRecord
 from .answer import answer, is_unfinished, progress_sentence
 from .contrasts import (
+    LEAKY,
     Contrast,
     Split,
     arm_scores,
     blocks,
+    counted_epoch,
     factor_effects,
     failures,
     ordered_arms,
@@ -33,6 +35,7 @@ from .tables import (
     network_tables,
     provenance_table,
     ranking_table,
+    retrained_table,
     runs_table,
     times_table,
 )
@@ -104,6 +107,9 @@ def render(
             runs_table=runs_table(study),
             test=_test(study, summaries) if is_revealed else None,
             looks_table=looks_table(study) if study.looks else None,
+            retrained_table=retrained_table(study) if study.retrained else None,
+            counted_epoch=counted_epoch(study),
+            leaky=LEAKY if study.is_leaky else "",
             curves=_curve_figures(study),
             switches=[{"name": arm, "style": style} for arm, style in arm_styles(study).items()],
             times=_time_figures(study) if is_scored else (),
@@ -167,6 +173,7 @@ def _score_figures(study: StudyRecord, split: Split) -> tuple[FigureBlock, ...]:
     from .figures import difference_strip, score_strip
 
     found = answer(study, split=split)
+    folds = ", the mean of its folds" if any(run.fold for run in study.runs) else ""
     pairs = " A thin line joins the two runs of a seed." if len(study.arms) == 2 else ""
     blocks = [
         _block(
@@ -174,7 +181,7 @@ def _score_figures(study: StudyRecord, split: Split) -> tuple[FigureBlock, ...]:
             score_strip(study, split=split),
             f"{split.capitalize()} accuracy of every run",
             f"One dot per run, one row per arm. {found.headline}.",
-            f"One dot is one seed. The stroke is the mean, the bar its 95 % interval.{pairs}",
+            f"One dot is one seed{folds}. The stroke is the mean, the bar its 95 % interval.{pairs}",
         )
     ]
     if any(contrast.seeds for contrast in found.contrasts):

@@ -10,7 +10,17 @@ from typing import Any
 
 from ..stats import Ranking
 from ..store.records import StudyRecord
-from .contrasts import Contrast, Split, arm_scores, contrasts, factor_effects, failures, ordered_arms, score_of
+from .contrasts import (
+    Contrast,
+    Split,
+    arm_scores,
+    contrasts,
+    counted_epoch,
+    factor_effects,
+    failures,
+    ordered_arms,
+    score_of,
+)
 from .inputs import NetworkTable
 from .numbers import counted, flops, moment, p_value, percent, points, seconds, significant, whole
 from .palette import ArmStyle, arm_styles
@@ -64,8 +74,10 @@ def arms_table(study: StudyRecord, summaries: Mapping[str, NetworkTable], *, spl
     counts = ("parameters",) if summaries else ()
     titles = ("n", f"mean {split} accuracy", "95 % interval", "deviation", *counts, "time per run")
     caption = (
-        f"Arms: {split} accuracy after the last epoch; deviation is the standard deviation between seeds, in points."
+        f"Arms: {split} accuracy {counted_epoch(study)}; deviation is the standard deviation between seeds, in points."
     )
+    if study.is_leaky:
+        caption += " Leaky: validation images are the test images."
     return Table(caption, _columns("arm", *titles), tuple(rows))
 
 
@@ -179,17 +191,21 @@ def runs_table(study: StudyRecord) -> Table:
     """Every run of the study."""
     styles = arm_styles(study)
     has_test = any(run.test_accuracy is not None for run in study.runs)
+    has_folds = any(run.fold for run in study.runs)
+    has_kept = any(run.kept is not run.last for run in study.runs)
     rows = []
     for arm in ordered_arms(study):
         for run in study.runs_of(arm.name):
-            last = run.last
+            last = run.kept
             test = (percent(score_of(run, "test")),) if has_test else ()
             rows.append(
                 _row(
                     Cell(arm.name, styles[arm.name]),
                     str(run.seed),
+                    *((str(run.fold or "–"),) if has_folds else ()),
                     run.state,
                     f"{len(run.epochs)} of {run.epochs_planned}" if run.epochs_planned else str(len(run.epochs)),
+                    *((str(last.epoch) if last else "–",) if has_kept else ()),
                     percent(last.train_accuracy if last else None),
                     percent(last.validation_accuracy if last else None),
                     significant(last.validation_loss if last else None),
@@ -199,15 +215,39 @@ def runs_table(study: StudyRecord) -> Table:
                 )
             )
     columns = (
-        *_columns("arm", "seed"),
+        *_columns("arm", "seed", *(("fold",) if has_folds else ())),
         Column("state", is_number=False),
         Column("epochs"),
+        *((Column("epoch kept"),) if has_kept else ()),
         *(Column(title) for title in ("training accuracy", "validation accuracy", "validation loss")),
         *((Column("test accuracy"),) if has_test else ()),
         Column("time"),
         Column("run", is_number=False),
     )
-    return Table(f"All {counted(len(rows), 'run')}, as last recorded.", columns, tuple(rows))
+    what = "with the figures of the epoch kept" if has_kept else "as last recorded"
+    return Table(f"All {counted(len(rows), 'run')}, {what}.", columns, tuple(rows))
+
+
+def retrained_table(study: StudyRecord) -> Table:
+    """The runs of an arm that was trained anew on training and validation images, with their test accuracy."""
+    styles = arm_styles(study)
+    rows = tuple(
+        _row(
+            Cell(run.arm, styles.get(run.arm)),
+            str(run.seed),
+            run.state,
+            f"{len(run.epochs)} of {run.epochs_planned}",
+            percent(run.test_accuracy),
+            seconds(run.seconds),
+        )
+        for run in study.retrained
+    )
+    columns = (
+        *_columns("arm", "seed"),
+        Column("state", is_number=False),
+        *(Column(title) for title in ("epochs", "test accuracy", "time")),
+    )
+    return Table("Trained anew on training and validation images, and scored on the test split once.", columns, rows)
 
 
 def times_table(study: StudyRecord) -> Table:

@@ -53,6 +53,6 @@ def _standing(study: Study, arms: list[str], runs: Iterable[tuple[str, int, RunR
     scores: dict[str, dict[int, float | None]] = {arm: {} for arm in arms}
     for arm, seed, run in runs:
         if run.state == "finished" or run.is_failed:
-            score = run.last.validation_accuracy if run.state == "finished" and run.last else math.nan
+            score = run.kept.validation_accuracy if run.state == "finished" and run.kept else math.nan
             scores[arm][seed] = score if math.isfinite(score) else None
     return standing(arms, scores, study.seeds)

@@ -50,7 +50,7 @@ def _listen(stream: IO[str], tasks: queue.SimpleQueue[dict[str, Any]]) -> None:
 
 def work(task: Task, pipe: IO[str], *, threads: int) -> None:
     """Train one task and tell what happens."""
-    from ..data import open_training
+    from ..data import open_published, open_training
     from ..nets import parse, summarize
     from ..train.checkpoint import save_weights
     from ..train.device import environment
@@ -71,9 +71,11 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
             on_epoch=lambda record: tell(EpochDone(task.id, record)),
             checkpoint=task.folder / CHECKPOINT,
             threads=threads,
+            published=open_published(*task.published, task.data) if task.published else None,
         )
         sha256, size = save_weights(task.folder / WEIGHTS, trained.weights, task.id)
-        tell(Finished(task.id, trained.seconds, _peak_memory_bytes(), WEIGHTS, sha256, size))
+        memory = _peak_memory_bytes()
+        tell(Finished(task.id, trained.seconds, memory, WEIGHTS, sha256, size, trained.kept_epoch))
     except RunError as error:
         tell(Failed(task.id, error.state, error.reason, error.advice))
     except DiskFull as error:

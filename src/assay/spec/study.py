@@ -32,7 +32,7 @@ class Arm(Spec):
 
     def identity(self) -> dict[str, Any]:
         """What a run of this arm depends on: everything but its name and levels."""
-        return self.model_dump(mode="json", include={"layers", "training"}, exclude_none=True)
+        return {"layers": list(self.layers), "training": self.training.identity()}
 
 
 class ArmTemplate(Spec):
@@ -95,7 +95,13 @@ class Study(Spec):
 
     @model_validator(mode="after")
     def _design_is_whole(self) -> Self:
+        if self.data.validation == "none":
+            fix = "set some aside, such as 0.1; assay reveal --retrain then trains a chosen arm on all"
+            raise Problems([Problem("a study needs validation images to choose by", fix, "data.validation")])
         arms = self.expand()
+        if self.seeds.stop and self.data.num_folds:
+            what = "folds are not independent, so looks at them cannot be paid for"
+            raise Problems([Problem(what, "give count instead of stop, or a share of validation images", "seeds.stop")])
         if self.seeds.stop and len(arms) < 2:
             what = "one arm alone is never decided"
             raise Problems([Problem(what, "add an arm or a factor, or give count instead of stop", "seeds.stop")])

@@ -23,10 +23,11 @@ class ArmRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run: one training of one arm with one seed.
+    """One run: one training of one arm with one seed, and with one fold held out where the study has folds.
 
     ``id`` is the run's fingerprint. ``epochs`` holds the recorded epochs in order. ``weights_path`` is relative to
-    the store's folder, ``None`` until the run has finished. ``environment`` holds versions and machine.
+    the store's folder, ``None`` until the run has finished. ``environment`` holds versions and machine. ``fold`` counts
+    from 1. ``kept_epoch`` is the epoch whose weights were saved, ``None`` where that is the last.
     """
 
     id: str
@@ -47,11 +48,24 @@ class RunRecord:
     environment: dict[str, Any] = field(default_factory=dict)
     test_accuracy: float | None = None
     test_loss: float | None = None
+    fold: int | None = None
+    kept_epoch: int | None = None
 
     @property
     def last(self) -> EpochRecord | None:
         """The last recorded epoch."""
         return self.epochs[-1] if self.epochs else None
+
+    @property
+    def kept(self) -> EpochRecord | None:
+        """The epoch whose weights count, which all scores of the run are of: the last one, or the best."""
+        return self.epochs[self.kept_epoch - 1] if self.kept_epoch is not None and self.epochs else self.last
+
+    @property
+    def stopped_epoch(self) -> int | None:
+        """The epoch after which early stopping ended a finished run; ``None`` for one that went to its end."""
+        is_short = self.state == "finished" and 0 < len(self.epochs) < self.epochs_planned
+        return len(self.epochs) if is_short else None
 
     @property
     def is_failed(self) -> bool:
@@ -83,7 +97,13 @@ class StudyRecord:
     arms: tuple[ArmRecord, ...]
     runs: tuple[RunRecord, ...]
     looks: tuple[LookRecord, ...] = ()
+    retrained: tuple[RunRecord, ...] = ()  # of an arm anew, on training and validation images, for the test alone
+
+    @property
+    def is_leaky(self) -> bool:
+        """Whether the validation images are the test images, as in a published protocol that is repeated."""
+        return bool(self.spec.get("data", {}).get("validation") == "test")
 
     def runs_of(self, arm: str) -> tuple[RunRecord, ...]:
-        """The runs of one arm, by seed."""
-        return tuple(sorted((run for run in self.runs if run.arm == arm), key=lambda run: run.seed))
+        """The runs of one arm, by seed and fold."""
+        return tuple(sorted((run for run in self.runs if run.arm == arm), key=lambda run: (run.seed, run.fold or 0)))

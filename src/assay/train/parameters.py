@@ -33,5 +33,9 @@ class FlatParameters:
         """Views of a flat vector by parameter, each in its parameter's shape."""
         return {name: torch.as_strided(vector, *layout) for name, layout in self._layouts.items()}
 
+    def slices(self) -> list[slice]:
+        """Where each parameter stands in a flat vector."""
+        return [slice(offset, offset + shape.numel()) for shape, _, offset in self._layouts.values()]
+
     def clear_gradients(self) -> None:
         self.gradients.zero_()

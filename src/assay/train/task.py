@@ -23,6 +23,9 @@ class Task:
         num_classes: Classes in the data set.
         images, labels: Files of the training arrays, opened as memory maps.
         folder: Where this run's artifacts go.
+        fold: Which fold is validation, from 1, where there are folds.
+        published: Files of the test arrays, for a study that repeats a published protocol which validates on them; no
+            other study is told of them.
     """
 
     id: str
@@ -34,6 +37,8 @@ class Task:
     images: Path
     labels: Path
     folder: Path
+    fold: int | None = None
+    published: tuple[Path, Path] | None = None
 
     @property
     def streams(self) -> Streams:
@@ -42,6 +47,7 @@ class Task:
     def to_json(self) -> dict[str, Any]:
         """The task as plain values, for a message to a worker."""
         values = {**asdict(self), "arm": self.arm.model_dump(mode="json"), "data": self.data.model_dump(mode="json")}
+        values["published"] = list(map(str, self.published)) if self.published else None
         return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
 
     @classmethod
@@ -52,6 +58,7 @@ class Task:
                 "arm": Arm.of(values["arm"]),
                 "data": Data.of(values["data"]),
                 "vary": tuple(values["vary"]),
+                "published": tuple(map(Path, values["published"])) if values["published"] else None,
                 **{key: Path(values[key]) for key in ("images", "labels", "folder")},
             }
         )

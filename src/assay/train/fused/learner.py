@@ -11,9 +11,9 @@ from torch import Tensor
 from ... import spec
 from ...nets import Summary
 from ...seeds import Streams
-from ..fused_optimizers import fused_optimizer_for
 from ..learner import Batch, Learner
 from ..scaling import Scaling
+from ..updates import update_rule
 from .network import FusedNetwork
 
 EVALUATION_BATCH = 128  # activations of a batch should stay in the cache
@@ -38,12 +38,14 @@ class FusedLearner(Learner):
         batch_size: int,
         streams: Streams,
         threads: int,
+        training: spec.Training | None = None,
     ) -> None:
         self.precision = precision
         self.network = FusedNetwork(
             summary, precision=precision, max_batch=max(batch_size, EVALUATION_BATCH), streams=streams, threads=threads
         )
-        self.optimizer = fused_optimizer_for(optimizer, self.network.values)
+        parts = [part for pair in self.network._views.values() for part in pair]
+        self.optimizer = update_rule(optimizer, self.network.values, training=training, parts=parts)
         self._scale = scaling.offset.numpy(), scaling.factor.numpy()
 
     def train_batch(self, batch: Batch, *, step: int, learning_rate: float) -> tuple[float, int]:

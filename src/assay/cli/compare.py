@@ -15,7 +15,7 @@ from .options import json_option, print_json, store_option, study_name
 
 if TYPE_CHECKING:
     from ..report import Comparison, Contrast
-    from ..report.contrasts import Split
+    from ..report.scores import Split
 
 
 @click.command("compare")

@@ -8,18 +8,9 @@ from typing import Literal
 
 from ..stats import pairs_needed, refusal
 from ..store.records import StudyRecord
-from .contrasts import (
-    LEAKY,
-    Contrast,
-    Split,
-    arm_scores,
-    contrasts,
-    factor_effects,
-    failure_sentence,
-    is_epoch_chosen_by_score,
-    rule_of,
-)
+from .contrasts import Contrast, contrasts, factor_effects
 from .numbers import counted, percent
+from .scores import LEAKY, Split, arm_scores, failure_sentence, is_epoch_chosen_by_score, rule_of
 
 Tone = Literal["decided", "undecided", "refused", "estimate", "none"]
 

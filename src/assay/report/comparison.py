@@ -8,18 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import Problem, SpecError, nearest
 from ..stats import Ranking, factors_of
 from ..store.records import StudyRecord
-from .contrasts import (
-    Contrast,
-    Split,
-    contrast_of,
-    contrasts,
-    factor_effects,
-    failure_sentence,
-    ordered_arms,
-    ranking_of,
-    rule_of,
-    varied,
-)
+from .contrasts import Contrast, contrast_of, contrasts, factor_effects, ranking_of
+from .scores import Split, failure_sentence, ordered_arms, rule_of, varied
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,21 +1,17 @@
-"""From a study's record to its scores and contrasts: arms against the first, and the effects of crossed factors."""
+"""From scores to verdicts: arms against the first, and the effects of crossed factors."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from ..spec.seeds import Seeds
 from ..stats import (
     MIN_PAIRS,
     PLAIN,
     Effect,
     Finding,
-    Interval,
     Outcome,
     PairedDifference,
     Ranking,
@@ -23,57 +19,13 @@ from ..stats import (
     effects,
     judge,
     judge_looks,
-    mean_interval,
     planned_looks,
     rank_arms,
     refusal,
     sentence,
 )
-from ..store.records import ArmRecord, RunRecord, StudyRecord
-
-Split = Literal["validation", "test"]
-
-LEAKY = (
-    "Leaky: the validation images are the test images, as in the published protocol that this study repeats. "
-    "Whatever was chosen by these figures was chosen on the test."
-)
-
-
-@dataclass(frozen=True)
-class ArmScores:
-    """The accuracy of an arm with every seed that has one; with folds, the mean of all of the seed's folds.
-
-    Args:
-        arm: The arm's name.
-        seeds: The seeds that have a score.
-        scores: Their accuracies, in the same order: fractions.
-        interval: Mean and 95 % interval; ``None`` below two scores.
-        num_runs: Seeds planned for the arm, with a score or not.
-        folds: What each score is the mean of, in the order of the folds; one number where there are no folds.
-    """
-
-    arm: str
-    seeds: tuple[int, ...]
-    scores: tuple[float, ...]
-    interval: Interval | None
-    num_runs: int
-    folds: tuple[tuple[float, ...], ...] = ()
-
-    @property
-    def n(self) -> int:
-        return len(self.scores)
-
-    @property
-    def mean(self) -> float | None:
-        return sum(self.scores) / self.n if self.scores else None
-
-    @property
-    def deviation(self) -> float | None:
-        """Standard deviation between seeds (n - 1); ``None`` below two scores."""
-        if self.n < 2:
-            return None
-        mean = sum(self.scores) / self.n
-        return math.sqrt(sum((score - mean) ** 2 for score in self.scores) / (self.n - 1))
+from ..store.records import StudyRecord
+from .scores import Split, arm_scores, failed_in, ordered_arms, rule_of, varied
 
 
 @dataclass(frozen=True)
@@ -139,44 +91,6 @@ class _Row:
     effect: Effect | None = None
 
 
-def ordered_arms(study: StudyRecord) -> tuple[ArmRecord, ...]:
-    """The arms in the study's order; the first is what the others are compared with."""
-    return tuple(sorted(study.arms, key=lambda arm: arm.position))
-
-
-def score_of(run: RunRecord, split: Split) -> float | None:
-    """A finished run's accuracy after the epoch that it kept; ``None`` where there is none, or none yet."""
-    if run.state != "finished":
-        return None
-    score = run.test_accuracy if split == "test" else run.kept.validation_accuracy if run.kept else None
-    return score if score is not None and math.isfinite(score) else None
-
-
-def counted_epoch(study: StudyRecord) -> str:
-    """After which epoch scores are taken, for a sentence."""
-    metrics = {_kept_by(arm) for arm in study.arms}
-    if metrics <= {None}:
-        return "after the last epoch"
-    named = [str(metric).replace("_", " ") for metric in sorted(filter(None, metrics))]
-    best = f"after the epoch with the best {' or '.join(named)}"
-    return f"{best}, or the last" if None in metrics else best
-
-
-def is_epoch_chosen_by_score(study: StudyRecord) -> bool:
-    """Whether an arm's runs keep the epoch that was best on the validation images."""
-    return any((_kept_by(arm) or "").startswith("validation") for arm in study.arms)
-
-
-def _kept_by(arm: ArmRecord) -> str | None:
-    keep = arm.spec.get("training", {}).get("keep", "last")
-    return keep["best"] if isinstance(keep, dict) else None
-
-
-def arm_scores(study: StudyRecord, *, split: Split = "validation") -> tuple[ArmScores, ...]:
-    """The scores of every arm, in the study's order."""
-    return tuple(_scores(study, arm.name, split) for arm in ordered_arms(study))
-
-
 def contrasts(study: StudyRecord, *, split: Split = "validation") -> tuple[Contrast, ...]:
     """Every arm against the first, judged as one family.
 
@@ -215,7 +129,7 @@ def factor_effects(
 
 def blocks(study: StudyRecord, *, split: Split = "validation") -> tuple[tuple[int, ...], tuple[tuple[float, ...], ...]]:
     """The seeds on which every arm has a score, and those scores [seeds][arms]."""
-    by_arm = [_by_seed(arm) for arm in arm_scores(study, split=split)]
+    by_arm = [dict(zip(arm.seeds, arm.scores, strict=True)) for arm in arm_scores(study, split=split)]
     seeds = tuple(sorted(set.intersection(*(set(scores) for scores in by_arm)))) if by_arm else ()
     return seeds, tuple(tuple(scores[seed] for scores in by_arm) for seed in seeds)
 
@@ -230,98 +144,48 @@ def ranking_of(study: StudyRecord, *, split: Split = "validation") -> Ranking | 
     return rank_arms(scores) if may_rank else None
 
 
-def rule_of(study: StudyRecord) -> Seeds:
-    """The study's replicates: how many, what varies, when it stops."""
-    return Seeds.of(study.spec.get("seeds", {}))
-
-
-def varied(study: StudyRecord) -> tuple[str, ...]:
-    """What a seed changes, among what the study's arms have: no dropout stream without dropout layers."""
-    specs = [arm.spec for arm in study.arms]
-    has_dropout = any("dropout" in str(line) for spec in specs for line in spec.get("layers", ()))
-    has_augmentation = any(spec.get("training", {}).get("augmentation") for spec in specs)
-    unused = {stream for stream, has in (("dropout", has_dropout), ("augment", has_augmentation)) if not has}
-    return tuple(stream for stream in rule_of(study).vary if stream not in unused)
-
-
-def failures(study: StudyRecord) -> tuple[RunRecord, ...]:
-    """The runs that ended without a score, in the study's order."""
-    position = {arm.name: arm.position for arm in study.arms}
-    failed = (run for run in study.runs if run.is_failed)
-    return tuple(sorted(failed, key=lambda run: (position.get(run.arm, len(position)), run.seed)))
-
-
-def failure_sentence(study: StudyRecord) -> str:
-    """What a verdict must mention: the runs that have no score because they failed. Empty where none did."""
-    failed = failures(study)
-    if not failed:
-        return ""
-    parts = [
-        _failed_in(study, arm, [run for run in failed if run.arm == arm])
-        for arm in dict.fromkeys(r.arm for r in failed)
-    ]
-    have = "1 run has" if len(failed) == 1 else f"{len(failed)} runs have"
-    return f"{have} no score and no part in these figures: {'; '.join(parts)}"
-
-
-def _scores(study: StudyRecord, arm: str, split: Split) -> ArmScores:
-    by_seed: dict[int, list[float | None]] = {}
-    for run in study.runs_of(arm):
-        by_seed.setdefault(run.seed, []).append(score_of(run, split))
-    # A seed that lacks a fold has no score: the mean of the others would be of other images.
-    whole = {seed: tuple(s for s in scores if s is not None) for seed, scores in by_seed.items() if None not in scores}
-    scores = tuple(sum(folds) / len(folds) for folds in whole.values())
-    interval = mean_interval(scores) if len(scores) > 1 else None
-    return ArmScores(arm, tuple(whole), scores, interval, len(by_seed), tuple(whole.values()))
-
-
-def _by_seed(arm: ArmScores) -> dict[int, float]:
-    return dict(zip(arm.seeds, arm.scores, strict=True))
-
-
 def _pair(study: StudyRecord, a: str, b: str, split: Split) -> _Row:
-    by_name = {arm.arm: arm for arm in arm_scores(study, split=split)}
-    first, second = by_name[a], by_name[b]
-    scores, others = _by_seed(first), _by_seed(second)
-    seeds = tuple(sorted(scores.keys() & others.keys()))
-    differences = tuple(others[seed] - scores[seed] for seed in seeds)
-    ones, twos = (dict(zip(arm.seeds, arm.folds, strict=True)) for arm in (first, second))
-    folds = tuple(
-        tuple(two - one for one, two in zip(ones[seed], twos[seed], strict=True))
-        for seed in seeds
-        if len(ones[seed]) > 1
-    )
-    return _Row(a, b, (a, b), seeds, differences, folds)
+    return _Row(a, b, (a, b), *_weighted(study, (a, b), (-1.0, 1.0), split))
 
 
 def _effect_row(study: StudyRecord, effect: Effect, split: Split) -> _Row:
-    needed = [arm.name for arm, weight in zip(ordered_arms(study), effect.weights, strict=True) if weight]
-    weights = [weight for weight in effect.weights if weight]
-    by_name = {arm.arm: _by_seed(arm) for arm in arm_scores(study, split=split)}
-    seeds = tuple(sorted(set.intersection(*(set(by_name[name]) for name in needed))))
-    values = tuple(
-        sum(weight * by_name[name][seed] for name, weight in zip(needed, weights, strict=True)) for seed in seeds
+    weighted = [(arm.name, w) for arm, w in zip(ordered_arms(study), effect.weights, strict=True) if w]
+    needed, weights = (tuple(part) for part in zip(*weighted, strict=True))
+    values = _weighted(study, needed, weights, split)
+    if not effect.is_interaction:
+        a, b = f"{effect.factor} {effect.low}", f"{effect.factor} {effect.high}"
+        return _Row(a, b, needed, *values, effect=effect)
+    change = f"{effect.factor} {effect.low} to {effect.high}"
+    wording = Wording(
+        better=f"the effect of {change} is higher with {{b}} than with {{a}}, by",
+        worse=f"the effect of {change} is higher with {{a}} than with {{b}}, by",
+        undecided=f"from {{a}} to {{b}} the effect of {change} differs by",
+        equivalent=f"in the effect of {change} between {{a}} and {{b}}",
     )
-    if effect.is_interaction:
-        change = f"{effect.factor} {effect.low} to {effect.high}"
-        wording = Wording(
-            better=f"the effect of {change} is higher with {{b}} than with {{a}}, by",
-            worse=f"the effect of {change} is higher with {{a}} than with {{b}}, by",
-            undecided=f"from {{a}} to {{b}} the effect of {change} differs by",
-            equivalent=f"in the effect of {change} between {{a}} and {{b}}",
+    a, b = f"{effect.by} {effect.by_low}", f"{effect.by} {effect.by_high}"
+    return _Row(a, b, needed, *values, wording, effect)
+
+
+def _weighted(
+    study: StudyRecord, arms: Sequence[str], weights: Sequence[float], split: Split
+) -> tuple[tuple[int, ...], tuple[float, ...], tuple[tuple[float, ...], ...]]:
+    """The seeds on which all these arms have a score, the weighted sum for each, and for each of its folds.
+
+    On the test split, folds are repetitions on the same images: their mean counts.
+    """
+    scores = [arm for arm in arm_scores(study, split=split) if arm.arm in arms]
+    by_arm = {arm.arm: dict(zip(arm.seeds, arm.folds, strict=True)) for arm in scores}
+    seeds = tuple(sorted(set[int].intersection(*(set(by_arm[arm]) for arm in arms))))
+    folds = tuple(
+        tuple(
+            sum(weight * score for weight, score in zip(weights, of_arms, strict=True))
+            for of_arms in zip(*(by_arm[arm][seed] for arm in arms), strict=True)
         )
-        a, b = f"{effect.by} {effect.by_low}", f"{effect.by} {effect.by_high}"
-        return _Row(a, b, tuple(needed), seeds, values, (), wording, effect)
-    return _Row(
-        f"{effect.factor} {effect.low}",
-        f"{effect.factor} {effect.high}",
-        tuple(needed),
-        seeds,
-        values,
-        (),
-        PLAIN,
-        effect,
+        for seed in seeds
     )
+    values = tuple(sum(of_seed) / len(of_seed) for of_seed in folds)
+    has_folds = split == "validation" and any(len(of_seed) > 1 for of_seed in folds)
+    return seeds, values, folds if has_folds else ()
 
 
 def _judged(study: StudyRecord, rows: list[_Row], split: Split) -> tuple[Contrast, ...]:
@@ -391,15 +255,9 @@ def _hint(found: Finding) -> str:
 def _left_out(study: StudyRecord, row: _Row) -> str:
     """Runs of these arms that failed, and seeds that some of them were never given."""
     parts = [
-        _failed_in(study, arm, failed) for arm in row.arms if (failed := [r for r in study.runs_of(arm) if r.is_failed])
+        failed_in(study, arm, failed) for arm in row.arms if (failed := [r for r in study.runs_of(arm) if r.is_failed])
     ]
     planned: list[set[object]] = [{run.seed for run in study.runs_of(arm)} for arm in row.arms]
     if (alone := len(set.union(*planned) - set.intersection(*planned))) and not rule_of(study).stop:
         parts.append(f"{alone} {'seed' if alone == 1 else 'seeds'} without a partner")
     return "; ".join(parts)
-
-
-def _failed_in(study: StudyRecord, arm: str, failed: Sequence[RunRecord]) -> str:
-    states = sorted({run.state for run in failed})
-    how = " or ".join("ran out of memory" if state == "out of memory" else state for state in states)
-    return f"{len(failed)} of {len(study.runs_of(arm))} of {arm} {how}"

@@ -11,9 +11,10 @@ import plotly.graph_objects as go
 
 from ..stats import Ranking, factors_of, mean_interval
 from ..store.records import EpochRecord, RunRecord, StudyRecord
-from .contrasts import Contrast, Split, arm_scores, blocks, contrasts, ordered_arms
+from .contrasts import Contrast, blocks, contrasts
 from .inputs import Gallery
 from .palette import PALETTE, ArmStyle, arm_styles
+from .scores import Split, arm_scores, ordered_arms
 
 Metric = Literal["accuracy", "loss"]
 Measured = Literal["train", "validation"]

@@ -6,7 +6,7 @@ from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from ..store.records import EpochRecord, RunRecord, StudyRecord
-from .contrasts import ordered_arms
+from .scores import ordered_arms
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,23 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..store.records import StudyRecord
 from .answer import answer, is_unfinished, progress_sentence
-from .contrasts import (
-    LEAKY,
-    Contrast,
-    Split,
-    arm_scores,
-    blocks,
-    counted_epoch,
-    factor_effects,
-    failures,
-    ordered_arms,
-    ranking_of,
-    rule_of,
-    varied,
-)
+from .contrasts import Contrast, blocks, factor_effects, ranking_of
 from .inputs import Gallery, NetworkTable
 from .numbers import counted, moment, whole
 from .palette import arm_styles
+from .scores import LEAKY, Split, arm_scores, counted_epoch, failures, ordered_arms, rule_of, varied
 from .tables import (
     arms_table,
     contrasts_table,

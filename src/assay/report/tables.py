@@ -10,20 +10,11 @@ from typing import Any
 
 from ..stats import Ranking
 from ..store.records import StudyRecord
-from .contrasts import (
-    Contrast,
-    Split,
-    arm_scores,
-    contrasts,
-    counted_epoch,
-    factor_effects,
-    failures,
-    ordered_arms,
-    score_of,
-)
+from .contrasts import Contrast, contrasts, factor_effects
 from .inputs import NetworkTable
 from .numbers import counted, flops, moment, p_value, percent, points, seconds, significant, whole
 from .palette import ArmStyle, arm_styles
+from .scores import Split, arm_scores, counted_epoch, failures, ordered_arms, score_of
 
 
 @dataclass(frozen=True)

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import DataError, Interrupted, Problem, SpecError, nearest
-from .runner import LocalExecutor, Plan, Progress, check_networks, drive, make_plan, retrain_plan
+from .runner import LocalExecutor, Plan, Progress, check_networks, drive, make_plan, plans, retrain_plan
 from .spec import Data, Study, Training, read_study, study_toml
-from .store import RunRecord, StoreWriter, StudyRecord, default_folder, open_reader, open_writer
+from .store import RunRecord, StoreReader, StoreWriter, StudyRecord, default_folder, open_reader, open_writer
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike
 
     from .nets import Summary
-    from .report import Gallery, NetworkTable
+    from .report import Comparison, Gallery, NetworkTable
 
 
 def shipped() -> dict[str, Path]:
@@ -119,21 +119,23 @@ def run(
     folder = Path(store) if store is not None else default_folder()
     if workers is not None and workers < 1:
         raise SpecError(Problem(f"got {workers} workers", "give 1 or more"))
-    plan = make_plan(study, prepare(study.data), folder)
-    with open_writer(folder) as writer:
-        _train(plan, writer, workers=workers, progress=progress)
+    dataset = prepare(study.data)
+    with open_writer(folder) as writer, open_reader(folder) as reader:
+        _train(plans(study, dataset, folder, reader, writer), writer, reader, workers=workers, progress=progress)
     return Result(folder, study.name)
 
 
-def _train(plan: Plan, writer: StoreWriter, *, workers: int | None, progress: Progress | None) -> None:
+def _train(
+    plans: Iterable[Plan], writer: StoreWriter, reader: StoreReader, *, workers: int | None, progress: Progress | None
+) -> None:
     from .runner.progress import Live, Silent
     from .train.device import num_cores
 
     folder = writer.folder
     if progress is None:
         progress = Live() if sys.stderr.isatty() else Silent()
-    with open_reader(folder) as reader:
-        try:
+    try:
+        for plan in plans:
             drive(
                 plan,
                 writer,
@@ -142,10 +144,8 @@ def _train(plan: Plan, writer: StoreWriter, *, workers: int | None, progress: Pr
                 progress,
                 num_workers=workers or num_cores(),
             )
-        except KeyboardInterrupt:
-            raise Interrupted(
-                "stopped; every finished epoch is kept, and the same command goes on from there"
-            ) from None
+    except KeyboardInterrupt:
+        raise Interrupted("stopped; every finished epoch is kept, and the same command goes on from there") from None
 
 
 def studies(store: str | Path | None = None) -> list[str]:
@@ -194,6 +194,21 @@ class Result:
 
         return epochs_frame(self.record)
 
+    def compare(self, *names: str, split: Literal["validation", "test"] = "validation") -> Comparison:
+        """Verdicts on the study's arms and factors, on runs paired by seed.
+
+        Args:
+            names: Nothing: every arm against the first, and the effects of crossed factors. A factor: its effects. Two
+                arms: the second against the first.
+            split: Whose accuracy: ``"validation"``, or ``"test"`` once revealed.
+
+        Raises:
+            SpecError: A name is no factor or arm, there is one arm only, or the test split is sealed.
+        """
+        from .report import compare_study
+
+        return compare_study(self.record, *names, split=split)
+
     def reveal(
         self,
         *,
@@ -234,7 +249,8 @@ class Result:
                 plan, runs = make_plan(study, dataset, self.store), record.runs
             else:
                 plan = retrain_plan(study, record, retrain, dataset, self.store)
-                _train(plan, writer, workers=workers, progress=progress)
+                with open_reader(self.store) as reader:
+                    _train([plan], writer, reader, workers=workers, progress=progress)
                 runs = tuple(run for run in self.record.retrained if run.arm == retrain)
             finished = [run for run in runs if run.state == "finished"]
             if not finished:

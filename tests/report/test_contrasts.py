@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from assay.report import answer, arm_scores, contrasts, failure_sentence
-from assay.report.contrasts import counted_epoch
+from assay.report.scores import counted_epoch
 from assay.stats import mean_interval, paired_difference
 
 A = (0.980, 0.982, 0.981, 0.979, 0.983, 0.980, 0.981, 0.982, 0.978, 0.984)

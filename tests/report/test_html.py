@@ -69,7 +69,10 @@ def test_the_paired_difference_has_its_row(make_study, page_of):
     difference = contrasts(study)[0].difference
     (row,) = cells_of(table_of(page_of(study), "Paired differences"))
     interval = f"[{points(difference.low)}, {points(difference.high)}]"
-    assert row == ["● b", "10", points(difference.mean), interval, p_value(difference.p_value), "better"]
+    found = contrasts(study)[0].finding
+    could_find = f"{100 * found.smallest:.2f}"
+    p = p_value(difference.p_value)
+    assert row == ["● b", "better", "10", points(difference.mean), interval, p, "100 % [72, 100]", could_find]
 
 
 def test_several_arms_get_a_verdict_each_and_holms_p(make_study, page_of):

@@ -16,6 +16,7 @@ COMMANDS = {
     "run": "Run a study, or go on with it.",
     "status": "What is done, running and queued.",
     "runs": "A study's runs as a table.",
+    "compare": "Verdicts: which arm is better, by how much, and how sure.",
     "report": "Write a study's report, one HTML file.",
     "reveal": "Score the finished runs on the sealed test split.",
     "describe": "Layers, shapes, parameters and FLOPs, before training.",

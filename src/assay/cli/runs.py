@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ..report.contrasts import LEAKY
+from ..report.scores import LEAKY
 from .options import json_option, print_json, print_table, store_option, study_name
 
 

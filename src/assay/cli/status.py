@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ..report.contrasts import LEAKY, Split
+from ..report.scores import LEAKY, Split
 from ..store import StudyRecord
 from .options import json_option, print_json, print_table, store_option
 

@@ -132,7 +132,7 @@ def _study(name: str, systems: Sequence[System], as_published: bool, seeds: int 
         study = study.model_copy(
             update={"data": type(data).of(data.model_dump()), "name": f"{study.name}-as-published"}
         )
-    return study if seeds is None else study.with_seeds(min(seeds, study.seeds.count) if _is_dear(name) else seeds)
+    return study if seeds is None else study.with_seeds(min(seeds, study.seeds.planned) if _is_dear(name) else seeds)
 
 
 def _is_dear(name: str) -> bool:
@@ -181,7 +181,7 @@ def _reveal(
     for system in mine:
         if system.is_retrained:
             done = [run for run in found.record.retrained if run.arm == system.arm and run.test_accuracy is not None]
-            if len(done) < study.seeds.count:
+            if len(done) < study.seeds.planned:
                 found.reveal(retrain=system.arm, workers=workers, progress=progress)
 
 

@@ -6,12 +6,12 @@ from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from ..store.records import EpochRecord, RunRecord, StudyRecord
-from .contrasts import ordered_arms
+from .scores import ordered_arms
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_METRICS = tuple(field.name for field in fields(EpochRecord) if field.name not in {"epoch", "seconds"})
+_METRICS = tuple(field.name for field in fields(EpochRecord) if field.name not in {"epoch", "seconds", "health"})
 _OUTCOMES = (
     "kept_epoch",
     "stopped_epoch",
@@ -24,7 +24,14 @@ _OUTCOMES = (
     "id",
 )
 _RUN = ("arm", "seed", "fold", "state", "reason", "advice", "epochs", "epochs_planned", *_METRICS, *_OUTCOMES)
-_EPOCH = ("arm", "seed", "fold", "state", *(field.name for field in fields(EpochRecord)), "id")
+_EPOCH = (
+    "arm",
+    "seed",
+    "fold",
+    "state",
+    *(field.name for field in fields(EpochRecord) if field.name != "health"),
+    "id",
+)
 
 
 def runs_frame(study: StudyRecord, *, retrained: bool = False) -> pd.DataFrame:

@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from ..store.records import StudyRecord
 from .answer import answer, is_unfinished, progress_sentence, retrained_sentences
-from .contrasts import LEAKY, Contrast, Split, arm_scores, counted_epoch, failures, ordered_arms
+from .contrasts import Contrast, blocks, factor_effects, ranking_of
 from .inputs import Gallery, NetworkTable
 from .numbers import counted, moment, whole
 from .palette import arm_styles
+from .scores import LEAKY, Split, arm_scores, counted_epoch, failures, ordered_arms, rule_of, varied
 from .tables import (
     arms_table,
     contrasts_table,
+    effects_table,
     failures_table,
     looks_table,
     network_tables,
     provenance_table,
+    ranking_table,
     retrained_table,
     runs_table,
     times_table,
@@ -82,6 +85,12 @@ def render(
             scores=_score_figures(study, "validation") if is_scored else (),
             arms_table=arms_table(study, summaries),
             contrasts_table=contrasts_table(study) if is_scored and len(study.arms) > 1 else None,
+            varied=varied(study),
+            sequential=_sequential(study),
+            interactions=_interaction_figures(study),
+            effects_table=effects_table(study),
+            ranking=_ranking_figure(study),
+            ranking_table=ranking_table(study, ranking) if (ranking := ranking_of(study)) else None,
             failures_table=failures_table(study) if failures(study) else None,
             runs_table=runs_table(study),
             test=_test(study, summaries) if is_revealed else None,
@@ -145,6 +154,8 @@ def _test(study: StudyRecord, summaries: Mapping[str, NetworkTable]) -> dict[str
         "looks": counted(len(study.looks), "look"),
         "num_looks": len(study.looks),
         "missing": num_finished - num_scored,
+        "images_table": None,
+        "duel": (),
     }
 
 
@@ -178,6 +189,57 @@ def _score_figures(study: StudyRecord, split: Split) -> tuple[FigureBlock, ...]:
 
 def _described(contrast: Contrast) -> str:
     return f"{contrast.arm}: {contrast.sentence}"
+
+
+def _sequential(study: StudyRecord) -> str:
+    """How a study that stops when decided pays for its looks, as a sentence."""
+    rule = rule_of(study)
+    if not rule.stop:
+        return ""
+    contrasts_ = max(len(study.arms) - 1, 1)
+    share = f", {5 / contrasts_:.2g} % for each of {contrasts_} arms," if contrasts_ > 1 else ""
+    return (
+        f"Arms stop when decided, between {rule.first} and {rule.planned} seeds; the looks share 5 % of false "
+        f"calls{share} after Lan and DeMets, and intervals hold at every look together"
+    )
+
+
+def _interaction_figures(study: StudyRecord) -> tuple[FigureBlock, ...]:
+    from .figures import interaction_plot
+
+    found = [c for c in factor_effects(study) if c.effect and c.effect.is_interaction]
+    if len(blocks(study)[0]) < 2:
+        return ()
+    pairs = list(dict.fromkeys((c.effect.factor, c.effect.by) for c in found if c.effect))
+    return tuple(
+        figure_block(
+            f"interaction-{number}",
+            interaction_plot(study, one, other),
+            f"{one} by {other}",
+            f"Mean validation accuracy at each level of {one}, one line for each level of {other}. "
+            + " ".join(f"{c.sentence}." for c in found if c.effect and (c.effect.factor, c.effect.by) == (one, other)),
+            "Bars are 95 % intervals of the means.",
+        )
+        for number, (one, other) in enumerate(pairs)
+    )
+
+
+def _ranking_figure(study: StudyRecord) -> FigureBlock | None:
+    from .figures import critical_difference
+
+    ranking = ranking_of(study)
+    if ranking is None:
+        return None
+    described = "; ".join(
+        f"{arm.name} {rank:.2f}" for arm, rank in zip(ordered_arms(study), ranking.mean_ranks, strict=True)
+    )
+    return figure_block(
+        "ranking",
+        critical_difference(study, ranking),
+        f"Mean ranks over {counted(ranking.n, 'seed')}",
+        f"Mean rank of every arm, 1 is the best: {described}.",
+        "A bar to the right joins arms that are not told apart.",
+    )
 
 
 def _curve_figures(study: StudyRecord) -> tuple[FigureBlock, ...]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..stats import Ranking
 from ..store.records import StudyRecord
-from .contrasts import Split, arm_scores, contrasts, counted_epoch, failures, ordered_arms, score_of
+from .contrasts import Contrast, contrasts, factor_effects
 from .inputs import NetworkTable
 from .numbers import counted, flops, moment, p_value, percent, points, seconds, significant, whole
 from .palette import ArmStyle, arm_styles
+from .scores import Split, arm_scores, counted_epoch, failures, ordered_arms, score_of
 
 
 @dataclass(frozen=True)
@@ -71,29 +73,89 @@ def arms_table(study: StudyRecord, summaries: Mapping[str, NetworkTable], *, spl
 
 
 def contrasts_table(study: StudyRecord, *, split: Split = "validation") -> Table:
-    """Every contrast with its paired difference, interval, p and outcome."""
-    styles = arm_styles(study)
+    """Every contrast with its paired difference, intervals, p, and what its pairs could find."""
     found = contrasts(study, split=split)
+    baseline = found[0].baseline if found else ""
+    caption = f"Paired differences in {split} accuracy from {baseline}, in percentage points."
+    styles = arm_styles(study)
+    return _findings_table(caption, "arm", [(Cell(c.arm, styles[c.arm]), c) for c in found])
+
+
+def effects_table(study: StudyRecord, *, split: Split = "validation") -> Table:
+    """Main effects and interactions of crossed factors."""
+    found = factor_effects(study, split=split)
     rows = []
     for contrast in found:
-        difference = contrast.difference
-        adjusted = (p_value(contrast.adjusted_p),) if len(found) > 1 else ()
-        rows.append(
+        effect = contrast.effect
+        name = f"{contrast.baseline} to {contrast.arm}"
+        if effect is not None:
+            name = f"{effect.factor}: {effect.low} to {effect.high}"
+            if effect.is_interaction:
+                name += f", by {effect.by}: {effect.by_low} to {effect.by_high}"
+        rows.append((Cell(name), contrast))
+    caption = f"Effects of the factors on {split} accuracy, in percentage points: each alone, then two together."
+    return _findings_table(caption, "effect", rows)
+
+
+def ranking_table(study: StudyRecord, ranking: Ranking) -> Table:
+    """The arms by mean rank, with mean accuracy and interval."""
+    styles = arm_styles(study)
+    scores = arm_scores(study)
+    order = sorted(range(len(scores)), key=lambda index: ranking.mean_ranks[index])
+    rows = tuple(
+        _row(
+            Cell(scores[index].arm, styles[scores[index].arm]),
+            f"{ranking.mean_ranks[index]:.2f}",
+            percent(scores[index].mean),
+            "needs 2 seeds" if (interval := scores[index].interval) is None else _interval(interval.low, interval.high),
+            str(ranking.n),
+        )
+        for index in order
+    )
+    friedman = "" if ranking.friedman_p is None else f" Friedman's p that all are alike: {p_value(ranking.friedman_p)}."
+    caption = f"Arms by mean rank over {counted(ranking.n, 'seed')} that all have.{friedman}"
+    return Table(caption, _columns("arm", "mean rank", "mean accuracy", "95 % interval", "seeds"), rows)
+
+
+def _findings_table(caption: str, what: str, rows: Sequence[tuple[Cell, Contrast]]) -> Table:
+    contrasts_ = [contrast for _, contrast in rows]
+    has_many = len(rows) > 1 and any(contrast.adjusted_p is not None for contrast in contrasts_)
+    has_bootstrap = any(contrast.finding.bootstrap for contrast in contrasts_)
+    has_margin = any(contrast.finding.equivalence for contrast in contrasts_)
+    is_corrected = any(contrast.finding.is_corrected for contrast in contrasts_)
+    lines = []
+    for name, contrast in rows:
+        found, difference = contrast.finding, contrast.difference
+        bootstrap = f"[{points(found.bootstrap.low)}, {points(found.bootstrap.high)}]" if found.bootstrap else "agrees"
+        wins = found.superiority
+        lines.append(
             _row(
-                Cell(contrast.arm, styles[contrast.arm]),
-                str(len(contrast.seeds)),
+                name,
+                contrast.label,
+                str(found.n),
                 points(difference.mean) if difference else "–",
                 f"[{points(difference.low)}, {points(difference.high)}]" if difference else "needs 2 pairs",
+                *((bootstrap,) if has_bootstrap else ()),
                 p_value(difference.p_value) if difference else "–",
-                *adjusted,
-                contrast.outcome,
+                *((p_value(contrast.adjusted_p),) if has_many else ()),
+                *((p_value(found.equivalence_p) if found.equivalence_p is not None else "–",) if has_margin else ()),
+                f"{100 * wins.mean:.0f} % [{100 * wins.low:.0f}, {100 * wins.high:.0f}]" if wins else "–",
+                "–" if found.smallest is None else f"{100 * found.smallest:.2f}",
             )
         )
-    baseline = found[0].baseline if found else ""
-    adjusted_title = ("p after Holm",) if len(found) > 1 else ()
-    columns = _columns("arm", "pairs", "mean difference", "95 % interval", "sign-flip p", *adjusted_title)
-    caption = f"Paired differences in {split} accuracy from {baseline}, in percentage points."
-    return Table(caption, (*columns, Column("outcome", is_number=False)), tuple(rows))
+    titles = (
+        "folds" if is_corrected else "pairs",
+        "mean difference",
+        "95 % interval",
+        *(("BCa bootstrap",) if has_bootstrap else ()),
+        "corrected t p" if is_corrected else "sign-flip p",
+        *(("p after Holm",) if has_many else ()),
+        *(("equivalence p",) if has_margin else ()),
+        "better on",
+        "could find",
+    )
+    name_column, *numbers = _columns(what, *titles)
+    return Table(caption, (name_column, Column("outcome", is_number=False), *numbers), tuple(lines))
 
 
 def failures_table(study: StudyRecord) -> Table:

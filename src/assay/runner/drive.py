@@ -90,7 +90,8 @@ def drive(
     losses: collections.Counter[str] = collections.Counter()
     # Runs side by side beat threads inside a run; those are for cores that would otherwise idle. How many is a matter
     # of the whole plan, not of what is left of it: torch's bits depend on it, and a resumed run must have the same.
-    threads = max(1, num_workers // len(plan.tasks))
+    # A study that grows counts what it starts with.
+    threads = max(1, num_workers // min(len(plan.tasks), study.seeds.first * len(plan.arms)))
     executor = make_executor(min(num_workers, len(waiting)), threads) if waiting else None
     try:
         if executor is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -125,16 +125,20 @@ def _index(problem: Problem) -> int:
     return int(found[1]) if found else -1
 
 
-def make_plan(study: Study, dataset: Dataset, store: Path) -> Plan:
-    """The runs of a study on a prepared data set, with their artifacts under ``store``."""
+def make_plan(study: Study, dataset: Dataset, store: Path, *, seeds: Mapping[str, int] | None = None) -> Plan:
+    """The runs of a study on a prepared data set, with their artifacts under ``store``.
+
+    ``seeds`` says how many each arm gets, by name; as many as are planned at most if ``None``.
+    """
     arms = study.expand()
     info = dataset.info
     folds: list[int | None] = list(range(1, study.data.num_folds + 1)) if study.data.num_folds else [None]
     members = [
         (arm.name, task_of(with_labels(arm, info), study.data, study.seeds.vary, dataset, store, seed=seed, fold=fold))
-        for seed in range(study.seeds.count)
+        for seed in range(study.seeds.planned)
         for fold in folds
         for arm in arms
+        if seeds is None or seed < seeds[arm.name]
     ]
     return Plan(study, arms, info.record(), tuple(members))
 

@@ -93,7 +93,13 @@ class Study(Spec):
         if self.data.validation == "none":
             fix = "set some aside, such as 0.1; assay reveal --retrain then trains a chosen arm on all"
             raise Problems([Problem("a study needs validation images to choose by", fix, "data.validation")])
-        self.expand()
+        arms = self.expand()
+        if self.seeds.stop and self.data.num_folds:
+            what = "folds are not independent, so looks at them cannot be paid for"
+            raise Problems([Problem(what, "give count instead of stop, or a share of validation images", "seeds.stop")])
+        if self.seeds.stop and len(arms) < 2:
+            what = "one arm alone is never decided"
+            raise Problems([Problem(what, "add an arm or a factor, or give count instead of stop", "seeds.stop")])
         return self
 
     def expand(self) -> tuple[Arm, ...]:
@@ -133,7 +139,19 @@ class Study(Spec):
         return tuple(arms.values())
 
     def with_seeds(self, count: int) -> Study:
-        """The same study with another number of seeds."""
+        """The same study with another number of seeds.
+
+        Raises:
+            SpecError: The study stops when it is decided, by a rule that was fixed beforehand.
+        """
+        if self.seeds.stop:
+            raise SpecError(
+                Problem(
+                    f"got {count} seeds for a study that stops when decided",
+                    "change min and max under [seeds] before it runs",
+                    "seeds",
+                )
+            )
         return self.model_copy(update={"seeds": self.seeds.model_copy(update={"count": count})})
 
     def _templates(self, problems: list[Problem]) -> list[tuple[str, ArmTemplate]]:

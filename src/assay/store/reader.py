@@ -84,9 +84,11 @@ class StoreReader:
             study,
         ):
             values = dict(row)
-            run, epoch = values.pop("run"), values.pop("epoch")
+            run, epoch, health = values.pop("run"), values.pop("epoch"), values.pop("health")
             measures = {key: math.nan if value is None else value for key, value in values.items()}
-            epochs.setdefault(run, []).append(EpochRecord(epoch=epoch, **measures))
+            epochs.setdefault(run, []).append(
+                EpochRecord(epoch=epoch, **measures, health=health and json.loads(health))
+            )
         rows = self._query(
             f"SELECT runs.*, {table}.arm, {table}.seed AS member_seed, {fold} AS fold, path, sha256, loss, accuracy "
             f"FROM {table} JOIN runs ON runs.id = {table}.run "

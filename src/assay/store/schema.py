@@ -107,6 +107,10 @@ MIGRATIONS = (
       PRIMARY KEY (study, arm, seed)
     ) WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE epochs ADD COLUMN health TEXT;
+    ALTER TABLE test_scores ADD COLUMN hits BLOB;
+    """,
 )
 
 

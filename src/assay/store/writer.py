@@ -123,10 +123,11 @@ class StoreWriter:
                     run, record.epoch, record.train_loss, record.train_accuracy, record.validation_loss,
                     record.validation_accuracy, record.running_loss, record.running_accuracy,
                     record.learning_rate, record.seconds,
+                    None if record.health is None else json.dumps(record.health),
                 )
                 for record in records
             ]  # fmt: skip
-            sql.executemany("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            sql.executemany("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def put_finished(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +24,7 @@ from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from .device import has_bfloat16
 from .epochs import EpochRecord
 from .fused.plan import why_not_fused
+from .health import HealthProbe, epochs_between
 from .learner import Batch, Learner, Objective
 from .scaling import scaling_of
 from .schedules import learning_rate
@@ -88,6 +89,8 @@ def train(
     size = training.batch_size
     steps_per_epoch = math.ceil(len(parts.training) / size)
 
+    probe, between = _probe_of(task, data, parts, subset), epochs_between(len(parts.training))
+
     history: list[EpochRecord] = []
     seconds = 0.0
     kept: dict[str, Tensor] = {}
@@ -124,6 +127,10 @@ def train(
             seconds=time.perf_counter() - started,
         )
         _refuse_divergence(record, task)
+        if record.epoch % between == 0 or is_over(training, [*history, record]):
+            with averaged(learner.optimizer):
+                health = probe.measure(learner.weights())
+            record = replace(record, health=health, seconds=time.perf_counter() - started)
         seconds += record.seconds
         history.append(record)
         if isinstance(training.keep, Best) and kept_epoch(training, history) == record.epoch:
@@ -168,6 +175,13 @@ def learner_of(task: Task, data: TrainingData, *, threads: int = 1) -> Learner:
     )
     fused.load_weights({name: value.detach() for name, value in network.state_dict().items()})
     return fused
+
+
+def _probe_of(task: Task, data: TrainingData, parts: Split, subset: NDArray[np.int64]) -> HealthProbe:
+    height, width, channels = data.images.shape[1:]
+    network = build(parse(task.arm.layers), (height, width, channels), task.num_classes, task.streams)
+    chosen = task.streams.generator("split", 2).permutation(subset)
+    return HealthProbe(network, data, chosen, scaling_of(data.images, task.data.scaling, parts.training))
 
 
 def class_weights_of(training: Training, labels: NDArray[np.integer], num_classes: int) -> NDArray[np.float32] | None:

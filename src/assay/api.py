@@ -42,7 +42,7 @@ def load(study: str | Path, *, data: Data | None = None) -> Study:
     """
     path, folder = Path(study), None
     known = shipped()
-    if not path.exists() and str(study) in known:
+    if not path.is_file() and str(study) in known:
         path, folder = known[str(study)], Path.cwd()  # a shipped study's data lie where it is used
     elif not path.exists() and path.suffix != ".toml":
         raise SpecError(Problem(f'"{study}" is neither a file nor a shipped study', nearest(str(study), list(known))))

@@ -31,6 +31,18 @@ count = 2
 """
 
 
+BLOCKS = """
+[data]
+name = "digits"
+[network]
+layers = [
+  "conv 8 3x3 leakyrelu padding=same bias=false l1=0.0001 l2=0.0001",
+  { residual = ["conv 16 3x3 padding=same stride=2"], shortcut = ["conv 16 1x1 stride=2"], activation = "relu" },
+  { parallel = [["depthwise 3x3 padding=same multiplier=2", "conv 8 1x1"], []] },
+  "globalavgpool", "dense classes softmax"]
+"""
+
+
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str]):
     """Runs the command line in this process: (exit code, output, errors)."""
@@ -138,6 +150,30 @@ def test_describe_counts_as_keras_does(run) -> None:
     assert [row["parameters"] for row in table["rows"]] == [320, 128, 0, 0, 51264, 256, 0, 0, 0, 131200, 1290]
     code, output, _ = run("describe", "mnist-dropout", "--arm", "dropout=0")
     assert "184,458 parameters: 184,266 trainable, 192 not." in output
+
+
+def test_describe_shows_blocks_in_100_columns(run, tmp_path: Path) -> None:
+    path = tmp_path / "blocks.toml"
+    path.write_text(BLOCKS)
+    code, output, _ = run("describe", path)
+    assert code == 0
+    assert max(map(len, output.splitlines())) <= 100
+    indents = {line.split()[0]: len(line) - len(line.lstrip()) - 1 for line in output.splitlines() if line.split()}
+    assert [indents[name] for name in ("conv1", "residual1", "conv2", "shortcut", "conv3", "add1")] == [
+        0,
+        0,
+        2,
+        2,
+        4,
+        2,
+    ]
+    assert list(indents).index("add1") < list(indents).index("parallel1") < list(indents).index("depthwise1")
+    rows = {row["name"]: row for row in json.loads(run("describe", path, "--json")[1])["blocks"]["rows"]}
+    assert rows["add1"]["inputs"] == ["conv2", "conv3"]
+    assert rows["conv3"]["path"] == ["residual1", "shortcut"]
+    assert (rows["conv2"]["receptive_field"], rows["conv2"]["receptive_stride"]) == ([5, 5], [2, 2])
+    assert rows["concatenate1"]["activation_bytes"] == 4 * 4 * 4 * (8 + 16)
+    assert rows["dense1"]["receptive_stride"] is None
 
 
 @pytest.mark.parametrize(

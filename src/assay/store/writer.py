@@ -165,7 +165,7 @@ class StoreWriter:
         """One look at the test split: new scores (run id to loss and accuracy), and how many runs it showed."""
         with self._transaction() as sql:
             sql.executemany(
-                "INSERT OR REPLACE INTO test_scores VALUES (?, ?, ?)",
+                "INSERT OR REPLACE INTO test_scores (run, loss, accuracy) VALUES (?, ?, ?)",
                 [(run, loss, accuracy) for run, (loss, accuracy) in scores.items()],
             )
             sql.execute(

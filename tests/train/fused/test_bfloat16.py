@@ -40,6 +40,8 @@ WHOLE = {
         ["conv 5 3x3 relu", "maxpool 3 stride=1", "conv 5 2x3 padding=same", "maxpool 3 stride=2 padding=same", *END],
         (9, 11, 1),
     ),
+    "the largest of everything": (["conv 5 3x3 relu", "conv 5 3x3", "globalmaxpool", END[1]], (9, 8, 1)),
+    "means of two by two": (["conv 5 1x1", "avgpool 2", "conv 5 2x2", "leakyrelu", "relu", *END], (4, 4, 1)),
     # Where channels, an odd number, are taken in groups for the kernel's gradient, the padding of the last pair counts:
     # otherwise the second pair of blocks (from 33 images on) is read a channel off. Groups of a kernel 3 wide happen to
     # come out the same.
@@ -105,6 +107,17 @@ ROUNDED = {
     "normalized and pooled": (MIXED, (11, 12, 1)),
     "windows that overlap": (
         ["conv 6 3x3 relu", "maxpool 2 stride=1", "conv 5 3x3 relu", "maxpool 3 stride=2", *END],
+        (12, 11, 1),
+    ),
+    "curves and means": (
+        [
+            "conv 5 3x3 gelu",
+            "avgpool 3 stride=2 padding=same",
+            "conv 6 3x3 silu",
+            "globalavgpool",
+            "dense 10 tanh",
+            END[1],
+        ],
         (12, 11, 1),
     ),
     "document C": (["conv 16 3x3 relu", "maxpool 2", "flatten", "dense 80 relu", END[1]], (28, 28, 1)),

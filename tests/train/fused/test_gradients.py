@@ -64,6 +64,27 @@ NETWORKS = {
          "dropout 0.2", "flatten", "batchnorm", END[1]],
         (14, 13, 1),
     ),
+    "means, and means of everything": (
+        ["conv 5 3x3 relu", "avgpool 2", "batchnorm", "conv 5 3x3 relu", "avgpool 3 stride=2 padding=same",
+         "dropout 0.2", "conv 6 2x2 relu padding=same", "globalavgpool", "batchnorm", "dense 10 relu", END[1]],
+        (15, 14, 1),
+    ),
+    "means that overlap or leave gaps": (
+        ["conv 5 3x3 relu", "avgpool 3 stride=1", "avgpool 2 stride=3", "conv 6 2x2 relu",
+         "avgpool 2 stride=1 padding=same", *END],
+        (14, 13, 3),
+    ),
+    "the largest of everything": (["conv 5 3x3 relu", "conv 6 3x3", "globalmaxpool", "dropout 0.2", END[1]], (9, 8, 1)),
+    "activations of layers": (
+        ["conv 5 3x3 gelu", "maxpool 2", "conv 5 3x3 silu padding=same", "batchnorm", "flatten", "dense 10 tanh",
+         "dense 9 elu", "dense 8 sigmoid", "dense 7 leakyrelu", END[1]],
+        (11, 9, 1),
+    ),
+    "activations as layers": (
+        ["conv 5 3x3", "relu", "maxpool 2", "gelu", "conv 5 3x3 padding=same", "elu", "batchnorm", "relu", "flatten",
+         "silu", "dense 10", "leakyrelu", "dropout 0.2", "tanh", "dense classes", "softmax"],
+        (11, 9, 3),
+    ),
     "stride": (["conv 5 3x3 relu stride=2", "batchnorm", "conv 5 3x3 relu", *END], (12, 14, 3)),
     "stride, same padding": (["conv 5 3x3 relu stride=2 padding=same", "maxpool 2", *END], (12, 11, 1)),
     "batch normalization behind everything": (
@@ -275,8 +296,12 @@ def test_statistics_of_bright_raw_images(mean: int, spread: int) -> None:
     assert ((variances - theirs).abs() < 1e-5 * theirs).all()
 
 
-def test_gradients_are_finite_differences_of_the_loss() -> None:
-    words, shape = NETWORKS["batch normalization, pooling and dropout at once"]
+@pytest.mark.parametrize(
+    "case",
+    ["batch normalization, pooling and dropout at once", "means, and means of everything", "activations of layers"],
+)
+def test_gradients_are_finite_differences_of_the_loss(case: str) -> None:
+    words, shape = NETWORKS[case]
     network, batch = network_of(words, shape), random_batch(shape, 33)
     fused = fused_of(network, 33)
     by_kernels(fused, batch)

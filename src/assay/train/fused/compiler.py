@@ -48,7 +48,7 @@ def {name}(part, parts, address):
     arguments = longs(address)
 '''
 _POINTERS = {"float": "floats", "double": "doubles", "long": "longs", "word": "words", "byte": "octets"}
-_SOURCES = [Path(__file__).with_name(name) for name in ("vectors.py", "pointers.py", "edges.py")]
+_SOURCES = [Path(__file__).with_name(name) for name in ("vectors.py", "curves.py", "pointers.py", "edges.py")]
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ...nets import BatchNorm, Conv, Dense, Dropout, Flatten, LayerSummary, MaxPool, Summary, same_padding
+from ...nets.layers import Activate, AvgPool, GlobalAvgPool, GlobalMaxPool
+
+_CODES = 65_536  # places in a window that two bytes can tell apart
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ class Pool:
         window: Height and width of a window.
         stride: Step between windows.
         margin: Where the first window starts above and to the left of the input.
+        is_mean: The mean of the pixels that lie in the input, not the largest.
     """
 
     inputs: tuple[int, int, int]
@@ -78,9 +82,27 @@ class Pool:
     window: tuple[int, int]
     stride: int
     margin: tuple[int, int] = (0, 0)
+    is_mean: bool = False
 
 
-Step = Tail | Pool
+@dataclass(frozen=True)
+class Activation:
+    """An activation in a pass of its own.
+
+    Args:
+        inputs: Height, width and channels.
+        name: As ``nets`` spells it.
+    """
+
+    inputs: tuple[int, int, int]
+    name: str
+
+    @property
+    def outputs(self) -> tuple[int, int, int]:
+        return self.inputs
+
+
+Step = Tail | Pool | Activation
 
 
 @dataclass(frozen=True)
@@ -119,10 +141,16 @@ def blocks_of(summary: Summary) -> tuple[Block, ...]:
             elif tails:
                 early = next(row for row in summary.layers if not isinstance(row.layer, Flatten))
                 raise NotFused(f"{early.name} stands before the first convolution or dense layer")
-            weighted, tails = _weighted(row, shape, is_first=not blocks, num_classes=summary.num_classes), []
+            weighted = _weighted(row, shape, is_first=not blocks, num_classes=summary.num_classes)
             shape = weighted.outputs
+            tails = _activated([], shape, "linear" if layer.activation == "relu" else layer.activation)
         elif isinstance(layer, Flatten):
             pass  # the same numbers in the same order
+        elif isinstance(layer, Activate) and layer.activation == "softmax":
+            if not (_is_bare(weighted, tails) and weighted.is_dense):  # type: ignore[union-attr]
+                raise NotFused(f"{row.name} does not stand behind a dense layer without activation")
+        elif isinstance(layer, Activate) and layer.activation == "relu" and _is_bare(weighted, tails):
+            weighted = replace(weighted, activation="relu")  # type: ignore[type-var]
         else:
             is_flat = len(row.input_shape) == 1
             if isinstance(layer, BatchNorm) and is_flat and shape[0] * shape[1] > 1:
@@ -168,11 +196,11 @@ def _weighted(row: LayerSummary, shape: tuple[int, int, int], *, is_first: bool,
     layer = row.layer
     if isinstance(layer, Conv | Dense):
         _refuse_options(layer, row.name)
+        activation = "relu" if layer.activation == "relu" else "linear"
     if isinstance(layer, Dense):
         units = num_classes if layer.units == "classes" else int(layer.units)
-        activation = "linear" if layer.activation == "softmax" else layer.activation
         return Weighted(
-            row.name, (shape[0], shape[1]), 1, shape, (1, 1, units), (0, 0, 0, 0), _known(activation, row.name),
+            row.name, (shape[0], shape[1]), 1, shape, (1, 1, units), (0, 0, 0, 0), activation,
             layer.l2, is_dense=True,
         )  # fmt: skip
     if not isinstance(layer, Conv):
@@ -187,7 +215,7 @@ def _weighted(row: LayerSummary, shape: tuple[int, int, int], *, is_first: bool,
     height, width, channels = row.output_shape  # type: ignore[misc]
     return Weighted(
         row.name, layer.kernel, layer.stride, shape, (height, width, channels), margin,
-        _known(layer.activation, row.name), layer.l2, is_dense=False,
+        activation, layer.l2, is_dense=False,
     )  # fmt: skip
 
 
@@ -202,10 +230,14 @@ def _refuse_options(layer: Conv | Dense, name: str) -> None:
         raise NotFused(f"{name} has {layer.groups} groups")
 
 
-def _known(activation: str, name: str) -> str:
-    if activation not in ("relu", "linear"):
-        raise NotFused(f"{name} has activation {activation}")
-    return activation
+def _is_bare(weighted: Weighted | None, tails: list[Step]) -> bool:
+    return weighted is not None and weighted.activation == "linear" and not tails
+
+
+def _activated(tails: list[Step], shape: tuple[int, int, int], activation: str) -> list[Step]:
+    if activation in ("linear", "softmax"):  # softmax comes last and belongs to the loss
+        return tails
+    return [*(tails or [Tail(shape, shape)]), Activation(shape, activation)]
 
 
 def _with(tails: list[Step], row: LayerSummary, shape: tuple[int, int, int], num_dropouts: int) -> list[Step]:
@@ -216,7 +248,13 @@ def _with(tails: list[Step], row: LayerSummary, shape: tuple[int, int, int], num
         last = None
     if isinstance(layer, BatchNorm):
         return [*tails, Tail(shape, shape, norm=row.name)]
-    if isinstance(layer, MaxPool):
+    if isinstance(layer, Activate):
+        return _activated(tails, shape, layer.activation)
+    if isinstance(layer, GlobalAvgPool | GlobalMaxPool):
+        return _pooled(tails, row.name, Pool(
+            shape, (1, 1, shape[2]), shape[:2], 1, is_mean=isinstance(layer, GlobalAvgPool)
+        ))  # fmt: skip
+    if isinstance(layer, MaxPool | AvgPool):
         height, width, channels = row.output_shape  # type: ignore[misc]
         margin = (0, 0)
         if layer.padding == "same":
@@ -224,9 +262,11 @@ def _with(tails: list[Step], row: LayerSummary, shape: tuple[int, int, int], num
                 same_padding(shape[0], layer.size, layer.stride)[0],
                 same_padding(shape[1], layer.size, layer.stride)[0],
             )
-        if layer.stride != layer.size:
-            pool = Pool(shape, (height, width, channels), (layer.size, layer.size), layer.stride, margin)
-            return [*(tails or [Tail(shape, shape)]), pool]
+        is_mean = isinstance(layer, AvgPool)
+        if layer.stride != layer.size or is_mean:
+            return _pooled(tails, row.name, Pool(
+                shape, (height, width, channels), (layer.size, layer.size), layer.stride, margin, is_mean
+            ))  # fmt: skip
         pooled = {"outputs": (height, width, channels), "window": layer.size, "margin": margin}
         if last is not None and last.window == 1 and last.rate == 0:
             return [*tails[:-1], _changed(last, **pooled)]
@@ -239,6 +279,12 @@ def _with(tails: list[Step], row: LayerSummary, shape: tuple[int, int, int], num
             return [*tails[:-1], _changed(last, **dropped)]
         return [*tails, _changed(Tail(shape, shape), **dropped)]
     raise NotFused(f"{row.name} is a layer without a kernel of ours")
+
+
+def _pooled(tails: list[Step], name: str, pool: Pool) -> list[Step]:
+    if not pool.is_mean and pool.window[0] * pool.window[1] > _CODES:
+        raise NotFused(f"{name} has windows of more than {_CODES:,} pixels")
+    return [*(tails or [Tail(pool.inputs, pool.inputs)]), pool]
 
 
 def _changed(tail: Tail, **changes: object) -> Tail:

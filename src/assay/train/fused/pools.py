@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .compiler import Kernel, compiled
 from .grid import Grid, Run, reshaped
@@ -58,6 +59,73 @@ def largest(mode: Mode) -> Kernel:
 
 
 @cache
+def mean(mode: Mode) -> Kernel:
+    """z = the mean of those pixels of a window that lie in y. Arguments as in ``largest``, without codes."""
+    access = Access(mode)
+    channels = range(access.channels)
+    place, inner = " " * 20, " " * 28
+    start = "".join(f"{place}a{c} = nothing\n" for c in channels)
+    visit = access.load("y", "at + v * channels", [f"y{c}" for c in channels], inner)
+    visit += "".join(f"{inner}a{c} = add(a{c}, y{c})\n" for c in channels)
+    finish = "".join(f"{place}a{c} = mul(a{c}, share)\n" for c in channels)
+    finish += access.store(
+        "z", "((b * z_height + i + z_top) * z_width + j + z_left) * channels + k", [f"a{c}" for c in channels], place
+    )
+    return compiled(
+        "mean",
+        f"y[] z[] {_SIZES} z_height z_width z_top z_left",
+        f"""    nothing = splat(ZERO)
+    for b in range(blocks * part // parts, blocks * (part + 1) // parts):
+        for i in range(pooled_height):
+            row = i * stride - top
+            first_row, last_row = max(0, -row), min(window_height, height - row)
+            for j in range(pooled_width):
+                column = j * stride - left
+                first_column, last_column = max(0, -column), min(window_width, width - column)
+                share = splat(np.float32(1 / ((last_row - first_row) * (last_column - first_column))))
+                for k in range(channels):
+{start}                    for u in range(first_row, last_row):
+                        at = ((b * height + row + u) * width + column) * channels + k
+                        for v in range(first_column, last_column):
+{visit}{finish}""",
+    )
+
+
+@cache
+def to_mean(mode: Mode) -> Kernel:
+    """dy from dz: every window's gradient in equal shares. Arguments as in ``to_largest``, without codes."""
+    access = Access(mode)
+    channels = range(access.channels)
+    place, inner = " " * 20, " " * 28
+    start = "".join(f"{place}a{c} = nothing\n" for c in channels)
+    visit = access.load("dz", "at + s * channels", [f"d{c}" for c in channels], inner)
+    visit += f"{inner}column = s * stride - left\n"
+    visit += f"{inner}columns = min(window_width, width - column) - max(0, -column)\n"
+    visit += f"{inner}share = splat(np.float32(1 / (rows * columns)))\n"
+    visit += "".join(f"{inner}a{c} = fma(d{c}, share, a{c})\n" for c in channels)
+    finish = access.store("dy", "((b * height + i) * width + j) * channels + k", [f"a{c}" for c in channels], place)
+    return compiled(
+        "to_mean",
+        f"dz[] dy[] {_SIZES}",
+        f"""    nothing = splat(ZERO)
+    for b in range(blocks * part // parts, blocks * (part + 1) // parts):
+        for i in range(height):
+            first_row = max(0, i + top - window_height + stride) // stride
+            last_row = min(pooled_height, (i + top) // stride + 1)
+            for j in range(width):
+                first_column = max(0, j + left - window_width + stride) // stride
+                last_column = min(pooled_width, (j + left) // stride + 1)
+                for k in range(channels):
+{start}                    for r in range(first_row, last_row):
+                        at = (b * pooled_height + r) * pooled_width * channels + k
+                        row = r * stride - top
+                        rows = min(window_height, height - row) - max(0, -row)
+                        for s in range(first_column, last_column):
+{visit}{finish}""",
+    )
+
+
+@cache
 def to_largest(mode: Mode) -> Kernel:
     """dy from dz and codes: what every window that covers a pixel and chose it sends there, summed in order.
 
@@ -100,8 +168,13 @@ class PoolOp:
 
     def __init__(self, plan: Pool, *, source: Grid, target: Grid, dz: Grid) -> None:
         self.plan, self.y, self.z, self.dz = plan, source, target, dz
+        self._codes: list[NDArray[np.int32]]
         height, width, _ = plan.outputs
-        self.codes = np.zeros(source.num_blocks * height * width * source.vectors * LANES, np.int32)
+        if plan.is_mean:
+            self._forward, self._backward = mean(source.mode), to_mean(source.mode)
+            self._codes = []
+            return
+        self._codes = [np.zeros(source.num_blocks * height * width * source.vectors * LANES, np.int32)]
         self._forward, self._backward = largest(source.mode), to_largest(source.mode)
 
     def set_step(self, step: int) -> None:
@@ -121,11 +194,11 @@ class PoolOp:
     def forward(self, tape: Tape, run: Run) -> None:
         z = self.z
         tape(
-            self._work(run), self._forward, self.y.data, z.data, self.codes, *self._sizes(run), z.full_height,
+            self._work(run), self._forward, self.y.data, z.data, *self._codes, *self._sizes(run), z.full_height,
             z.full_width, z.top, z.left,
         )  # fmt: skip
 
     def backward(self, tape: Tape, run: Run, *, dy: Grid) -> None:
         """From ``dz`` to ``dy``, which has no margin."""
         dy = reshaped(dy, self.plan.inputs)
-        tape(self._work(run), self._backward, self.dz.data, self.codes, dy.data, *self._sizes(run))
+        tape(self._work(run), self._backward, self.dz.data, *self._codes, dy.data, *self._sizes(run))

@@ -10,15 +10,18 @@ import numpy as np
 
 from ...seeds import Streams
 from . import edges, layouts
+from .activated import ActivationOp
 from .grid import Floats, Grid, Run, reshaped
 from .normed import TailOp
-from .plan import Block, Pool, Step, Tail, Weighted
+from .plan import Activation, Block, Pool, Step, Tail, Weighted
 from .pooled import PooledOp, takes
 from .pools import PoolOp
 from .tails import Mode
 from .tape import Tape
 from .vectors import LANES
 from .weighted import WeightedOp
+
+StepOp = TailOp | PoolOp | ActivationOp
 
 
 class Program:
@@ -42,7 +45,7 @@ class Program:
         mode: Mode = "b" if precision == "bfloat16" else "f"
         num_blocks = math.ceil(max_batch / LANES)
         self.weighted: list[WeightedOp | PooledOp] = []
-        self.tails: list[list[TailOp | PoolOp]] = []
+        self.tails: list[list[StepOp]] = []
         first = blocks[0].weighted
         source = Grid(*first.inputs, "f", num_blocks, *first.margin)
         self.images = source
@@ -98,10 +101,10 @@ class Program:
         streams: Streams,
         num_blocks: int,
         mode: Mode,
-    ) -> list[TailOp | PoolOp]:
+    ) -> list[StepOp]:
         if not isinstance(following, WeightedOp):
             raise TypeError("only a first layer is pooled in its own kernel")
-        ops: list[TailOp | PoolOp] = []
+        ops: list[StepOp] = []
         source = op.y
         for index, tail in enumerate(tails):
             source = reshaped(source, tail.inputs)
@@ -113,6 +116,8 @@ class Program:
                 dz = Grid(*tail.outputs, mode, num_blocks)
             if isinstance(tail, Pool):
                 ops.append(PoolOp(tail, source=source, target=target, dz=dz))
+            elif isinstance(tail, Activation):
+                ops.append(ActivationOp(tail, source=source, target=target, dz=dz))
             else:
                 ops.append(TailOp(tail, source=source, target=target, dz=dz, streams=streams))
             source = target
@@ -165,7 +170,7 @@ class Program:
                 is_first = position == 0
                 makes_dy = is_first and isinstance(op, WeightedOp)  # a pooled layer does the rest itself
                 tail, dy = tails[position], op.dy if is_first else tails[position - 1].dz
-                if isinstance(tail, PoolOp):
+                if not isinstance(tail, TailOp):
                     tail.backward(tape, run, dy=dy)
                     continue
                 tail.backward(

@@ -272,7 +272,14 @@ def fetch_command(name: str, as_json: bool) -> None:
 
 @command.command("make")
 @click.argument("name")
-@click.option("--variation", help="What becomes of the images: random-background.  [default: nothing]")
+@click.option(
+    "--variation",
+    help="rotated, random-background, image-background, rotated-image-background, translated, "
+    "elastic or noisy-labels.  [default: the images as they are]",
+)
+@click.option("--backgrounds", type=click.Path(path_type=Path), help="Pictures for image-background: a file or folder.")
+@click.option("--shift", type=int, default=4, show_default=True, help="Pixels each way, for translated.")
+@click.option("--share", type=float, default=0.2, show_default=True, help="Share of labels, for noisy-labels.")
 @click.option(
     "--format", "form", default="csv", show_default=True, help="csv, tsv, amat, idx, npz, folders, list or parquet."
 )
@@ -285,6 +292,9 @@ def fetch_command(name: str, as_json: bool) -> None:
 def make_command(
     name: str,
     variation: str | None,
+    backgrounds: Path | None,
+    shift: int,
+    share: float,
     form: str,
     num_training: int | None,
     num_test: int | None,
@@ -297,12 +307,15 @@ def make_command(
 
     NAME is a registered name, a file or folder of your own, or a study file.
     """
-    from ..data import make
+    from ..data import Settings, info_of, make, read_backgrounds
 
+    data = _data(name, None)
+    pictures = [] if backgrounds is None else read_backgrounds(backgrounds, *info_of(data).shape[:2])
     paths = make(
-        _data(name, None),
+        data,
         output,
         variation=variation,
+        settings=Settings(shift=shift, share=share, backgrounds=pictures),
         form=form,
         num_training=num_training,
         num_test=num_test,

@@ -30,3 +30,5 @@ from .types import DatasetInfo as DatasetInfo
 from .types import Split as Split
 from .types import TestData as TestData
 from .types import TrainingData as TrainingData
+from .variations import Settings as Settings
+from .variations import read_backgrounds as read_backgrounds

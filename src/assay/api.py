@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
@@ -260,6 +260,33 @@ class Result:
             scores = score_runs(list(new.values()), dataset, self.store, on_scored=on_scored)
             writer.put_look(self.study, scores, num_runs=len(finished))
         return self.frame() if retrain is None else runs_frame(self.record, retrained=True)
+
+    def doubtful_labels(self) -> pd.DataFrame:
+        """Training images that most runs of the best arm take for another class, the most doubtful first.
+
+        The best arm is the one with the highest mean validation accuracy of its finished runs. Columns: index (in the
+        training data), label, predicted, wrong, held_out (wrong runs that never trained on it), runs.
+
+        Raises:
+            SpecError: No run has finished.
+            DataError: A run's weights are missing or damaged.
+        """
+        import pandas as pd
+
+        from .data import prepare
+        from .runner.doubts import Doubt, doubts
+
+        frame = self.frame()
+        done = frame[frame["state"] == "finished"]
+        best = done.groupby("arm")["validation_accuracy"].mean().idxmax() if len(done) else ""
+        study = Study.of(self.record.spec)
+        dataset = prepare(study.data)
+        tasks = {task.id: task for task in make_plan(study, dataset, self.store).tasks}
+        runs = [run for run in self.runs if run.arm == best and run.state == "finished"]
+        found = doubts([(run, tasks[run.id]) for run in runs], dataset, self.store)
+        names = dataset.info.classes
+        rows = [{**asdict(doubt), "label": names[doubt.label], "predicted": names[doubt.predicted]} for doubt in found]
+        return pd.DataFrame(rows, columns=[field.name for field in fields(Doubt)])
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the report, one HTML file that needs nothing else; return its path.

@@ -362,3 +362,43 @@ def test_a_study_of_files_that_the_command_line_made(run, study: Path, tmp_path:
     assert "it has no test split" in errors
     _, output, _ = run("status", "--json")
     assert json.loads(output)[0]["looks"] == 1
+
+
+def test_data_show_tells_what_is_there_and_what_is_not(run, tmp_path: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(3)
+    for index in range(24):
+        path = tmp_path / "own" / f"class-{index % 2}" / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)).save(path)
+    code, output, _ = run("data", "show", tmp_path / "own", "--test", "0.25", "--gallery", tmp_path / "g.html")
+    assert code == 0
+    for words in ("18 training images, 6 test images", "6 x 6 x 3", "class-1", "Copies, exact: 0", "drawn by Assay"):
+        assert words in output
+    assert "data:image/png;base64," in (tmp_path / "g.html").read_text()
+    code, output, _ = run("data", "show", tmp_path / "own", "--json", "--gallery", tmp_path / "g.png")
+    shown = json.loads(output)
+    assert shown["training_counts"] == [12, 12]
+    assert shown["num_test"] == 0
+    with Image.open(tmp_path / "g.png") as picture:
+        assert picture.size == (12 * 7 - 1, 2 * 7 - 1)
+    code, output, _ = run("data", "show", "cifar100")
+    assert code == 0
+    for words in ("50,000 training and 10,000 test", "assay data fetch cifar100", "Files verified by their SHA-256"):
+        assert words in output
+    assert "no SHA-256 is recorded" in run("data", "show", "usps")[1]
+    code, _, errors = run("data", "show", "fashion_mnst")
+    assert code == 2
+    assert 'did you mean "fashion_mnist"?' in errors
+    assert run("data", "show", tmp_path / "own", "--gallery", tmp_path / "g.gif")[0] == 2
+
+
+def test_data_show_names_the_labels_that_a_study_doubts(run, study: Path) -> None:
+    run("run", study, "--no-report", "--seeds", 1)
+    code, output, _ = run("data", "show", study, "--study", "small")
+    assert code == 0
+    assert "Doubtful labels: " in output
+    code, output, _ = run("data", "show", "digits", "--study", "small", "--json")
+    assert {"index", "label", "predicted", "wrong", "held_out", "runs"} == set(json.loads(output)["doubtful_labels"][0])

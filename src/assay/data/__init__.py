@@ -6,6 +6,7 @@ from .fetch import Progress as Progress
 from .fetch import fetch as fetch
 from .gallery import class_counts as class_counts
 from .gallery import gallery as gallery
+from .gallery import page as page
 from .gallery import png as png
 from .handed import arrays as arrays
 from .handed import torch_dataset as torch_dataset
@@ -24,7 +25,11 @@ from .prepare import prepare as prepare
 from .registry import entry as entry
 from .registry import known as known
 from .splits import split as split
+from .survey import Survey as Survey
+from .survey import survey as survey
 from .types import DatasetInfo as DatasetInfo
 from .types import Split as Split
 from .types import TestData as TestData
 from .types import TrainingData as TrainingData
+from .variations import Settings as Settings
+from .variations import read_backgrounds as read_backgrounds

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -152,12 +154,12 @@ def load(path: Path) -> dict[str, npt.NDArray[Any]]:
                         _check(file, member.file_size, f"{place}, {member.filename}")
             with np.load(path, allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in arrays.files}
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OverflowError, RuntimeError) as error:
         told = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
             Problem(f"it is damaged ({told[:100]})", "replace it with an intact copy", file=place)
         ) from None
-    except (ValueError, SyntaxError, UnicodeDecodeError, MemoryError, KeyError, TypeError) as error:
+    except (ValueError, SyntaxError, tokenize.TokenError, MemoryError, KeyError, TypeError) as error:
         told = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
             Problem(f"it holds no plain array ({told[:100]})", "give arrays of numbers", file=place)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
-import io
 import math
 import re
 import zlib
@@ -138,7 +138,12 @@ def _delimiter(text: str) -> str:
 
 def _cells(text: str) -> list[str]:
     mark = _delimiter(text)
-    return text.split() if mark == " " else [cell.strip().strip('"') for cell in text.split(mark)]
+    if mark == " ":
+        return text.split()
+    try:
+        return [cell.strip() for cell in next(csv.reader([text], delimiter=mark))]
+    except (csv.Error, StopIteration):  # such as a quote that is never closed
+        return text.split(mark)
 
 
 def _is_number(cell: str) -> bool:
@@ -164,6 +169,10 @@ def _layout(path: Path, sample: list[list[str]], reading: Reading, like: Layout 
     if not rows:
         raise _broken(path, "it has a header and no rows", "give a table with one image a row")
     width = len(sample[0])
+    ragged = next((index for index, row in enumerate(sample) if len(row) != width), None)
+    if ragged is not None:
+        what = f"row {ragged + 1} has {len(sample[ragged])} cells, and the first has {width}"
+        raise _broken(path, what, "correct the row")
     if like is not None:
         if width == like.num_columns:
             return replace(like, has_header=has_header, delimiter=delimiter)
@@ -220,12 +229,11 @@ def _label_column(path: Path, names: list[str], rows: list[list[str]], others: i
     named = [index for index, name in enumerate(names) if name.strip().lower() in _LABEL_NAMES]
     if len(named) == 1:
         return named[0]
-    whole = [row for row in rows if len(row) == width]
     candidates = {}
     for column in sorted({0, others - 1, width - 1}):
-        if others == 2 and column == 0 and _is_index([row[0] for row in whole]):
+        if others == 2 and column == 0 and _is_index([row[0] for row in rows]):
             continue
-        kinds = {row[column].strip() for row in whole}
+        kinds = {row[column].strip() for row in rows}
         if not all(map(_is_number, kinds)):
             return column
         values = sorted(map(float, kinds))
@@ -233,7 +241,7 @@ def _label_column(path: Path, names: list[str], rows: list[list[str]], others: i
         if steps and len(values) > 1 and values[0] >= 0:
             # Classes are few, count from 0, and differ from what the neighbouring pixel holds.
             is_counted = values == [float(k) for k in range(len(values))]
-            neighbours = {row[column - 1 if column == width - 1 else column + 1].strip() for row in whole}
+            neighbours = {row[column - 1 if column == width - 1 else column + 1].strip() for row in rows}
             candidates[column] = len(values) * (1 if is_counted else 1000) * (1000 if neighbours == kinds else 1)
     best = sorted(candidates, key=lambda column: candidates[column])
     if not best or (len(best) > 1 and candidates[best[1]] < 2 * candidates[best[0]]):
@@ -247,7 +255,7 @@ def _label_column(path: Path, names: list[str], rows: list[list[str]], others: i
 def _index_column(path: Path, names: list[str], rows: list[list[str]], label: int) -> int:
     width = len(rows[0])
     for column in (0, 1, width - 1):
-        if column != label and _is_index([row[column] for row in rows if len(row) == width]):
+        if column != label and _is_index([row[column] for row in rows]):
             return column
     for column in (0, width - 1):
         if column != label and names and names[column].strip().lower() in ("", "id", "index", "unnamed: 0"):
@@ -292,39 +300,54 @@ def _batches(
     path: Path, stream: IO[bytes] | gzip.GzipFile, layout: Layout
 ) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[Any] | None]]:
     import pyarrow as pa
-    from pyarrow import csv
+    from pyarrow import csv as arrow
 
     names = [f"c{column}" for column in range(layout.num_columns)]
     types: dict[str, Any] = {names[column]: pa.float32() for column in layout.pixels}
     if layout.label is not None:
         types[names[layout.label]] = pa.string()
-    text = _Text(stream, spread=layout.delimiter == " ")
-    try:
-        if layout.has_header:
-            text.skip_line()
-        reader = csv.open_csv(
-            pa.PythonFile(text, mode="r"),
-            read_options=csv.ReadOptions(column_names=names, block_size=_BLOCK_BYTES, use_threads=False),
-            parse_options=csv.ParseOptions(delimiter="," if layout.delimiter == " " else layout.delimiter),
-            convert_options=csv.ConvertOptions(
-                column_types=types, include_columns=list(types), null_values=[], strings_can_be_null=False
-            ),
-        )
-        for batch in reader:
+    if layout.has_header:
+        stream.readline()
+    row = 1 + layout.has_header
+    for block in _blocks(stream, path):
+        if layout.delimiter == " ":
+            block = b"\n".join(b",".join(line.split()) for line in block.split(b"\n"))
+        try:
+            # Whole blocks from memory: Arrow's own streaming reads ahead in a thread that outlives an error.
+            table = arrow.read_csv(
+                pa.BufferReader(block),
+                read_options=arrow.ReadOptions(column_names=names, block_size=len(block) + 1, use_threads=False),
+                parse_options=arrow.ParseOptions(delimiter="," if layout.delimiter == " " else layout.delimiter),
+                convert_options=arrow.ConvertOptions(
+                    column_types=types, include_columns=list(types), null_values=[], strings_can_be_null=False
+                ),
+            )
+        except pa.ArrowInvalid as error:
+            raise _broken(path, _told(str(error), layout, row - 1), "correct the row") from None
+        for batch in table.combine_chunks().to_batches():
             labels = None
             if layout.label is not None:
                 labels = np.asarray(batch.column(names[layout.label]).to_pylist(), dtype=str)
                 batch = batch.drop_columns([names[layout.label]])
             yield batch.to_tensor().to_numpy(), labels
-    except pa.ArrowInvalid as error:
-        if text.error is not None:
-            raise text.error from None
-        raise _broken(path, _told(str(error), layout), "correct the row") from None
+            row += batch.num_rows
 
 
-def _told(message: str, layout: Layout) -> str:
-    """Arrow's message about a table as a clause of ours."""
-    offset = int(layout.has_header)
+def _blocks(stream: IO[bytes] | gzip.GzipFile, path: Path) -> Iterator[bytes]:
+    """Whole lines, about a megabyte at a time."""
+    rest = b""
+    while chunk := stream.read(_BLOCK_BYTES):
+        whole, mark, rest = (rest + chunk).rpartition(b"\n")
+        if len(rest) > _MOST_LINE_BYTES:
+            raise _broken(path, f"a row is longer than {_MOST_LINE_BYTES:,} bytes", "give a table")
+        if whole.strip():
+            yield whole + mark
+    if rest.strip():
+        yield rest
+
+
+def _told(message: str, layout: Layout, offset: int) -> str:
+    """Arrow's message about a block as a clause of ours; ``offset`` rows stand before it."""
     if ragged := re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", message):
         return f"row {int(ragged[1]) + offset} has {ragged[3]} cells, and the others have {ragged[2]}"
     if ragged := re.search(r"Expected (\d+) columns, got (\d+)", message):
@@ -333,50 +356,7 @@ def _told(message: str, layout: Layout) -> str:
         column = sorted([*layout.pixels, *([layout.label] if layout.label is not None else [])])[int(cell[1])] + 1
         place = f"row {int(cell[2]) + offset}, column {column}" if cell[2] else f"column {column}"
         return f"{place} holds {cell[3][:40]!r}, which is no number" if cell[3] else f"{place} is empty"
-    if "straddling" in message:
-        return f"a row is longer than {_BLOCK_BYTES:,} bytes"
     return " ".join(message.split())[:200]
-
-
-class _Text(io.RawIOBase):
-    """A stream of text for Arrow: it remembers its own error, and turns runs of white space into commas."""
-
-    def __init__(self, stream: IO[bytes] | gzip.GzipFile, *, spread: bool) -> None:
-        self._stream = stream
-        self._spread = spread
-        self._rest = b""
-        self.error: Exception | None = None
-
-    def readable(self) -> bool:
-        return True
-
-    def skip_line(self) -> None:
-        self._stream.readline()
-
-    def read(self, size: int = -1, /) -> bytes:
-        try:
-            if not self._spread:
-                return self._stream.read(size)
-            while True:
-                chunk = self._stream.read(max(size, 1 << 16))
-                whole, mark, rest = (self._rest + chunk).rpartition(b"\n")
-                if not chunk:
-                    self._rest = b""
-                    return _commas(rest)
-                if mark:
-                    self._rest = rest
-                    return _commas(whole + mark)
-                self._rest = rest
-                if len(rest) > _MOST_LINE_BYTES:
-                    raise EOFError
-        except Exception as error:  # Arrow would tell it in its own words
-            self.error = error
-            raise
-
-
-def _commas(text: bytes) -> bytes:
-    lines = (line.split() for line in text.split(b"\n"))
-    return b"\n".join(b",".join(cells) for cells in lines) + (b"\n" if text.endswith(b"\n") else b"")
 
 
 def write_delimited(

@@ -17,7 +17,7 @@ from .arrays import joined
 from .found import Found, Part
 from .labels import shown, texts_to_labels
 from .pictures import SUFFIXES, decode
-from .trees import MOST_FILE_BYTES, Name, Tree, tree_of
+from .trees import Name, Tree, read_file, tree_of
 
 _TRAINING = ("train", "training")
 _VALIDATION = ("val", "valid", "validation", "dev")
@@ -189,11 +189,9 @@ def _column(header: Sequence[str], wanted: str | None, known: Sequence[str], pla
 
 def _contents(paths: Sequence[Path]) -> Iterator[tuple[int, bytes]]:
     for index, path in enumerate(paths):
-        with telling(path, "read"):
-            if not os.path.isfile(path):
-                raise DataError(Problem("the table names this file, and it is not there", "correct it", file=str(path)))
-            with open(path, "rb") as file:
-                yield index, file.read(MOST_FILE_BYTES)
+        if not os.path.isfile(path):
+            raise DataError(Problem("the table names this file, and it is not there", "correct it", file=str(path)))
+        yield index, read_file(path)
 
 
 def write_tree(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +58,22 @@ def gallery(images: Images, labels: npt.NDArray[np.integer], num_classes: int, p
                 image = np.rint(image * 255).astype(np.uint8)
             sprite[top : top + height, left : left + width] = image
     return sprite
+
+
+def page(picture: bytes, title: str, classes: Sequence[str]) -> str:
+    """A gallery's PNG as an HTML page that needs no other file, a line of names for its rows."""
+    import base64
+    from html import escape
+
+    names = ", ".join(map(escape, classes))
+    encoded = base64.b64encode(picture).decode()
+    return (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(title)}</title>"
+        "<style>body{font:16px system-ui;margin:2rem}img{image-rendering:pixelated;min-width:40%}</style>"
+        f"<h1>{escape(title)}</h1><p>Rows, from above: {names}.</p>"
+        f'<img alt="The first training images of each class, a row a class" src="data:image/png;base64,{encoded}">'
+        "</html>\n"
+    )
 
 
 def png(array: Images) -> bytes:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from ..disk import telling, write
 from ..errors import DataError, Problem, SpecError, nearest
 from ..spec import Data
 from .arrays import write_npz
@@ -19,7 +20,7 @@ from .idx import write_idx
 from .parquet import write_parquet
 from .prepare import prepare
 from .types import Images
-from .variations import VARIATIONS, generator_of
+from .variations import VARIATIONS, Settings, generator_of, noisy_labels
 
 Labels = npt.NDArray[Any]
 _DRAWN_AT_A_TIME = 1000
@@ -48,6 +49,7 @@ def make(
     folder: Path,
     *,
     variation: str | None = None,
+    settings: Settings | None = None,
     form: str = "csv",
     num_training: int | None = None,
     num_test: int | None = None,
@@ -63,6 +65,7 @@ def make(
         source: A name from the registry, or data as a study names them.
         folder: Where to; it is made.
         variation: One of ``VARIATIONS``; the images as they are if ``None``.
+        settings: How strong the variation is.
         form: One of ``FORMS``.
         num_training: How many training images; all if ``None``.
         num_test: How many test images; all of the test split if ``None``.
@@ -70,7 +73,7 @@ def make(
         test_labels: Write the test images' labels.
 
     Returns:
-        The files, or the folders of images.
+        The files, or the folders of images. With noisy labels, the last one lists the changed training images.
 
     Raises:
         SpecError: There is no such variation or form, or there are too few images.
@@ -84,11 +87,36 @@ def make(
     if form in NEEDS_LABELS and not test_labels:
         raise SpecError(Problem(f"{form} cannot be written without labels", "use csv, tsv, amat, idx or npz"))
     training, test = _parts(source, num_training, num_test, seed)
-    if variation is not None:
-        training = _varied(training, variation, seed, "training")
-        test = None if test is None else _varied(test, variation, seed, "test")
-    folder.mkdir(parents=True, exist_ok=True)
-    return FORMS[form](folder, training, test, test_labels)
+    settings = settings or Settings()
+    changed = None
+    if variation == "noisy-labels":
+        if not 0 < settings.share < 1:
+            raise SpecError(Problem(f"got a share of {settings.share}", "give one between 0 and 1"))
+        generator = generator_of(seed, variation, "training")
+        labels, changed = noisy_labels(training.labels, len(training.classes), generator, settings)
+        clean, training = training.labels, replace(training, labels=labels)
+    elif variation is not None:
+        _check(variation, settings, training)
+        training = _varied(training, variation, settings, seed, "training")
+        test = None if test is None else _varied(test, variation, settings, seed, "test")
+    with telling(folder, "written"):
+        folder.mkdir(parents=True, exist_ok=True)
+    paths = FORMS[form](folder, training, test, test_labels)
+    if changed is not None:
+        rows = [f"{index},{training.classes[clean[index]]},{training.classes[labels[index]]}" for index in changed]
+        write(folder / "changed_labels.csv", "\n".join(["image,true,written", *rows, ""]).encode())
+        paths.append(folder / "changed_labels.csv")
+    return paths
+
+
+def _check(variation: str, settings: Settings, made: Made) -> None:
+    if "image-background" in variation and not settings.backgrounds:
+        raise SpecError(Problem(f"{variation} needs pictures", "name a folder of them with --backgrounds"))
+    if made.images.shape[3] != 1:
+        raise SpecError(Problem(f"the images have {made.images.shape[3]} channels", "variations are for grey images"))
+    side = min(made.images.shape[1:3])
+    if variation == "translated" and not 1 <= settings.shift < side:
+        raise SpecError(Problem(f"got a shift of {settings.shift}", f"give 1 to {side - 1} pixels"))
 
 
 def _parts(source: str | Data, num_training: int | None, num_test: int | None, seed: int) -> tuple[Made, Made | None]:
@@ -123,12 +151,14 @@ def _parts(source: str | Data, num_training: int | None, num_test: int | None, s
     return made, Made(images, labels, info.classes)
 
 
-def _varied(part: Made, variation: str, seed: int, split: Literal["training", "test"]) -> Made:
+def _varied(part: Made, variation: str, settings: Settings, seed: int, split: Literal["training", "test"]) -> Made:
+    draw = VARIATIONS[variation]
+    assert draw is not None  # noisy labels leave the images alone
     images = np.empty_like(part.images)
     generator = generator_of(seed, variation, split)
     for start in range(0, len(images), _DRAWN_AT_A_TIME):
         chosen = slice(start, start + _DRAWN_AT_A_TIME)
-        images[chosen] = VARIATIONS[variation](part.images[chosen], generator)
+        images[chosen] = draw(part.images[chosen], generator, settings)
     return Made(images, part.labels, part.classes)
 
 

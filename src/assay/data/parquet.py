@@ -76,27 +76,29 @@ def _read(files: Sequence[Path], reading: Reading) -> tuple[Part, tuple[str, ...
 
     place = str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
     current = files[0]
+    for path in files:
+        with telling(path, "read"), open(path, "rb"):
+            pass
     try:
-        with telling(current, "read"):
-            schema = parquet.read_schema(current)
-            image, label = _columns(schema, reading, str(current))
-            labels: list[Any] = []
-            for current in files:
-                with parquet.ParquetFile(current) as file:
-                    for group in range(file.num_row_groups):
-                        refuse_size(file.metadata.row_group(group).total_byte_size, str(current))
-                    for batch in file.iter_batches(batch_size=1 << 14, columns=[label]):
-                        labels += batch.column(0).to_pylist()
-            if None in labels:
-                what = f"row {labels.index(None) + 1} has no label"
-                raise DataError(Problem(what, "give every image a label", file=place))
-            kind = schema.field(image).type
-            if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-                rows = [row for file in files for row in _values(file, image)]
-                part, notes = part_of(np.asarray(rows), _labels(labels), place, shape=reading.shape)
-                return part, _class_names(schema, label), notes
-            names = [f"row {row + 1}" for row in range(len(labels))]
-            images, kept, notes = decode(lambda: _contents(files, image), names, reading, place)
+        schema = parquet.read_schema(current)
+        image, label = _columns(schema, reading, str(current))
+        labels: list[Any] = []
+        for current in files:
+            with parquet.ParquetFile(current) as file:
+                for group in range(file.num_row_groups):
+                    refuse_size(file.metadata.row_group(group).total_byte_size, str(current))
+                for batch in file.iter_batches(batch_size=1 << 14, columns=[label]):
+                    labels += batch.column(0).to_pylist()
+        if None in labels:
+            what = f"row {labels.index(None) + 1} has no label"
+            raise DataError(Problem(what, "give every image a label", file=place))
+        kind = schema.field(image).type
+        if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+            rows = [row for file in files for row in _values(file, image)]
+            part, notes = part_of(np.asarray(rows), _labels(labels), place, shape=reading.shape)
+            return part, _class_names(schema, label), notes
+        names = [f"row {row + 1}" for row in range(len(labels))]
+        images, kept, notes = decode(lambda: _contents(files, image), names, reading, place)
     except (pa.ArrowException, ValueError, OSError) as error:
         told = " ".join(str(error).split())[:120]
         raise DataError(Problem(f"it is no intact Parquet file ({told})", "replace it", file=str(current))) from None

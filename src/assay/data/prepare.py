@@ -72,6 +72,17 @@ class Dataset:
         images, labels = (_open(self.folder / name) for name in _ARRAYS[2:])
         return TestData(images, labels)
 
+    def test_images(self) -> Images:
+        """The sealed images without their labels: to look for copies among them, or to hand them on as files.
+
+        Raises:
+            DataError: There is no test split, or the memory maps are damaged or gone.
+        """
+        if not self.info.num_test:
+            raise DataError(Problem(f"{self.info.title} has no test split", "give [data] one", "data.test"))
+        images: Images = _open(self.folder / _ARRAYS[2])
+        return images
+
 
 def open_training(images: Path, labels: Path) -> TrainingData:
     """The training data in two files of a prepared data set, as read-only memory maps.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
 import os
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -17,6 +19,21 @@ from .limits import refuse_ratio
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 MOST_FILE_BYTES = 1 << 28
 _MOST_DEPTH = 12
+_CHUNK_BYTES = 1 << 20
+# What the standard library raises for damaged archives.
+_BROKEN = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    ValueError,
+    TypeError,
+    IndexError,
+    OverflowError,
+    RuntimeError,
+)
 
 Name = tuple[str, ...]
 
@@ -66,6 +83,19 @@ def _too_large(place: str, size: int) -> DataError:
     return DataError(Problem(f"it has {size:,} bytes, too many for an image", "remove it", file=place))
 
 
+def read_file(path: str | Path) -> bytes:
+    """A file's content.
+
+    Raises:
+        DataError: It may not be read, or is larger than any image.
+    """
+    with telling(Path(path), "read"), open(path, "rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > MOST_FILE_BYTES:
+            raise _too_large(str(path), size)
+        return file.read()
+
+
 class _Folder(Tree):
     def __init__(self, path: Path) -> None:
         self.place = str(path)
@@ -100,11 +130,7 @@ class _Folder(Tree):
     def contents(self, names: Sequence[Name]) -> Iterator[tuple[int, bytes]]:
         for index, name in enumerate(names):
             path = os.path.join(self.place, *name)
-            with telling(Path(path), "read"), open(path, "rb") as file:
-                content = file.read(MOST_FILE_BYTES + 1)
-            if len(content) > MOST_FILE_BYTES:
-                raise _too_large(path, os.stat(path).st_size)
-            yield index, content
+            yield index, read_file(path)
 
 
 def _parts(name: str, place: str) -> Name:
@@ -126,11 +152,14 @@ class _Zip(Tree):
         try:
             with telling(path, "read"), zipfile.ZipFile(path) as archive:
                 infos = [(info, _parts(info.filename, self.place)) for info in archive.infolist()]
-        except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, UnicodeDecodeError) as error:
+        except _BROKEN as error:
             raise self._damaged(error) from None
-        self._empty = [name for info, name in infos if info.is_dir() and _is_kept(name)]
-        self._infos = {name: info for info, name in infos if not info.is_dir() and _is_kept(name)}
+        self._empty = [name for info, name in infos if name and info.is_dir() and _is_kept(name)]
+        self._infos = {name: info for info, name in infos if name and not info.is_dir() and _is_kept(name)}
+        size = os.path.getsize(path)
         for name, info in self._infos.items():
+            if info.compress_size > size:
+                raise self._damaged(ValueError(f"{'/'.join(name)} is longer than the archive"))
             refuse_ratio(info.file_size, info.compress_size, f"{self.place}, {'/'.join(name)}")
             if info.file_size > MOST_FILE_BYTES:
                 raise _too_large(f"{self.place}, {'/'.join(name)}", info.file_size)
@@ -149,8 +178,8 @@ class _Zip(Tree):
             with telling(self._path, "read"), zipfile.ZipFile(self._path) as archive:
                 for index, name in enumerate(names):
                     with archive.open(self._infos[name]) as file:
-                        yield index, file.read(MOST_FILE_BYTES)
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+                        yield index, b"".join(iter(lambda file=file: file.read(_CHUNK_BYTES), b""))  # type: ignore[misc]
+        except _BROKEN as error:
             raise self._damaged(error) from None
 
 
@@ -174,7 +203,7 @@ class _Tar(Tree):
             with telling(self._path, "read"), tarfile.open(self._path, "r|*") as archive:
                 for member in archive:
                     yield member, archive
-        except (tarfile.TarError, EOFError, zlib.error, ValueError) as error:
+        except _BROKEN as error:
             what = f"it is damaged ({error})"
             raise DataError(Problem(what, "replace it with an intact copy", file=self.place)) from None
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from .nets import Summary
-    from .report import Comparison, Gallery, NetworkTable
+    from .report import Comparison, Diagnoses, Gallery, NetworkTable
 
 
 def shipped() -> dict[str, Path]:
@@ -209,6 +209,16 @@ class Result:
 
         return compare_study(self.record, *names, split=split)
 
+    def diagnose(self) -> Diagnoses:
+        """What is wrong with the study's runs: each diagnosis with its evidence, a next step and its source.
+
+        Images that training and validation share are counted where the data set is at hand.
+        """
+        from .report import diagnose_study
+
+        record = self.record
+        return diagnose_study(record, shared=_shared_images(Study.of(record.spec), record))
+
     def reveal(
         self,
         *,
@@ -312,6 +322,35 @@ class Result:
         from .report import summary_html
 
         return summary_html(self.record)
+
+
+def _shared_images(study: Study, record: StudyRecord) -> dict[str, int]:
+    """By run id, how many validation images are among the training images, byte for byte."""
+    import numpy as np
+
+    from .data import prepare, split
+    from .seeds import Streams
+
+    try:
+        training = prepare(study.data.name).training()
+    except DataError:
+        return {}
+    if study.data.is_leaky:
+        return {}
+    contents = np.array([hash(image.tobytes()) for image in training.images])
+    found: dict[tuple[int, int | None], int] = {}
+    shared = {}
+    for run in record.runs:
+        key = (run.seed, run.fold)
+        if key not in found:
+            generator = Streams(run.seed, frozenset(study.seeds.vary)).generator("split")
+            parts = split(
+                training.labels, study.data.validation, stratified=study.data.stratified, generator=generator,
+                fold=run.fold,
+            )  # fmt: skip
+            found[key] = int(np.isin(contents[parts.validation], contents[parts.training]).sum())
+        shared[run.id] = found[key]
+    return shared
 
 
 def training_path(summary: Summary, training: Training) -> str:

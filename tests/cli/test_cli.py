@@ -402,3 +402,38 @@ def test_data_show_names_the_labels_that_a_study_doubts(run, study: Path) -> Non
     assert "Doubtful labels: " in output
     code, output, _ = run("data", "show", "digits", "--study", "small", "--json")
     assert {"index", "label", "predicted", "wrong", "held_out", "runs"} == set(json.loads(output)["doubtful_labels"][0])
+
+
+def test_comparing_and_diagnosing(run, study: Path) -> None:
+    study.write_text(STUDY.replace("count = 2", "count = 6\nmargin = 90").replace("epochs = 2", "epochs = 1"))
+    run("run", study, "--no-report")
+    code, output, _ = run("compare")
+    assert code == 0
+    assert "ARMS\n" in output
+    assert "sign-flip p" in output
+    assert "over split, init, order, dropout" in " ".join(output.split())
+    assert "say nothing about another data set" in " ".join(output.split())
+    assert all(len(line) <= 100 for line in output.splitlines())
+    code, output, _ = run("compare", "small", "rate", "--json")
+    values = json.loads(output)
+    assert code == 0
+    assert values["effects"][0]["effect"] == {"factor": "rate", "low": "0", "high": "0.3"}
+    assert values["effects"][0]["finding"]["n"] == 6
+    assert values["effects"][0]["outcome"] in ("equivalent", "better", "worse")
+    code, _, errors = run("compare", "small", "rat")
+    assert (code, 'did you mean "rate"?' in errors) == (2, True)
+    code, _, errors = run("compare", "small", "--split", "test")
+    assert (code, "assay reveal scores it" in errors) == (2, True)
+    run("reveal", "small")
+    _, output, _ = run("compare", "small", "--split", "test")
+    assert "McNemar's p" in " ".join(output.split())
+
+    code, output, _ = run("diagnose", "small")
+    assert code == 0
+    assert "rate=0.3: 6 runs looked at" in output
+    code, output, _ = run("diagnose", "small", "--arm", "rate=0", "--json")
+    values = json.loads(output)
+    assert values["looked_at"] == {"rate=0": 6, "rate=0.3": 6}
+    assert {one["arm"] for one in values["runs"]} <= {"rate=0"}
+    code, _, errors = run("diagnose", "small", "--arm", "rate=1")
+    assert (code, "has no arm" in errors) == (2, True)

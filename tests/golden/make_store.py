@@ -6,7 +6,7 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-from assay.store import ArmRecord, open_writer
+from assay.store import ArmRecord, TestScore, open_writer
 from assay.store.files import DATABASE
 from assay.store.schema import MIGRATIONS
 from assay.train import EpochRecord
@@ -30,14 +30,15 @@ def main() -> None:
             )
             writer.put_started("golden", "a-0", {"threads": 1})
             measured = (0.5, 0.8, 0.4, 0.95, 0.6, 0.7, 0.001, 1.5)
-            writer.put_epochs("a-0", [EpochRecord(epoch, *measured) for epoch in (1, 2)])
+            health = {"images": 4, "dead": {"conv1": 0.5}, "saturated": {}, "predicted": [4, 0], "actual": [2, 2]}
+            writer.put_epochs("a-0", [EpochRecord(1, *measured), EpochRecord(2, *measured, health)])
             writer.put_finished(
                 "golden", "a-0", seconds=3.0, peak_memory_bytes=1, weights=("w", "hash", 1), kept_epoch=2
             )
             writer.put_started("golden", "a-1", {"threads": 1})
             writer.put_failed("golden", "a-1", state="diverged", reason="it grew", advice="shrink it")
             writer.put_retrained("golden", [("a", 0, "a-0-on-all")], [("a-0-on-all", 0, 2, {"seed": 0})])
-            writer.put_look("golden", {"a-0": (0.1, 0.97)}, num_runs=1)
+            writer.put_look("golden", {"a-0": TestScore(0.1, 0.97, b"\xa0")}, num_runs=1)
         connection = sqlite3.connect(Path(folder) / DATABASE)
         dump = "\n".join(connection.iterdump())
         version = connection.execute("PRAGMA user_version").fetchone()[0]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from assay.errors import DiskFull, StoreBusy, StoreError, StoreTooNew
-from assay.store import ArmRecord, open_reader, open_writer
+from assay.store import ArmRecord, TestScore, open_reader, open_writer
 from assay.store.files import DATABASE, connect, translated
 from assay.store.schema import MIGRATIONS
 from assay.store.writer import StoreWriter
@@ -132,7 +132,7 @@ def test_looks_are_counted(tmp_path: Path) -> None:
     with open_writer(tmp_path) as writer:
         put_study(writer)
         finish(writer, "a-0")
-        writer.put_look("s", {"a-0": (0.1, 0.97)}, num_runs=1)
+        writer.put_look("s", {"a-0": TestScore(0.1, 0.97, b"\xa0")}, num_runs=1)
         writer.put_look("s", {}, num_runs=1)
     with open_reader(tmp_path) as reader:
         study = reader.study("s")
@@ -153,7 +153,7 @@ def test_a_failed_transaction_leaves_nothing(tmp_path: Path) -> None:
     with open_writer(tmp_path) as writer:
         put_study(writer)
         with pytest.raises(sqlite3.IntegrityError):
-            writer.put_look("s", {"a-0": (0.1, 0.9), "no such run": (0.1, 0.9)}, num_runs=2)
+            writer.put_look("s", {"a-0": TestScore(0.1, 0.9, b""), "no such run": TestScore(0.1, 0.9, b"")}, num_runs=2)
     with open_reader(tmp_path) as reader:
         study = reader.study("s")
     assert study.looks == ()

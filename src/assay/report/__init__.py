@@ -7,6 +7,9 @@ from .comparison import Comparison as Comparison
 from .comparison import compare_study as compare_study
 from .contrasts import Contrast as Contrast
 from .contrasts import contrasts as contrasts
+from .diagnoses import Diagnoses as Diagnoses
+from .diagnoses import curves_of as curves_of
+from .diagnoses import diagnose_study as diagnose_study
 from .frames import epochs_frame as epochs_frame
 from .frames import runs_frame as runs_frame
 from .html import render as render

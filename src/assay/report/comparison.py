@@ -9,6 +9,7 @@ from ..errors import Problem, SpecError, nearest
 from ..stats import Ranking, factors_of
 from ..store.records import StudyRecord
 from .contrasts import Contrast, contrast_of, contrasts, factor_effects, ranking_of
+from .images import duel, network_sentence, networks
 from .scores import Split, failure_sentence, ordered_arms, rule_of, varied
 
 if TYPE_CHECKING:
@@ -130,6 +131,9 @@ def _comparison(
     if split == "test":
         looks = len(study.looks)
         told.append(f"After {looks} {'look' if looks == 1 else 'looks'} at the test split")
+        told += [network_sentence(network) for network in networks(study)]
+        if finalists := duel(study):
+            told += finalists.sentences
     if failed := failure_sentence(study):
         told.append(failed)
     return Comparison(study.name, split, found, crossed, ranking, tuple(arms), varies, (*told, *notes))

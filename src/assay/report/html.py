@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..store.records import StudyRecord
 from .answer import answer, is_unfinished, progress_sentence, retrained_sentences
 from .contrasts import Contrast, blocks, factor_effects, ranking_of
+from .images import duel
 from .inputs import Gallery, NetworkTable
 from .numbers import counted, moment, whole
 from .palette import arm_styles
@@ -17,8 +18,10 @@ from .scores import LEAKY, Split, arm_scores, counted_epoch, failures, ordered_a
 from .tables import (
     arms_table,
     contrasts_table,
+    diagnoses_table,
     effects_table,
     failures_table,
+    images_table,
     looks_table,
     network_tables,
     provenance_table,
@@ -91,6 +94,7 @@ def render(
             effects_table=effects_table(study),
             ranking=_ranking_figure(study),
             ranking_table=ranking_table(study, ranking) if (ranking := ranking_of(study)) else None,
+            diagnoses_table=diagnoses_table(study),
             failures_table=failures_table(study) if failures(study) else None,
             runs_table=runs_table(study),
             test=_test(study, summaries) if is_revealed else None,
@@ -154,8 +158,8 @@ def _test(study: StudyRecord, summaries: Mapping[str, NetworkTable]) -> dict[str
         "looks": counted(len(study.looks), "look"),
         "num_looks": len(study.looks),
         "missing": num_finished - num_scored,
-        "images_table": None,
-        "duel": (),
+        "images_table": images_table(study) if study.test_hits else None,
+        "duel": finalists.sentences if (finalists := duel(study)) else (),
     }
 
 

@@ -11,6 +11,8 @@ from typing import Any
 from ..stats import Ranking
 from ..store.records import StudyRecord
 from .contrasts import Contrast, contrasts, factor_effects
+from .diagnoses import diagnose_study
+from .images import networks
 from .inputs import NetworkTable
 from .numbers import counted, flops, moment, p_value, percent, points, seconds, significant, whole
 from .palette import ArmStyle, arm_styles
@@ -279,6 +281,44 @@ def network_tables(
         (tuple(Cell(name, styles[name]) for name in names), _network_table(network, caption))
         for network, names in shared.items()
     )
+
+
+def images_table(study: StudyRecord) -> Table:
+    """Each arm's first network on the test images, with Wilson's interval."""
+    styles = arm_styles(study)
+    rows = tuple(
+        _row(
+            Cell(one.arm, styles[one.arm]),
+            str(one.seed),
+            percent(one.share.mean),
+            _interval(one.share.low, one.share.high),
+            whole(one.share.n),
+        )
+        for one in networks(study)
+    )
+    caption = "Each arm's first network on the test images: Wilson's intervals are for other images, not other seeds."
+    return Table(caption, _columns("arm", "seed", "test accuracy", "95 % interval", "images"), rows)
+
+
+def diagnoses_table(study: StudyRecord) -> Table | None:
+    """What is wrong with each arm's runs; ``None`` where nothing is."""
+    found = diagnose_study(study)
+    styles = arm_styles(study)
+    rows = tuple(
+        _row(
+            Cell(one.arm, styles[one.arm]),
+            one.kind,
+            f"{one.num_runs} of {one.of}",
+            f"{one.example.evidence} (seed {one.seed})",
+            one.example.advice,
+        )
+        for one in found.arms
+    )
+    if not rows:
+        return None
+    texts = [Column(title, is_number=False) for title in ("diagnosis", "runs", "evidence", "what to try")]
+    looked_at = counted(sum(found.looked_at.values()), "run")
+    return Table(f"What recorded curves say of {looked_at}.", (Column("arm", is_number=False), *texts), rows)
 
 
 def looks_table(study: StudyRecord) -> Table:

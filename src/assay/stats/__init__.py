@@ -1,5 +1,8 @@
 """Estimates that carry their n and interval, and refuse when there is too little to go on."""
 
+from .curves import Curves as Curves
+from .diagnose import Diagnosis as Diagnosis
+from .diagnose import diagnose as diagnose
 from .equivalence import Equivalence as Equivalence
 from .equivalence import equivalence as equivalence
 from .factorial import Effect as Effect

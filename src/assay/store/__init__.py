@@ -10,5 +10,6 @@ from .records import LookRecord as LookRecord
 from .records import RunRecord as RunRecord
 from .records import State as State
 from .records import StudyRecord as StudyRecord
+from .records import TestScore as TestScore
 from .writer import StoreWriter as StoreWriter
 from .writer import open_writer as open_writer

@@ -71,6 +71,14 @@ class StoreReader:
             runs=self._runs("members", study["id"], {arm.name: arm.position for arm in arms}),
             looks=looks,
             retrained=self._runs("retrained", study["id"], {arm.name: arm.position for arm in arms}),
+            test_hits={
+                row["run"]: row["hits"]
+                for row in self._query(
+                    "SELECT DISTINCT test_scores.run, hits FROM test_scores JOIN members "
+                    "ON members.run = test_scores.run WHERE study = ? AND hits IS NOT NULL",
+                    study["id"],
+                )
+            },
         )
 
     def _runs(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from ..train.epochs import EpochRecord as EpochRecord
 
@@ -78,6 +79,20 @@ class RunRecord:
 
 
 @dataclass(frozen=True)
+class TestScore:
+    """A run's score on the test split: loss (nats), accuracy (fraction), and which images it gets right.
+
+    ``hits`` has one bit for each test image, in their order, the first in the highest bit (``numpy.packbits``).
+    """
+
+    __test__: ClassVar[bool] = False  # pytest takes a class called Test... for a test case
+
+    loss: float
+    accuracy: float
+    hits: bytes
+
+
+@dataclass(frozen=True)
 class LookRecord:
     """One look at the sealed test split: when, and how many runs were scored for the first time."""
 
@@ -103,6 +118,7 @@ class StudyRecord:
     runs: tuple[RunRecord, ...]
     looks: tuple[LookRecord, ...] = ()
     retrained: tuple[RunRecord, ...] = ()  # of an arm anew, on training and validation images, for the test alone
+    test_hits: Mapping[str, bytes] = field(default_factory=dict)  # by run id, as in TestScore
 
     @property
     def is_leaky(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 from ..train.epochs import EpochRecord
 from .files import connect, translated
 from .lock import writer_lock
-from .records import ArmRecord, State
+from .records import ArmRecord, State, TestScore
 
 
 class StoreWriter:
@@ -161,12 +161,12 @@ class StoreWriter:
         with self._transaction() as sql:
             self._event(sql, study, kind, detail)
 
-    def put_look(self, study: str, scores: dict[str, tuple[float, float]], *, num_runs: int) -> None:
-        """One look at the test split: new scores (run id to loss and accuracy), and how many runs it showed."""
+    def put_look(self, study: str, scores: dict[str, TestScore], *, num_runs: int) -> None:
+        """One look at the test split: new scores by run id, and how many runs it showed."""
         with self._transaction() as sql:
             sql.executemany(
-                "INSERT OR REPLACE INTO test_scores (run, loss, accuracy) VALUES (?, ?, ?)",
-                [(run, loss, accuracy) for run, (loss, accuracy) in scores.items()],
+                "INSERT OR REPLACE INTO test_scores (run, loss, accuracy, hits) VALUES (?, ?, ?, ?)",
+                [(run, score.loss, score.accuracy, score.hits) for run, score in scores.items()],
             )
             sql.execute(
                 "INSERT INTO looks (study, time, num_runs, num_new) SELECT id, ?, ?, ? FROM studies WHERE name = ?",

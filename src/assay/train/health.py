@@ -60,8 +60,8 @@ class HealthProbe:
         classes = self.network(self.images).argmax(1).numpy()
         return {
             "images": len(self.images),
-            "dead": self._dead,
-            "saturated": self._saturated,
+            "dead": dict(self._dead),
+            "saturated": dict(self._saturated),
             "predicted": np.bincount(classes, minlength=self.num_classes).tolist(),
             "actual": self.actual.tolist(),
         }

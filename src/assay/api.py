@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from .report import Comparison, Diagnoses, Gallery, NetworkTable
 
 
+# Shipped studies of tables, which lie in a folder of the study's name where it is used, and what makes them.
+_MADE_BY = {
+    "document-d": "assay data make mnist --variation random-background --format csv --train 12000 --test 10000 "
+    "-o document-d"
+}
+
+
 def shipped() -> dict[str, Path]:
     """The studies that come with Assay, by name."""
     folder = Path(str(resources.files("assay") / "studies"))
@@ -44,6 +51,8 @@ def load(study: str | Path, *, data: Data | None = None) -> Study:
     known = shipped()
     if not path.is_file() and str(study) in known:
         path, folder = known[str(study)], Path.cwd()  # a shipped study's data lie where it is used
+        if (command := _MADE_BY.get(str(study))) and data is None and not (folder / str(study)).is_dir():
+            raise DataError(Problem("its tables are not in this folder", f"run `{command}`", file=str(study)))
     elif not path.exists() and path.suffix != ".toml":
         raise SpecError(Problem(f'"{study}" is neither a file nor a shipped study', nearest(str(study), list(known))))
     if data is None:

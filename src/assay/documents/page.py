@@ -5,18 +5,46 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..report.html import FigureBlock, environment, figure_block
 from ..report.numbers import percent, seconds, significant, whole
 from ..report.tables import Cell, Column, Table
 from ..stats import mean_interval
+from ..store import RunRecord
 from .claims import Finding
 from .published import System
 
-if TYPE_CHECKING:
-    from .reproduction import Reproduction, Row
+
+@dataclass(frozen=True)
+class Row:
+    """A system beside our runs of it.
+
+    Args:
+        system: As reported.
+        parameters: Of our network, as Keras counts them; ``None`` where it cannot be built here.
+        scores: Our accuracies by seed, on the split that its figure is of.
+        losses: The losses that go with them.
+        runs: Our runs.
+    """
+
+    system: System
+    parameters: int | None = None
+    scores: dict[int, float] = field(default_factory=dict)
+    losses: tuple[float, ...] = ()
+    runs: tuple[RunRecord, ...] = ()
+
+
+@dataclass(frozen=True)
+class Laid:
+    """Published beside ours, and what that says of the claims."""
+
+    rows: tuple[Row, ...]
+    findings: tuple[Finding, ...]
+    is_as_published: bool
+
 
 TITLES = {
     "A": "Document A: a grid of kernels and filters, dropout, a frozen VGG16 (MNIST)",
@@ -126,11 +154,11 @@ def _failed(rows: Sequence[Row]) -> tuple[str, ...]:
     return tuple(told)
 
 
-def _documents(found: Reproduction) -> list[str]:
+def _documents(found: Laid) -> list[str]:
     return list(dict.fromkeys(row.system.document for row in found.rows))
 
 
-def _machines(found: Reproduction) -> tuple[str, ...]:
+def _machines(found: Laid) -> tuple[str, ...]:
     """On what machines and versions the runs were trained."""
     told: dict[str, None] = {}
     for row in found.rows:
@@ -143,7 +171,7 @@ def _machines(found: Reproduction) -> tuple[str, ...]:
     return tuple(key for key in told if key)
 
 
-def markdown(found: Reproduction) -> str:
+def markdown(found: Laid) -> str:
     """The page in Markdown."""
     heading = "Documents A to E, as published" if found.is_as_published else "Documents A to E, reproduced"
     lines = [f"# {heading}", "", *_preface(found), ""]
@@ -165,7 +193,7 @@ def markdown(found: Reproduction) -> str:
     return "\n".join(lines)
 
 
-def _preface(found: Reproduction) -> list[str]:
+def _preface(found: Laid) -> list[str]:
     times = [run.seconds for row in found.rows for run in row.runs if run.seconds is not None]
     return [
         "Each system that five notebooks published beside our runs of it. A document ran each network once; an "
@@ -187,19 +215,19 @@ def _notes(rows: Sequence[Row]) -> tuple[str, ...]:
     )
 
 
-def html(found: Reproduction) -> str:
+def html(found: Laid) -> str:
     """The page as one HTML file that loads nothing."""
     from plotly.offline import get_plotlyjs
 
     return _rendered("reproduction.html", found, plotly_js=get_plotlyjs())
 
 
-def fragment(found: Reproduction) -> str:
+def fragment(found: Laid) -> str:
     """Claims and tables for a notebook's cell: no script, no figures."""
     return _rendered("reproduction_fragment.html", found)
 
 
-def _rendered(template: str, found: Reproduction, **more: Any) -> str:
+def _rendered(template: str, found: Laid, **more: Any) -> str:
     sections = [_section(found, document) for document in _documents(found)]
     return (
         environment("assay.documents")
@@ -211,7 +239,7 @@ def _rendered(template: str, found: Reproduction, **more: Any) -> str:
     )  # fmt: skip
 
 
-def _section(found: Reproduction, document: str) -> dict[str, Any]:
+def _section(found: Laid, document: str) -> dict[str, Any]:
     rows = [row for row in found.rows if row.system.document == document]
     numbers = {"system", "published within our spread", "scored on"}
     columns = tuple(Column(title[0].upper() + title[1:], title not in numbers) for title in _COLUMNS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ from ..api import Result, describe, load, result, run
 from ..errors import StoreError
 from ..runner import Progress
 from ..spec import Study
-from ..store import RunRecord, default_folder
+from ..store import default_folder
 from .claims import CLAIMS, Evidence, Finding, judge
 from .cost import Cost, estimate
+from .page import Laid, Row, fragment, html, markdown
 from .published import System, chosen
 
 MADE = Path("document-d")  # document D's tables, where the command is given
@@ -27,37 +28,13 @@ AS_PUBLISHED: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Row:
-    """A system beside our runs of it.
-
-    Args:
-        system: As reported.
-        parameters: Of our network, as Keras counts them; ``None`` where it cannot be built here.
-        scores: Our accuracies by seed, on the split that its figure is of.
-        losses: The losses that go with them.
-        runs: Our runs.
-    """
-
-    system: System
-    parameters: int | None = None
-    scores: dict[int, float] = field(default_factory=dict)
-    losses: tuple[float, ...] = ()
-    runs: tuple[RunRecord, ...] = ()
-
-
-@dataclass(frozen=True)
-class Reproduction:
+class Reproduction(Laid):
     """All of it: a row for each system and a finding for each claim."""
 
-    rows: tuple[Row, ...]
-    findings: tuple[Finding, ...]
-    is_as_published: bool
     store: Path
 
     def write(self, path: str | Path | None = None) -> Path:
         """Write the page, as HTML or (where the path ends in ``.md``) as Markdown; return its path."""
-        from .page import html, markdown
-
         name = "reproduction-as-published.html" if self.is_as_published else "reproduction.html"
         target = Path(path) if path is not None else self.store / "reports" / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -65,8 +42,6 @@ class Reproduction:
         return target
 
     def _repr_html_(self) -> str:
-        from .page import fragment
-
         return fragment(self)
 
 

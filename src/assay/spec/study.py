@@ -27,7 +27,7 @@ class Arm(Spec):
 
     def identity(self) -> dict[str, Any]:
         """What a run of this arm depends on: everything but its name and levels."""
-        return {"layers": list(self.layers), "training": self.training.identity()}
+        return {"layers": plain(list(self.layers)), "training": self.training.identity()}
 
 
 class ArmTemplate(Spec):

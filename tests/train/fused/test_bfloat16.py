@@ -42,6 +42,7 @@ WHOLE = {
     ),
     "the largest of everything": (["conv 5 3x3 relu", "conv 5 3x3", "globalmaxpool", END[1]], (9, 8, 1)),
     "means of two by two": (["conv 5 1x1", "avgpool 2", "conv 5 2x2", "leakyrelu", "relu", *END], (4, 4, 1)),
+    "strides": (["conv 5 3x3 relu", "conv 5 3x3 relu stride=2", "conv 5 1x2 stride=2 bias=false", *END], (13, 12, 1)),
     # Where channels, an odd number, are taken in groups for the kernel's gradient, the padding of the last pair counts:
     # otherwise the second pair of blocks (from 33 images on) is read a channel off. Groups of a kernel 3 wide happen to
     # come out the same.

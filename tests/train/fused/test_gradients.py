@@ -87,6 +87,20 @@ NETWORKS = {
     ),
     "stride": (["conv 5 3x3 relu stride=2", "batchnorm", "conv 5 3x3 relu", *END], (12, 14, 3)),
     "stride, same padding": (["conv 5 3x3 relu stride=2 padding=same", "maxpool 2", *END], (12, 11, 1)),
+    "strides": (
+        ["conv 5 3x3 relu", "conv 6 3x3 relu stride=2", "maxpool 2 stride=1", "conv 5 2x3 relu stride=3", *END],
+        (18, 17, 1),
+    ),
+    "strides, same padding": (
+        ["conv 5 3x3 relu stride=2 padding=same", "conv 6 3x4 relu stride=2 padding=same", "batchnorm",
+         "conv 5 1x1 stride=2 padding=same", *END],
+        (16, 15, 3),
+    ),
+    "no bias": (
+        ["conv 5 3x3 relu bias=false", "maxpool 2", "conv 5 3x3 bias=false", "batchnorm", "relu", "flatten",
+         "dense 10 relu bias=false", "dense classes softmax bias=false"],
+        (11, 10, 1),
+    ),
     "batch normalization behind everything": (
         ["conv 5 3x3 relu", "batchnorm", "maxpool 2", "dropout 0.2", "batchnorm", "conv 6 3x3 relu", "flatten",
          "batchnorm", "dense 10 relu", "batchnorm", "dense classes softmax"],
@@ -106,7 +120,7 @@ NETWORKS = {
     "dense layers only": (["flatten", "dense 30 relu", "dense 10", "dense 10 relu", END[1]], (6, 5, 1)),
     "linear convolution": (["conv 5 3x3", "maxpool 2", "conv 5 3x3 relu", *END], (11, 10, 1)),
     "penalties": (
-        ["conv 5 3x3 relu l2=0.02", "maxpool 2", "conv 5 3x3 relu l2=0.1", "flatten", "dense 10 relu l2=0.03",
+        ["conv 5 3x3 relu l2=0.02 l1=0.01", "maxpool 2", "conv 5 3x3 relu l1=0.1", "flatten", "dense 10 relu l2=0.03",
          "dense classes softmax"],
         (11, 10, 1),
     ),

@@ -109,7 +109,6 @@ def test_a_vector_behind_flatten_is_normalized_by_element() -> None:
         (["dropout 0.2", *END], "dropout1 stands before the first convolution or dense layer"),
         # The layer that stands in the way is named, not the flatten before it, which every network has.
         (["flatten", "dropout 0.2", END[1]], "dropout1 stands before the first convolution or dense layer"),
-        (["conv 8 3x3", "conv 8 3x3 stride=2", *END], "conv2 has stride 2 and is not the first layer"),
         (["conv 8 3x3 dilation=2", *END], "conv1 has dilation 2"),
         (["relu", *END], "activation1 stands before the first convolution or dense layer"),
         (
@@ -137,6 +136,7 @@ def test_what_is_refused_and_why(words: list[str], reason: str) -> None:
         END,
         ["flatten", "dense 7 relu", "batchnorm", END[1]],
         ["conv 8 3x3 stride=2", *END],
+        ["conv 8 3x3", "conv 8 3x3 stride=2 bias=false l1=0.1", *END],
         ["conv 7 3x3", "batchnorm", *END],
         ["conv 7 28x28", "flatten", "batchnorm", END[1]],  # one pixel: its channels are the vector
         ["conv 8 3x3", "maxpool 1", *END],

@@ -193,14 +193,14 @@ def copy(part: int, parts: int, source: Any, target: Any) -> None:
     target[start:end] = source[start:end]
 
 
-@kernel("weights[float 1] gradient[float 1] l2:real")
-def add_penalty(part: int, parts: int, weights: Any, gradient: Any, l2: float) -> None:
-    """The gradient of l2 * sum(weights**2), added."""
-    twice = np.float32(2 * l2)
+@kernel("weights[float 1] gradient[float 1] l1:real l2:real")
+def add_penalty(part: int, parts: int, weights: Any, gradient: Any, l1: float, l2: float) -> None:
+    """The gradient of l1 * sum(abs(weights)) + l2 * sum(weights**2), added; of abs at 0 it is 0."""
+    once, twice = np.float32(l1), np.float32(2 * l2)
     start, end = len(weights) * part // parts, len(weights) * (part + 1) // parts
     weights, gradient = weights[start:end], gradient[start:end]
     for i in range(len(weights)):
-        gradient[i] += twice * weights[i]
+        gradient[i] += twice * weights[i] + once * np.float32(int(weights[i] > 0) - int(weights[i] < 0))
 
 
 @kernel(

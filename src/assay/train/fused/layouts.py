@@ -1,4 +1,4 @@
-"""Kernels that only move: pairs of channels to pairs of blocks. How arrays lie: see ``tails``."""
+"""Kernels that only move: pairs of channels to pairs of blocks, pixels apart. How arrays lie: see ``tails``."""
 
 from __future__ import annotations
 
@@ -70,5 +70,26 @@ def pair_channels() -> Kernel:
         for k in range(channels // 2):
             at = b * channels + 2 * k
             store_i(target, (b * (channels // 2) + k) * 16, pair(load_f(source, at * 16), load_f(source, (at + 1) * 16)))
+""",
+    )
+
+
+@cache
+def spread_out() -> Kernel:
+    """Pixels to every ``stride``-th row and column of a larger picture, whose other pixels stay as they are.
+
+    Arguments: part, parts, source, target, number of blocks, source height and width, vectors a pixel, stride, target
+    height and width (with margin), target margins at top and left.
+    """
+    return compiled(
+        "spread_out",
+        "source[] target[] blocks height width channels stride full_height full_width top left",
+        """    for b in range(blocks * part // parts, blocks * (part + 1) // parts):
+        for i in range(height):
+            for j in range(width):
+                here = ((b * height + i) * width + j) * channels
+                there = ((b * full_height + i * stride + top) * full_width + j * stride + left) * channels
+                for k in range(channels):
+                    store_i(target, (there + k) * 16, load_i(source, (here + k) * 16))
 """,
     )

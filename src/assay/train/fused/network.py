@@ -79,21 +79,22 @@ class FusedNetwork:
     def _sizes(self, name: str) -> tuple[int, int]:
         if name in self._weighted:
             op = self._weighted[name]
-            return op.size, op.plan.outputs[2]
+            return op.size, op.plan.outputs[2] if op.plan.has_bias else 0
         channels = self._norms[name].y.channels
         return channels, channels
 
     def parts(self) -> list[slice]:
         """Where each parameter stands in the flat vectors."""
-        return [part for pair in self._views.values() for part in pair]
+        return [part for pair in self._views.values() for part in pair if part.stop > part.start]
 
     def _bind(self) -> None:
         values, gradients = self.values.numpy(), self.gradients.numpy()
         for name, (first, second) in self._views.items():
             if name in self._weighted:
                 op = self._weighted[name]
-                op.weights, op.bias = values[first], values[second]
-                op.gradient, op.bias_gradient = gradients[first], gradients[second]
+                op.weights, op.gradient = values[first], gradients[first]
+                if op.plan.has_bias:
+                    op.bias, op.bias_gradient = values[second], gradients[second]
             else:
                 norm = self._norms[name]
                 norm.gamma, norm.beta = values[first], values[second]
@@ -128,7 +129,9 @@ class FusedNetwork:
             if name in self._weighted:
                 kernel = tensors[f"{name}.kernel"]
                 turned = kernel.t() if kernel.dim() == 2 else kernel.permute(2, 3, 1, 0)
-                vector[first], vector[second] = turned.reshape(-1), tensors[f"{name}.bias"]
+                vector[first] = turned.reshape(-1)
+                if self._weighted[name].plan.has_bias:
+                    vector[second] = tensors[f"{name}.bias"]
             else:
                 vector[first], vector[second] = tensors[f"{name}.gamma"], tensors[f"{name}.beta"]
         return vector
@@ -144,7 +147,7 @@ class FusedNetwork:
         else:
             kernel = first.reshape(height, width, inputs, outputs).permute(3, 2, 0, 1)
             kernel = kernel.contiguous(memory_format=torch.channels_last)
-        return {f"{name}.kernel": kernel, f"{name}.bias": second}
+        return {f"{name}.kernel": kernel, f"{name}.bias": second} if plan.has_bias else {f"{name}.kernel": kernel}
 
     def put_images(self, images: NDArray[np.uint8], indices: NDArray[np.int64], offset: Floats, factor: Floats) -> None:
         """The next batch: images by index, scaled to (byte - offset) * factor.

@@ -22,8 +22,10 @@ class Weighted:
         outputs: Height, width and channels of the output.
         margin: Zeros around the input: top, bottom, left, right.
         activation: "relu" or "linear" (the softmax belongs to the loss).
-        l2: Penalty on the kernel.
+        l2: Penalty on the squares of the kernel.
         is_dense: Whether the kernel is kept as (units, inputs).
+        l1: Penalty on the kernel's absolute values.
+        has_bias: Whether there is a bias, or 0 in its place.
     """
 
     name: str
@@ -35,6 +37,8 @@ class Weighted:
     activation: str
     l2: float
     is_dense: bool
+    l1: float = 0.0
+    has_bias: bool = True
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,7 @@ def blocks_of(summary: Summary) -> tuple[Block, ...]:
             elif tails:
                 early = next(row for row in summary.layers if not isinstance(row.layer, Flatten))
                 raise NotFused(f"{early.name} stands before the first convolution or dense layer")
-            weighted = _weighted(row, shape, is_first=not blocks, num_classes=summary.num_classes)
+            weighted = _weighted(row, shape, num_classes=summary.num_classes)
             shape = weighted.outputs
             tails = _activated([], shape, "linear" if layer.activation == "relu" else layer.activation)
         elif isinstance(layer, Flatten):
@@ -192,7 +196,7 @@ def fused_groups(summary: Summary) -> tuple[tuple[str, ...], ...]:
     return tuple(groups)
 
 
-def _weighted(row: LayerSummary, shape: tuple[int, int, int], *, is_first: bool, num_classes: int) -> Weighted:
+def _weighted(row: LayerSummary, shape: tuple[int, int, int], *, num_classes: int) -> Weighted:
     layer = row.layer
     if isinstance(layer, Conv | Dense):
         _refuse_options(layer, row.name)
@@ -201,12 +205,10 @@ def _weighted(row: LayerSummary, shape: tuple[int, int, int], *, is_first: bool,
         units = num_classes if layer.units == "classes" else int(layer.units)
         return Weighted(
             row.name, (shape[0], shape[1]), 1, shape, (1, 1, units), (0, 0, 0, 0), activation,
-            layer.l2, is_dense=True,
+            layer.l2, is_dense=True, l1=layer.l1, has_bias=layer.bias,
         )  # fmt: skip
     if not isinstance(layer, Conv):
         raise TypeError(row.name)
-    if layer.stride != 1 and not is_first:
-        raise NotFused(f"{row.name} has stride {layer.stride} and is not the first layer")
     margin = (0, 0, 0, 0)
     if layer.padding == "same":
         vertical = same_padding(shape[0], layer.kernel[0], layer.stride)
@@ -215,15 +217,11 @@ def _weighted(row: LayerSummary, shape: tuple[int, int, int], *, is_first: bool,
     height, width, channels = row.output_shape  # type: ignore[misc]
     return Weighted(
         row.name, layer.kernel, layer.stride, shape, (height, width, channels), margin,
-        activation, layer.l2, is_dense=False,
+        activation, layer.l2, is_dense=False, l1=layer.l1, has_bias=layer.bias,
     )  # fmt: skip
 
 
 def _refuse_options(layer: Conv | Dense, name: str) -> None:
-    if not layer.bias:
-        raise NotFused(f"{name} has no bias")
-    if layer.l1 > 0:
-        raise NotFused(f"{name} has an l1 penalty")
     if isinstance(layer, Conv) and layer.dilation != 1:
         raise NotFused(f"{name} has dilation {layer.dilation}")
     if isinstance(layer, Conv) and layer.groups != 1:

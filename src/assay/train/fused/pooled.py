@@ -216,9 +216,9 @@ class PooledOp:
         self.codes = np.zeros(source.num_blocks * height * width * self.y.vectors * LANES, np.int32)
         self.size = math.prod(plan.kernel) * plan.inputs[2] * outputs
         self.weights: Floats = np.empty(0, np.float32)  # views of the flat vectors, given by the network
-        self.bias: Floats = np.empty(0, np.float32)
         self.gradient: Floats = np.empty(0, np.float32)
-        self.bias_gradient: Floats = np.empty(0, np.float32)
+        self.bias: Floats = np.zeros(outputs, np.float32)  # its own, unless the network has one
+        self.bias_gradient: Floats = np.zeros(outputs, np.float32)
         self.packed = np.zeros(math.prod(plan.kernel) * plan.inputs[2] * stored, np.float32)
         self.packed_bias = np.zeros(stored, np.float32)
         self.key = np.zeros(2, np.int64)
@@ -291,5 +291,6 @@ class PooledOp:
             blocks * self._work, self._gradient, x_data, d_data, codes, self.gradient, self.bias_gradient, blocks,
             x.full_height, x.full_width, self.plan.kernel[0], outputs, self.stored_outputs, height, width,
         )  # fmt: skip
-        if self.plan.l2:
-            tape(self.size // LANES, edges.add_penalty(), self.weights, self.gradient, self.plan.l2)
+        if self.plan.l1 or self.plan.l2:
+            penalties = self.plan.l1, self.plan.l2
+            tape(self.size // LANES, edges.add_penalty(), self.weights, self.gradient, *penalties)

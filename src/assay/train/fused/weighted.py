@@ -34,9 +34,9 @@ class WeightedOp:
         inputs = plan.inputs[2]
         self.size = kernel_height * kernel_width * inputs * outputs
         self.weights: Floats = np.empty(0, np.float32)  # views of the flat vectors, given by the network
-        self.bias: Floats = np.empty(0, np.float32)
         self.gradient: Floats = np.empty(0, np.float32)
-        self.bias_gradient: Floats = np.empty(0, np.float32)
+        self.bias: Floats = np.zeros(outputs, np.float32)  # its own, unless the network has one
+        self.bias_gradient: Floats = np.zeros(outputs, np.float32)
 
         self.stored_outputs = outputs + outputs % 2 if self.y.mode == "b" or precision == "b" else outputs
         taps = kernel_height * kernel_width
@@ -55,9 +55,11 @@ class WeightedOp:
                 "top": kernel_height - 1 - above, "bottom": kernel_height - 1 - below,
                 "left": kernel_width - 1 - before, "right": kernel_width - 1 - after,
             }  # fmt: skip
-            if plan.is_dense:
+            if plan.is_dense or plan.stride > 1:
                 margins = {}
         self.dy = Grid(height, width, self.stored_outputs, precision, source.num_blocks, **margins)
+        # What the turned convolution reads: with a stride, dy with zeros between.
+        self.spread = self._spread_grid() if self.needs_dx and plan.stride > 1 else self.dy
         self._choose_groups()
         pairs = (source.num_blocks + 1) // 2
         if precision == "b":
@@ -85,6 +87,15 @@ class WeightedOp:
         elif self.needs_dx:
             dx_outputs, dx_positions = blocking(self.dx_stored, plan.inputs[1], is_paired=precision == "b")
             self._turned = products.convolution(precision, precision, "linear", dx_outputs, dx_positions)
+
+    def _spread_grid(self) -> Grid:
+        plan, stride = self.plan, self.plan.stride
+        (height, width), (above, _, before, _) = plan.kernel, plan.margin
+        rows, columns = ((size - 1) * stride + 1 for size in plan.outputs[:2])
+        return Grid(
+            rows, columns, self.stored_outputs, self.precision, self.x.num_blocks, height - 1 - above,
+            plan.inputs[0] + above - rows, width - 1 - before, plan.inputs[1] + before - columns,
+        )  # fmt: skip
 
     def _choose_groups(self) -> None:
         """How the operands of the kernel gradient lie, and how much of it is accumulated at once."""
@@ -182,8 +193,9 @@ class WeightedOp:
                 self._x_stored // self._x_group, self._x_group, *self.plan.kernel, self.plan.stride, outputs,
                 self._d_stored // self._d_group, self._d_group, height, width, *d_place,
             )  # fmt: skip
-        if self.plan.l2:
-            tape(self.size // LANES, edges.add_penalty(), self.weights, self.gradient, self.plan.l2)
+        if self.plan.l1 or self.plan.l2:
+            penalties = self.plan.l1, self.plan.l2
+            tape(self.size // LANES, edges.add_penalty(), self.weights, self.gradient, *penalties)
         if self.needs_dx:
             self._input_gradient(tape, run)
 
@@ -219,6 +231,13 @@ class WeightedOp:
             tape(work, self._turned, dy.data, self.turned, dx.data, run.blocks, dy.vectors, self.dx_stored, vectors)
             return
         kernel_height, kernel_width = self.plan.kernel
+        if self.plan.stride > 1:
+            tape(
+                run.blocks * dy.passing, layouts.spread_out(), dy.data, self.spread.data, run.blocks, dy.height,
+                dy.width, dy.vectors, self.plan.stride, self.spread.full_height, self.spread.full_width,
+                self.spread.top, self.spread.left,
+            )  # fmt: skip
+            dy = self.spread
         tape(
             run.blocks * dy.height * dy.width * dy.vectors * kernel_height * kernel_width * self.dx_stored,
             self._turned, dy.data, self.turned, self.no_bias, dx.data, run.blocks, dy.full_height, dy.full_width,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import DataError, Interrupted, Problem, SpecError, nearest
 from .runner import LocalExecutor, Plan, Progress, check_networks, drive, make_plan, plans, retrain_plan
-from .spec import Data, Study, Training, read_study, study_toml
+from .spec import Data, Placement, Study, Training, read_study, study_toml
 from .store import RunRecord, StoreReader, StoreWriter, StudyRecord, default_folder, open_reader, open_writer
 
 if TYPE_CHECKING:
@@ -102,17 +102,20 @@ def run(
     *,
     store: str | Path | None = None,
     workers: int | None = None,
+    device: Placement | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Train what is missing of a study.
 
-    Runs are trained side by side, one worker process a core. Calling it again runs nothing that has finished; a
-    study that was interrupted goes on from the last finished epoch of each run.
+    Runs are trained side by side, one worker process a core; on a CUDA device one after another. Calling it again
+    runs nothing that has finished; a study that was interrupted goes on from the last finished epoch of each run.
 
     Args:
         study: A study, a study file or the name of a shipped study.
         store: The store's folder; ``ASSAY_STORE`` or ``./assay-store`` if ``None``.
-        workers: Cores to use; all if ``None``. Runs take one each; where runs are fewer, they share the rest.
+        workers: Cores to use; all if ``None``. Runs take one each; where runs are fewer, they share the rest. On a
+            CUDA device: runs at a time, one if ``None``.
+        device: ``cpu``, ``cuda`` or ``auto``, instead of the study's own.
         progress: What follows the study; a live display in a terminal and nothing elsewhere if ``None``.
 
     Raises:
@@ -121,6 +124,7 @@ def run(
         Interrupted: Ctrl-C. Finished epochs are kept.
     """
     from .data import prepare
+    from .train.device import device_of
 
     if not isinstance(study, Study):
         study = load(study)
@@ -128,9 +132,12 @@ def run(
     folder = Path(store) if store is not None else default_folder()
     if workers is not None and workers < 1:
         raise SpecError(Problem(f"got {workers} workers", "give 1 or more"))
-    dataset = prepare(study.data)
+    if device is not None:
+        study = study.model_copy(update={"device": device})
+    placed, dataset = device_of(study.device), prepare(study.data)
     with open_writer(folder) as writer, open_reader(folder) as reader:
-        _train(plans(study, dataset, folder, reader, writer), writer, reader, workers=workers, progress=progress)
+        rounds = plans(study, dataset, folder, reader, writer, device=placed)
+        _train(rounds, writer, reader, workers=workers, progress=progress)
     return Result(folder, study.name)
 
 
@@ -151,7 +158,7 @@ def _train(
                 reader,
                 lambda count, threads: LocalExecutor(count, logs=folder / "logs", threads=threads),
                 progress,
-                num_workers=workers or num_cores(),
+                num_workers=workers or (1 if plan.is_on_cuda else num_cores()),
             )
     except KeyboardInterrupt:
         raise Interrupted("stopped; every finished epoch is kept, and the same command goes on from there") from None
@@ -259,15 +266,18 @@ class Result:
         from .data import prepare
         from .report import runs_frame
         from .runner.reveal import score_runs
+        from .train.device import device_of
 
         with open_writer(self.store) as writer:
             record = self.record
             study = Study.of(record.spec)
             dataset = prepare(study.data)
             if retrain is None:
-                plan, runs = make_plan(study, dataset, self.store), record.runs
+                # Scoring alone does not insist on the device that trained.
+                device = device_of("cpu" if study.device == "cpu" else "auto")
+                plan, runs = make_plan(study, dataset, self.store, device=device), record.runs
             else:
-                plan = retrain_plan(study, record, retrain, dataset, self.store)
+                plan = retrain_plan(study, record, retrain, dataset, self.store, device=device_of(study.device))
                 with open_reader(self.store) as reader:
                     _train([plan], writer, reader, workers=workers, progress=progress)
                 runs = tuple(run for run in self.record.retrained if run.arm == retrain)
@@ -341,7 +351,7 @@ def _shared_images(study: Study, record: StudyRecord) -> dict[str, int]:
     from .seeds import Streams
 
     try:
-        training = prepare(study.data.name).training()
+        training = prepare(study.data).training()
     except DataError:
         return {}
     if study.data.is_leaky:
@@ -362,10 +372,13 @@ def _shared_images(study: Study, record: StudyRecord) -> dict[str, int]:
     return shared
 
 
-def training_path(summary: Summary, training: Training) -> str:
+def training_path(summary: Summary, training: Training, device: Placement = "cpu") -> str:
     """Which code trains a run, as a sentence: its network's fused blocks, or why it has none."""
+    from .train.device import device_of
     from .train.fused.plan import fused_groups, why_not_fused
 
+    if device == "cuda" or (device == "auto" and device_of(device) == "cuda"):
+        return "CUDA path: torch's layers on the CUDA device."
     if reason := why_not_fused(summary):
         return f"Plain path (float32): {reason}."
     return "Fused path: " + " | ".join(" ".join(names) for names in fused_groups(summary))

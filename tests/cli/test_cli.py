@@ -341,11 +341,31 @@ def test_schema_is_a_schema(run) -> None:
     jsonschema.Draft202012Validator.check_schema(json.loads(output))
 
 
+def test_a_study_for_a_cuda_device_is_described_anywhere_and_trained_where_one_is(
+    run, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    study.write_text('device = "cuda"\n' + STUDY)
+    code, output, _ = run("describe", study)
+    assert code == 0
+    assert "CUDA path" in output
+    code, _, errors = run("run", study)
+    assert code == 2
+    assert 'device: "cuda" cannot be had: torch finds no CUDA device; train on the processor' in errors
+    code, output, _ = run("run", study, "--device", "auto", "--seeds", 1, "--no-report")
+    assert code == 0
+    _, output, _ = run("doctor")
+    assert "none (torch finds no CUDA device)" in output
+
+
 def test_doctor(run) -> None:
     code, output, _ = run("doctor", "--json")
     checks = {check["check"]: check for check in json.loads(output)}
     assert code == 0
-    assert {"versions", "processor", "bfloat16", "GPU", "data folder", "store"} <= set(checks)
+    assert {"versions", "processor", "bfloat16", "CUDA device", "data folder", "store"} <= set(checks)
     assert "torch" in checks["versions"]["found"]
 
 

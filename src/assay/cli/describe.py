@@ -32,7 +32,7 @@ def command(study: str, arm: str | None, as_json: bool) -> None:
     loaded = load(study)
     tables = network_tables(loaded)
     summaries = describe(loaded)
-    paths = {arm.name: training_path(summaries[arm.name], arm.training) for arm in loaded.expand()}
+    paths = {arm.name: training_path(summaries[arm.name], arm.training, loaded.device) for arm in loaded.expand()}
     if arm is not None and arm not in tables:
         raise SpecError(Problem(f'"{study}" has no arm "{arm}"', nearest(arm, list(tables))))
     chosen = {name: table for name, table in tables.items() if arm in (None, name)}

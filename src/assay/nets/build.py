@@ -7,6 +7,7 @@ from itertools import count
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..seeds import Streams
@@ -14,6 +15,7 @@ from . import layers as words
 from . import modules, norms
 from .blocks import Node
 from .effects import Image
+from .masks import halves
 from .shapes import LayerSummary, Summary, summarize
 
 
@@ -56,9 +58,21 @@ class Network(nn.Module):
 
     def set_step(self, step: int) -> None:
         """Say which step comes next, counted from 0 over the whole run; it chooses the dropout masks."""
-        for module in self.children():
-            if isinstance(module, modules.Dropout):
-                module.step = step
+        for module in self._dropouts():
+            module.step = step
+
+    def dropout_keys(self, step: int) -> NDArray[np.int64]:
+        """The halves of every dropout layer's key at a step [dropout layers, 2]."""
+        keys = [halves(module.streams.key("dropout", module.ordinal, step)) for module in self._dropouts()]
+        return np.array(keys, np.int64).reshape(-1, 2)
+
+    def set_dropout_keys(self, keys: Tensor) -> None:
+        """Take the masks of these keys from now on, as ``dropout_keys`` has them, instead of those of ``set_step``."""
+        for module in self._dropouts():
+            module.key = keys[module.ordinal]
+
+    def _dropouts(self) -> list[modules.Dropout]:
+        return [module for module in self.children() if isinstance(module, modules.Dropout)]
 
     def penalty(self) -> Tensor | None:
         """What the layers' ``l1`` and ``l2`` add to the loss: the sum over kernels of l1 * sum(abs(kernel)) and

@@ -170,6 +170,8 @@ class Dropout(nn.Module):
         layer: Its rate.
         ordinal: Its place among the network's dropout layers of either kind, from 0.
         streams: Of the run; ``dropout`` is the one used.
+
+    Where ``key`` is set (int64 [2]), the mask is that key's instead.
     """
 
     def __init__(self, layer: words.Dropout | words.SpatialDropout, ordinal: int, streams: Streams) -> None:
@@ -178,12 +180,14 @@ class Dropout(nn.Module):
         self.ordinal = ordinal
         self.streams = streams
         self.step = 0
+        self.key: Tensor | None = None
 
     def forward(self, values: Tensor) -> Tensor:
         """Images or vectors in, the same shape out."""
         if not self.training or self.layer.rate == 0:
             return values
-        return dropout(values, self.streams.key("dropout", self.ordinal, self.step), self.layer.rate)
+        key = self.streams.key("dropout", self.ordinal, self.step) if self.key is None else self.key
+        return dropout(values, key, self.layer.rate)
 
 
 class SpatialDropout(Dropout):

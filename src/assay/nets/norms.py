@@ -44,9 +44,9 @@ class BatchNorm(Norm):
             values, self.gamma, self.beta, None, None, True, 0.0, EPSILON
         )
         with torch.no_grad():
-            variance = inverse_deviation.pow(-2).sub_(EPSILON).clamp_(min=0)
-            self.moving_mean.lerp_(mean, 1 - self.momentum)
-            self.moving_variance.lerp_(variance, 1 - self.momentum)
+            variance = (inverse_deviation.pow(-2) - EPSILON).clamp(min=0)
+            self.moving_mean.copy_(self.moving_mean.lerp(mean, 1 - self.momentum))
+            self.moving_variance.copy_(self.moving_variance.lerp(variance, 1 - self.momentum))
         return normal
 
 

@@ -12,7 +12,7 @@ from ..data import Dataset, DatasetInfo, info_of
 from ..errors import Problem, SpecError, nearest
 from ..nets import Summary, parse, summarize
 from ..seeds import Stream
-from ..spec import Arm, Data, Study, run_fingerprint
+from ..spec import Arm, Data, Device, Study, run_fingerprint
 from ..store import ArmRecord, run_folder
 from ..train.task import Task
 
@@ -29,6 +29,10 @@ class Plan:
     data: dict[str, Any]
     members: tuple[tuple[str, Task], ...]
     is_retraining: bool = False
+
+    @property
+    def is_on_cuda(self) -> bool:
+        return any(task.device == "cuda" for _, task in self.members)
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -125,16 +129,27 @@ def _index(problem: Problem) -> int:
     return int(found[1]) if found else -1
 
 
-def make_plan(study: Study, dataset: Dataset, store: Path, *, seeds: Mapping[str, int] | None = None) -> Plan:
-    """The runs of a study on a prepared data set, with their artifacts under ``store``.
+def make_plan(
+    study: Study,
+    dataset: Dataset,
+    store: Path,
+    *,
+    seeds: Mapping[str, int] | None = None,
+    device: Device = "cpu",
+) -> Plan:
+    """The runs of a study on a prepared data set, with their artifacts under ``store``, for a device.
 
     ``seeds`` says how many each arm gets, by name; as many as are planned at most if ``None``.
     """
     arms = study.expand()
     info = dataset.info
     folds: list[int | None] = list(range(1, study.data.num_folds + 1)) if study.data.num_folds else [None]
+    vary = study.seeds.vary
     members = [
-        (arm.name, task_of(with_labels(arm, info), study.data, study.seeds.vary, dataset, store, seed=seed, fold=fold))
+        (
+            arm.name,
+            task_of(with_labels(arm, info), study.data, vary, dataset, store, seed=seed, fold=fold, device=device),
+        )
         for seed in range(study.seeds.planned)
         for fold in folds
         for arm in arms
@@ -144,7 +159,15 @@ def make_plan(study: Study, dataset: Dataset, store: Path, *, seeds: Mapping[str
 
 
 def task_of(
-    arm: Arm, data: Data, vary: tuple[Stream, ...], dataset: Dataset, store: Path, *, seed: int, fold: int | None = None
+    arm: Arm,
+    data: Data,
+    vary: tuple[Stream, ...],
+    dataset: Dataset,
+    store: Path,
+    *,
+    seed: int,
+    fold: int | None = None,
+    device: Device = "cpu",
 ) -> Task:
     """One run of an arm, under its own identity."""
     images, labels = dataset.training_files()
@@ -161,6 +184,7 @@ def task_of(
         folder=run_folder(store.absolute(), run),
         fold=fold,
         published=dataset.published_files(data),
+        device=device,
     )
 
 

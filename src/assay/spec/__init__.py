@@ -22,6 +22,8 @@ from .schedule import Schedule as Schedule
 from .seeds import Seeds as Seeds
 from .study import Arm as Arm
 from .study import ArmTemplate as ArmTemplate
+from .study import Device as Device
+from .study import Placement as Placement
 from .study import Study as Study
 from .training import Best as Best
 from .training import EarlyStopping as EarlyStopping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -15,6 +15,9 @@ from .factors import levels_of, placeholders, source_path, substitute
 from .network import Lines, Network, plain, words_in
 from .seeds import Seeds
 from .training import Training
+
+Device = Literal["cpu", "cuda"]
+Placement = Literal["auto", "cpu", "cuda"]
 
 
 class Arm(Spec):
@@ -50,6 +53,8 @@ class Study(Spec):
         arms: Arms that share no skeleton; each may override ``[training]``.
         training: The protocol; its values may be ``{factor}`` placeholders too.
         seeds: The replicates.
+        device: Where runs are trained: the processor, a CUDA device, or that where there is one. It is no part of a
+            run's identity; every run's record says what trained it.
     """
 
     name: str = Field(default="study", pattern=r"^[\w.-]+$", max_length=80)
@@ -60,6 +65,7 @@ class Study(Spec):
     arms: tuple[ArmTemplate, ...] = ()
     training: dict[str, Any] = {}
     seeds: Seeds = Seeds()
+    device: Placement = "cpu"
 
     @field_validator("factors")
     @classmethod

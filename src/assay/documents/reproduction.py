@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ..api import Result, describe, load, result, run
-from ..errors import StoreError
+from ..api import studies as in_store
 from ..runner import Progress
 from ..spec import Study
-from ..store import default_folder
+from ..store import default_folder, open_writer
+from ..store.files import DATABASE
 from .claims import CLAIMS, Evidence, Finding, judge
 from .cost import Cost, estimate
 from .page import Laid, Row, fragment, html, markdown
@@ -76,6 +77,9 @@ def reproduce(
     systems = chosen(keys)
     folder = Path(store) if store is not None else default_folder()
     studies = [_study(name, systems, as_published, seeds) for name in _names(systems, as_published)]
+    if trains:
+        with open_writer(folder):
+            pass  # makes the store, or brings an older one up to date
     if trains and confirm(_costs(studies, folder, workers)):
         for study in studies:
             run(study, store=folder, workers=workers, progress=progress)
@@ -161,10 +165,10 @@ def _reveal(
 
 
 def _found(name: str, folder: Path) -> Result | None:
-    try:
-        return result(name, store=folder)
-    except StoreError:
+    """What the store holds of a study; ``None`` before it has been run."""
+    if not (folder / DATABASE).exists() or name not in in_store(folder):
         return None
+    return result(name, store=folder)
 
 
 def _row(system: System, studies: Sequence[Study], results: dict[str, Result]) -> Row:

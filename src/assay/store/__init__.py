@@ -1,5 +1,6 @@
 """Remembers: studies, arms, runs, epochs, artifacts. The only SQL in Assay."""
 
+from .files import DATABASE as DATABASE
 from .files import default_folder as default_folder
 from .files import run_folder as run_folder
 from .reader import StoreReader as StoreReader

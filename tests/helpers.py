@@ -28,4 +28,4 @@ def small_study(**changes: Any) -> Study:
 
 
 def tasks_of(study: Study, store: Path) -> tuple[Task, ...]:
-    return make_plan(study, prepare(study.data.name), store).tasks
+    return make_plan(study, prepare(study.data), store).tasks

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import DataError, Interrupted, Problem, SpecError, nearest
 from .runner import LocalExecutor, Plan, Progress, check_networks, drive, make_plan, plans, retrain_plan
-from .spec import Study, Training, read_study, study_toml
+from .spec import Data, Placement, Study, Training, read_study, study_toml
 from .store import RunRecord, StoreReader, StoreWriter, StudyRecord, default_folder, open_reader, open_writer
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import ArrayLike
 
     from .nets import Summary
     from .report import Comparison, Diagnoses, Gallery, NetworkTable
+
+
+# Shipped studies of tables, which lie in a folder of the study's name where it is used, and what makes them.
+_MADE_BY = {
+    "document-d": "assay data make mnist --variation random-background --format csv --train 12000 --test 10000 "
+    "-o document-d"
+}
 
 
 def shipped() -> dict[str, Path]:
@@ -28,19 +36,56 @@ def shipped() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def load(study: str | Path) -> Study:
+def load(study: str | Path, *, data: Data | None = None) -> Study:
     """A study from a TOML file or by the name of a shipped one, validated whole.
+
+    Args:
+        study: The file or the name.
+        data: Other data than the file names: ``Data(path=...)``, ``arrays(...)`` or ``torch_dataset(...)``. How the
+            file splits and scales them stays.
 
     Raises:
         SpecError: There is no such study, or it breaks rules; every problem is named, with file and line.
     """
-    path = Path(study)
+    path, folder = Path(study), None
     known = shipped()
-    if not path.exists() and str(study) in known:
-        path = known[str(study)]
+    if not path.is_file() and str(study) in known:
+        path, folder = known[str(study)], Path.cwd()  # a shipped study's data lie where it is used
+        if (command := _MADE_BY.get(str(study))) and data is None and not (folder / str(study)).is_dir():
+            raise DataError(Problem("its tables are not in this folder", f"run `{command}`", file=str(study)))
     elif not path.exists() and path.suffix != ".toml":
         raise SpecError(Problem(f'"{study}" is neither a file nor a shipped study', nearest(str(study), list(known))))
-    return read_study(path, check=check_networks)
+    if data is None:
+        return read_study(path, folder=folder, check=check_networks)
+    source = {key: getattr(data, key) for key in Data.SOURCE}
+
+    def on_data(study: Study) -> Study:
+        return study.model_copy(update={"data": study.data.model_copy(update=source)})
+
+    return on_data(read_study(path, folder=folder, check=lambda study: check_networks(on_data(study))))
+
+
+def arrays(
+    images: ArrayLike,
+    labels: ArrayLike,
+    *,
+    test: tuple[ArrayLike, ArrayLike] | float | None = None,
+    classes: Sequence[str] | int | None = None,
+    name: str = "arrays",
+) -> Data:
+    """NumPy arrays as the data of a study: see ``assay.data.arrays``."""
+    from .data import arrays as keep
+
+    return keep(images, labels, test=test, classes=classes, name=name)
+
+
+def torch_dataset(
+    training: Any, *, test: Any = None, classes: Sequence[str] | int | None = None, name: str | None = None
+) -> Data:
+    """A torch Dataset of (image, label) pairs as the data of a study: see ``assay.data.torch_dataset``."""
+    from .data import torch_dataset as keep
+
+    return keep(training, test=test, classes=classes, name=name)
 
 
 def describe(study: Study) -> dict[str, Summary]:
@@ -57,17 +102,20 @@ def run(
     *,
     store: str | Path | None = None,
     workers: int | None = None,
+    device: Placement | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Train what is missing of a study.
 
-    Runs are trained side by side, one worker process a core. Calling it again runs nothing that has finished; a
-    study that was interrupted goes on from the last finished epoch of each run.
+    Runs are trained side by side, one worker process a core; on a CUDA device one after another. Calling it again
+    runs nothing that has finished; a study that was interrupted goes on from the last finished epoch of each run.
 
     Args:
         study: A study, a study file or the name of a shipped study.
         store: The store's folder; ``ASSAY_STORE`` or ``./assay-store`` if ``None``.
-        workers: Cores to use; all if ``None``. Runs take one each; where runs are fewer, they share the rest.
+        workers: Cores to use; all if ``None``. Runs take one each; where runs are fewer, they share the rest. On a
+            CUDA device: runs at a time, one if ``None``.
+        device: ``cpu``, ``cuda`` or ``auto``, instead of the study's own.
         progress: What follows the study; a live display in a terminal and nothing elsewhere if ``None``.
 
     Raises:
@@ -76,6 +124,7 @@ def run(
         Interrupted: Ctrl-C. Finished epochs are kept.
     """
     from .data import prepare
+    from .train.device import device_of
 
     if not isinstance(study, Study):
         study = load(study)
@@ -83,9 +132,12 @@ def run(
     folder = Path(store) if store is not None else default_folder()
     if workers is not None and workers < 1:
         raise SpecError(Problem(f"got {workers} workers", "give 1 or more"))
-    dataset = prepare(study.data.name)
+    if device is not None:
+        study = study.model_copy(update={"device": device})
+    placed, dataset = device_of(study.device), prepare(study.data)
     with open_writer(folder) as writer, open_reader(folder) as reader:
-        _train(plans(study, dataset, folder, reader, writer), writer, reader, workers=workers, progress=progress)
+        rounds = plans(study, dataset, folder, reader, writer, device=placed)
+        _train(rounds, writer, reader, workers=workers, progress=progress)
     return Result(folder, study.name)
 
 
@@ -106,7 +158,7 @@ def _train(
                 reader,
                 lambda count, threads: LocalExecutor(count, logs=folder / "logs", threads=threads),
                 progress,
-                num_workers=workers or num_cores(),
+                num_workers=workers or (1 if plan.is_on_cuda else num_cores()),
             )
     except KeyboardInterrupt:
         raise Interrupted("stopped; every finished epoch is kept, and the same command goes on from there") from None
@@ -214,15 +266,18 @@ class Result:
         from .data import prepare
         from .report import runs_frame
         from .runner.reveal import score_runs
+        from .train.device import device_of
 
         with open_writer(self.store) as writer:
             record = self.record
             study = Study.of(record.spec)
-            dataset = prepare(study.data.name)
+            dataset = prepare(study.data)
             if retrain is None:
-                plan, runs = make_plan(study, dataset, self.store), record.runs
+                # Scoring alone does not insist on the device that trained.
+                device = device_of("cpu" if study.device == "cpu" else "auto")
+                plan, runs = make_plan(study, dataset, self.store, device=device), record.runs
             else:
-                plan = retrain_plan(study, record, retrain, dataset, self.store)
+                plan = retrain_plan(study, record, retrain, dataset, self.store, device=device_of(study.device))
                 with open_reader(self.store) as reader:
                     _train([plan], writer, reader, workers=workers, progress=progress)
                 runs = tuple(run for run in self.record.retrained if run.arm == retrain)
@@ -234,6 +289,33 @@ class Result:
             scores = score_runs(list(new.values()), dataset, self.store, on_scored=on_scored)
             writer.put_look(self.study, scores, num_runs=len(finished))
         return self.frame() if retrain is None else runs_frame(self.record, retrained=True)
+
+    def doubtful_labels(self) -> pd.DataFrame:
+        """Training images that most runs of the best arm take for another class, the most doubtful first.
+
+        The best arm is the one with the highest mean validation accuracy of its finished runs. Columns: index (in the
+        training data), label, predicted, wrong, held_out (wrong runs that never trained on it), runs.
+
+        Raises:
+            SpecError: No run has finished.
+            DataError: A run's weights are missing or damaged.
+        """
+        import pandas as pd
+
+        from .data import prepare
+        from .runner.doubts import Doubt, doubts
+
+        frame = self.frame()
+        done = frame[frame["state"] == "finished"]
+        best = done.groupby("arm")["validation_accuracy"].mean().idxmax() if len(done) else ""
+        study = Study.of(self.record.spec)
+        dataset = prepare(study.data)
+        tasks = {task.id: task for task in make_plan(study, dataset, self.store).tasks}
+        runs = [run for run in self.runs if run.arm == best and run.state == "finished"]
+        found = doubts([(run, tasks[run.id]) for run in runs], dataset, self.store)
+        names = dataset.info.classes
+        rows = [{**asdict(doubt), "label": names[doubt.label], "predicted": names[doubt.predicted]} for doubt in found]
+        return pd.DataFrame(rows, columns=[field.name for field in fields(Doubt)])
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the report, one HTML file that needs nothing else; return its path.
@@ -269,7 +351,7 @@ def _shared_images(study: Study, record: StudyRecord) -> dict[str, int]:
     from .seeds import Streams
 
     try:
-        training = prepare(study.data.name).training()
+        training = prepare(study.data).training()
     except DataError:
         return {}
     if study.data.is_leaky:
@@ -290,12 +372,14 @@ def _shared_images(study: Study, record: StudyRecord) -> dict[str, int]:
     return shared
 
 
-def training_path(summary: Summary, training: Training) -> str:
+def training_path(summary: Summary, training: Training, device: Placement = "cpu") -> str:
     """Which code trains a run, as a sentence: its network's fused blocks, or why it has none."""
-    from .train.fused.plan import fused_groups
-    from .train.paths import why_plain
+    from .train.device import device_of
+    from .train.fused.plan import fused_groups, why_not_fused
 
-    if reason := why_plain(summary, training):
+    if device == "cuda" or (device == "auto" and device_of(device) == "cuda"):
+        return "CUDA path: torch's layers on the CUDA device."
+    if reason := why_not_fused(summary):
         return f"Plain path (float32): {reason}."
     return "Fused path: " + " | ".join(" ".join(names) for names in fused_groups(summary))
 
@@ -308,13 +392,26 @@ def network_tables(study: Study) -> dict[str, NetworkTable]:
     return {
         arm: NetworkTable(
             rows=tuple(
-                LayerRow(layer.name, layer.word, shape_text(layer.output_shape), layer.parameters, layer.flops)
+                LayerRow(
+                    layer.name,
+                    layer.word,
+                    shape_text(layer.output_shape),
+                    layer.parameters,
+                    layer.flops,
+                    non_trainable=layer.non_trainable,
+                    activation_bytes=layer.activation_bytes,
+                    receptive_field=layer.receptive_field.size,
+                    receptive_stride=layer.receptive_field.stride,
+                    inputs=layer.inputs,
+                    path=layer.path,
+                )
                 for layer in summary.layers
             ),
             parameters=summary.parameters,
             trainable=summary.trainable,
             non_trainable=summary.non_trainable,
             flops=summary.flops,
+            activation_bytes=summary.activation_bytes,
         )
         for arm, summary in describe(study).items()
     }
@@ -327,7 +424,7 @@ def _gallery(study: Study) -> Gallery | None:
     from .seeds import Streams
 
     try:
-        dataset = prepare(study.data.name)
+        dataset = prepare(study.data)
     except DataError:
         return None
     training, info = dataset.training(), dataset.info

@@ -237,8 +237,8 @@ def test_arrays_of_another_form_are_refused(kind):
     assert len(kind(images, labels)) == 3
     with pytest.raises(DataError, match=r"expected uint8 \[n, height, width, channels\]"):
         kind(images[..., 0], labels)
-    with pytest.raises(DataError, match=r"images are float32"):
-        kind(images.astype(np.float32), labels)
+    with pytest.raises(DataError, match=r"images are float64"):
+        kind(images.astype(np.float64), labels)
     with pytest.raises(DataError, match=r"labels are int64 \(2,\), expected int64 \[3\]"):
         kind(images, labels[:2])
 

@@ -12,7 +12,9 @@ from assay.errors import SpecError
 
 
 def test_known_names():
-    assert known() == ("digits", "mnist", "fashion_mnist")
+    emnist = [f"emnist_{part}" for part in ("balanced", "byclass", "bymerge", "digits", "letters", "mnist")]
+    others = ["qmnist", "usps", "svhn", "cifar10", "cifar100"]
+    assert known() == ("digits", "mnist", "fashion_mnist", "kmnist", *emnist, *others)
 
 
 @pytest.mark.parametrize("name", known())
@@ -20,13 +22,29 @@ def test_entries_are_consistent(name):
     found = entry(name)
     assert found.name == found.info.name == name
     assert found.info.shape == (found.height, found.width, found.channels)
-    assert found.info.num_classes == len(set(found.classes)) == 10
-    assert all(len(bytes.fromhex(sha256)) == 32 for sha256 in (*found.sha256, found.content))
-    assert all(mirror.endswith("/") for mirror in found.mirrors)
+    assert found.info.num_classes == len(set(found.classes)) >= 10
+    assert all(len(bytes.fromhex(sha256)) == 32 for sha256 in found.sha256)
+    assert bool(found.packed) != bool(found.sha256)
+    for file in found.packed:
+        kind, digits = file.packed.split(":")
+        assert len(bytes.fromhex(digits)) == {"sha256": 32, "md5": 16}[kind]
+    assert all(mirror.startswith("http") and mirror.endswith("/") for mirror in found.mirrors)
     assert found.is_bundled == (name == "digits")
     assert found.citation.startswith("@")
+    assert found.citation.count("{") == found.citation.count("}")
     assert found.licence
     assert found.test_split_note
+    assert "verified by" in found.verified_by
+
+
+def test_classes_are_as_many_as_the_authors_say():
+    counts = {name: len(entry(name).classes) for name in known()}
+    assert {name for name, count in counts.items() if count != 10} == {
+        "emnist_balanced", "emnist_byclass", "emnist_bymerge", "emnist_letters", "cifar100",
+    }  # fmt: skip
+    assert [counts[f"emnist_{part}"] for part in ("balanced", "byclass", "bymerge", "letters")] == [47, 62, 47, 26]
+    assert counts["cifar100"] == 100
+    assert list(entry("cifar100").classes) == sorted(entry("cifar100").classes)
 
 
 def test_content_covers_every_file():

@@ -116,6 +116,10 @@ def test_folds_and_kept_epochs_have_their_columns_where_there_are_any(make_study
     columns, rows = headings(page, "All 2 runs, with the figures of the epoch kept")
     assert {"fold", "epoch kept"} <= set(columns)
     assert [cell.text for cell in rows[1].find_all("td")][:5] == ["0", "1", "finished", "3 of 3", "1"]
+    assert not page.find(id="answer").find(string=re.compile("trained on training and validation"))
+    scored = dataclasses.replace(second, test_accuracy=0.93)
+    told = page_of(dataclasses.replace(study, retrained=(scored, dataclasses.replace(scored, test_accuracy=0.95))))
+    assert "a, trained on training and validation images, scores 94.00 % [" in told.find(id="answer").text
     assert headings(page, "Trained anew on training and validation images")[1][1].th.text.strip().endswith("a")
     columns, _ = headings(page_of(study), "All 2 runs, as last recorded")
     assert not {"fold", "epoch kept"} & set(columns)

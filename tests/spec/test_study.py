@@ -287,5 +287,15 @@ def test_the_schema_accepts_what_we_ship_and_refuses_a_typo() -> None:
         validator.validate(tomllib.loads(path.read_text()))
     wrong = {"data": {"name": "digits"}, "network": {"layers": ["flatten"]}, "training": {"epoch": 3}}
     assert not validator.is_valid(wrong)
+    protocol = {
+        "early_stopping": {"metric": "train_loss", "patience": "{n}"}, "keep": {"best": "{metric}"}, "stop_after": 3,
+        "class_weights": {"3": 2.0}, "label_smoothing": 0.1, "global_clip_norm": 1, "ema_momentum": 0.9,
+        "schedule": {"name": "plateau", "cooldown": 2, "min_delta": 0, "min_learning_rate": 1e-5},
+    }  # fmt: skip
+    off = {"early_stopping": "none", "keep": "last", "class_weights": "balanced"}
+    for right in (protocol, off):
+        assert validator.is_valid({**wrong, "training": right})
+    for key, value in {"early_stopping": {"patienc": 1}, "keep": "best", "class_weights": "even"}.items():
+        assert not validator.is_valid({**wrong, "training": {key: value}}), key
     wrong["training"] = {"epochs": "{n}", "optimizer": {"name": "sgd", "learning_rate": "{rate}"}}
     assert validator.is_valid(wrong)

@@ -88,6 +88,20 @@ def test_writing_an_epoch_twice_leaves_one(tmp_path: Path) -> None:
         assert reader.study("s").runs[0].epochs == (epoch(1), epoch(2))
 
 
+def test_a_run_that_begins_anew_leaves_no_epoch_of_its_first_try(tmp_path: Path) -> None:
+    with open_writer(tmp_path) as writer:
+        put_study(writer)
+        for number in (1, 2, 3):
+            writer.put_epochs("a-0", [epoch(number)])
+        writer.put_epochs("b-0", [epoch(1), epoch(2), epoch(3)])
+        writer.put_epochs("a-0", [epoch(1, 0.7)])
+        writer.put_epochs("a-0", [epoch(2, 0.7)])
+    with open_reader(tmp_path) as reader:
+        epochs = {run.id: run.epochs for run in reader.study("s").runs}
+    assert epochs["a-0"] == (epoch(1, 0.7), epoch(2, 0.7))
+    assert len(epochs["b-0"]) == 3
+
+
 def test_a_run_remembers_its_fold_and_the_epoch_that_it_kept(tmp_path: Path) -> None:
     members = [("a", 0, fold, f"a-0-{fold}") for fold in (2, 1)]
     with open_writer(tmp_path) as writer:

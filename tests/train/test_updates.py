@@ -19,8 +19,8 @@ from assay.data import prepare
 from assay.nets import parse
 from assay.nets.build import build
 from assay.seeds import Streams
-from assay.spec import Arm, Data, Optimizer, Training
-from assay.train.engine import class_weights_of, evaluate, learner_of, path_of, split_of, train
+from assay.spec import Arm, Data, Training
+from assay.train.engine import class_weights_of, evaluate, learner_of, split_of, train
 from assay.train.epochs import EpochRecord
 from assay.train.fused.learner import FusedLearner
 from assay.train.learner import Batch, Learner, Objective
@@ -37,8 +37,8 @@ pytestmark = pytest.mark.filterwarnings(  # Keras on torch meets NumPy 2
 
 WORDS = ["conv 5 3x3 relu", "maxpool 2", "flatten", "dense 10 relu", "dense classes softmax"]
 WEIGHTS = {"0": 3.0, "4": 0.25, "9": 2.0}
-ONLY_PLAIN = ({"label_smoothing": 0.2}, {"class_weights": WEIGHTS}, {"class_weights": WEIGHTS, "label_smoothing": 0.1})
-BOTH = (
+LOSSES = ({"label_smoothing": 0.2}, {"class_weights": WEIGHTS}, {"class_weights": WEIGHTS, "label_smoothing": 0.1})
+UPDATES = (
     ({"clip_norm": 0.05}, {"clipnorm": 0.05}),
     ({"global_clip_norm": 0.1}, {"global_clipnorm": 0.1}),
     ({"clip_value": 0.003}, {"clipvalue": 0.003}),
@@ -60,22 +60,21 @@ def pair_of(path: str, protocol: dict[str, Any], keras_s: dict[str, Any]) -> tup
     loss = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=training.label_smoothing)
     model.compile(keras.optimizers.SGD(0.1, momentum=0.9, **keras_s), loss)
     scaling = Scaling(torch.zeros(1), torch.full((1,), 1 / 255))
+    objective = Objective(class_weights_of(training, np.arange(10), 10), training.label_smoothing)
     learner: Learner
     if path == "plain":
-        objective = Objective(class_weights_of(training, np.arange(10), 10), training.label_smoothing)
         learner = PlainLearner(network, training.optimizer, scaling, training=training, objective=objective)
     else:
         learner = FusedLearner(
             network.summary, training.optimizer, scaling, precision="float32", batch_size=40, streams=Streams(SEED),
-            threads=1, training=training,
+            threads=1, training=training, objective=objective,
         )  # fmt: skip
         learner.load_weights({name: value.detach() for name, value in network.state_dict().items()})
     return learner, model, network
 
 
 CASES = [
-    *[("plain", ours, {}) for ours in ONLY_PLAIN],
-    *[(path, ours, theirs) for path in ("plain", "fused") for ours, theirs in BOTH],
+    (path, ours, theirs) for path in ("plain", "fused") for ours, theirs in (*[(loss, {}) for loss in LOSSES], *UPDATES)
 ]
 
 
@@ -129,7 +128,7 @@ def test_an_averaged_run_is_scored_and_kept_as_averaged_and_resumes(
     run = task(ema_momentum=0.95, clip_norm=1.0, keep=keep, label_smoothing=smoothing)
     whole = train(run, data)
     learner = learner_of(run, data)
-    assert learner.path == ("plain" if smoothing else "fused")
+    assert learner.path == "fused"
     learner.load_weights(whole.weights)
     kept = whole.history[whole.kept_epoch - 1]
     judged = evaluate(learner, data, split_of(run, data).validation)
@@ -166,13 +165,14 @@ def test_balanced_weights_are_counted_in_the_training_split_alone() -> None:
     run = task(class_weights="balanced")
     learned = np.asarray(data.labels)[split_of(run, data).training]
     (expected, learner) = class_weights_of(run.arm.training, learned, 10), learner_of(run, data)
-    assert isinstance(learner, PlainLearner)
-    assert torch.equal(learner._class_weights, torch.from_numpy(expected))
+    assert isinstance(learner, FusedLearner)
+    assert np.array_equal(learner.network.objective.class_weights, expected)
 
 
-def test_mixed_targets_are_weighted_and_smoothed_by_their_shares() -> None:
+@pytest.mark.parametrize("path", ["plain", "fused"])
+def test_mixed_targets_are_weighted_and_smoothed_by_their_shares(path: str) -> None:
     """Against the definition, with targets as vectors."""
-    learner, _, network = pair_of("plain", {"class_weights": WEIGHTS, "label_smoothing": 0.1}, {})
+    learner, _, network = pair_of(path, {"class_weights": WEIGHTS, "label_smoothing": 0.1}, {})
     images, labels = digits(12)
     chosen, shares = np.arange(30), np.linspace(0, 1, 30, dtype=np.float32)
     scaled = torch.from_numpy(images[chosen] / np.float32(255)).permute(0, 3, 1, 2)
@@ -186,11 +186,3 @@ def test_mixed_targets_are_weighted_and_smoothed_by_their_shares() -> None:
             expected -= part * weights[label] * (target @ log)
     batch = Batch(images, chosen, labels[chosen], labels[chosen + 30], shares)
     assert learner.train_batch(batch, step=0, learning_rate=0.1)[0] == pytest.approx(expected, rel=1e-5)
-
-
-@pytest.mark.parametrize("setting", ONLY_PLAIN[:2], ids=str)
-def test_what_the_kernels_loss_does_not_know_takes_the_plain_path(setting: dict[str, Any]) -> None:
-    network = build(parse(WORDS), (8, 8, 1), 10, Streams(0))
-    assert path_of(network.summary, Training.of(setting))[0] == "plain"
-    assert path_of(network.summary, Training.of({"clip_norm": 1, "ema_momentum": 0.9}))[0] == "fused"
-    assert Optimizer() == Training.of(setting).optimizer

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
 
-from .options import json_option, print_json, print_table
+from ..spec import Data
+from .options import json_option, print_json, print_table, store_option, study_name
+
+if TYPE_CHECKING:
+    from ..data import Dataset, DatasetInfo, Survey
+
+_MOST_CLASSES = 40
+_MOST_ROWS = 100
+_MOST_DOUBTS = 20
 
 
 @click.group("data")
 def command() -> None:
-    """List, show and fetch data sets."""
+    """List, show, fetch and make data sets."""
 
 
 @command.command("list")
@@ -38,33 +49,193 @@ def list_command(as_json: bool) -> None:
 
 @command.command("show")
 @click.argument("name")
+@click.option("--test", help="With a file or folder: the test split, another one or a share such as 0.2.")
+@click.option("--gallery", "target", type=click.Path(path_type=Path), help="Write a gallery: a .png or .html file.")
+@click.option("--study", help="A study that ran on these data: also show the labels that its best arm doubts.")
+@store_option
 @json_option
-def show_command(name: str, as_json: bool) -> None:
-    """Size, classes and origin of data set NAME."""
-    from ..data import class_counts, entry, is_available, prepare
+def show_command(
+    name: str, test: str | None, target: Path | None, study: str | None, store: Path | None, as_json: bool
+) -> None:
+    """What data set NAME holds, what may be wrong with it, and where it comes from.
 
-    about = entry(name)
-    counts = None
-    if is_available(name):
-        dataset = prepare(name)
-        counts = class_counts(dataset.training().labels, dataset.info.num_classes).tolist()
+    NAME is a registered name, a file or folder of your own, or a study file, whose data are shown. Test images are
+    compared with training images and counted, never shown.
+    """
+    from dataclasses import asdict
+
+    from ..data import entry, is_available, prepare, survey
+
+    data = _data(name, test)
+    about = entry(data.name) if data.path is None and data.content is None else None
+    if about is not None and not is_available(data.name):
+        if as_json:
+            print_json({**_record(about.info), "verified": about.verified_by, "here": False})
+            return
+        info = about.info
+        click.echo(f"{info.title}: {info.num_training:,} training and {info.num_test:,} test images")
+        click.echo(f"Images: {' x '.join(map(str, info.shape))} (height x width x channels)")
+        click.echo(f"Not on this machine: assay data fetch {data.name}")
+        _print_origin(info, about.verified_by)
+        return
+    dataset = prepare(data)
+    info, found = dataset.info, survey(dataset)
+    doubted = _doubted(study, store) if study is not None else None
+    verified = about.verified_by if about is not None else ""
+    if target is not None:
+        _write_gallery(dataset, target)
     if as_json:
         print_json(
             {
-                "name": about.name, "title": about.title, "shape": about.info.shape, "classes": about.classes,
-                "num_training": about.num_training, "num_test": about.num_test, "training_counts": counts,
-                "licence": about.licence, "citation": about.citation,
+                **_record(info), "content": info.content, "verified": verified, "here": True,
+                "training_counts": found.counts, "survey": asdict(found), "warnings": found.warnings,
+                "doubtful_labels": doubted,
             }
         )  # fmt: skip
         return
-    click.echo(f"{about.title}: {about.num_training:,} training and {about.num_test:,} test images")
-    click.echo(f"Images: {' x '.join(map(str, about.info.shape))} (height x width x channels)")
-    if counts is None:
-        click.echo(f"Not on this machine: assay data fetch {name}")
+    tests = f"{info.num_test:,} test images" if info.num_test else "no test split"
+    click.echo(f"{info.title}: {info.num_training:,} training images, {tests}")
+    click.echo(f"Images: {' x '.join(map(str, info.shape))} (height x width x channels), {info.dtype}")
+    click.echo(f"Values: {found.minimum:g} to {found.maximum:g}; {_moments(found)}")
+    _print_terminal_gallery(dataset)
+    _print_counts(info, found)
+    for kind, copies in (("exact", found.exact), ("near", found.near)):
+        click.echo(
+            f"Copies, {kind}: {copies.training:,} in training, {copies.test:,} in test, "
+            f"{copies.across:,} of test images in training, {copies.conflicting:,} with another label"
+        )
+    click.echo(f"Blank images: {found.blank[0]:,} in training, {found.blank[1]:,} in test")
+    for note in info.notes:
+        click.echo(f"Note: {note}")
+    for warning in found.warnings:
+        click.echo(f"Warning: {warning}")
+    click.echo(f"Test split: {info.test_split_note}")
+    click.echo(f"Content (SHA-256): {info.content}")
+    if doubted is not None:
+        _print_doubted(doubted)
+    if about is not None:
+        _print_origin(info, verified)
+    if target is not None:
+        click.echo(f"Gallery: {target.absolute().as_uri()}")
+
+
+def _data(name: str, test: str | None) -> Data:
+    """The data that a word on the command line names."""
+    from ..data import known
+    from ..errors import Problem, SpecError, nearest
+    from ..spec import read_study
+
+    if name in known():
+        if test is not None:
+            raise SpecError(Problem(f"{name} has a test split of its own", "leave --test out"))
+        return Data(name=name)
+    path = Path(name)
+    if path.suffix == ".toml":
+        return read_study(path).data
+    if not path.exists():
+        raise SpecError(Problem(f'"{name}" is no known data set and no file', nearest(name, known())))
+    place: str | float | None = test
+    try:
+        place = None if test is None else float(test)
+    except ValueError:
+        place = str(Path(test or "").absolute())
+    return Data(path=str(path.absolute()), test=place)
+
+
+def _record(info: DatasetInfo) -> dict[str, Any]:
+    return {
+        "name": info.name, "title": info.title, "shape": info.shape, "classes": info.classes, "dtype": info.dtype,
+        "num_training": info.num_training, "num_test": info.num_test, "notes": info.notes, "licence": info.licence,
+        "citation": info.citation, "sources": info.sources, "test_split_note": info.test_split_note,
+    }  # fmt: skip
+
+
+def _moments(found: Survey) -> str:
+    mean, deviation = (", ".join(f"{value:.4f}" for value in values) for values in (found.mean, found.deviation))
+    return f"mean {mean}, deviation {deviation} on a scale from 0 to 1"
+
+
+def _print_counts(info: DatasetInfo, found: Survey) -> None:
+    rows = sorted(zip(info.classes, found.counts, strict=True), key=lambda row: -row[1])
+    if len(rows) <= _MOST_CLASSES:
+        told = list(zip(info.classes, found.counts, strict=True))
     else:
-        rows = [[label, f"{count:,}"] for label, count in zip(about.classes, counts, strict=True)]
-        print_table(["class", "training images"], rows, right=[1])
-    click.echo(f"Licence: {about.licence}\n\n{about.citation}")
+        told = [
+            *rows[: _MOST_CLASSES // 2],
+            (f"... {len(rows) - _MOST_CLASSES:,} more", 0),
+            *rows[-(_MOST_CLASSES // 2) :],
+        ]
+    cells = [[label, f"{count:,}" if count or not label.startswith("...") else ""] for label, count in told]
+    print_table(["class", "training images"], cells, right=[1])
+    click.echo(f"Imbalance: the largest class has {found.imbalance:.4g} times the images of the smallest")
+
+
+def _print_origin(info: DatasetInfo, verified: str) -> None:
+    click.echo(f"{verified}\nLicence: {info.licence}\nSource: {', '.join(info.sources)}\n\n{info.citation}")
+
+
+def _write_gallery(dataset: Dataset, target: Path) -> None:
+    from ..data import gallery, page, png
+    from ..disk import write
+    from ..errors import Problem, SpecError
+
+    training, classes = dataset.training(), dataset.info.classes[:_MOST_ROWS]
+    picture = png(gallery(training.images, training.labels, len(classes), 12))
+    if target.suffix not in (".png", ".html"):
+        raise SpecError(Problem(f"got {target}", "give a .png or .html file to --gallery"))
+    content = picture if target.suffix == ".png" else page(picture, dataset.info.title, classes).encode()
+    write(target, content)
+
+
+def _print_terminal_gallery(dataset: Dataset) -> None:
+    """One image of each class in half blocks, where a terminal can show them."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from ..data import gallery
+
+    console = Console(highlight=False)
+    if not console.is_terminal or console.color_system not in ("256", "truecolor"):
+        return
+    training, info = dataset.training(), dataset.info
+    fewer = -(-max(info.height, info.width) // 16)
+    across = max(1, (console.width - 1) // (-(-info.width // fewer) + 1))
+    count = min(info.num_classes, across)
+    picture = gallery(training.images[:, ::fewer, ::fewer], training.labels, count, 1)
+    height = -(-info.height // fewer)
+    tiles = [picture[k * (height + 1) : k * (height + 1) + height] for k in range(count)]
+    for row in range(0, height, 2):
+        line = Text()
+        for tile in tiles:
+            lower = tile[min(row + 1, height - 1)]
+            for upper_pixel, lower_pixel in zip(tile[row], lower, strict=True):
+                above, below = (
+                    ",".join(map(str, (*pixel, *pixel, *pixel)[:3])) for pixel in (upper_pixel, lower_pixel)
+                )
+                line.append("▀", style=f"rgb({above}) on rgb({below})")
+            line.append(" ")
+        console.print(line)
+
+
+def _doubted(study: str, store: Path | None) -> list[dict[str, Any]]:
+    from ..api import result
+
+    frame = result(study_name(study, store), store=store).doubtful_labels()
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _print_doubted(doubted: list[dict[str, Any]]) -> None:
+    if not doubted:
+        click.echo("Doubtful labels: none, no training image is wrong in most runs of the best arm")
+        return
+    click.echo(
+        f"Doubtful labels: {len(doubted):,} training images that most runs of the best arm take for another class"
+    )
+    rows = [
+        [str(d["index"]), d["label"], d["predicted"], f"{d['wrong']} of {d['runs']}", str(d["held_out"])]
+        for d in doubted[:_MOST_DOUBTS]
+    ]
+    print_table(["training image", "label", "taken for", "runs", "never trained on it"], rows, right=[0, 4])
 
 
 @command.command("fetch")
@@ -95,5 +266,64 @@ def fetch_command(name: str, as_json: bool) -> None:
             bars.update(tasks[file], completed=done, total=total)
 
         paths = fetch(name, progress=progress)
+    for path in paths:
+        click.echo(path)
+
+
+@command.command("make")
+@click.argument("name")
+@click.option(
+    "--variation",
+    help="rotated, random-background, image-background, rotated-image-background, translated, "
+    "elastic or noisy-labels.  [default: the images as they are]",
+)
+@click.option("--backgrounds", type=click.Path(path_type=Path), help="Pictures for image-background: a file or folder.")
+@click.option("--shift", type=int, default=4, show_default=True, help="Pixels each way, for translated.")
+@click.option("--share", type=float, default=0.2, show_default=True, help="Share of labels, for noisy-labels.")
+@click.option(
+    "--format", "form", default="csv", show_default=True, help="csv, tsv, amat, idx, npz, folders, list or parquet."
+)
+@click.option("--train", "num_training", type=click.IntRange(min=1), help="Training images.  [default: all]")
+@click.option("--test", "num_test", type=click.IntRange(min=0), help="Test images.  [default: all of the test split]")
+@click.option("--test-labels/--no-test-labels", default=True, help="Write the labels of test images.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed makes the same images.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The folder to write.")
+@json_option
+def make_command(
+    name: str,
+    variation: str | None,
+    backgrounds: Path | None,
+    shift: int,
+    share: float,
+    form: str,
+    num_training: int | None,
+    num_test: int | None,
+    test_labels: bool,
+    seed: int,
+    output: Path,
+    as_json: bool,
+) -> None:
+    """Write images of data set NAME, or a variation of them, as files in a folder.
+
+    NAME is a registered name, a file or folder of your own, or a study file.
+    """
+    from ..data import Settings, info_of, make, read_backgrounds
+
+    data = _data(name, None)
+    pictures = [] if backgrounds is None else read_backgrounds(backgrounds, *info_of(data).shape[:2])
+    paths = make(
+        data,
+        output,
+        variation=variation,
+        settings=Settings(shift=shift, share=share, backgrounds=pictures),
+        form=form,
+        num_training=num_training,
+        num_test=num_test,
+        seed=seed,
+        test_labels=test_labels,
+    )
+    if as_json:
+        print_json({"name": name, "files": [str(path) for path in paths]})
+        return
     for path in paths:
         click.echo(path)

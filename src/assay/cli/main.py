@@ -21,7 +21,8 @@ COMMANDS = {
     "report": "Write a study's report, one HTML file.",
     "reveal": "Score the finished runs on the sealed test split.",
     "describe": "Layers, shapes, parameters and FLOPs, before training.",
-    "data": "List, show and fetch data sets.",
+    "reproduce": "Documents A to E: published beside ours, and a verdict on each claim.",
+    "data": "List, show, fetch and make data sets.",
     "schema": "A JSON Schema of study files, for editors.",
     "doctor": "Check this machine and installation.",
 }

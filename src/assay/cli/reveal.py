@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import statistics
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from ..store import RunRecord
+from ..store import StudyRecord
 from .main import EXIT_DONE, EXIT_FAILED_RUNS
 from .options import json_option, print_json, store_option, study_name
 
@@ -37,7 +37,7 @@ def command(study: str | None, store: Path | None, retrain: str | None, workers:
     found.reveal(
         retrain=retrain,
         on_scored=lambda run, accuracy: (
-            None if as_json else click.echo(f"{run.arm}, seed {run.seed}: {accuracy:.2%} on the test split", err=True)
+            None if as_json else click.echo(f"{run.arm}, {run.label}: {accuracy:.2%} on the test split", err=True)
         ),
         workers=workers,
         progress=progress,
@@ -57,20 +57,17 @@ def command(study: str | None, store: Path | None, retrain: str | None, workers:
         if retrain is None:
             print_answer(record)
         else:
-            _print_retrained(retrain, runs)
+            _print_retrained(retrain, record)
         click.echo(f"Looks at the test split so far: {len(record.looks)}")
     return EXIT_FAILED_RUNS if retrain is not None and any(run.is_failed for run in runs) else EXIT_DONE
 
 
-def _print_retrained(arm: str, runs: tuple[RunRecord, ...]) -> None:
-    from ..stats import mean_interval
+def _print_retrained(arm: str, record: StudyRecord) -> None:
+    from ..report import retrained_sentences
 
-    scores = [run.test_accuracy for run in runs if run.test_accuracy is not None]
-    told = f"{statistics.fmean(scores):.2%}"
-    if len(scores) > 1:
-        interval = mean_interval(scores)
-        told += f" [{interval.low:.2%}, {interval.high:.2%}]"
-    click.echo(f"{arm}, trained on training and validation images: {told} on the test split, n = {len(scores)}.")
+    runs = tuple(run for run in record.retrained if run.arm == arm)
+    for sentence in retrained_sentences(replace(record, retrained=runs)):
+        click.echo(f"On test: {sentence}.")
     for run in runs:
         if run.is_failed:
             click.echo(f"Seed {run.seed} has no score: {run.state}: {run.reason}; {run.advice}")

@@ -44,7 +44,7 @@ def command(study: str | None, store: Path | None, as_json: bool) -> None:
 
 def print_answer(record: StudyRecord) -> None:
     """The state of a study, its arms and what may be said of them so far."""
-    from ..report import answer, arm_scores
+    from ..report import answer, arm_scores, retrained_sentences
 
     states = Counter(run.state for run in record.runs)
     click.echo(record.question or record.name)
@@ -68,10 +68,12 @@ def print_answer(record: StudyRecord) -> None:
         for note in found.notes:
             if note != LEAKY:  # it stands at the top
                 click.echo(note)
+    for sentence in retrained_sentences(record):
+        click.echo(f"On test: {sentence}.")
 
 
 def _as_json(record: StudyRecord) -> dict[str, object]:
-    from ..report import answer, arm_scores
+    from ..report import answer, arm_scores, retrained_sentences
 
     return {
         "study": record.name,
@@ -84,5 +86,6 @@ def _as_json(record: StudyRecord) -> dict[str, object]:
             for arm in arm_scores(record)
         ],
         "answer": [contrast.sentence for contrast in answer(record).contrasts],
+        "retrained": retrained_sentences(record),
         "looks": len(record.looks),
     }  # fmt: skip

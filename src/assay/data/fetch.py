@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 from ..disk import locked, telling
 from ..errors import DataError, Problem
 from . import raw
+from .entries import Entry, RawFile
 from .location import lock_file, raw_folder
-from .registry import Entry, RawFile, entry
+from .registry import entry
 
 Progress = Callable[[str, int, "int | None"], None]
 
@@ -48,8 +49,8 @@ def fetch_entry(wanted: Entry, *, progress: Progress | None = None) -> list[Path
     """``fetch`` for a data set that may stand outside the registry."""
     if wanted.is_bundled:
         return []
-    folder = raw_folder(wanted.name)
-    lock = lock_file("fetch", wanted.name)
+    folder = raw_folder(wanted.place)
+    lock = lock_file("fetch", wanted.place)
     with telling(folder, "written"):
         folder.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
@@ -76,7 +77,7 @@ def _intact(folder: Path, file: RawFile, dataset: str) -> Path | None:
     try:
         path = raw.find(folder, file)
         if path is not None:
-            raw.read(path, file, dataset)
+            raw.check(path, file, dataset)
     except DataError:
         return None
     return path
@@ -90,7 +91,7 @@ def _fetch_file(wanted: Entry, file: RawFile, folder: Path, progress: Progress |
         while True:
             try:
                 _download(mirror + file.name, part, file.name, progress)
-                raw.read(part, file, wanted.name)
+                raw.check(part, file, wanted.name)
             except _Failed as failed:
                 failures.append(f"{urlsplit(mirror).netloc} {failed}")
                 break

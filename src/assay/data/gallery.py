@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +33,7 @@ def gallery(images: Images, labels: npt.NDArray[np.integer], num_classes: int, p
     A class with too few images leaves the rest of its row white.
 
     Args:
-        images: uint8 [n, height, width, channels].
+        images: uint8, or float32 in 0 to 1, [n, height, width, channels].
         labels: Integers [n].
         num_classes: Rows, at least 1.
         per_class: Columns, at least 1.
@@ -52,8 +53,27 @@ def gallery(images: Images, labels: npt.NDArray[np.integer], num_classes: int, p
     for row in range(num_classes):
         for column, index in enumerate(np.flatnonzero(labels == row)[:per_class]):
             top, left = row * row_step, column * column_step
-            sprite[top : top + height, left : left + width] = images[index]
+            image = images[index]
+            if image.dtype == np.float32:
+                image = np.rint(image * 255).astype(np.uint8)
+            sprite[top : top + height, left : left + width] = image
     return sprite
+
+
+def page(picture: bytes, title: str, classes: Sequence[str]) -> str:
+    """A gallery's PNG as an HTML page that needs no other file, a line of names for its rows."""
+    import base64
+    from html import escape
+
+    names = ", ".join(map(escape, classes))
+    encoded = base64.b64encode(picture).decode()
+    return (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(title)}</title>"
+        "<style>body{font:16px system-ui;margin:2rem}img{image-rendering:pixelated;min-width:40%}</style>"
+        f"<h1>{escape(title)}</h1><p>Rows, from above: {names}.</p>"
+        f'<img alt="The first training images of each class, a row a class" src="data:image/png;base64,{encoded}">'
+        "</html>\n"
+    )
 
 
 def png(array: Images) -> bytes:

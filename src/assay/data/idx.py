@@ -16,14 +16,13 @@ import numpy.typing as npt
 
 from ..disk import replacing, telling
 from ..errors import DataError, Problem
+from .limits import MAX_DEFLATE_RATIO
 
 # Type code of the magic number -> type of the values, which IDX stores in big-endian order.
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _CODES = {np.dtype(dtype): code for code, dtype in _TYPES.items()}
 _MAX_DIMENSIONS = 8
 _CHUNK_BYTES = 1 << 20
-# Deflate cannot pack tighter than this, so a small file that declares much more is lying.
-_MAX_GZIP_RATIO = 1032
 
 
 def read_idx(path: Path) -> npt.NDArray[Any]:
@@ -43,13 +42,30 @@ def read_idx(path: Path) -> npt.NDArray[Any]:
                 return _read(file, size)
             try:
                 with gzip.GzipFile(fileobj=file) as stream:
-                    return _read(stream, size * _MAX_GZIP_RATIO)
+                    return _read(stream, size * MAX_DEFLATE_RATIO)
             except EOFError:
                 raise _Broken("its gzip stream is cut off") from None
             except (gzip.BadGzipFile, zlib.error) as error:
                 raise _Broken(f"its gzip stream is corrupt ({error})") from None
     except _Broken as broken:
         raise DataError(Problem(str(broken), "replace it with an intact copy", file=str(path))) from None
+
+
+def read_idx_stream(stream: gzip.GzipFile, packed_bytes: int, place: str) -> npt.NDArray[Any]:
+    """``read_idx`` for a gzipped stream inside another file.
+
+    Raises:
+        DataError: As in ``read_idx``.
+    """
+    try:
+        return _read(stream, packed_bytes * MAX_DEFLATE_RATIO)
+    except EOFError:
+        what = "its gzip stream is cut off"
+    except (gzip.BadGzipFile, zlib.error) as error:
+        what = f"its gzip stream is corrupt ({error})"
+    except _Broken as broken:
+        what = str(broken)
+    raise DataError(Problem(what, "replace it with an intact copy", file=place))
 
 
 def write_idx(path: Path, array: npt.ArrayLike) -> None:

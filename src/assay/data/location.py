@@ -25,6 +25,11 @@ def arrays_folder(content: str) -> Path:
     return _cache() / "arrays" / content
 
 
+def source_note(key: str) -> Path:
+    """What is noted about a user's files that were read before: the content that they held."""
+    return _cache() / "sources" / f"{key}.json"
+
+
 def lock_file(purpose: str, name: str) -> Path:
     """The lock of one data set for one purpose; apart from the data, whose folders stay as the user made them."""
     return _cache() / "locks" / f"{purpose}-{name}.lock"

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..disk import locked, replacing, telling
 from ..errors import DataError, Problem
 from ..spec import Data
 from . import raw
 from .digits import read_digits
+from .entries import Entry
+from .found import Content, Rows
 from .idx import idx_sha256
-from .location import arrays_folder, lock_file, raw_folder
-from .registry import Entry, entry
+from .location import arrays_folder, lock_file, raw_folder, source_note
+from .registry import entry, known
 from .types import DatasetInfo, Images, TestData, TrainingData
+from .watch import stamp
 
 _ARRAYS = ("train-images.npy", "train-labels.npy", "test-images.npy", "test-labels.npy")
 _NOTE = "info.json"
-_FORMAT = 1  # a higher one makes every data set anew
+_FORMAT = 2  # a higher one makes every data set anew
 
 
 @dataclass(frozen=True)
@@ -59,10 +63,25 @@ class Dataset:
         """The sealed images. Training and search code never call this.
 
         Raises:
-            DataError: The memory maps are damaged or gone.
+            DataError: There is no test split, it has no labels, or the memory maps are damaged or gone.
         """
+        if not self.info.num_test or not self.info.is_test_labelled:
+            lack = "its test images have no labels" if self.info.num_test else "it has no test split"
+            fix = "give [data] a test split: test = a file or folder with labels, or a share such as 0.2"
+            raise DataError(Problem(f"{self.info.title} cannot be revealed, {lack}", fix, "data.test"))
         images, labels = (_open(self.folder / name) for name in _ARRAYS[2:])
         return TestData(images, labels)
+
+    def test_images(self) -> Images:
+        """The sealed images without their labels: to look for copies among them, or to hand them on as files.
+
+        Raises:
+            DataError: There is no test split, or the memory maps are damaged or gone.
+        """
+        if not self.info.num_test:
+            raise DataError(Problem(f"{self.info.title} has no test split", "give [data] one", "data.test"))
+        images: Images = _open(self.folder / _ARRAYS[2])
+        return images
 
 
 def open_training(images: Path, labels: Path) -> TrainingData:
@@ -98,18 +117,42 @@ def open_published(images: Path, labels: Path, protocol: Data) -> TestData:
     return TestData(_open(images), _open(labels))
 
 
-def prepare(name: str) -> Dataset:
-    """Makes a data set ready for use: verifies its raw files and builds its memory maps, once.
+def prepare(source: str | Data) -> Dataset:
+    """Makes a data set ready for use: verifies or reads its raw files and builds its memory maps, once.
 
-    Later calls open in milliseconds and need no raw files. Damaged memory maps are built again. Processes that
-    prepare the same data set at the same time wait for the first one.
+    Later calls open in milliseconds and need no raw files of a registered data set. Damaged memory maps are built
+    again. Processes that prepare the same data set at the same time wait for the first one.
+
+    Args:
+        source: A name from the registry, or data as a study names them.
 
     Raises:
-        SpecError: The registry has no such data set.
+        SpecError: The registry has no such data set, or the data are not what the spec says.
         DataError: Raw files are missing, damaged or not the right ones, or a folder cannot be used.
         DiskFull: There is no space left for the memory maps.
     """
-    return prepare_entry(entry(name))
+    data = Data(name=source) if isinstance(source, str) else source
+    if data.path is not None:
+        dataset = _prepare_path(data)
+    elif data.content is not None and (not data.name or data.name not in known()):
+        dataset = _prepared(data, data.content)
+    else:
+        dataset = prepare_entry(entry(data.name))
+    if data.content is not None and dataset.info.content != data.content:
+        what = f"its content's SHA-256 should be {data.content}, and it is {dataset.info.content}"
+        raise DataError(Problem(what, "give the files that the study was made for", "data.content", data.path or ""))
+    return dataset
+
+
+def info_of(data: Data) -> DatasetInfo:
+    """What is known about the data of a study. A registered data set is not read; files of one's own are prepared.
+
+    Raises:
+        SpecError, DataError, DiskFull: As in ``prepare``.
+    """
+    if data.path is None and data.content is None:
+        return entry(data.name).info
+    return prepare(data).info
 
 
 def is_available(name: str) -> bool:
@@ -119,47 +162,170 @@ def is_available(name: str) -> bool:
         SpecError: The registry has no such data set.
     """
     wanted = entry(name)
-    folder = raw_folder(name)
+    folder = raw_folder(wanted.place)
     has_raw = all((folder / file.name).exists() for file in wanted.files)
-    return wanted.is_bundled or has_raw or _is_whole(Dataset(wanted.info, arrays_folder(wanted.content)))
+    if wanted.packed:
+        return has_raw or _noted(_packed_note(wanted)) is not None
+    return wanted.is_bundled or has_raw or _is_whole(arrays_folder(wanted.content), wanted.content)
 
 
 def prepare_entry(wanted: Entry) -> Dataset:
     """``prepare`` for a data set that may stand outside the registry."""
+    if wanted.packed:
+        return _prepare_packed(wanted)
     dataset = Dataset(wanted.info, arrays_folder(wanted.content))
     with telling(dataset.folder, "read"):
-        is_whole = _is_whole(dataset)
+        is_whole = _is_whole(dataset.folder, wanted.content)
     if not is_whole:
         with telling(dataset.folder, "written"), locked(lock_file("prepare", wanted.content)):
-            if not _is_whole(dataset):  # nobody built it while this process waited
-                _build(dataset, wanted)
+            if not _is_whole(dataset.folder, wanted.content):  # nobody built it while this process waited
+                _write(dataset, _registered(wanted))
     return dataset
 
 
-def _build(dataset: Dataset, wanted: Entry) -> None:
-    training_images, training_labels, test_images, test_labels = (
-        _bundled(wanted) if wanted.is_bundled else raw.read_all(wanted, raw_folder(wanted.name))
+def keep(content: Content, name: str, title: str, sources: tuple[str, ...] = ()) -> Dataset:
+    """Builds the memory maps of any content, unless they are there."""
+    images, _ = content.training
+    _, height, width, channels = images.shape
+    info = DatasetInfo(
+        name=name,
+        title=title,
+        height=height,
+        width=width,
+        channels=channels,
+        classes=content.classes,
+        num_training=len(images),
+        num_test=0 if content.test is None else len(content.test[0]),
+        content=content.sha256(),
+        licence="",
+        citation="",
+        sources=sources,
+        test_split_note=content.test_split_note,
+        is_test_labelled=content.test is not None and content.test[1] is not None,
+        notes=content.notes,
+        dtype=images.values.dtype.name,
     )
-    shape = (-1, *dataset.info.shape)
-    arrays: tuple[npt.NDArray[Any], ...] = (
-        training_images.reshape(shape),
-        training_labels.astype(np.int64),
-        test_images.reshape(shape),
-        test_labels.astype(np.int64),
-    )
+    dataset = Dataset(info, arrays_folder(info.content))
+    with telling(dataset.folder, "written"), locked(lock_file("prepare", info.content)):
+        if not _is_whole(dataset.folder, info.content):
+            _write(dataset, content)
+    return dataset
+
+
+def _prepare_packed(wanted: Entry) -> Dataset:
+    """A data set whose content is not known before its files are read: verified and read once, then noted."""
+    from .unpack import unpack
+
+    note = _packed_note(wanted)
+    with ExitStack() as held:
+        with telling(note, "written"):
+            held.enter_context(locked(lock_file("source", note.stem)))
+        if (noted := _noted(note)) is None:
+            content = unpack(wanted, raw.find_all(wanted, raw_folder(wanted.place)))
+            noted = keep(content, wanted.name, wanted.title, wanted.sources)
+            _write_note(note, {"watched": [], "stamp": stamp([])}, noted)
+    found = noted.info
+    counts = {"num_training": found.num_training, "num_test": found.num_test}
+    return Dataset(replace(wanted.info, content=found.content, **counts), noted.folder)  # type: ignore[arg-type]
+
+
+def _packed_note(wanted: Entry) -> Path:
+    told = [_FORMAT, wanted.name, wanted.form, *(f"{file.name} {file.packed}" for file in wanted.packed)]
+    return source_note(hashlib.sha256(json.dumps(told).encode()).hexdigest())
+
+
+def _write_note(note: Path, values: dict[str, Any], dataset: Dataset) -> None:
+    told = {**values, "content": dataset.info.content, "info": asdict(dataset.info)}
+    with telling(note, "written"):
+        note.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(note) as file:
+            file.write(json.dumps(told).encode())
+
+
+def _prepare_path(data: Data) -> Dataset:
+    """Files of one's own: read when they or the way to read them have changed, else opened by what is noted."""
+    from .sources import read_source
+
+    about = data.model_dump(mode="json", include={"path", "test", "read"})
+    key = hashlib.sha256(json.dumps([_FORMAT, about], sort_keys=True).encode()).hexdigest()
+    note = source_note(key)
+    title = data.name or Path(data.path or "").name
+    with ExitStack() as held:
+        with telling(note, "written"):
+            held.enter_context(locked(lock_file("source", key)))
+        if (noted := _noted(note)) is not None:
+            return Dataset(replace(noted.info, name=title, title=title), noted.folder)
+        places = [place for place in (data.path, data.test) if isinstance(place, str) and os.path.exists(place)]
+        with telling(Path(data.path or ""), "read"):
+            before = stamp(places)
+        content, watched = read_source(data)
+        with telling(Path(data.path or ""), "read"):
+            values: dict[str, Any] = {"watched": watched, "stamp": stamp(watched)}
+            if before != stamp(places):
+                raise DataError(Problem("files changed while they were read", "try again", file=str(data.path)))
+        dataset = keep(content, title, title, (str(data.path),))
+        _write_note(note, values, dataset)
+    return dataset
+
+
+def _noted(note: Path) -> Dataset | None:
+    """The data set that a note speaks of, if its files are as they were and its memory maps are whole."""
+    try:
+        values = json.loads(note.read_bytes())
+        folder = arrays_folder(values["content"])
+        if not _is_whole(folder, values["content"]) or stamp(values["watched"]) != values["stamp"]:
+            return None
+        return Dataset(_info(values["info"]), folder)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _prepared(data: Data, content: str) -> Dataset:
+    folder = arrays_folder(content)
+    with telling(folder, "read"):
+        if not _is_whole(folder, content):
+            what = f"the arrays {content[:12]}... are not (or no longer) in the cache"
+            raise DataError(Problem(what, "hand them over again with assay.arrays(...)", "data.content"))
+        info = _info(json.loads((folder / _NOTE).read_bytes())["about"])
+    return Dataset(replace(info, name=data.name or info.name, title=data.name or info.title), folder)
+
+
+def _info(values: dict[str, Any]) -> DatasetInfo:
+    lists = {key: tuple(value) for key, value in values.items() if isinstance(value, list)}
+    return DatasetInfo(**{**values, **lists})
+
+
+def _write(dataset: Dataset, content: Content) -> None:
     folder = dataset.folder
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob(".*.tmp"):  # a process that was killed; the lock keeps living ones out
         stale.unlink(missing_ok=True)
-    for name, array in zip(_ARRAYS, map(np.ascontiguousarray, arrays), strict=True):
+    arrays = content.arrays()
+    for name, rows in arrays.items():
+        header = {"descr": np.lib.format.dtype_to_descr(rows.values.dtype), "fortran_order": False, "shape": rows.shape}
         with replacing(folder / name) as file:
-            np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
-            file.write(array.data.cast("B"))
+            np.lib.format.write_array_header_1_0(file, header)
+            for chunk in rows.chunks():
+                file.write(chunk.data.cast("B"))
     # The note comes last: where it stands, the arrays were whole.
-    sizes = {name: (folder / name).stat().st_size for name in _ARRAYS}
-    note = {"format": _FORMAT, **dataset.info.record(), "bytes": sizes}
+    sizes = {name: (folder / name).stat().st_size for name in arrays}
+    note = {"format": _FORMAT, **dataset.info.record(), "bytes": sizes, "about": asdict(dataset.info)}
     with replacing(folder / _NOTE) as file:
         file.write(json.dumps(note, indent=2).encode())
+
+
+def _registered(wanted: Entry) -> Content:
+    training_images, training_labels, test_images, test_labels = (
+        _bundled(wanted) if wanted.is_bundled else raw.read_all(wanted, raw_folder(wanted.place))
+    )
+    shape = (-1, *wanted.info.shape)
+    return Content(
+        (Rows(training_images.reshape(shape)), Rows(training_labels.astype(np.int64))),
+        (Rows(test_images.reshape(shape)), Rows(test_labels.astype(np.int64))),
+        wanted.classes,
+        (),
+        wanted.test_split_note,
+    )
 
 
 def _bundled(wanted: Entry) -> tuple[Images, Images, Images, Images]:
@@ -171,12 +337,13 @@ def _bundled(wanted: Entry) -> tuple[Images, Images, Images, Images]:
     return arrays
 
 
-def _is_whole(dataset: Dataset) -> bool:
-    """The note fits the data set, and every array has the size that it had when the note was written."""
+def _is_whole(folder: Path, content: str) -> bool:
+    """The note is of this content, and every array has the size that it had when the note was written."""
     try:
-        note = json.loads((dataset.folder / _NOTE).read_bytes())
-        fits = note["format"] == _FORMAT and note["content"] == dataset.info.content
-        return fits and all(os.stat(dataset.folder / name).st_size == note["bytes"][name] for name in _ARRAYS)
+        note = json.loads((folder / _NOTE).read_bytes())
+        sizes = note["bytes"]
+        fits = note["format"] == _FORMAT and note["content"] == content and set(_ARRAYS[:2]) <= set(sizes)
+        return fits and all(os.stat(folder / name).st_size == size for name, size in sizes.items())
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return False
 

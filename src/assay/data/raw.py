@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
 
 from ..disk import telling
 from ..errors import DataError, Problem
+from .entries import Entry, RawFile
 from .idx import idx_sha256, read_idx
-from .registry import Entry, RawFile
 from .types import Images
 
 
@@ -47,6 +48,45 @@ def read(path: Path, file: RawFile, dataset: str) -> Images:
     return values
 
 
+def check(path: Path, file: RawFile, dataset: str) -> None:
+    """Refuses a raw file whose content is not the right one.
+
+    Raises:
+        DataError: The file cannot be read, or holds something else.
+    """
+    if not file.packed:
+        read(path, file, dataset)
+        return
+    kind, expected = file.packed.split(":")
+    with telling(path, "read"), open(path, "rb") as stream:
+        found = hashlib.file_digest(stream, kind).hexdigest()
+    if found != expected:
+        name = {"sha256": "SHA-256", "md5": "MD5"}[kind]
+        what = f"this is not the published file of {dataset}: its {name} should be {expected}, and it is {found}"
+        fix = f"run `assay data fetch {dataset}`, which replaces it"
+        raise DataError(Problem(what, fix, file=str(path)))
+
+
+def find_all(wanted: Entry, folder: Path) -> list[Path]:
+    """Where a data set's packed files lie, once each is known to be the right one.
+
+    Raises:
+        DataError: Files are missing or not the right ones, with a problem for each cause.
+    """
+    paths = [folder / file.name for file in wanted.files]
+    missing = [path.name for path in paths if not path.exists()]
+    problems = [_missing(wanted, missing, folder)] if missing else []
+    for path, file in zip(paths, wanted.files, strict=True):
+        if path.name not in missing:
+            try:
+                check(path, file, wanted.name)
+            except DataError as error:
+                problems += error.problems
+    if problems:
+        raise DataError(problems)
+    return paths
+
+
 def read_all(wanted: Entry, folder: Path) -> tuple[Images, Images, Images, Images]:
     """Training images and labels, test images and labels, in uint8.
 
@@ -57,9 +97,7 @@ def read_all(wanted: Entry, folder: Path) -> tuple[Images, Images, Images, Image
     missing = [file.name for file, path in zip(wanted.files, paths, strict=True) if path is None]
     problems: list[Problem] = []
     if missing:
-        what = f"{wanted.name} is not here, {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
-        fix = f"run `assay data fetch {wanted.name}`, or put {'it' if len(missing) == 1 else 'them'} into this folder"
-        problems.append(Problem(what, fix, file=str(folder)))
+        problems.append(_missing(wanted, missing, folder))
     arrays = []
     for file, path in zip(wanted.files, paths, strict=True):
         try:
@@ -71,3 +109,9 @@ def read_all(wanted: Entry, folder: Path) -> tuple[Images, Images, Images, Image
         raise DataError(problems)
     training_images, training_labels, test_images, test_labels = arrays
     return training_images, training_labels, test_images, test_labels
+
+
+def _missing(wanted: Entry, names: list[str], folder: Path) -> Problem:
+    what = f"{wanted.name} is not here, {', '.join(names)} {'is' if len(names) == 1 else 'are'} missing"
+    fix = f"run `assay data fetch {wanted.name}`, or put {'it' if len(names) == 1 else 'them'} into this folder"
+    return Problem(what, fix, file=str(folder))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..errors import DataError
 
-Images = npt.NDArray[np.uint8]
+Images = npt.NDArray[np.uint8]  # or float32 in 0 to 1, where bytes would lose what the source holds
 Labels = npt.NDArray[np.int64]
 
 
@@ -32,6 +32,9 @@ class DatasetInfo:
         citation: BibTeX entry.
         sources: Where the files come from.
         test_split_note: Who drew the test split, and what a score on it does and does not say.
+        is_test_labelled: Test images have labels, so that something can be scored on them.
+        notes: What reading the files worked out or left out, a sentence each.
+        dtype: ``uint8`` (0 to 255), or ``float32`` (0 to 1) where the source is finer than bytes.
     """
 
     name: str
@@ -47,6 +50,9 @@ class DatasetInfo:
     citation: str
     sources: tuple[str, ...]
     test_split_note: str
+    is_test_labelled: bool = True
+    notes: tuple[str, ...] = ()
+    dtype: str = "uint8"
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -75,7 +81,8 @@ class TrainingData:
     """The images to learn from; validation images are among them.
 
     Args:
-        images: uint8 [n, height, width, channels], 0 to 255; a read-only memory map where it comes from a file.
+        images: uint8 [n, height, width, channels], 0 to 255, or float32 in 0 to 1; a read-only memory map where it
+            comes from a file.
         labels: int64 [n], indices into the class names.
 
     Raises:
@@ -97,7 +104,8 @@ class TestData:
     """The sealed images: scored once, when a study is revealed, or handed out by ``open_published``.
 
     Args:
-        images: uint8 [n, height, width, channels], 0 to 255; a read-only memory map where it comes from a file.
+        images: uint8 [n, height, width, channels], 0 to 255, or float32 in 0 to 1; a read-only memory map where it
+            comes from a file.
         labels: int64 [n], indices into the class names.
 
     Raises:
@@ -130,7 +138,7 @@ class Split:
 
 
 def _check(images: npt.NDArray[Any], labels: npt.NDArray[Any]) -> None:
-    if images.dtype != np.uint8 or images.ndim != 4:
+    if images.dtype not in (np.uint8, np.float32) or images.ndim != 4:
         raise DataError(f"images are {images.dtype} {images.shape}, expected uint8 [n, height, width, channels]")
     if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
         raise DataError(f"labels are {labels.dtype} {labels.shape}, expected int64 [{len(images)}]")

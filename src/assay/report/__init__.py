@@ -2,6 +2,7 @@
 
 from .answer import Answer as Answer
 from .answer import answer as answer
+from .answer import retrained_sentences as retrained_sentences
 from .comparison import Comparison as Comparison
 from .comparison import compare_study as compare_study
 from .contrasts import Contrast as Contrast

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
-from ..stats import pairs_needed, refusal
+from ..stats import mean_interval, pairs_needed, refusal
 from ..store.records import StudyRecord
 from .contrasts import Contrast, contrasts, factor_effects
 from .numbers import counted, percent
@@ -75,6 +75,24 @@ def progress_sentence(study: StudyRecord) -> str:
     rest = f" ({', '.join(others)})" if others else ""
     done = states["finished"]
     return f"{done} of {counted(total, 'run')} {'has' if done == 1 else 'have'} finished{rest}"
+
+
+def retrained_sentences(study: StudyRecord) -> tuple[str, ...]:
+    """What each arm scores on the test split that was trained anew on training and validation images."""
+    told = []
+    for arm in dict.fromkeys(run.arm for run in study.retrained):
+        runs = [run for run in study.retrained if run.arm == arm]
+        scores = [run.test_accuracy for run in runs if run.test_accuracy is not None]
+        if not scores:
+            continue
+        interval = ""
+        if len(scores) > 1:
+            found = mean_interval(scores)
+            interval = f" [{100 * found.low:.2f}, {100 * found.high:.2f}]"
+        of = f" of {len(runs)}" if len(runs) > len(scores) else ""
+        mean = percent(sum(scores) / len(scores))
+        told.append(f"{arm}, trained on training and validation images, scores {mean}{interval}, n = {len(scores)}{of}")
+    return tuple(told)
 
 
 def is_unfinished(study: StudyRecord) -> bool:

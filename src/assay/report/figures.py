@@ -192,6 +192,41 @@ def learning_curves(study: StudyRecord, metric: Metric, measured: Measured) -> g
     return figure
 
 
+def published_curves(runs: Sequence[RunRecord], theirs: Sequence[float]) -> go.Figure:
+    """Accuracy after each epoch of our runs of one network, over the figures that were published.
+
+    Args:
+        runs: Ours; those that did not finish show how far they came.
+        theirs: Fractions, one for each epoch.
+    """
+    figure = go.Figure()
+    ours = ArmStyle("#0072B2", "circle", "●", "solid")
+    value = _reader("validation_accuracy", 100.0)
+    _thin_lines(figure, "our runs", ours, [run for run in runs if run.epochs], value)
+    _mean_and_band(figure, "ours", ours, [run for run in runs if run.state == "finished"], value, " %")
+    figure.add_scatter(
+        x=list(range(1, len(theirs) + 1)),
+        y=_percents(theirs),
+        mode="lines+markers",
+        line={"color": "#D55E00", "width": 1.6, "dash": "dash"},
+        marker={"color": "#D55E00", "symbol": "diamond", "size": 6},
+        hovertemplate="epoch %{x}: %{y:.2f} %<extra>published</extra>",
+        name="published",
+    )
+    longest = max([len(theirs), *(len(run.epochs) for run in runs)])
+    settled = [100 * v for v in theirs] + [100 * e.validation_accuracy for run in runs for e in run.epochs]
+    settled = sorted(v for v in settled if math.isfinite(v))
+    low = settled[len(settled) // 20] if settled else 0.0
+    high = settled[-1] if settled else 100.0
+    room = 0.08 * (high - low) or 1.0
+    figure.update_layout(
+        **_layout(height=220, margin={"l": 8, "r": 12, "t": 10, "b": 8}),
+        xaxis=_axis(title="epoch", range=[0.5, longest + 0.5], nticks=6),
+        yaxis=_axis(ticksuffix=" %", range=[low - room, min(high + room, 100.2)], nticks=5),
+    )
+    return figure
+
+
 def run_times(study: StudyRecord) -> go.Figure:
     """Seconds of every finished run as a dot, a row per arm."""
     figure, styles = go.Figure(), arm_styles(study)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..store.records import StudyRecord
-from .answer import answer, is_unfinished, progress_sentence
+from .answer import answer, is_unfinished, progress_sentence, retrained_sentences
 from .contrasts import Contrast, blocks, factor_effects, ranking_of
 from .images import duel
 from .inputs import Gallery, NetworkTable
@@ -75,7 +75,7 @@ def render(
     is_scored = any(arm.n for arm in arm_scores(study))
     is_revealed = any(arm.n for arm in arm_scores(study, split="test"))
     return (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             study=study,
@@ -100,6 +100,7 @@ def render(
             test=_test(study, summaries) if is_revealed else None,
             looks_table=looks_table(study) if study.looks else None,
             retrained_table=retrained_table(study) if study.retrained else None,
+            retrained=retrained_sentences(study),
             counted_epoch=counted_epoch(study),
             leaky=LEAKY if study.is_leaky else "",
             curves=_curve_figures(study),
@@ -120,17 +121,18 @@ def summary_html(study: StudyRecord) -> str:
     """A study's answer and arms as a small HTML fragment for a notebook's cell: no script, no figures."""
     found = answer(study)
     return (
-        _environment()
+        environment()
         .get_template("summary.html")
         .render(study=study, answer=found, table=arms_table(study, {}), progress=progress_sentence(study))
     )
 
 
-def _environment() -> jinja2.Environment:
+def environment(*packages: str) -> jinja2.Environment:
+    """The templates of the report, and before them those of other packages."""
     import jinja2
 
     return jinja2.Environment(
-        loader=jinja2.PackageLoader("assay.report"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name) for name in (*packages, "assay.report")]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -168,17 +170,17 @@ def _score_figures(study: StudyRecord, split: Split) -> tuple[FigureBlock, ...]:
     folds = ", the mean of its folds" if any(run.fold for run in study.runs) else ""
     pairs = " A thin line joins the two runs of a seed." if len(study.arms) == 2 else ""
     blocks = [
-        _block(
+        figure_block(
             f"scores-{split}",
             score_strip(study, split=split),
-            f"{split.capitalize()} accuracy of every run",
-            f"One dot per run, one row per arm. {found.headline}.",
+            f"{split.capitalize()} accuracy of every {'seed' if folds else 'run'}",
+            f"One dot per {'seed' if folds else 'run'}, one row per arm. {found.headline}.",
             f"One dot is one seed{folds}. The stroke is the mean, the bar its 95 % interval.{pairs}",
         )
     ]
     if any(contrast.seeds for contrast in found.contrasts):
         blocks.append(
-            _block(
+            figure_block(
                 f"differences-{split}",
                 difference_strip(study, split=split),
                 f"Differences from {found.contrasts[0].baseline}, seed by seed",
@@ -214,7 +216,7 @@ def _interaction_figures(study: StudyRecord) -> tuple[FigureBlock, ...]:
         return ()
     pairs = list(dict.fromkeys((c.effect.factor, c.effect.by) for c in found if c.effect))
     return tuple(
-        _block(
+        figure_block(
             f"interaction-{number}",
             interaction_plot(study, one, other),
             f"{one} by {other}",
@@ -235,7 +237,7 @@ def _ranking_figure(study: StudyRecord) -> FigureBlock | None:
     described = "; ".join(
         f"{arm.name} {rank:.2f}" for arm, rank in zip(ordered_arms(study), ranking.mean_ranks, strict=True)
     )
-    return _block(
+    return figure_block(
         "ranking",
         critical_difference(study, ranking),
         f"Mean ranks over {counted(ranking.n, 'seed')}",
@@ -257,7 +259,7 @@ def _curve_figures(study: StudyRecord) -> tuple[FigureBlock, ...]:
     )
     arms = ", ".join(arm.name for arm in ordered_arms(study))
     return tuple(
-        _block(
+        figure_block(
             f"curves-{metric}-{measured}",
             learning_curves(study, metric, measured),
             title,
@@ -272,7 +274,7 @@ def _time_figures(study: StudyRecord) -> tuple[FigureBlock, ...]:
     from .figures import run_times
 
     described = "Seconds of every finished run, one dot per run; the table below holds the means."
-    return (_block("times", run_times(study), "Seconds per run", described),)
+    return (figure_block("times", run_times(study), "Seconds per run", described),)
 
 
 def _gallery_figures(gallery: Gallery) -> tuple[FigureBlock, ...]:
@@ -282,10 +284,13 @@ def _gallery_figures(gallery: Gallery) -> tuple[FigureBlock, ...]:
         f"{name} {whole(count)}" for name, count in zip(gallery.class_names, gallery.training_counts, strict=True)
     )
     described = f"Training images of each class: {counts}."
-    return (_block("class-counts", class_counts(gallery), "Images of each class in the training split", described),)
+    return (
+        figure_block("class-counts", class_counts(gallery), "Images of each class in the training split", described),
+    )
 
 
-def _block(id_: str, figure: Any, title: str, description: str, note: str = "", group: str = "") -> FigureBlock:
+def figure_block(id_: str, figure: Any, title: str, description: str, note: str = "", group: str = "") -> FigureBlock:
+    """A figure of plotly as the templates take it."""
     text = figure.to_json(validate=False)
     # Inside a script element only "<" could end it or open a comment.
     for character in "<>&\u2028\u2029":

@@ -171,7 +171,7 @@ def failures_table(study: StudyRecord) -> Table:
     rows = tuple(
         _row(
             Cell(run.arm, styles.get(run.arm)),
-            str(run.seed),
+            run.label.removeprefix("seed "),
             run.state,
             f"{len(run.epochs)} of {run.epochs_planned}" if run.epochs_planned else str(len(run.epochs)),
             run.reason or "not recorded",
@@ -360,7 +360,14 @@ def provenance_table(study: StudyRecord, *, version: str) -> Table:
 
 def _network_table(network: NetworkTable, caption: str) -> Table:
     rows = tuple(
-        _row(row.name, row.word, row.output_shape, whole(row.parameters), flops(row.flops)) for row in network.rows
+        _row(
+            "\N{EM SPACE}" * len(row.path) + row.name,
+            row.word,
+            row.output_shape,
+            whole(row.parameters),
+            flops(row.flops),
+        )
+        for row in network.rows
     )
     columns = (
         *(Column(title, is_number=False) for title in ("layer", "as written", "output")),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..data import Dataset, DatasetInfo, entry
+from ..data import Dataset, DatasetInfo, info_of
 from ..errors import Problem, SpecError, nearest
 from ..nets import Summary, parse, summarize
 from ..seeds import Stream
-from ..spec import Arm, Data, Study, run_fingerprint
+from ..spec import Arm, Data, Device, Study, run_fingerprint
 from ..store import ArmRecord, run_folder
 from ..train.task import Task
 
@@ -28,6 +29,10 @@ class Plan:
     data: dict[str, Any]
     members: tuple[tuple[str, Task], ...]
     is_retraining: bool = False
+
+    @property
+    def is_on_cuda(self) -> bool:
+        return any(task.device == "cuda" for _, task in self.members)
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -57,8 +62,11 @@ def check_networks(study: Study) -> dict[str, Summary]:
     Raises:
         SpecError: One or more arms cannot be built; every problem is named once.
     """
-    info = entry(study.data.name).info
+    info = info_of(study.data)
     arms = study.expand()
+    if info.dtype == "float32" and any(arm.training.augmentation for arm in arms):
+        what = f"{info.title} is kept as float32, and augmentation works on bytes"
+        raise SpecError(Problem(what, "leave it out, or store the images with 8 bits", "training.augmentation"))
     summaries: dict[str, Summary] = {}
     found: dict[Problem, list[str]] = {}  # and the arms that have it
     for index, arm in enumerate(arms):
@@ -68,7 +76,7 @@ def check_networks(study: Study) -> dict[str, Summary]:
         except SpecError as error:
             for problem in error.problems:
                 is_training = problem.key.startswith("training")
-                key = problem.key if is_training else _source_key(study, index, problem.key)
+                key = problem.key if is_training else study.source_key(index, problem.key)
                 found.setdefault(replace(problem, key=key), []).append(arm.name)
     if found:
         raise SpecError(
@@ -105,7 +113,7 @@ def _summary(arm: Arm, info: DatasetInfo) -> Summary:
         layers = parse(arm.layers)
     except SpecError as error:
         # What stands above the first line that says nothing can still be checked.
-        sound = min(_index(problem) for problem in error.problems)
+        sound = max(min(_index(problem) for problem in error.problems), 0)
         above: list[Problem] = []
         try:
             summarize(parse([*arm.layers[:sound], "flatten", "dense classes softmax"]), info.shape, info.num_classes)
@@ -116,28 +124,32 @@ def _summary(arm: Arm, info: DatasetInfo) -> Summary:
 
 
 def _index(problem: Problem) -> int:
-    return int(problem.key.removeprefix("layers[").rstrip("]"))
+    """Which line of the layers a problem is about; -1 for all of them."""
+    found = re.match(r"layers\[(\d+)\]", problem.key)
+    return int(found[1]) if found else -1
 
 
-def _source_key(study: Study, index: int, key: str) -> str:
-    """Where the study file holds the layer that an expanded arm's problem names."""
-    if not study.arms:
-        return f"network.{key}"
-    combinations = len(study.expand()) // len(study.arms)
-    listed = index // max(combinations, 1)
-    return f"arms[{listed}].{key}" if study.arms[listed].layers else f"network.{key}"
-
-
-def make_plan(study: Study, dataset: Dataset, store: Path, *, seeds: Mapping[str, int] | None = None) -> Plan:
-    """The runs of a study on a prepared data set, with their artifacts under ``store``.
+def make_plan(
+    study: Study,
+    dataset: Dataset,
+    store: Path,
+    *,
+    seeds: Mapping[str, int] | None = None,
+    device: Device = "cpu",
+) -> Plan:
+    """The runs of a study on a prepared data set, with their artifacts under ``store``, for a device.
 
     ``seeds`` says how many each arm gets, by name; as many as are planned at most if ``None``.
     """
     arms = study.expand()
     info = dataset.info
     folds: list[int | None] = list(range(1, study.data.num_folds + 1)) if study.data.num_folds else [None]
+    vary = study.seeds.vary
     members = [
-        (arm.name, task_of(with_labels(arm, info), study.data, study.seeds.vary, dataset, store, seed=seed, fold=fold))
+        (
+            arm.name,
+            task_of(with_labels(arm, info), study.data, vary, dataset, store, seed=seed, fold=fold, device=device),
+        )
         for seed in range(study.seeds.planned)
         for fold in folds
         for arm in arms
@@ -147,7 +159,15 @@ def make_plan(study: Study, dataset: Dataset, store: Path, *, seeds: Mapping[str
 
 
 def task_of(
-    arm: Arm, data: Data, vary: tuple[Stream, ...], dataset: Dataset, store: Path, *, seed: int, fold: int | None = None
+    arm: Arm,
+    data: Data,
+    vary: tuple[Stream, ...],
+    dataset: Dataset,
+    store: Path,
+    *,
+    seed: int,
+    fold: int | None = None,
+    device: Device = "cpu",
 ) -> Task:
     """One run of an arm, under its own identity."""
     images, labels = dataset.training_files()
@@ -164,6 +184,7 @@ def task_of(
         folder=run_folder(store.absolute(), run),
         fold=fold,
         published=dataset.published_files(data),
+        device=device,
     )
 
 

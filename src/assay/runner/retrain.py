@@ -8,12 +8,14 @@ from pathlib import Path
 
 from ..data import Dataset
 from ..errors import Problem, SpecError, nearest
-from ..spec import Best, EarlyStopping, Study, Training
+from ..spec import Best, Device, EarlyStopping, Study, Training
 from ..store import RunRecord, StudyRecord
 from .plan import Plan, task_of, with_labels
 
 
-def retrain_plan(study: Study, record: StudyRecord, arm: str, dataset: Dataset, store: Path) -> Plan:
+def retrain_plan(
+    study: Study, record: StudyRecord, arm: str, dataset: Dataset, store: Path, *, device: Device = "cpu"
+) -> Plan:
     """One run of an arm for each of its seeds, with no image set aside.
 
     What validation images decided cannot be decided without them, so it is taken over from the seed's own run: where
@@ -26,6 +28,7 @@ def retrain_plan(study: Study, record: StudyRecord, arm: str, dataset: Dataset, 
         arm: The arm's name.
         dataset: The prepared data set.
         store: The store's folder.
+        device: What trains them.
 
     Raises:
         SpecError: There is no such arm, its runs have not finished, or its protocol cannot do without validation.
@@ -50,7 +53,7 @@ def retrain_plan(study: Study, record: StudyRecord, arm: str, dataset: Dataset, 
         if all(run.state == "finished" for run in folds):
             training = without_validation(chosen.training, folds)
             anew = chosen.model_copy(update={"training": training})
-            members.append((arm, task_of(anew, data, study.seeds.vary, dataset, store, seed=seed)))
+            members.append((arm, task_of(anew, data, study.seeds.vary, dataset, store, seed=seed, device=device)))
     if not members:
         raise SpecError(Problem(f'no seed of arm "{arm}" has finished', "see why in assay runs, or choose another arm"))
     return Plan(study, study.expand(), dataset.info.record(), tuple(members), is_retraining=True)

@@ -9,19 +9,27 @@ from pathlib import Path
 
 from ..data import Dataset
 from ..errors import StoreError
-from ..spec import Study
+from ..spec import Device, Study
 from ..store import RunRecord, StoreReader, StoreWriter, StudyRecord
 from .plan import Plan, make_plan
 from .promote import Standing, standing
 
 
-def plans(study: Study, dataset: Dataset, folder: Path, reader: StoreReader, writer: StoreWriter) -> Iterator[Plan]:
+def plans(
+    study: Study,
+    dataset: Dataset,
+    folder: Path,
+    reader: StoreReader,
+    writer: StoreWriter,
+    *,
+    device: Device = "cpu",
+) -> Iterator[Plan]:
     """What to run next, asked for again after each plan has ended, until nothing is left.
 
     A study that stops when decided is replayed from the store each time. What is decided is written down as an event
     too, which nothing reads: the scores alone say it.
     """
-    whole = make_plan(study, dataset, folder)
+    whole = make_plan(study, dataset, folder, device=device)
     if study.seeds.stop is None:
         yield whole
         return
@@ -38,7 +46,7 @@ def plans(study: Study, dataset: Dataset, folder: Path, reader: StoreReader, wri
                 writer.put_event(study.name, "decided", asdict(decision))
             if found.is_over and found.seeds == before.seeds:
                 return
-        yield make_plan(study, dataset, folder, seeds=found.seeds)
+        yield make_plan(study, dataset, folder, seeds=found.seeds, device=device)
         before = found
 
 

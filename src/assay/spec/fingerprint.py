@@ -26,7 +26,7 @@ def run_fingerprint(
 
     Args:
         arm: The arm; its name does not count.
-        data: How the data set is split and scaled; its name does not count.
+        data: How the data set is split and scaled; where it comes from does not count.
         content: SHA-256 of the data set's content.
         seed: Root seed.
         vary: The streams that the seed changes.

@@ -53,6 +53,11 @@ class RunRecord:
     kept_epoch: int | None = None
 
     @property
+    def label(self) -> str:
+        """The run among those of its arm: ``seed 3``, or ``seed 3, fold 2``."""
+        return f"seed {self.seed}" + (f", fold {self.fold}" if self.fold else "")
+
+    @property
     def last(self) -> EpochRecord | None:
         """The last recorded epoch."""
         return self.epochs[-1] if self.epochs else None

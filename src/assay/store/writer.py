@@ -127,6 +127,10 @@ class StoreWriter:
                 )
                 for record in records
             ]  # fmt: skip
+            # A run that another device trains anew may end sooner than the first try had come.
+            sql.executemany(
+                "DELETE FROM epochs WHERE run = ? AND epoch > ?", [(run, record.epoch) for record in records]
+            )
             sql.executemany("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def put_finished(

@@ -17,15 +17,15 @@ from ..data import Split, TestData, TrainingData, split
 from ..errors import Diverged, RunError
 from ..nets import Summary, parse
 from ..nets.build import build
-from ..spec import Best, Training
+from ..spec import Best, Device, Training
 from ..spec.training import Precision
 from .augment import augment, mixup
 from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from .device import has_bfloat16
 from .epochs import EpochRecord
+from .fused.plan import why_not_fused
 from .health import HealthProbe, epochs_between
 from .learner import Batch, Learner, Objective
-from .paths import why_plain
 from .scaling import scaling_of
 from .schedules import learning_rate
 from .stopping import is_over, kept_epoch
@@ -66,7 +66,7 @@ def train(
     It ends with its last epoch or, with early stopping, before; the weights are those of the epoch that counts.
 
     The result is a function of the task and the data alone: the same bits whether the run was interrupted or not, on
-    one machine. On the plain path it depends on the number of threads too.
+    one machine. On the plain path it depends on the number of threads too; on a CUDA device bits are not promised.
 
     Args:
         task: What to train.
@@ -94,7 +94,8 @@ def train(
     history: list[EpochRecord] = []
     seconds = 0.0
     kept: dict[str, Tensor] = {}
-    resumed = load_checkpoint(checkpoint, task.id) if checkpoint else None
+    name = checkpoint_name(task)
+    resumed = load_checkpoint(checkpoint, name) if checkpoint else None
     if resumed:
         learner.load_weights(resumed.tensors)
         learner.load_slots(resumed.tensors)
@@ -105,7 +106,9 @@ def train(
     while not is_over(training, history):
         epoch, started = len(history), time.perf_counter()
         order = parts.training[task.streams.generator("order", epoch).permutation(len(parts.training))]
-        loss, hits, rate = 0.0, 0, 0.0
+        loss: float | Tensor = 0.0
+        hits: int | Tensor = 0
+        rate = 0.0
         for index in range(steps_per_epoch):
             step = epoch * steps_per_epoch + index
             rate = _rate(training, step, steps_per_epoch, history)
@@ -121,8 +124,8 @@ def train(
             train_accuracy=train_accuracy,
             validation_loss=validation_loss,
             validation_accuracy=validation_accuracy,
-            running_loss=loss / len(order),
-            running_accuracy=hits / len(order),
+            running_loss=float(loss) / len(order),
+            running_accuracy=float(hits) / len(order),
             learning_rate=rate,
             seconds=time.perf_counter() - started,
         )
@@ -138,7 +141,7 @@ def train(
                 kept = learner.weights()
         if checkpoint and not is_over(training, history):
             tensors = {**learner.weights(), **learner.slots()}
-            save_checkpoint(checkpoint, Checkpoint(task.id, tensors, tuple(history), seconds, kept))
+            save_checkpoint(checkpoint, Checkpoint(name, tensors, tuple(history), seconds, kept))
         on_epoch(record)
     if not kept:
         with averaged(learner.optimizer):
@@ -146,8 +149,14 @@ def train(
     return Trained(kept, tuple(history), seconds, kept_epoch(training, history))
 
 
+def checkpoint_name(task: Task) -> str:
+    """Whose checkpoint is the task's: one that another device wrote is not, since one device trains all of a run."""
+    return task.id if task.device == "cpu" else f"{task.id} on {task.device}"
+
+
 def learner_of(task: Task, data: TrainingData, *, threads: int = 1) -> Learner:
-    """The task's network with its initial weights: on our kernels where they take it, else on torch's layers."""
+    """The task's network with its initial weights: on the task's device; on the processor on our kernels where they
+    take it, else on torch's layers."""
     from .plain import PlainLearner
 
     training = task.arm.training
@@ -155,11 +164,23 @@ def learner_of(task: Task, data: TrainingData, *, threads: int = 1) -> Learner:
     scaling = scaling_of(data.images, task.data.scaling, learned)
     height, width, channels = data.images.shape[1:]
     network = build(parse(task.arm.layers), (height, width, channels), task.num_classes, task.streams)
-    path, precision = path_of(network.summary, training)
+    path, precision = path_of(network.summary, training, task.device)
+    weights = class_weights_of(training, np.asarray(data.labels[learned]), task.num_classes)
+    objective = Objective(weights, training.label_smoothing)
     if path == "plain":
-        weights = class_weights_of(training, np.asarray(data.labels[learned]), task.num_classes)
-        objective = Objective(weights, training.label_smoothing)
         return PlainLearner(network, training.optimizer, scaling, training=training, objective=objective)
+    if path == "cuda":
+        from .cuda import CudaLearner
+
+        return CudaLearner(
+            network,
+            training.optimizer,
+            scaling,
+            batch_size=training.batch_size,
+            precision=precision,
+            training=training,
+            objective=objective,
+        )
     from .fused.learner import FusedLearner
 
     fused = FusedLearner(
@@ -171,6 +192,7 @@ def learner_of(task: Task, data: TrainingData, *, threads: int = 1) -> Learner:
         streams=task.streams,
         threads=threads,
         training=training,
+        objective=objective,
     )
     fused.load_weights({name: value.detach() for name, value in network.state_dict().items()})
     return fused
@@ -207,20 +229,21 @@ def class_weights_of(training: Training, labels: NDArray[np.integer], num_classe
     return weights
 
 
-def path_of(summary: Summary, training: Training) -> tuple[Literal["fused", "plain"], Precision]:
+def path_of(
+    summary: Summary, training: Training, device: Device = "cpu"
+) -> tuple[Literal["fused", "plain", "cuda"], Precision]:
     """Which code trains a network, and in which precision.
 
     Raises:
         RunError: bfloat16 is asked for where it cannot be had.
     """
-    reason = why_plain(summary, training)
-    can_round = reason is None and has_bfloat16()
+    reason = why_not_fused(summary) if device == "cpu" else None
+    can_round = reason is None and has_bfloat16(device)
     if training.precision == "bfloat16" and not can_round:
-        raise RunError(
-            f"bfloat16 cannot be had: {reason or 'this processor does not multiply it'}", 'use precision = "auto"'
-        )
+        where = "this processor" if device == "cpu" else "this CUDA device"
+        raise RunError(f"bfloat16 cannot be had: {reason or f'{where} does not multiply it'}", 'use precision = "auto"')
     precision: Precision = "bfloat16" if can_round and training.precision != "float32" else "float32"
-    return ("plain" if reason else "fused"), precision
+    return ("cuda" if device == "cuda" else "plain" if reason else "fused"), precision
 
 
 def split_of(task: Task, data: TrainingData) -> Split:

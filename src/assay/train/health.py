@@ -68,13 +68,14 @@ class HealthProbe:
 
     def _hook(self, name: str, activation: str) -> Any:
         def look(module: nn.Module, inputs: Any, values: Tensor) -> None:
-            units = values.transpose(0, 1).flatten(1)  # [units, images and places]
-            dead = (units.amax(1) == units.amin(1)).float().mean().item()
+            last = values.permute(0, 2, 3, 1) if values.dim() == 4 else values
+            units = last.reshape(-1, last.shape[-1])  # [images and places, units], as they lie in memory
+            dead = (units == units[0]).all(0).float().mean().item()
             self._dead[name] = round(dead, 4)
             if activation in _BOUNDS:
                 low, high = _BOUNDS[activation]
                 reach = _NEAR * (high - low)
-                near = ((units < low + reach) | (units > high - reach)).float().mean(1)
+                near = ((units < low + reach) | (units > high - reach)).float().mean(0)
                 self._saturated[name] = round((near > _OFTEN).float().mean().item(), 4)
 
         return look

@@ -57,15 +57,18 @@ PLAIN = Objective()
 class Learner(ABC):
     """A network with its optimizer. Weights and state go in and out under the names of ``nets.build.Network``."""
 
-    path: str  # "fused" or "plain"
+    path: str  # "fused", "plain" or "cuda"
     precision: str
     optimizer: Optimizer
 
     @abstractmethod
-    def train_batch(self, batch: Batch, *, step: int, learning_rate: float) -> tuple[float, int]:
+    def train_batch(
+        self, batch: Batch, *, step: int, learning_rate: float
+    ) -> tuple[float, int] | tuple[Tensor, Tensor]:
         """One step, counted from 0; the summed loss (nats, without penalties) and hits of the batch, before the step.
 
-        The loss is the objective's: cross-entropy, with class weights and label smoothing where there are any.
+        The loss is the objective's: cross-entropy, with class weights and label smoothing where there are any. A
+        learner on a device returns tensors without dimensions, so that nothing waits for the step to end.
         """
 
     @abstractmethod

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..seeds import Streams
-from ..spec import Arm, Data
+from ..spec import Arm, Data, Device
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Task:
         fold: Which fold is validation, from 1, where there are folds.
         published: Files of the test arrays, for a study that repeats a published protocol which validates on them; no
             other study is told of them.
+        device: What trains it.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Task:
     folder: Path
     fold: int | None = None
     published: tuple[Path, Path] | None = None
+    device: Device = "cpu"
 
     @property
     def streams(self) -> Streams:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .. import spec
 from .fused_optimizers import fused_optimizer_for
-from .optimizers import Optimizer
+from .optimizers import Number, Optimizer, optimizer_for
 
 AVERAGE = "average"
 
@@ -39,13 +39,17 @@ class Updates(Optimizer):
         if training.ema_momentum:
             self.state[AVERAGE] = inner.values.clone()
 
-    def step(self, gradients: Tensor, learning_rate: float, step: int) -> None:
+    def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:
         self._clip(gradients)
         self.inner.step(gradients, learning_rate, step)
         if self.training.ema_momentum:
             # Keras's average begins as the weights after the first step.
-            momentum = self.training.ema_momentum if step > 1 else 0.0
-            self.state[AVERAGE].mul_(momentum).add_(self.values, alpha=1 - momentum)
+            momentum = self.training.ema_momentum * (step > 1)
+            average = self.state[AVERAGE].mul_(momentum)
+            if isinstance(momentum, Tensor):
+                average.add_(self.values * (1 - momentum))
+            else:
+                average.add_(self.values, alpha=1 - momentum)
 
     def _clip(self, gradients: Tensor) -> None:
         if limit := self.training.clip_value:
@@ -54,14 +58,27 @@ class Updates(Optimizer):
             _shorten(gradients, limit)
         if limit := self.training.clip_norm:
             for part in self.parts:
-                _shorten(gradients[part], limit)
+                _shorten(gradients[..., part], limit)
 
 
 def update_rule(
-    optimizer: spec.Optimizer, values: Tensor, *, training: spec.Training | None, parts: Sequence[slice]
+    optimizer: spec.Optimizer,
+    values: Tensor,
+    *,
+    training: spec.Training | None,
+    parts: Sequence[slice],
+    is_fused: bool = True,
 ) -> Optimizer:
-    """The optimizer that a spec names, with the clipping and the averaging that the protocol asks for."""
-    inner = fused_optimizer_for(optimizer, values)
+    """The optimizer that a spec names, with the clipping and the averaging that the protocol asks for.
+
+    Args:
+        optimizer: Its name and settings.
+        values: The parameters.
+        training: The protocol; ``None`` asks for neither.
+        parts: Where each parameter stands in ``values``.
+        is_fused: Whether a step is one pass of our kernels, for one vector on the CPU, or torch's operations.
+    """
+    inner = (fused_optimizer_for if is_fused else optimizer_for)(optimizer, values)
     if training is None or not any(
         (training.clip_norm, training.global_clip_norm, training.clip_value, training.ema_momentum)
     ):
@@ -85,6 +102,5 @@ def averaged(optimizer: Optimizer) -> Iterator[None]:
 
 
 def _shorten(vector: Tensor, limit: float) -> None:
-    length = float(vector.double().norm())
-    if length > limit:
-        vector.mul_(limit / length)
+    length = vector.double().norm(dim=-1, keepdim=True)
+    vector.mul_((limit / length).clamp(max=1).to(vector.dtype))

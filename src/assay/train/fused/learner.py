@@ -11,7 +11,7 @@ from torch import Tensor
 from ... import spec
 from ...nets import Summary
 from ...seeds import Streams
-from ..learner import Batch, Learner
+from ..learner import PLAIN, Batch, Learner, Objective
 from ..scaling import Scaling
 from ..updates import update_rule
 from .network import FusedNetwork
@@ -39,13 +39,18 @@ class FusedLearner(Learner):
         streams: Streams,
         threads: int,
         training: spec.Training | None = None,
+        objective: Objective = PLAIN,
     ) -> None:
         self.precision = precision
         self.network = FusedNetwork(
-            summary, precision=precision, max_batch=max(batch_size, EVALUATION_BATCH), streams=streams, threads=threads
+            summary,
+            precision=precision,
+            max_batch=max(batch_size, EVALUATION_BATCH),
+            streams=streams,
+            threads=threads,
+            objective=objective,
         )
-        parts = [part for pair in self.network._views.values() for part in pair]
-        self.optimizer = update_rule(optimizer, self.network.values, training=training, parts=parts)
+        self.optimizer = update_rule(optimizer, self.network.values, training=training, parts=self.network.parts())
         self._scale = scaling.offset.numpy(), scaling.factor.numpy()
 
     def train_batch(self, batch: Batch, *, step: int, learning_rate: float) -> tuple[float, int]:
@@ -57,7 +62,7 @@ class FusedLearner(Learner):
     def score(
         self, images: NDArray[np.uint8], labels: NDArray[np.int64], indices: NDArray[np.int64]
     ) -> tuple[float, int]:
-        self.network.pack(for_training=False)
+        self.network.pack()
         loss, hits = 0.0, 0
         for start in range(0, len(indices), EVALUATION_BATCH):
             chosen = indices[start : start + EVALUATION_BATCH]

@@ -1,0 +1,106 @@
+"""Arrays and datasets handed over from Python: kept in the cache, known by their content."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DataError, Problem
+from ..spec import Data
+from .arrays import part_of
+from .found import Found, Part
+from .prepare import keep
+from .sources import content_of
+
+Pair = tuple[npt.ArrayLike, npt.ArrayLike]
+
+
+def arrays(
+    images: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    *,
+    test: Pair | float | None = None,
+    classes: Sequence[str] | int | None = None,
+    name: str = "arrays",
+) -> Data:
+    """Arrays as the data of a study: ``assay.load("study.toml", data=assay.arrays(images, labels, test=0.2))``.
+
+    The arrays are written to the cache and found again by their content, also by a later process.
+
+    Args:
+        images: Numbers [n, height, width], with channels last or first, or [n, pixels]; 0 to 255, 0 to 1 or 16-bit.
+        labels: Whole numbers or texts [n], or one-hot [n, classes].
+        test: Images and labels of a test split, a share that is drawn from each class and sealed, or none.
+        classes: Class names in the order of their labels, or their number.
+        name: What to call the data.
+
+    Raises:
+        DataError: Shapes, types or values do not go together.
+        SpecError: The share cannot be drawn.
+        DiskFull: There is no space left for the copy.
+    """
+    training, notes = part_of(np.asarray(images), np.asarray(labels), name)
+    pair, more = (None, ()) if test is None or isinstance(test, float) else _test_part(test, f"{name}, test")
+    wanted = classes if classes is None or isinstance(classes, int) else tuple(map(str, classes))
+    found = Found(training, pair, None, tuple(dict.fromkeys((*notes, *more))))
+    content = content_of(found, test=test if isinstance(test, float) else None, classes=wanted, place=name)
+    return Data(name=name, content=keep(content, name, name).info.content)
+
+
+def torch_dataset(
+    training: Any,
+    *,
+    test: Any = None,
+    classes: Sequence[str] | int | None = None,
+    name: str | None = None,
+) -> Data:
+    """A map-style torch Dataset (or any sequence) of (image, label) pairs as the data of a study.
+
+    Each item is asked for once. Images are PIL images, arrays [height, width(, channels)] or tensors
+    [channels, height, width], all of one size: numbers 0 to 255 or 0 to 1, so leave out transforms that normalize or
+    draw at random.
+
+    Args:
+        training: Has ``len`` and integer indices, as ``torch.utils.data.Dataset`` has.
+        test: Another one for the test split, a share, or none.
+        classes: Class names; those of ``training.classes`` unless given.
+        name: What to call the data; the name of the dataset's type unless given.
+
+    Raises:
+        DataError, SpecError, DiskFull: As in ``arrays``.
+    """
+    called = name or type(training).__name__
+    told = classes if classes is not None else getattr(training, "classes", None)
+    images, labels = _items(training, called)
+    other = test if test is None or isinstance(test, float) else _items(test, f"{called}, test")
+    return arrays(images, labels, test=other, classes=told, name=called)
+
+
+def _test_part(pair: Pair, place: str) -> tuple[Part, tuple[str, ...]]:
+    return part_of(np.asarray(pair[0]), np.asarray(pair[1]), place)
+
+
+def _items(dataset: Any, place: str) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    count = len(dataset)
+    images: npt.NDArray[Any] | None = None
+    labels = []
+    for index in range(count):
+        image, label = dataset[index]
+        is_tensor = hasattr(image, "detach")
+        value = np.asarray(image.detach().cpu() if is_tensor else image)
+        if is_tensor and value.ndim == 3:
+            value = value.transpose(1, 2, 0)
+        if images is None:
+            images = np.empty((count, *value.shape), value.dtype)
+        if value.shape != images.shape[1:] or value.dtype != images.dtype:
+            first = f"{images.dtype} {images.shape[1:]}"
+            what = f"image {index + 1} is {value.dtype} {value.shape}, and the first is {first}"
+            raise DataError(Problem(what, "make them alike", file=place))
+        images[index] = value
+        labels.append(label.item() if hasattr(label, "item") else label)
+    if images is None:
+        raise DataError(Problem("there are no images", "give some", file=place))
+    return images, np.asarray(labels)

@@ -1,0 +1,237 @@
+"""Writes data sets as files: parts and variations of others, in any form that is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ..disk import telling, write
+from ..errors import DataError, Problem, SpecError, nearest
+from ..spec import Data
+from .arrays import write_npz
+from .delimited import write_delimited
+from .folders import write_list, write_tree
+from .idx import write_idx
+from .parquet import write_parquet
+from .prepare import prepare
+from .types import Images
+from .variations import VARIATIONS, Settings, generator_of, noisy_labels
+
+Labels = npt.NDArray[Any]
+_DRAWN_AT_A_TIME = 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Made:
+    """What is written: one split's images and labels.
+
+    Args:
+        images: uint8 [n, height, width, channels].
+        labels: int64 [n].
+        classes: Class names.
+    """
+
+    images: Images
+    labels: npt.NDArray[np.int64]
+    classes: tuple[str, ...]
+
+
+Writer = Callable[[Path, Made, "Made | None", bool], list[Path]]
+
+
+def make(
+    source: str | Data,
+    folder: Path,
+    *,
+    variation: str | None = None,
+    settings: Settings | None = None,
+    form: str = "csv",
+    num_training: int | None = None,
+    num_test: int | None = None,
+    seed: int = 0,
+    test_labels: bool = True,
+) -> list[Path]:
+    """Writes images of a data set, or a variation of them, into a folder.
+
+    Training images are drawn without replacement from the training split. Test images are drawn from the test split,
+    and when it has too few, from those training images that were not taken: no image is on both sides.
+
+    Args:
+        source: A name from the registry, or data as a study names them.
+        folder: Where to; it is made.
+        variation: One of ``VARIATIONS``; the images as they are if ``None``.
+        settings: How strong the variation is.
+        form: One of ``FORMS``.
+        num_training: How many training images; all if ``None``.
+        num_test: How many test images; all of the test split if ``None``.
+        seed: The same seed gives the same images.
+        test_labels: Write the test images' labels.
+
+    Returns:
+        The files, or the folders of images. With noisy labels, the last one lists the changed training images.
+
+    Raises:
+        SpecError: There is no such variation or form, or there are too few images.
+        DataError: The source cannot be read or the folder not written.
+        DiskFull: There is no space left.
+    """
+    if variation is not None and variation not in VARIATIONS:
+        raise SpecError(Problem(f'"{variation}" is no known variation', nearest(variation, list(VARIATIONS))))
+    if form not in FORMS:
+        raise SpecError(Problem(f'"{form}" is no known format', nearest(form, list(FORMS))))
+    if form in NEEDS_LABELS and not test_labels:
+        raise SpecError(Problem(f"{form} cannot be written without labels", "use csv, tsv, amat, idx or npz"))
+    training, test = _parts(source, num_training, num_test, seed)
+    settings = settings or Settings()
+    changed = None
+    if variation == "noisy-labels":
+        if not 0 < settings.share < 1:
+            raise SpecError(Problem(f"got a share of {settings.share}", "give one between 0 and 1"))
+        generator = generator_of(seed, variation, "training")
+        labels, changed = noisy_labels(training.labels, len(training.classes), generator, settings)
+        clean, training = training.labels, replace(training, labels=labels)
+    elif variation is not None:
+        _check(variation, settings, training)
+        training = _varied(training, variation, settings, seed, "training")
+        test = None if test is None else _varied(test, variation, settings, seed, "test")
+    with telling(folder, "written"):
+        folder.mkdir(parents=True, exist_ok=True)
+    paths = FORMS[form](folder, training, test, test_labels)
+    if changed is not None:
+        rows = [f"{index},{training.classes[clean[index]]},{training.classes[labels[index]]}" for index in changed]
+        write(folder / "changed_labels.csv", "\n".join(["image,true,written", *rows, ""]).encode())
+        paths.append(folder / "changed_labels.csv")
+    return paths
+
+
+def _check(variation: str, settings: Settings, made: Made) -> None:
+    if "image-background" in variation and not settings.backgrounds:
+        raise SpecError(Problem(f"{variation} needs pictures", "name a folder of them with --backgrounds"))
+    if made.images.shape[3] != 1:
+        raise SpecError(Problem(f"the images have {made.images.shape[3]} channels", "variations are for grey images"))
+    side = min(made.images.shape[1:3])
+    if variation == "translated" and not 1 <= settings.shift < side:
+        raise SpecError(Problem(f"got a shift of {settings.shift}", f"give 1 to {side - 1} pixels"))
+
+
+def _parts(source: str | Data, num_training: int | None, num_test: int | None, seed: int) -> tuple[Made, Made | None]:
+    dataset = prepare(source)
+    info, training = dataset.info, dataset.training()
+    if training.images.dtype != np.uint8:
+        raise DataError(Problem(f"{info.title} is float32", "make starts from images of bytes"))
+    wanted = len(training) if num_training is None else num_training
+    order = np.argsort(generator_of(seed, "training").bit_generator.random_raw(len(training)), kind="stable")
+    if not 1 <= wanted <= len(training):
+        raise SpecError(Problem(f"got {wanted} training images, and {info.title} has {len(training)}", "ask for fewer"))
+    chosen = order[:wanted] if num_training is not None else np.arange(len(training))
+    made = Made(training.images[chosen], training.labels[chosen], info.classes)
+    if num_test == 0 or (num_test is None and not info.num_test):
+        return made, None
+    sealed = dataset.test() if info.num_test else None
+    available = 0 if sealed is None else len(sealed)
+    wanted = available if num_test is None else num_test
+    if wanted > available + len(training) - len(chosen):
+        what = f"got {wanted} test images, and {info.title} has {available + len(training) - len(chosen)} left"
+        raise SpecError(Problem(what, "ask for fewer"))
+    own = min(wanted, available)
+    if sealed is None:
+        images, labels = made.images[:0], made.labels[:0]
+    else:
+        keys = generator_of(seed, "test").bit_generator.random_raw(available)
+        first = np.argsort(keys, kind="stable")[:own] if num_test is not None else np.arange(available)
+        images, labels = sealed.images[first], sealed.labels[first]
+    rest = order[len(chosen) : len(chosen) + wanted - own]
+    images = np.concatenate([images, training.images[rest]]) if len(rest) else images
+    labels = np.concatenate([labels, training.labels[rest]]) if len(rest) else labels
+    return made, Made(images, labels, info.classes)
+
+
+def _varied(part: Made, variation: str, settings: Settings, seed: int, split: Literal["training", "test"]) -> Made:
+    draw = VARIATIONS[variation]
+    assert draw is not None  # noisy labels leave the images alone
+    images = np.empty_like(part.images)
+    generator = generator_of(seed, variation, split)
+    for start in range(0, len(images), _DRAWN_AT_A_TIME):
+        chosen = slice(start, start + _DRAWN_AT_A_TIME)
+        images[chosen] = draw(part.images[chosen], generator, settings)
+    return Made(images, part.labels, part.classes)
+
+
+def _tables(name: str, **how: Any) -> Writer:
+    def write(folder: Path, training: Made, test: Made | None, test_labels: bool) -> list[Path]:
+        paths = [folder / name.format(part="train")]
+        write_delimited(paths[0], training.images, training.labels, **how)
+        if test is not None:
+            paths.append(folder / name.format(part="test"))
+            write_delimited(paths[1], test.images, test.labels if test_labels else None, **how)
+        return paths
+
+    return write
+
+
+def _idx(folder: Path, training: Made, test: Made | None, test_labels: bool) -> list[Path]:
+    paths = []
+    for part, made in (("train", training), ("t10k", test)):
+        if made is None:
+            continue
+        images = made.images[..., 0] if made.images.shape[3] == 1 else made.images
+        paths.append(folder / f"{part}-images-idx{images.ndim}-ubyte.gz")
+        write_idx(paths[-1], images)
+        if part == "train" or test_labels:
+            paths.append(folder / f"{part}-labels-idx1-ubyte.gz")
+            write_idx(paths[-1], made.labels.astype(np.uint8 if len(made.classes) <= 256 else np.int32))
+    return paths
+
+
+def _npz(folder: Path, training: Made, test: Made | None, test_labels: bool) -> list[Path]:
+    arrays: dict[str, npt.NDArray[Any]] = {"x_train": _thin(training.images), "y_train": training.labels}
+    if test is not None:
+        arrays["x_test"] = _thin(test.images)
+        if test_labels:
+            arrays["y_test"] = test.labels
+    write_npz(folder / "data.npz", arrays)
+    return [folder / "data.npz"]
+
+
+def _thin(images: Images) -> Images:
+    return images[..., 0] if images.shape[3] == 1 else images
+
+
+def _folders(folder: Path, training: Made, test: Made | None, test_labels: bool) -> list[Path]:
+    made = {"train": training} | ({"test": test} if test is not None else {})
+    for part, content in made.items():
+        write_tree(folder / part, content.images, content.labels, content.classes)
+    return [folder / part for part in made]
+
+
+def _list(folder: Path, training: Made, test: Made | None, test_labels: bool) -> list[Path]:
+    made = {"train": training} | ({"test": test} if test is not None else {})
+    for part, content in made.items():
+        write_list(folder / f"{part}.csv", content.images, content.labels, content.classes)
+    return [folder / f"{part}.csv" for part in made]
+
+
+def _parquet(folder: Path, training: Made, test: Made | None, test_labels: bool) -> list[Path]:
+    made = {"train": training} | ({"test": test} if test is not None else {})
+    paths = [folder / f"{part}-00000-of-00001.parquet" for part in made]
+    for path, content in zip(paths, made.values(), strict=True):
+        write_parquet(path, content.images, content.labels, content.classes)
+    return paths
+
+
+FORMS: dict[str, Writer] = {
+    "csv": _tables("{part}_data.csv"),
+    "tsv": _tables("{part}_data.tsv", label="first", values="bytes", header=True, delimiter="\t"),
+    "amat": _tables("{part}.amat", values="amat", delimiter=" "),
+    "idx": _idx,
+    "npz": _npz,
+    "folders": _folders,
+    "list": _list,
+    "parquet": _parquet,
+}
+NEEDS_LABELS = ("folders", "list", "parquet")

@@ -1,0 +1,263 @@
+"""A look at a data set before anything is trained on it: what it holds, and what may be wrong with it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .gallery import class_counts
+from .prepare import Dataset
+
+LEAST_CORRELATION = 0.98
+MOST_BITS = 6
+_CHUNK = 2048
+_BITS = 16
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Images that are there more than once; the first of each is not counted.
+
+    Args:
+        training: Within the training split.
+        test: Within the test split.
+        across: Test images that are training images too.
+        conflicting: Training images that are there again with another label.
+        pairs: The first pairs as (split, index, split, index), from which a person can check.
+    """
+
+    training: int
+    test: int
+    across: int
+    conflicting: int
+    pairs: tuple[tuple[str, int, str, int], ...]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is found out about a data set. Test images are compared with others and counted, never shown.
+
+    Args:
+        counts: Training images of each class.
+        minimum, maximum: Of the stored values.
+        mean, deviation: Of the training images for each channel, on a scale from 0 to 1.
+        exact: Copies that are the same byte for byte.
+        near: Copies that are nearly the same: their perceptual hashes share one of four bands and differ in at most
+            ``MOST_BITS`` of 64 bits, and their pixels correlate by ``LEAST_CORRELATION`` or more; exact ones left out.
+        blank: Training images of a single value, and test images.
+        imbalance: The largest class's images over the smallest's.
+    """
+
+    counts: tuple[int, ...]
+    minimum: float
+    maximum: float
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    exact: Copies
+    near: Copies
+    blank: tuple[int, int]
+    imbalance: float
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What deserves a second look, a sentence each."""
+        told = []
+        if self.exact.across:
+            told.append(f"{self.exact.across:,} test images are training images too: a score on them says little.")
+        if self.near.across:
+            told.append(f"{self.near.across:,} test images nearly equal a training image: are they copies?")
+        if self.exact.conflicting:
+            told.append(f"{self.exact.conflicting:,} training images are there again with another label.")
+        if sum(self.blank):
+            told.append(f"{self.blank[0]:,} training and {self.blank[1]:,} test images are blank: one value all over.")
+        if min(self.counts) == 0:
+            told.append(f"{self.counts.count(0):,} classes have no training image.")
+        elif self.imbalance >= 10:
+            told.append(
+                f"The largest class has {self.imbalance:,.0f} times the images of the smallest: "
+                "accuracy alone hides how the small classes fare."
+            )
+        return tuple(told)
+
+
+def survey(dataset: Dataset) -> Survey:
+    """Reads a data set once and looks for what notebooks find out too late.
+
+    Raises:
+        DataError: The memory maps are damaged or gone.
+    """
+    training = dataset.training()
+    images = {"train": training.images}
+    if dataset.info.num_test:
+        images["test"] = dataset.test_images()
+    counts = class_counts(training.labels, dataset.info.num_classes)
+    digests = {
+        split: [digest for chunk in _chunks(values) for digest in _digests(chunk)] for split, values in images.items()
+    }
+    exact = _exact(digests, training.labels)
+    smallest = int(counts.min())
+    return Survey(
+        counts=tuple(counts.tolist()),
+        minimum=float(min(chunk.min() for chunk in _chunks(training.images))),
+        maximum=float(max(chunk.max() for chunk in _chunks(training.images))),
+        **_moments(training.images),
+        exact=exact,
+        near=_near(images, digests, training.labels),
+        blank=(_blank(images["train"]), _blank(images["test"]) if "test" in images else 0),
+        imbalance=float(counts.max() / smallest) if smallest else float("inf"),
+    )
+
+
+def perceptual_hash(images: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
+    """64 bits an image that small changes of brightness, contrast and detail leave mostly as they are.
+
+    The signs, against their median, of the 8 x 8 lowest frequencies of a cosine transform of the grey image, the
+    constant one left out.
+
+    Args:
+        images: uint8 or float32 [n, height, width, channels].
+
+    Source: Zauner (2010), "Implementation and benchmarking of perceptual image hash functions".
+    """
+    grey = images.astype(np.float32).mean(axis=3)
+    down, across = (_cosines(size) for size in grey.shape[1:])
+    low = np.einsum("ah,nhw,bw->nab", down, grey, across, optimize=True).reshape(len(images), 64)
+    low[:, 0] = 0
+    bits = low > np.median(low[:, 1:], axis=1, keepdims=True)
+    return np.packbits(bits, axis=1).view(np.uint64)[:, 0]
+
+
+def _cosines(size: int) -> npt.NDArray[np.float32]:
+    places = (np.arange(size) + 0.5) * np.pi / size
+    return np.cos(np.arange(8)[:, None] * places).astype(np.float32)
+
+
+def _chunks(images: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
+    for start in range(0, len(images), _CHUNK):
+        yield np.ascontiguousarray(images[start : start + _CHUNK])
+
+
+def _digests(images: npt.NDArray[Any]) -> Iterator[bytes]:
+    for image in images:
+        yield hashlib.blake2b(image.data.cast("B"), digest_size=16).digest()
+
+
+def _moments(images: npt.NDArray[Any]) -> dict[str, tuple[float, ...]]:
+    scale = 1.0 if images.dtype == np.float32 else 255.0
+    total = np.zeros(images.shape[3])
+    squares = np.zeros(images.shape[3])
+    for chunk in _chunks(images):
+        values = chunk.reshape(-1, images.shape[3]).astype(np.float64) / scale
+        total += values.sum(0)
+        squares += (values**2).sum(0)
+    count = images.size // images.shape[3]
+    mean = total / count
+    deviation = np.sqrt(np.maximum(0, squares / count - mean**2))
+    return {"mean": tuple(mean.tolist()), "deviation": tuple(deviation.tolist())}
+
+
+def _blank(images: npt.NDArray[Any]) -> int:
+    flat = (chunk.reshape(len(chunk), -1) for chunk in _chunks(images))
+    return int(sum((values == values[:, :1]).all(axis=1).sum() for values in flat))
+
+
+def _exact(digests: dict[str, list[bytes]], labels: npt.NDArray[np.int64]) -> Copies:
+    first: dict[bytes, tuple[str, int]] = {}
+    seen_labels: dict[bytes, int] = {}
+    found: dict[str, int] = {"train": 0, "test": 0, "across": 0, "conflicting": 0}
+    pairs = []
+    own: dict[str, set[bytes]] = {"train": set(), "test": set()}
+    for split, values in digests.items():
+        for index, digest in enumerate(values):
+            if digest in own[split]:
+                found[split] += 1
+            if split == "train":
+                found["conflicting"] += seen_labels.setdefault(digest, int(labels[index])) != labels[index]
+            elif digest in own["train"]:
+                found["across"] += 1
+            own[split].add(digest)
+            if digest in first:
+                pairs.append((*first[digest], split, index))
+            else:
+                first[digest] = (split, index)
+    return Copies(found["train"], found["test"], found["across"], found["conflicting"], tuple(pairs))
+
+
+def _near(
+    images: dict[str, npt.NDArray[Any]], digests: dict[str, list[bytes]], labels: npt.NDArray[np.int64]
+) -> Copies:
+    """Nearly equal pairs, each unordered pair once; of exact copies only the first is looked at."""
+    places = [(split, index) for split, values in digests.items() for index in range(len(values))]
+    flat = [digest for values in digests.values() for digest in values]
+    seen: set[bytes] = set()
+    is_first = np.zeros(len(flat), dtype=bool)
+    for index, digest in enumerate(flat):
+        is_first[index] = digest not in seen
+        seen.add(digest)
+    hashes = np.concatenate([perceptual_hash(chunk) for values in images.values() for chunk in _chunks(values)])
+    num_training = len(images["train"])
+    pairs = [
+        (int(one), int(other))
+        for chosen in _batches(_candidates(hashes, np.flatnonzero(is_first)))
+        for one, other in chosen[_correlations(chosen, images) >= LEAST_CORRELATION]
+    ]
+    counts: dict[str, set[int]] = defaultdict(set)
+    for one, other in pairs:
+        kind = "train" if other < num_training else "test" if one >= num_training else "across"
+        counts[kind].add(other)
+        if kind == "train" and labels[one] != labels[other]:
+            counts["conflicting"].add(other)
+    shown = tuple((*places[one], *places[other]) for one, other in pairs)
+    train, test, across, conflicting = (len(counts[kind]) for kind in ("train", "test", "across", "conflicting"))
+    return Copies(train, test, across, conflicting, shown)
+
+
+def _candidates(hashes: npt.NDArray[np.uint64], chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Pairs [m, 2] that share a band of their hashes and differ in at most ``MOST_BITS``, sorted, each once."""
+    found: list[npt.NDArray[np.int64]] = []
+    for band in range(64 // _BITS):
+        keys = (hashes[chosen] >> np.uint64(band * _BITS)) & np.uint64((1 << _BITS) - 1)
+        order = np.argsort(keys, kind="stable")
+        edges = np.flatnonzero(np.diff(keys[order])) + 1
+        starts, ends = np.concatenate([[0], edges]), np.concatenate([edges, [len(order)]])
+        for start, end in zip(starts[ends - starts > 1], ends[ends - starts > 1], strict=True):
+            group = chosen[order[start:end]]
+            own = hashes[group]
+            for first in range(0, len(group), _CHUNK):
+                close = np.bitwise_count(own[first : first + _CHUNK, None] ^ own) <= MOST_BITS
+                rows, columns = np.nonzero(close)
+                upper = rows + first < columns
+                found.append(np.stack([group[rows[upper] + first], group[columns[upper]]], axis=1))
+    if not found:
+        return np.empty((0, 2), np.int64)
+    return np.unique(np.concatenate(found), axis=0)
+
+
+def _batches(pairs: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+    for start in range(0, len(pairs), _CHUNK):
+        yield pairs[start : start + _CHUNK]
+
+
+def _correlations(pairs: npt.NDArray[np.int64], images: dict[str, npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
+    """Correlation of the pixels of each pair [m]; 0 where an image is blank."""
+    num_training = len(images["train"])
+    sides = []
+    for side in pairs.T:
+        is_test = side >= num_training
+        values = np.empty((len(side), *images["train"].shape[1:]), np.float32)
+        values[~is_test] = images["train"][side[~is_test]]
+        if is_test.any():
+            values[is_test] = images["test"][side[is_test] - num_training]
+        flat = values.reshape(len(side), -1)
+        flat -= flat.mean(axis=1, keepdims=True)
+        norms = np.linalg.norm(flat, axis=1, keepdims=True)
+        flat /= np.where(norms > 0, norms, np.inf)
+        sides.append(flat)
+    found: npt.NDArray[np.float32] = np.einsum("np,np->n", *sides)
+    return found

@@ -1,0 +1,206 @@
+"""Damaged and hostile files: one sentence, no other error, no memory beyond what the file can hold."""
+
+from __future__ import annotations
+
+import io
+import struct
+import tarfile
+import tracemalloc
+import zipfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from assay.data import write_idx
+from assay.data.arrays import write_npz
+from assay.data.delimited import write_delimited
+from assay.data.folders import write_tree
+from assay.data.parquet import write_parquet
+from assay.data.sources import content_of, read_one
+from assay.errors import DataError, SpecError
+from assay.spec import Reading
+
+RNG = np.random.default_rng(47)
+IMAGES = RNG.integers(0, 256, (12, 5, 5, 1), dtype=np.uint8)
+LABELS = np.arange(12) % 3
+NAMES = ("a.csv", "a.csv.gz", "a.tsv", "a.amat", "a.npz", "a.npy", "a.parquet", "a.zip", "a.tar", "a.tar.gz",
+         "a-images-idx3-ubyte", "a-images-idx3-ubyte.gz")  # fmt: skip
+MOST_BYTES = 64 << 20
+
+
+def bounded(examples: int) -> settings:
+    """So many examples, the same ones every time."""
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
+
+
+def archived(folder: Path, path: Path) -> None:
+    write_tree(folder / "tree", IMAGES, LABELS, ("a", "b", "c"))
+    files = sorted(file for file in (folder / "tree").rglob("*.png"))
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for file in files:
+                archive.write(file, file.relative_to(folder / "tree"))
+    else:
+        with tarfile.open(path, "w:gz" if path.suffix == ".gz" else "w") as archive:
+            for file in files:
+                archive.add(file, file.relative_to(folder / "tree"))
+
+
+@cache
+def good(name: str, folder: Path) -> bytes:
+    """An intact file of each form."""
+    path = folder / name
+    if ".zip" in name or ".tar" in name:
+        archived(folder / name.replace(".", "-"), path)
+    elif "csv" in name or "tsv" in name or "amat" in name:
+        mark = {".tsv": "\t", ".amat": " "}.get(path.suffix, ",")
+        write_delimited(path, IMAGES, LABELS, delimiter=mark)
+    elif name == "a.npz":
+        write_npz(path, {"x_train": IMAGES, "y_train": LABELS})
+    elif name == "a.npy":
+        np.save(path, IMAGES)
+    elif name == "a.parquet":
+        write_parquet(path, IMAGES, LABELS, ("a", "b", "c"))
+    else:
+        write_idx(path, IMAGES[..., 0])
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("hostile")
+    for name in NAMES:
+        if ".zip" in name or ".tar" in name:
+            (folder / name.replace(".", "-")).mkdir()
+        good(name, folder)
+    write_idx(folder / "a-labels-idx1-ubyte", LABELS.astype(np.uint8))
+    np.save(folder / "labels.npy", LABELS)
+    return folder
+
+
+def attempt(path: Path) -> str:
+    """Reads a file to the end: "read", or the sentence that refuses it."""
+    reading = Reading(labels="labels.npy") if path.suffix == ".npy" else Reading()
+    try:
+        content_of(read_one(path, reading), test=0.5, classes=None, place=str(path)).sha256()
+    except (DataError, SpecError) as error:
+        told = error.problems
+    else:
+        return "read"
+    assert all("\n" not in str(problem) and problem.what for problem in told)
+    return str(told[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_intact_files_are_read(place, name):
+    (place / name).write_bytes(good(name, place))
+    assert attempt(place / name) == "read"
+
+
+@pytest.mark.parametrize("name", NAMES)
+@bounded(30)
+@given(data=st.data())
+def test_damage_is_read_or_refused_and_takes_no_memory(place, name, data):
+    content = bytearray(good(name, place))
+    where = st.integers(0, len(content) - 1)
+    for _ in range(data.draw(st.integers(1, 4))):
+        kind = data.draw(st.sampled_from(["flip", "cut", "insert", "number"]))
+        at = min(data.draw(where), max(0, len(content) - 1))
+        if kind == "flip" and content:
+            content[at] ^= data.draw(st.integers(1, 255))
+        elif kind == "cut":
+            del content[at:]
+        elif kind == "insert":
+            content[at:at] = data.draw(st.binary(min_size=1, max_size=9))
+        else:
+            content[at : at + 4] = struct.pack(data.draw(st.sampled_from("<>")) + "I", data.draw(st.sampled_from(
+                [0, 1, 2**16, 2**31 - 1, 2**32 - 1])))  # fmt: skip
+    (place / name).write_bytes(bytes(content))
+    tracemalloc.start()
+    try:
+        attempt(place / name)
+        assert tracemalloc.get_traced_memory()[1] < MOST_BYTES
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@bounded(15)
+@given(
+    content=st.one_of(st.binary(max_size=300), st.text(max_size=200).map(lambda text: text.encode(errors="replace")))
+)
+def test_files_of_anything_are_refused(place, name, content):
+    (place / name).write_bytes(content)
+    assert attempt(place / name) != "read"
+
+
+TABLE = st.lists(
+    st.lists(
+        st.sampled_from(["0", "1", "0.5", "255", "256", "-1", "nan", "", "x", '"', "1e400", "label", " 7 "]), max_size=7
+    ),
+    max_size=6,
+)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+)
+@given(rows=TABLE, mark=st.sampled_from([",", "\t", ";", " "]), end=st.sampled_from(["\n", "\r\n", ""]))
+def test_tables_of_any_cells_are_read_or_refused(place, rows, mark, end):
+    (place / "any.csv").write_text(end.join(mark.join(row) for row in rows))
+    attempt(place / "any.csv")
+
+
+def npy_header(shape: tuple[int, ...]) -> bytes:
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return file.getvalue()
+
+
+def test_declared_sizes_that_are_absurd_are_refused_before_memory_is_taken(tmp_path):
+    huge = (1_000_000, 1000, 1000)
+    files = {
+        "a-images-idx3-ubyte": struct.pack(">HBB3I", 0, 8, 3, *huge) + bytes(99),
+        "a.npy": npy_header(huge) + bytes(99),
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x_train.npy", npy_header(huge) + bytes(1 << 20))
+    tracemalloc.start()
+    for name in (*files, "a.npz"):
+        with pytest.raises(DataError, match="it declares 1000000 x 1000 x 1000 values"):
+            read_one(tmp_path / name, Reading(labels="a.npy") if name == "a.npy" else Reading())
+    assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    tracemalloc.stop()
+
+
+def test_more_than_free_memory_is_refused(monkeypatch):
+    import psutil
+
+    from assay.data.limits import refuse_size
+
+    free = psutil.virtual_memory()._replace(available=1 << 30)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    refuse_size(1 << 30, "here")
+    with pytest.raises(DataError, match=r"here: its images take 2\.0 GiB, and 1\.0 GiB of memory are free"):
+        refuse_size(1 << 31, "here")
+
+
+def test_pickles_are_never_read(tmp_path):
+    class Mine:
+        def __reduce__(self):
+            return (print, ("run",))
+
+    np.savez(tmp_path / "a.npz", x_train=np.array([Mine()], dtype=object), y_train=np.zeros(1))
+    with pytest.raises(DataError, match="pickled objects are never read"):
+        read_one(tmp_path / "a.npz", Reading())

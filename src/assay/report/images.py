@@ -53,10 +53,12 @@ class Duel:
         """McNemar's test, and the bootstrap over images, without full stops."""
         found, difference = self.mcnemar, self.difference
         numbers = f"{100 * difference.mean:+.2f} points [{100 * difference.low:.2f}, {100 * difference.high:.2f}]"
+        p_told = p_value(found.p_value)
+        p_told = p_told if p_told.startswith("<") else f"= {p_told}"
         seeds = "1 seed" if self.num_seeds == 1 else f"{self.num_seeds} seeds"
         return (
             f"Of the networks of seed {self.seed}, {self.b} alone is right on {found.only_b} test images and {self.a} "
-            f"alone on {found.only_a}, of {found.n:,}: McNemar's p = {p_value(found.p_value)}",
+            f"alone on {found.only_a}, of {found.n:,}: McNemar's p {p_told}",
             f"Over {seeds}, {self.b} minus {self.a} is {numbers} on these images (paired bootstrap over images: what "
             "other images would change, with the same networks)",
         )

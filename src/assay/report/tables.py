@@ -123,7 +123,8 @@ def _findings_table(caption: str, what: str, rows: Sequence[tuple[Cell, Contrast
     contrasts_ = [contrast for _, contrast in rows]
     has_many = len(rows) > 1 and any(contrast.adjusted_p is not None for contrast in contrasts_)
     has_bootstrap = any(contrast.finding.bootstrap for contrast in contrasts_)
-    has_margin = any(contrast.finding.equivalence for contrast in contrasts_)
+    has_margin = any(contrast.finding.equivalence_p is not None for contrast in contrasts_)
+    has_looks = any(contrast.finding.num_looks for contrast in contrasts_)
     is_corrected = any(contrast.finding.is_corrected for contrast in contrasts_)
     lines = []
     for name, contrast in rows:
@@ -138,7 +139,11 @@ def _findings_table(caption: str, what: str, rows: Sequence[tuple[Cell, Contrast
                 points(difference.mean) if difference else "–",
                 f"[{points(difference.low)}, {points(difference.high)}]" if difference else "needs 2 pairs",
                 *((bootstrap,) if has_bootstrap else ()),
-                p_value(difference.p_value) if difference else "–",
+                f"{found.look} of {found.num_looks}"
+                if has_looks
+                else p_value(difference.p_value)
+                if difference
+                else "–",
                 *((p_value(contrast.adjusted_p),) if has_many else ()),
                 *((p_value(found.equivalence_p) if found.equivalence_p is not None else "–",) if has_margin else ()),
                 f"{100 * wins.mean:.0f} % [{100 * wins.low:.0f}, {100 * wins.high:.0f}]" if wins else "–",
@@ -150,7 +155,7 @@ def _findings_table(caption: str, what: str, rows: Sequence[tuple[Cell, Contrast
         "mean difference",
         "95 % interval",
         *(("BCa bootstrap",) if has_bootstrap else ()),
-        "corrected t p" if is_corrected else "sign-flip p",
+        "look" if has_looks else "corrected t p" if is_corrected else "sign-flip p",
         *(("p after Holm",) if has_many else ()),
         *(("equivalence p",) if has_margin else ()),
         "better on",

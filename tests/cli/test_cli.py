@@ -339,3 +339,15 @@ def test_data_show_names_the_labels_that_a_study_doubts(run, study: Path) -> Non
     assert "Doubtful labels: " in output
     code, output, _ = run("data", "show", "digits", "--study", "small", "--json")
     assert {"index", "label", "predicted", "wrong", "held_out", "runs"} == set(json.loads(output)["doubtful_labels"][0])
+
+
+def test_raw_bytes_and_mapped_labels_are_remarked_on(run, study: Path, tmp_path: Path) -> None:
+    from assay.data import make
+
+    make("digits", tmp_path / "own", num_training=100, num_test=0, form="folders")
+    for index, folder in enumerate(sorted((tmp_path / "own" / "train").iterdir())):
+        folder.rename(folder.with_name("abcdefghij"[index]))
+    study.write_text(STUDY.replace('name = "digits"', 'path = "own"\nscaling = "none"').replace("[0.0, 0.3]", "[0.0]"))
+    _, _, errors = run("run", study, "--seeds", 1, "--no-report")
+    assert "note: Labels are numbered in this order: a = 0, b = 1" in errors
+    assert 'note: scaling = "none" feeds raw bytes, 0 to 255' in errors

@@ -104,7 +104,7 @@ def _read_side(
         what = f"it holds {'one class folder, ' + classes[0] if classes else 'no class folders'}"
         raise DataError(Problem(what, "put the images into a folder for each class, at least 2", file=place))
     images, kept, more = decode(lambda: tree.contents(own), ["/".join(name) for name in own], reading, place)
-    notes += more
+    notes += [f"In {top[0]}: {note}" for note in more] if top else more
     labels = texts_to_labels([own[index][depth] for index in kept])
     return Part(images, labels, place)
 

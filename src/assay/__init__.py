@@ -4,6 +4,7 @@ from .api import Result as Result
 from .api import arrays as arrays
 from .api import describe as describe
 from .api import load as load
+from .api import remarks as remarks
 from .api import result as result
 from .api import run as run
 from .api import shipped as shipped

@@ -30,6 +30,9 @@ _MADE_BY = {
 }
 
 
+_GALLERY_ROWS = 50
+
+
 def shipped() -> dict[str, Path]:
     """The studies that come with Assay, by name."""
     folder = Path(str(resources.files("assay") / "studies"))
@@ -95,6 +98,19 @@ def describe(study: Study) -> dict[str, Summary]:
         SpecError: An arm cannot be built.
     """
     return check_networks(study)
+
+
+def remarks(study: Study) -> tuple[str, ...]:
+    """What a user should know before a study runs: what reading the data worked out, and scaling that seldom works."""
+    from .data import info_of
+
+    info = info_of(study.data)
+    told = list(info.notes)
+    if study.data.scaling == "none" and info.dtype == "uint8":
+        told.append(
+            'scaling = "none" feeds raw bytes, 0 to 255: networks seldom train well on them; "unit" divides by 255.'
+        )
+    return tuple(told)
 
 
 def run(
@@ -433,10 +449,12 @@ def _gallery(study: Study) -> Gallery | None:
     parts = split(training.labels, told.validation, stratified=told.stratified, generator=generator, fold=1)
     num_judged = info.num_test if told.is_leaky else len(parts.validation)
     shown = max(4, min(12, 560 // info.width))
+    rows = min(info.num_classes, _GALLERY_ROWS)
+    some = "" if rows == info.num_classes else f" (the first {rows} of {info.num_classes:,})"
     return Gallery(
-        png=png(gallery(training.images, training.labels, info.num_classes, shown)),
-        class_names=info.classes,
-        training_counts=tuple(class_counts(training.labels[parts.training], info.num_classes).tolist()),
+        png=png(gallery(training.images, training.labels, rows, shown)),
+        class_names=info.classes[:rows],
+        training_counts=tuple(class_counts(training.labels[parts.training], info.num_classes).tolist()[:rows]),
         validation_size=num_judged,
-        caption=f"The first {shown} training images of each class of {info.title}. {info.test_split_note}",
+        caption=f"The first {shown} training images of each class{some} of {info.title}. {info.test_split_note}",
     )

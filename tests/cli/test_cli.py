@@ -461,3 +461,15 @@ def test_comparing_and_diagnosing(run, study: Path) -> None:
     assert {one["arm"] for one in values["runs"]} <= {"rate=0"}
     code, _, errors = run("diagnose", "small", "--arm", "rate=1")
     assert (code, "has no arm" in errors) == (2, True)
+
+
+def test_raw_bytes_and_mapped_labels_are_remarked_on(run, study: Path, tmp_path: Path) -> None:
+    from assay.data import make
+
+    make("digits", tmp_path / "own", num_training=100, num_test=0, form="folders")
+    for index, folder in enumerate(sorted((tmp_path / "own" / "train").iterdir())):
+        folder.rename(folder.with_name("abcdefghij"[index]))
+    study.write_text(STUDY.replace('name = "digits"', 'path = "own"\nscaling = "none"').replace("[0.0, 0.3]", "[0.0]"))
+    _, _, errors = run("run", study, "--seeds", 1, "--no-report")
+    assert "note: Labels are numbered in this order: a = 0, b = 1" in errors
+    assert 'note: scaling = "none" feeds raw bytes, 0 to 255' in errors

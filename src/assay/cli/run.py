@@ -42,13 +42,15 @@ def command(
 
     Finished runs are not repeated; interrupted ones go on from their last finished epoch.
     """
-    from ..api import load, run
+    from ..api import load, remarks, run
     from ..runner.progress import JsonLines, Lines, Live
     from .status import print_answer
 
     loaded = load(study)
     if seeds is not None:
         loaded = loaded.with_seeds(seeds)
+    for remark in remarks(loaded):
+        click.echo(f"note: {remark}", err=True)
     progress = JsonLines() if as_json else Live() if sys.stderr.isatty() else Lines()
     result = run(loaded, store=store, workers=workers, device=device, progress=progress)
     record = result.record

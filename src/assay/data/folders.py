@@ -104,7 +104,7 @@ def _read_side(
         what = f"it holds {'one class folder, ' + classes[0] if classes else 'no class folders'}"
         raise DataError(Problem(what, "put the images into a folder for each class, at least 2", file=place))
     images, kept, more = decode(lambda: tree.contents(own), ["/".join(name) for name in own], reading, place)
-    notes += more
+    notes += [f"In {top[0]}: {note}" for note in more] if top else more
     labels = texts_to_labels([own[index][depth] for index in kept])
     return Part(images, labels, place)
 
@@ -227,12 +227,13 @@ def write_list(
     from ..disk import write
 
     rows = [("file", "label")]
-    for index, (image, label) in enumerate(zip(images, labels, strict=True)):
-        name = f"{path.stem}/{index:06}.png"
-        file = io.BytesIO()
-        Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(file, format="PNG")
-        write(path.parent / name, file.getvalue())
-        rows.append((name, classes[label]))
+    folder = path.parent / path.stem
+    with telling(folder, "written"):
+        folder.mkdir(parents=True, exist_ok=True)
+        for index, (image, label) in enumerate(zip(images, labels, strict=True)):
+            name = f"{index:06}.png"
+            Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(folder / name)
+            rows.append((f"{path.stem}/{name}", classes[label]))
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     write(path, text.getvalue().encode())

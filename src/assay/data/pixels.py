@@ -26,11 +26,13 @@ class Pixels:
     Args:
         shape: Height, width, channels of a row.
         place: The file, for messages.
+        noun: What one image is in it, for messages.
     """
 
-    def __init__(self, shape: tuple[int, int, int], place: str) -> None:
+    def __init__(self, shape: tuple[int, int, int], place: str, noun: str = "row") -> None:
         self.shape = shape
         self.place = place
+        self.noun = noun
         self._batches: list[tuple[_Kind, npt.NDArray[Any]]] = []
 
     @property
@@ -48,12 +50,12 @@ class Pixels:
         low, high = float(values.min()), float(values.max())
         if low < 0 or high > 255:
             at, column = (int(k) for k in np.argwhere((values < 0) | (values > 255))[0])
-            what = f"row {row + at} holds {values[at, column]:g}, and pixels are 0 to 255 or 0 to 1"
+            what = f"{self.noun} {row + at} holds {values[at, column]:g}, and pixels are 0 to 255 or 0 to 1"
             raise DataError(Problem(what, "scale the values", file=self.place))
         kind, kept = _pack(values)
         kinds = {kind, *(earlier for earlier, _ in self._batches)}
         if kinds & {"255", "256", "float"} and ("bytes" in kinds or high > 1):
-            what = f"some values are fractions and some are above 1 (up to row {row + len(values) - 1})"
+            what = f"some values are fractions and some are above 1 (up to {self.noun} {row + len(values) - 1})"
             raise DataError(Problem(what, "give pixels as whole numbers 0 to 255, or all as 0 to 1", file=self.place))
         self._batches.append((kind, kept))
 
@@ -135,7 +137,7 @@ def images_of(
         return array, notes
     if array.dtype.kind in "ui" and array.max() > 255:
         return _sixteen(array, place), (*notes, "Values are 16-bit, kept as float32 in 0 to 1.")
-    pixels = Pixels(array.shape[1:], place)
+    pixels = Pixels(array.shape[1:], place, "image")
     step = max(1, (1 << 20) // array[:1].size)
     for start in range(0, len(array), step):
         values = array[start : start + step].reshape(-1, array[:1].size).astype(np.float32)

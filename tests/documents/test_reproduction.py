@@ -103,3 +103,32 @@ def test_flops_are_three_forward_passes_of_every_image_and_epoch(tmp_path: Path)
     network = api.describe(study)["E-budget"]
     (task, *_) = make_plan(study, prepare("digits"), tmp_path).tasks
     assert flops_of(task, network, 1000) == 3 * network.flops * 1000 * 2
+
+
+def test_unlabelled_images_become_a_submission(tmp_path: Path) -> None:
+    """The truth is known: the table holds the training images themselves, which the study has learned."""
+    import numpy as np
+
+    from assay.data import prepare
+    from assay.data.delimited import write_delimited
+    from assay.documents.submission import submit
+
+    study = Study.of(
+        {
+            "name": "digits", "data": {"name": "digits"}, "training": {"epochs": 4, "batch_size": 16},
+            "seeds": {"count": 2},
+            "arms": [
+                {"name": "nothing", "layers": ["maxpool 8", "flatten", "dense classes softmax"]},
+                {"name": "something", "layers": ["flatten", "dense 64 relu", "dense classes softmax"]},
+            ],
+        }
+    )  # fmt: skip
+    found = api.run(study, store=tmp_path)
+    training = prepare("digits").training()
+    write_delimited(tmp_path / "images.csv", training.images[:500], None)
+    best = submit(study, found.record, tmp_path, tmp_path / "images.csv", tmp_path / "submission.csv")
+    header, *rows = (tmp_path / "submission.csv").read_text().splitlines()
+    assert (best, header, len(rows)) == ("something", "Id,Category", 500)
+    pairs = np.array([row.split(",") for row in rows], dtype=int)
+    assert pairs[:, 0].tolist() == list(range(500))
+    assert (pairs[:, 1] == training.labels[:500]).mean() > 0.9

@@ -122,6 +122,12 @@ def test_dead_units_say_since_when():
     assert (found.epoch, "conv2: 100%" in found.evidence) == (8, True)
 
 
+def test_classes_are_named_where_their_names_are_known():
+    names = tuple(f"kind {letter}" for letter in "abcdefghij")
+    (found,) = diagnose(healthy(**CASES["class never predicted"], class_names=names))
+    assert "class kind f (10 images)" in found.evidence
+
+
 def test_what_a_collapse_explains_is_not_told_again():
     collapse = CASES["collapsed to one class"] | {"train_loss": np.full(12, 2.3), "validation_loss": np.full(12, 2.3)}
     found = kinds(healthy(**collapse))

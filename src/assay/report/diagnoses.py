@@ -126,6 +126,7 @@ def curves_of(study: StudyRecord, run: RunRecord, *, shared_images: int | None =
         is_best_kept=isinstance(training.get("keep"), dict),
         health={epoch.epoch: epoch.health for epoch in run.epochs if epoch.health},
         shared_images=shared_images,
+        class_names=tuple(map(str, study.data.get("classes", ()))),
     )
 
 

@@ -29,6 +29,7 @@ class Curves:
         is_best_kept: Whether the run keeps its best epoch's weights instead of the last one's.
         health: What ``train.health`` measured, by epoch (from 1).
         shared_images: Validation images that are byte for byte among the training images; ``None`` if not counted.
+        class_names: By label, for evidence that names a class; its number is told without them.
 
     Raises:
         ValueError: Rows differ in length.
@@ -48,6 +49,7 @@ class Curves:
     is_best_kept: bool = False
     health: dict[int, dict[str, Any]] = field(default_factory=dict)
     shared_images: int | None = None
+    class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         lengths = {len(self.row(name)) for name in _ROWS}
@@ -71,6 +73,10 @@ class Curves:
     def guessing_loss(self) -> float:
         """The loss of guessing every class alike: ln(classes)."""
         return math.log(self.num_classes)
+
+    def name_of(self, label: int) -> str:
+        """A class, for a sentence."""
+        return f"class {self.class_names[label]}" if self.class_names else f"class {label}"
 
     @property
     def last_health(self) -> dict[str, Any] | None:

@@ -76,7 +76,9 @@ def collapsed(curves: Curves) -> Diagnosis | None:
         share, common = predicted.max() / predicted.sum(), actual.max() / actual.sum()
         if share < 0.98 or common > 0.9:
             return None
-        evidence = f"{share:.0%} of predictions are class {int(predicted.argmax())}, which {common:.0%} of images are"
+        label = int(predicted.argmax())
+        images = actual[label] / actual.sum()
+        evidence = f"{share:.0%} of predictions are {curves.name_of(label)}, which {images:.0%} of images are"
     else:
         if not curves.is_measured:
             return None
@@ -244,7 +246,7 @@ def never_predicted(curves: Curves) -> Diagnosis | None:
     missing = [(label, actual) for label, (predicted, actual) in pairs if predicted == 0 and actual >= 5]
     if not missing:
         return None
-    named = ", ".join(f"class {label} ({actual} images)" for label, actual in missing)
+    named = ", ".join(f"{curves.name_of(label)} ({actual} images)" for label, actual in missing)
     return Diagnosis(
         "class never predicted",
         f"of {health['images']} training images none is taken for {named}",
@@ -345,7 +347,8 @@ def _units(curves: Curves, which: str, kind: Kind, what: str, advice: str, sourc
         for epoch in sorted(curves.health)
         if any(curves.health[epoch][which].get(layer, 0) >= 0.5 for layer in bad)
     )
-    return Diagnosis(kind, f"units that {what} ({told}), since epoch {since} or before", advice, source, since)
+    before = " or before" if since == min(curves.health) and since > 1 else ""
+    return Diagnosis(kind, f"units that {what} ({told}), since epoch {since}{before}", advice, source, since)
 
 
 def _chance_epoch(curves: Curves) -> int | None:

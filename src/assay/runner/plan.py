@@ -113,7 +113,7 @@ def make_plan(study: Study, dataset: Dataset, store: Path) -> Plan:
             task = Task(
                 id=run,
                 arm=arm,
-                data=study.data,
+                data=study.data.treatment(info.name),
                 seed=seed,
                 vary=study.seeds.vary,
                 num_classes=info.num_classes,

@@ -115,3 +115,8 @@ class Data(Spec):
         if problems:
             raise Problems(problems)
         return self
+
+    def treatment(self, name: str) -> Data:
+        """How the data are split and scaled, under a name, and nothing of where they or their test split come from."""
+        unsaid = dict.fromkeys(self.SOURCE - {"name"})
+        return self.model_copy(update={**unsaid, "name": name})

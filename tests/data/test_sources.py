@@ -170,3 +170,16 @@ def test_the_note_holds_no_data(table, tmp_path):
     prepare(Data(path=str(table)))
     (note,) = (tmp_path / "cache" / "assay" / "sources").iterdir()
     assert set(json.loads(note.read_bytes())) == {"content", "watched", "stamp", "info"}
+
+
+def test_no_task_knows_where_the_test_split_is(table, tmp_path):
+    from assay.runner import make_plan
+    from assay.spec import Study
+
+    data = Data(path=str(table), test=str(table.with_name("test.csv")))
+    study = Study(data=data, network={"layers": ["flatten", "dense classes softmax"]})
+    for task in make_plan(study, prepare(data), tmp_path / "store").tasks:
+        told = json.dumps(task.to_json())
+        assert "train-images.npy" in told
+        assert "test.csv" not in told
+        assert type(task).from_json(task.to_json()) == task

@@ -175,7 +175,7 @@ def task_of(
     return Task(
         id=run,
         arm=arm,
-        data=data,
+        data=data.treatment(dataset.info.name),
         seed=seed,
         vary=vary,
         num_classes=dataset.info.num_classes,

@@ -206,6 +206,11 @@ class Data(Spec):
             raise Problems(problems)
         return self
 
+    def treatment(self, name: str) -> Data:
+        """How the data are split and scaled, under a name, and nothing of where they or their test split come from."""
+        unsaid = dict.fromkeys(self.SOURCE - {"name"})
+        return self.model_copy(update={**unsaid, "name": name})
+
 
 def _is_share_or_count(value: Any) -> bool:
     if isinstance(value, float):

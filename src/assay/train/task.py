@@ -48,7 +48,8 @@ class Task:
 
     def to_json(self) -> dict[str, Any]:
         """The task as plain values, for a message to a worker."""
-        values = {**asdict(self), "arm": self.arm.model_dump(mode="json"), "data": self.data.model_dump(mode="json")}
+        data = self.data.model_dump(mode="json", exclude_none=True)
+        values = {**asdict(self), "arm": self.arm.model_dump(mode="json"), "data": data}
         values["published"] = list(map(str, self.published)) if self.published else None
         return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
 

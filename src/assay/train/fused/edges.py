@@ -16,21 +16,11 @@ from .compiler import kernel
 _u32 = np.uint32
 
 
-@kernel("images[byte 4] indices[long 1] x[float 1] offset[float 1] factor[float 1] height width top left")
-def take_images(
+@register_jitable(error_model="numpy")
+def _take(
     part: int, parts: int, images: Any, indices: Any, x: Any, offset: Any, factor: Any, height: int, width: int,
     top: int, left: int,
 ) -> None:  # fmt: skip
-    """Scaled images by index into ``x``: float32 [blocks, height, width, channels, 16], with a margin of zeros.
-
-    Args:
-        part, parts: Which share of the blocks to fill.
-        images: uint8 or float32 [n, rows, columns, channels].
-        indices: Which images, in order; the lanes left over in the last block hold what a byte 0 becomes.
-        offset, factor: A byte becomes (byte - offset) * factor, by channel.
-        height, width: Of ``x``, with its margin.
-        top, left: The margin above and to the left.
-    """
     _, rows, columns, channels = images.shape
     count = len(indices)
     size = columns * channels
@@ -56,6 +46,33 @@ def take_images(
                     low, grow = offset[t % channels], factor[t % channels]
                     for lane in range(16):
                         target[t * 16 + lane] = (np.float32(source[t * 16 + lane]) - low) * grow
+
+
+@kernel("images[byte 4] indices[long 1] x[float 1] offset[float 1] factor[float 1] height width top left")
+def take_images(
+    part: int, parts: int, images: Any, indices: Any, x: Any, offset: Any, factor: Any, height: int, width: int,
+    top: int, left: int,
+) -> None:  # fmt: skip
+    """Scaled images by index into ``x``: float32 [blocks, height, width, channels, 16], with a margin of zeros.
+
+    Args:
+        part, parts: Which share of the blocks to fill.
+        images: uint8 [n, rows, columns, channels].
+        indices: Which images, in order; the lanes left over in the last block hold what a byte 0 becomes.
+        offset, factor: A byte becomes (byte - offset) * factor, by channel.
+        height, width: Of ``x``, with its margin.
+        top, left: The margin above and to the left.
+    """
+    _take(part, parts, images, indices, x, offset, factor, height, width, top, left)
+
+
+@kernel("images[float 4] indices[long 1] x[float 1] offset[float 1] factor[float 1] height width top left")
+def take_float_images(
+    part: int, parts: int, images: Any, indices: Any, x: Any, offset: Any, factor: Any, height: int, width: int,
+    top: int, left: int,
+) -> None:  # fmt: skip
+    """The same for images that are kept as float32."""
+    _take(part, parts, images, indices, x, offset, factor, height, width, top, left)
 
 
 @kernel("d[word 1] turned[word 1] blocks channels outputs stored")

@@ -220,13 +220,15 @@ class FusedNetwork:
 
     def record_images(self, tape: Tape, run: Run) -> None:
         """Add the call that brings the images in."""
-        tape(run.blocks * self.program.images.passing, edges.take_images(), *self._placing(run.count))
+        taking = edges.take_images() if self._images.dtype == np.uint8 else edges.take_float_images()
+        tape(run.blocks * self.program.images.passing, taking, *self._placing(run.count))
 
     def _tape(self, count: int, what: str) -> Tape:
         """The calls for a batch of so many images: "pack", "logits", "score" or "train"."""
-        if (count, what) not in self._tapes:
-            self._tapes[count, what] = self._recorded(count, what)
-        return self._tapes[count, what]
+        key = (count, f"{what} {self._images.dtype}")
+        if key not in self._tapes:
+            self._tapes[key] = self._recorded(count, what)
+        return self._tapes[key]
 
     def _recorded(self, count: int, what: str) -> Tape:
         tape, program = Tape(), self.program

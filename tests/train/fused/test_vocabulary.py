@@ -13,7 +13,8 @@ from assay.train.fused.plan import why_not_fused
 END = ["flatten", "dense classes softmax"]
 ACTIVATIONS = ("relu", "leakyrelu", "elu", "gelu", "silu", "sigmoid", "tanh")
 FUSED = [
-    "conv 4 3x3", "dense 4", "batchnorm", "maxpool 2", "avgpool 2", "globalmaxpool", "globalavgpool", "dropout 0.2", "flatten",
+    "conv 4 3x3", "dense 4", "batchnorm", "maxpool 2", "avgpool 2", "globalmaxpool", "globalavgpool", "dropout 0.2",
+    "flatten",
     "conv 4 3x3 bias=true groups=1 dilation=1 l1=0", "conv 4 3x3 bias=false", "conv 4 3x3 l1=0.1", "dense 4 bias=false",
     "dense 4 l1=0.1", "conv 4 3x3 stride=2", "maxpool 3 stride=2", "maxpool 3 stride=1 padding=same",
     *(f"conv 4 3x3 {name}" for name in ACTIVATIONS), *(f"dense 4 {name}" for name in ACTIVATIONS),

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import DataError, Interrupted, Problem, SpecError, nearest
-from .runner import LocalExecutor, Progress, check_networks, drive, make_plan
-from .spec import Data, Study, read_study, study_toml
-from .store import RunRecord, StudyRecord, default_folder, open_reader, open_writer
+from .runner import LocalExecutor, Plan, Progress, check_networks, drive, make_plan, plans, retrain_plan
+from .spec import Data, Placement, Study, Training, read_study, study_toml
+from .store import RunRecord, StoreReader, StoreWriter, StudyRecord, default_folder, open_reader, open_writer
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike
 
     from .nets import Summary
-    from .report import Gallery, NetworkTable
+    from .report import Comparison, Diagnoses, Gallery, NetworkTable
+
+
+# Shipped studies of tables, which lie in a folder of the study's name where it is used, and what makes them.
+_MADE_BY = {
+    "document-d": "assay data make mnist --variation random-background --format csv --train 12000 --test 10000 "
+    "-o document-d"
+}
 
 
 _GALLERY_ROWS = 50
@@ -43,20 +50,22 @@ def load(study: str | Path, *, data: Data | None = None) -> Study:
     Raises:
         SpecError: There is no such study, or it breaks rules; every problem is named, with file and line.
     """
-    path = Path(study)
+    path, folder = Path(study), None
     known = shipped()
-    if not path.exists() and str(study) in known:
-        path = known[str(study)]
+    if not path.is_file() and str(study) in known:
+        path, folder = known[str(study)], Path.cwd()  # a shipped study's data lie where it is used
+        if (command := _MADE_BY.get(str(study))) and data is None and not (folder / str(study)).is_dir():
+            raise DataError(Problem("its tables are not in this folder", f"run `{command}`", file=str(study)))
     elif not path.exists() and path.suffix != ".toml":
         raise SpecError(Problem(f'"{study}" is neither a file nor a shipped study', nearest(str(study), list(known))))
     if data is None:
-        return read_study(path, check=check_networks)
+        return read_study(path, folder=folder, check=check_networks)
     source = {key: getattr(data, key) for key in Data.SOURCE}
 
     def on_data(study: Study) -> Study:
         return study.model_copy(update={"data": study.data.model_copy(update=source)})
 
-    return on_data(read_study(path, check=lambda study: check_networks(on_data(study))))
+    return on_data(read_study(path, folder=folder, check=lambda study: check_networks(on_data(study))))
 
 
 def arrays(
@@ -109,17 +118,20 @@ def run(
     *,
     store: str | Path | None = None,
     workers: int | None = None,
+    device: Placement | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Train what is missing of a study.
 
-    Runs are trained side by side, one worker process a core. Calling it again runs nothing that has finished; a
-    study that was interrupted goes on from the last finished epoch of each run.
+    Runs are trained side by side, one worker process a core; on a CUDA device one after another. Calling it again
+    runs nothing that has finished; a study that was interrupted goes on from the last finished epoch of each run.
 
     Args:
         study: A study, a study file or the name of a shipped study.
         store: The store's folder; ``ASSAY_STORE`` or ``./assay-store`` if ``None``.
-        workers: Cores to use; all if ``None``. Runs take one each; where runs are fewer, they share the rest.
+        workers: Cores to use; all if ``None``. Runs take one each; where runs are fewer, they share the rest. On a
+            CUDA device: runs at a time, one if ``None``.
+        device: ``cpu``, ``cuda`` or ``auto``, instead of the study's own.
         progress: What follows the study; a live display in a terminal and nothing elsewhere if ``None``.
 
     Raises:
@@ -128,33 +140,44 @@ def run(
         Interrupted: Ctrl-C. Finished epochs are kept.
     """
     from .data import prepare
-    from .runner.progress import Live, Silent
-    from .train.device import num_cores
+    from .train.device import device_of
 
     if not isinstance(study, Study):
         study = load(study)
-    if workers is not None and workers < 1:
-        raise SpecError(Problem(f"got {workers} workers", "give 1 or more"))
     check_networks(study)
     folder = Path(store) if store is not None else default_folder()
-    plan = make_plan(study, prepare(study.data), folder)
+    if workers is not None and workers < 1:
+        raise SpecError(Problem(f"got {workers} workers", "give 1 or more"))
+    if device is not None:
+        study = study.model_copy(update={"device": device})
+    placed, dataset = device_of(study.device), prepare(study.data)
+    with open_writer(folder) as writer, open_reader(folder) as reader:
+        rounds = plans(study, dataset, folder, reader, writer, device=placed)
+        _train(rounds, writer, reader, workers=workers, progress=progress)
+    return Result(folder, study.name)
+
+
+def _train(
+    plans: Iterable[Plan], writer: StoreWriter, reader: StoreReader, *, workers: int | None, progress: Progress | None
+) -> None:
+    from .runner.progress import Live, Silent
+    from .train.device import num_cores
+
+    folder = writer.folder
     if progress is None:
         progress = Live() if sys.stderr.isatty() else Silent()
-    with open_writer(folder) as writer, open_reader(folder) as reader:
-        try:
+    try:
+        for plan in plans:
             drive(
                 plan,
                 writer,
                 reader,
                 lambda count, threads: LocalExecutor(count, logs=folder / "logs", threads=threads),
                 progress,
-                num_workers=workers or num_cores(),
+                num_workers=workers or (1 if plan.is_on_cuda else num_cores()),
             )
-        except KeyboardInterrupt:
-            raise Interrupted(
-                "stopped; every finished epoch is kept, and the same command goes on from there"
-            ) from None
-    return Result(folder, study.name)
+    except KeyboardInterrupt:
+        raise Interrupted("stopped; every finished epoch is kept, and the same command goes on from there") from None
 
 
 def studies(store: str | Path | None = None) -> list[str]:
@@ -203,30 +226,85 @@ class Result:
 
         return epochs_frame(self.record)
 
-    def reveal(self, *, on_scored: Callable[[RunRecord, float], None] = lambda run, accuracy: None) -> pd.DataFrame:
-        """Score the study's finished runs on the sealed test split; record the look; return :meth:`frame`.
+    def compare(self, *names: str, split: Literal["validation", "test"] = "validation") -> Comparison:
+        """Verdicts on the study's arms and factors, on runs paired by seed.
+
+        Args:
+            names: Nothing: every arm against the first, and the effects of crossed factors. A factor: its effects. Two
+                arms: the second against the first.
+            split: Whose accuracy: ``"validation"``, or ``"test"`` once revealed.
+
+        Raises:
+            SpecError: A name is no factor or arm, there is one arm only, or the test split is sealed.
+        """
+        from .report import compare_study
+
+        return compare_study(self.record, *names, split=split)
+
+    def diagnose(self) -> Diagnoses:
+        """What is wrong with the study's runs: each diagnosis with its evidence, a next step and its source.
+
+        Images that training and validation share are counted where the data set is at hand.
+        """
+        from .report import diagnose_study
+
+        record = self.record
+        return diagnose_study(record, shared=_shared_images(Study.of(record.spec), record))
+
+    def reveal(
+        self,
+        *,
+        retrain: str | None = None,
+        on_scored: Callable[[RunRecord, float], None] = lambda run, accuracy: None,
+        workers: int | None = None,
+        progress: Progress | None = None,
+    ) -> pd.DataFrame:
+        """Score finished runs on the sealed test split; record the look.
 
         A run is scored once; looking again shows the same scores and counts as another look.
 
+        Args:
+            retrain: Name of the chosen arm. It is trained anew with every seed, on training and validation images
+                together, and these runs alone are scored: no other arm is looked at.
+            on_scored: Called after each run.
+            workers: As for :func:`run`; only for training.
+            progress: As for :func:`run`; only for training.
+
+        Returns:
+            :meth:`frame`, or with ``retrain`` the same for the runs that were trained anew.
+
         Raises:
-            SpecError: No run has finished.
+            SpecError: No run has finished, or the arm cannot be retrained.
             DataError: A run's weights are missing or damaged.
+            DiskFull: The disk filled up. What had finished is kept.
+            Interrupted: Ctrl-C. Finished epochs are kept.
         """
         from .data import prepare
+        from .report import runs_frame
         from .runner.reveal import score_runs
+        from .train.device import device_of
 
         with open_writer(self.store) as writer:
             record = self.record
-            finished = [run for run in record.runs if run.state == "finished"]
-            if not finished:
-                raise SpecError(Problem(f'study "{self.study}" has no finished run to score', "run it first"))
             study = Study.of(record.spec)
             dataset = prepare(study.data)
-            tasks = {task.id: task for task in make_plan(study, dataset, self.store).tasks}
+            if retrain is None:
+                # Scoring alone does not insist on the device that trained.
+                device = device_of("cpu" if study.device == "cpu" else "auto")
+                plan, runs = make_plan(study, dataset, self.store, device=device), record.runs
+            else:
+                plan = retrain_plan(study, record, retrain, dataset, self.store, device=device_of(study.device))
+                with open_reader(self.store) as reader:
+                    _train([plan], writer, reader, workers=workers, progress=progress)
+                runs = tuple(run for run in self.record.retrained if run.arm == retrain)
+            finished = [run for run in runs if run.state == "finished"]
+            if not finished:
+                raise SpecError(Problem(f'study "{self.study}" has no finished run to score', "run it first"))
+            tasks = {task.id: task for task in plan.tasks}
             new = {run.id: (run, tasks[run.id]) for run in finished if run.test_accuracy is None}
             scores = score_runs(list(new.values()), dataset, self.store, on_scored=on_scored)
             writer.put_look(self.study, scores, num_runs=len(finished))
-        return self.frame()
+        return self.frame() if retrain is None else runs_frame(self.record, retrained=True)
 
     def doubtful_labels(self) -> pd.DataFrame:
         """Training images that most runs of the best arm take for another class, the most doubtful first.
@@ -281,15 +359,45 @@ class Result:
         return summary_html(self.record)
 
 
-def training_path(summary: Summary) -> str:
-    """Which code trains a network, as a sentence: its fused blocks, or why it has none."""
-    from .train.fused.plan import NotFused, fused_groups
+def _shared_images(study: Study, record: StudyRecord) -> dict[str, int]:
+    """By run id, how many validation images are among the training images, byte for byte."""
+    import numpy as np
+
+    from .data import prepare, split
+    from .seeds import Streams
 
     try:
-        groups = fused_groups(summary)
-    except NotFused as reason:
+        training = prepare(study.data).training()
+    except DataError:
+        return {}
+    if study.data.is_leaky:
+        return {}
+    contents = np.array([hash(image.tobytes()) for image in training.images])
+    found: dict[tuple[int, int | None], int] = {}
+    shared = {}
+    for run in record.runs:
+        key = (run.seed, run.fold)
+        if key not in found:
+            generator = Streams(run.seed, frozenset(study.seeds.vary)).generator("split")
+            parts = split(
+                training.labels, study.data.validation, stratified=study.data.stratified, generator=generator,
+                fold=run.fold,
+            )  # fmt: skip
+            found[key] = int(np.isin(contents[parts.validation], contents[parts.training]).sum())
+        shared[run.id] = found[key]
+    return shared
+
+
+def training_path(summary: Summary, training: Training, device: Placement = "cpu") -> str:
+    """Which code trains a run, as a sentence: its network's fused blocks, or why it has none."""
+    from .train.device import device_of
+    from .train.fused.plan import fused_groups, why_not_fused
+
+    if device == "cuda" or (device == "auto" and device_of(device) == "cuda"):
+        return "CUDA path: torch's layers on the CUDA device."
+    if reason := why_not_fused(summary):
         return f"Plain path (float32): {reason}."
-    return "Fused path: " + " | ".join(" ".join(names) for names in groups)
+    return "Fused path: " + " | ".join(" ".join(names) for names in fused_groups(summary))
 
 
 def network_tables(study: Study) -> dict[str, NetworkTable]:
@@ -300,13 +408,26 @@ def network_tables(study: Study) -> dict[str, NetworkTable]:
     return {
         arm: NetworkTable(
             rows=tuple(
-                LayerRow(layer.name, layer.word, shape_text(layer.output_shape), layer.parameters, layer.flops)
+                LayerRow(
+                    layer.name,
+                    layer.word,
+                    shape_text(layer.output_shape),
+                    layer.parameters,
+                    layer.flops,
+                    non_trainable=layer.non_trainable,
+                    activation_bytes=layer.activation_bytes,
+                    receptive_field=layer.receptive_field.size,
+                    receptive_stride=layer.receptive_field.stride,
+                    inputs=layer.inputs,
+                    path=layer.path,
+                )
                 for layer in summary.layers
             ),
             parameters=summary.parameters,
             trainable=summary.trainable,
             non_trainable=summary.non_trainable,
             flops=summary.flops,
+            activation_bytes=summary.activation_bytes,
         )
         for arm, summary in describe(study).items()
     }
@@ -324,7 +445,9 @@ def _gallery(study: Study) -> Gallery | None:
         return None
     training, info = dataset.training(), dataset.info
     generator = Streams(0).generator("split")
-    parts = split(training.labels, study.data.validation, stratified=study.data.stratified, generator=generator)
+    told = study.data
+    parts = split(training.labels, told.validation, stratified=told.stratified, generator=generator, fold=1)
+    num_judged = info.num_test if told.is_leaky else len(parts.validation)
     shown = max(4, min(12, 560 // info.width))
     rows = min(info.num_classes, _GALLERY_ROWS)
     some = "" if rows == info.num_classes else f" (the first {rows} of {info.num_classes:,})"
@@ -332,6 +455,6 @@ def _gallery(study: Study) -> Gallery | None:
         png=png(gallery(training.images, training.labels, rows, shown)),
         class_names=info.classes[:rows],
         training_counts=tuple(class_counts(training.labels[parts.training], info.num_classes).tolist()[:rows]),
-        validation_size=len(parts.validation),
+        validation_size=num_judged,
         caption=f"The first {shown} training images of each class{some} of {info.title}. {info.test_split_note}",
     )

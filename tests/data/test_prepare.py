@@ -17,6 +17,7 @@ from assay import data
 from assay.data import TrainingData, open_training, raw_folder, read_idx, write_idx
 from assay.data.prepare import prepare_entry
 from assay.errors import DataError, DiskFull
+from assay.spec import Data
 
 NAMES = ["info.json", "test-images.npy", "test-labels.npy", "train-images.npy", "train-labels.npy"]
 
@@ -214,6 +215,20 @@ def test_what_a_worker_is_told_holds_no_test_array(ready):
     for pair in ((dataset.folder / "test-images.npy", labels), (images, dataset.folder / "test-labels.npy")):
         with pytest.raises(DataError, match="the test split is sealed"):
             open_training(*pair)
+
+
+def test_test_images_are_handed_out_to_a_published_protocol_alone(ready):
+    dataset = prepare_entry(ready.entry)
+    published = Data(name="tiny", validation="test", as_published=True)
+    files = dataset.published_files(published)
+    assert files is not None
+    test = data.open_published(*files, published)
+    assert isinstance(test, data.TestData)
+    assert np.array_equal(test.images, dataset.test().images)
+    for fair in (Data(name="tiny"), Data(name="tiny", as_published=True), Data(name="tiny", validation="none")):
+        assert dataset.published_files(fair) is None
+        with pytest.raises(DataError, match="the test split is sealed"):
+            data.open_published(*files, fair)
 
 
 @pytest.mark.parametrize("kind", [TrainingData, data.TestData])

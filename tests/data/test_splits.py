@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import StratifiedKFold
 
 from assay.data import split
 from assay.data.splits import largest_remainder
 from assay.errors import SpecError
 from assay.seeds import Streams
+from assay.spec import Folds, Last
 
 LABELS = np.random.default_rng(3).permutation(np.repeat(np.arange(4), [400, 300, 200, 101]))
 
@@ -75,6 +79,55 @@ def test_every_image_is_drawn_equally_often():
         counts[split(labels, 8, stratified=True, generator=generator(seed)).validation] += 1
     # Five standard errors of a share of 2000 draws at 20 %: 5 * sqrt(0.2 * 0.8 / 2000).
     assert np.abs(counts / draws - 0.2).max() < 0.045
+
+
+@pytest.mark.parametrize("stratified", [False, True])
+def test_the_last_images_are_the_last_in_file_order(stratified: bool) -> None:
+    parts = split(LABELS, Last(last=0.25), stratified=stratified, generator=generator())
+    assert len(parts.validation) == 250
+    if not stratified:
+        assert parts.validation.tolist() == list(range(751, 1001))
+        same = split(LABELS, Last(last=250), stratified=False, generator=generator(5))
+        assert np.array_equal(same.validation, parts.validation)
+    for label, share in enumerate((100, 75, 50, 25) if stratified else ()):
+        members = np.flatnonzero(label == LABELS)
+        assert np.array_equal(parts.validation[LABELS[parts.validation] == label], members[-share:])
+
+
+@pytest.mark.parametrize("stratified", [False, True])
+def test_folds_are_validation_once_each(stratified: bool) -> None:
+    parts = [split(LABELS, Folds(folds=5), stratified=stratified, generator=generator(), fold=f) for f in range(1, 6)]
+    for one in parts:
+        assert np.array_equal(np.sort(np.concatenate([one.training, one.validation])), np.arange(len(LABELS)))
+    assert np.array_equal(np.sort(np.concatenate([one.validation for one in parts])), np.arange(len(LABELS)))
+    counts = np.array([np.bincount(LABELS[one.validation], minlength=4) for one in parts])
+    assert np.ptp(counts.sum(1)) <= 1
+    if stratified:
+        theirs = StratifiedKFold(5, shuffle=True, random_state=0).split(LABELS, LABELS)
+        expected = np.array([np.bincount(LABELS[held_out], minlength=4) for _, held_out in theirs])
+        assert np.array_equal(np.sort(counts, axis=0), np.sort(expected, axis=0))
+    other = split(LABELS, Folds(folds=5), stratified=stratified, generator=generator(1), fold=1)
+    assert not np.array_equal(other.validation, parts[0].validation)
+
+
+def test_folds_that_cannot_be_are_refused() -> None:
+    def cut(num_folds: int, fold: int | None = 1, stratified: bool = True) -> None:
+        split(LABELS, Folds(folds=num_folds), stratified=stratified, generator=generator(), fold=fold)
+
+    with pytest.raises(SpecError, match="102 folds, and a class has 101 training images; give fewer folds, or strat"):
+        cut(102)
+    with pytest.raises(SpecError, match="1002 folds for 1001 images"):
+        cut(1002, stratified=False)
+    for fold in (None, 0, 6):
+        with pytest.raises(ValueError, match="none of 1 to 5"):
+            cut(5, fold)
+
+
+@pytest.mark.parametrize("validation", ["none", "test"])
+def test_no_training_image_is_set_aside_where_none_is_asked_for(validation: Literal["none", "test"]) -> None:
+    parts = split(LABELS, validation, stratified=True, generator=generator())
+    assert len(parts.training) == len(LABELS)
+    assert len(parts.validation) == 0
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-from assay.store import ArmRecord, open_writer
+from assay.store import ArmRecord, TestScore, open_writer
 from assay.store.files import DATABASE
 from assay.store.schema import MIGRATIONS
 from assay.train import EpochRecord
@@ -18,7 +18,7 @@ def main() -> None:
         raise SystemExit(f"{target} is released; it never changes")
     with tempfile.TemporaryDirectory() as folder:
         with open_writer(Path(folder)) as writer:
-            members = [(arm, seed, f"{arm}-{seed}") for seed in (0, 1) for arm in ("a", "b")]
+            members = [(arm, seed, None, f"{arm}-{seed}") for seed in (0, 1) for arm in ("a", "b")]
             writer.put_study(
                 name="golden",
                 question="Is it so?",
@@ -26,15 +26,19 @@ def main() -> None:
                 data={"name": "digits"},
                 arms=[ArmRecord("a", 0, {"x": "1"}, {}), ArmRecord("b", 1, {"x": "2"}, {})],
                 members=members,
-                runs=[(run, seed, 2, {"seed": seed}) for _, seed, run in members],
+                runs=[(run, seed, 2, {"seed": seed}) for _, seed, _, run in members],
             )
             writer.put_started("golden", "a-0", {"threads": 1})
             measured = (0.5, 0.8, 0.4, 0.95, 0.6, 0.7, 0.001, 1.5)
-            writer.put_epochs("a-0", [EpochRecord(epoch, *measured) for epoch in (1, 2)])
-            writer.put_finished("golden", "a-0", seconds=3.0, peak_memory_bytes=1, weights=("w", "hash", 1))
+            health = {"images": 4, "dead": {"conv1": 0.5}, "saturated": {}, "predicted": [4, 0], "actual": [2, 2]}
+            writer.put_epochs("a-0", [EpochRecord(1, *measured), EpochRecord(2, *measured, health)])
+            writer.put_finished(
+                "golden", "a-0", seconds=3.0, peak_memory_bytes=1, weights=("w", "hash", 1), kept_epoch=2
+            )
             writer.put_started("golden", "a-1", {"threads": 1})
             writer.put_failed("golden", "a-1", state="diverged", reason="it grew", advice="shrink it")
-            writer.put_look("golden", {"a-0": (0.1, 0.97)}, num_runs=1)
+            writer.put_retrained("golden", [("a", 0, "a-0-on-all")], [("a-0-on-all", 0, 2, {"seed": 0})])
+            writer.put_look("golden", {"a-0": TestScore(0.1, 0.97, b"\xa0")}, num_runs=1)
         connection = sqlite3.connect(Path(folder) / DATABASE)
         dump = "\n".join(connection.iterdump())
         version = connection.execute("PRAGMA user_version").fetchone()[0]

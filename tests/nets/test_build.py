@@ -9,7 +9,7 @@ from assay.errors import SpecError
 from assay.nets import parse
 from assay.nets.build import build
 from assay.nets.dropout import dropout
-from assay.nets.modules import BatchNorm
+from assay.nets.norms import BatchNorm
 from assay.seeds import Streams
 
 PLAIN = ["conv 8 3x3 relu", "maxpool 2", "conv 16 3x3 relu", "flatten", "dense 32 relu", "dense classes softmax"]

@@ -7,27 +7,13 @@ import pytest
 
 from assay.errors import SpecError
 from assay.nets import parse, same_padding, summarize
-from assay.nets.vocabulary import WORDS
 
-PUBLISHED = Path(__file__).parents[3] / "shared" / "reference" / "published.toml"
+PUBLISHED = tomllib.loads(Path(__file__).with_name("published.toml").read_text(encoding="utf-8"))["network"]
 PROBE_A = [
     *["conv 32 3x3 relu", "batchnorm", "maxpool 2", "dropout 0.5"],
     *["conv 64 5x5 relu", "batchnorm", "maxpool 2", "dropout 0.5"],
     *["flatten", "dense 128 relu", "dense classes softmax"],
 ]
-
-
-def published():
-    if not PUBLISHED.exists():
-        skip = pytest.mark.skip(reason="the published figures are not beside this checkout")
-        return [pytest.param(None, marks=skip)]
-    models = tomllib.loads(PUBLISHED.read_text(encoding="utf-8"))["model"]
-    # A base is no word yet, and one system of document D is a search space, not a network.
-    return [
-        pytest.param(model, id=model["key"])
-        for model in models
-        if "base" not in model and all(word.split()[0] in WORDS and "{" not in word for word in model["layers"])
-    ]
 
 
 def problems_of(words, input_shape=(28, 28, 1), num_classes=10):
@@ -36,13 +22,22 @@ def problems_of(words, input_shape=(28, 28, 1), num_classes=10):
     return caught.value.problems
 
 
-@pytest.mark.parametrize("model", published())
-def test_parameters_are_those_of_the_published_summaries(model):
-    summary = summarize(parse(model["layers"]), (28, 28, 1), 10)
-    assert summary.parameters == model["parameters_total"]
-    assert summary.trainable == model["parameters_trainable"]
-    if "layer_parameters" in model:
-        assert [row.parameters for row in summary.layers] == model["layer_parameters"]
+@pytest.mark.parametrize("system", PUBLISHED, ids=lambda system: system["key"])
+def test_parameters_are_those_of_the_published_summaries(system):
+    base = system.get("base_parameters", 0)
+    summary = summarize(parse(system["layers"]), (1, 1, 512) if base else (28, 28, 1), 10)
+    assert base + summary.parameters == system["parameters_total"]
+    if "parameters_trainable" in system:
+        assert summary.trainable == system["parameters_trainable"]
+    if "layer_parameters" in system:
+        assert [row.parameters for row in summary.layers] == system["layer_parameters"]
+
+
+def test_the_published_networks_are_all_there():
+    """33 systems of five documents, two of them on a base."""
+    assert len(PUBLISHED) == 33
+    assert {system["key"][0] for system in PUBLISHED} == set("ABCDE")
+    assert sum("base_parameters" in system for system in PUBLISHED) == 2
 
 
 def test_a_summary_by_hand():

@@ -9,20 +9,51 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from assay.errors import SpecError
-from assay.nets import VOCABULARY, BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool, parse, word_of
+from assay.nets import (
+    VOCABULARY,
+    Activate,
+    AvgPool,
+    BatchNorm,
+    Conv,
+    Dense,
+    Depthwise,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    GlobalMaxPool,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
+    MaxPool,
+    Separable,
+    SpatialDropout,
+    parse,
+    word_of,
+)
+from assay.nets.layers import ActivationName
 from assay.nets.vocabulary import WORDS
 
 COUNTS = st.integers(1, 4096)
-ACTIVATIONS = st.sampled_from(["relu", "softmax", "linear"])
+FLAGS = st.booleans()
+ACTIVATIONS = st.sampled_from(get_args(ActivationName))
 PADDINGS = st.sampled_from(["same", "valid"])
 WEIGHTS = st.floats(0, 10)
+RATES = st.floats(0, 1, exclude_max=True)
+KERNELS = st.tuples(COUNTS, COUNTS)
+MOVED = {"padding": PADDINGS, "stride": COUNTS, "dilation": COUNTS}
+WEIGHTED = {"bias": FLAGS, "l1": WEIGHTS, "l2": WEIGHTS}
 LAYERS = st.one_of(
-    st.builds(Conv, COUNTS, st.tuples(COUNTS, COUNTS), ACTIVATIONS, padding=PADDINGS, stride=COUNTS, l2=WEIGHTS),
-    st.builds(BatchNorm),
+    st.builds(Conv, COUNTS, KERNELS, ACTIVATIONS, groups=COUNTS, **MOVED, **WEIGHTED),
+    st.builds(Depthwise, KERNELS, ACTIVATIONS, multiplier=COUNTS, **MOVED, **WEIGHTED),
+    st.builds(Separable, COUNTS, KERNELS, ACTIVATIONS, multiplier=COUNTS, **MOVED, **WEIGHTED),
     st.builds(MaxPool, COUNTS, stride=COUNTS, padding=PADDINGS),
-    st.builds(Dropout, st.floats(0, 1, exclude_max=True)),
-    st.builds(Flatten),
-    st.builds(Dense, COUNTS | st.just("classes"), ACTIVATIONS, l2=WEIGHTS),
+    st.builds(AvgPool, COUNTS, stride=COUNTS, padding=PADDINGS),
+    st.builds(GroupNorm, COUNTS),
+    st.builds(Dropout, RATES),
+    st.builds(SpatialDropout, RATES),
+    st.builds(Activate, ACTIVATIONS),
+    st.builds(Dense, COUNTS | st.just("classes"), ACTIVATIONS, **WEIGHTED),
+    st.sampled_from([kind() for kind in (BatchNorm, LayerNorm, InstanceNorm, GlobalMaxPool, GlobalAvgPool, Flatten)]),
 )
 
 
@@ -56,6 +87,22 @@ def test_layers_written_as_words_are_read_back_unchanged(layers):
         ("flatten", Flatten(), "flatten"),
         ("dense classes softmax", Dense("classes", "softmax"), "dense classes softmax"),
         ("dense 10 l2=0.01", Dense(10, l2=0.01), "dense 10 l2=0.01"),
+        ("dense 10 bias=true l1=0 gelu", Dense(10, "gelu"), "dense 10 gelu"),
+        ("Conv2D 8 3x3 ReLU bias=false", Conv(8, (3, 3), "relu", bias=False), "conv 8 3x3 relu bias=false"),
+        ("conv 8 3x3 groups=2 dilation=3", Conv(8, (3, 3), dilation=3, groups=2), "conv 8 3x3 dilation=3 groups=2"),
+        ("DepthwiseConv2D 3x3", Depthwise((3, 3)), "depthwise 3x3"),
+        ("separable_conv 8 3x3 swish", Separable(8, (3, 3), "silu"), "separable 8 3x3 silu"),
+        ("max_pooling_2d 2x2", MaxPool(2), "maxpool 2"),
+        ("AveragePooling2D 3 stride=1", AvgPool(3, stride=1), "avgpool 3 stride=1"),
+        ("global-average-pooling", GlobalAvgPool(), "globalavgpool"),
+        ("GlobalMaxPool2D", GlobalMaxPool(), "globalmaxpool"),
+        ("BatchNormalization", BatchNorm(), "batchnorm"),
+        ("layer_norm", LayerNorm(), "layernorm"),
+        ("group_normalization 4", GroupNorm(4), "groupnorm 4"),
+        ("spatial_dropout 0.1", SpatialDropout(0.1), "spatialdropout 0.1"),
+        ("relu", Activate("relu"), "activation relu"),
+        ("leaky_relu", Activate("leakyrelu"), "activation leakyrelu"),
+        ("activation tanh", Activate("tanh"), "activation tanh"),
     ],
 )
 def test_a_word_has_one_meaning_and_one_canonical_form(word, layer, canonical):
@@ -72,7 +119,7 @@ def test_every_problem_of_every_word_is_told_at_once():
     ("word", "what", "fix"),
     [
         ("konv 32 3x3", '"konv" is no layer', 'did you mean "conv"'),
-        ("", '"" is no layer', "known: conv, batchnorm, maxpool, dropout, flatten, dense"),
+        ("", '"" is no layer', "known: conv, depthwise, separable, batchnorm"),
         ("conv 32 3x3 rellu", '"rellu" is no activation', 'did you mean "relu"'),
         ("conv 32 3x3 same", '"same" is no activation', "write padding=same"),
         ("conv 32 3x3 stide=2", '"stide" is no option of conv', 'did you mean "stride"'),
@@ -87,6 +134,14 @@ def test_every_problem_of_every_word_is_told_at_once():
         ("maxpool", "no size given", "write maxpool SIZE [stride=STRIDE] [padding=same|valid]"),
         ("maxpool size=2", '"size=" names a value that goes by its position', "write maxpool SIZE"),
         ("batchnorm momentum=0.9", '"momentum" is no option of batchnorm, which has none', "write batchnorm"),
+        ("maxpool 2x3", '"2x3" given for size', "give a whole number, 1 or more"),
+        ("conv 8 3x3 bias=no", '"no" is no bias', "known: true, false"),
+        ("activation", "no activation given", "write activation relu|leakyrelu"),
+        ("relu 3", '"3" is one value too many', "write activation relu|"),
+        ("depthwise 8", '"8" given for kernel', "give height x width such as 3x3"),
+        ("groupnorm", "no groups given", "write groupnorm GROUPS"),
+        ("globalavgpol 2", '"globalavgpol" is no layer', 'did you mean "globalavgpool"'),
+        ("sigmod 2", '"sigmod" is no layer', 'did you mean "sigmoid"'),
         ("dropout 0.5 0.2", '"0.2" is one value too many', "write dropout RATE"),
         ("dropout 1", '"1" given for rate', "give a number from 0 (no dropout) to below 1"),
         ("dense clases", '"clases" given for units', "give a whole number, 1 or more, or the word classes"),
@@ -111,13 +166,26 @@ def test_a_bad_word_is_told_with_what_was_received_and_a_fix(word, what, fix):
 
 
 def test_the_vocabulary_describes_each_word():
+    activations = "relu|leakyrelu|elu|gelu|silu|sigmoid|tanh|softmax|linear"
+    kernel = "[padding=same|valid] [stride=STRIDE] [dilation=DILATION]"
+    weights = "[bias=true|false] [l1=x] [l2=x]"
     assert {word: entry.syntax for word, entry in VOCABULARY.items()} == {
-        "conv": "conv FILTERS KxK [activation] [padding=same|valid] [stride=STRIDE] [l2=x]",
+        "conv": f"conv FILTERS KxK [activation] {kernel} [groups=GROUPS] {weights}",
+        "depthwise": f"depthwise KxK [activation] [multiplier=MULTIPLIER] {kernel} {weights}",
+        "separable": f"separable FILTERS KxK [activation] [multiplier=MULTIPLIER] {kernel} {weights}",
         "batchnorm": "batchnorm",
+        "layernorm": "layernorm",
+        "groupnorm": "groupnorm GROUPS",
+        "instancenorm": "instancenorm",
         "maxpool": "maxpool SIZE [stride=STRIDE] [padding=same|valid]",
+        "avgpool": "avgpool SIZE [stride=STRIDE] [padding=same|valid]",
+        "globalmaxpool": "globalmaxpool",
+        "globalavgpool": "globalavgpool",
         "dropout": "dropout RATE",
+        "spatialdropout": "spatialdropout RATE",
         "flatten": "flatten",
-        "dense": "dense UNITS|classes [activation] [l2=x]",
+        "dense": f"dense UNITS|classes [activation] {weights}",
+        "activation": f"activation {activations}",
     }
     assert all(entry.meaning.endswith(".") for entry in VOCABULARY.values())
 

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from assay.report import answer, arm_scores, contrasts, failure_sentence
+from assay.report.scores import counted_epoch
 from assay.stats import mean_interval, paired_difference
 
 A = (0.980, 0.982, 0.981, 0.979, 0.983, 0.980, 0.981, 0.982, 0.978, 0.984)
@@ -50,6 +53,43 @@ def test_test_scores_have_contrasts_of_their_own(make_study):
     study = make_study({"a": A, "b": A}, tests={"a": A, "b": B}, num_looks=1)
     assert contrasts(study)[0].outcome == "undecided"
     assert contrasts(study, split="test")[0].outcome == "better"
+
+
+def folded(study, folds: int):
+    """The study with every run as so many folds, fold k scoring k - 1 points more; the last seed of all lacks one."""
+    runs = []
+    for run in study.runs:
+        for fold in range(1, folds + 1):
+            last = dataclasses.replace(
+                run.epochs[-1], validation_accuracy=run.epochs[-1].validation_accuracy + 0.01 * (fold - 1)
+            )
+            runs.append(dataclasses.replace(run, fold=fold, epochs=(*run.epochs[:-1], last)))
+    runs[-1] = dataclasses.replace(runs[-1], state="failed")
+    return dataclasses.replace(study, runs=tuple(runs))
+
+
+def test_a_seeds_score_is_the_mean_of_all_of_its_folds(make_study):
+    study = folded(make_study({"a": A, "b": B}), 3)
+    a, b = arm_scores(study)
+    assert a.scores == pytest.approx([score + 0.01 for score in A])
+    assert a.folds[0] == pytest.approx((0.980, 0.990, 1.000))
+    assert (a.n, a.num_runs, b.n, b.num_runs, b.seeds) == (10, 10, 9, 10, tuple(range(9)))
+    (contrast,) = contrasts(study)
+    assert contrast.differences == pytest.approx([b - a for a, b in zip(A[:9], B[:9], strict=True)])
+    assert failure_sentence(study).endswith("1 of 30 of b failed")
+
+
+def test_scores_are_of_the_epoch_that_was_kept(make_study):
+    study = make_study({"a": (0.9, 0.8)})
+    kept = tuple(dataclasses.replace(run, kept_epoch=2) for run in study.runs)
+    (arm,) = arm_scores(dataclasses.replace(study, runs=kept))
+    assert arm.scores == tuple(run.epochs[1].validation_accuracy for run in study.runs)
+    assert counted_epoch(study) == "after the last epoch"
+    best = [dataclasses.replace(a, spec={"training": {"keep": {"best": "validation_loss"}}}) for a in study.arms]
+    chosen = dataclasses.replace(study, arms=tuple(best))
+    assert counted_epoch(chosen) == "after the epoch with the best validation loss"
+    assert any("chosen on the validation images that score it" in note for note in answer(chosen).notes)
+    assert not any("chosen on" in note for note in answer(study).notes)
 
 
 def test_failed_runs_are_counted_by_arm(make_study):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 
 from assay.report import epochs_frame, runs_frame
@@ -19,6 +20,19 @@ def test_one_row_is_one_run(make_study):
     assert frame["advice"][3] == "halve the learning rate"
     assert frame["seconds"][0] == 10.0
     assert frame["test_accuracy"].isna().all()
+
+
+def test_metrics_are_of_the_epoch_that_was_kept(make_study):
+    study = make_study({"a": (0.9, 0.8)})
+    first, second = study.runs
+    early = dataclasses.replace(first, kept_epoch=1, epochs=first.epochs[:2], fold=2)
+    frame = runs_frame(dataclasses.replace(study, runs=(early, second), retrained=(second,)))
+    assert frame["validation_accuracy"].tolist() == [first.epochs[0].validation_accuracy, 0.8]
+    assert (frame["kept_epoch"][0], frame["stopped_epoch"][0], frame["fold"][0]) == (1, 2, 2)
+    assert frame["kept_epoch"][1] == 3
+    assert frame["stopped_epoch"].isna().tolist() == frame["fold"].isna().tolist() == [False, True]
+    anew = runs_frame(dataclasses.replace(study, retrained=(second,)), retrained=True)
+    assert anew["seed"].tolist() == [1]
 
 
 def test_revealed_scores_are_in_the_frame(make_study):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -68,7 +69,10 @@ def test_the_paired_difference_has_its_row(make_study, page_of):
     difference = contrasts(study)[0].difference
     (row,) = cells_of(table_of(page_of(study), "Paired differences"))
     interval = f"[{points(difference.low)}, {points(difference.high)}]"
-    assert row == ["● b", "10", points(difference.mean), interval, p_value(difference.p_value), "better"]
+    found = contrasts(study)[0].finding
+    could_find = f"{100 * found.smallest:.2f}"
+    p = p_value(difference.p_value)
+    assert row == ["● b", "better", "10", points(difference.mean), interval, p, "100 % [72, 100]", could_find]
 
 
 def test_several_arms_get_a_verdict_each_and_holms_p(make_study, page_of):
@@ -97,6 +101,28 @@ def test_revealed_scores_stand_beside_the_number_of_looks(make_study, page_of):
     assert "after 2 looks" in section
     assert len(cells_of(table_of(page, "Looks"))) == 2
     assert "sealed;" not in words_of(page)
+
+
+def test_folds_and_kept_epochs_have_their_columns_where_there_are_any(make_study, page_of):
+    study = make_study({"a": (0.9, 0.8)})
+    first, second = study.runs
+    early = dataclasses.replace(first, kept_epoch=1, fold=1)
+    page = page_of(dataclasses.replace(study, runs=(early, second), retrained=(second,)))
+
+    def headings(page, words):
+        table = next(table for table in page.find_all("table") if words in table.caption.text)
+        return [cell.text for cell in table.find_all("th", scope="col")], table.find_all("tr")
+
+    columns, rows = headings(page, "All 2 runs, with the figures of the epoch kept")
+    assert {"fold", "epoch kept"} <= set(columns)
+    assert [cell.text for cell in rows[1].find_all("td")][:5] == ["0", "1", "finished", "3 of 3", "1"]
+    assert not page.find(id="answer").find(string=re.compile("trained on training and validation"))
+    scored = dataclasses.replace(second, test_accuracy=0.93)
+    told = page_of(dataclasses.replace(study, retrained=(scored, dataclasses.replace(scored, test_accuracy=0.95))))
+    assert "a, trained on training and validation images, scores 94.00 % [" in told.find(id="answer").text
+    assert headings(page, "Trained anew on training and validation images")[1][1].th.text.strip().endswith("a")
+    columns, _ = headings(page_of(study), "All 2 runs, as last recorded")
+    assert not {"fold", "epoch kept"} & set(columns)
 
 
 def test_the_page_loads_nothing(make_study, render_study, page_of):

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from assay.data import prepare
-from assay.errors import DiskFull
+from assay.data import entry, prepare
+from assay.errors import DiskFull, SpecError
 from assay.runner import Executor, drive, make_plan
 from assay.runner.events import EpochDone, Event, Failed, Finished, Lost, NoSpace, Started
+from assay.runner.plan import with_labels
 from assay.runner.progress import Lines, Silent, Tally, duration
 from assay.runner.promote import after_loss, is_due
 from assay.spec import Study
@@ -176,6 +177,41 @@ def test_lines_tell_what_happens(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert lines[0] == "small: 4 runs, 0 done before, 4 to do"
     assert lines[1] == "[1/4] rate=0, seed 0: 90.00% validation accuracy in 1.5 s"
     assert lines[-1] == "[4/4] rate=0.3, seed 1: diverged: it grew; shrink it"
+
+
+def test_a_run_that_stops_early_takes_its_epochs_off_what_is_left() -> None:
+    from assay.runner import Outlook
+
+    tally = Tally(Outlook("s", 2, 0, dict.fromkeys("ab", ""), dict.fromkeys("ab", 10), 1))
+    tally.follow(Started("a", {}))
+    for epoch, accuracy in ((1, 0.5), (2, 0.9), (3, 0.7)):
+        tally.follow(EpochDone("a", EpochRecord(epoch, 0, 0, 0, accuracy, 0, 0, 0, 3.0)))
+    tally.follow(Finished("a", 9.0, 0, "", "", 0, kept_epoch=2))
+    assert tally.seconds_left() == pytest.approx(10 * 3.0)
+    assert tally.accuracy["a"] == 0.9
+
+
+def test_every_seed_runs_every_fold_of_every_arm(tmp_path: Path) -> None:
+    study = small_study(data={"name": "digits", "validation": "3-fold"})
+    record, executor = play(success, tmp_path, study)
+    assert [(run.seed, run.fold) for run in record.runs_of("rate=0.3")] == [(s, f) for s in (0, 1) for f in (1, 2, 3)]
+    assert sum(executor.attempts.values()) == 12
+    assert len({run.id for run in record.runs}) == 12
+
+
+def test_class_weights_are_told_by_name_or_by_label(tmp_path: Path) -> None:
+    from assay.runner import check_networks
+
+    def labels(weights: dict[str, float], name: str = "digits") -> object:
+        study = small_study(data={"name": name}, training={"class_weights": weights})
+        check_networks(study)
+        arm = study.expand()[0]
+        return with_labels(arm, entry(name).info).training.class_weights
+
+    assert labels({"3": 2.0}) == {"3": 2.0}
+    assert labels({"Bag": 2.0, "0": 0.5}, "fashion_mnist") == {"0": 0.5, "8": 2.0}
+    with pytest.raises(SpecError, match=r'training.class_weights.Bags: fashion_mnist has no class "Bags"; did.*"Bag"'):
+        labels({"Bags": 2.0}, "fashion_mnist")
 
 
 def test_time_left_is_epochs_left_over_lanes() -> None:

@@ -122,6 +122,18 @@ count = "3"
         ({"seeds": {"count": 0}}, "seeds.count", "greater than or equal to 1"),
         ({"data": {"name": "digits", "validation": 1.5}}, "data.validation", "give a share such as 0.1 or a count"),
         ({"training": {"optimizer": {"name": "sgd", "rho": 0.9}}}, "training.optimizer", "sgd has no rho"),
+        ({"data": {"name": "digits", "validation": "last 200%"}}, "data.validation", "got 'last 200%'; give"),
+        ({"data": {"name": "digits", "validation": "1-fold"}}, "data.validation", "got 1 folds; give 2 or more"),
+        ({"data": {"name": "digits", "validation": {"lst": 3}}}, "data.validation", "give a share such as 0.1 or a"),
+        ({"training": {"early_stopping": {"patience": -1}}}, "training.early_stopping.patience", "got -1"),
+        ({"training": {"early_stopping": {"patienc": 1}}}, "training.early_stopping.patienc", '"patience"?'),
+        ({"training": {"early_stopping": 5}}, "training.early_stopping", 'or "none"'),
+        ({"training": {"keep": "best"}}, "training.keep", 'give "last" or a table'),
+        ({"training": {"keep": {"best": "loss"}}}, "training.keep.best", 'give "validation_loss"'),
+        ({"training": {"class_weights": "even"}}, "training.class_weights", 'give "balanced"'),
+        ({"training": {"class_weights": {"3": 0}}}, "training.class_weights.3", "give a number above 0"),
+        ({"training": {"clip_norm": 1, "clip_value": 1}}, "training.clip_value", "give one of them"),
+        ({"training": {"ema_momentum": 1}}, "training.ema_momentum", "less than 1"),
         ({"training": {"epoch": 3}}, "training.epoch", 'did you mean "epochs"?'),
         ({"arms": [{"name": "a"}, {"name": "a"}]}, "arms", 'two arms are called "a, rate=0"'),
         ({"colour": 1}, "colour", "not known here"),
@@ -179,6 +191,89 @@ def test_a_fingerprint_covers_what_matters_and_nothing_else() -> None:
     assert len({same, *others}) == 6
 
 
+# As computed by the first release: a run that was made then must never be trained again for what came later.
+@pytest.mark.parametrize(
+    ("training", "data", "expected"),
+    [
+        ({}, {}, "2cdab3c524b098d6d6c6dba1deaa6b185092554d1d0a8194875c9f0f0e68e1e2"),
+        (
+            {"schedule": {"name": "plateau", "patience": 2}},
+            {},
+            "29bcaaf572c59f514c00b48598f72c3bc84518f36f780f208b68c7a101a82c71",
+        ),
+        (
+            {
+                "schedule": {"name": "cosine", "warmup_epochs": 1},
+                "optimizer": {"name": "sgd", "momentum": 0.9},
+                "augmentation": {"shift": 2},
+            },
+            {},
+            "f08e2072af781c67f19d6ae2dfaaf8cb217003dd9988b11e9e80efd02324ca89",
+        ),
+        (
+            {},
+            {"validation": 0.2, "stratified": False, "scaling": "none"},
+            "47821be7b099318503d5471238db9a86755d128b84f4148bc80e7ce9ebdb8fc6",
+        ),
+        ({}, {"validation": 5000}, "a62dac6f81667966dd190ba0d76deb484a4430018c9b0f43deac20d029689814"),
+    ],
+)
+def test_fingerprints_never_change(training: dict[str, object], data: dict[str, object], expected: str) -> None:
+    assert identify(arm(training=training), Data.of({"name": "digits", **data}), seed=3) == expected
+
+
+def test_a_setting_that_says_what_goes_without_saying_changes_no_fingerprint() -> None:
+    said = {
+        "early_stopping": "none", "keep": "last", "class_weights": "none", "label_smoothing": 0, "clip_norm": 0,
+        "global_clip_norm": 0, "clip_value": 0, "ema_momentum": 0,
+    }  # fmt: skip
+    assert identify(arm(training=said)) == identify(arm())
+    plateau = {"name": "plateau", "min_delta": 1e-4, "cooldown": 0, "min_learning_rate": 0}
+    assert identify(arm(training={"schedule": plateau})) == identify(arm(training={"schedule": "plateau"}))
+    others = [
+        {"early_stopping": {"patience": 2}}, {"early_stopping": {"patience": 3}}, {"keep": {"best": "train_loss"}},
+        {"class_weights": "balanced"}, {"class_weights": {"1": 2.0}}, {"label_smoothing": 0.1}, {"clip_norm": 1},
+        {"global_clip_norm": 1}, {"clip_value": 1}, {"ema_momentum": 0.9}, {"stop_after": 3},
+        {"schedule": {**plateau, "cooldown": 1}},
+    ]  # fmt: skip
+    prints = {identify(arm(training=training)) for training in ({}, *others)}
+    assert len(prints) == 1 + len(others)
+
+
+@pytest.mark.parametrize(
+    ("written", "plain", "stratified"),
+    [
+        (0.2, 0.2, True),
+        (5000, 5000, True),
+        ({"last": 2400}, {"last": 2400}, False),
+        ("last 20%", {"last": 0.2}, False),
+        ("last 12.5 %", {"last": 0.125}, False),
+        ("5-fold", {"folds": 5}, True),
+        ({"folds": 5}, {"folds": 5}, True),
+    ],
+)
+def test_every_way_to_set_validation_images_aside(written: object, plain: object, stratified: bool) -> None:
+    import jsonschema
+
+    data = Data.of({"name": "digits", "validation": written})
+    assert (data.model_dump(mode="json")["validation"], data.stratified) == (plain, stratified)
+    assert Data.of(data.model_dump(mode="json")) == data
+    original = study(data={"name": "digits", "validation": written})
+    assert parse_study(study_toml(original), file="x", name="other") == original
+    jsonschema.validate({"name": "digits", "validation": written}, json_schema()["$defs"]["Data"])
+    assert identify(arm(), data) != identify(arm(), Data(name="digits", validation=0.3))
+
+
+def test_only_a_study_as_published_may_validate_on_the_test_images() -> None:
+    (told,) = problems(data={"name": "digits", "validation": "test"})
+    assert told.startswith("data.validation: the test images are sealed")
+    assert "as_published = true" in told
+    assert study(data={"name": "digits", "validation": "test", "as_published": True}).data.is_leaky
+    assert not study(data={"name": "digits", "as_published": True}).data.is_leaky
+    (told,) = problems(data={"name": "digits", "validation": "none"})
+    assert "a study needs validation images to choose by" in told
+
+
 def test_the_schema_accepts_what_we_ship_and_refuses_a_typo() -> None:
     import tomllib
 
@@ -192,5 +287,15 @@ def test_the_schema_accepts_what_we_ship_and_refuses_a_typo() -> None:
         validator.validate(tomllib.loads(path.read_text()))
     wrong = {"data": {"name": "digits"}, "network": {"layers": ["flatten"]}, "training": {"epoch": 3}}
     assert not validator.is_valid(wrong)
+    protocol = {
+        "early_stopping": {"metric": "train_loss", "patience": "{n}"}, "keep": {"best": "{metric}"}, "stop_after": 3,
+        "class_weights": {"3": 2.0}, "label_smoothing": 0.1, "global_clip_norm": 1, "ema_momentum": 0.9,
+        "schedule": {"name": "plateau", "cooldown": 2, "min_delta": 0, "min_learning_rate": 1e-5},
+    }  # fmt: skip
+    off = {"early_stopping": "none", "keep": "last", "class_weights": "balanced"}
+    for right in (protocol, off):
+        assert validator.is_valid({**wrong, "training": right})
+    for key, value in {"early_stopping": {"patienc": 1}, "keep": "best", "class_weights": "even"}.items():
+        assert not validator.is_valid({**wrong, "training": {key: value}}), key
     wrong["training"] = {"epochs": "{n}", "optimizer": {"name": "sgd", "learning_rate": "{rate}"}}
     assert validator.is_valid(wrong)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from assay.errors import DiskFull, StoreBusy, StoreError, StoreTooNew
-from assay.store import ArmRecord, open_reader, open_writer
+from assay.store import ArmRecord, TestScore, open_reader, open_writer
 from assay.store.files import DATABASE, connect, translated
 from assay.store.schema import MIGRATIONS
 from assay.store.writer import StoreWriter
@@ -21,7 +21,7 @@ def epoch(number: int, accuracy: float = 0.9) -> EpochRecord:
 
 
 def put_study(writer: StoreWriter, *, seeds: int = 2, name: str = "s") -> None:
-    members = [(arm, seed, f"{arm}-{seed}") for seed in range(seeds) for arm in ("a", "b")]
+    members = [(arm, seed, None, f"{arm}-{seed}") for seed in range(seeds) for arm in ("a", "b")]
     writer.put_study(
         name=name,
         question="q?",
@@ -29,7 +29,7 @@ def put_study(writer: StoreWriter, *, seeds: int = 2, name: str = "s") -> None:
         data={"name": "digits"},
         arms=[ArmRecord("a", 0, {"x": "1"}, {"layers": []}), ArmRecord("b", 1, {"x": "2"}, {"layers": []})],
         members=members,
-        runs=[(run, seed, 3, {"seed": seed}) for _, seed, run in members],
+        runs=[(run, seed, 3, {"seed": seed}) for _, seed, _, run in members],
     )
 
 
@@ -88,11 +88,65 @@ def test_writing_an_epoch_twice_leaves_one(tmp_path: Path) -> None:
         assert reader.study("s").runs[0].epochs == (epoch(1), epoch(2))
 
 
+def test_a_run_that_begins_anew_leaves_no_epoch_of_its_first_try(tmp_path: Path) -> None:
+    with open_writer(tmp_path) as writer:
+        put_study(writer)
+        for number in (1, 2, 3):
+            writer.put_epochs("a-0", [epoch(number)])
+        writer.put_epochs("b-0", [epoch(1), epoch(2), epoch(3)])
+        writer.put_epochs("a-0", [epoch(1, 0.7)])
+        writer.put_epochs("a-0", [epoch(2, 0.7)])
+    with open_reader(tmp_path) as reader:
+        epochs = {run.id: run.epochs for run in reader.study("s").runs}
+    assert epochs["a-0"] == (epoch(1, 0.7), epoch(2, 0.7))
+    assert len(epochs["b-0"]) == 3
+
+
+def test_a_run_remembers_its_fold_and_the_epoch_that_it_kept(tmp_path: Path) -> None:
+    members = [("a", 0, fold, f"a-0-{fold}") for fold in (2, 1)]
+    with open_writer(tmp_path) as writer:
+        writer.put_study(
+            name="s", question="", spec={}, data={}, arms=[ArmRecord("a", 0, {}, {})], members=members,
+            runs=[(run, seed, 5, {}) for _, seed, _, run in members],
+        )  # fmt: skip
+        writer.put_epochs("a-0-1", [epoch(1, 0.7), epoch(2, 0.9), epoch(3, 0.8)])
+        weights = ("w", "hash", 3)
+        writer.put_finished("s", "a-0-1", seconds=4.5, peak_memory_bytes=10, weights=weights, kept_epoch=2)
+    with open_reader(tmp_path) as reader:
+        one, other = reader.study("s").runs
+    assert [(run.seed, run.fold) for run in (one, other)] == [(0, 1), (0, 2)]
+    assert (one.kept_epoch, one.stopped_epoch, one.kept, one.last) == (2, 3, epoch(2, 0.9), epoch(3, 0.8))
+    assert (other.kept, other.stopped_epoch) == (None, None)
+
+
+def test_retrained_runs_stay_until_their_arm_is_another(tmp_path: Path) -> None:
+    def known() -> list[tuple[str, int, str]]:
+        with open_reader(tmp_path) as reader:
+            study = reader.study("s")
+        assert len(study.runs) in (4, 6)
+        return [(run.arm, run.seed, run.id) for run in study.retrained]
+
+    with open_writer(tmp_path) as writer:
+        put_study(writer)
+        for arm in ("a", "b"):
+            writer.put_retrained("s", [(arm, 0, f"{arm}-all")], [(f"{arm}-all", 0, 3, {})])
+        assert known() == [("a", 0, "a-all"), ("b", 0, "b-all")]
+        put_study(writer, seeds=3)
+        assert known() == [("a", 0, "a-all"), ("b", 0, "b-all")]
+        members = [("a", 0, None, "a-0"), ("a", 1, None, "a-1"), ("b", 0, None, "new-0"), ("b", 1, None, "new-1")]
+        writer.put_study(
+            name="s", question="", spec={}, data={}, members=members,
+            arms=[ArmRecord("a", 0, {}, {}), ArmRecord("b", 1, {}, {})],
+            runs=[(run, seed, 3, {}) for _, seed, _, run in members],
+        )  # fmt: skip
+        assert known() == [("a", 0, "a-all")]
+
+
 def test_looks_are_counted(tmp_path: Path) -> None:
     with open_writer(tmp_path) as writer:
         put_study(writer)
         finish(writer, "a-0")
-        writer.put_look("s", {"a-0": (0.1, 0.97)}, num_runs=1)
+        writer.put_look("s", {"a-0": TestScore(0.1, 0.97, b"\xa0")}, num_runs=1)
         writer.put_look("s", {}, num_runs=1)
     with open_reader(tmp_path) as reader:
         study = reader.study("s")
@@ -113,7 +167,7 @@ def test_a_failed_transaction_leaves_nothing(tmp_path: Path) -> None:
     with open_writer(tmp_path) as writer:
         put_study(writer)
         with pytest.raises(sqlite3.IntegrityError):
-            writer.put_look("s", {"a-0": (0.1, 0.9), "no such run": (0.1, 0.9)}, num_runs=2)
+            writer.put_look("s", {"a-0": TestScore(0.1, 0.9, b""), "no such run": TestScore(0.1, 0.9, b"")}, num_runs=2)
     with open_reader(tmp_path) as reader:
         study = reader.study("s")
     assert study.looks == ()

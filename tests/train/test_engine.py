@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from assay.data import TrainingData, prepare
+from assay.data import TrainingData, open_published, prepare
 from assay.errors import Diverged
 from assay.seeds import Streams
 from assay.spec import Arm, Data
@@ -197,7 +197,10 @@ def test_scaling_standardises_by_the_reference_images_only() -> None:
 def test_a_task_survives_its_message() -> None:
     import json
 
-    assert Task.from_json(json.loads(json.dumps(task().to_json()))) == task()
+    leaky = Data(name="digits", validation="test", as_published=True)
+    told = dataclasses.replace(task(), fold=2, data=leaky, published=(Path("a"), Path("b")))
+    for sent in (task(), told):
+        assert Task.from_json(json.loads(json.dumps(sent.to_json()))) == sent
     assert task().streams == Streams(0, frozenset(task().vary))
 
 
@@ -229,6 +232,78 @@ def test_an_augmented_run_with_a_schedule_resumes_to_the_same_bits(data: Trainin
     with pytest.raises(Killed):
         train(run, data, on_epoch=kill, checkpoint=path)
     assert same_weights(train(run, data, checkpoint=path).weights, whole.weights)
+
+
+@pytest.mark.parametrize("last_epoch", [2, 6])
+def test_the_best_epoch_is_kept_through_an_interruption(data: TrainingData, tmp_path: Path, last_epoch: int) -> None:
+    """A rate this high makes the loss jump about, so the best epoch is not the last."""
+    run = task(
+        layers=["flatten", "dense 16 relu", "dense classes softmax"],
+        training={
+            "epochs": 40, "batch_size": 50, "optimizer": {"name": "adam", "learning_rate": 0.03},
+            "keep": {"best": "validation_loss"}, "early_stopping": {"metric": "validation_loss", "patience": 3},
+        },
+    )  # fmt: skip
+    whole = train(run, data)
+    losses = [record.validation_loss for record in whole.history]
+    assert len(losses) < 40
+    assert whole.kept_epoch == 1 + losses.index(min(losses)) == len(losses) - 3
+    shorter = dataclasses.replace(run, arm=task(layers=list(run.arm.layers), training={
+        "epochs": whole.kept_epoch, "batch_size": 50, "optimizer": {"name": "adam", "learning_rate": 0.03},
+    }).arm)  # fmt: skip
+    assert same_weights(train(shorter, data).weights, whole.weights)
+
+    path = tmp_path / "checkpoint.safetensors"
+
+    def kill(record: EpochRecord) -> None:
+        if record.epoch == (last_epoch if last_epoch < 6 else len(losses) - 1):
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(run, data, on_epoch=kill, checkpoint=path)
+    resumed = train(run, data, checkpoint=path)
+    assert same_weights(resumed.weights, whole.weights)
+    assert (measures(resumed.history), resumed.kept_epoch) == (measures(whole.history), whole.kept_epoch)
+
+
+def test_a_run_that_stops_after_some_epochs_has_the_schedule_of_all(data: TrainingData) -> None:
+    schedule = {"epochs": 4, "batch_size": 50, "schedule": "cosine"}
+    whole = train(task(training=schedule), data)
+    short = train(task(training={**schedule, "stop_after": 2}), data)
+    # The last epoch's health is always measured; what is trained is the same.
+    end = dataclasses.replace(short.history[-1], health=None)
+    assert measures((*short.history[:-1], end)) == measures(whole.history[:2])
+
+
+def test_folds_are_the_validation_images_of_a_run(data: TrainingData) -> None:
+    folded = dataclasses.replace(task(), data=Data.of({"name": "digits", "validation": "3-fold"}))
+    parts = [split_of(dataclasses.replace(folded, fold=fold), data) for fold in (1, 2, 3)]
+    assert sorted(np.concatenate([one.validation for one in parts])) == list(range(len(data)))
+    ends = [train(dataclasses.replace(folded, fold=fold), data).history[-1].validation_loss for fold in (1, 2)]
+    assert ends[0] != ends[1]
+
+
+def test_a_run_without_validation_images_learns_from_all(data: TrainingData) -> None:
+    run = dataclasses.replace(task(), data=Data.of({"name": "digits", "validation": "none"}))
+    trained = train(run, data)
+    assert len(split_of(run, data).training) == len(data)
+    assert all(math.isnan(record.validation_loss) for record in trained.history)
+    assert trained.history[-1].train_loss < trained.history[0].train_loss
+
+
+def test_a_published_protocol_is_validated_on_the_test_images_and_learns_from_none_of_them() -> None:
+    dataset = prepare("digits")
+    protocol = Data.of({"name": "digits", "validation": "test", "as_published": True})
+    run = dataclasses.replace(task(), data=protocol, published=dataset.published_files(protocol))
+    assert run.published is not None
+    test = open_published(*run.published, protocol)
+    trained = train(run, dataset.training(), published=test)
+    learner = learner_of(run, dataset.training())
+    learner.load_weights(trained.weights)
+    last = trained.history[-1]
+    assert evaluate(learner, test, np.arange(len(test))) == (last.validation_loss, last.validation_accuracy)
+    unseen = dataclasses.replace(run, data=Data.of({"name": "digits", "validation": "none"}), published=None)
+    assert same_weights(train(unseen, dataset.training()).weights, trained.weights)
 
 
 def test_both_paths_learn_alike_from_mixed_targets(data: TrainingData) -> None:
@@ -263,6 +338,6 @@ def test_bfloat16_is_refused_where_it_cannot_be_had(data: TrainingData, monkeypa
 
 
 def test_a_network_that_the_kernels_do_not_take_is_trained_by_torch(data: TrainingData) -> None:
-    run = task(layers=["conv 4 3x3 relu", "maxpool 2 stride=1", "flatten", "dense classes softmax"])
+    run = task(layers=["conv 4 3x3 relu", "layernorm", "flatten", "dense classes softmax"])
     assert learner_of(run, data).path == "plain"
     assert train(run, data).history[-1].train_loss < 2.3

@@ -84,8 +84,18 @@ def test_one_cycle_is_pytorch_s(shape: str, peak_at: float) -> None:
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on torch, in NumPy 2
 @pytest.mark.parametrize("metric", ["validation_loss", "running_accuracy"])
-@pytest.mark.parametrize(("factor", "patience", "least"), [(0.5, 1, 0.0), (0.1, 3, 0.0), (0.5, 2, 0.2)])
-def test_plateau_is_keras_s(metric: str, factor: float, patience: int, least: float) -> None:
+@pytest.mark.parametrize(
+    ("factor", "patience", "least", "more"),
+    [
+        (0.5, 1, 0.0, {}),
+        (0.1, 3, 0.0, {}),
+        (0.5, 2, 0.2, {}),
+        (0.5, 2, 0.0, {"min_delta": 0.05}),
+        (0.7, 2, 0.0, {"cooldown": 3}),
+        (0.7, 1, 0.3, {"cooldown": 2, "min_delta": 0.0}),
+    ],
+)
+def test_plateau_is_keras_s(metric: str, factor: float, patience: int, least: float, more: dict[str, float]) -> None:
     draw = random.Random(f"{metric} {factor} {patience}")
     values = [round(0.5 + 0.5 * draw.random() / (1 + epoch / 20), 4) for epoch in range(40)]
     values[11] = max(values[:11]) + 0.00005 if "accuracy" in metric else min(values[:11]) - 0.00005  # too little
@@ -93,12 +103,13 @@ def test_plateau_is_keras_s(metric: str, factor: float, patience: int, least: fl
     model.compile(keras.optimizers.SGD(BASE), "mse")
     theirs = keras.callbacks.ReduceLROnPlateau(
         monitor="watched", factor=factor, patience=patience, mode="max" if "accuracy" in metric else "min",
-        min_lr=BASE * least,
+        min_lr=BASE * least, **more,
     )  # fmt: skip
     theirs.set_model(model)
     theirs.on_train_begin()
     history: list[EpochRecord] = []
-    schedule = Schedule(name="plateau", factor=factor, patience=patience, metric=metric, min=least)
+    floor = {"min": least} if not more else {"min_learning_rate": BASE * least}
+    schedule = Schedule(name="plateau", factor=factor, patience=patience, metric=metric, **floor, **more)
     seen = set()
     for epoch, value in enumerate(values):
         at = {"step": epoch * STEPS + 3, "steps_per_epoch": STEPS, "epochs": len(values), "history": history}
@@ -114,6 +125,12 @@ def test_every_metric_of_a_plateau_is_measured() -> None:
     assert set(get_args(ScheduleMetric)) == {
         field.name for field in dataclasses.fields(EpochRecord) if field.name.endswith(("loss", "accuracy"))
     }
+
+
+def test_a_plateau_never_raises_the_rate_to_its_least() -> None:
+    schedule = Schedule(name="plateau", patience=1, min_learning_rate=2 * BASE)
+    history = [record(epoch) for epoch in range(1, EPOCHS)]
+    assert set(rates(schedule, history)) == {BASE}
 
 
 def test_a_plateau_needs_the_records_of_earlier_epochs() -> None:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from .options import json_option, print_json, print_table
+
+if TYPE_CHECKING:
+    from ..report import NetworkTable
+
+WIDTH = 100
 
 
 @click.command("describe")
@@ -12,17 +19,20 @@ from .options import json_option, print_json, print_table
 @click.option("--arm", help="Only this arm.")
 @json_option
 def command(study: str, arm: str | None, as_json: bool) -> None:
-    """STUDY's networks: each layer's output shape, parameters and FLOPs. Nothing is trained.
+    """STUDY's networks: output shape, parameters, FLOPs, memory and receptive field of each layer. Nothing is trained.
 
     Parameters are counted as Keras does: moving statistics are part of the total and not trainable.
-    One multiply-add is two FLOPs; FLOPs are for one image, forward.
+    One multiply-add is two FLOPs; FLOPs are for one image, forward. Memory is that of a layer's output for one image,
+    in float32. "Sees" is how many pixels of the input one output value depends on, zeros around the image included;
+    "step" how many lie between neighbouring values.
     """
     from ..api import describe, load, network_tables, training_path
     from ..errors import Problem, SpecError, nearest
 
     loaded = load(study)
     tables = network_tables(loaded)
-    paths = {name: training_path(summary) for name, summary in describe(loaded).items()}
+    summaries = describe(loaded)
+    paths = {arm.name: training_path(summaries[arm.name], arm.training, loaded.device) for arm in loaded.expand()}
     if arm is not None and arm not in tables:
         raise SpecError(Problem(f'"{study}" has no arm "{arm}"', nearest(arm, list(tables))))
     chosen = {name: table for name, table in tables.items() if arm in (None, name)}
@@ -32,9 +42,41 @@ def command(study: str, arm: str | None, as_json: bool) -> None:
         print_json({name: {**asdict(table), "path": paths[name]} for name, table in chosen.items()})
         return
     for name, table in chosen.items():
-        rows = [[row.name, row.word, row.output_shape, f"{row.parameters:,}", f"{row.flops:,}"] for row in table.rows]
-        print_table(["layer", "as written", "output", "parameters", "FLOPs"], rows, right=[3, 4], title=name)
+        columns = ["layer", "as written", "output", "parameters", "FLOPs", "memory", "sees", "step"]
+        print_table(columns, _cells(table), right=[3, 4, 5, 6, 7], title=name, wraps=1, width=WIDTH)
         click.echo(
             f"{table.parameters:,} parameters: {table.trainable:,} trainable, {table.non_trainable:,} not. "
-            f"{table.flops:,} FLOPs an image.\n{paths[name]}\n"
+            f"{table.flops:,} FLOPs an image.\n"
+            f"{short(table.activation_bytes, 'B')} of activations an image, all layers kept, as in training.\n"
+            f"{paths[name]}\n"
         )
+
+
+def _cells(table: NetworkTable) -> list[list[str]]:
+    """A line for each layer, indented by its blocks, and one for the start of each block."""
+    cells: list[list[str]] = []
+    around: tuple[str, ...] = ()
+    for row in table.rows:
+        for depth, block in enumerate(row.path):
+            if around[: depth + 1] != row.path[: depth + 1]:
+                cells.append(["  " * depth + block, *[""] * 7])
+        around = row.path
+        sees, step = _size(row.receptive_field), _size(row.receptive_stride) if row.receptive_stride else ""
+        counts = [f"{row.parameters:,}", short(row.flops), short(row.activation_bytes, "B")]
+        cells.append(["  " * len(row.path) + row.name, row.word, row.output_shape, *counts, sees, step])
+    return cells
+
+
+def short(number: int, unit: str = "") -> str:
+    """Three digits and a prefix: ``3.61 M``, ``50.2 kB``."""
+    value, prefixes = float(number), iter(("", "k", "M", "G", "T", "P", "E"))
+    prefix = next(prefixes)
+    while value >= 999.5 and prefix != "E":
+        value, prefix = value / 1000, next(prefixes)
+    digits = f"{value:.0f}" if not prefix or value >= 99.95 else f"{value:#.3g}"
+    return f"{digits} {prefix}{unit}".strip()
+
+
+def _size(sides: tuple[int, int]) -> str:
+    height, width = sides
+    return str(height) if height == width else f"{height}x{width}"

@@ -18,7 +18,7 @@ from .options import json_option, print_json, print_table, store_option
 @store_option
 @json_option
 def command(store: Path | None, as_json: bool) -> int:
-    """Check this machine and installation: versions, cores, bfloat16, GPU, data, write access."""
+    """Check this machine and installation: versions, cores, bfloat16, CUDA, data, write access."""
     checks = _checks(store)
     if as_json:
         print_json([dict(zip(("check", "found", "fine", "advice"), check, strict=True)) for check in checks])
@@ -30,7 +30,6 @@ def command(store: Path | None, as_json: bool) -> int:
 
 def _checks(store: Path | None) -> list[tuple[str, str, bool, str]]:
     import psutil
-    import torch
 
     from ..data import is_available, known, raw_folder
     from ..store import default_folder
@@ -45,8 +44,7 @@ def _checks(store: Path | None) -> list[tuple[str, str, bool, str]]:
         ("bfloat16", "in hardware" if has_bfloat16() else "not in hardware: float32 is used", True, ""),
         ("memory", f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free", memory.available > 2**30,
          "close other programs: a worker needs about 0.5 GiB"),
-        ("GPU", torch.cuda.get_device_name() if torch.cuda.is_available() else "none: runs go to the processor",
-         True, ""),
+        ("CUDA device", _cuda_device(), True, ""),
     ]  # fmt: skip
     here = [name for name in known() if is_available(name)]
     checks.append(("data", ", ".join(here), True, ""))
@@ -54,6 +52,18 @@ def _checks(store: Path | None) -> list[tuple[str, str, bool, str]]:
         fine, found = _writable(folder)
         checks.append((label, found, fine, "choose another with ASSAY_DATA or --store, or change its permissions"))
     return checks
+
+
+def _cuda_device() -> str:
+    import torch
+
+    from ..train.device import why_no_cuda
+
+    if reason := why_no_cuda():
+        return f"none ({reason}): runs go to the processor"
+    free, total = torch.cuda.mem_get_info()
+    memory = f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free"
+    return f'{torch.cuda.get_device_name()}, {memory}: used by studies with device = "cuda" or "auto"'
 
 
 def _version(package: str) -> str:

@@ -27,7 +27,9 @@ def json_option(function: _F) -> _F:
 
 
 def print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, default=str))
+    from ..runner.events import without_nan
+
+    click.echo(json.dumps(without_nan(value), indent=2, default=str))
 
 
 def study_name(study: str | None, store: Path | None) -> str:
@@ -43,9 +45,24 @@ def study_name(study: str | None, store: Path | None) -> str:
 
 
 def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), title: str = ""
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Sequence[int] = (),
+    title: str = "",
+    wraps: int | None = None,
+    width: int | None = None,
 ) -> None:
-    """A plain table, as wide as the terminal or, in a pipe, as it needs to be."""
+    """A plain table, as wide as the terminal or, in a pipe, as it needs to be.
+
+    Args:
+        columns: Their headings.
+        rows: Cells as texts.
+        right: Columns that are aligned right.
+        title: Above the table.
+        wraps: The one column whose texts may take several lines; all may if ``None``.
+        width: At most this many columns of characters.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -53,10 +70,12 @@ def print_table(
 
     table = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
     for index, column in enumerate(columns):
-        table.add_column(column, justify="right" if index in right else "left", overflow="fold")
+        keeps = wraps not in (None, index)
+        table.add_column(column, justify="right" if index in right else "left", overflow="fold", no_wrap=keeps)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 200
+    console.width = min(console.width, width or console.width)
     console.print(table)

@@ -2,39 +2,72 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from ..store import StudyRecord
+from .main import EXIT_DONE, EXIT_FAILED_RUNS
 from .options import json_option, print_json, store_option, study_name
 
 
 @click.command("reveal")
 @click.argument("study", required=False)
 @store_option
+@click.option(
+    "--retrain", metavar="ARM", help="Train this arm anew on training and validation images, and score it alone."
+)
+@click.option("--workers", type=click.IntRange(min=1), help="Runs at a time, with --retrain.  [default: all cores]")
 @json_option
-def command(study: str | None, store: Path | None, as_json: bool) -> None:
+def command(study: str | None, store: Path | None, retrain: str | None, workers: int | None, as_json: bool) -> int:
     """Score STUDY's finished runs on the sealed test split, once, and record the look.
 
-    Choose on validation first: what is chosen after a look at the test split is no longer tested by it.
+    Choose on validation first: what is chosen after a look at the test split is no longer tested by it. The chosen arm
+    may then learn from the validation images too: --retrain ARM trains it anew on all training images, with the study's
+    seeds, and scores these runs and no other.
     """
     from ..api import result
+    from ..runner.progress import JsonLines, Lines, Live
     from .status import print_answer
 
     found = result(study_name(study, store), store=store)
+    progress = JsonLines(sys.stderr) if as_json else Live() if sys.stderr.isatty() else Lines()
     found.reveal(
+        retrain=retrain,
         on_scored=lambda run, accuracy: (
-            None if as_json else click.echo(f"{run.arm}, seed {run.seed}: {accuracy:.2%} on the test split", err=True)
-        )
+            None if as_json else click.echo(f"{run.arm}, {run.label}: {accuracy:.2%} on the test split", err=True)
+        ),
+        workers=workers,
+        progress=progress,
     )
     record = found.record
+    runs = record.runs if retrain is None else tuple(run for run in record.retrained if run.arm == retrain)
     if as_json:
         scores = [
-            {"run": run.id, "arm": run.arm, "seed": run.seed, "accuracy": run.test_accuracy, "loss": run.test_loss}
-            for run in record.runs
+            {"run": run.id, "arm": run.arm, "seed": run.seed, "fold": run.fold, "accuracy": run.test_accuracy,
+             "loss": run.test_loss}
+            for run in runs
             if run.test_accuracy is not None
-        ]
-        print_json({"study": record.name, "looks": len(record.looks), "scores": scores})
-        return
-    print_answer(record)
-    click.echo(f"Looks at the test split so far: {len(record.looks)}")
+        ]  # fmt: skip
+        about = {"study": record.name, "looks": len(record.looks), "leaky": record.is_leaky, "retrained": retrain}
+        print_json({**about, "scores": scores})
+    else:
+        if retrain is None:
+            print_answer(record)
+        else:
+            _print_retrained(retrain, record)
+        click.echo(f"Looks at the test split so far: {len(record.looks)}")
+    return EXIT_FAILED_RUNS if retrain is not None and any(run.is_failed for run in runs) else EXIT_DONE
+
+
+def _print_retrained(arm: str, record: StudyRecord) -> None:
+    from ..report import retrained_sentences
+
+    runs = tuple(run for run in record.retrained if run.arm == arm)
+    for sentence in retrained_sentences(replace(record, retrained=runs)):
+        click.echo(f"On test: {sentence}.")
+    for run in runs:
+        if run.is_failed:
+            click.echo(f"Seed {run.seed} has no score: {run.state}: {run.reason}; {run.advice}")

@@ -4,21 +4,40 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from .main import EXIT_DONE, EXIT_FAILED_RUNS
 from .options import json_option, store_option
 
+if TYPE_CHECKING:
+    from ..spec import Placement
+
 
 @click.command("run")
 @click.argument("study")
 @store_option
-@click.option("--workers", type=click.IntRange(min=1), help="Runs at a time.  [default: as many as cores]")
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Runs at a time.  [default: as many as cores; 1 on a CUDA device]"
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    help="Where runs are trained; auto is a CUDA device where there is one.  [default: the file's, or cpu]",
+)
 @click.option("--seeds", type=click.IntRange(min=1), help="Seeds per arm, instead of the file's count.")
 @click.option("--report/--no-report", default=True, help="Write the report at the end.")
 @json_option
-def command(study: str, store: Path | None, workers: int | None, seeds: int | None, report: bool, as_json: bool) -> int:
+def command(
+    study: str,
+    store: Path | None,
+    workers: int | None,
+    device: Placement | None,
+    seeds: int | None,
+    report: bool,
+    as_json: bool,
+) -> int:
     """Run STUDY (a file or a shipped study's name), or go on with it.
 
     Finished runs are not repeated; interrupted ones go on from their last finished epoch.
@@ -33,7 +52,7 @@ def command(study: str, store: Path | None, workers: int | None, seeds: int | No
     for remark in remarks(loaded):
         click.echo(f"note: {remark}", err=True)
     progress = JsonLines() if as_json else Live() if sys.stderr.isatty() else Lines()
-    result = run(loaded, store=store, workers=workers, progress=progress)
+    result = run(loaded, store=store, workers=workers, device=device, progress=progress)
     record = result.record
     path = result.report() if report else None
     if as_json:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
 
+from ..report.scores import LEAKY
 from .options import json_option, print_json, print_table, store_option, study_name
 
 
@@ -14,37 +16,49 @@ from .options import json_option, print_json, print_table, store_option, study_n
 @store_option
 @click.option("--arm", help="Only this arm.")
 @click.option("--state", help="Only runs in this state: finished, running, queued, diverged, failed ...")
+@click.option("--retrained", is_flag=True, help="The runs that reveal --retrain made, instead of the study's.")
 @json_option
-def command(study: str | None, store: Path | None, arm: str | None, state: str | None, as_json: bool) -> None:
+def command(
+    study: str | None, store: Path | None, arm: str | None, state: str | None, retrained: bool, as_json: bool
+) -> None:
     """STUDY's runs, one a line (the latest study if none is named)."""
     from ..api import result
     from ..errors import Problem, SpecError, nearest
 
     record = result(study_name(study, store), store=store).record
+    known_runs = record.retrained if retrained else record.runs
     arms = [known.name for known in record.arms]
     if arm is not None and arm not in arms:
         raise SpecError(Problem(f'study "{record.name}" has no arm "{arm}"', nearest(arm, arms)))
-    runs = [run for run in record.runs if arm in (None, run.arm) and state in (None, run.state)]
+    runs = [run for run in known_runs if arm in (None, run.arm) and state in (None, run.state)]
     if as_json:
         from dataclasses import asdict
 
-        print_json([asdict(run) for run in runs])
+        print_json([{**asdict(run), "stopped_epoch": run.stopped_epoch} for run in runs])
         return
+    has_folds = any(run.fold for run in runs)
+    has_kept = any(run.kept is not run.last for run in runs)
     rows = []
     for run in runs:
-        last = run.last
+        kept = run.kept
+        has_score = kept is not None and math.isfinite(kept.validation_accuracy)
         rows.append(
             [
                 run.id[:10],
                 run.arm,
                 str(run.seed),
+                *([str(run.fold)] if has_folds else []),
                 run.state,
                 f"{len(run.epochs)}/{run.epochs_planned}",
-                f"{last.validation_accuracy:.2%}" if last else "",
+                *([str(kept.epoch) if kept else ""] if has_kept else []),
+                f"{kept.validation_accuracy:.2%}" if kept and has_score else "",
                 f"{run.test_accuracy:.2%}" if run.test_accuracy is not None else "",
                 f"{run.seconds:.1f}" if run.seconds is not None else "",
                 run.reason,
             ]
         )
-    columns = ["run", "arm", "seed", "state", "epochs", "validation", "test", "seconds", "reason"]
-    print_table(columns, rows, right=[2, 4, 5, 6, 7])
+    head = ["run", "arm", "seed", *(["fold"] if has_folds else []), "state", "epochs", *(["kept"] if has_kept else [])]
+    columns = [*head, "validation", "test", "seconds", "reason"]
+    numbers = {"seed", "fold", "epochs", "kept", "validation", "test", "seconds"}
+    title = LEAKY if record.is_leaky else ""
+    print_table(columns, rows, right=[i for i, name in enumerate(columns) if name in numbers], title=title)

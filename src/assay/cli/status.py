@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ..report.contrasts import Split
+from ..report.scores import LEAKY, Split
 from ..store import StudyRecord
 from .options import json_option, print_json, print_table, store_option
 
@@ -31,8 +31,9 @@ def command(study: str | None, store: Path | None, as_json: bool) -> None:
         for record in records:
             states = Counter(run.state for run in record.runs)
             failed = sum(run.is_failed for run in record.runs)
+            name = f"{record.name} (leaky)" if record.is_leaky else record.name
             rows.append(
-                [record.name, str(len(record.arms)), *(str(states[s]) for s in ("finished", "running", "queued")),
+                [name, str(len(record.arms)), *(str(states[s]) for s in ("finished", "running", "queued")),
                  str(failed), str(len(record.looks)), record.question]
             )  # fmt: skip
         columns = ["study", "arms", "finished", "running", "queued", "failed", "looks at test", "question"]
@@ -43,10 +44,12 @@ def command(study: str | None, store: Path | None, as_json: bool) -> None:
 
 def print_answer(record: StudyRecord) -> None:
     """The state of a study, its arms and what may be said of them so far."""
-    from ..report import answer, arm_scores
+    from ..report import answer, arm_scores, retrained_sentences
 
     states = Counter(run.state for run in record.runs)
     click.echo(record.question or record.name)
+    if record.is_leaky:
+        click.echo(LEAKY)
     click.echo(f"{len(record.runs)} runs: " + ", ".join(f"{count} {state}" for state, count in states.most_common()))
     splits: list[Split] = ["validation"]
     if any(run.test_accuracy is not None for run in record.runs):
@@ -63,15 +66,19 @@ def print_answer(record: StudyRecord) -> None:
         for sentence in sentences:
             click.echo(f"On {split}: {sentence}.")
         for note in found.notes:
-            click.echo(note)
+            if note != LEAKY:  # it stands at the top
+                click.echo(note)
+    for sentence in retrained_sentences(record):
+        click.echo(f"On test: {sentence}.")
 
 
 def _as_json(record: StudyRecord) -> dict[str, object]:
-    from ..report import answer, arm_scores
+    from ..report import answer, arm_scores, retrained_sentences
 
     return {
         "study": record.name,
         "question": record.question,
+        "leaky": record.is_leaky,
         "states": Counter(run.state for run in record.runs),
         "arms": [
             {"arm": arm.arm, "n": arm.n, "mean": arm.mean,
@@ -79,5 +86,6 @@ def _as_json(record: StudyRecord) -> dict[str, object]:
             for arm in arm_scores(record)
         ],
         "answer": [contrast.sentence for contrast in answer(record).contrasts],
+        "retrained": retrained_sentences(record),
         "looks": len(record.looks),
     }  # fmt: skip

@@ -19,6 +19,7 @@ from .make import make as make
 from .prepare import Dataset as Dataset
 from .prepare import info_of as info_of
 from .prepare import is_available as is_available
+from .prepare import open_published as open_published
 from .prepare import open_training as open_training
 from .prepare import prepare as prepare
 from .registry import entry as entry

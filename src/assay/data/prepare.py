@@ -54,6 +54,11 @@ class Dataset:
         """
         return open_training(*self.training_files())
 
+    def published_files(self, protocol: Data) -> tuple[Path, Path] | None:
+        """Images and labels of the test data where a study validates on them as published, else ``None``."""
+        is_told = protocol.is_leaky and protocol.as_published
+        return (self.folder / _ARRAYS[2], self.folder / _ARRAYS[3]) if is_told else None
+
     def test(self) -> TestData:
         """The sealed images. Training and search code never call this.
 
@@ -93,6 +98,23 @@ def open_training(images: Path, labels: Path) -> TrainingData:
         if path.name in _ARRAYS[2:]:
             raise DataError(Problem("the test split is sealed, it is no training data", "give train-*", file=str(path)))
     return TrainingData(_open(images), _open(labels))
+
+
+def open_published(images: Path, labels: Path, protocol: Data) -> TestData:
+    """The test data, for a study that repeats a published protocol: the one way past the seal besides ``reveal``.
+
+    Args:
+        images: A ``.npy`` file with uint8 [n, height, width, channels].
+        labels: A ``.npy`` file with int64 [n].
+        protocol: What the study says of its data.
+
+    Raises:
+        DataError: The study does not validate on the test images as published, or a file is damaged or gone.
+    """
+    if not (protocol.is_leaky and protocol.as_published):
+        fix = 'they are for validation = "test" with as_published = true'
+        raise DataError(Problem("the test split is sealed", fix, file=str(images)))
+    return TestData(_open(images), _open(labels))
 
 
 def prepare(source: str | Data) -> Dataset:

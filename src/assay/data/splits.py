@@ -6,38 +6,55 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import Problem, SpecError
+from ..spec.data import Folds, Last, Validation
 from .types import Split
 
 _KEY = "data.validation"
 
 
 def split(
-    labels: npt.NDArray[np.integer], validation: float | int, *, stratified: bool, generator: np.random.Generator
+    labels: npt.NDArray[np.integer],
+    validation: Validation,
+    *,
+    stratified: bool,
+    generator: np.random.Generator,
+    fold: int | None = None,
 ) -> Split:
-    """Sets a share or a count of the training images aside for validation.
+    """Sets some of the training images aside for validation.
 
     The draw reads only the raw bits of the generator, which NumPy promises not to change between versions.
 
     Args:
         labels: Integers [n], one for each training image.
-        validation: A share (float in (0, 1), rounded to the nearest whole image) or a count (integer).
+        validation: A share (float in (0, 1), rounded to the nearest whole image) or a count (integer), drawn; the last
+            such in file order; folds; ``none`` and ``test`` set no training image aside.
         stratified: Give each class its share of the validation images, by largest remainder: a class gets its
             exact share rounded down or up, and the total is exact. Of equal remainders, the lower label's is first.
-        generator: Draws which images; the same generator state gives the same split.
+            Folds differ by at most one image of each class, and by one in total.
+        generator: Draws which images; the same generator state gives the same split, and the same folds.
+        fold: Which fold is validation, from 1, where there are folds.
 
     Raises:
         SpecError: No validation or no training image would be left, or fewer validation images than classes when
             stratified.
+        ValueError: A fold is missing, or is none of the folds.
     """
-    count = _count(len(labels), validation)
+    if validation in ("none", "test"):
+        return Split(training=np.arange(len(labels)), validation=np.arange(0))
+    if isinstance(validation, Folds):
+        return _parts(_folds(labels, validation.folds, stratified, generator) == _checked(fold, validation.folds))
+    is_last = isinstance(validation, Last)
+    size: float | int = validation.last if isinstance(validation, Last) else validation  # type: ignore[assignment]
+    count = _count(len(labels), size)
+    # The images of the smallest keys are taken.
+    keys = np.arange(len(labels), 0, -1, dtype=np.uint64) if is_last else _keys(len(labels), generator)
     if not stratified:
-        chosen = _smallest(_keys(len(labels), generator), count)
+        chosen = _smallest(keys, count)
     else:
         classes, sizes = np.unique(labels, return_counts=True)
         if count < len(classes):
-            what = f"got {validation!r}, which is {count} of {len(labels)} images for {len(classes)} classes"
+            what = f"got {size!r}, which is {count} of {len(labels)} images for {len(classes)} classes"
             raise SpecError(Problem(what, f"set at least {len(classes)} aside, or stratified = false", _KEY))
-        keys = _keys(len(labels), generator)
         parts = []
         for label, share in zip(classes, largest_remainder(sizes, count), strict=True):
             members = np.flatnonzero(labels == label)
@@ -45,7 +62,7 @@ def split(
         chosen = np.concatenate(parts)
     is_validation = np.zeros(len(labels), dtype=bool)
     is_validation[chosen] = True
-    return Split(training=np.flatnonzero(~is_validation), validation=np.flatnonzero(is_validation))
+    return _parts(is_validation)
 
 
 def largest_remainder(sizes: npt.NDArray[np.integer], count: int) -> npt.NDArray[np.int64]:
@@ -64,6 +81,33 @@ def largest_remainder(sizes: npt.NDArray[np.integer], count: int) -> npt.NDArray
     missing = count - int(parts.sum())
     parts[np.argsort(-(whole % total), kind="stable")[:missing]] += 1
     return parts
+
+
+def _folds(
+    labels: npt.NDArray[np.integer], num_folds: int, stratified: bool, generator: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Each image's fold, from 1: images in a drawn order, sorted by class if stratified, dealt out like cards."""
+    if num_folds > len(labels):
+        raise SpecError(Problem(f"got {num_folds} folds for {len(labels)} images", "give fewer folds", _KEY))
+    rarest = int(np.unique(labels, return_counts=True)[1].min())
+    if stratified and rarest < num_folds:
+        what = f"got {num_folds} folds, and a class has {rarest} training images"
+        raise SpecError(Problem(what, "give fewer folds, or stratified = false", _KEY))
+    keys = _keys(len(labels), generator)
+    order = np.lexsort((keys, labels)) if stratified else np.argsort(keys, kind="stable")
+    folds = np.empty(len(labels), dtype=np.int64)
+    folds[order] = np.arange(len(labels)) % num_folds + 1
+    return folds
+
+
+def _checked(fold: int | None, num_folds: int) -> int:
+    if fold is None or not 1 <= fold <= num_folds:
+        raise ValueError(f"fold {fold} is none of 1 to {num_folds}")
+    return fold
+
+
+def _parts(is_validation: npt.NDArray[np.bool_]) -> Split:
+    return Split(training=np.flatnonzero(~is_validation), validation=np.flatnonzero(is_validation))
 
 
 def _count(num_images: int, validation: float | int) -> int:

@@ -101,7 +101,7 @@ class TrainingData:
 
 @dataclass(frozen=True, eq=False)
 class TestData:
-    """The sealed images: scored once, when a study is revealed.
+    """The sealed images: scored once, when a study is revealed, or handed out by ``open_published``.
 
     Args:
         images: uint8 [n, height, width, channels], 0 to 255, or float32 in 0 to 1; a read-only memory map where it

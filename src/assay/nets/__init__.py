@@ -1,18 +1,35 @@
 """Networks as layer words: their vocabulary, shapes and costs. ``assay.nets.build`` makes them trainable."""
 
+from .blocks import Node as Node
+from .blocks import Parallel as Parallel
+from .blocks import Repeat as Repeat
+from .blocks import Residual as Residual
+from .blocks import parse as parse
 from .effects import same_padding as same_padding
 from .effects import shape_text as shape_text
+from .layers import Activate as Activate
+from .layers import Add as Add
+from .layers import AvgPool as AvgPool
 from .layers import BatchNorm as BatchNorm
+from .layers import Concatenate as Concatenate
 from .layers import Conv as Conv
 from .layers import Dense as Dense
+from .layers import Depthwise as Depthwise
 from .layers import Dropout as Dropout
 from .layers import Flatten as Flatten
+from .layers import GlobalAvgPool as GlobalAvgPool
+from .layers import GlobalMaxPool as GlobalMaxPool
+from .layers import GroupNorm as GroupNorm
+from .layers import InstanceNorm as InstanceNorm
 from .layers import Layer as Layer
+from .layers import LayerNorm as LayerNorm
 from .layers import MaxPool as MaxPool
+from .layers import Separable as Separable
+from .layers import SpatialDropout as SpatialDropout
+from .receptive import ReceptiveField as ReceptiveField
 from .shapes import LayerSummary as LayerSummary
 from .shapes import Summary as Summary
 from .shapes import summarize as summarize
 from .vocabulary import VOCABULARY as VOCABULARY
 from .vocabulary import Entry as Entry
-from .vocabulary import parse as parse
 from .vocabulary import word_of as word_of

@@ -47,17 +47,25 @@ class _Dropout(torch.autograd.Function):
         return dropout(grads[0], ctx.key, ctx.rate), None, None
 
 
-def dropout(values: Tensor, key: int, rate: float) -> Tensor:
+def dropout(values: Tensor, key: int | Tensor, rate: float) -> Tensor:
     """The kept values divided by ``1 - rate``, zero elsewhere. Differentiable; backward recomputes the mask.
+
+    With a key in a tensor, which lets a recorded CUDA graph take another key at every step, the mask is the same,
+    computed by torch operations, and kept for backward.
 
     Args:
         values: Floating point, (batch, channel, height, width) or (batch, unit), in any memory layout.
             Images come back in channels-last memory.
-        key: 64 bits, from ``Streams.key("dropout", ordinal, step)``.
+        key: 64 bits, from ``Streams.key("dropout", ordinal, step)``; or its ``masks.halves``, int64 [2].
         rate: Probability to drop, ``0 <= rate < 1``; at 0 the values come back as they are.
     """
     if rate == 0:
         return values
+    if isinstance(key, Tensor):
+        is_image = values.dim() == 4
+        ordered = values.permute(0, 2, 3, 1) if is_image else values
+        kept = _kept(ordered, key, rate)
+        return torch.where(kept.permute(0, 3, 1, 2) if is_image else kept, values * (1 / (1 - rate)), 0)
     dropped: Tensor = _Dropout.apply(values, key, rate)  # type: ignore[no-untyped-call]
     return dropped
 
@@ -75,13 +83,13 @@ def _kernel(ordered: Tensor, key: int, rate: float) -> Tensor:
     return dropped
 
 
-def _kept(values: Tensor, key: int, rate: float) -> Tensor:
+def _kept(values: Tensor, key: int | Tensor, rate: float) -> Tensor:
     """The mask by torch operations, for devices that Numba's kernel does not reach.
 
     In 64-bit integers, which torch has everywhere; a product's low 32 bits survive its overflow.
     """
     word = 0xFFFFFFFF
-    low, high = halves(key)
+    low, high = (key[0], key[1]) if isinstance(key, Tensor) else halves(key)
     x = (torch.arange(values.numel(), device=values.device) + low) & word
     x = ((x ^ (x >> 17)) * 0xED5AD4BB + high) & word
     x = ((x ^ (x >> 11)) * 0xAC4C1B51) & word

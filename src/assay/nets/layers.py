@@ -33,13 +33,25 @@ class Kind:
     choices: tuple[str, ...] = ()
 
 
+def spelled(word: str) -> str:
+    """A word in the vocabulary's spelling: ``"MaxPooling2D"`` as ``"maxpool"``, ``"leaky_relu"`` as ``"leakyrelu"``."""
+    plain = re.sub("[_-]", "", word.lower()).removesuffix("2d")
+    for long, short in (
+        *(("convolution", "conv"), ("pooling", "pool"), ("average", "avg"), ("normalization", "norm")),
+        *(("depthwiseconv", "depthwise"), ("separableconv", "separable"), ("swish", "silu")),
+    ):
+        plain = plain.replace(long, short)
+    return plain
+
+
 def _choice(literal: Any) -> Kind:
     known = get_args(literal)
 
     def read(text: str) -> str:
-        if text not in known:
+        word = text if text in known else spelled(text)
+        if word not in known:
             raise ValueError(text)
-        return text
+        return word
 
     return Kind("one of " + ", ".join(known), read, sign="|".join(known), choices=known)
 
@@ -55,6 +67,13 @@ def _read_kernel(text: str) -> tuple[int, int]:
     return _read_count(height), _read_count(width)
 
 
+def _read_size(text: str) -> int:
+    height, _, width = text.partition("x")
+    if width and width != height:
+        raise ValueError(text)
+    return _read_count(height)
+
+
 def _read_units(text: str) -> int | str:
     return text if text == "classes" else _read_count(text)
 
@@ -65,15 +84,26 @@ def _read_number(text: str, below: float = math.inf) -> float:
     return abs(value)
 
 
+def _read_flag(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError(text)
+    return text == "true"
+
+
 def _write_number(value: float) -> str:
     return repr(float(value)).removesuffix(".0")
 
 
-ActivationName = Literal["relu", "softmax", "linear"]
+ActivationName = Literal["relu", "leakyrelu", "elu", "gelu", "silu", "sigmoid", "tanh", "softmax", "linear"]
+JoinName = Literal["concatenate", "add"]
 PaddingName = Literal["same", "valid"]
 
 Activation = Annotated[ActivationName, _choice(ActivationName)]
 Count = Annotated[int, Kind("a whole number, 1 or more", _read_count)]
+Flag = Annotated[
+    bool,
+    Kind("true or false", _read_flag, lambda value: str(value).lower(), sign="true|false", choices=("true", "false")),
+]
 Kernel = Annotated[
     tuple[int, int],
     Kind("height x width such as 3x3", _read_kernel, lambda size: f"{size[0]}x{size[1]}", sign="KxK"),
@@ -82,6 +112,7 @@ Padding = Annotated[PaddingName, _choice(PaddingName)]
 Rate = Annotated[
     float, Kind("a number from 0 (no dropout) to below 1", lambda text: _read_number(text, below=1), _write_number)
 ]
+Size = Annotated[int, Kind("a whole number, 1 or more", _read_size)]
 Units = Annotated[
     int | Literal["classes"],
     Kind("a whole number, 1 or more, or the word classes", _read_units, sign="UNITS|classes"),
@@ -103,6 +134,43 @@ class Conv(Layer):
     _: KW_ONLY
     padding: Padding = "valid"
     stride: Count = 1
+    dilation: Count = 1
+    groups: Count = 1
+    bias: Flag = True
+    l1: Weight = 0.0
+    l2: Weight = 0.0
+
+
+@dataclass(frozen=True)
+class Depthwise(Layer):
+    """Convolution of each channel by itself, with ``multiplier`` kernels each, then the activation."""
+
+    kernel: Kernel
+    activation: Activation = "linear"
+    _: KW_ONLY
+    multiplier: Count = 1
+    padding: Padding = "valid"
+    stride: Count = 1
+    dilation: Count = 1
+    bias: Flag = True
+    l1: Weight = 0.0
+    l2: Weight = 0.0
+
+
+@dataclass(frozen=True)
+class Separable(Layer):
+    """Depthwise convolution without a bias, then a 1x1 convolution with one, then the activation."""
+
+    filters: Count
+    kernel: Kernel
+    activation: Activation = "linear"
+    _: KW_ONLY
+    multiplier: Count = 1
+    padding: Padding = "valid"
+    stride: Count = 1
+    dilation: Count = 1
+    bias: Flag = True
+    l1: Weight = 0.0
     l2: Weight = 0.0
 
 
@@ -112,10 +180,27 @@ class BatchNorm(Layer):
 
 
 @dataclass(frozen=True)
+class LayerNorm(Layer):
+    """Normalization over the channels of each position, or over all units of a vector (Keras's: epsilon 0.001)."""
+
+
+@dataclass(frozen=True)
+class GroupNorm(Layer):
+    """Normalization of each image over its pixels and one group of channels at a time (Keras's: epsilon 0.001)."""
+
+    groups: Count
+
+
+@dataclass(frozen=True)
+class InstanceNorm(Layer):
+    """Normalization of each image over its pixels, channel by channel (Keras's: groupnorm, one group a channel)."""
+
+
+@dataclass(frozen=True)
 class MaxPool(Layer):
     """Maximum over square windows; the stride is the size unless given."""
 
-    size: Count
+    size: Size
     _: KW_ONLY
     stride: Count = 0
     padding: Padding = "valid"
@@ -126,8 +211,39 @@ class MaxPool(Layer):
 
 
 @dataclass(frozen=True)
+class AvgPool(Layer):
+    """Mean over square windows, padding not counted; the stride is the size unless given."""
+
+    size: Size
+    _: KW_ONLY
+    stride: Count = 0
+    padding: Padding = "valid"
+
+    def __post_init__(self) -> None:
+        if self.stride == 0:
+            object.__setattr__(self, "stride", self.size)
+
+
+@dataclass(frozen=True)
+class GlobalMaxPool(Layer):
+    """Each channel's maximum over all pixels: an image becomes a vector."""
+
+
+@dataclass(frozen=True)
+class GlobalAvgPool(Layer):
+    """Each channel's mean over all pixels: an image becomes a vector."""
+
+
+@dataclass(frozen=True)
 class Dropout(Layer):
     """In training, each element becomes 0 with this probability and the others grow to keep the mean."""
+
+    rate: Rate
+
+
+@dataclass(frozen=True)
+class SpatialDropout(Layer):
+    """Dropout of whole channels of an image."""
 
     rate: Rate
 
@@ -144,4 +260,25 @@ class Dense(Layer):
     units: Units
     activation: Activation = "linear"
     _: KW_ONLY
+    bias: Flag = True
+    l1: Weight = 0.0
     l2: Weight = 0.0
+
+
+@dataclass(frozen=True)
+class Activate(Layer):
+    """The activation alone; its bare name will do."""
+
+    activation: Activation
+
+
+@dataclass(frozen=True)
+class Add(Layer):
+    """The end of a residual or adding parallel block: the sum of its branches, then the activation."""
+
+    activation: ActivationName = "linear"
+
+
+@dataclass(frozen=True)
+class Concatenate(Layer):
+    """The end of a concatenating parallel block: its branches' channels, one after another."""

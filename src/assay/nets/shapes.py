@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import Problem, SpecError
-from .effects import Image, Shape, effect_of, units_of
-from .layers import Dense, Layer
+from .blocks import Node, Parallel, Repeat, Residual
+from .effects import Effect, Image, Shape, effect_of, join_effect, shape_text, units_of
+from .layers import Activate, Add, Concatenate, Dense, Flatten, Layer
+from .receptive import ReceptiveField, field_after, joined
 from .vocabulary import kind_of, word_of
 
 _ENDING = 'end with "dense classes softmax"'
@@ -19,14 +22,18 @@ class LayerSummary:
     """One layer in its network.
 
     Args:
-        name: Its kind, numbered from 1 among its kind: ``"conv1"``. The built module has the same name.
-        layer: The layer itself.
+        name: Its kind, numbered from 1 among its kind in the whole network: ``"conv1"``. The built module has the same
+            name.
+        layer: The layer itself; where paths meet, ``Add`` or ``Concatenate``.
         word: The layer as words.
-        input_shape: (height, width, channels) or (units,), without the batch.
+        input_shape: (height, width, channels) or (units,), without the batch; of the first path where paths meet.
         output_shape: The same of what it returns.
         trainable: Parameters that training changes.
         non_trainable: Other parameters, as Keras counts them (batch normalization's moving statistics).
         flops: FLOPs of one sample's forward pass.
+        receptive_field: What one output value sees of the network's input.
+        inputs: Names of the layers whose outputs it reads; ``""`` is the network's input.
+        path: The blocks around it, outermost first: ``("residual1", "shortcut")``.
     """
 
     name: str
@@ -37,16 +44,24 @@ class LayerSummary:
     trainable: int
     non_trainable: int
     flops: int
+    receptive_field: ReceptiveField
+    inputs: tuple[str, ...]
+    path: tuple[str, ...]
 
     @property
     def parameters(self) -> int:
         """Trainable and non-trainable parameters."""
         return self.trainable + self.non_trainable
 
+    @property
+    def activation_bytes(self) -> int:
+        """Bytes of one sample's output in float32; flatten's are its input's, so it has none of its own."""
+        return 0 if isinstance(self.layer, Flatten) else 4 * math.prod(self.output_shape)
+
 
 @dataclass(frozen=True)
 class Summary:
-    """A network's layers with their shapes and costs, and the totals."""
+    """A network's layers in the order in which they are computed, with their shapes and costs, and the totals."""
 
     input_shape: Image
     num_classes: int
@@ -68,13 +83,24 @@ class Summary:
         return self.trainable + self.non_trainable
 
     @property
+    def is_chain(self) -> bool:
+        """Whether every layer reads the one before it, and nothing else."""
+        before = ("", *(row.name for row in self.layers))
+        return all(row.inputs == (name,) for name, row in zip(before, self.layers, strict=False))
+
+    @property
+    def activation_bytes(self) -> int:
+        """Bytes of all layers' outputs for one sample, in float32: what training keeps for the way back."""
+        return sum(layer.activation_bytes for layer in self.layers)
+
+    @property
     def flops(self) -> int:
         """FLOPs of one sample's forward pass, counted as ``effects`` says."""
         return sum(layer.flops for layer in self.layers)
 
 
-def summarize(layers: Sequence[Layer], input_shape: Image, num_classes: int) -> Summary:
-    """Every layer's name, shapes, parameters and FLOPs.
+def summarize(layers: Sequence[Node], input_shape: Image, num_classes: int) -> Summary:
+    """Every layer's name, shapes, parameters, FLOPs and receptive field.
 
     Args:
         layers: As ``parse`` returns them.
@@ -85,40 +111,156 @@ def summarize(layers: Sequence[Layer], input_shape: Image, num_classes: int) -> 
         SpecError: The layers do not fit their inputs, each other or the number of classes. One problem for each
             broken rule; behind a layer whose output has no shape, only rules that need none are checked.
     """
-    numbers: Counter[str] = Counter()
-    rows: list[LayerSummary] = []
-    problems: list[Problem] = []
-    shape: Shape | None = input_shape
-    for index, layer in enumerate(layers):
-        kind = kind_of(layer)
-        numbers[kind] += 1
-        name, word = f"{kind}{numbers[kind]}", word_of(layer)
-        what = f'{name} ("{word}")'
-        found = _ending_problems(layer, what, index == len(layers) - 1, num_classes)
+    walk = _Walk(input_shape, num_classes)
+    walk.chain(layers, _Values("", input_shape, ReceptiveField()), (), "layers", ends=True)
+    if not layers:
+        walk.problems.append(Problem("the network has no layers", _ENDING, "layers"))
+    if walk.problems:
+        raise SpecError(walk.problems)
+    return Summary(input_shape, num_classes, tuple(walk.rows))
+
+
+@dataclass(frozen=True)
+class _Values:
+    """What a layer puts out: under its name, with this shape (None if it has none) and receptive field."""
+
+    name: str
+    shape: Shape | None
+    field: ReceptiveField
+
+
+class _Walk:
+    """Goes through a network in the order in which it is computed."""
+
+    def __init__(self, image: Image, num_classes: int) -> None:
+        self.image, self.num_classes = image, num_classes
+        self.rows: list[LayerSummary] = []
+        self.problems: list[Problem] = []
+        self._numbers: Counter[str] = Counter()
+
+    def chain(
+        self, nodes: Sequence[Node], values: _Values, path: tuple[str, ...], key: str, *, ends: bool = False
+    ) -> _Values:
+        """What a chain makes of its input. ``ends`` says that the network ends with it."""
+        for index, node in enumerate(nodes):
+            place, is_last = f"{key}[{index}]", ends and index == len(nodes) - 1
+            match node:
+                case Residual():
+                    values = self._residual(node, values, path, place, is_last=is_last)
+                case Parallel():
+                    values = self._parallel(node, values, path, place, is_last=is_last)
+                case Repeat():
+                    values = self._repeat(node, values, path, place, is_last=is_last)
+                case _:
+                    values = self._layer(node, values, path, place, is_last=is_last)
+        return values
+
+    def _layer(self, layer: Layer, values: _Values, path: tuple[str, ...], key: str, *, is_last: bool) -> _Values:
+        name = self._named(kind_of(layer))
+        what = f'{name} ("{word_of(layer)}")'
+        found = _ending_problems(layer, what, values.shape, is_last=is_last, num_classes=self.num_classes)
+        shape, field = values.shape, values.field
         if shape is None:
-            shape = (units_of(layer, num_classes),) if isinstance(layer, Dense) else None
+            shape = (units_of(layer, self.num_classes),) if isinstance(layer, Dense) else None
         else:
-            effect = effect_of(layer, shape, num_classes)
+            effect = effect_of(layer, shape, self.num_classes)
             if effect.broken:
                 found.insert(0, Problem(f"{what} {effect.broken}", effect.fix))
             if effect.shape is not None:
-                costs = (effect.trainable, effect.non_trainable, effect.flops)
-                rows.append(LayerSummary(name, layer, word, shape, effect.shape, *costs))
+                field = field_after(layer, field, shape, self.image)
+                self._row(name, layer, shape, effect, field, (values.name,), path)
             shape = effect.shape
-        problems += [problem.at(key=f"layers[{index}]") for problem in found]
-    if not layers:
-        problems.append(Problem("the network has no layers", _ENDING, "layers"))
-    if problems:
-        raise SpecError(problems)
-    return Summary(input_shape, num_classes, tuple(rows))
+        self.problems += [problem.at(key=key) for problem in found]
+        return _Values(name, shape, field)
+
+    def _residual(self, block: Residual, values: _Values, path: tuple[str, ...], key: str, *, is_last: bool) -> _Values:
+        name = self._named("residual")
+        main = self.chain(block.layers, values, (*path, name), f"{key}.residual")
+        other = self.chain(block.shortcut, values, (*path, name, "shortcut"), f"{key}.shortcut")
+        if main.shape is not None and other.shape is not None and main.shape != other.shape:
+            theirs = "shortcut" if block.shortcut else "input"
+            what = f"{name} adds its layers' {shape_text(main.shape)} to its {theirs}'s {shape_text(other.shape)}"
+            fix = "" if block.shortcut else _fitting_shortcut(main.shape, other.shape)
+            fix = fix or "the shapes must be equal: match strides, padding and filters"
+            self.problems.append(Problem(what, fix, key))
+        return self._join(Add(block.activation), [main, other], (*path, name), key, is_last=is_last)
+
+    def _parallel(self, block: Parallel, values: _Values, path: tuple[str, ...], key: str, *, is_last: bool) -> _Values:
+        name = self._named("parallel")
+        ends = [
+            self.chain(branch, values, (*path, name, f"branch {number}"), f"{key}.parallel[{number - 1}]")
+            for number, branch in enumerate(block.branches, start=1)
+        ]
+        join = Add() if block.join == "add" else Concatenate()
+        shapes = tuple(end.shape for end in ends if end.shape is not None)
+        if len(shapes) == len(ends) and (effect := join_effect(join, shapes)).broken:
+            self.problems.append(Problem(f"{name} {effect.broken}", effect.fix, key))
+        return self._join(join, ends, (*path, name), key, is_last=is_last)
+
+    def _join(
+        self, join: Add | Concatenate, ends: Sequence[_Values], path: tuple[str, ...], key: str, *, is_last: bool
+    ) -> _Values:
+        name = self._named(kind_of(join))
+        what = f'{path[-1]} ("{word_of(join)}")'
+        found = _ending_problems(join, what, None, is_last=is_last, num_classes=self.num_classes)
+        self.problems += [problem.at(key=key) for problem in found]
+        shapes = tuple(end.shape for end in ends if end.shape is not None)
+        effect = join_effect(join, shapes) if len(shapes) == len(ends) else Effect(None)
+        if effect.shape is None:
+            return _Values(name, None, ends[0].field)
+        field = joined([end.field for end in ends], effect.shape)
+        self._row(name, join, shapes[0], effect, field, tuple(end.name for end in ends), path)
+        return _Values(name, effect.shape, field)
+
+    def _repeat(self, block: Repeat, values: _Values, path: tuple[str, ...], key: str, *, is_last: bool) -> _Values:
+        for time in range(block.times):
+            before = len(self.problems)
+            ends = is_last and time == block.times - 1
+            values = self.chain(block.layers, values, path, f"{key}.layers", ends=ends)
+            if len(self.problems) > before:  # the rest would say the same again
+                break
+        return values
+
+    def _named(self, kind: str) -> str:
+        self._numbers[kind] += 1
+        return f"{kind}{self._numbers[kind]}"
+
+    def _row(
+        self,
+        name: str,
+        layer: Layer,
+        shape: Shape,
+        effect: Effect,
+        field: ReceptiveField,
+        inputs: tuple[str, ...],
+        path: tuple[str, ...],
+    ) -> None:
+        if effect.shape is None:
+            raise ValueError(f"{name} has no output shape")
+        costs = (effect.trainable, effect.non_trainable, effect.flops)
+        self.rows.append(LayerSummary(name, layer, word_of(layer), shape, effect.shape, *costs, field, inputs, path))
 
 
-def _ending_problems(layer: Layer, what: str, is_last: bool, num_classes: int) -> list[Problem]:
+def _fitting_shortcut(main: Shape, given: Shape) -> str:
+    """A shortcut that would make of ``given`` what ``main`` is, as a fix; empty if there is no simple one."""
+    if len(main) == 1 or len(given) == 1:
+        return ""
+    stride = max(round(given[0] / main[0]), 1)
+    if ((given[0] - 1) // stride + 1, (given[1] - 1) // stride + 1) != main[:2]:
+        return ""
+    return f'add shortcut = ["conv {main[2]} 1x1{f" stride={stride}" if stride > 1 else ""}"]'
+
+
+def _ending_problems(layer: Layer, what: str, shape: Shape | None, *, is_last: bool, num_classes: int) -> list[Problem]:
     """The network must end in one softmax over the classes, and have none elsewhere."""
     activation = getattr(layer, "activation", "linear")
     if not is_last:
         middle = f"{what} has a softmax in the middle of the network"
         return [Problem(middle, "use relu; softmax is for the last dense layer")] if activation == "softmax" else []
+    if isinstance(layer, Activate) and activation == "softmax":
+        if shape is None or shape == (num_classes,):
+            return []
+        return [Problem(f"{what} is the last layer and gets {shape_text(shape)} for {num_classes} classes", _ENDING)]
     if not isinstance(layer, Dense):
         return [Problem(f"{what} is the last layer", _ENDING)]
     problems = []

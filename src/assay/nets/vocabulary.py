@@ -4,19 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields, replace
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
-from ..errors import Problem, SpecError, nearest
-from .layers import BatchNorm, Conv, Dense, Dropout, Flatten, Kind, Layer, MaxPool
+from ..errors import Problem, nearest
+from . import layers as words
+from .layers import ActivationName, Kind, Layer, spelled
 
 WORDS: Mapping[str, type[Layer]] = {
-    "conv": Conv,
-    "batchnorm": BatchNorm,
-    "maxpool": MaxPool,
-    "dropout": Dropout,
-    "flatten": Flatten,
-    "dense": Dense,
+    "conv": words.Conv,
+    "depthwise": words.Depthwise,
+    "separable": words.Separable,
+    "batchnorm": words.BatchNorm,
+    "layernorm": words.LayerNorm,
+    "groupnorm": words.GroupNorm,
+    "instancenorm": words.InstanceNorm,
+    "maxpool": words.MaxPool,
+    "avgpool": words.AvgPool,
+    "globalmaxpool": words.GlobalMaxPool,
+    "globalavgpool": words.GlobalAvgPool,
+    "dropout": words.Dropout,
+    "spatialdropout": words.SpatialDropout,
+    "flatten": words.Flatten,
+    "dense": words.Dense,
+    "activation": words.Activate,
 }
+JOINS: Mapping[type[Layer], str] = {words.Add: "add", words.Concatenate: "concatenate"}
+_KINDS = {**{kind: word for word, kind in WORDS.items()}, **JOINS}
+_ACTIVATIONS = get_args(ActivationName)
 
 
 @dataclass(frozen=True)
@@ -69,34 +83,26 @@ def _entry(word: str, layer: type[Any]) -> Entry:
 VOCABULARY: Mapping[str, Entry] = {word: _entry(word, layer) for word, layer in WORDS.items()}
 
 
-def parse(layers: Sequence[str]) -> tuple[Layer, ...]:
-    """The layers that these words stand for.
-
-    Args:
-        layers: One line for each layer, such as ``"conv 32 3x3 relu padding=same"``.
-
-    Raises:
-        SpecError: One or more words break a rule; a problem for each, with the key ``layers[i]``.
-    """
-    problems: list[Problem] = []
-    parsed: list[Layer] = []
-    for index, line in enumerate(layers):
-        found, values = _read(line)
-        problems += [problem.at(key=f"layers[{index}]") for problem in found]
-        if not found:
-            parsed.append(WORDS[line.split()[0]](**values))
-    if problems:
-        raise SpecError(problems)
-    return tuple(parsed)
+def read_word(line: str) -> tuple[list[Problem], Layer | None]:
+    """The layer that a line stands for, or every problem with it."""
+    word, *tokens = line.split() or [""]
+    spelling = spelled(word)
+    if spelling in _ACTIVATIONS:
+        spelling, tokens = "activation", [word, *tokens]
+    problems, values = _read(line, spelling, word, tokens)
+    return problems, None if problems else WORDS[spelling](**values)
 
 
 def kind_of(layer: Layer) -> str:
     """The layer's first word, such as ``"conv"``."""
-    return next(word for word, kind in WORDS.items() if type(layer) is kind)
+    return _KINDS[type(layer)]
 
 
 def word_of(layer: Layer) -> str:
-    """The layer as its shortest words, such that ``parse([word_of(layer)]) == (layer,)``."""
+    """The layer as its shortest words, such that ``parse([word_of(layer)]) == (layer,)``; a join as a phrase."""
+    if isinstance(layer, words.Add | words.Concatenate):
+        activation = getattr(layer, "activation", "linear")
+        return kind_of(layer) + (f", then {activation}" if activation != "linear" else "")
     entry = VOCABULARY[kind_of(layer)]
     defaults = {field.name: field.default for field in fields(layer)}  # type: ignore[arg-type]
     parts = [entry.word]
@@ -108,13 +114,12 @@ def word_of(layer: Layer) -> str:
     return " ".join(parts)
 
 
-def _read(line: str) -> tuple[list[Problem], dict[str, Any]]:
+def _read(line: str, spelling: str, word: str, tokens: Sequence[str]) -> tuple[list[Problem], dict[str, Any]]:
     """All problems of one line, and its values by field."""
-    word, *tokens = line.split() or [""]
-    if word not in VOCABULARY:
+    if spelling not in VOCABULARY:
         place = f'"{line}": ' if tokens or not word else ""
-        return [Problem(f'{place}"{word}" is no layer', nearest(word, list(VOCABULARY)))], {}
-    entry = VOCABULARY[word]
+        return [Problem(f'{place}"{word}" is no layer', nearest(spelling, [*VOCABULARY, *_ACTIVATIONS]))], {}
+    entry = VOCABULARY[spelling]
     by_position = [value for value in entry.values if not value.is_option]
     problems: list[Problem] = []
     values: dict[str, Any] = {}

@@ -6,10 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
-from ..stats import pairs_needed, refusal
+from ..stats import mean_interval, pairs_needed, refusal
 from ..store.records import StudyRecord
-from .contrasts import Contrast, Split, arm_scores, contrasts, failure_sentence
+from .contrasts import Contrast, contrasts, factor_effects
 from .numbers import counted, percent
+from .scores import LEAKY, Split, arm_scores, failure_sentence, is_epoch_chosen_by_score, rule_of
 
 Tone = Literal["decided", "undecided", "refused", "estimate", "none"]
 
@@ -31,12 +32,14 @@ class Answer:
         headline: The answer as one sentence, without its full stop.
         contrasts: Every contrast with its own verdict.
         notes: What must be read with the answer: missing runs, what it does not say, what to do next.
+        effects: What each of several crossed factors does on average over the others, and whether they interact.
     """
 
     tone: Tone
     headline: str
     contrasts: tuple[Contrast, ...]
     notes: tuple[str, ...]
+    effects: tuple[Contrast, ...] = ()
 
     @property
     def label(self) -> str:
@@ -57,7 +60,9 @@ def answer(study: StudyRecord, *, split: Split = "validation") -> Answer:
         return Answer("estimate", f"{headline}, n = {only.n}", (), _notes(study, (), "estimate", split))
     tone = _tone(found)
     headline = found[0].sentence if len(found) == 1 else _refusal(found) if tone == "refused" else _tally(found)
-    return Answer(tone, headline, found, _notes(study, found, tone, split))
+    crossed = factor_effects(study, split=split) if len(found) > 1 else ()
+    told = crossed if any(contrast.effect and contrast.effect.is_interaction for contrast in crossed) else ()
+    return Answer(tone, headline, found, _notes(study, found, tone, split), told)
 
 
 def progress_sentence(study: StudyRecord) -> str:
@@ -72,6 +77,24 @@ def progress_sentence(study: StudyRecord) -> str:
     return f"{done} of {counted(total, 'run')} {'has' if done == 1 else 'have'} finished{rest}"
 
 
+def retrained_sentences(study: StudyRecord) -> tuple[str, ...]:
+    """What each arm scores on the test split that was trained anew on training and validation images."""
+    told = []
+    for arm in dict.fromkeys(run.arm for run in study.retrained):
+        runs = [run for run in study.retrained if run.arm == arm]
+        scores = [run.test_accuracy for run in runs if run.test_accuracy is not None]
+        if not scores:
+            continue
+        interval = ""
+        if len(scores) > 1:
+            found = mean_interval(scores)
+            interval = f" [{100 * found.low:.2f}, {100 * found.high:.2f}]"
+        of = f" of {len(runs)}" if len(runs) > len(scores) else ""
+        mean = percent(sum(scores) / len(scores))
+        told.append(f"{arm}, trained on training and validation images, scores {mean}{interval}, n = {len(scores)}{of}")
+    return tuple(told)
+
+
 def is_unfinished(study: StudyRecord) -> bool:
     """Whether runs are still to come."""
     return any(run.state in {"queued", "running"} for run in study.runs) or not study.runs
@@ -79,7 +102,7 @@ def is_unfinished(study: StudyRecord) -> bool:
 
 def _tone(found: tuple[Contrast, ...]) -> Tone:
     outcomes = {contrast.outcome for contrast in found}
-    if outcomes & {"better", "worse"}:
+    if outcomes & {"better", "worse", "equivalent"}:
         return "decided"
     return "undecided" if "undecided" in outcomes else "refused"
 
@@ -93,15 +116,24 @@ def _refusal(found: tuple[Contrast, ...]) -> str:
 
 def _tally(found: tuple[Contrast, ...]) -> str:
     counts = Counter(contrast.outcome for contrast in found)
-    told = {key: f"{counts[key]} {_is(counts[key])} {key}" for key in ("better", "worse", "undecided") if counts[key]}
+    told = {
+        key: f"{counts[key]} {_is(counts[key])} {key}"
+        for key in ("better", "worse", "equivalent", "undecided")
+        if counts[key]
+    }
     if few := counts["too few seeds"]:
         told["too few seeds"] = f"{few} {'has' if few == 1 else 'have'} too few seeds"
     return f"of {counted(len(found), 'arm')} against {found[0].baseline}, {_listed(list(told.values()))}"
 
 
 def _notes(study: StudyRecord, found: tuple[Contrast, ...], tone: Tone, split: Split) -> tuple[str, ...]:
-    notes = []
-    if is_unfinished(study) and tone != "none":
+    notes = [LEAKY] if study.is_leaky else []
+    if split == "validation" and tone != "none" and is_epoch_chosen_by_score(study):
+        notes.append(
+            "Each run's epoch was chosen on the validation images that score it, which makes these scores a little "
+            "too good."
+        )
+    if is_unfinished(study) and tone != "none" and not rule_of(study).stop:
         notes.append(
             "The study is unfinished, so the answer may change. "
             "Stopping it where it happens to look good would make the answer worth less."
@@ -118,6 +150,8 @@ def _advice(study: StudyRecord, found: tuple[Contrast, ...], tone: Tone) -> list
     planned = max((len({run.seed for run in study.runs_of(arm.name)}) for arm in study.arms), default=0)
     notes = []
     lost = 0 if is_unfinished(study) else planned - min((len(contrast.seeds) for contrast in found), default=planned)
+    if rule_of(study).stop:
+        return []
     if tone == "refused" and planned < needed + lost:
         notes.append(
             f"To get a verdict, raise count under [seeds] from {planned} to {needed + lost} or more and run it again: "

@@ -1,175 +1,263 @@
-"""From a study's record to its scores and contrasts: every arm against the first."""
+"""From scores to verdicts: arms against the first, and the effects of crossed factors."""
 
 from __future__ import annotations
 
-import math
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+
+import numpy as np
 
 from ..stats import (
-    Interval,
+    MIN_PAIRS,
+    PLAIN,
+    Effect,
+    Finding,
     Outcome,
     PairedDifference,
-    holm,
-    mean_interval,
-    outcome,
-    paired_difference,
+    Ranking,
+    Wording,
+    effects,
+    judge,
+    judge_looks,
+    planned_looks,
+    rank_arms,
     refusal,
-    verdict,
+    sentence,
 )
-from ..store.records import ArmRecord, RunRecord, StudyRecord
-
-Split = Literal["validation", "test"]
-
-
-@dataclass(frozen=True)
-class ArmScores:
-    """The accuracy of every run of an arm that has one, by seed.
-
-    Args:
-        arm: The arm's name.
-        seeds: The seeds that have a score.
-        scores: Their accuracies, in the same order: fractions.
-        interval: Mean and 95 % interval; ``None`` below two scores.
-        num_runs: Runs planned for the arm, with a score or not.
-    """
-
-    arm: str
-    seeds: tuple[int, ...]
-    scores: tuple[float, ...]
-    interval: Interval | None
-    num_runs: int
-
-    @property
-    def n(self) -> int:
-        return len(self.scores)
-
-    @property
-    def mean(self) -> float | None:
-        return sum(self.scores) / self.n if self.scores else None
-
-    @property
-    def deviation(self) -> float | None:
-        """Standard deviation between seeds (n - 1); ``None`` below two scores."""
-        if self.n < 2:
-            return None
-        mean = sum(self.scores) / self.n
-        return math.sqrt(sum((score - mean) ** 2 for score in self.scores) / (self.n - 1))
+from ..store.records import StudyRecord
+from .scores import Split, arm_scores, failed_in, ordered_arms, rule_of, varied
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """One arm against the study's first, on the seeds that have a score in both.
+    """One arm against another, or one effect of a factor, on the seeds that have a score in all arms it needs.
 
     Args:
-        baseline: Name of the study's first arm.
-        arm: Name of the arm compared with it.
+        baseline: Name of the arm, or of the level, that was subtracted: the study's first.
+        arm: Name of the arm, or of the level, compared with it.
         seeds: The seeds that pair.
         differences: Arm minus baseline for each of them: fractions.
-        difference: Their mean with interval and p; ``None`` below two pairs.
-        adjusted_p: Its p after Holm's adjustment for every contrast of the study.
-        outcome: What may be said of the arm.
-        sentence: The verdict, without its full stop.
+        finding: All that is known of it.
+        sentence: The verdict, without its full stop. It says what varied and what was left out.
+        varies: What a seed changed, among what these arms have: the interval speaks of nothing else.
+        left_out: Runs that failed and seeds without a partner, in words; empty where there are none.
+        effect: The effect of a factor; ``None`` where two arms are compared.
     """
 
     baseline: str
     arm: str
     seeds: tuple[int, ...]
     differences: tuple[float, ...]
-    difference: PairedDifference | None
-    adjusted_p: float | None
-    outcome: Outcome
+    finding: Finding
     sentence: str
+    varies: tuple[str, ...] = ()
+    left_out: str = ""
+    effect: Effect | None = None
+
+    @property
+    def difference(self) -> PairedDifference | None:
+        """The mean difference with interval and p; ``None`` below two pairs."""
+        return self.finding.difference
+
+    @property
+    def adjusted_p(self) -> float | None:
+        """Its p after Holm's adjustment for every contrast of the family."""
+        return None if self.finding.difference is None else self.finding.adjusted_p
+
+    @property
+    def outcome(self) -> Outcome:
+        """What may be said of the arm."""
+        return self.finding.outcome
+
+    @property
+    def label(self) -> str:
+        """The outcome in a word; an interaction is neither better nor worse."""
+        if self.effect and self.effect.is_interaction:
+            return {"better": "depends", "worse": "depends", "equivalent": "alike"}.get(self.outcome, self.outcome)
+        return self.outcome
 
 
-def ordered_arms(study: StudyRecord) -> tuple[ArmRecord, ...]:
-    """The arms in the study's order; the first is what the others are compared with."""
-    return tuple(sorted(study.arms, key=lambda arm: arm.position))
+@dataclass(frozen=True)
+class _Row:
+    """A contrast before it is judged: its value for each seed, and for each fold of a seed where there are folds."""
 
-
-def score_of(run: RunRecord, split: Split) -> float | None:
-    """A finished run's accuracy after its last epoch; ``None`` where there is none, or none yet."""
-    if run.state != "finished":
-        return None
-    score = run.test_accuracy if split == "test" else run.last.validation_accuracy if run.last else None
-    return score if score is not None and math.isfinite(score) else None
-
-
-def arm_scores(study: StudyRecord, *, split: Split = "validation") -> tuple[ArmScores, ...]:
-    """The scores of every arm, in the study's order."""
-    return tuple(_scores(study, arm.name, split) for arm in ordered_arms(study))
+    a: str
+    b: str
+    arms: tuple[str, ...]
+    seeds: tuple[int, ...]
+    values: tuple[float, ...]
+    folds: tuple[tuple[float, ...], ...] = ()
+    wording: Wording = PLAIN
+    effect: Effect | None = None
 
 
 def contrasts(study: StudyRecord, *, split: Split = "validation") -> tuple[Contrast, ...]:
-    """Every arm against the first, with Holm's adjustment for all of them.
+    """Every arm against the first, judged as one family.
 
-    A contrast without a p value (fewer than two pairs) counts in the adjustment with p = 1, because it was planned.
+    A contrast with fewer than two pairs counts in the family, because it was planned.
     """
-    by_arm = [dict(zip(arm.seeds, arm.scores, strict=True)) for arm in arm_scores(study, split=split)]
     names = [arm.name for arm in ordered_arms(study)]
-    pairs = [sorted(by_arm[0].keys() & arm.keys()) for arm in by_arm[1:]]
-    differences = [
-        paired_difference([by_arm[0][seed] for seed in seeds], [arm[seed] for seed in seeds])
-        if len(seeds) > 1
-        else None
-        for arm, seeds in zip(by_arm[1:], pairs, strict=True)
-    ]
-    adjusted = holm([1.0 if difference is None else difference.p_value for difference in differences])
-    return tuple(
-        _contrast(
-            names[0],
-            name,
-            tuple((seed, arm[seed] - by_arm[0][seed]) for seed in seeds),
-            difference,
-            float(p),
-            len(pairs),
-        )
-        for name, arm, seeds, difference, p in zip(names[1:], by_arm[1:], pairs, differences, adjusted, strict=True)
+    return _judged(study, [_pair(study, names[0], name, split) for name in names[1:]], split)
+
+
+def contrast_of(study: StudyRecord, a: str, b: str, *, split: Split = "validation") -> Contrast:
+    """Arm b against arm a, as one question of its own."""
+    (found,) = _judged(study, [_pair(study, a, b, split)], split)
+    return found
+
+
+def factor_effects(
+    study: StudyRecord, *, split: Split = "validation", factor: str | None = None
+) -> tuple[Contrast, ...]:
+    """Main effects and two-way interactions of crossed factors, judged as one family.
+
+    Empty where the arms are not every combination of levels, and where arms may stop by themselves: then later
+    seeds have no complete blocks.
+
+    Args:
+        study: Its record.
+        split: Whose scores.
+        factor: Only effects and interactions of this factor.
+    """
+    if rule_of(study).stop:
+        return ()
+    arms = ordered_arms(study)
+    found = effects([arm.levels for arm in arms])
+    wanted = [effect for effect in found if factor in (None, effect.factor, effect.by)]
+    return _judged(study, [_effect_row(study, effect, split) for effect in wanted], split)
+
+
+def blocks(study: StudyRecord, *, split: Split = "validation") -> tuple[tuple[int, ...], tuple[tuple[float, ...], ...]]:
+    """The seeds on which every arm has a score, and those scores [seeds][arms]."""
+    by_arm = [dict(zip(arm.seeds, arm.scores, strict=True)) for arm in arm_scores(study, split=split)]
+    seeds = tuple(sorted(set.intersection(*(set(scores) for scores in by_arm)))) if by_arm else ()
+    return seeds, tuple(tuple(scores[seed] for scores in by_arm) for seed in seeds)
+
+
+def ranking_of(study: StudyRecord, *, split: Split = "validation") -> Ranking | None:
+    """Three arms or more ranked within each seed that all of them have; ``None`` below six such seeds.
+
+    Nor is there a ranking where arms stop by themselves: its tests would look as often, and pay for nothing.
+    """
+    seeds, scores = blocks(study, split=split)
+    may_rank = len(study.arms) > 2 and len(seeds) >= MIN_PAIRS and not rule_of(study).stop
+    return rank_arms(scores) if may_rank else None
+
+
+def _pair(study: StudyRecord, a: str, b: str, split: Split) -> _Row:
+    return _Row(a, b, (a, b), *_weighted(study, (a, b), (-1.0, 1.0), split))
+
+
+def _effect_row(study: StudyRecord, effect: Effect, split: Split) -> _Row:
+    weighted = [(arm.name, w) for arm, w in zip(ordered_arms(study), effect.weights, strict=True) if w]
+    needed, weights = (tuple(part) for part in zip(*weighted, strict=True))
+    values = _weighted(study, needed, weights, split)
+    if not effect.is_interaction:
+        a, b = f"{effect.factor} {effect.low}", f"{effect.factor} {effect.high}"
+        return _Row(a, b, needed, *values, effect=effect)
+    change = f"{effect.factor} {effect.low} to {effect.high}"
+    wording = Wording(
+        better=f"the effect of {change} is higher with {{b}} than with {{a}}, by",
+        worse=f"the effect of {change} is higher with {{a}} than with {{b}}, by",
+        undecided=f"from {{a}} to {{b}} the effect of {change} differs by",
+        equivalent=f"in the effect of {change} between {{a}} and {{b}}",
     )
+    a, b = f"{effect.by} {effect.by_low}", f"{effect.by} {effect.by_high}"
+    return _Row(a, b, needed, *values, wording, effect)
 
 
-def failures(study: StudyRecord) -> tuple[RunRecord, ...]:
-    """The runs that ended without a score, in the study's order."""
-    position = {arm.name: arm.position for arm in study.arms}
-    failed = (run for run in study.runs if run.is_failed)
-    return tuple(sorted(failed, key=lambda run: (position.get(run.arm, len(position)), run.seed)))
+def _weighted(
+    study: StudyRecord, arms: Sequence[str], weights: Sequence[float], split: Split
+) -> tuple[tuple[int, ...], tuple[float, ...], tuple[tuple[float, ...], ...]]:
+    """The seeds on which all these arms have a score, the weighted sum for each, and for each of its folds.
+
+    On the test split, folds are repetitions on the same images: their mean counts.
+    """
+    scores = [arm for arm in arm_scores(study, split=split) if arm.arm in arms]
+    by_arm = {arm.arm: dict(zip(arm.seeds, arm.folds, strict=True)) for arm in scores}
+    seeds = tuple(sorted(set[int].intersection(*(set(by_arm[arm]) for arm in arms))))
+    folds = tuple(
+        tuple(
+            sum(weight * score for weight, score in zip(weights, of_arms, strict=True))
+            for of_arms in zip(*(by_arm[arm][seed] for arm in arms), strict=True)
+        )
+        for seed in seeds
+    )
+    values = tuple(sum(of_seed) / len(of_seed) for of_seed in folds)
+    has_folds = split == "validation" and any(len(of_seed) > 1 for of_seed in folds)
+    return seeds, values, folds if has_folds else ()
 
 
-def failure_sentence(study: StudyRecord) -> str:
-    """What a verdict must mention: the runs that have no score because they failed. Empty where none did."""
-    failed = failures(study)
-    if not failed:
+def _judged(study: StudyRecord, rows: list[_Row], split: Split) -> tuple[Contrast, ...]:
+    rule = rule_of(study)
+    margin = None if rule.margin is None else rule.margin / 100
+    if rule.stop and split == "validation":
+        looks = planned_looks(rule.first, rule.planned)
+        findings: tuple[Finding, ...] = tuple(
+            judge_looks(
+                row.seeds, row.values, looks,
+                num_ended=_num_ended(study, row.arms), num_contrasts=max(len(study.arms) - 1, 1), margin=margin,
+            )
+            for row in rows
+        )  # fmt: skip
+    else:
+        findings = judge([np.array(row.folds or row.values) for row in rows], margin=margin)
+    varies = varied(study)
+    return tuple(_contrast(study, row, found, varies) for row, found in zip(rows, findings, strict=True))
+
+
+def _num_ended(study: StudyRecord, arms: tuple[str, ...]) -> int:
+    """Seeds 0 to this have ended in every one of these arms, finished or failed."""
+    ended = [{run.seed for run in study.runs_of(arm) if run.state == "finished" or run.is_failed} for arm in arms]
+    count = 0
+    while all(count in seeds for seeds in ended):
+        count += 1
+    return count
+
+
+def _contrast(study: StudyRecord, row: _Row, found: Finding, varies: tuple[str, ...]) -> Contrast:
+    left_out = _left_out(study, row)
+    told_out = f" (left out: {left_out})" if left_out else ""
+    if found.difference is None or found.outcome == "too few seeds":
+        said = refusal(found.n, num_contrasts=found.num_contrasts) + told_out
+    else:
+        look = f" (look {found.look} of {found.num_looks})" if found.look else ""
+        folds = f", {len(row.folds)} x {len(row.folds[0])} folds" if found.is_corrected else ""
+        said = sentence(
+            found.outcome,
+            found.difference,
+            a=row.a,
+            b=row.b,
+            adjusted_p=found.adjusted_p,
+            num_contrasts=found.num_contrasts,
+            near=found.equivalence,
+            more=_hint(found),
+            over=f"{folds} over {', '.join(varies) or 'nothing that varies'}{look}{told_out}",
+            wording=row.wording,
+        )
+    return Contrast(row.a, row.b, row.seeds, row.values, found, said, varies, left_out, row.effect)
+
+
+def _hint(found: Finding) -> str:
+    """What would tell, where nothing is decided."""
+    if found.look and found.look == found.num_looks:
+        return "every planned seed has been run"
+    if found.is_corrected:
         return ""
-    parts = []
-    for arm, count in Counter(run.arm for run in failed).items():
-        states = sorted({run.state for run in failed if run.arm == arm})
-        how = " or ".join("ran out of memory" if state == "out of memory" else state for state in states)
-        parts.append(f"{count} of {len(study.runs_of(arm))} of {arm} {how}")
-    have = "1 run has" if len(failed) == 1 else f"{len(failed)} runs have"
-    return f"{have} no score and no part in these figures: {'; '.join(parts)}"
+    if found.more_pairs is None:
+        known = "" if found.equivalence else "; a margin under [seeds] would let it end as no difference"
+        return f"no number of seeds within reach would tell{known}"
+    if found.more_pairs > 1000:
+        return "more than 1,000 more seeds would be needed"
+    return f"about {found.more_pairs} more {'seed' if found.more_pairs == 1 else 'seeds'} would tell"
 
 
-def _scores(study: StudyRecord, arm: str, split: Split) -> ArmScores:
-    runs = study.runs_of(arm)
-    scored = [(run.seed, score) for run in runs if (score := score_of(run, split)) is not None]
-    scores = tuple(score for _, score in scored)
-    interval = mean_interval(scores) if len(scores) > 1 else None
-    return ArmScores(arm, tuple(seed for seed, _ in scored), scores, interval, len(runs))
-
-
-def _contrast(
-    baseline: str,
-    arm: str,
-    pairs: tuple[tuple[int, float], ...],
-    difference: PairedDifference | None,
-    adjusted_p: float,
-    num_contrasts: int,
-) -> Contrast:
-    seeds, values = tuple(seed for seed, _ in pairs), tuple(value for _, value in pairs)
-    if difference is None:
-        sentence = refusal(len(pairs), num_contrasts=num_contrasts)
-        return Contrast(baseline, arm, seeds, values, None, None, "too few seeds", sentence)
-    found = outcome(difference, adjusted_p=adjusted_p, num_contrasts=num_contrasts)
-    sentence = verdict(difference, a=baseline, b=arm, adjusted_p=adjusted_p, num_contrasts=num_contrasts)
-    return Contrast(baseline, arm, seeds, values, difference, adjusted_p, found, sentence)
+def _left_out(study: StudyRecord, row: _Row) -> str:
+    """Runs of these arms that failed, and seeds that some of them were never given."""
+    parts = [
+        failed_in(study, arm, failed) for arm in row.arms if (failed := [r for r in study.runs_of(arm) if r.is_failed])
+    ]
+    planned: list[set[object]] = [{run.seed for run in study.runs_of(arm)} for arm in row.arms]
+    if (alone := len(set.union(*planned) - set.intersection(*planned))) and not rule_of(study).stop:
+        parts.append(f"{alone} {'seed' if alone == 1 else 'seeds'} without a partner")
+    return "; ".join(parts)

@@ -9,11 +9,12 @@ from typing import Any, Literal
 
 import plotly.graph_objects as go
 
-from ..stats import mean_interval
+from ..stats import Ranking, factors_of, mean_interval
 from ..store.records import EpochRecord, RunRecord, StudyRecord
-from .contrasts import Contrast, Split, arm_scores, contrasts, ordered_arms
+from .contrasts import Contrast, blocks, contrasts
 from .inputs import Gallery
-from .palette import ArmStyle, arm_styles
+from .palette import PALETTE, ArmStyle, arm_styles
+from .scores import Split, arm_scores, ordered_arms
 
 Metric = Literal["accuracy", "loss"]
 Measured = Literal["train", "validation"]
@@ -74,6 +75,98 @@ def difference_strip(study: StudyRecord, *, split: Split = "validation") -> go.F
     return figure
 
 
+def interaction_plot(study: StudyRecord, one: str, other: str, *, split: Split = "validation") -> go.Figure:
+    """Mean accuracy at each level of a factor, one line for each level of another, averaged over all others.
+
+    Bars are 95 % intervals of each mean over seeds.
+    """
+    arms = ordered_arms(study)
+    levels = factors_of([arm.levels for arm in arms])
+    _, scores = blocks(study, split=split)
+    figure = go.Figure()
+    count = len(levels[other])
+    for index, name in enumerate(levels[other]):
+        style = PALETTE[index % len(PALETTE)]
+        cells = [
+            [at for at, arm in enumerate(arms) if arm.levels[one] == level and arm.levels[other] == name]
+            for level in levels[one]
+        ]
+        by_seed = [[100 * sum(row[at] for at in cell) / len(cell) for row in scores] for cell in cells]
+        intervals = [mean_interval(values) for values in by_seed]
+        shift = 0.05 * (index - (count - 1) / 2)
+        figure.add_scatter(
+            x=[place + shift for place in range(len(cells))],
+            y=[interval.mean for interval in intervals],
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": [interval.high - interval.mean for interval in intervals],
+                "arrayminus": [interval.mean - interval.low for interval in intervals],
+                "color": style.colour,
+                "thickness": 1.6,
+                "width": 4,
+            },
+            mode="lines+markers",
+            line={"color": style.colour, "width": 2.4, "dash": style.dash},
+            marker={"color": style.colour, "symbol": style.symbol, "size": 9},
+            hovertemplate=f"%{{y:.2f}} %<extra>{_plain(f'{other} {name}')}</extra>",
+            name=_plain(f"{other} {name}"),
+            showlegend=True,
+        )
+    layout = _layout(height=330, margin={"l": 8, "r": 12, "t": 10, "b": 8})
+    figure.update_layout(
+        **{**layout, "showlegend": True},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        xaxis=_axis(
+            title=_plain(one), tickvals=list(range(len(levels[one]))), ticktext=[_plain(n) for n in levels[one]],
+            range=[-0.4, len(levels[one]) - 0.6], showgrid=False,
+        ),
+        yaxis=_axis(title=f"{split} accuracy", ticksuffix=" %", nticks=6),
+    )  # fmt: skip
+    return figure
+
+
+def critical_difference(study: StudyRecord, ranking: Ranking) -> go.Figure:
+    """Arms by mean rank, best first; a bar beside the rows joins arms that are not told apart."""
+    arms, styles = ordered_arms(study), arm_styles(study)
+    order = sorted(range(len(arms)), key=lambda index: ranking.mean_ranks[index])
+    figure = go.Figure()
+    far = max(ranking.mean_ranks)
+    near = min(ranking.mean_ranks)
+    room = (far - near) or 1.0
+    for number, group in enumerate(ranking.groups):
+        rows = [order.index(index) for index in group]
+        x = far + room * (0.06 + 0.05 * number)
+        figure.add_scatter(
+            x=[x, x], y=[min(rows) - 0.16, max(rows) + 0.16], mode="lines", line={"color": _GREY, "width": 5},
+            hoverinfo="skip", name="not told apart",
+        )  # fmt: skip
+    for row, index in enumerate(order):
+        name, style = arms[index].name, styles[arms[index].name]
+        rank = ranking.mean_ranks[index]
+        figure.add_scatter(
+            x=[rank], y=[row], mode="markers", name=_plain(name),
+            marker={"color": style.colour, "symbol": style.symbol, "size": 13},
+            hovertemplate="mean rank %{x:.2f}<extra>%{fullData.name}</extra>", meta={"arm": name, "kind": "rank"},
+        )  # fmt: skip
+        _row_name(figure, name, style, row - 0.34)
+    if ranking.critical_difference is not None:
+        row = len(order)
+        ends = [near, near + ranking.critical_difference]
+        figure.add_scatter(
+            x=ends, y=[row, row], mode="lines+markers", line={"color": _GREY, "width": 2},
+            marker={"symbol": "line-ns", "size": 10, "line": {"color": _GREY, "width": 2}},
+            hoverinfo="skip", name="critical difference",
+        )  # fmt: skip
+        figure.add_annotation(
+            text=f"critical difference (Nemenyi) {ranking.critical_difference:.2f}",
+            x=0, xref="paper", xanchor="left", y=row - 0.34, yanchor="middle", showarrow=False, borderpad=0, xshift=-1,
+        )  # fmt: skip
+    widest = max(far + room * (0.12 + 0.05 * len(ranking.groups)), near + (ranking.critical_difference or 0))
+    _rows_layout(figure, len(order) + 1, "mean rank (1 is the best)", "", range=[near - 0.08 * room, widest])
+    return figure
+
+
 def learning_curves(study: StudyRecord, metric: Metric, measured: Measured) -> go.Figure:
     """All runs of every arm as thin lines, with mean and 95 % band of the finished ones.
 
@@ -95,6 +188,41 @@ def learning_curves(study: StudyRecord, metric: Metric, measured: Measured) -> g
         **_layout(height=300, margin={"l": 8, "r": 12, "t": 10, "b": 8}),
         xaxis=_axis(title="epoch", **_epoch_ticks(study)),
         yaxis=_axis(title=title, ticksuffix=unit, **_value_axis(study, metric, measured, scale)),
+    )
+    return figure
+
+
+def published_curves(runs: Sequence[RunRecord], theirs: Sequence[float]) -> go.Figure:
+    """Accuracy after each epoch of our runs of one network, over the figures that were published.
+
+    Args:
+        runs: Ours; those that did not finish show how far they came.
+        theirs: Fractions, one for each epoch.
+    """
+    figure = go.Figure()
+    ours = ArmStyle("#0072B2", "circle", "●", "solid")
+    value = _reader("validation_accuracy", 100.0)
+    _thin_lines(figure, "our runs", ours, [run for run in runs if run.epochs], value)
+    _mean_and_band(figure, "ours", ours, [run for run in runs if run.state == "finished"], value, " %")
+    figure.add_scatter(
+        x=list(range(1, len(theirs) + 1)),
+        y=_percents(theirs),
+        mode="lines+markers",
+        line={"color": "#D55E00", "width": 1.6, "dash": "dash"},
+        marker={"color": "#D55E00", "symbol": "diamond", "size": 6},
+        hovertemplate="epoch %{x}: %{y:.2f} %<extra>published</extra>",
+        name="published",
+    )
+    longest = max([len(theirs), *(len(run.epochs) for run in runs)])
+    settled = [100 * v for v in theirs] + [100 * e.validation_accuracy for run in runs for e in run.epochs]
+    settled = sorted(v for v in settled if math.isfinite(v))
+    low = settled[len(settled) // 20] if settled else 0.0
+    high = settled[-1] if settled else 100.0
+    room = 0.08 * (high - low) or 1.0
+    figure.update_layout(
+        **_layout(height=220, margin={"l": 8, "r": 12, "t": 10, "b": 8}),
+        xaxis=_axis(title="epoch", range=[0.5, longest + 0.5], nticks=6),
+        yaxis=_axis(ticksuffix=" %", range=[low - room, min(high + room, 100.2)], nticks=5),
     )
     return figure
 

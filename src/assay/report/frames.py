@@ -2,50 +2,91 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from ..store.records import EpochRecord, RunRecord, StudyRecord
-from .contrasts import ordered_arms
+from .scores import ordered_arms
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_METRICS = tuple(field.name for field in fields(EpochRecord) if field.name not in {"epoch", "seconds"})
-_OUTCOMES = ("test_accuracy", "test_loss", "seconds", "peak_memory_bytes", "started", "finished", "id")
-_RUN = ("arm", "seed", "state", "reason", "advice", "epochs", "epochs_planned", *_METRICS, *_OUTCOMES)
-_EPOCH = ("arm", "seed", "state", *(field.name for field in fields(EpochRecord)), "id")
+_METRICS = tuple(field.name for field in fields(EpochRecord) if field.name not in {"epoch", "seconds", "health"})
+_OUTCOMES = (
+    "kept_epoch",
+    "stopped_epoch",
+    "test_accuracy",
+    "test_loss",
+    "seconds",
+    "peak_memory_bytes",
+    "started",
+    "finished",
+    "id",
+)
+_RUN = ("arm", "seed", "fold", "state", "reason", "advice", "epochs", "epochs_planned", *_METRICS, *_OUTCOMES)
+_EPOCH = (
+    "arm",
+    "seed",
+    "fold",
+    "state",
+    *(field.name for field in fields(EpochRecord) if field.name != "health"),
+    "id",
+)
 
 
-def runs_frame(study: StudyRecord) -> pd.DataFrame:
-    """One row per run, by arm and seed.
+def runs_frame(study: StudyRecord, *, retrained: bool = False) -> pd.DataFrame:
+    """One row per run, by arm, seed and fold.
 
-    Columns: the arm, one column per factor with its level, seed, state, reason and advice, epochs recorded and
-    planned, the metrics after the last recorded epoch, the test metrics once revealed, seconds, memory and the id.
+    Columns: the arm, one column per factor with its level, seed, fold (from 1, where there are folds), state, reason
+    and advice, epochs recorded and planned, the metrics after the epoch that was kept (the last, unless the study keeps
+    the best), that epoch, the one after which early stopping ended the run, the test metrics once revealed, seconds,
+    memory and the id. ``attrs["leaky"]`` is true where the validation images are the test images.
     A factor that is called like another column is found under ``factor.<name>``.
+
+    Args:
+        study: Its record.
+        retrained: The runs that ``reveal --retrain`` made of a chosen arm, which have no validation metrics, instead.
     """
+    if retrained:
+        study = replace(study, runs=study.retrained)
     rows = []
     for levels, run in _runs(study, _RUN):
-        metrics = {name: getattr(run.last, name) if run.last else None for name in _METRICS}
+        metrics = {name: getattr(run.kept, name) if run.kept else None for name in _METRICS}
         outcomes = {name: getattr(run, name) for name in _OUTCOMES}
+        if run.state == "finished" and run.kept:
+            outcomes["kept_epoch"] = run.kept.epoch
         told = {"state": run.state, "reason": run.reason, "advice": run.advice}
         counts = {"epochs": len(run.epochs), "epochs_planned": run.epochs_planned}
-        rows.append({"arm": run.arm, **levels, "seed": run.seed, **told, **counts, **metrics, **outcomes})
+        rows.append(
+            {"arm": run.arm, **levels, "seed": run.seed, "fold": run.fold, **told, **counts, **metrics, **outcomes}
+        )
     frame = _frame(rows, study, _RUN)
     for name in (*_METRICS, "test_accuracy", "test_loss", "seconds", "started", "finished"):
         frame[name] = frame[name].astype("float64")
-    frame["peak_memory_bytes"] = frame["peak_memory_bytes"].astype("Int64")
+    for name in ("fold", "kept_epoch", "stopped_epoch", "peak_memory_bytes"):
+        frame[name] = frame[name].astype("Int64")
+    frame.attrs["leaky"] = study.is_leaky
     return frame
 
 
 def epochs_frame(study: StudyRecord) -> pd.DataFrame:
     """One row per recorded epoch of every run, by arm, seed and epoch, with factor columns as in ``runs_frame``."""
     rows = [
-        {"arm": run.arm, **levels, "seed": run.seed, "state": run.state, **asdict(epoch), "id": run.id}
+        {
+            "arm": run.arm,
+            **levels,
+            "seed": run.seed,
+            "fold": run.fold,
+            "state": run.state,
+            **asdict(epoch),
+            "id": run.id,
+        }
         for levels, run in _runs(study, _EPOCH)
         for epoch in run.epochs
     ]
-    return _frame(rows, study, _EPOCH)
+    frame = _frame(rows, study, _EPOCH)
+    frame["fold"] = frame["fold"].astype("Int64")
+    return frame
 
 
 def _runs(study: StudyRecord, taken: tuple[str, ...]) -> list[tuple[dict[str, str | None], RunRecord]]:

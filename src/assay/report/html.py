@@ -8,18 +8,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..store.records import StudyRecord
-from .answer import answer, is_unfinished, progress_sentence
-from .contrasts import Contrast, Split, arm_scores, failures, ordered_arms
+from .answer import answer, is_unfinished, progress_sentence, retrained_sentences
+from .contrasts import Contrast, blocks, factor_effects, ranking_of
+from .images import duel
 from .inputs import Gallery, NetworkTable
 from .numbers import counted, moment, whole
 from .palette import arm_styles
+from .scores import LEAKY, Split, arm_scores, counted_epoch, failures, ordered_arms, rule_of, varied
 from .tables import (
     arms_table,
     contrasts_table,
+    diagnoses_table,
+    effects_table,
     failures_table,
+    images_table,
     looks_table,
     network_tables,
     provenance_table,
+    ranking_table,
+    retrained_table,
     runs_table,
     times_table,
 )
@@ -68,7 +75,7 @@ def render(
     is_scored = any(arm.n for arm in arm_scores(study))
     is_revealed = any(arm.n for arm in arm_scores(study, split="test"))
     return (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             study=study,
@@ -81,10 +88,21 @@ def render(
             scores=_score_figures(study, "validation") if is_scored else (),
             arms_table=arms_table(study, summaries),
             contrasts_table=contrasts_table(study) if is_scored and len(study.arms) > 1 else None,
+            varied=varied(study),
+            sequential=_sequential(study),
+            interactions=_interaction_figures(study),
+            effects_table=effects_table(study),
+            ranking=_ranking_figure(study),
+            ranking_table=ranking_table(study, ranking) if (ranking := ranking_of(study)) else None,
+            diagnoses_table=diagnoses_table(study),
             failures_table=failures_table(study) if failures(study) else None,
             runs_table=runs_table(study),
             test=_test(study, summaries) if is_revealed else None,
             looks_table=looks_table(study) if study.looks else None,
+            retrained_table=retrained_table(study) if study.retrained else None,
+            retrained=retrained_sentences(study),
+            counted_epoch=counted_epoch(study),
+            leaky=LEAKY if study.is_leaky else "",
             curves=_curve_figures(study),
             switches=[{"name": arm, "style": style} for arm, style in arm_styles(study).items()],
             times=_time_figures(study) if is_scored else (),
@@ -103,17 +121,18 @@ def summary_html(study: StudyRecord) -> str:
     """A study's answer and arms as a small HTML fragment for a notebook's cell: no script, no figures."""
     found = answer(study)
     return (
-        _environment()
+        environment()
         .get_template("summary.html")
         .render(study=study, answer=found, table=arms_table(study, {}), progress=progress_sentence(study))
     )
 
 
-def _environment() -> jinja2.Environment:
+def environment(*packages: str) -> jinja2.Environment:
+    """The templates of the report, and before them those of other packages."""
     import jinja2
 
     return jinja2.Environment(
-        loader=jinja2.PackageLoader("assay.report"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name) for name in (*packages, "assay.report")]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -139,6 +158,8 @@ def _test(study: StudyRecord, summaries: Mapping[str, NetworkTable]) -> dict[str
         "looks": counted(len(study.looks), "look"),
         "num_looks": len(study.looks),
         "missing": num_finished - num_scored,
+        "images_table": images_table(study) if study.test_hits else None,
+        "duel": finalists.sentences if (finalists := duel(study)) else (),
     }
 
 
@@ -146,19 +167,20 @@ def _score_figures(study: StudyRecord, split: Split) -> tuple[FigureBlock, ...]:
     from .figures import difference_strip, score_strip
 
     found = answer(study, split=split)
+    folds = ", the mean of its folds" if any(run.fold for run in study.runs) else ""
     pairs = " A thin line joins the two runs of a seed." if len(study.arms) == 2 else ""
     blocks = [
-        _block(
+        figure_block(
             f"scores-{split}",
             score_strip(study, split=split),
-            f"{split.capitalize()} accuracy of every run",
-            f"One dot per run, one row per arm. {found.headline}.",
-            f"One dot is one seed. The stroke is the mean, the bar its 95 % interval.{pairs}",
+            f"{split.capitalize()} accuracy of every {'seed' if folds else 'run'}",
+            f"One dot per {'seed' if folds else 'run'}, one row per arm. {found.headline}.",
+            f"One dot is one seed{folds}. The stroke is the mean, the bar its 95 % interval.{pairs}",
         )
     ]
     if any(contrast.seeds for contrast in found.contrasts):
         blocks.append(
-            _block(
+            figure_block(
                 f"differences-{split}",
                 difference_strip(study, split=split),
                 f"Differences from {found.contrasts[0].baseline}, seed by seed",
@@ -171,6 +193,57 @@ def _score_figures(study: StudyRecord, split: Split) -> tuple[FigureBlock, ...]:
 
 def _described(contrast: Contrast) -> str:
     return f"{contrast.arm}: {contrast.sentence}"
+
+
+def _sequential(study: StudyRecord) -> str:
+    """How a study that stops when decided pays for its looks, as a sentence."""
+    rule = rule_of(study)
+    if not rule.stop:
+        return ""
+    contrasts_ = max(len(study.arms) - 1, 1)
+    share = f", {5 / contrasts_:.2g} % for each of {contrasts_} arms," if contrasts_ > 1 else ""
+    return (
+        f"Arms stop when decided, between {rule.first} and {rule.planned} seeds; the looks share 5 % of false "
+        f"calls{share} after Lan and DeMets, and intervals hold at every look together"
+    )
+
+
+def _interaction_figures(study: StudyRecord) -> tuple[FigureBlock, ...]:
+    from .figures import interaction_plot
+
+    found = [c for c in factor_effects(study) if c.effect and c.effect.is_interaction]
+    if len(blocks(study)[0]) < 2:
+        return ()
+    pairs = list(dict.fromkeys((c.effect.factor, c.effect.by) for c in found if c.effect))
+    return tuple(
+        figure_block(
+            f"interaction-{number}",
+            interaction_plot(study, one, other),
+            f"{one} by {other}",
+            f"Mean validation accuracy at each level of {one}, one line for each level of {other}. "
+            + " ".join(f"{c.sentence}." for c in found if c.effect and (c.effect.factor, c.effect.by) == (one, other)),
+            "Bars are 95 % intervals of the means.",
+        )
+        for number, (one, other) in enumerate(pairs)
+    )
+
+
+def _ranking_figure(study: StudyRecord) -> FigureBlock | None:
+    from .figures import critical_difference
+
+    ranking = ranking_of(study)
+    if ranking is None:
+        return None
+    described = "; ".join(
+        f"{arm.name} {rank:.2f}" for arm, rank in zip(ordered_arms(study), ranking.mean_ranks, strict=True)
+    )
+    return figure_block(
+        "ranking",
+        critical_difference(study, ranking),
+        f"Mean ranks over {counted(ranking.n, 'seed')}",
+        f"Mean rank of every arm, 1 is the best: {described}.",
+        "A bar to the right joins arms that are not told apart.",
+    )
 
 
 def _curve_figures(study: StudyRecord) -> tuple[FigureBlock, ...]:
@@ -186,7 +259,7 @@ def _curve_figures(study: StudyRecord) -> tuple[FigureBlock, ...]:
     )
     arms = ", ".join(arm.name for arm in ordered_arms(study))
     return tuple(
-        _block(
+        figure_block(
             f"curves-{metric}-{measured}",
             learning_curves(study, metric, measured),
             title,
@@ -201,7 +274,7 @@ def _time_figures(study: StudyRecord) -> tuple[FigureBlock, ...]:
     from .figures import run_times
 
     described = "Seconds of every finished run, one dot per run; the table below holds the means."
-    return (_block("times", run_times(study), "Seconds per run", described),)
+    return (figure_block("times", run_times(study), "Seconds per run", described),)
 
 
 def _gallery_figures(gallery: Gallery) -> tuple[FigureBlock, ...]:
@@ -211,10 +284,13 @@ def _gallery_figures(gallery: Gallery) -> tuple[FigureBlock, ...]:
         f"{name} {whole(count)}" for name, count in zip(gallery.class_names, gallery.training_counts, strict=True)
     )
     described = f"Training images of each class: {counts}."
-    return (_block("class-counts", class_counts(gallery), "Images of each class in the training split", described),)
+    return (
+        figure_block("class-counts", class_counts(gallery), "Images of each class in the training split", described),
+    )
 
 
-def _block(id_: str, figure: Any, title: str, description: str, note: str = "", group: str = "") -> FigureBlock:
+def figure_block(id_: str, figure: Any, title: str, description: str, note: str = "", group: str = "") -> FigureBlock:
+    """A figure of plotly as the templates take it."""
     text = figure.to_json(validate=False)
     # Inside a script element only "<" could end it or open a comment.
     for character in "<>&\u2028\u2029":

@@ -15,6 +15,12 @@ class LayerRow:
         output_shape: Its output's shape for one image, such as ``26 x 26 x 32``.
         parameters: How many parameters it holds, trainable or not.
         flops: Floating-point operations for one image, forward.
+        non_trainable: Those of the parameters that training does not change.
+        activation_bytes: Bytes of its output for one image, in float32.
+        receptive_field: Height and width of what one output value sees of the input, in pixels.
+        receptive_stride: Pixels from one position's receptive field to the next one's; ``None`` for a vector.
+        inputs: Names of the layers that it reads; an empty name is the network's input.
+        path: The blocks around it, outermost first.
     """
 
     name: str
@@ -22,6 +28,12 @@ class LayerRow:
     output_shape: str
     parameters: int
     flops: int
+    non_trainable: int = 0
+    activation_bytes: int = 0
+    receptive_field: tuple[int, int] = (1, 1)
+    receptive_stride: tuple[int, int] | None = None
+    inputs: tuple[str, ...] = ()
+    path: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,7 @@ class NetworkTable:
     trainable: int
     non_trainable: int
     flops: int
+    activation_bytes: int = 0
 
 
 @dataclass(frozen=True)

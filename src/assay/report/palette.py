@@ -31,12 +31,16 @@ class ArmStyle:
         return f"rgba({red},{green},{blue},0.16)"
 
 
+def _style(index: int) -> ArmStyle:
+    round_ = index // len(_COLOURS) % len(_SHAPES)
+    symbol, glyph = _SHAPES[round_]
+    return ArmStyle(_COLOURS[index % len(_COLOURS)], symbol, glyph, _DASHES[round_])
+
+
+PALETTE = tuple(_style(index) for index in range(len(_COLOURS) * len(_SHAPES)))
+
+
 def arm_styles(study: StudyRecord) -> dict[str, ArmStyle]:
     """The look of every arm of a study, by name, in the study's order."""
     arms = sorted(study.arms, key=lambda arm: arm.position)
-    styles = {}
-    for index, arm in enumerate(arms):
-        round_ = index // len(_COLOURS) % len(_SHAPES)
-        symbol, glyph = _SHAPES[round_]
-        styles[arm.name] = ArmStyle(_COLOURS[index % len(_COLOURS)], symbol, glyph, _DASHES[round_])
-    return styles
+    return {arm.name: _style(index) for index, arm in enumerate(arms)}

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..stats import Ranking
 from ..store.records import StudyRecord
-from .contrasts import Split, arm_scores, contrasts, failures, ordered_arms, score_of
+from .contrasts import Contrast, contrasts, factor_effects
+from .diagnoses import diagnose_study
+from .images import networks
 from .inputs import NetworkTable
 from .numbers import counted, flops, moment, p_value, percent, points, seconds, significant, whole
 from .palette import ArmStyle, arm_styles
+from .scores import Split, arm_scores, counted_epoch, failures, ordered_arms, score_of
 
 
 @dataclass(frozen=True)
@@ -63,35 +67,102 @@ def arms_table(study: StudyRecord, summaries: Mapping[str, NetworkTable], *, spl
     counts = ("parameters",) if summaries else ()
     titles = ("n", f"mean {split} accuracy", "95 % interval", "deviation", *counts, "time per run")
     caption = (
-        f"Arms: {split} accuracy after the last epoch; deviation is the standard deviation between seeds, in points."
+        f"Arms: {split} accuracy {counted_epoch(study)}; deviation is the standard deviation between seeds, in points."
     )
+    if study.is_leaky:
+        caption += " Leaky: validation images are the test images."
     return Table(caption, _columns("arm", *titles), tuple(rows))
 
 
 def contrasts_table(study: StudyRecord, *, split: Split = "validation") -> Table:
-    """Every contrast with its paired difference, interval, p and outcome."""
-    styles = arm_styles(study)
+    """Every contrast with its paired difference, intervals, p, and what its pairs could find."""
     found = contrasts(study, split=split)
+    baseline = found[0].baseline if found else ""
+    caption = f"Paired differences in {split} accuracy from {baseline}, in percentage points."
+    styles = arm_styles(study)
+    return _findings_table(caption, "arm", [(Cell(c.arm, styles[c.arm]), c) for c in found])
+
+
+def effects_table(study: StudyRecord, *, split: Split = "validation") -> Table:
+    """Main effects and interactions of crossed factors."""
+    found = factor_effects(study, split=split)
     rows = []
     for contrast in found:
-        difference = contrast.difference
-        adjusted = (p_value(contrast.adjusted_p),) if len(found) > 1 else ()
-        rows.append(
+        effect = contrast.effect
+        name = f"{contrast.baseline} to {contrast.arm}"
+        if effect is not None:
+            name = f"{effect.factor}: {effect.low} to {effect.high}"
+            if effect.is_interaction:
+                name += f", by {effect.by}: {effect.by_low} to {effect.by_high}"
+        rows.append((Cell(name), contrast))
+    caption = f"Effects of the factors on {split} accuracy, in percentage points: each alone, then two together."
+    return _findings_table(caption, "effect", rows)
+
+
+def ranking_table(study: StudyRecord, ranking: Ranking) -> Table:
+    """The arms by mean rank, with mean accuracy and interval."""
+    styles = arm_styles(study)
+    scores = arm_scores(study)
+    order = sorted(range(len(scores)), key=lambda index: ranking.mean_ranks[index])
+    rows = tuple(
+        _row(
+            Cell(scores[index].arm, styles[scores[index].arm]),
+            f"{ranking.mean_ranks[index]:.2f}",
+            percent(scores[index].mean),
+            "needs 2 seeds" if (interval := scores[index].interval) is None else _interval(interval.low, interval.high),
+            str(ranking.n),
+        )
+        for index in order
+    )
+    friedman = "" if ranking.friedman_p is None else f" Friedman's p that all are alike: {p_value(ranking.friedman_p)}."
+    caption = f"Arms by mean rank over {counted(ranking.n, 'seed')} that all have.{friedman}"
+    return Table(caption, _columns("arm", "mean rank", "mean accuracy", "95 % interval", "seeds"), rows)
+
+
+def _findings_table(caption: str, what: str, rows: Sequence[tuple[Cell, Contrast]]) -> Table:
+    contrasts_ = [contrast for _, contrast in rows]
+    has_many = len(rows) > 1 and any(contrast.adjusted_p is not None for contrast in contrasts_)
+    has_bootstrap = any(contrast.finding.bootstrap for contrast in contrasts_)
+    has_margin = any(contrast.finding.equivalence_p is not None for contrast in contrasts_)
+    has_looks = any(contrast.finding.num_looks for contrast in contrasts_)
+    is_corrected = any(contrast.finding.is_corrected for contrast in contrasts_)
+    lines = []
+    for name, contrast in rows:
+        found, difference = contrast.finding, contrast.difference
+        bootstrap = f"[{points(found.bootstrap.low)}, {points(found.bootstrap.high)}]" if found.bootstrap else "agrees"
+        wins = found.superiority
+        lines.append(
             _row(
-                Cell(contrast.arm, styles[contrast.arm]),
-                str(len(contrast.seeds)),
+                name,
+                contrast.label,
+                str(found.n),
                 points(difference.mean) if difference else "–",
                 f"[{points(difference.low)}, {points(difference.high)}]" if difference else "needs 2 pairs",
-                p_value(difference.p_value) if difference else "–",
-                *adjusted,
-                contrast.outcome,
+                *((bootstrap,) if has_bootstrap else ()),
+                f"{found.look} of {found.num_looks}"
+                if has_looks
+                else p_value(difference.p_value)
+                if difference
+                else "–",
+                *((p_value(contrast.adjusted_p),) if has_many else ()),
+                *((p_value(found.equivalence_p) if found.equivalence_p is not None else "–",) if has_margin else ()),
+                f"{100 * wins.mean:.0f} % [{100 * wins.low:.0f}, {100 * wins.high:.0f}]" if wins else "–",
+                "–" if found.smallest is None else f"{100 * found.smallest:.2f}",
             )
         )
-    baseline = found[0].baseline if found else ""
-    adjusted_title = ("p after Holm",) if len(found) > 1 else ()
-    columns = _columns("arm", "pairs", "mean difference", "95 % interval", "sign-flip p", *adjusted_title)
-    caption = f"Paired differences in {split} accuracy from {baseline}, in percentage points."
-    return Table(caption, (*columns, Column("outcome", is_number=False)), tuple(rows))
+    titles = (
+        "folds" if is_corrected else "pairs",
+        "mean difference",
+        "95 % interval",
+        *(("BCa bootstrap",) if has_bootstrap else ()),
+        "look" if has_looks else "corrected t p" if is_corrected else "sign-flip p",
+        *(("p after Holm",) if has_many else ()),
+        *(("equivalence p",) if has_margin else ()),
+        "better on",
+        "could find",
+    )
+    name_column, *numbers = _columns(what, *titles)
+    return Table(caption, (name_column, Column("outcome", is_number=False), *numbers), tuple(lines))
 
 
 def failures_table(study: StudyRecord) -> Table:
@@ -100,7 +171,7 @@ def failures_table(study: StudyRecord) -> Table:
     rows = tuple(
         _row(
             Cell(run.arm, styles.get(run.arm)),
-            str(run.seed),
+            run.label.removeprefix("seed "),
             run.state,
             f"{len(run.epochs)} of {run.epochs_planned}" if run.epochs_planned else str(len(run.epochs)),
             run.reason or "not recorded",
@@ -118,17 +189,21 @@ def runs_table(study: StudyRecord) -> Table:
     """Every run of the study."""
     styles = arm_styles(study)
     has_test = any(run.test_accuracy is not None for run in study.runs)
+    has_folds = any(run.fold for run in study.runs)
+    has_kept = any(run.kept is not run.last for run in study.runs)
     rows = []
     for arm in ordered_arms(study):
         for run in study.runs_of(arm.name):
-            last = run.last
+            last = run.kept
             test = (percent(score_of(run, "test")),) if has_test else ()
             rows.append(
                 _row(
                     Cell(arm.name, styles[arm.name]),
                     str(run.seed),
+                    *((str(run.fold or "–"),) if has_folds else ()),
                     run.state,
                     f"{len(run.epochs)} of {run.epochs_planned}" if run.epochs_planned else str(len(run.epochs)),
+                    *((str(last.epoch) if last else "–",) if has_kept else ()),
                     percent(last.train_accuracy if last else None),
                     percent(last.validation_accuracy if last else None),
                     significant(last.validation_loss if last else None),
@@ -138,15 +213,39 @@ def runs_table(study: StudyRecord) -> Table:
                 )
             )
     columns = (
-        *_columns("arm", "seed"),
+        *_columns("arm", "seed", *(("fold",) if has_folds else ())),
         Column("state", is_number=False),
         Column("epochs"),
+        *((Column("epoch kept"),) if has_kept else ()),
         *(Column(title) for title in ("training accuracy", "validation accuracy", "validation loss")),
         *((Column("test accuracy"),) if has_test else ()),
         Column("time"),
         Column("run", is_number=False),
     )
-    return Table(f"All {counted(len(rows), 'run')}, as last recorded.", columns, tuple(rows))
+    what = "with the figures of the epoch kept" if has_kept else "as last recorded"
+    return Table(f"All {counted(len(rows), 'run')}, {what}.", columns, tuple(rows))
+
+
+def retrained_table(study: StudyRecord) -> Table:
+    """The runs of an arm that was trained anew on training and validation images, with their test accuracy."""
+    styles = arm_styles(study)
+    rows = tuple(
+        _row(
+            Cell(run.arm, styles.get(run.arm)),
+            str(run.seed),
+            run.state,
+            f"{len(run.epochs)} of {run.epochs_planned}",
+            percent(run.test_accuracy),
+            seconds(run.seconds),
+        )
+        for run in study.retrained
+    )
+    columns = (
+        *_columns("arm", "seed"),
+        Column("state", is_number=False),
+        *(Column(title) for title in ("epochs", "test accuracy", "time")),
+    )
+    return Table("Trained anew on training and validation images, and scored on the test split once.", columns, rows)
 
 
 def times_table(study: StudyRecord) -> Table:
@@ -189,6 +288,44 @@ def network_tables(
     )
 
 
+def images_table(study: StudyRecord) -> Table:
+    """Each arm's first network on the test images, with Wilson's interval."""
+    styles = arm_styles(study)
+    rows = tuple(
+        _row(
+            Cell(one.arm, styles[one.arm]),
+            str(one.seed),
+            percent(one.share.mean),
+            _interval(one.share.low, one.share.high),
+            whole(one.share.n),
+        )
+        for one in networks(study)
+    )
+    caption = "Each arm's first network on the test images: Wilson's intervals are for other images, not other seeds."
+    return Table(caption, _columns("arm", "seed", "test accuracy", "95 % interval", "images"), rows)
+
+
+def diagnoses_table(study: StudyRecord) -> Table | None:
+    """What is wrong with each arm's runs; ``None`` where nothing is."""
+    found = diagnose_study(study)
+    styles = arm_styles(study)
+    rows = tuple(
+        _row(
+            Cell(one.arm, styles[one.arm]),
+            one.kind,
+            f"{one.num_runs} of {one.of}",
+            f"{one.example.evidence} (seed {one.seed})",
+            one.example.advice,
+        )
+        for one in found.arms
+    )
+    if not rows:
+        return None
+    texts = [Column(title, is_number=False) for title in ("diagnosis", "runs", "evidence", "what to try")]
+    looked_at = counted(sum(found.looked_at.values()), "run")
+    return Table(f"What recorded curves say of {looked_at}.", (Column("arm", is_number=False), *texts), rows)
+
+
 def looks_table(study: StudyRecord) -> Table:
     """Each look at the test split."""
     rows = tuple(
@@ -223,7 +360,14 @@ def provenance_table(study: StudyRecord, *, version: str) -> Table:
 
 def _network_table(network: NetworkTable, caption: str) -> Table:
     rows = tuple(
-        _row(row.name, row.word, row.output_shape, whole(row.parameters), flops(row.flops)) for row in network.rows
+        _row(
+            "\N{EM SPACE}" * len(row.path) + row.name,
+            row.word,
+            row.output_shape,
+            whole(row.parameters),
+            flops(row.flops),
+        )
+        for row in network.rows
     )
     columns = (
         *(Column(title, is_number=False) for title in ("layer", "as written", "output")),

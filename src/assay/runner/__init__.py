@@ -8,3 +8,9 @@ from .local import LocalExecutor as LocalExecutor
 from .plan import Plan as Plan
 from .plan import check_networks as check_networks
 from .plan import make_plan as make_plan
+from .promote import Decision as Decision
+from .promote import Standing as Standing
+from .promote import standing as standing
+from .retrain import retrain_plan as retrain_plan
+from .rounds import plans as plans
+from .rounds import study_standing as study_standing

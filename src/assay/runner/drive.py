@@ -56,15 +56,19 @@ def drive(
     """
     study = plan.study
     writer.requeue_interrupted()
-    writer.put_study(
-        name=study.name,
-        question=study.question,
-        spec=study.model_dump(mode="json", exclude_none=True),
-        data=plan.data,
-        arms=plan.arm_records(),
-        members=[(arm, task.seed, task.id) for arm, task in plan.members],
-        runs=[(task.id, task.seed, task.arm.training.epochs, plan.run_spec(task)) for task in plan.tasks],
-    )
+    runs = [(task.id, task.seed, task.arm.training.planned_epochs, plan.run_spec(task)) for task in plan.tasks]
+    if plan.is_retraining:
+        writer.put_retrained(study.name, [(arm, task.seed, task.id) for arm, task in plan.members], runs)
+    else:
+        writer.put_study(
+            name=study.name,
+            question=study.question,
+            spec=study.model_dump(mode="json", exclude_none=True),
+            data=plan.data,
+            arms=plan.arm_records(),
+            members=[(arm, task.seed, task.fold, task.id) for arm, task in plan.members],
+            runs=runs,
+        )
     states = reader.states(task.id for task in plan.tasks)
     waiting = {task.id: task for task in due(plan.tasks, states)}
     for task in plan.tasks:
@@ -72,21 +76,22 @@ def drive(
             (task.folder / CHECKPOINT).unlink(missing_ok=True)
     names: dict[str, str] = {}
     for arm, task in plan.members:
-        names.setdefault(task.id, f"{arm}, seed {task.seed}")
+        names.setdefault(task.id, f"{arm}, seed {task.seed}" + (f", fold {task.fold}" if task.fold else ""))
     progress.begin(
         Outlook(
             study=study.name,
             num_runs=len(plan.tasks),
             num_done=len(plan.tasks) - len(waiting),
             labels=names,
-            epochs={task.id: task.arm.training.epochs for task in plan.tasks},
+            epochs={task.id: task.arm.training.planned_epochs for task in plan.tasks},
             num_workers=num_workers,
         )
     )
     losses: collections.Counter[str] = collections.Counter()
     # Runs side by side beat threads inside a run; those are for cores that would otherwise idle. How many is a matter
     # of the whole plan, not of what is left of it: torch's bits depend on it, and a resumed run must have the same.
-    threads = max(1, num_workers // len(plan.tasks))
+    # A study that grows counts what it starts with.
+    threads = max(1, num_workers // min(len(plan.tasks), study.seeds.first * len(plan.arms)))
     executor = make_executor(min(num_workers, len(waiting)), threads) if waiting else None
     try:
         if executor is None:
@@ -133,6 +138,7 @@ def _record(event: Event, study: str, writer: StoreWriter, folder: Path) -> None
                 seconds=event.seconds,
                 peak_memory_bytes=event.peak_memory_bytes,
                 weights=(path.as_posix(), event.weights_sha256, event.weights_bytes),
+                kept_epoch=event.kept_epoch,
             )
             (folder / CHECKPOINT).unlink(missing_ok=True)  # not before the store knows of the weights
         case Failed():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,7 +28,7 @@ class EpochDone:
 
 @dataclass(frozen=True)
 class Finished:
-    """A run has finished and its weights are on disk."""
+    """A run has finished and its weights, those of ``kept_epoch`` or the last epoch, are on disk."""
 
     run: str
     seconds: float
@@ -35,6 +36,7 @@ class Finished:
     weights_file: str
     weights_sha256: str
     weights_bytes: int
+    kept_epoch: int | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,15 @@ _KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in (Started, Epoc
 def to_json(event: Event) -> dict[str, Any]:
     """An event as plain values."""
     return {"event": type(event).__name__, **asdict(event)}
+
+
+def without_nan(value: Any) -> Any:
+    """The value with ``None`` where it holds a number that is none, which JSON cannot say."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    return [without_nan(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def from_json(values: dict[str, Any]) -> Event:

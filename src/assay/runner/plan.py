@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..data import Dataset, DatasetInfo, info_of
-from ..errors import Problem, SpecError
+from ..errors import Problem, SpecError, nearest
 from ..nets import Summary, parse, summarize
-from ..spec import Arm, Study, run_fingerprint
+from ..seeds import Stream
+from ..spec import Arm, Data, Device, Study, run_fingerprint
 from ..store import ArmRecord, run_folder
 from ..train.task import Task
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a study asks for. ``members`` are (arm name, task), by seed, then arm: pairs finish together."""
+    """Everything that a study asks for. ``members`` are (arm name, task), by seed, then arm: pairs finish together.
+
+    With ``is_retraining`` they are a chosen arm's runs without validation images instead.
+    """
 
     study: Study
     arms: tuple[Arm, ...]
     data: dict[str, Any]
     members: tuple[tuple[str, Task], ...]
+    is_retraining: bool = False
+
+    @property
+    def is_on_cuda(self) -> bool:
+        return any(task.device == "cuda" for _, task in self.members)
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -36,6 +46,7 @@ class Plan:
             "data": {**task.data.model_dump(mode="json"), "content": self.data["content"]},
             "seed": task.seed,
             "vary": list(task.vary),
+            "fold": task.fold,
         }
 
     def arm_records(self) -> list[ArmRecord]:
@@ -60,10 +71,12 @@ def check_networks(study: Study) -> dict[str, Summary]:
     found: dict[Problem, list[str]] = {}  # and the arms that have it
     for index, arm in enumerate(arms):
         try:
+            with_labels(arm, info)
             summaries[arm.name] = _summary(arm, info)
         except SpecError as error:
             for problem in error.problems:
-                key = _source_key(study, index, problem.key)
+                is_training = problem.key.startswith("training")
+                key = problem.key if is_training else study.source_key(index, problem.key)
                 found.setdefault(replace(problem, key=key), []).append(arm.name)
     if found:
         raise SpecError(
@@ -73,12 +86,34 @@ def check_networks(study: Study) -> dict[str, Summary]:
     return summaries
 
 
+def with_labels(arm: Arm, info: DatasetInfo) -> Arm:
+    """The arm with its class weights by label instead of by name.
+
+    Raises:
+        SpecError: The data set has no such class.
+    """
+    weights = arm.training.class_weights
+    if not isinstance(weights, dict):
+        return arm
+    labels = {str(label): str(label) for label in range(info.num_classes)}
+    labels |= {name: str(label) for label, name in enumerate(info.classes)}
+    unknown = [name for name in weights if name not in labels]
+    if unknown:
+        raise SpecError(
+            Problem(f'{info.name} has no class "{name}"', nearest(name, info.classes), f"training.class_weights.{name}")
+            for name in unknown
+        )
+    by_label = {labels[name]: weight for name, weight in weights.items()}
+    training = arm.training.model_copy(update={"class_weights": dict(sorted(by_label.items()))})
+    return arm.model_copy(update={"training": training})
+
+
 def _summary(arm: Arm, info: DatasetInfo) -> Summary:
     try:
         layers = parse(arm.layers)
     except SpecError as error:
         # What stands above the first line that says nothing can still be checked.
-        sound = min(_index(problem) for problem in error.problems)
+        sound = max(min(_index(problem) for problem in error.problems), 0)
         above: list[Problem] = []
         try:
             summarize(parse([*arm.layers[:sound], "flatten", "dense classes softmax"]), info.shape, info.num_classes)
@@ -89,40 +124,68 @@ def _summary(arm: Arm, info: DatasetInfo) -> Summary:
 
 
 def _index(problem: Problem) -> int:
-    return int(problem.key.removeprefix("layers[").rstrip("]"))
+    """Which line of the layers a problem is about; -1 for all of them."""
+    found = re.match(r"layers\[(\d+)\]", problem.key)
+    return int(found[1]) if found else -1
 
 
-def _source_key(study: Study, index: int, key: str) -> str:
-    """Where the study file holds the layer that an expanded arm's problem names."""
-    if not study.arms:
-        return f"network.{key}"
-    combinations = len(study.expand()) // len(study.arms)
-    listed = index // max(combinations, 1)
-    return f"arms[{listed}].{key}" if study.arms[listed].layers else f"network.{key}"
+def make_plan(
+    study: Study,
+    dataset: Dataset,
+    store: Path,
+    *,
+    seeds: Mapping[str, int] | None = None,
+    device: Device = "cpu",
+) -> Plan:
+    """The runs of a study on a prepared data set, with their artifacts under ``store``, for a device.
 
-
-def make_plan(study: Study, dataset: Dataset, store: Path) -> Plan:
-    """The runs of a study on a prepared data set, with their artifacts under ``store``."""
+    ``seeds`` says how many each arm gets, by name; as many as are planned at most if ``None``.
+    """
     arms = study.expand()
-    images, labels = dataset.training_files()
     info = dataset.info
-    members = []
-    for seed in range(study.seeds.count):
-        for arm in arms:
-            run = run_fingerprint(arm, study.data, content=info.content, seed=seed, vary=study.seeds.vary)
-            task = Task(
-                id=run,
-                arm=arm,
-                data=study.data.treatment(info.name),
-                seed=seed,
-                vary=study.seeds.vary,
-                num_classes=info.num_classes,
-                images=images,
-                labels=labels,
-                folder=run_folder(store.absolute(), run),
-            )
-            members.append((arm.name, task))
+    folds: list[int | None] = list(range(1, study.data.num_folds + 1)) if study.data.num_folds else [None]
+    vary = study.seeds.vary
+    members = [
+        (
+            arm.name,
+            task_of(with_labels(arm, info), study.data, vary, dataset, store, seed=seed, fold=fold, device=device),
+        )
+        for seed in range(study.seeds.planned)
+        for fold in folds
+        for arm in arms
+        if seeds is None or seed < seeds[arm.name]
+    ]
     return Plan(study, arms, info.record(), tuple(members))
+
+
+def task_of(
+    arm: Arm,
+    data: Data,
+    vary: tuple[Stream, ...],
+    dataset: Dataset,
+    store: Path,
+    *,
+    seed: int,
+    fold: int | None = None,
+    device: Device = "cpu",
+) -> Task:
+    """One run of an arm, under its own identity."""
+    images, labels = dataset.training_files()
+    run = run_fingerprint(arm, data, content=dataset.info.content, seed=seed, vary=vary, fold=fold)
+    return Task(
+        id=run,
+        arm=arm,
+        data=data.treatment(dataset.info.name),
+        seed=seed,
+        vary=vary,
+        num_classes=dataset.info.num_classes,
+        images=images,
+        labels=labels,
+        folder=run_folder(store.absolute(), run),
+        fold=fold,
+        published=dataset.published_files(data),
+        device=device,
+    )
 
 
 def due(tasks: Iterable[Task], states: dict[str, Any]) -> list[Task]:

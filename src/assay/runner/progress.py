@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from dataclasses import dataclass, field
 from typing import IO, Any
 
 from .drive import Outlook, Progress
-from .events import EpochDone, Event, Failed, Finished, Lost, Started, to_json
+from .events import EpochDone, Event, Failed, Finished, Lost, Started, to_json, without_nan
 
 _QUIET_SECONDS = 10.0
 
@@ -38,7 +39,8 @@ class Tally:
     finished: int = 0
     failed: int = 0
     running: dict[str, int] = field(default_factory=dict)  # run id -> epochs done
-    accuracy: dict[str, float] = field(default_factory=dict)
+    accuracy: dict[str, float] = field(default_factory=dict)  # of the last epoch, then of the one that was kept
+    _accuracies: dict[str, dict[int, float]] = field(default_factory=dict)
     _epochs_left: int = 0
     _epoch_seconds: float = 0.0
     _epochs_seen: int = 0
@@ -65,11 +67,15 @@ class Tally:
                     self._epochs_left -= 1
                 self.running[event.run] = record.epoch
                 self.accuracy[event.run] = record.validation_accuracy
+                self._accuracies.setdefault(event.run, {})[record.epoch] = record.validation_accuracy
                 self._epoch_seconds += record.seconds
                 self._epochs_seen += 1
             case Finished():
                 self.finished += 1
-                self.running.pop(event.run, None)
+                self._epochs_left -= self.outlook.epochs[event.run] - self.running.pop(event.run, 0)
+                measured = self._accuracies.pop(event.run, {})
+                if event.kept_epoch in measured:
+                    self.accuracy[event.run] = measured[event.kept_epoch]
             case Failed():
                 self.failed += 1
                 self._epochs_left -= self.outlook.epochs[event.run] - self.running.pop(event.run, 0)
@@ -107,9 +113,7 @@ class Lines(Progress):
         place = f"[{tally.done}/{tally.outlook.num_runs}]"
         match event:
             case Finished():
-                self._say(
-                    f"{place} {name}: {tally.accuracy[event.run]:.2%} validation accuracy in {event.seconds:.1f} s"
-                )
+                self._say(f"{place} {name}: {_told(tally.accuracy[event.run])}in {event.seconds:.1f} s")
             case Failed():
                 self._say(f"{place} {name}: {event.state}: {event.reason}; {event.advice}")
             case Lost():
@@ -149,7 +153,7 @@ class JsonLines(Progress):
         pass
 
     def _say(self, values: dict[str, Any]) -> None:
-        print(json.dumps(values), file=self._stream, flush=True)
+        print(json.dumps(without_nan(values)), file=self._stream, flush=True)
 
 
 class Live(Progress):
@@ -179,7 +183,7 @@ class Live(Progress):
             case Finished():
                 accuracy = self._tally.accuracy[event.run]
                 self._console.print(
-                    f"[green]✓[/] {_safe(name)}  {accuracy:.2%}  [dim]{event.seconds:.1f} s[/]", highlight=False
+                    f"[green]✓[/] {_safe(name)}  {_told(accuracy)} [dim]{event.seconds:.1f} s[/]", highlight=False
                 )
             case Failed():
                 what = f"{event.state}: {event.reason}; {event.advice}"
@@ -223,7 +227,7 @@ class Live(Progress):
                 Text(tally.outlook.labels[run]),
                 ProgressBar(total=planned, completed=epoch, width=24),
                 f"epoch {epoch}/{planned}",
-                f"{accuracy:.2%}" if accuracy is not None and epoch else "",
+                f"{accuracy:.2%}" if accuracy is not None and epoch and math.isfinite(accuracy) else "",
             )
         return Group(head, rows)
 
@@ -236,6 +240,11 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _told(accuracy: float) -> str:
+    """An accuracy, where there are validation images to measure it on."""
+    return f"{accuracy:.2%} validation accuracy " if math.isfinite(accuracy) else "trained "
 
 
 def _safe(text: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..data import Dataset, TestData
-from ..store import RunRecord
+from ..store import RunRecord, TestScore
 from ..train.task import Task
 
 
@@ -18,8 +18,10 @@ def score_runs(
     folder: Path,
     *,
     on_scored: Callable[[RunRecord, float], None] = lambda run, accuracy: None,
-) -> dict[str, tuple[float, float]]:
-    """Loss (nats) and accuracy (fraction) on the test split of finished runs, by run id.
+) -> dict[str, TestScore]:
+    """Scores on the test split of finished runs, by run id.
+
+    Networks are computed by torch's layers in float32, whichever code trained them: the same figures on any machine.
 
     Args:
         tasks: Finished runs with what they were trained on.
@@ -31,18 +33,19 @@ def score_runs(
         DataError: A run's weights are missing or are not the ones that were written.
     """
     test = dataset.test()
-    scores: dict[str, tuple[float, float]] = {}
+    scores: dict[str, TestScore] = {}
     for record, task in tasks:
         scores[record.id] = _score(record, task, dataset, test, folder)
-        on_scored(record, scores[record.id][1])
+        on_scored(record, scores[record.id].accuracy)
     return scores
 
 
-def _score(record: RunRecord, task: Task, dataset: Dataset, test: TestData, folder: Path) -> tuple[float, float]:
+def _score(record: RunRecord, task: Task, dataset: Dataset, test: TestData, folder: Path) -> TestScore:
     from ..train.checkpoint import load_weights
-    from ..train.engine import evaluate, learner_of
+    from ..train.predictor import predictor_of
 
     # Made as for training, so that images are scaled by what the run was trained on, never by the test images.
-    learner = learner_of(task, dataset.training())
-    learner.load_weights(load_weights(folder / (record.weights_path or ""), record.weights_sha256 or ""))
-    return evaluate(learner, test, np.arange(len(test)))
+    predict = predictor_of(task, dataset.training())
+    predict.load_weights(load_weights(folder / (record.weights_path or ""), record.weights_sha256 or ""))
+    loss, hits = predict.hits(test.images, test.labels)
+    return TestScore(loss, float(np.mean(hits)), np.packbits(hits).tobytes())

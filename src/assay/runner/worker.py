@@ -50,7 +50,9 @@ def _listen(stream: IO[str], tasks: queue.SimpleQueue[dict[str, Any]]) -> None:
 
 def work(task: Task, pipe: IO[str], *, threads: int) -> None:
     """Train one task and tell what happens."""
-    from ..data import open_training
+    import torch
+
+    from ..data import open_published, open_training
     from ..nets import parse, summarize
     from ..train.checkpoint import save_weights
     from ..train.device import environment
@@ -63,17 +65,20 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
         data = open_training(task.images, task.labels)
         height, width, channels = data.images.shape[1:]
         summary = summarize(parse(task.arm.layers), (height, width, channels), task.num_classes)
-        path, precision = path_of(summary, task.arm.training)
-        tell(Started(task.id, environment(threads=threads, path=path, precision=precision)))
+        path, precision = path_of(summary, task.arm.training, task.device)
+        told = environment(threads=threads, path=path, precision=precision, device=task.device)
+        tell(Started(task.id, told))
         trained = train(
             task,
             data,
             on_epoch=lambda record: tell(EpochDone(task.id, record)),
             checkpoint=task.folder / CHECKPOINT,
             threads=threads,
+            published=open_published(*task.published, task.data) if task.published else None,
         )
         sha256, size = save_weights(task.folder / WEIGHTS, trained.weights, task.id)
-        tell(Finished(task.id, trained.seconds, _peak_memory_bytes(), WEIGHTS, sha256, size))
+        memory = _peak_memory_bytes()
+        tell(Finished(task.id, trained.seconds, memory, WEIGHTS, sha256, size, trained.kept_epoch))
     except RunError as error:
         tell(Failed(task.id, error.state, error.reason, error.advice))
     except DiskFull as error:
@@ -83,7 +88,9 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
     except OSError as error:  # Numba, too, keeps files
         tell(NoSpace(task.id, str(disk_full(task.folder))) if error.errno in FULL else _unexpected(task, error))
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "allocate memory" not in str(error):
+        if isinstance(error, torch.AcceleratorError):
+            raise  # a CUDA device's error stays with the process, and would fail every run after this one
+        if isinstance(error, RuntimeError) and not any(words in str(error) for words in _NO_MEMORY):
             tell(_unexpected(task, error))
         else:
             tell(Failed(task.id, "out of memory", "the machine had no memory left for this run", MEMORY_ADVICE))
@@ -91,6 +98,7 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
         tell(_unexpected(task, error))
 
 
+_NO_MEMORY = ("allocate memory", "out of memory")  # torch's words, for the processor's memory and for a device's
 MEMORY_ADVICE = "train fewer runs at a time (--workers 1), or make the network or the batch smaller"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args
 
@@ -58,6 +59,12 @@ def dotted(path: Iterable[int | str]) -> str:
     for part in path:
         key += f"[{part}]" if isinstance(part, int) else f".{part}" if key else part
     return key
+
+
+def parts_of(key: str) -> list[int | str]:
+    """``network.layers[3]`` as ``["network", "layers", 3]``; ``dotted`` undoes it."""
+    found = re.findall(r"([^.\[\]]+)(?=[.\[]|$)|\[(\d+)\]", key)
+    return [int(number) if number else word for word, number in found]
 
 
 def problems_of(error: ValidationError, model: type) -> list[Problem]:

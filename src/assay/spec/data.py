@@ -2,12 +2,56 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from ..errors import Problem
 from .base import Problems, Spec
+
+_FIX = (
+    'give a share such as 0.1 or a count of images such as 5000, the last images in file order such as "last 20%" or '
+    '{ last = 2400 }, folds such as "5-fold", or "test" with as_published = true'
+)
+
+
+class Last(Spec):
+    """The last training images, in the order of their file.
+
+    Args:
+        last: A share (a float in (0, 1)) or a count.
+    """
+
+    last: float | int
+
+
+class Folds(Spec):
+    """As many parts, each of which is validation once: every seed makes so many runs.
+
+    Args:
+        folds: How many.
+    """
+
+    folds: int = Field(ge=2, strict=True)
+
+
+Validation = float | int | Last | Folds | Literal["test", "none"]
+
+
+def _as_files_write_it(schema: dict[str, Any]) -> None:
+    schema.pop("anyOf", None)
+    share, count = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, {"type": "integer", "minimum": 1}
+    tables = [
+        {"type": "object", "properties": {name: kind}, "required": [name], "additionalProperties": False}
+        for name, kind in (("last", {"anyOf": [share, count]}), ("folds", {"type": "integer", "minimum": 2}))
+    ]
+    texts = [
+        {"type": "string", "pattern": r"^last \d+(\.\d+)? ?%$"},
+        {"type": "string", "pattern": r"^\d+-fold$"},
+        {"const": "test"},
+    ]
+    schema["anyOf"] = [share, count, *tables, *texts]
 
 
 class Reading(Spec):
@@ -68,11 +112,15 @@ class Data(Spec):
             form, or a share of the images, drawn for each class and apart from everything else.
         content: The SHA-256 that the content must have. Alone, it names arrays handed over from Python.
         read: How to read ``path``, where the files leave something open.
-        validation: Share (a float in (0, 1)) or count (an integer) of training images set aside for choices.
-            The test split is never touched.
-        stratified: Keep the class shares equal in training and validation.
+        validation: Which training images are set aside for choices: a share (a float in (0, 1)) or a count (an
+            integer) of them, drawn; the last ones in file order (:class:`Last`, or ``"last 20%"``); each of k folds
+            in turn (:class:`Folds`, or ``"5-fold"``). ``"test"`` takes the test images, as published work often does:
+            every choice then leaks, and every result is marked. ``"none"`` is what a chosen arm is retrained with.
+        stratified: Keep the class shares equal in training and validation; unless given, not for the last images.
         scaling: ``unit`` divides the stored bytes by 255, into [0, 1]; ``standard`` then subtracts the training
             images' mean and divides by their deviation; ``none`` feeds the bytes 0 to 255 as they are.
+        as_published: The study repeats a published protocol, for comparison with its figures; only then may
+            ``validation`` be ``"test"``.
     """
 
     # Where the data come from is told by their content in a run's fingerprint, not by these.
@@ -83,18 +131,52 @@ class Data(Spec):
     test: str | float | None = None
     content: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     read: Reading | None = None
-    validation: float | int = 0.1
+    validation: Validation = Field(default=0.1, json_schema_extra=_as_files_write_it)
     stratified: bool = True
     scaling: Literal["unit", "standard", "none"] = "unit"
+    as_published: bool = False
+
+    @property
+    def num_folds(self) -> int | None:
+        """How many folds there are; ``None`` where there are none."""
+        return self.validation.folds if isinstance(self.validation, Folds) else None
+
+    @property
+    def is_leaky(self) -> bool:
+        """Whether the validation images are the test images."""
+        return self.validation == "test"
+
+    def identity(self) -> dict[str, Any]:
+        """What a run depends on, as JSON values, besides the data's content."""
+        return self.model_dump(mode="json", exclude={*self.SOURCE, "as_published"})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _last_images_are_not_stratified_unless_told(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "stratified" in values:
+            return values
+        validation = values.get("validation")
+        is_last = isinstance(validation, Last) or (isinstance(validation, dict) and "last" in validation)
+        is_last = is_last or (isinstance(validation, str) and validation.startswith("last"))
+        return {**values, "stratified": False} if is_last else values
 
     @field_validator("validation", mode="before")
     @classmethod
-    def _is_a_share_or_a_count(cls, value: Any) -> Any:
-        is_share = isinstance(value, float) and 0 < value < 1
-        is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-        if not is_share and not is_count:
-            raise ValueError(f"got {value!r}; give a share such as 0.1 or a count of images such as 5000")
-        return value
+    def _says_which_images(cls, given: Any) -> Any:
+        value = given
+        if isinstance(value, Last | Folds) or value in ("test", "none") or _is_share_or_count(value):
+            return value
+        if isinstance(value, str) and (found := re.fullmatch(r"last (\d+(?:\.\d+)?) ?%", value)):
+            value = {"last": float(found[1]) / 100}
+        if isinstance(value, str) and (found := re.fullmatch(r"(\d+)-fold", value)):
+            value = {"folds": int(found[1])}
+        if isinstance(value, dict) and value.keys() == {"last"} and _is_share_or_count(value["last"]):
+            return Last(last=value["last"])
+        if isinstance(value, dict) and value.keys() == {"folds"}:
+            if isinstance(value["folds"], bool) or not isinstance(value["folds"], int) or value["folds"] < 2:
+                raise Problems([Problem(f"got {value['folds']!r} folds", "give 2 or more")])
+            return Folds(folds=value["folds"])
+        raise ValueError(f"got {given!r}; {_FIX}")
 
     @field_validator("test", mode="before")
     @classmethod
@@ -102,6 +184,14 @@ class Data(Spec):
         if value is None or (isinstance(value, str) and value) or (isinstance(value, float) and 0 < value < 1):
             return value
         raise ValueError(f"got {value!r}; give a file, a folder or a share such as 0.2")
+
+    @model_validator(mode="after")
+    def _leaks_only_as_published(self) -> Self:
+        if self.is_leaky and not self.as_published:
+            what = "the test images are sealed, and choosing by them would leak them"
+            fix = "give a share such as 0.1, or as_published = true to repeat a published protocol, marked as leaky"
+            raise Problems([Problem(what, fix, "validation")])
+        return self
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:
@@ -120,3 +210,9 @@ class Data(Spec):
         """How the data are split and scaled, under a name, and nothing of where they or their test split come from."""
         unsaid = dict.fromkeys(self.SOURCE - {"name"})
         return self.model_copy(update={**unsaid, "name": name})
+
+
+def _is_share_or_count(value: Any) -> bool:
+    if isinstance(value, float):
+        return 0 < value < 1
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 Scalar = bool | int | float | str
@@ -67,3 +67,22 @@ def _level(match: re.Match[str], levels: Mapping[str, Any]) -> Any:
     if not isinstance(level, Mapping) or match[2] not in level:
         raise KeyError(match[0])
     return level[match[2]]
+
+
+def source_path(value: Any, path: Sequence[int | str], levels: Mapping[str, Any]) -> list[int | str]:
+    """Where a path into ``substitute(value, levels)`` points in ``value`` itself: at the placeholder, behind one."""
+    if not path:
+        return []
+    part, *rest = path
+    if isinstance(value, Mapping) and part in value:
+        return [part, *source_path(value[part], rest, levels)]
+    if not isinstance(value, list | tuple) or not isinstance(part, int):
+        return []
+    first = 0
+    for index, item in enumerate(value):
+        line = substitute(item, levels)
+        is_spliced = isinstance(item, str) and isinstance(line, list | tuple)
+        first += len(line) if is_spliced else 1
+        if part < first:
+            return [index, *([] if is_spliced else source_path(item, rest, levels))]
+    return []

@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Problem, SpecError
+from .base import parts_of
 from .study import Study
 from .training import Training
 
 Check = Callable[[Study], object]
 
 
-def read_study(path: str | Path, *, check: Check | None = None) -> Study:
+def read_study(path: str | Path, *, folder: Path | None = None, check: Check | None = None) -> Study:
     """The study that a TOML file describes, validated whole.
 
     Args:
         path: The file.
+        folder: Where the files lie that it names; its own folder if ``None``.
         check: Further rules, as a function that raises SpecError: its problems are told with the others.
 
     Raises:
@@ -33,10 +35,11 @@ def read_study(path: str | Path, *, check: Check | None = None) -> Study:
         raise SpecError(Problem("there is no such file", "check the path", file=str(path))) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(Problem(f"cannot be read ({error})", "give a TOML text file", file=str(path))) from None
-    return parse_study(text, file=str(path), name=re.sub(r"[^\w.-]+", "-", path.stem), check=check)
+    name = re.sub(r"[^\w.-]+", "-", path.stem)
+    return parse_study(text, file=str(path), name=name, folder=folder, check=check)
 
 
-def parse_study(text: str, *, file: str, name: str, check: Check | None = None) -> Study:
+def parse_study(text: str, *, file: str, name: str, folder: Path | None = None, check: Check | None = None) -> Study:
     """The study in a TOML text. ``file`` is for messages; ``name`` is used unless the text gives one."""
     try:
         values = tomllib.loads(text)
@@ -48,7 +51,7 @@ def parse_study(text: str, *, file: str, name: str, check: Check | None = None) 
                 f"this is not valid TOML: {what}", "correct the line", file=file, line=int(found[1]) if found else None
             )
         ) from None
-    values = _anchored({"name": name, **values}, Path(file).parent)
+    values = _anchored({"name": name, **values}, folder or Path(file).parent)
     problems: dict[tuple[str, str], Problem] = {}
     study = None
     while study is None:
@@ -99,10 +102,7 @@ def _without(values: dict[str, Any], keys: Sequence[str]) -> tuple[dict[str, Any
 
 def locate(problem: Problem, text: str, file: str) -> Problem:
     """The problem with its file, and its line where the key stands in the text."""
-    parts = [
-        int(number) if number else word for word, number in re.findall(r"([^.\[\]]+)(?=[.\[]|$)|\[(\d+)\]", problem.key)
-    ]
-    return problem.at(file=file, line=line_of(text, parts))
+    return problem.at(file=file, line=line_of(text, parts_of(problem.key)))
 
 
 def line_of(text: str, path: Sequence[int | str]) -> int | None:
@@ -133,19 +133,45 @@ def line_of(text: str, path: Sequence[int | str]) -> int | None:
     return best[1] if best else None
 
 
+_TOKEN = re.compile(
+    r"""(?P<space>[ \t\r]+|\#[^\n]*)
+      | (?P<text>"(?:[^"\\\n]|\\.)*" | '[^'\n]*')
+      | (?P<mark>[\[\]{},=\n])
+      | (?P<bare>[^\s\[\]{},="'\#]+ | .)""",
+    re.VERBOSE,
+)
+
+
 def _element_offset(lines: Sequence[str], rest: Sequence[int | str]) -> int:
-    """How many lines below ``key = [`` the wanted element of a list of texts stands."""
-    if not isinstance(rest[0], int):
-        return 0
-    seen = -1
-    for offset, line in enumerate(lines):
-        body = line.split("=", 1)[1] if offset == 0 else line
-        seen += len(re.findall(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'', body.split("#")[0] if '"' not in body else body))
-        if seen >= rest[0]:
-            return offset
-        if "]" in re.sub(r'"(?:[^"\\]|\\.)*"', "", body):
+    """How many lines below ``key = `` the wanted part of its value starts, or the nearest part around it."""
+    text = "\n".join(lines)
+    path: list[Any] = []  # of the value that comes next: a number in a list, a key in a table
+    best = depth = offset = 0
+    word, is_key = "", False
+    for token in _TOKEN.finditer(text, text.index("=") + 1):
+        mark = token["mark"]
+        if token["space"] is not None:
+            continue
+        if mark in (None, "[", "{") and not is_key and len(path) > depth and path == list(rest[: len(path)]):
+            best, depth = offset, len(path)
+        if mark is None:
+            word = token[0].strip("\"'")
+        elif mark == "\n":
+            offset += 1
+        elif mark == "=" and path:
+            path[-1], is_key = word, False
+        elif mark in "[{":
+            path.append(0 if mark == "[" else "")
+            is_key = mark == "{"
+        elif mark == "," and path:
+            is_key = isinstance(path[-1], str)
+            path[-1] = "" if is_key else path[-1] + 1
+        elif mark in "]}" and path:
+            path.pop()
+            is_key = False
+        if depth == len(rest) or not path:
             break
-    return 0
+    return best
 
 
 def study_toml(study: Study) -> str:

@@ -36,7 +36,7 @@ def run_fingerprint(
         {
             "protocol": PROTOCOL,
             "arm": arm.identity(),
-            "data": {**data.model_dump(mode="json", exclude=set(Data.SOURCE)), "content": content},
+            "data": {**data.identity(), "content": content},
             "seed": seed,
             "vary": sorted(vary),
             "fold": fold,

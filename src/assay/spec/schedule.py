@@ -21,8 +21,13 @@ DEFAULTS: dict[str, dict[str, float | str | None]] = {
     "one-cycle": {"start": 0.04, "peak_at": 0.3, "final": 0.0, "shape": "cosine"},
     "exponential": {"factor": None},
     "step": {"every": None, "factor": None},
-    "plateau": {"factor": 0.1, "patience": 10, "metric": "validation_loss", "min": 0.0},
-}
+    "plateau": {
+        "factor": 0.1, "patience": 10, "metric": "validation_loss", "min": 0.0, "min_learning_rate": 0.0,
+        "min_delta": 1e-4, "cooldown": 0,
+    },
+}  # fmt: skip
+# Settings that came later: where they have their default, the run is the one that it was before they were known.
+_LATER = ("min_learning_rate", "min_delta", "cooldown")
 
 
 def accept_placeholders(schema: dict[str, Any]) -> None:
@@ -61,6 +66,9 @@ class Schedule(Spec):
         patience: Epochs without improvement that make a plateau.
         metric: What must improve.
         min: Below this fraction of the optimizer's learning rate a plateau does not lower it.
+        min_learning_rate: The same as a learning rate; the higher of the two counts.
+        min_delta: A smaller change of the metric is no improvement.
+        cooldown: Epochs after a fall in which no epoch counts as waiting.
     """
 
     model_config = ConfigDict(json_schema_extra=_name_or_table)
@@ -76,6 +84,15 @@ class Schedule(Spec):
     patience: int | None = Field(default=None, ge=1, strict=True)
     metric: ScheduleMetric | None = None
     min: float | None = Field(default=None, ge=0, le=1)
+    min_learning_rate: float | None = Field(default=None, ge=0)
+    min_delta: float | None = Field(default=None, ge=0)
+    cooldown: int | None = Field(default=None, ge=0, strict=True)
+
+    def identity(self) -> dict[str, Any]:
+        """What a run depends on, as JSON values."""
+        values = self.model_dump(mode="json", exclude_none=True)
+        defaults = DEFAULTS[self.name]
+        return {key: value for key, value in values.items() if key not in _LATER or value != defaults[key]}
 
     @model_validator(mode="before")
     @classmethod

@@ -2,19 +2,60 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Literal, Self
 
+from pydantic import Field, model_validator
+
+from ..errors import Problem
 from ..seeds import STREAMS, Stream
-from .base import Spec
+from .base import Problems, Spec
+
+_DEFAULT_COUNT = 10
 
 
 class Seeds(Spec):
-    """The replicates of every arm.
+    """The replicates of every arm: a fixed count, or as many as it takes to decide.
 
     Args:
-        count: Seeds per arm: 0, 1, ... count - 1. Raising it adds runs and repeats none.
+        count: Seeds per arm: 0, 1, ... count - 1; 10 unless given. Raising it adds runs and repeats none.
         vary: The streams that a seed changes; any other stream is the same for every seed.
+        stop: ``"decided"``: after each batch of seeds, arms that are decided stop and the others go on.
+        min: With ``stop``: seeds before the first look, 6 or more.
+        max: With ``stop``: seeds at which an arm ends, decided or not.
+        margin: Accuracy differences smaller than this do not matter; in percentage points. Arms may then be found
+            equivalent.
     """
 
-    count: int = Field(default=10, ge=1, strict=True)
+    count: int | None = Field(default=None, ge=1, strict=True)
     vary: tuple[Stream, ...] = STREAMS
+    stop: Literal["decided"] | None = None
+    min: int | None = Field(default=None, ge=6, strict=True)
+    max: int | None = Field(default=None, ge=6, le=1000, strict=True)
+    margin: float | None = Field(default=None, gt=0, lt=100)
+
+    @model_validator(mode="after")
+    def _counts_agree(self) -> Self:
+        problems = []
+        if self.stop is None:
+            problems += [
+                Problem(f"{key} is for studies that stop when decided", 'add stop = "decided", or give count', key)
+                for key in ("min", "max")
+                if getattr(self, key) is not None
+            ]
+        elif self.count is not None:
+            problems.append(Problem("count is fixed beforehand, stop is not", "give min and max, or count", "count"))
+        elif self.first > self.planned:
+            problems.append(Problem(f"max is {self.max}, below min ({self.first})", "give a larger max", "max"))
+        if problems:
+            raise Problems(problems)
+        return self
+
+    @property
+    def first(self) -> int:
+        """Seeds of each arm before anything is decided."""
+        return (self.min or 6) if self.stop else self.planned
+
+    @property
+    def planned(self) -> int:
+        """Seeds of each arm at most."""
+        return (self.max or 40) if self.stop else (self.count or _DEFAULT_COUNT)

@@ -4,42 +4,40 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from ..errors import Problem, SpecError, nearest
-from .base import Problems, Spec
+from .base import Problems, Spec, dotted, parts_of
 from .data import Data
-from .factors import levels_of, placeholders, substitute
+from .factors import levels_of, placeholders, source_path, substitute
+from .network import Lines, Network, plain, words_in
 from .seeds import Seeds
 from .training import Training
 
-
-class Network(Spec):
-    """A network as layer words, top to bottom (``assay.nets`` holds the vocabulary)."""
-
-    layers: tuple[str, ...] = Field(min_length=1)
+Device = Literal["cpu", "cuda"]
+Placement = Literal["auto", "cpu", "cuda"]
 
 
 class Arm(Spec):
     """One named configuration: a network and its training."""
 
     name: str = Field(min_length=1, max_length=120)
-    layers: tuple[str, ...] = Field(min_length=1)
+    layers: Lines = Field(min_length=1)
     training: Training = Training()
     levels: dict[str, str] = {}
 
     def identity(self) -> dict[str, Any]:
         """What a run of this arm depends on: everything but its name and levels."""
-        return self.model_dump(mode="json", include={"layers", "training"}, exclude_none=True)
+        return {"layers": plain(list(self.layers)), "training": self.training.identity()}
 
 
 class ArmTemplate(Spec):
     """An arm as a study file lists it: its own layers, its own training keys, or both."""
 
     name: str = Field(min_length=1, max_length=120)
-    layers: tuple[str, ...] = ()
+    layers: Lines = ()
     training: dict[str, Any] = {}
 
 
@@ -55,6 +53,8 @@ class Study(Spec):
         arms: Arms that share no skeleton; each may override ``[training]``.
         training: The protocol; its values may be ``{factor}`` placeholders too.
         seeds: The replicates.
+        device: Where runs are trained: the processor, a CUDA device, or that where there is one. It is no part of a
+            run's identity; every run's record says what trained it.
     """
 
     name: str = Field(default="study", pattern=r"^[\w.-]+$", max_length=80)
@@ -65,6 +65,7 @@ class Study(Spec):
     arms: tuple[ArmTemplate, ...] = ()
     training: dict[str, Any] = {}
     seeds: Seeds = Seeds()
+    device: Placement = "cpu"
 
     @field_validator("factors")
     @classmethod
@@ -95,7 +96,16 @@ class Study(Spec):
 
     @model_validator(mode="after")
     def _design_is_whole(self) -> Self:
-        self.expand()
+        if self.data.validation == "none":
+            fix = "set some aside, such as 0.1; assay reveal --retrain then trains a chosen arm on all"
+            raise Problems([Problem("a study needs validation images to choose by", fix, "data.validation")])
+        arms = self.expand()
+        if self.seeds.stop and self.data.num_folds:
+            what = "folds are not independent, so looks at them cannot be paid for"
+            raise Problems([Problem(what, "give count instead of stop, or a share of validation images", "seeds.stop")])
+        if self.seeds.stop and len(arms) < 2:
+            what = "one arm alone is never decided"
+            raise Problems([Problem(what, "add an arm or a factor, or give count instead of stop", "seeds.stop")])
         return self
 
     def expand(self) -> tuple[Arm, ...]:
@@ -135,7 +145,19 @@ class Study(Spec):
         return tuple(arms.values())
 
     def with_seeds(self, count: int) -> Study:
-        """The same study with another number of seeds."""
+        """The same study with another number of seeds.
+
+        Raises:
+            SpecError: The study stops when it is decided, by a rule that was fixed beforehand.
+        """
+        if self.seeds.stop:
+            raise SpecError(
+                Problem(
+                    f"got {count} seeds for a study that stops when decided",
+                    "change min and max under [seeds] before it runs",
+                    "seeds",
+                )
+            )
         return self.model_copy(update={"seeds": self.seeds.model_copy(update={"count": count})})
 
     def _templates(self, problems: list[Problem]) -> list[tuple[str, ArmTemplate]]:
@@ -160,17 +182,18 @@ class Study(Spec):
     def _check_placeholders(self, template: tuple[str, ArmTemplate]) -> list[Problem]:
         key, arm = template
         problems = []
-        for index, line in enumerate(arm.layers):
-            for name in sorted(placeholders(line) - set(self.factors)):
+        layers = plain(arm.layers)
+        for place, text in words_in(layers):
+            for name in sorted(placeholders(text) - set(self.factors)):
                 fix = nearest(name, list(self.factors)) if self.factors else f"add {name} to [factors]"
-                problems.append(Problem(f'"{{{name}}}" names no factor', fix, f"{key}.layers[{index}]"))
+                problems.append(Problem(f'"{{{name}}}" names no factor', fix, f"{key}.layers{place}"))
         training = {**self.training, **arm.training}
         for field, value in training.items():
             for name in sorted(placeholders(value) - set(self.factors)):
                 problems.append(
                     Problem(f'"{{{name}}}" names no factor', f"add {name} to [factors]", f"training.{field}")
                 )
-        unused = set(self.factors) - placeholders(arm.layers) - placeholders(training)
+        unused = set(self.factors) - placeholders(layers) - placeholders(training)
         for name in sorted(unused):
             whose = f' of arm "{arm.name}"' if self.arms else ""
             problems.append(
@@ -202,17 +225,33 @@ class Study(Spec):
             raise SpecError(
                 replace(problem, key=f"{_owner(problem.key, arm, prefix)}.{problem.key}") for problem in error.problems
             ) from None
-        layers = substitute(list(arm.layers), levels)
-        if not all(isinstance(line, str) for line in layers):
-            wrong = next(line for line in layers if not isinstance(line, str))
+        layers = substitute(plain(arm.layers), levels)
+        try:
+            return Arm(name=", ".join(parts) or self.name, layers=layers, training=training, levels=names)
+        except SpecError as error:
             raise SpecError(
-                Problem(
-                    f"{wrong!r} stands where a layer is expected",
-                    "give a level that is a layer or a list of layers",
-                    key,
-                )
-            )
-        return Arm(name=", ".join(parts) or self.name, layers=layers, training=training, levels=names)
+                replace(problem, key=_in_template(arm, key, problem.key, levels))
+                if problem.key.startswith("layers")
+                else problem
+                for problem in error.problems
+            ) from None
+
+    def source_key(self, index: int, key: str) -> str:
+        """Where the study holds what an expanded arm has at ``layers[...]``.
+
+        Args:
+            index: The arm's, in ``expand()``.
+            key: Such as ``layers[2].residual[0]``.
+        """
+        templates = self._templates([])
+        arm = self.expand()[index]
+        owner, template = templates[index * len(templates) // len(self.expand())]
+        levels = {factor: levels_of(self.factors[factor])[name] for factor, name in arm.levels.items()}
+        return _in_template(template, owner, key, levels)
+
+
+def _in_template(arm: ArmTemplate, owner: str, key: str, levels: dict[str, Any]) -> str:
+    return f"{owner}.{dotted(source_path({'layers': plain(arm.layers)}, parts_of(key), levels))}"
 
 
 def _owner(key: str, arm: ArmTemplate, prefix: str) -> str:

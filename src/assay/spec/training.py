@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+import math
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from ..errors import Problem
+from ..errors import Problem, SpecError
 from .augmentation import Augmentation
 from .base import Problems, Spec
-from .schedule import Schedule
+from .schedule import Schedule, ScheduleMetric, accept_placeholders
 
 OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop", "adadelta"]
 
@@ -62,25 +63,129 @@ class Optimizer(Spec):
 Precision = Literal["float32", "bfloat16"]
 
 
+class EarlyStopping(Spec):
+    """A run ends before its last epoch where a metric no longer improves, as with Keras's ``EarlyStopping``.
+
+    Args:
+        metric: What must improve: a loss by falling, an accuracy by rising.
+        patience: The run ends with the epoch that is this many after the best one (and at least one after it).
+        min_delta: A smaller change of the metric is no improvement.
+    """
+
+    model_config = ConfigDict(json_schema_extra=accept_placeholders)
+
+    metric: ScheduleMetric = "validation_loss"
+    patience: int = Field(default=5, ge=0, strict=True)
+    min_delta: float = Field(default=0.0, ge=0)
+
+
+class Best(Spec):
+    """The weights that count are those of the epoch with the best metric, as with Keras's ``ModelCheckpoint``.
+
+    Args:
+        best: The metric: the lowest loss or the highest accuracy; of equal ones the first.
+    """
+
+    model_config = ConfigDict(json_schema_extra=accept_placeholders)
+
+    best: ScheduleMetric
+
+
 class Training(Spec):
     """The training protocol of an arm. The loss is categorical cross-entropy.
 
+    Clipping and averaging are Keras's (``clipnorm``, ``global_clipnorm``, ``clipvalue``, ``use_ema``); 0 is none.
+
     Args:
         epochs: Passes over the training split.
+        early_stopping: Whether fewer will do: a table with a metric, or ``none``.
+        keep: Which epoch's weights are kept and scored: the ``last``, or the best by a metric.
+        stop_after: End after so many epochs, with the schedule still drawn for all of ``epochs``.
         batch_size: Examples per step; the last, short batch of an epoch is kept.
         optimizer: A name, or a table with a name and its settings.
         schedule: What becomes of the optimizer's learning rate: a name, or a table with a name and its settings.
         precision: What activations and products are rounded to (weights, sums and statistics are float32): ``auto`` is
             bfloat16 where the processor multiplies it and the network takes the fused path, else float32.
         augmentation: How training images are varied; ``None``, as is one whose every kind is off, leaves them alone.
+        class_weights: What an image of each class weighs in the training loss: a table (a class that is left out
+            weighs 1), or ``balanced``: images / (classes x images of the class), in the training split.
+        label_smoothing: This share of every target is spread evenly over all classes, in the training loss only.
+        clip_norm: The largest norm of a parameter's gradient (kernels and biases each by themselves).
+        global_clip_norm: The largest norm of all gradients together.
+        clip_value: The largest absolute value of a gradient's elements.
+        ema_momentum: The weights that are evaluated and kept are a moving average of those of every step, with this
+            share of the old average; moving statistics are their own.
     """
 
+    # Settings that came later: where they have their default, the run is the one that it was before they were known.
+    _LATER: ClassVar[tuple[str, ...]] = (
+        "early_stopping", "keep", "stop_after", "class_weights", "label_smoothing", "clip_norm", "global_clip_norm",
+        "clip_value", "ema_momentum",
+    )  # fmt: skip
+
     epochs: int = Field(default=10, ge=1, strict=True)
+    early_stopping: EarlyStopping | Literal["none"] = "none"
+    keep: Best | Literal["last"] = "last"
+    stop_after: int | None = Field(default=None, ge=1, strict=True)
     batch_size: int = Field(default=128, ge=1, strict=True)
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
     augmentation: Augmentation | None = None
     precision: Precision | Literal["auto"] = "auto"
+    class_weights: dict[str, float] | Literal["balanced", "none"] = "none"
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    clip_norm: float = Field(default=0.0, ge=0)
+    global_clip_norm: float = Field(default=0.0, ge=0)
+    clip_value: float = Field(default=0.0, ge=0)
+    ema_momentum: float = Field(default=0.0, ge=0, lt=1)
+
+    @property
+    def planned_epochs(self) -> int:
+        """The most epochs that a run may take."""
+        return min(self.epochs, self.stop_after or self.epochs)
+
+    def identity(self) -> dict[str, Any]:
+        """What a run depends on, as JSON values."""
+        values = self.model_dump(mode="json", exclude_none=True)
+        later = {name: type(self).model_fields[name].default for name in self._LATER}
+        kept = {key: value for key, value in values.items() if key not in later or value != later[key]}
+        return {**kept, "schedule": self.schedule.identity()}
+
+    @field_validator("early_stopping", mode="before")
+    @classmethod
+    def _is_a_rule_or_none(cls, value: Any) -> Any:
+        if value == "none" or isinstance(value, EarlyStopping):
+            return value
+        if isinstance(value, dict):
+            return _made(EarlyStopping, value)
+        raise ValueError(
+            f'got {value!r}; give a table such as {{ metric = "validation_loss", patience = 5 }}, or "none"'
+        )
+
+    @field_validator("keep", mode="before")
+    @classmethod
+    def _is_last_or_best(cls, value: Any) -> Any:
+        if value == "last" or isinstance(value, Best):
+            return value
+        if isinstance(value, dict):
+            return _made(Best, value)
+        raise ValueError(f'got {value!r}; give "last" or a table such as {{ best = "validation_loss" }}')
+
+    @field_validator("class_weights", mode="before")
+    @classmethod
+    def _are_weights_of_classes(cls, value: Any) -> Any:
+        if value in ("none", "balanced"):
+            return value
+        if not isinstance(value, dict) or not value:
+            raise ValueError(f'got {value!r}; give "balanced", "none" or a table such as {{ 0 = 1.0, 8 = 2.5 }}')
+        problems = [
+            Problem(f"got {weight!r}", "give a number above 0", str(name))
+            for name, weight in value.items()
+            if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < math.inf
+        ]
+        if problems:
+            raise Problems(problems)
+        return {str(name): float(weight) for name, weight in value.items()}
 
     @field_validator("augmentation")
     @classmethod
@@ -88,9 +193,20 @@ class Training(Spec):
         return value if value is not None and value.changes_anything else None
 
     @model_validator(mode="after")
-    def _warm_up_ends(self) -> Self:
+    def _settings_agree(self) -> Self:
         warmup = self.schedule.warmup_epochs or 0
         if warmup >= self.epochs:
             what = f"the warm-up takes {warmup:g} epochs of {self.epochs}"
             raise Problems([Problem(what, "give fewer, or more epochs", "schedule.warmup_epochs")])
+        clips = [name for name in ("clip_norm", "global_clip_norm", "clip_value") if getattr(self, name)]
+        if len(clips) > 1:
+            raise Problems([Problem(f"{' and '.join(clips)} are given", "give one of them", clips[-1])])
         return self
+
+
+def _made(model: type[Spec], values: dict[str, Any]) -> Spec:
+    """A spec from a table in a field that may hold other things too: its problems alone are told."""
+    try:
+        return model.of(values)
+    except SpecError as error:
+        raise Problems(error.problems) from None

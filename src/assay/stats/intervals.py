@@ -10,6 +10,8 @@ import numpy.typing as npt
 from ..errors import Problem, TooFewSeeds
 
 _STUDENT = 'Student (1908), "The probable error of a mean", Biometrika 6(1)'
+_EFRON = 'Efron (1987), "Better bootstrap confidence intervals", JASA 82(397)'
+_WILSON = 'Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22(158)'
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,73 @@ def mean_interval(scores: npt.ArrayLike, *, confidence: float = 0.95) -> Interva
     error = float(np.std(values, ddof=1)) / len(values) ** 0.5
     reach = float(stdtrit(len(values) - 1, (1 + confidence) / 2)) * error
     return Interval(mean, mean - reach, mean + reach, len(values), confidence, _STUDENT)
+
+
+def bootstrap_interval(
+    scores: npt.ArrayLike, *, confidence: float = 0.95, seed: int = 0, draws: int = 9_999
+) -> Interval | None:
+    """Mean score over seeds, with the bias-corrected and accelerated bootstrap interval for it.
+
+    It follows skewness that Student's interval does not, and is too narrow below about 15 scores: a second opinion.
+
+    Args:
+        scores: One score per seed.
+        confidence: Long-run share of such intervals that hold the true mean, in (0, 1).
+        seed: Seed of the resampling.
+        draws: Number of resamples.
+
+    Returns:
+        ``None`` where the scores hold too few different values for a bootstrap distribution.
+
+    Raises:
+        TooFewSeeds: Fewer than two scores.
+        ValueError: A score is not finite.
+
+    Source: Efron (1987), "Better bootstrap confidence intervals", JASA 82(397).
+    """
+    student = mean_interval(scores, confidence=confidence)
+    values = finite_scores(scores)
+    if len(np.unique(values)) < 3:
+        return None
+    from scipy.stats import bootstrap
+
+    found = bootstrap(
+        (values,),
+        np.mean,
+        confidence_level=confidence,
+        n_resamples=draws,
+        method="BCa",
+        vectorized=True,
+        rng=np.random.Generator(np.random.Philox(key=seed)),
+    ).confidence_interval
+    if not (np.isfinite(found.low) and np.isfinite(found.high)):
+        return None
+    return Interval(student.mean, float(found.low), float(found.high), student.n, confidence, _EFRON)
+
+
+def share_interval(count: float, total: int, *, confidence: float = 0.95) -> Interval:
+    """A share with Wilson's interval for it: images classified correctly, pairs won.
+
+    Args:
+        count: How many of ``total``; a half for a tie.
+        total: Independent trials.
+        confidence: Long-run share of such intervals that hold the true share, in (0, 1).
+
+    Raises:
+        ValueError: There are no trials, or the count lies outside 0 to ``total``.
+
+    Source: Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22(158).
+    """
+    if total < 1 or not 0 <= count <= total:
+        raise ValueError(f"got {count!r} of {total!r}; give a count from 0 to a total of 1 or more")
+    from scipy.special import ndtri
+
+    z = float(ndtri((1 + confidence) / 2))
+    share = count / total
+    centre = (share + z * z / (2 * total)) / (1 + z * z / total)
+    reach = z * (share * (1 - share) / total + z * z / (4 * total * total)) ** 0.5 / (1 + z * z / total)
+    low, high = max(centre - reach, 0.0), min(centre + reach, 1.0)
+    return Interval(share, 0.0 if count == 0 else low, 1.0 if count == total else high, total, confidence, _WILSON)
 
 
 def finite_scores(scores: npt.ArrayLike) -> npt.NDArray[np.float64]:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import Problem, TooFewSeeds
-from .intervals import finite_scores, mean_interval
+from .intervals import Interval, finite_scores, mean_interval, share_interval
 
 # Below 6 pairs a two-sided sign-flip test cannot reach p < 0.05: with 5, its smallest p is 2/32.
 MIN_PAIRS = 6
@@ -103,6 +103,24 @@ def sign_flip_p(differences: npt.ArrayLike, *, seed: int = 0, draws: int = 99_99
         flips = generator.integers(0, 2, size=(min(10_000, draws - start), len(values)), dtype=np.int8)
         as_large += int(np.count_nonzero(np.abs((2.0 * flips - 1) @ size) >= observed))
     return (as_large + 1) / (draws + 1)
+
+
+def superiority(differences: npt.ArrayLike, *, confidence: float = 0.95) -> Interval:
+    """Probability of superiority: how often b scores above a on the same seed, a tie counting half.
+
+    Args:
+        differences: b minus a, one per pair.
+        confidence: Of Wilson's interval around the share.
+
+    Raises:
+        ValueError: There is no pair, or a difference is not finite.
+
+    Source: Grissom and Kim (2012), "Effect Sizes for Research", 2nd ed., chapter 5; for learning algorithms,
+    Bouthillier et al. (2021), "Accounting for variance in machine learning benchmarks", MLSys.
+    """
+    values = finite_scores(differences)
+    wins = np.count_nonzero(values > 0) + 0.5 * np.count_nonzero(values == 0)
+    return share_interval(float(wins), len(values), confidence=confidence)
 
 
 def count_pairs(n: int) -> str:

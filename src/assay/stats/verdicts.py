@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
-from .paired import PairedDifference, count_pairs
+from .equivalence import Equivalence
+from .paired import MIN_PAIRS, PairedDifference, count_pairs
 
-Outcome = Literal["better", "worse", "undecided", "too few seeds"]
+Outcome = Literal["better", "worse", "equivalent", "undecided", "too few seeds"]
 ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Wording:
+    """How a contrast of a and b is put; "{a}" and "{b}" stand for their names."""
+
+    better: str = "{b} is better than {a} by"
+    worse: str = "{a} is better than {b} by"
+    undecided: str = "from {a} to {b} the difference is"
+    equivalent: str = "between {a} and {b}"
+
+
+PLAIN = Wording()
 
 
 def pairs_needed(num_contrasts: int = 1) -> int:
@@ -27,17 +42,21 @@ def outcome(
     adjusted_p: float | None = None,
     num_contrasts: int = 1,
     higher_is_better: bool = True,
+    equivalence_p: float | None = None,
+    fewest: int | None = None,
 ) -> Outcome:
     """What may be said of b against a.
 
     A direction is claimed when the interval excludes 0 and the sign-flip p, adjusted where there are several
-    contrasts, is below 0.05.
+    contrasts, is below 0.05; equivalence when no direction is, and its adjusted p is below 0.05.
 
     Args:
         difference: b minus a.
         adjusted_p: The p value after adjustment for every contrast of the study; the plain one when there is one.
         num_contrasts: How many contrasts the adjustment covers.
         higher_is_better: The metric's direction.
+        equivalence_p: Of the tests against the margin, adjusted; ``None`` where no margin was declared.
+        fewest: Below so many pairs nothing is said; ``pairs_needed`` unless given.
 
     Raises:
         ValueError: There are several contrasts and no adjusted p.
@@ -47,7 +66,9 @@ def outcome(
     p_value = difference.p_value if adjusted_p is None else adjusted_p
     if difference.has_verdict and difference.excludes_zero and p_value < ALPHA:
         return "better" if (difference.mean > 0) == higher_is_better else "worse"
-    if difference.n < pairs_needed(num_contrasts):
+    if difference.n >= MIN_PAIRS and equivalence_p is not None and equivalence_p < ALPHA:
+        return "equivalent"
+    if difference.n < (pairs_needed(num_contrasts) if fewest is None else fewest):
         return "too few seeds"
     return "undecided"
 
@@ -76,16 +97,62 @@ def verdict(
         scale: Turns the metric into that unit.
     """
     found = outcome(difference, adjusted_p=adjusted_p, num_contrasts=num_contrasts, higher_is_better=higher_is_better)
+    return sentence(
+        found, difference, a=a, b=b, adjusted_p=adjusted_p, num_contrasts=num_contrasts, unit=unit, scale=scale
+    )
+
+
+def sentence(
+    found: Outcome,
+    difference: PairedDifference,
+    *,
+    a: str,
+    b: str,
+    adjusted_p: float | None = None,
+    num_contrasts: int = 1,
+    near: Equivalence | None = None,
+    more: str = "",
+    over: str = "",
+    wording: Wording = PLAIN,
+    unit: str = "points",
+    scale: float = 100.0,
+) -> str:
+    """An outcome as one sentence, without its full stop.
+
+    Args:
+        found: What may be said of b against a.
+        difference: b minus a.
+        a: Name of the arm that was subtracted.
+        b: Name of the arm that it was subtracted from.
+        adjusted_p: The p value after Holm's adjustment; it is told where there are several contrasts.
+        num_contrasts: How many contrasts the adjustment covers.
+        near: The tests against the margin, where one was declared.
+        more: What would tell, where nothing is decided.
+        over: What varies between the pairs, and what was left out: told after n.
+        wording: How the contrast is put.
+        unit: What a difference is told in; accuracy's are percentage points.
+        scale: Turns the metric into that unit.
+    """
     if found == "too few seeds":
         return refusal(difference.n, num_contrasts=num_contrasts)
     numbers = (scale * difference.mean, scale * difference.low, scale * difference.high)
-    many = "" if num_contrasts == 1 else f", p = {adjusted_p:.2g} after Holm"
+    p_told = "" if num_contrasts == 1 or adjusted_p is None else f", p = {adjusted_p:.2g} after Holm"
+    tail = f", n = {difference.n}{over}"
+
+    def put(pattern: str) -> str:
+        return pattern.replace("{a}", a).replace("{b}", b)
+
+    if found == "equivalent" and near is not None:
+        numbers = (numbers[0], scale * near.low, scale * near.high)
+        margin = f"no difference larger than {scale * near.margin:g} {unit}"
+        return f"{margin} {put(wording.equivalent)}: {_told(numbers, unit)} at 90 %{tail}"
     if found == "undecided":
-        return f"undecided: from {a} to {b} the difference is {_told(numbers, unit)}, n = {difference.n}{many}"
-    winner, loser = (b, a) if found == "better" else (a, b)
+        hint = f"; {more}" if more else ""
+        return f"undecided: {put(wording.undecided)} {_told(numbers, unit)}{tail}{p_told}{hint}"
+    claim = wording.better if found == "better" else wording.worse
     if difference.mean < 0:
         numbers = (-numbers[0], -numbers[2], -numbers[1])
-    return f"{winner} is better than {loser} by {_told(numbers, unit)}, n = {difference.n}{many}"
+    return f"{put(claim)} {_told(numbers, unit)}{tail}{p_told}"
 
 
 def refusal(num_pairs: int, *, num_contrasts: int = 1) -> str:

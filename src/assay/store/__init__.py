@@ -1,5 +1,6 @@
 """Remembers: studies, arms, runs, epochs, artifacts. The only SQL in Assay."""
 
+from .files import DATABASE as DATABASE
 from .files import default_folder as default_folder
 from .files import run_folder as run_folder
 from .reader import StoreReader as StoreReader
@@ -10,5 +11,6 @@ from .records import LookRecord as LookRecord
 from .records import RunRecord as RunRecord
 from .records import State as State
 from .records import StudyRecord as StudyRecord
+from .records import TestScore as TestScore
 from .writer import StoreWriter as StoreWriter
 from .writer import open_writer as open_writer

@@ -8,6 +8,7 @@ import math
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Literal
 
 from ..errors import Problem, StoreError, nearest
 from ..train.epochs import EpochRecord
@@ -67,24 +68,38 @@ class StoreReader:
             created=study["created"],
             updated=study["updated"],
             arms=arms,
-            runs=self._runs(study["id"], {arm.name: arm.position for arm in arms}),
+            runs=self._runs("members", study["id"], {arm.name: arm.position for arm in arms}),
             looks=looks,
+            retrained=self._runs("retrained", study["id"], {arm.name: arm.position for arm in arms}),
+            test_hits={
+                row["run"]: row["hits"]
+                for row in self._query(
+                    "SELECT DISTINCT test_scores.run, hits FROM test_scores JOIN members "
+                    "ON members.run = test_scores.run WHERE study = ? AND hits IS NOT NULL",
+                    study["id"],
+                )
+            },
         )
 
-    def _runs(self, study: int, positions: dict[str, int]) -> tuple[RunRecord, ...]:
+    def _runs(
+        self, table: Literal["members", "retrained"], study: int, positions: dict[str, int]
+    ) -> tuple[RunRecord, ...]:
+        fold = "members.fold" if table == "members" else "0"
         epochs: dict[str, list[EpochRecord]] = {}
         for row in self._query(
-            "SELECT DISTINCT epochs.* FROM epochs JOIN members ON members.run = epochs.run WHERE study = ? "
+            f"SELECT DISTINCT epochs.* FROM epochs JOIN {table} ON {table}.run = epochs.run WHERE study = ? "
             "ORDER BY epochs.run, epoch",
             study,
         ):
             values = dict(row)
-            run, epoch = values.pop("run"), values.pop("epoch")
+            run, epoch, health = values.pop("run"), values.pop("epoch"), values.pop("health")
             measures = {key: math.nan if value is None else value for key, value in values.items()}
-            epochs.setdefault(run, []).append(EpochRecord(epoch=epoch, **measures))
+            epochs.setdefault(run, []).append(
+                EpochRecord(epoch=epoch, **measures, health=health and json.loads(health))
+            )
         rows = self._query(
-            "SELECT runs.*, members.arm, members.seed AS member_seed, path, sha256, loss, accuracy FROM members "
-            "JOIN runs ON runs.id = members.run "
+            f"SELECT runs.*, {table}.arm, {table}.seed AS member_seed, {fold} AS fold, path, sha256, loss, accuracy "
+            f"FROM {table} JOIN runs ON runs.id = {table}.run "
             "LEFT JOIN artifacts ON artifacts.run = runs.id AND kind = 'weights' "
             "LEFT JOIN test_scores ON test_scores.run = runs.id WHERE study = ?",
             study,
@@ -109,10 +124,12 @@ class StoreReader:
                 environment=json.loads(row["environment"]),
                 test_accuracy=row["accuracy"],
                 test_loss=row["loss"],
+                fold=row["fold"] or None,
+                kept_epoch=row["kept_epoch"],
             )
             for row in rows
         ]
-        return tuple(sorted(runs, key=lambda run: (positions[run.arm], run.seed)))
+        return tuple(sorted(runs, key=lambda run: (positions[run.arm], run.seed, run.fold or 0)))
 
     def _query(self, sql: str, *values: object) -> Iterator[sqlite3.Row]:
         with translated(self.folder):

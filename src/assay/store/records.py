@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from ..train.epochs import EpochRecord as EpochRecord
 
@@ -23,10 +24,11 @@ class ArmRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run: one training of one arm with one seed.
+    """One run: one training of one arm with one seed, and with one fold held out where the study has folds.
 
     ``id`` is the run's fingerprint. ``epochs`` holds the recorded epochs in order. ``weights_path`` is relative to
-    the store's folder, ``None`` until the run has finished. ``environment`` holds versions and machine.
+    the store's folder, ``None`` until the run has finished. ``environment`` holds versions and machine. ``fold`` counts
+    from 1. ``kept_epoch`` is the epoch whose weights were saved, ``None`` where that is the last.
     """
 
     id: str
@@ -47,6 +49,13 @@ class RunRecord:
     environment: dict[str, Any] = field(default_factory=dict)
     test_accuracy: float | None = None
     test_loss: float | None = None
+    fold: int | None = None
+    kept_epoch: int | None = None
+
+    @property
+    def label(self) -> str:
+        """The run among those of its arm: ``seed 3``, or ``seed 3, fold 2``."""
+        return f"seed {self.seed}" + (f", fold {self.fold}" if self.fold else "")
 
     @property
     def last(self) -> EpochRecord | None:
@@ -54,8 +63,33 @@ class RunRecord:
         return self.epochs[-1] if self.epochs else None
 
     @property
+    def kept(self) -> EpochRecord | None:
+        """The epoch whose weights count, which all scores of the run are of: the last one, or the best."""
+        return self.epochs[self.kept_epoch - 1] if self.kept_epoch is not None and self.epochs else self.last
+
+    @property
+    def stopped_epoch(self) -> int | None:
+        """The epoch after which early stopping ended a finished run; ``None`` for one that went to its end."""
+        is_short = self.state == "finished" and 0 < len(self.epochs) < self.epochs_planned
+        return len(self.epochs) if is_short else None
+
+    @property
     def is_failed(self) -> bool:
         return self.state in FAILED
+
+
+@dataclass(frozen=True)
+class TestScore:
+    """A run's score on the test split: loss (nats), accuracy (fraction), and which images it gets right.
+
+    ``hits`` has one bit for each test image, in their order, the first in the highest bit (``numpy.packbits``).
+    """
+
+    __test__: ClassVar[bool] = False  # pytest takes a class called Test... for a test case
+
+    loss: float
+    accuracy: float
+    hits: bytes
 
 
 @dataclass(frozen=True)
@@ -83,7 +117,14 @@ class StudyRecord:
     arms: tuple[ArmRecord, ...]
     runs: tuple[RunRecord, ...]
     looks: tuple[LookRecord, ...] = ()
+    retrained: tuple[RunRecord, ...] = ()  # of an arm anew, on training and validation images, for the test alone
+    test_hits: Mapping[str, bytes] = field(default_factory=dict)  # by run id, as in TestScore
+
+    @property
+    def is_leaky(self) -> bool:
+        """Whether the validation images are the test images, as in a published protocol that is repeated."""
+        return bool(self.spec.get("data", {}).get("validation") == "test")
 
     def runs_of(self, arm: str) -> tuple[RunRecord, ...]:
-        """The runs of one arm, by seed."""
-        return tuple(sorted((run for run in self.runs if run.arm == arm), key=lambda run: run.seed))
+        """The runs of one arm, by seed and fold."""
+        return tuple(sorted((run for run in self.runs if run.arm == arm), key=lambda run: (run.seed, run.fold or 0)))

@@ -84,6 +84,33 @@ MIGRATIONS = (
       detail TEXT NOT NULL DEFAULT '{}'
     );
     """,
+    # Which epoch's weights a run kept; folds (from 1, 0 where a run is no fold) as members of a study; runs that
+    # train a study's arm again, on training and validation images.
+    """
+    ALTER TABLE runs ADD COLUMN kept_epoch INTEGER;
+    CREATE TABLE folded_members (
+      study INTEGER NOT NULL REFERENCES studies(id),
+      arm TEXT NOT NULL,
+      seed INTEGER NOT NULL,
+      fold INTEGER NOT NULL,
+      run TEXT NOT NULL REFERENCES runs(id),
+      PRIMARY KEY (study, arm, seed, fold)
+    ) WITHOUT ROWID;
+    INSERT INTO folded_members SELECT study, arm, seed, 0, run FROM members;
+    DROP TABLE members;
+    ALTER TABLE folded_members RENAME TO members;
+    CREATE TABLE retrained (
+      study INTEGER NOT NULL REFERENCES studies(id),
+      arm TEXT NOT NULL,
+      seed INTEGER NOT NULL,
+      run TEXT NOT NULL REFERENCES runs(id),
+      PRIMARY KEY (study, arm, seed)
+    ) WITHOUT ROWID;
+    """,
+    """
+    ALTER TABLE epochs ADD COLUMN health TEXT;
+    ALTER TABLE test_scores ADD COLUMN hits BLOB;
+    """,
 )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from ..train.epochs import EpochRecord
 from .files import connect, translated
 from .lock import writer_lock
-from .records import ArmRecord, State
+from .records import ArmRecord, State, TestScore
 
 
 class StoreWriter:
@@ -46,13 +46,13 @@ class StoreWriter:
         spec: dict[str, Any],
         data: dict[str, Any],
         arms: Sequence[ArmRecord],
-        members: Sequence[tuple[str, int, str]],
+        members: Sequence[tuple[str, int, int | None, str]],
         runs: Sequence[tuple[str, int, int, dict[str, Any]]],
     ) -> None:
         """The study as it stands now: its arms, and which runs belong to it.
 
         Args:
-            members: (arm name, seed, run id) for every run of the study.
+            members: (arm name, seed, fold, run id) for every run of the study.
             runs: (run id, seed, planned epochs, spec); a run that is known already is left as it is.
         """
         now = time.time()
@@ -64,19 +64,43 @@ class StoreWriter:
                 (name, question, json.dumps(spec), json.dumps(data), now, now),
             )
             study = sql.execute("SELECT id FROM studies WHERE name = ?", (name,)).fetchone()["id"]
+            known = {(row["arm"], row["run"]) for row in sql.execute("SELECT * FROM members WHERE study = ?", (study,))}
+            same = {arm for arm, _, _, run in members if (arm, run) in known}
+            for (arm,) in sql.execute("SELECT DISTINCT arm FROM retrained WHERE study = ?", (study,)).fetchall():
+                if arm not in same:  # it is another arm now, with runs of its own
+                    sql.execute("DELETE FROM retrained WHERE study = ? AND arm = ?", (study, arm))
             sql.execute("DELETE FROM arms WHERE study = ?", (study,))
             sql.execute("DELETE FROM members WHERE study = ?", (study,))
             sql.executemany(
                 "INSERT INTO arms VALUES (?, ?, ?, ?, ?)",
                 [(study, arm.name, arm.position, json.dumps(arm.levels), json.dumps(arm.spec)) for arm in arms],
             )
+            self._plan(sql, runs)
             sql.executemany(
-                "INSERT INTO runs (id, seed, state, epochs_planned, spec) VALUES (?, ?, 'queued', ?, ?) "
-                "ON CONFLICT (id) DO NOTHING",
-                [(run, seed, epochs, json.dumps(what)) for run, seed, epochs, what in runs],
+                "INSERT INTO members VALUES (?, ?, ?, ?, ?)",
+                [(study, arm, seed, fold or 0, run) for arm, seed, fold, run in members],
             )
-            sql.executemany("INSERT INTO members VALUES (?, ?, ?, ?)", [(study, *member) for member in members])
             self._event(sql, name, "planned", {"runs": len(members)})
+
+    def put_retrained(
+        self, study: str, members: Sequence[tuple[str, int, str]], runs: Sequence[tuple[str, int, int, dict[str, Any]]]
+    ) -> None:
+        """An arm's runs without validation images: ``members`` are (arm, seed, run id), ``runs`` as for a study."""
+        with self._transaction() as sql:
+            self._plan(sql, runs)
+            number = sql.execute("SELECT id FROM studies WHERE name = ?", (study,)).fetchone()["id"]
+            for arm in {arm for arm, _, _ in members}:
+                sql.execute("DELETE FROM retrained WHERE study = ? AND arm = ?", (number, arm))
+            sql.executemany("INSERT INTO retrained VALUES (?, ?, ?, ?)", [(number, *member) for member in members])
+            self._event(sql, study, "retraining", {"runs": len(members)})
+
+    @staticmethod
+    def _plan(sql: sqlite3.Connection, runs: Sequence[tuple[str, int, int, dict[str, Any]]]) -> None:
+        sql.executemany(
+            "INSERT INTO runs (id, seed, state, epochs_planned, spec) VALUES (?, ?, 'queued', ?, ?) "
+            "ON CONFLICT (id) DO NOTHING",
+            [(run, seed, epochs, json.dumps(what)) for run, seed, epochs, what in runs],
+        )
 
     def requeue_interrupted(self) -> None:
         """Runs marked as running have no process any more: only the holder of the lock starts any."""
@@ -99,20 +123,33 @@ class StoreWriter:
                     run, record.epoch, record.train_loss, record.train_accuracy, record.validation_loss,
                     record.validation_accuracy, record.running_loss, record.running_accuracy,
                     record.learning_rate, record.seconds,
+                    None if record.health is None else json.dumps(record.health),
                 )
                 for record in records
             ]  # fmt: skip
-            sql.executemany("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            # A run that another device trains anew may end sooner than the first try had come.
+            sql.executemany(
+                "DELETE FROM epochs WHERE run = ? AND epoch > ?", [(run, record.epoch) for record in records]
+            )
+            sql.executemany("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def put_finished(
-        self, study: str, run: str, *, seconds: float, peak_memory_bytes: int, weights: tuple[str, str, int]
+        self,
+        study: str,
+        run: str,
+        *,
+        seconds: float,
+        peak_memory_bytes: int,
+        weights: tuple[str, str, int],
+        kept_epoch: int | None = None,
     ) -> None:
-        """``weights`` are path (relative to the store), SHA-256 and size in bytes."""
+        """``weights`` are path (relative to the store), SHA-256 and size in bytes, of ``kept_epoch`` or the last."""
         with self._transaction() as sql:
             sql.execute("INSERT OR REPLACE INTO artifacts VALUES (?, 'weights', ?, ?, ?)", (run, *weights))
             sql.execute(
-                "UPDATE runs SET state = 'finished', finished = ?, seconds = ?, peak_memory_bytes = ? WHERE id = ?",
-                (time.time(), seconds, peak_memory_bytes, run),
+                "UPDATE runs SET state = 'finished', finished = ?, seconds = ?, peak_memory_bytes = ?, kept_epoch = ? "
+                "WHERE id = ?",
+                (time.time(), seconds, peak_memory_bytes, kept_epoch, run),
             )
             self._event(sql, study, "finished", {"run": run})
 
@@ -128,12 +165,12 @@ class StoreWriter:
         with self._transaction() as sql:
             self._event(sql, study, kind, detail)
 
-    def put_look(self, study: str, scores: dict[str, tuple[float, float]], *, num_runs: int) -> None:
-        """One look at the test split: new scores (run id to loss and accuracy), and how many runs it showed."""
+    def put_look(self, study: str, scores: dict[str, TestScore], *, num_runs: int) -> None:
+        """One look at the test split: new scores by run id, and how many runs it showed."""
         with self._transaction() as sql:
             sql.executemany(
-                "INSERT OR REPLACE INTO test_scores VALUES (?, ?, ?)",
-                [(run, loss, accuracy) for run, (loss, accuracy) in scores.items()],
+                "INSERT OR REPLACE INTO test_scores (run, loss, accuracy, hits) VALUES (?, ?, ?, ?)",
+                [(run, score.loss, score.accuracy, score.hits) for run, score in scores.items()],
             )
             sql.execute(
                 "INSERT INTO looks (study, time, num_runs, num_new) SELECT id, ?, ?, ? FROM studies WHERE name = ?",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import safetensors
@@ -15,29 +15,40 @@ from .. import disk
 from ..errors import DataError, Problem
 from .epochs import EpochRecord
 
+_KEPT = "kept."
+
 
 @dataclass(frozen=True)
 class Checkpoint:
     """A run after one of its epochs: enough to go on as if it had never stopped.
 
     Everything random is a pure function of the seed and of counters, so no generator's state is kept.
+
+    Args:
+        run: The run's fingerprint.
+        tensors: Weights and the optimizer's state.
+        history: The record of every epoch so far.
+        seconds: Spent so far.
+        kept: The weights of the best epoch so far, where the run keeps the best.
     """
 
     run: str
     tensors: dict[str, Tensor]
     history: tuple[EpochRecord, ...]
     seconds: float
+    kept: dict[str, Tensor] = field(default_factory=dict)
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Replace the run's checkpoint by a newer one."""
+    tensors = {**checkpoint.tensors, **{_KEPT + name: value for name, value in checkpoint.kept.items()}}
     about = {
         "run": checkpoint.run,
         "history": json.dumps([asdict(record) for record in checkpoint.history]),
         "seconds": repr(checkpoint.seconds),
-        "digest": _digest(checkpoint.tensors),
+        "digest": _digest(tensors),
     }
-    disk.write(path, safetensors.torch.save(_contiguous(checkpoint.tensors), about))
+    disk.write(path, safetensors.torch.save(_contiguous(tensors), about))
 
 
 def load_checkpoint(path: Path, run: str) -> Checkpoint | None:
@@ -49,7 +60,8 @@ def load_checkpoint(path: Path, run: str) -> Checkpoint | None:
         if about.get("run") != run or about.get("digest") != _digest(tensors):
             return None
         history = tuple(EpochRecord(**record) for record in json.loads(about["history"]))
-        return Checkpoint(run, tensors, history, float(about["seconds"]))
+        kept = {name.removeprefix(_KEPT): tensors.pop(name) for name in list(tensors) if name.startswith(_KEPT)}
+        return Checkpoint(run, tensors, history, float(about["seconds"]), kept)
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError):
         return None
 

@@ -9,6 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ..errors import Problem, SpecError
+from ..spec import Device, Placement
+
 
 @cache
 def processor() -> tuple[str, frozenset[str]]:
@@ -22,8 +25,36 @@ def processor() -> tuple[str, frozenset[str]]:
     return fields.get("model name", platform.machine()), frozenset(fields.get("flags", "").split())
 
 
-def has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 in hardware."""
+def device_of(wanted: Placement) -> Device:
+    """Where runs are trained: what is asked for, ``auto`` being the CUDA device where there is one.
+
+    Raises:
+        SpecError: A CUDA device is asked for and there is none.
+    """
+    if wanted not in ("auto", "cpu", "cuda"):
+        raise SpecError(Problem(f"got {wanted!r}", 'give "auto", "cpu" or "cuda"', "device"))
+    reason = why_no_cuda() if wanted != "cpu" else None
+    if wanted == "cuda" and reason:
+        fix = 'train on the processor with "cpu", or give "auto", which takes a CUDA device where there is one'
+        raise SpecError(Problem(f'"cuda" cannot be had: {reason}', fix, "device"))
+    return "cpu" if wanted == "cpu" or reason else "cuda"
+
+
+def why_no_cuda() -> str | None:
+    """What keeps runs off a CUDA device; ``None`` if nothing does."""
+    import torch
+
+    if torch.version.cuda is None:
+        return f"torch {torch.__version__} is built without CUDA"
+    return None if torch.cuda.is_available() else "torch finds no CUDA device"
+
+
+def has_bfloat16(device: Device = "cpu") -> bool:
+    """Whether the processor, or the CUDA device, multiplies bfloat16 in hardware."""
+    if device == "cuda":
+        import torch
+
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(processor()[1] & {"avx512_bf16", "amx_bf16"})
 
 
@@ -32,7 +63,7 @@ def num_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def environment(*, threads: int, path: str = "", precision: str = "") -> dict[str, Any]:
+def environment(*, threads: int, path: str = "", precision: str = "", device: Device = "cpu") -> dict[str, Any]:
     """Versions and machine, and how a run is trained, as plain values."""
     return {
         "versions": {
@@ -45,8 +76,15 @@ def environment(*, threads: int, path: str = "", precision: str = "") -> dict[st
             "cores": num_cores(),
             "bfloat16": has_bfloat16(),
         },
-        "device": "cpu",
+        "device": device,
+        **({"cuda": _cuda()} if device == "cuda" else {}),
         "path": path,
         "precision": precision,
         "threads": threads,
     }
+
+
+def _cuda() -> dict[str, str]:
+    import torch
+
+    return {"name": torch.cuda.get_device_name(), "version": str(torch.version.cuda)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,26 +17,39 @@ from ..data import Split, TestData, TrainingData, split
 from ..errors import Diverged, RunError
 from ..nets import Summary, parse
 from ..nets.build import build
-from ..spec import Training
+from ..spec import Best, Device, Training
 from ..spec.training import Precision
 from .augment import augment, mixup
 from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from .device import has_bfloat16
 from .epochs import EpochRecord
 from .fused.plan import why_not_fused
-from .learner import Batch, Learner
+from .health import HealthProbe, epochs_between
+from .learner import Batch, Learner, Objective
 from .scaling import scaling_of
 from .schedules import learning_rate
+from .stopping import is_over, kept_epoch
 from .task import Task
+from .updates import averaged
+
+_NONE = (math.nan, math.nan)  # a run without validation images
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A finished run: its weights after the last epoch, and what was measured on the way."""
+    """A finished run: the weights that it keeps, and what was measured on the way.
+
+    Args:
+        weights: Of the epoch that counts.
+        history: Every epoch's record.
+        seconds: Spent in training and evaluation.
+        kept_epoch: The epoch that counts, from 1.
+    """
 
     weights: dict[str, Tensor]
     history: tuple[EpochRecord, ...]
     seconds: float
+    kept_epoch: int
 
 
 def train(
@@ -46,11 +59,14 @@ def train(
     on_epoch: Callable[[EpochRecord], None] = lambda record: None,
     checkpoint: Path | None = None,
     threads: int = 1,
+    published: TestData | None = None,
 ) -> Trained:
-    """Train one run to its last epoch, from its checkpoint where there is one.
+    """Train one run to its end, from its checkpoint where there is one.
+
+    It ends with its last epoch or, with early stopping, before; the weights are those of the epoch that counts.
 
     The result is a function of the task and the data alone: the same bits whether the run was interrupted or not, on
-    one machine. On the plain path it depends on the number of threads too.
+    one machine. On the plain path it depends on the number of threads too; on a CUDA device bits are not promised.
 
     Args:
         task: What to train.
@@ -58,6 +74,7 @@ def train(
         on_epoch: Called with every epoch's record, those of a resumed run's past epochs first.
         checkpoint: Where the run's state is kept between epochs; nothing is kept if ``None``.
         threads: Threads to train with.
+        published: The images to validate on, for a study that repeats a published protocol (``data.open_published``).
 
     Raises:
         Diverged: The loss stopped being a finite number.
@@ -66,64 +83,104 @@ def train(
     training = task.arm.training
     parts = split_of(task, data)
     learner = learner_of(task, data, threads=threads)
-    subset = training_subset(task, parts)
+    judges: TrainingData | TestData = published or data
+    judged = np.arange(len(published)) if published else parts.validation
+    subset = training_subset(task, parts, len(judged))
     size = training.batch_size
     steps_per_epoch = math.ceil(len(parts.training) / size)
 
+    probe, between = _probe_of(task, data, parts, subset), epochs_between(len(parts.training))
+
     history: list[EpochRecord] = []
     seconds = 0.0
-    resumed = load_checkpoint(checkpoint, task.id) if checkpoint else None
+    kept: dict[str, Tensor] = {}
+    name = checkpoint_name(task)
+    resumed = load_checkpoint(checkpoint, name) if checkpoint else None
     if resumed:
         learner.load_weights(resumed.tensors)
         learner.load_slots(resumed.tensors)
-        history, seconds = list(resumed.history), resumed.seconds
+        history, seconds, kept = list(resumed.history), resumed.seconds, resumed.kept
         for record in history:
             on_epoch(record)
 
-    for epoch in range(len(history), training.epochs):
-        started = time.perf_counter()
+    while not is_over(training, history):
+        epoch, started = len(history), time.perf_counter()
         order = parts.training[task.streams.generator("order", epoch).permutation(len(parts.training))]
-        loss, hits, rate = 0.0, 0, 0.0
+        loss: float | Tensor = 0.0
+        hits: int | Tensor = 0
+        rate = 0.0
         for index in range(steps_per_epoch):
             step = epoch * steps_per_epoch + index
             rate = _rate(training, step, steps_per_epoch, history)
             batch = batch_of(task, data, order[index * size : (index + 1) * size], step)
             more_loss, more_hits = learner.train_batch(batch, step=step, learning_rate=rate)
             loss, hits = loss + more_loss, hits + more_hits
-        train_loss, train_accuracy = evaluate(learner, data, subset)
-        validation_loss, validation_accuracy = evaluate(learner, data, parts.validation)
+        with averaged(learner.optimizer):
+            train_loss, train_accuracy = evaluate(learner, data, subset)
+            validation_loss, validation_accuracy = evaluate(learner, judges, judged) if len(judged) else _NONE
         record = EpochRecord(
             epoch=epoch + 1,
             train_loss=train_loss,
             train_accuracy=train_accuracy,
             validation_loss=validation_loss,
             validation_accuracy=validation_accuracy,
-            running_loss=loss / len(order),
-            running_accuracy=hits / len(order),
+            running_loss=float(loss) / len(order),
+            running_accuracy=float(hits) / len(order),
             learning_rate=rate,
             seconds=time.perf_counter() - started,
         )
         _refuse_divergence(record, task)
+        if record.epoch % between == 0 or is_over(training, [*history, record]):
+            with averaged(learner.optimizer):
+                health = probe.measure(learner.weights())
+            record = replace(record, health=health, seconds=time.perf_counter() - started)
         seconds += record.seconds
         history.append(record)
-        if checkpoint and epoch + 1 < training.epochs:
+        if isinstance(training.keep, Best) and kept_epoch(training, history) == record.epoch:
+            with averaged(learner.optimizer):
+                kept = learner.weights()
+        if checkpoint and not is_over(training, history):
             tensors = {**learner.weights(), **learner.slots()}
-            save_checkpoint(checkpoint, Checkpoint(task.id, tensors, tuple(history), seconds))
+            save_checkpoint(checkpoint, Checkpoint(name, tensors, tuple(history), seconds, kept))
         on_epoch(record)
-    return Trained(learner.weights(), tuple(history), seconds)
+    if not kept:
+        with averaged(learner.optimizer):
+            kept = learner.weights()
+    return Trained(kept, tuple(history), seconds, kept_epoch(training, history))
+
+
+def checkpoint_name(task: Task) -> str:
+    """Whose checkpoint is the task's: one that another device wrote is not, since one device trains all of a run."""
+    return task.id if task.device == "cpu" else f"{task.id} on {task.device}"
 
 
 def learner_of(task: Task, data: TrainingData, *, threads: int = 1) -> Learner:
-    """The task's network with its initial weights: on our kernels where they take it, else on torch's layers."""
+    """The task's network with its initial weights: on the task's device; on the processor on our kernels where they
+    take it, else on torch's layers."""
     from .plain import PlainLearner
 
     training = task.arm.training
-    scaling = scaling_of(data.images, task.data.scaling, split_of(task, data).training)
+    learned = split_of(task, data).training
+    scaling = scaling_of(data.images, task.data.scaling, learned)
     height, width, channels = data.images.shape[1:]
     network = build(parse(task.arm.layers), (height, width, channels), task.num_classes, task.streams)
-    path, precision = path_of(network.summary, training)
+    path, precision = path_of(network.summary, training, task.device)
+    weights = class_weights_of(training, np.asarray(data.labels[learned]), task.num_classes)
+    objective = Objective(weights, training.label_smoothing)
     if path == "plain":
-        return PlainLearner(network, training.optimizer, scaling)
+        return PlainLearner(network, training.optimizer, scaling, training=training, objective=objective)
+    if path == "cuda":
+        from .cuda import CudaLearner
+
+        return CudaLearner(
+            network,
+            training.optimizer,
+            scaling,
+            batch_size=training.batch_size,
+            precision=precision,
+            training=training,
+            objective=objective,
+        )
     from .fused.learner import FusedLearner
 
     fused = FusedLearner(
@@ -134,36 +191,77 @@ def learner_of(task: Task, data: TrainingData, *, threads: int = 1) -> Learner:
         batch_size=training.batch_size,
         streams=task.streams,
         threads=threads,
+        training=training,
+        objective=objective,
     )
     fused.load_weights({name: value.detach() for name, value in network.state_dict().items()})
     return fused
 
 
-def path_of(summary: Summary, training: Training) -> tuple[Literal["fused", "plain"], Precision]:
+def _probe_of(task: Task, data: TrainingData, parts: Split, subset: NDArray[np.int64]) -> HealthProbe:
+    height, width, channels = data.images.shape[1:]
+    network = build(parse(task.arm.layers), (height, width, channels), task.num_classes, task.streams)
+    chosen = task.streams.generator("split", 2).permutation(subset)
+    return HealthProbe(network, data, chosen, scaling_of(data.images, task.data.scaling, parts.training))
+
+
+def class_weights_of(training: Training, labels: NDArray[np.integer], num_classes: int) -> NDArray[np.float32] | None:
+    """What an image of each class weighs in the training loss [classes]; ``None`` where all weigh the same.
+
+    Args:
+        training: The protocol; a table's keys are labels, as ``runner.plan`` writes them.
+        labels: Of the training split, for ``balanced``: images / (classes x images of the class). A class without
+            images weighs 1; it is never seen.
+        num_classes: Classes in the data set.
+
+    Source: scikit-learn's ``compute_class_weight``; King and Zeng (2001), "Logistic regression in rare events data".
+    """
+    if training.class_weights == "none":
+        return None
+    weights = np.ones(num_classes, np.float32)
+    if training.class_weights == "balanced":
+        counts = np.bincount(labels, minlength=num_classes)
+        seen = counts > 0
+        weights[seen] = len(labels) / (np.count_nonzero(seen) * counts[seen])
+    else:
+        for label, weight in training.class_weights.items():
+            weights[int(label)] = weight
+    return weights
+
+
+def path_of(
+    summary: Summary, training: Training, device: Device = "cpu"
+) -> tuple[Literal["fused", "plain", "cuda"], Precision]:
     """Which code trains a network, and in which precision.
 
     Raises:
         RunError: bfloat16 is asked for where it cannot be had.
     """
-    reason = why_not_fused(summary)
-    can_round = reason is None and has_bfloat16()
+    reason = why_not_fused(summary) if device == "cpu" else None
+    can_round = reason is None and has_bfloat16(device)
     if training.precision == "bfloat16" and not can_round:
-        raise RunError(
-            f"bfloat16 cannot be had: {reason or 'this processor does not multiply it'}", 'use precision = "auto"'
-        )
+        where = "this processor" if device == "cpu" else "this CUDA device"
+        raise RunError(f"bfloat16 cannot be had: {reason or f'{where} does not multiply it'}", 'use precision = "auto"')
     precision: Precision = "bfloat16" if can_round and training.precision != "float32" else "float32"
-    return ("plain" if reason else "fused"), precision
+    return ("cuda" if device == "cuda" else "plain" if reason else "fused"), precision
 
 
 def split_of(task: Task, data: TrainingData) -> Split:
     """The training and validation images of a run."""
     generator = task.streams.generator("split")
-    return split(data.labels, task.data.validation, stratified=task.data.stratified, generator=generator)
+    return split(
+        data.labels, task.data.validation, stratified=task.data.stratified, generator=generator, fold=task.fold
+    )
 
 
-def training_subset(task: Task, parts: Split) -> NDArray[np.int64]:
-    """The fixed part of the training split, as large as the validation split, that the fair curves are measured on."""
-    size = min(len(parts.training), len(parts.validation))
+def training_subset(task: Task, parts: Split, num_judged: int = 0) -> NDArray[np.int64]:
+    """The fixed part of the training split that the fair curves are measured on.
+
+    It is as large as the images to validate on (``num_judged``, those of the split unless told), or where there are
+    none a tenth of the training split.
+    """
+    wanted = num_judged or len(parts.validation) or math.ceil(len(parts.training) / 10)
+    size = min(len(parts.training), wanted)
     chosen = task.streams.generator("split", 1).choice(len(parts.training), size=size, replace=False)
     return parts.training[np.sort(chosen)]
 
@@ -203,7 +301,10 @@ def _rate(training: Training, step: int, steps_per_epoch: int, history: list[Epo
 
 
 def _refuse_divergence(record: EpochRecord, task: Task) -> None:
-    if all(map(math.isfinite, (record.running_loss, record.train_loss, record.validation_loss))):
+    losses = [record.running_loss, record.train_loss]
+    if task.data.validation != "none":
+        losses.append(record.validation_loss)
+    if all(map(math.isfinite, losses)):
         return
     settings = task.arm.training.optimizer
     advice = f"lower the learning rate ({settings.learning_rate:g} now)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -10,7 +11,8 @@ class EpochRecord:
     """What was measured after one epoch. Accuracies are fractions, losses are nats per example.
 
     ``train_*`` and ``validation_*`` are measured in evaluation mode after the epoch, ``train_*`` on a fixed
-    subset of the training split; ``running_*`` are averages over the epoch's steps, with dropout on.
+    subset of the training split; ``running_*`` are averages over the epoch's steps, with dropout on. ``health`` is what
+    ``train.health`` measured, in epochs where it did.
     """
 
     epoch: int  # from 1
@@ -22,3 +24,4 @@ class EpochRecord:
     running_accuracy: float
     learning_rate: float
     seconds: float
+    health: dict[str, Any] | None = None

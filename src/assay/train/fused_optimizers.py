@@ -16,11 +16,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .. import spec
-from .optimizers import Optimizer, given
+from .optimizers import Number, Optimizer, given
 
 _f32 = np.float32
 # Numba's default raises at a division by zero, and that branch would keep LLVM from using vectors.
 _kernel = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+
+
+@_kernel
+def _plain(values: Any, gradients: Any, rate: Any) -> None:
+    for i in range(values.size):
+        values[i] -= rate * gradients[i]
 
 
 @_kernel
@@ -120,17 +126,18 @@ def _adadelta(
 
 
 class FusedSGD(Optimizer):
-    def step(self, gradients: Tensor, learning_rate: float, step: int) -> None:
+    def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:
         momentum = self.settings.momentum
-        if not momentum:
-            self.values.add_(gradients, alpha=-learning_rate)  # torch needs one pass only, as a kernel would
+        if not momentum:  # not torch's own pass: its threads would go on waiting busily beside ours
+            simplest: Any = _plain
+            simplest(*_views(self.values, gradients), _f32(learning_rate))
             return
         kernel: Any = _nesterov if self.settings.nesterov else _momentum
         kernel(*_views(self.values, gradients, *self.state.values()), _f32(learning_rate), _f32(momentum))
 
 
 class FusedAdam(Optimizer):
-    def step(self, gradients: Tensor, learning_rate: float, step: int) -> None:
+    def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:
         beta_1, beta_2, epsilon = given(self.settings.beta_1, self.settings.beta_2, self.settings.epsilon)
         rate = learning_rate * (1 - beta_2**step) ** 0.5 / (1 - beta_1**step)
         keep = 1 - learning_rate * (self.settings.weight_decay or 0.0)
@@ -139,7 +146,7 @@ class FusedAdam(Optimizer):
 
 
 class FusedRMSprop(Optimizer):
-    def step(self, gradients: Tensor, learning_rate: float, step: int) -> None:
+    def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:
         rho, epsilon = given(self.settings.rho, self.settings.epsilon)
         momentum = self.settings.momentum
         kernel: Any
@@ -152,7 +159,7 @@ class FusedRMSprop(Optimizer):
 
 
 class FusedAdadelta(Optimizer):
-    def step(self, gradients: Tensor, learning_rate: float, step: int) -> None:
+    def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:
         rho, epsilon = given(self.settings.rho, self.settings.epsilon)
         numbers = (learning_rate, rho, 1 - rho, epsilon)
         _adadelta(*_views(self.values, gradients, *self.state.values()), *map(_f32, numbers))

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .optimizers import Optimizer
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -32,15 +34,42 @@ class Batch:
         return len(self.classes)
 
 
+@dataclass(frozen=True)
+class Objective:
+    """What is added to cross-entropy while training; evaluation has none of it.
+
+    The loss of a batch is the sum over its images of weight x cross-entropy with the smoothed target, over the number
+    of its images (Keras's, which does not divide by the sum of weights). With mixup, each of the two classes brings its
+    share, weighted by its own weight.
+
+    Args:
+        class_weights: float32 [classes]; 1 for all if ``None``.
+        label_smoothing: Targets are (1 - this) x one-hot + this / classes.
+    """
+
+    class_weights: NDArray[np.float32] | None = None
+    label_smoothing: float = 0.0
+
+
+PLAIN = Objective()
+
+
 class Learner(ABC):
     """A network with its optimizer. Weights and state go in and out under the names of ``nets.build.Network``."""
 
-    path: str  # "fused" or "plain"
+    path: str  # "fused", "plain" or "cuda"
     precision: str
+    optimizer: Optimizer
 
     @abstractmethod
-    def train_batch(self, batch: Batch, *, step: int, learning_rate: float) -> tuple[float, int]:
-        """One step, counted from 0; the summed cross-entropy (nats) and hits of the batch, before the step."""
+    def train_batch(
+        self, batch: Batch, *, step: int, learning_rate: float
+    ) -> tuple[float, int] | tuple[Tensor, Tensor]:
+        """One step, counted from 0; the summed loss (nats, without penalties) and hits of the batch, before the step.
+
+        The loss is the objective's: cross-entropy, with class weights and label smoothing where there are any. A
+        learner on a device returns tensors without dimensions, so that nothing waits for the step to end.
+        """
 
     @abstractmethod
     def score(

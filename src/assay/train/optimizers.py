@@ -12,15 +12,19 @@ regularization"; Zeiler (2012), "ADADELTA"; Graves (2013), "Generating sequences
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
 
 from .. import spec
 
+# A tensor is float64 without dimensions, on the parameters' device: what a recorded CUDA graph can read anew.
+Number: TypeAlias = float | Tensor
+
 
 class Optimizer(ABC):
-    """Updates ``values`` in place from ``gradients``; both are float32 vectors of one length.
+    """Updates ``values`` in place from ``gradients``; both are float32 vectors of one length, or several [n, length].
 
     ``state`` holds one vector for each of ``slots_of(settings)``: what a checkpoint must keep.
     """
@@ -31,26 +35,26 @@ class Optimizer(ABC):
         self.state = {name: torch.zeros_like(values) for name in slots_of(settings)}
 
     @abstractmethod
-    def step(self, gradients: Tensor, learning_rate: float, step: int) -> None:
+    def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:
         """One update. ``step`` counts updates from 1."""
 
 
 class SGD(Optimizer):
-    def step(self, gradients: Tensor, learning_rate: float, step: int) -> None:
-        momentum = self.settings.momentum
+    def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:
+        momentum, change = self.settings.momentum, gradients * learning_rate
         if not momentum:
-            self.values.add_(gradients, alpha=-learning_rate)
+            self.values.sub_(change)
             return
         velocity = self.state["momentum"]
-        velocity.mul_(momentum).add_(gradients, alpha=-learning_rate)
+        velocity.mul_(momentum).sub_(change)
         if self.settings.nesterov:
-            self.values.add_(velocity, alpha=momentum).add_(gradients, alpha=-learning_rate)
+            self.values.add_(velocity, alpha=momentum).sub_(change)
         else:
             self.values.add_(velocity)
 
 
 class Adam(Optimizer):
-    def step(self, gradients: Tensor, learning_rate: float, step: int) -> None:
+    def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:
         beta_1, beta_2, epsilon = given(self.settings.beta_1, self.settings.beta_2, self.settings.epsilon)
         if self.settings.weight_decay:
             self.values.mul_(1 - learning_rate * self.settings.weight_decay)
@@ -58,11 +62,11 @@ class Adam(Optimizer):
         mean.lerp_(gradients, 1 - beta_1)
         square.mul_(beta_2).addcmul_(gradients, gradients, value=1 - beta_2)
         rate = learning_rate * (1 - beta_2**step) ** 0.5 / (1 - beta_1**step)
-        self.values.addcdiv_(mean, square.sqrt().add_(epsilon), value=-rate)
+        self.values.sub_(mean.div(square.sqrt().add_(epsilon)).mul_(rate))
 
 
 class RMSprop(Optimizer):
-    def step(self, gradients: Tensor, learning_rate: float, step: int) -> None:
+    def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:
         rho, epsilon = given(self.settings.rho, self.settings.epsilon)
         square = self.state["square"].mul_(rho).addcmul_(gradients, gradients, value=1 - rho)
         spread = square
@@ -72,20 +76,20 @@ class RMSprop(Optimizer):
         root = spread.add(epsilon).sqrt_()
         if self.settings.momentum:
             velocity = self.state["momentum"].mul_(self.settings.momentum)
-            velocity.addcdiv_(gradients, root, value=learning_rate)
+            velocity.add_(gradients.div(root).mul_(learning_rate))
             self.values.sub_(velocity)
         else:
-            self.values.addcdiv_(gradients, root, value=-learning_rate)
+            self.values.sub_(gradients.div(root).mul_(learning_rate))
 
 
 class Adadelta(Optimizer):
-    def step(self, gradients: Tensor, learning_rate: float, step: int) -> None:
+    def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:
         rho, epsilon = given(self.settings.rho, self.settings.epsilon)
         square, square_change = self.state["square"], self.state["square_change"]
         square.mul_(rho).addcmul_(gradients, gradients, value=1 - rho)
         change = (square_change + epsilon).sqrt_().mul_(gradients).div_((square + epsilon).sqrt_())
         square_change.mul_(rho).addcmul_(change, change, value=1 - rho)
-        self.values.add_(change, alpha=-learning_rate)
+        self.values.sub_(change.mul_(learning_rate))
 
 
 _BY_NAME: dict[spec.OptimizerName, type[Optimizer]] = {

@@ -16,8 +16,9 @@ class FlatParameters:
     def __init__(self, network: nn.Module) -> None:
         parameters = dict(network.named_parameters())
         size = sum(parameter.numel() for parameter in parameters.values())
-        self.values = torch.empty(size)
-        self.gradients = torch.zeros(size)
+        device = next(iter(parameters.values())).device
+        self.values = torch.empty(size, device=device)
+        self.gradients = torch.zeros(size, device=device)
         self._layouts: dict[str, tuple[torch.Size, tuple[int, ...], int]] = {}
         offset = 0
         for name, parameter in parameters.items():
@@ -30,8 +31,16 @@ class FlatParameters:
             parameter.grad = gradients[name]
 
     def split(self, vector: Tensor) -> dict[str, Tensor]:
-        """Views of a flat vector by parameter, each in its parameter's shape."""
-        return {name: torch.as_strided(vector, *layout) for name, layout in self._layouts.items()}
+        """Views of a flat vector by parameter, each in its parameter's shape; of several [n, size], n of each."""
+        lead, steps = vector.shape[:-1], vector.stride()[:-1]
+        return {
+            name: torch.as_strided(vector, (*lead, *shape), (*steps, *stride), offset)
+            for name, (shape, stride, offset) in self._layouts.items()
+        }
+
+    def slices(self) -> list[slice]:
+        """Where each parameter stands in a flat vector."""
+        return [slice(offset, offset + shape.numel()) for shape, _, offset in self._layouts.values()]
 
     def clear_gradients(self) -> None:
         self.gradients.zero_()

@@ -10,10 +10,10 @@ from torch.nn.functional import cross_entropy
 
 from .. import spec
 from ..nets.build import Network
-from .fused_optimizers import fused_optimizer_for
-from .learner import Batch, Learner
+from .learner import PLAIN, Batch, Learner, Objective
 from .parameters import FlatParameters
 from .scaling import Scaling
+from .updates import update_rule
 
 EVALUATION_BATCH = 500
 
@@ -23,11 +23,23 @@ class PlainLearner(Learner):
 
     path, precision = "plain", "float32"
 
-    def __init__(self, network: Network, optimizer: spec.Optimizer, scaling: Scaling) -> None:
+    def __init__(
+        self,
+        network: Network,
+        optimizer: spec.Optimizer,
+        scaling: Scaling,
+        *,
+        training: spec.Training | None = None,
+        objective: Objective = PLAIN,
+    ) -> None:
         self.network = network
         self.parameters = FlatParameters(network)
-        self.optimizer = fused_optimizer_for(optimizer, self.parameters.values)
+        values, parts = self.parameters.values, self.parameters.slices()
+        self.optimizer = update_rule(optimizer, values, training=training, parts=parts)
         self.scaling = scaling
+        weights = objective.class_weights
+        self._class_weights = None if weights is None else torch.from_numpy(weights)
+        self._smoothing = objective.label_smoothing
 
     def train_batch(self, batch: Batch, *, step: int, learning_rate: float) -> tuple[float, int]:
         self.network.train()
@@ -36,16 +48,23 @@ class PlainLearner(Learner):
         targets = torch.from_numpy(batch.classes)
         logits = self.network(self.scaling.apply(batch.images, batch.indices))
         if batch.partners is None or batch.shares is None:
-            loss = cross_entropy(logits, targets)
+            if self._class_weights is None:
+                loss = cross_entropy(logits, targets, label_smoothing=self._smoothing)
+            else:
+                loss = self._losses(logits, targets).mean()
         else:
             shares = torch.from_numpy(batch.shares)
-            one = cross_entropy(logits, targets, reduction="none")
-            other = cross_entropy(logits, torch.from_numpy(batch.partners), reduction="none")
+            one, other = self._losses(logits, targets), self._losses(logits, torch.from_numpy(batch.partners))
             loss = (shares * one + (1 - shares) * other).mean()
         penalty = self.network.penalty()
         (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]
         self.optimizer.step(self.parameters.gradients, learning_rate, step + 1)
         return loss.item() * len(batch), int((logits.detach().argmax(1) == targets).sum())
+
+    def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The objective of each image [batch]."""
+        losses = cross_entropy(logits, targets, reduction="none", label_smoothing=self._smoothing)
+        return losses if self._class_weights is None else self._class_weights[targets] * losses
 
     @torch.no_grad()
     def score(

@@ -13,8 +13,7 @@ from collections.abc import Sequence
 
 from ..spec.schedule import Schedule
 from .epochs import EpochRecord
-
-LEAST_IMPROVEMENT = 1e-4  # Keras's min_delta: a smaller change of the metric is none
+from .stopping import badness
 
 
 def learning_rate(
@@ -77,16 +76,18 @@ def _plateau(schedule: Schedule, base: float, epoch: int, history: Sequence[Epoc
     if len(history) < epoch:
         raise ValueError(f"a plateau in epoch {epoch + 1} needs {epoch} records, got {len(history)}")
     metric = schedule.metric or "validation_loss"
-    sign = -1 if metric.endswith("accuracy") else 1
-    rate, best, waited = base, math.inf, 0
+    least = max(base * _given(schedule.min), _given(schedule.min_learning_rate))
+    rate, best, waited, cooling = base, math.inf, 0, 0
     for record in history[:epoch]:
-        value = sign * getattr(record, metric)
-        if value + LEAST_IMPROVEMENT < best:
+        if cooling:
+            cooling, waited = cooling - 1, 0
+        value = badness(record, metric)
+        if value + _given(schedule.min_delta) < best:
             best, waited = value, 0
-            continue
-        waited += 1
-        if waited >= _given(schedule.patience):
-            rate, waited = max(rate * _given(schedule.factor), base * _given(schedule.min)), 0
+        elif not cooling:
+            waited += 1
+            if waited >= _given(schedule.patience) and rate > least:
+                rate, waited, cooling = max(rate * _given(schedule.factor), least), 0, int(_given(schedule.cooldown))
     return rate
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..seeds import Streams
-from ..spec import Arm, Data
+from ..spec import Arm, Data, Device
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,10 @@ class Task:
         num_classes: Classes in the data set.
         images, labels: Files of the training arrays, opened as memory maps.
         folder: Where this run's artifacts go.
+        fold: Which fold is validation, from 1, where there are folds.
+        published: Files of the test arrays, for a study that repeats a published protocol which validates on them; no
+            other study is told of them.
+        device: What trains it.
     """
 
     id: str
@@ -34,6 +38,9 @@ class Task:
     images: Path
     labels: Path
     folder: Path
+    fold: int | None = None
+    published: tuple[Path, Path] | None = None
+    device: Device = "cpu"
 
     @property
     def streams(self) -> Streams:
@@ -43,6 +50,7 @@ class Task:
         """The task as plain values, for a message to a worker."""
         data = self.data.model_dump(mode="json", exclude_none=True)
         values = {**asdict(self), "arm": self.arm.model_dump(mode="json"), "data": data}
+        values["published"] = list(map(str, self.published)) if self.published else None
         return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
 
     @classmethod
@@ -53,6 +61,7 @@ class Task:
                 "arm": Arm.of(values["arm"]),
                 "data": Data.of(values["data"]),
                 "vary": tuple(values["vary"]),
+                "published": tuple(map(Path, values["published"])) if values["published"] else None,
                 **{key: Path(values[key]) for key in ("images", "labels", "folder")},
             }
         )

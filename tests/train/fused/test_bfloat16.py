@@ -15,6 +15,7 @@ from assay.spec import Arm, Data
 from assay.train.device import has_bfloat16
 from assay.train.engine import learner_of, train
 from assay.train.fused.network import FusedNetwork
+from assay.train.fused.tape import Tape
 from assay.train.task import Task
 
 from .reference import STEP, STREAMS, Batch, by_kernels, by_torch, error, fused_of, network_of, random_batch
@@ -35,6 +36,13 @@ WHOLE = {
     "same padding, windows at the edge": (
         ["conv 5 3x3 relu padding=same", "maxpool 2 padding=same", "conv 5 2x3 padding=same", *END], (7, 9, 3),
     ),
+    "windows that overlap": (
+        ["conv 5 3x3 relu", "maxpool 3 stride=1", "conv 5 2x3 padding=same", "maxpool 3 stride=2 padding=same", *END],
+        (9, 11, 1),
+    ),
+    "the largest of everything": (["conv 5 3x3 relu", "conv 5 3x3", "globalmaxpool", END[1]], (9, 8, 1)),
+    "means of two by two": (["conv 5 1x1", "avgpool 2", "conv 5 2x2", "leakyrelu", "relu", *END], (4, 4, 1)),
+    "strides": (["conv 5 3x3 relu", "conv 5 3x3 relu stride=2", "conv 5 1x2 stride=2 bias=false", *END], (13, 12, 1)),
     # Where channels, an odd number, are taken in groups for the kernel's gradient, the padding of the last pair counts:
     # otherwise the second pair of blocks (from 33 images on) is read a channel off. Groups of a kernel 3 wide happen to
     # come out the same.
@@ -53,16 +61,20 @@ def in_whole_numbers(fused: FusedNetwork, batch: Batch, kernels: dict[str, Tenso
     """The gradients that follow from a given gradient of the logits [batch, classes]."""
     fused.load(kernels)
     fused.put_images(batch.images, batch.indices, batch.offset, batch.factor)
-    fused.pack(for_training=True)
-    program = fused.program
-    run = program.run(len(batch.classes), step=STEP, is_training=True)
-    program.forward(run)
+    program, there, back = fused.program, Tape(), Tape()
+    program.set_step(STEP)
+    run = program.run(len(batch.classes), is_training=True)
+    fused.record_images(there, run)
+    program.pack(there, for_training=True)
+    program.forward(there, run)
+    fused.team.play(there)
     stored = program.weighted[-1].stored_outputs
     lanes = np.zeros((run.blocks * 16, stored), np.float32)
     lanes[: len(gradient), : gradient.shape[1]] = gradient
     turned = lanes.reshape(run.blocks, 16, stored).transpose(0, 2, 1).ravel()
     program.logit_gradient[: turned.size] = turned
-    program.backward(run)
+    program.backward(back, run)
+    fused.team.play(back)
     return fused.gradients.clone()
 
 
@@ -94,6 +106,21 @@ def test_small_whole_numbers_give_the_bits_of_float32(case: str, count: int) -> 
 ROUNDED = {
     "convolutions": (["conv 5 3x3 relu", "conv 5 3x3 relu", "flatten", "dense 10 relu", END[1]], (12, 11, 1)),
     "normalized and pooled": (MIXED, (11, 12, 1)),
+    "windows that overlap": (
+        ["conv 6 3x3 relu", "maxpool 2 stride=1", "conv 5 3x3 relu", "maxpool 3 stride=2", *END],
+        (12, 11, 1),
+    ),
+    "curves and means": (
+        [
+            "conv 5 3x3 gelu",
+            "avgpool 3 stride=2 padding=same",
+            "conv 6 3x3 silu",
+            "globalavgpool",
+            "dense 10 tanh",
+            END[1],
+        ],
+        (12, 11, 1),
+    ),
     "document C": (["conv 16 3x3 relu", "maxpool 2", "flatten", "dense 80 relu", END[1]], (28, 28, 1)),
 }
 

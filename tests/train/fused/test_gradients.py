@@ -49,8 +49,58 @@ NETWORKS = {
         ["conv 5 3x3 relu", "batchnorm", "maxpool 2 padding=same", "conv 5 3x3", "maxpool 3 padding=same", *END],
         (13, 15, 1),
     ),
+    "windows that overlap, batch normalization of either sign behind": (
+        ["conv 5 3x3 relu", "maxpool 3 stride=1", "batchnorm", "dropout 0.2", "conv 5 3x3 relu", "maxpool 3 stride=2",
+         "batchnorm", "dropout 0.2", *END],
+        (14, 13, 1),
+    ),
+    "windows that overlap, padding": (
+        ["conv 5 3x3 relu padding=same", "maxpool 2", "maxpool 3 stride=1 padding=same", "conv 5 3x3 padding=same",
+         "maxpool 3 stride=2 padding=same", "conv 6 3x3 relu", *END],
+        (14, 13, 3),
+    ),
+    "windows that leave gaps": (
+        ["conv 5 3x3 relu", "batchnorm", "maxpool 2 stride=3", "conv 6 2x2 relu", "maxpool 1 stride=2 padding=same",
+         "dropout 0.2", "flatten", "batchnorm", END[1]],
+        (14, 13, 1),
+    ),
+    "means, and means of everything": (
+        ["conv 5 3x3 relu", "avgpool 2", "batchnorm", "conv 5 3x3 relu", "avgpool 3 stride=2 padding=same",
+         "dropout 0.2", "conv 6 2x2 relu padding=same", "globalavgpool", "batchnorm", "dense 10 relu", END[1]],
+        (15, 14, 1),
+    ),
+    "means that overlap or leave gaps": (
+        ["conv 5 3x3 relu", "avgpool 3 stride=1", "avgpool 2 stride=3", "conv 6 2x2 relu",
+         "avgpool 2 stride=1 padding=same", *END],
+        (14, 13, 3),
+    ),
+    "the largest of everything": (["conv 5 3x3 relu", "conv 6 3x3", "globalmaxpool", "dropout 0.2", END[1]], (9, 8, 1)),
+    "activations of layers": (
+        ["conv 5 3x3 gelu", "maxpool 2", "conv 5 3x3 silu padding=same", "batchnorm", "flatten", "dense 10 tanh",
+         "dense 9 elu", "dense 8 sigmoid", "dense 7 leakyrelu", END[1]],
+        (11, 9, 1),
+    ),
+    "activations as layers": (
+        ["conv 5 3x3", "relu", "maxpool 2", "gelu", "conv 5 3x3 padding=same", "elu", "batchnorm", "relu", "flatten",
+         "silu", "dense 10", "leakyrelu", "dropout 0.2", "tanh", "dense classes", "softmax"],
+        (11, 9, 3),
+    ),
     "stride": (["conv 5 3x3 relu stride=2", "batchnorm", "conv 5 3x3 relu", *END], (12, 14, 3)),
     "stride, same padding": (["conv 5 3x3 relu stride=2 padding=same", "maxpool 2", *END], (12, 11, 1)),
+    "strides": (
+        ["conv 5 3x3 relu", "conv 6 3x3 relu stride=2", "maxpool 2 stride=1", "conv 5 2x3 relu stride=3", *END],
+        (18, 17, 1),
+    ),
+    "strides, same padding": (
+        ["conv 5 3x3 relu stride=2 padding=same", "conv 6 3x4 relu stride=2 padding=same", "batchnorm",
+         "conv 5 1x1 stride=2 padding=same", *END],
+        (16, 15, 3),
+    ),
+    "no bias": (
+        ["conv 5 3x3 relu bias=false", "maxpool 2", "conv 5 3x3 bias=false", "batchnorm", "relu", "flatten",
+         "dense 10 relu bias=false", "dense classes softmax bias=false"],
+        (11, 10, 1),
+    ),
     "batch normalization behind everything": (
         ["conv 5 3x3 relu", "batchnorm", "maxpool 2", "dropout 0.2", "batchnorm", "conv 6 3x3 relu", "flatten",
          "batchnorm", "dense 10 relu", "batchnorm", "dense classes softmax"],
@@ -70,7 +120,7 @@ NETWORKS = {
     "dense layers only": (["flatten", "dense 30 relu", "dense 10", "dense 10 relu", END[1]], (6, 5, 1)),
     "linear convolution": (["conv 5 3x3", "maxpool 2", "conv 5 3x3 relu", *END], (11, 10, 1)),
     "penalties": (
-        ["conv 5 3x3 relu l2=0.02", "maxpool 2", "conv 5 3x3 relu l2=0.1", "flatten", "dense 10 relu l2=0.03",
+        ["conv 5 3x3 relu l2=0.02 l1=0.01", "maxpool 2", "conv 5 3x3 relu l1=0.1", "flatten", "dense 10 relu l2=0.03",
          "dense classes softmax"],
         (11, 10, 1),
     ),
@@ -102,7 +152,7 @@ def test_evaluation_equals_float64(case: str) -> None:
     words, shape = NETWORKS[case]
     network, batch = network_of(words, shape), random_batch(shape, 21)
     fused = fused_of(network, 21)
-    fused.pack(for_training=False)
+    fused.pack()
     fused.put_images(batch.images, batch.indices, batch.offset, batch.factor)
     loss, hits = fused.score(batch.classes)
     logits = network.double().eval()(batch.pixels().double()).detach()
@@ -149,7 +199,7 @@ def test_what_is_no_number_reaches_the_loss(name: str) -> None:
         weights[(0,) * weights.dim()] = np.nan
     fused = fused_of(network, 17)
     assert np.isnan(by_kernels(fused, batch).loss)
-    fused.pack(for_training=False)
+    fused.pack()
     assert np.isnan(fused.score(batch.classes)[0])
 
 
@@ -159,7 +209,7 @@ def test_images_are_taken_by_index() -> None:
     chosen = np.random.default_rng(0).integers(0, 21, 19)
     fused = fused_of(network, 21)
     fused.put_images(batch.images, chosen, batch.offset, batch.factor)
-    fused.pack(for_training=False)
+    fused.pack()
     found = fused.logits(19).copy()
     fused.put_images(batch.images[chosen], np.arange(19), batch.offset, batch.factor)
     assert np.array_equal(found, fused.logits(19))
@@ -214,7 +264,16 @@ def test_dropout_drops_what_the_plain_path_drops(case: str, block: int, tail: in
 
 
 @pytest.mark.parametrize("norm", [[], ["batchnorm"]], ids=["plain", "normalized"])
-@pytest.mark.parametrize("window", ["maxpool 2", "maxpool 3 padding=same"])
+@pytest.mark.parametrize(
+    "window",
+    [
+        "maxpool 2",
+        "maxpool 3 padding=same",
+        "maxpool 3 stride=1",
+        "maxpool 3 stride=2 padding=same",
+        "maxpool 2 stride=3",
+    ],
+)
 def test_the_first_of_equal_values_gets_the_gradient(window: str, norm: list[str]) -> None:
     """A kernel of zeros makes every window one of ties, and its gradient shows at which pixel each was resolved."""
     shape = (11, 9, 1)
@@ -251,8 +310,12 @@ def test_statistics_of_bright_raw_images(mean: int, spread: int) -> None:
     assert ((variances - theirs).abs() < 1e-5 * theirs).all()
 
 
-def test_gradients_are_finite_differences_of_the_loss() -> None:
-    words, shape = NETWORKS["batch normalization, pooling and dropout at once"]
+@pytest.mark.parametrize(
+    "case",
+    ["batch normalization, pooling and dropout at once", "means, and means of everything", "activations of layers"],
+)
+def test_gradients_are_finite_differences_of_the_loss(case: str) -> None:
+    words, shape = NETWORKS[case]
     network, batch = network_of(words, shape), random_batch(shape, 33)
     fused = fused_of(network, 33)
     by_kernels(fused, batch)

@@ -20,8 +20,8 @@ from assay.train.scaling import Scaling
 
 from .reference import STREAMS, error, network_of, random_batch
 
-WORDS = ["conv 5 3x3 relu", "batchnorm", "maxpool 2", "dropout 0.3", "conv 6 3x3 relu", "flatten", "batchnorm",
-         "dropout 0.2", "dense 10 relu", "dense classes softmax"]  # fmt: skip
+WORDS = ["conv 5 3x3 relu", "batchnorm", "maxpool 2", "dropout 0.3", "conv 6 3x3 relu", "maxpool 2 stride=1", "flatten",
+         "batchnorm", "dropout 0.2", "dense 10 relu", "dense classes softmax"]  # fmt: skip
 SHAPE = (11, 12, 1)
 SIZE = 37  # three blocks, which two threads cannot share evenly
 SCALING = Scaling(torch.tensor([100.0]), torch.tensor([1 / 60]))
@@ -67,9 +67,17 @@ def hand_over(source: Learner, target: Learner) -> Learner:
     return target
 
 
+CURVED = ["conv 5 3x3 gelu", "avgpool 3 stride=2 padding=same", "conv 6 3x3", "batchnorm", "elu", "globalmaxpool",
+          "dense 9 silu", "dense classes softmax"]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [WORDS, CURVED], ids=["largest", "curved"])
 @pytest.mark.parametrize("precision", [NATIVE, "float32"])
-def test_any_number_of_threads_gives_the_same_bits(precision: Precision, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("assay.train.fused.grid.WORTH_SHARING", 0)  # share even the smallest call
+def test_any_number_of_threads_gives_the_same_bits(
+    precision: Precision, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assay.train.fused.tape.WORTH_SHARING", 0)  # share even the smallest call
+    monkeypatch.setattr(f"{__name__}.WORDS", words)
     one, two, three = (train(fused(precision=precision, threads=threads), range(4)) for threads in (1, 2, 3))
     assert not same_weights(one.weights(), fused().weights())
     batch = random_batch(SHAPE, 150, seed=9)

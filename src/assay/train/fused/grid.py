@@ -1,9 +1,7 @@
-"""Where activations lie, and who computes them."""
+"""Where activations lie."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +13,6 @@ from .vectors import LANES
 
 Floats = NDArray[np.float32]
 
-# Vector operations: a processor does a few thousand million a second, and waking a thread takes some 50 microseconds.
-WORTH_SHARING = 1_000_000
 PER_VECTOR = 10  # operations on a vector in the passes that are not products
 
 
@@ -66,38 +62,13 @@ class Grid:
         return self.vectors * (1 if self.mode == "f" else 2)
 
 
-class Team:
-    """Shares kernel calls among threads; results are the same bits for any number of them."""
-
-    def __init__(self, threads: int) -> None:
-        self.threads = threads
-        self._pool = ThreadPoolExecutor(threads - 1) if threads > 1 else None
-
-    def __call__(self, work: int, kernel: Callable[..., None], *arguments: Any) -> None:
-        """Call a kernel.
-
-        Args:
-            work: About how many vector operations it takes; little work is not worth waking another thread for.
-            kernel: Its first two arguments are which share to do, and of how many.
-            arguments: The others.
-        """
-        if self._pool is None or work < WORTH_SHARING:
-            kernel(0, 1, *arguments)
-            return
-        others = [self._pool.submit(kernel, part, self.threads, *arguments) for part in range(1, self.threads)]
-        kernel(0, self.threads, *arguments)
-        for other in others:
-            other.result()
-
-
-@dataclass
+@dataclass(frozen=True)
 class Run:
-    """What one pass over a batch needs to know."""
+    """What one pass over a batch of so many images needs to know."""
 
     count: int  # images
     blocks: int
     valid: Floats  # 1 for an image, 0 for an empty lane
-    step: int = 0
     is_training: bool = False
 
 

@@ -1,15 +1,14 @@
-"""Kernels that only move: pairs of channels to pairs of blocks. How arrays lie: see ``tails``."""
+"""Kernels that only move: pairs of channels to pairs of blocks, pixels apart. How arrays lie: see ``tails``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 
-from .compiler import compiled
+from .compiler import Kernel, compiled
 
 
 @cache
-def repair() -> Callable[..., None]:
+def repair() -> Kernel:
     """Pairs of channels in each block to pairs of blocks for each channel; a block without a partner is paired with 0.
 
     Arguments: part, parts, source [blocks, pixels, channels / 2], target [blocks / 2, groups, pixels, channels of a
@@ -18,8 +17,8 @@ def repair() -> Callable[..., None]:
     """
     return compiled(
         "repair",
-        """def repair(part, parts, source, target, blocks, source_height, source_width, top, left, height, width, channels, group):
-    pairs = (blocks + 1) // 2
+        "source[] target[] blocks source_height source_width top left height width channels group",
+        """    pairs = (blocks + 1) // 2
     groups = (2 * channels + group - 1) // group
     for b in range(pairs * part // parts, pairs * (part + 1) // parts):
         for i in range(height):
@@ -41,15 +40,15 @@ def repair() -> Callable[..., None]:
 
 
 @cache
-def pair_blocks() -> Callable[..., None]:
+def pair_blocks() -> Kernel:
     """float32 [blocks, vectors] to pairs of blocks in bfloat16 [blocks / 2, vectors].
 
     Arguments: part, parts, source, target, number of blocks, vectors a block.
     """
     return compiled(
         "pair_blocks",
-        """def pair_blocks(part, parts, source, target, blocks, size):
-    pairs = (blocks + 1) // 2
+        "source[] target[] blocks size",
+        """    pairs = (blocks + 1) // 2
     for b in range(pairs * part // parts, pairs * (part + 1) // parts):
         for t in range(size):
             first = load_f(source, (2 * b * size + t) * 16)
@@ -62,14 +61,35 @@ def pair_blocks() -> Callable[..., None]:
 
 
 @cache
-def pair_channels() -> Callable[..., None]:
+def pair_channels() -> Kernel:
     """float32 [blocks, channels] to pairs of channels in bfloat16. Arguments: part, parts, source, target, both sizes."""
     return compiled(
         "pair_channels",
-        """def pair_channels(part, parts, source, target, blocks, channels):
-    for b in range(blocks * part // parts, blocks * (part + 1) // parts):
+        "source[] target[] blocks channels",
+        """    for b in range(blocks * part // parts, blocks * (part + 1) // parts):
         for k in range(channels // 2):
             at = b * channels + 2 * k
             store_i(target, (b * (channels // 2) + k) * 16, pair(load_f(source, at * 16), load_f(source, (at + 1) * 16)))
+""",
+    )
+
+
+@cache
+def spread_out() -> Kernel:
+    """Pixels to every ``stride``-th row and column of a larger picture, whose other pixels stay as they are.
+
+    Arguments: part, parts, source, target, number of blocks, source height and width, vectors a pixel, stride, target
+    height and width (with margin), target margins at top and left.
+    """
+    return compiled(
+        "spread_out",
+        "source[] target[] blocks height width channels stride full_height full_width top left",
+        """    for b in range(blocks * part // parts, blocks * (part + 1) // parts):
+        for i in range(height):
+            for j in range(width):
+                here = ((b * height + i) * width + j) * channels
+                there = ((b * full_height + i * stride + top) * full_width + j * stride + left) * channels
+                for k in range(channels):
+                    store_i(target, (there + k) * 16, load_i(source, (here + k) * 16))
 """,
     )

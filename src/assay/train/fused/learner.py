@@ -11,9 +11,9 @@ from torch import Tensor
 from ... import spec
 from ...nets import Summary
 from ...seeds import Streams
-from ..fused_optimizers import fused_optimizer_for
-from ..learner import Batch, Learner
+from ..learner import PLAIN, Batch, Learner, Objective
 from ..scaling import Scaling
+from ..updates import update_rule
 from .network import FusedNetwork
 
 EVALUATION_BATCH = 128  # activations of a batch should stay in the cache
@@ -38,12 +38,19 @@ class FusedLearner(Learner):
         batch_size: int,
         streams: Streams,
         threads: int,
+        training: spec.Training | None = None,
+        objective: Objective = PLAIN,
     ) -> None:
         self.precision = precision
         self.network = FusedNetwork(
-            summary, precision=precision, max_batch=max(batch_size, EVALUATION_BATCH), streams=streams, threads=threads
+            summary,
+            precision=precision,
+            max_batch=max(batch_size, EVALUATION_BATCH),
+            streams=streams,
+            threads=threads,
+            objective=objective,
         )
-        self.optimizer = fused_optimizer_for(optimizer, self.network.values)
+        self.optimizer = update_rule(optimizer, self.network.values, training=training, parts=self.network.parts())
         self._scale = scaling.offset.numpy(), scaling.factor.numpy()
 
     def train_batch(self, batch: Batch, *, step: int, learning_rate: float) -> tuple[float, int]:
@@ -55,7 +62,7 @@ class FusedLearner(Learner):
     def score(
         self, images: NDArray[np.uint8], labels: NDArray[np.int64], indices: NDArray[np.int64]
     ) -> tuple[float, int]:
-        self.network.pack(for_training=False)
+        self.network.pack()
         loss, hits = 0.0, 0
         for start in range(0, len(indices), EVALUATION_BATCH):
             chosen = indices[start : start + EVALUATION_BATCH]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -11,10 +11,13 @@ from torch import Tensor
 
 from ...nets import Summary
 from ...seeds import Streams
+from ..learner import PLAIN, Objective
 from . import edges
-from .grid import Floats
+from .grid import Floats, Run
+from .normed import TailOp
 from .plan import blocks_of
 from .program import Program
+from .tape import Tape, Team
 from .vectors import LANES
 
 
@@ -30,6 +33,7 @@ class FusedNetwork:
         max_batch: The largest batch of training or evaluation.
         streams: Of the run.
         threads: Threads that share each kernel.
+        objective: What training minimizes.
 
     Raises:
         NotFused: The kernels do not take this network.
@@ -43,13 +47,16 @@ class FusedNetwork:
         max_batch: int,
         streams: Streams,
         threads: int = 1,
+        objective: Objective = PLAIN,
     ) -> None:
-        self.program = Program(
-            blocks_of(summary), precision=precision, max_batch=max_batch, streams=streams, threads=threads
-        )
+        self.objective = objective
+        self.program = Program(blocks_of(summary), precision=precision, max_batch=max_batch, streams=streams)
+        self.team = Team(threads)
+        self._tapes: dict[tuple[int, str], Tape] = {}
         self._order = [row.name for row in summary.layers if row.trainable]
         self._weighted = {op.plan.name: op for op in self.program.weighted}
-        self._norms = {op.plan.norm: op for ops in self.program.tails for op in ops if op.plan.norm is not None}
+        tails = [op for ops in self.program.tails for op in ops if isinstance(op, TailOp)]
+        self._norms = {op.plan.norm: op for op in tails if op.plan.norm is not None}
         sizes = {name: self._sizes(name) for name in self._order}
         total = sum(sum(pair) for pair in sizes.values())
         self.values = torch.zeros(total)
@@ -60,21 +67,34 @@ class FusedNetwork:
             self._views[name] = (slice(offset, offset + first), slice(offset + first, offset + first + second))
             offset += first + second
         self._bind()
+        channels = self.program.images.channels
+        self._indices = np.zeros(max_batch, np.int64)
+        self._classes, self._partners = np.zeros((2, max_batch), np.int64)
+        self._shares = np.ones(max_batch, np.float32)
+        self._equal = np.ones(self.program.classes, np.float32)
+        self._offset, self._factor = np.zeros((2, channels), np.float32)
+        self._found = np.zeros(2)
+        self._images = np.zeros((1, *summary.input_shape), np.uint8)
 
     def _sizes(self, name: str) -> tuple[int, int]:
         if name in self._weighted:
             op = self._weighted[name]
-            return op.size, op.plan.outputs[2]
+            return op.size, op.plan.outputs[2] if op.plan.has_bias else 0
         channels = self._norms[name].y.channels
         return channels, channels
+
+    def parts(self) -> list[slice]:
+        """Where each parameter stands in the flat vectors."""
+        return [part for pair in self._views.values() for part in pair if part.stop > part.start]
 
     def _bind(self) -> None:
         values, gradients = self.values.numpy(), self.gradients.numpy()
         for name, (first, second) in self._views.items():
             if name in self._weighted:
                 op = self._weighted[name]
-                op.weights, op.bias = values[first], values[second]
-                op.gradient, op.bias_gradient = gradients[first], gradients[second]
+                op.weights, op.gradient = values[first], gradients[first]
+                if op.plan.has_bias:
+                    op.bias, op.bias_gradient = values[second], gradients[second]
             else:
                 norm = self._norms[name]
                 norm.gamma, norm.beta = values[first], values[second]
@@ -109,7 +129,9 @@ class FusedNetwork:
             if name in self._weighted:
                 kernel = tensors[f"{name}.kernel"]
                 turned = kernel.t() if kernel.dim() == 2 else kernel.permute(2, 3, 1, 0)
-                vector[first], vector[second] = turned.reshape(-1), tensors[f"{name}.bias"]
+                vector[first] = turned.reshape(-1)
+                if self._weighted[name].plan.has_bias:
+                    vector[second] = tensors[f"{name}.bias"]
             else:
                 vector[first], vector[second] = tensors[f"{name}.gamma"], tensors[f"{name}.beta"]
         return vector
@@ -125,7 +147,7 @@ class FusedNetwork:
         else:
             kernel = first.reshape(height, width, inputs, outputs).permute(3, 2, 0, 1)
             kernel = kernel.contiguous(memory_format=torch.channels_last)
-        return {f"{name}.kernel": kernel, f"{name}.bias": second}
+        return {f"{name}.kernel": kernel, f"{name}.bias": second} if plan.has_bias else {f"{name}.kernel": kernel}
 
     def put_images(self, images: NDArray[np.uint8], indices: NDArray[np.int64], offset: Floats, factor: Floats) -> None:
         """The next batch: images by index, scaled to (byte - offset) * factor.
@@ -133,27 +155,15 @@ class FusedNetwork:
         Raises:
             ValueError: There are more images than ``max_batch``.
         """
-        grid = self.program.images
-        if len(indices) > grid.num_blocks * LANES:
-            raise ValueError(f"{len(indices)} images for buffers of {grid.num_blocks * LANES}")
-        self.program.team(
-            len(indices) // LANES * grid.passing,
-            edges.take_images,
-            images,
-            indices,
-            grid.data,
-            offset,
-            factor,
-            grid.full_height,
-            grid.full_width,
-            grid.top,
-            grid.left,
-        )
+        if len(indices) > len(self._indices):
+            raise ValueError(f"{len(indices)} images for buffers of {len(self._indices)}")
+        self._images = np.ascontiguousarray(images)
+        self._indices[: len(indices)] = indices
+        self._offset[:], self._factor[:] = offset, factor
 
-    def pack(self, *, for_training: bool) -> None:
-        """Prepare the weights for the kernels: after every change of ``values``."""
-        for op in self.program.weighted:
-            op.pack(for_training=for_training)
+    def pack(self) -> None:
+        """Prepare the weights for evaluation: after every change of ``values``."""
+        self.team.play(self._tape(0, "pack"))
 
     def train_batch(
         self,
@@ -165,40 +175,79 @@ class FusedNetwork:
     ) -> tuple[float, int]:
         """Forward and backward of the batch that was put in; gradients are left in ``gradients``.
 
+        Args:
+            classes: int64 [batch].
+            step: Counted from 0; it chooses the dropout masks.
+            partners, shares: With mixup, the other class of each image, and the first one's share of the target.
+
         Returns:
-            Summed cross-entropy (nats) and hits.
+            Summed loss (nats) and hits.
         """
-        self.pack(for_training=True)
         count = len(classes)
-        run = self.program.run(count, step=step, is_training=True)
-        logits = self.program.forward(run)
-        found = self._loss(logits, classes, partners, shares)
-        self.program.backward(run)
-        return found
+        self._classes[:count] = classes
+        self._partners[:count] = classes if partners is None else partners
+        self._shares[:count] = 1 if shares is None else shares
+        self.program.set_step(step)
+        return self._play(count, "train")
 
     def score(self, classes: NDArray[np.int64]) -> tuple[float, int]:
         """Summed cross-entropy (nats) and hits in evaluation mode of the batch that was put in. ``pack`` first."""
-        return self._loss(self.program.forward(self.program.run(len(classes))), classes)
-
-    def _loss(
-        self,
-        logits: Floats,
-        classes: NDArray[np.int64],
-        partners: NDArray[np.int64] | None = None,
-        shares: Floats | None = None,
-    ) -> tuple[float, int]:
-        count, stored = len(classes), self.program.weighted[-1].stored_outputs
-        if partners is None or shares is None:
-            partners, shares = classes, np.ones(count, np.float32)
-        found: tuple[float, int] = edges.softmax_loss(
-            logits, classes, partners, shares, count, self.program.classes, self.program.logit_gradient, stored
-        )
-        return found
+        count = len(classes)
+        self._classes[:count] = self._partners[:count] = classes
+        self._shares[:count] = 1
+        return self._play(count, "score")
 
     def logits(self, count: int) -> Floats:
         """Logits in evaluation mode of the batch that was put in, [count, classes]. Call ``pack`` first."""
-        run = self.program.run(count)
+        self._play(count, "logits")
         stored = self.program.weighted[-1].stored_outputs
-        lanes = self.program.forward(run)[: run.blocks * stored * 16].reshape(run.blocks, stored, 16)
-        ordered: Floats = lanes.transpose(0, 2, 1).reshape(run.blocks * 16, stored)[:count, : self.program.classes]
+        lanes = self.program.logits.reshape(-1, stored, LANES)
+        ordered: Floats = lanes.transpose(0, 2, 1).reshape(-1, stored)[:count, : self.program.classes]
         return ordered
+
+    def _play(self, count: int, what: str) -> tuple[float, int]:
+        tape = self._tape(count, what)
+        tape.rebind(0, *self._placing(count))
+        self.team.play(tape)
+        return float(self._found[0]), int(self._found[1])
+
+    def _placing(self, count: int) -> tuple[Any, ...]:
+        grid = self.program.images
+        return (
+            self._images, self._indices[:count], grid.data, self._offset, self._factor, grid.full_height,
+            grid.full_width, grid.top, grid.left,
+        )  # fmt: skip
+
+    def record_images(self, tape: Tape, run: Run) -> None:
+        """Add the call that brings the images in."""
+        tape(run.blocks * self.program.images.passing, edges.take_images(), *self._placing(run.count))
+
+    def _tape(self, count: int, what: str) -> Tape:
+        """The calls for a batch of so many images: "pack", "logits", "score" or "train"."""
+        if (count, what) not in self._tapes:
+            self._tapes[count, what] = self._recorded(count, what)
+        return self._tapes[count, what]
+
+    def _recorded(self, count: int, what: str) -> Tape:
+        tape, program = Tape(), self.program
+        if what == "pack":
+            program.pack(tape, for_training=False)
+            return tape
+        is_training = what == "train"
+        run = program.run(count, is_training=is_training)
+        self.record_images(tape, run)
+        if is_training:
+            program.pack(tape, for_training=True)
+        program.forward(tape, run)
+        if what == "logits":
+            return tape
+        objective = self.objective if is_training else PLAIN
+        targets = (values[:count] for values in (self._classes, self._partners, self._shares))
+        weights = self._equal if objective.class_weights is None else objective.class_weights
+        tape(
+            0, edges.softmax_loss(), program.logits, *targets, weights, objective.label_smoothing,
+            program.logit_gradient, program.weighted[-1].stored_outputs, self._found,
+        )  # fmt: skip
+        if is_training:
+            program.backward(tape, run)
+        return tape

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from ...nets.masks import halves, threshold
 from ...seeds import Streams
 from . import edges, tails
-from .grid import Floats, Grid, Run, Team, reshaped
+from .grid import Floats, Grid, Run, reshaped
 from .plan import Tail
 from .tails import Mode
+from .tape import Tape
 
 EPSILON, MOMENTUM = 1e-3, 0.99
 
@@ -28,6 +29,8 @@ class TailOp:
         stored = source.stored
         self.scale, self.shift = np.ones(stored, np.float32), np.zeros(stored, np.float32)
         self.factor = np.ones(stored, np.float32)
+        self.key = np.zeros(2, np.int64)  # of dropout, set before each step
+        self._dropout = threshold(plan.rate), 1 / (1 - plan.rate)
         self.slope, self.level = np.zeros(stored, np.float32), np.zeros(stored, np.float32)
         if plan.norm is not None:
             self.mean, self.inverse = np.zeros(stored, np.float64), np.zeros(stored, np.float64)
@@ -45,55 +48,44 @@ class TailOp:
         """Whether y is z: nothing is to be computed."""
         return self.plan.is_empty and self.y is self.z
 
-    def forward(self, team: Team, run: Run) -> None:
+    def forward(self, tape: Tape, run: Run) -> None:
         plan, y, z = self.plan, self.y, self.z
         if plan.norm is not None:
-            self._normalize(team, run)
+            self._normalize(tape, run)
         if self.passes_through:
             return
         kernel = self._dropping if run.is_training else self._kernel
         height, width, channels = plan.outputs
-        team(
-            run.blocks * y.passing, kernel, y.data, self.m.data, z.data, self.scale, self.shift, run.blocks,
+        tape(
+            run.blocks * y.passing, kernel, y.data, self.m.data, z.data, self.scale, self.shift, self.key, run.blocks,
             y.height, y.width, y.vectors,
             *plan.margin, height, width, z.full_height, z.full_width, z.top, z.left, channels,
-            *self._mask(run),
+            *self._dropout,
         )  # fmt: skip
 
-    def _normalize(self, team: Team, run: Run) -> None:
-        if run.is_training:
-            sums = np.zeros(3 * self.y.stored)
-            pixels = self.y.height * self.y.width
-            team(
-                run.blocks * self.y.passing,
-                self._moments,
-                self.y.data,
-                run.valid,
-                sums,
-                run.blocks,
-                pixels,
-                self.y.vectors,
-            )
-            edges.norm_from_batch(
-                sums, run.count * pixels, self.gamma, self.beta, self.moving_mean, self.moving_variance, MOMENTUM,
-                EPSILON, self.mean, self.inverse, self.scale, self.shift,
-            )  # fmt: skip
-        else:
-            channels = self.y.channels
-            inverse = 1 / np.sqrt(self.moving_variance.astype(np.float64) + EPSILON)
-            self.scale[:channels] = self.gamma * inverse
-            self.shift[:channels] = self.beta - self.moving_mean * self.scale[:channels]
+    def _normalize(self, tape: Tape, run: Run) -> None:
+        weights = self.gamma, self.beta, self.moving_mean, self.moving_variance
+        if not run.is_training:
+            tape(0, edges.norm_from_moving(), *weights, EPSILON, self.scale, self.shift)
+            return
+        y = self.y
+        sums = np.zeros(3 * y.stored)
+        pixels = y.height * y.width
+        tape(0, edges.clear_sums(), sums)
+        tape(run.blocks * y.passing, self._moments, y.data, run.valid, sums, run.blocks, pixels, y.vectors)
+        tape(
+            0, edges.norm_from_batch(), sums, run.count * pixels, *weights, MOMENTUM, EPSILON, self.mean, self.inverse,
+            self.scale, self.shift,
+        )  # fmt: skip
 
-    def _mask(self, run: Run) -> tuple[int, int, int, float]:
-        plan = self.plan
-        if not plan.rate:
-            return 0, 0, 0, 1.0
-        low, high = halves(self.streams.key("dropout", plan.dropout, run.step))
-        return low, high, threshold(plan.rate), 1 / (1 - plan.rate)
+    def set_step(self, step: int) -> None:
+        """Choose the dropout mask of a step."""
+        if self.plan.rate:
+            self.key[:] = halves(self.streams.key("dropout", self.plan.dropout, step))
 
     def backward(
         self,
-        team: Team,
+        tape: Tape,
         run: Run,
         *,
         dy: Grid,
@@ -108,15 +100,14 @@ class TailOp:
         stored = y.stored
         if plan.rate or plan.norm is not None:
             sums = np.empty(run.blocks * 2 * stored)
-            team(
-                run.blocks * self.dz.passing, self._gather, self.dz.data, self.m.data, run.valid, sums, run.blocks,
-                height, width, y.vectors,
-                channels, *self._mask(run),
+            tape(
+                run.blocks * self.dz.passing, self._gather, self.dz.data, self.m.data, run.valid, sums, self.key,
+                run.blocks, height, width, y.vectors, channels, *self._dropout,
             )  # fmt: skip
             if plan.norm is not None:
-                edges.norm_gradient(
-                    sums, run.blocks, run.count * y.height * y.width, self.gamma, self.mean, self.inverse,
-                    self.gamma_gradient, self.beta_gradient, self.factor, self.slope, self.level,
+                tape(
+                    0, edges.norm_gradient(), sums, run.blocks, run.count * y.height * y.width, self.gamma, self.mean,
+                    self.inverse, self.gamma_gradient, self.beta_gradient, self.factor, self.slope, self.level,
                 )  # fmt: skip
         kernel = tails.scatter(
             self.mode, window=plan.window, has_norm=plan.norm is not None, activation=activation,
@@ -127,11 +118,11 @@ class TailOp:
         target = dy.data
         if paired is not None:
             target, dy = paired, Grid(y.height, y.width, y.channels, self.mode, 0)
-        team(
+        tape(
             2 * run.blocks * y.passing, kernel, y.data, self.m.data, self.dz.data, target, run.valid, self.factor,
             self.slope, self.level, sums,
             run.blocks, y.height, y.width, y.vectors, *plan.margin, height, width, dy.full_height,
             dy.full_width, dy.top, dy.left,
         )  # fmt: skip
         if bias_gradient is not None:
-            edges.add_parts(sums, shares, bias_gradient)
+            tape(0, edges.add_blocks(), sums, shares, bias_gradient)

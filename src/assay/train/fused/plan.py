@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ...nets import BatchNorm, Conv, Dense, Dropout, Flatten, LayerSummary, MaxPool, Summary, same_padding
+from ...nets.layers import Activate, AvgPool, GlobalAvgPool, GlobalMaxPool
+
+_CODES = 65_536  # places in a window that two bytes can tell apart
 
 
 @dataclass(frozen=True)
@@ -19,8 +22,10 @@ class Weighted:
         outputs: Height, width and channels of the output.
         margin: Zeros around the input: top, bottom, left, right.
         activation: "relu" or "linear" (the softmax belongs to the loss).
-        l2: Penalty on the kernel.
+        l2: Penalty on the squares of the kernel.
         is_dense: Whether the kernel is kept as (units, inputs).
+        l1: Penalty on the kernel's absolute values.
+        has_bias: Whether there is a bias, or 0 in its place.
     """
 
     name: str
@@ -32,6 +37,8 @@ class Weighted:
     activation: str
     l2: float
     is_dense: bool
+    l1: float = 0.0
+    has_bias: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,11 +69,55 @@ class Tail:
 
 
 @dataclass(frozen=True)
+class Pool:
+    """Pooling in a pass of its own: windows that overlap, leave gaps or cover everything.
+
+    Args:
+        inputs: Height, width and channels of the input.
+        outputs: The same of the output.
+        window: Height and width of a window.
+        stride: Step between windows.
+        margin: Where the first window starts above and to the left of the input.
+        is_mean: The mean of the pixels that lie in the input, not the largest.
+    """
+
+    inputs: tuple[int, int, int]
+    outputs: tuple[int, int, int]
+    window: tuple[int, int]
+    stride: int
+    margin: tuple[int, int] = (0, 0)
+    is_mean: bool = False
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An activation in a pass of its own.
+
+    Args:
+        inputs: Height, width and channels.
+        name: As ``nets`` spells it.
+    """
+
+    inputs: tuple[int, int, int]
+    name: str
+
+    @property
+    def outputs(self) -> tuple[int, int, int]:
+        return self.inputs
+
+
+Step = Tail | Pool | Activation
+
+
+@dataclass(frozen=True)
 class Block:
-    """A weighted layer and its tails, at least one; the last block of a network has none."""
+    """A weighted layer and the steps behind it, at least one; the last block of a network has none.
+
+    The first of them is always a ``Tail``, which takes gradients through the layer's activation and sums the bias's.
+    """
 
     weighted: Weighted
-    tails: tuple[Tail, ...]
+    tails: tuple[Step, ...]
 
 
 class NotFused(ValueError):
@@ -81,21 +132,29 @@ def blocks_of(summary: Summary) -> tuple[Block, ...]:
     """
     blocks: list[Block] = []
     weighted: Weighted | None = None
-    tails: list[Tail] = []
+    tails: list[Step] = []
     shape: tuple[int, int, int] = summary.input_shape
     num_dropouts = 0
     for index, row in enumerate(summary.layers):
         layer = row.layer
+        if row.path:
+            raise NotFused(f"{row.name} stands in a block")
         if isinstance(layer, Conv | Dense):
             if weighted is not None:
                 blocks.append(Block(weighted, tuple(tails) or (Tail(shape, shape),)))
             elif tails:
                 early = next(row for row in summary.layers if not isinstance(row.layer, Flatten))
                 raise NotFused(f"{early.name} stands before the first convolution or dense layer")
-            weighted, tails = _weighted(row, shape, is_first=not blocks, num_classes=summary.num_classes), []
+            weighted = _weighted(row, shape, num_classes=summary.num_classes)
             shape = weighted.outputs
+            tails = _activated([], shape, "linear" if layer.activation == "relu" else layer.activation)
         elif isinstance(layer, Flatten):
             pass  # the same numbers in the same order
+        elif isinstance(layer, Activate) and layer.activation == "softmax":
+            if not (_is_bare(weighted, tails) and weighted.is_dense):  # type: ignore[union-attr]
+                raise NotFused(f"{row.name} does not stand behind a dense layer without activation")
+        elif isinstance(layer, Activate) and layer.activation == "relu" and _is_bare(weighted, tails):
+            weighted = replace(weighted, activation="relu")  # type: ignore[type-var]
         else:
             is_flat = len(row.input_shape) == 1
             if isinstance(layer, BatchNorm) and is_flat and shape[0] * shape[1] > 1:
@@ -137,19 +196,19 @@ def fused_groups(summary: Summary) -> tuple[tuple[str, ...], ...]:
     return tuple(groups)
 
 
-def _weighted(row: LayerSummary, shape: tuple[int, int, int], *, is_first: bool, num_classes: int) -> Weighted:
+def _weighted(row: LayerSummary, shape: tuple[int, int, int], *, num_classes: int) -> Weighted:
     layer = row.layer
+    if isinstance(layer, Conv | Dense):
+        _refuse_options(layer, row.name)
+        activation = "relu" if layer.activation == "relu" else "linear"
     if isinstance(layer, Dense):
         units = num_classes if layer.units == "classes" else int(layer.units)
-        activation = "linear" if layer.activation == "softmax" else layer.activation
         return Weighted(
-            row.name, (shape[0], shape[1]), 1, shape, (1, 1, units), (0, 0, 0, 0), _known(activation, row.name),
-            layer.l2, is_dense=True,
+            row.name, (shape[0], shape[1]), 1, shape, (1, 1, units), (0, 0, 0, 0), activation,
+            layer.l2, is_dense=True, l1=layer.l1, has_bias=layer.bias,
         )  # fmt: skip
     if not isinstance(layer, Conv):
         raise TypeError(row.name)
-    if layer.stride != 1 and not is_first:
-        raise NotFused(f"{row.name} has stride {layer.stride} and is not the first layer")
     margin = (0, 0, 0, 0)
     if layer.padding == "same":
         vertical = same_padding(shape[0], layer.kernel[0], layer.stride)
@@ -158,27 +217,42 @@ def _weighted(row: LayerSummary, shape: tuple[int, int, int], *, is_first: bool,
     height, width, channels = row.output_shape  # type: ignore[misc]
     return Weighted(
         row.name, layer.kernel, layer.stride, shape, (height, width, channels), margin,
-        _known(layer.activation, row.name), layer.l2, is_dense=False,
+        activation, layer.l2, is_dense=False, l1=layer.l1, has_bias=layer.bias,
     )  # fmt: skip
 
 
-def _known(activation: str, name: str) -> str:
-    if activation not in ("relu", "linear"):
-        raise NotFused(f"{name} has activation {activation}")
-    return activation
+def _refuse_options(layer: Conv | Dense, name: str) -> None:
+    if isinstance(layer, Conv) and layer.dilation != 1:
+        raise NotFused(f"{name} has dilation {layer.dilation}")
+    if isinstance(layer, Conv) and layer.groups != 1:
+        raise NotFused(f"{name} has {layer.groups} groups")
 
 
-def _with(tails: list[Tail], row: LayerSummary, shape: tuple[int, int, int], num_dropouts: int) -> list[Tail]:
-    """The tails with one more layer: in the last one where the order allows, else in a new one."""
+def _is_bare(weighted: Weighted | None, tails: list[Step]) -> bool:
+    return weighted is not None and weighted.activation == "linear" and not tails
+
+
+def _activated(tails: list[Step], shape: tuple[int, int, int], activation: str) -> list[Step]:
+    if activation in ("linear", "softmax"):  # softmax comes last and belongs to the loss
+        return tails
+    return [*(tails or [Tail(shape, shape)]), Activation(shape, activation)]
+
+
+def _with(tails: list[Step], row: LayerSummary, shape: tuple[int, int, int], num_dropouts: int) -> list[Step]:
+    """The steps with one more layer: in the last one where the order allows, else in a new one."""
     layer = row.layer
-    last = tails[-1] if tails else None
+    last = tails[-1] if tails and isinstance(tails[-1], Tail) else None
     if last is not None and last.outputs != shape:  # flattened in between
         last = None
     if isinstance(layer, BatchNorm):
         return [*tails, Tail(shape, shape, norm=row.name)]
-    if isinstance(layer, MaxPool):
-        if layer.stride != layer.size:
-            raise NotFused(f"{row.name} has windows that overlap or leave gaps")
+    if isinstance(layer, Activate):
+        return _activated(tails, shape, layer.activation)
+    if isinstance(layer, GlobalAvgPool | GlobalMaxPool):
+        return _pooled(tails, row.name, Pool(
+            shape, (1, 1, shape[2]), shape[:2], 1, is_mean=isinstance(layer, GlobalAvgPool)
+        ))  # fmt: skip
+    if isinstance(layer, MaxPool | AvgPool):
         height, width, channels = row.output_shape  # type: ignore[misc]
         margin = (0, 0)
         if layer.padding == "same":
@@ -186,6 +260,11 @@ def _with(tails: list[Tail], row: LayerSummary, shape: tuple[int, int, int], num
                 same_padding(shape[0], layer.size, layer.stride)[0],
                 same_padding(shape[1], layer.size, layer.stride)[0],
             )
+        is_mean = isinstance(layer, AvgPool)
+        if layer.stride != layer.size or is_mean:
+            return _pooled(tails, row.name, Pool(
+                shape, (height, width, channels), (layer.size, layer.size), layer.stride, margin, is_mean
+            ))  # fmt: skip
         pooled = {"outputs": (height, width, channels), "window": layer.size, "margin": margin}
         if last is not None and last.window == 1 and last.rate == 0:
             return [*tails[:-1], _changed(last, **pooled)]
@@ -198,6 +277,12 @@ def _with(tails: list[Tail], row: LayerSummary, shape: tuple[int, int, int], num
             return [*tails[:-1], _changed(last, **dropped)]
         return [*tails, _changed(Tail(shape, shape), **dropped)]
     raise NotFused(f"{row.name} is a layer without a kernel of ours")
+
+
+def _pooled(tails: list[Step], name: str, pool: Pool) -> list[Step]:
+    if not pool.is_mean and pool.window[0] * pool.window[1] > _CODES:
+        raise NotFused(f"{name} has windows of more than {_CODES:,} pixels")
+    return [*(tails or [Tail(pool.inputs, pool.inputs)]), pool]
 
 
 def _changed(tail: Tail, **changes: object) -> Tail:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from functools import cache
 
-from .compiler import compiled
+from .compiler import Kernel, compiled
 from .tails import Mode
 
 _REGISTERS = 24  # accumulators that leave room for operands in 32 registers
@@ -20,13 +20,10 @@ def blocking(num_outputs: int, width: int, *, is_paired: bool) -> tuple[int, int
 
 
 @cache
-def convolution(
-    source: Mode, target: Mode, activation: str, outputs: int, positions: int, *, is_by_output: bool = False
-) -> Callable[..., None]:
+def convolution(source: Mode, target: Mode, activation: str, outputs: int, positions: int) -> Kernel:
     """y = activation(x * w + bias); also the gradient of its input, as a convolution with the turned kernel.
 
-    Weights lie as [kernel height, kernel width * vectors, output channels]; with ``is_by_output``, for a kernel of one
-    pixel, as [output channels, vectors].
+    Weights lie as [kernel height, kernel width * vectors, output channels].
 
     Arguments: part, parts, x, w, bias, y, number of blocks, x height and width (with margin), x margins (they hold
     zeros and are skipped), vectors a pixel in x, kernel height and width, stride, output channels, output height and
@@ -34,14 +31,13 @@ def convolution(
     """
     pairs = [(p, k) for p in range(positions) for k in range(outputs)]
     multiply = "dot(a{p}_{k}, v{p}, w{k})" if source == "b" else "fma(v{p}, w{k}, a{p}_{k})"
-    weight = "(o + {k}) * run + t" if is_by_output else "weights + t * num_outputs + {k}"
     loads = "".join(
         f"                            v{p} = load_{'i' if source == 'b' else 'f'}"
         f"(x, (row + {p} * stride * channels + t) * 16)\n"
         for p in range(positions)
     )
     steps = "".join(
-        f"                            w{k} = spread_{'i' if source == 'b' else 'f'}(w, {weight.format(k=k)})\n"
+        f"                            w{k} = spread_{'i' if source == 'b' else 'f'}(w, weights + t * num_outputs + {k})\n"
         + "".join(f"                            a{p}_{k} = {multiply.format(p=p, k=k)}\n" for p in range(positions))
         for k in range(outputs)
     )
@@ -60,10 +56,11 @@ def convolution(
         else:
             for k in range(outputs):
                 finish += f"                    store_f(y, ({place} + {k}) * 16, a{p}_{k})\n"
-    source_text = f"""def convolution(part, parts, x, w, bias, y, blocks, x_height, x_width, top, bottom, left, right, channels,
-                kernel_height, kernel_width, stride, num_outputs, height, width, y_height, y_width, margin_top,
-                margin_left, y_channels):
-    nothing = splat(ZERO)
+    parameters = (
+        "x[] w[] bias[] y[] blocks x_height x_width top bottom left right channels kernel_height kernel_width stride "
+        "num_outputs height width y_height y_width margin_top margin_left y_channels"
+    )
+    source_text = f"""    nothing = splat(ZERO)
     run = kernel_width * channels
     for b in range(blocks * part // parts, blocks * (part + 1) // parts):
         for first in range(0, num_outputs, {outputs}):
@@ -79,11 +76,72 @@ def convolution(
                         weights = u * run * num_outputs + o
                         for t in range(first_tap, last_tap):
 {loads}{steps}{finish}"""
-    return compiled("convolution", source_text)
+    return compiled("convolution", parameters, source_text)
+
+
+def dense_blocking(num_blocks: int, num_outputs: int, *, is_paired: bool) -> tuple[int, int]:
+    """How many blocks and outputs ``dense_product`` accumulates at once: little waste, then few loads a product."""
+    step = 2 if is_paired else 1
+    sizes = [
+        (blocks, outputs)
+        for blocks in range(1, 9)
+        for outputs in range(step, min(16, num_outputs) + 1, step)
+        if blocks * outputs <= _REGISTERS
+    ]
+
+    def cost(size: tuple[int, int]) -> tuple[float, float]:
+        blocks, outputs = size
+        waste = math.ceil(num_blocks / blocks) * blocks * math.ceil(num_outputs / outputs) * outputs
+        return round(waste / (num_blocks * num_outputs), 2), (blocks + outputs) / (blocks * outputs)
+
+    return min(sizes, key=cost)
 
 
 @cache
-def kernel_gradient(mode: Mode, taps: int, outputs: int) -> Callable[..., None]:
+def dense_product(source: Mode, target: Mode, blocks: int, outputs: int, *, is_by_output: bool) -> Kernel:
+    """y = x * w for few inputs and many outputs, as the gradient of a dense layer's input has: every weight is read
+    once, for several blocks of images at a time.
+
+    Weights lie as [vectors, outputs]; with ``is_by_output`` as [outputs, vectors].
+
+    Arguments: part, parts, x, w, y, number of blocks, vectors of an input, outputs, vectors of an output.
+    """
+    places = [(p, k) for p in range(blocks) for k in range(outputs)]
+    word, multiply = ("i", "dot(a{p}_{k}, v{p}, w{k})") if source == "b" else ("f", "fma(v{p}, w{k}, a{p}_{k})")
+    weight = "(o + {k}) * depth + t" if is_by_output else "t * num_outputs + o + {k}"
+    indent = " " * 16
+    steps = "".join(f"{indent}v{p} = load_{word}(x, (b{p} * depth + t) * 16)\n" for p in range(blocks))
+    for k in range(outputs):
+        steps += f"{indent}w{k} = spread_{word}(w, {weight.format(k=k)})\n"
+        steps += "".join(f"{indent}a{p}_{k} = {multiply.format(p=p, k=k)}\n" for p in range(blocks))
+    finish = ""
+    for p in range(blocks):
+        if target == "b":
+            finish += "".join(
+                f"            store_i(y, (b{p} * y_vectors + (o + {k}) // 2) * 16, pair(a{p}_{k}, a{p}_{k + 1}))\n"
+                for k in range(0, outputs, 2)
+            )
+        else:
+            finish += "".join(
+                f"            store_f(y, (b{p} * y_vectors + o + {k}) * 16, a{p}_{k})\n" for k in range(outputs)
+            )
+    return compiled(
+        "dense_product",
+        "x[] w[] y[] blocks depth num_outputs y_vectors",
+        f"""    nothing = splat(ZERO)
+    chunks = (num_outputs + {outputs - 1}) // {outputs}
+    for chunk in range(chunks * part // parts, chunks * (part + 1) // parts):
+        o = min(chunk * {outputs}, num_outputs - {outputs})
+        for first in range(0, blocks, {blocks}):
+{"".join(f"            b{p} = min(first + {p}, blocks - 1)" + chr(10) for p in range(blocks))}\
+{"".join(f"            a{p}_{k} = nothing" + chr(10) for p, k in places)}\
+            for t in range(depth):
+{steps}{finish}""",
+    )
+
+
+@cache
+def kernel_gradient(mode: Mode, taps: int, outputs: int) -> Kernel:
     """g += x * d summed over images and positions: [kernel height, kernel width, channels, output channels].
 
     x lies as [block, group of channels, height, width, channel of the group], d likewise with its own groups, so that
@@ -108,19 +166,23 @@ def kernel_gradient(mode: Mode, taps: int, outputs: int) -> Callable[..., None]:
     together = "".join(
         f"                            add_at(g, row + {k}, sums, t * {outputs} + {k})\n" for k in range(outputs)
     )
-    source_text = f"""def kernel_gradient(part, parts, x, d, g, blocks, x_height, x_width, channels, x_groups, x_group, kernel_height,
-                    kernel_width, stride, num_outputs, d_groups, d_group, height, width, d_height, d_width, d_top, d_left):
-    nothing = splat(ZERO)
+    parameters = (
+        "x[] d[] g[] blocks x_height x_width channels x_groups x_group kernel_height kernel_width stride num_outputs "
+        "d_groups d_group height width d_height d_width d_top d_left"
+    )
+    source_text = f"""    nothing = splat(ZERO)
     sums = np.empty({len(padded)}, np.float32)
     run = kernel_width * x_group
     chunks = (run + {taps - 1}) // {taps}
     jobs = x_groups * kernel_height * chunks
+    all_jobs = (d_groups * d_group + {outputs - 1}) // {outputs} * jobs
     for b in range(blocks):
         for start in range(0, d_groups * d_group, {outputs}):
             q = start // d_group
             first = start % d_group
             o = min(first, d_group - {outputs})
-            for job in range(jobs * part // parts, jobs * (part + 1) // parts):
+            before = start // {outputs} * jobs
+            for job in range(max(0, all_jobs * part // parts - before), min(jobs, all_jobs * (part + 1) // parts - before)):
                 p = job // (kernel_height * chunks)
                 u = job // chunks % kernel_height
                 wanted = job % chunks * {taps}
@@ -141,18 +203,18 @@ def kernel_gradient(mode: Mode, taps: int, outputs: int) -> Callable[..., None]:
                             for k in range(first - o, min({outputs}, num_outputs - q * d_group - o)):
                                 add_at(g, row + k, sums, t * {outputs} + k)
 """
-    return compiled("kernel_gradient", source_text)
+    return compiled("kernel_gradient", parameters, source_text)
 
 
 @cache
-def dense_gradient(mode: Mode, rows: int, columns: int) -> Callable[..., None]:
+def dense_gradient(mode: Mode, rows: int, columns: int) -> Kernel:
     """g = x * d summed over images: [inputs, outputs]. Lanes are outputs here, so no sum runs across lanes.
 
     A word of x is one input of one image (in bfloat16, paired: of two images), spread over the lanes; d is turned to
     [image or pair of images, outputs].
 
-    Arguments: part, parts, x [blocks, stored inputs, lane], d [blocks, lane, stored outputs], g, number of blocks, pixels,
-    stored channels and channels (inputs are pixels of channels), outputs and stored outputs (whole vectors).
+    Arguments: part, parts, x [blocks, stored inputs, lane], d [blocks, lane, stored outputs], g, number of blocks, of
+    images (lanes without one are skipped) and of pixels, stored channels and channels (inputs are pixels of channels), outputs and stored outputs (whole vectors).
     """
     word, multiply = ("i", "dot({a}, x{r}, d{c})") if mode == "b" else ("f", "fma(x{r}, d{c}, {a})")
     names = [(r, c) for r in range(rows) for c in range(columns)]
@@ -173,8 +235,8 @@ def dense_gradient(mode: Mode, rows: int, columns: int) -> Callable[..., None]:
     )
     return compiled(
         "dense_gradient",
-        f"""def dense_gradient(part, parts, x, d, g, blocks, pixels, stored, channels, num_outputs, stored_outputs):
-    nothing = splat(ZERO)
+        "x[] d[] g[] blocks count pixels stored channels num_outputs stored_outputs",
+        f"""    nothing = splat(ZERO)
     own = np.empty({16 * columns}, np.float32)
     inputs = pixels * channels
     last = inputs * (part + 1) // parts
@@ -182,7 +244,7 @@ def dense_gradient(mode: Mode, rows: int, columns: int) -> Callable[..., None]:
 {row_numbers}        for o in range(0, stored_outputs, {16 * columns}):
 {"".join(f"            a{r}_{c} = nothing" + chr(10) for r, c in names)}\
             for b in range(blocks):
-                for lane in range(16):
+                for lane in range(min(16, count - {32 if mode == "b" else 16} * b)):
                     line = (b * 16 + lane) * stored_outputs + o
 {steps}{finish}""",
     )

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from .compiler import compiled
+from .compiler import Kernel, compiled
 
 Mode = Literal["f", "b"]  # float32, or pairs of bfloat16
 
@@ -48,7 +48,7 @@ class Access:
 
 
 @cache
-def moments(mode: Mode) -> Callable[..., None]:
+def moments(mode: Mode) -> Kernel:
     """Sums of y - pivot and of its square over valid images and all positions, and the pivot: float64 [3, channels].
 
     A channel's pivot is its first value. Sums of float32 then stay small where values are large and alike.
@@ -78,8 +78,8 @@ def moments(mode: Mode) -> Callable[..., None]:
     )
     return compiled(
         "moments",
-        f"""def moments(part, parts, y, valid, sums, blocks, pixels, channels):
-    nothing, minus = splat(ZERO), splat(np.float32(-1))
+        "y[] valid[] sums[double] blocks pixels channels",
+        f"""    nothing, minus = splat(ZERO), splat(np.float32(-1))
     num = channels * {access.channels}
     for b in range(blocks):
         good = load_f(valid, b * 16)
@@ -90,15 +90,15 @@ def moments(mode: Mode) -> Callable[..., None]:
 
 
 @cache
-def tail(mode: Mode, *, window: int, has_dropout: bool) -> Callable[..., None]:
+def tail(mode: Mode, *, window: int, has_dropout: bool) -> Kernel:
     """z = dropout(scale * pool(y) + shift), where pooling takes the largest or, below scale 0, the smallest.
 
     Batch normalization is ``scale * y + shift`` once its statistics are known, and pooling commutes with it up to
     that choice, so only pooled values are normalized. ``m`` keeps what pooling chose.
 
-    Arguments: part, parts, y, m, z, scale, shift (float32 [channels]), number of blocks, y height and width, vectors a
+    Arguments: part, parts, y, m, z, scale, shift (float32 [channels]), low and high half of the dropout key, number of blocks, y height and width, vectors a
     pixel, pool margins at top and left, pooled height and width, z height and width (with margin), z margins at top
-    and left, channels without padding, low and high half of the dropout key, its threshold, 1 / (1 - rate).
+    and left, channels without padding, threshold of dropout, 1 / (1 - rate).
     """
     access = Access(mode)
     channels = range(access.channels)
@@ -128,8 +128,9 @@ def tail(mode: Mode, *, window: int, has_dropout: bool) -> Callable[..., None]:
     )
     return compiled(
         "tail",
-        f"""def tail(part, parts, y, m, z, scale, shift, blocks, height, width, channels, top, left, pooled_height, pooled_width,
-         z_height, z_width, z_top, z_left, num, key_low, key_high, threshold, kept):
+        "y[] m[] z[] scale[] shift[] key[long] blocks height width channels top left pooled_height pooled_width z_height "
+        "z_width z_top z_left num threshold kept:real",
+        f"""    key_low, key_high = key[0], key[1]
     nothing, plus, minus = splat(ZERO), splat(np.float32(1)), splat(np.float32(-1))
     lowest = splat(np.float32(-np.inf))
     grown = splat(np.float32(kept))
@@ -167,7 +168,7 @@ def _dropped(access: Access, place: str, name: str) -> str:
 
 
 @cache
-def gather(mode: Mode, *, has_dropout: bool, has_sums: bool) -> Callable[..., None]:
+def gather(mode: Mode, *, has_dropout: bool, has_sums: bool) -> Kernel:
     """Takes dz back through dropout, in place, and sums it and its product with m for batch normalization.
 
     Arguments: part, parts, dz, m, valid, sums (float64 [blocks, 2, channels]), number of blocks, pooled height and
@@ -190,8 +191,8 @@ def gather(mode: Mode, *, has_dropout: bool, has_sums: bool) -> Callable[..., No
             body += f"{place}store_f(own, num16 + {at}, fma(g, m{c}, load_f(own, num16 + {at})))\n"
     return compiled(
         "gather",
-        f"""def gather(part, parts, dz, m, valid, sums, blocks, height, width, channels, num, key_low, key_high,
-           threshold, kept):
+        "dz[] m[] valid[] sums[double] key[long] blocks height width channels num threshold kept:real",
+        f"""    key_low, key_high = key[0], key[1]
     nothing, grown = splat(ZERO), splat(np.float32(kept))
     step = np.uint32(height * width * num)
     stored = channels * {access.channels}
@@ -205,14 +206,14 @@ def gather(mode: Mode, *, has_dropout: bool, has_sums: bool) -> Callable[..., No
             index = np.uint32(((b * 16 * height + i) * width + j) * num)
             for k in range(channels):
 {body}
-        for c in range(2 * stored):
+        for c in range({"2 * stored" if has_sums else "0"}):
             sums[b * 2 * stored + c] = total(load_f(own, c * 16))
 """,
     )
 
 
 @cache
-def scatter(mode: Mode, *, window: int, has_norm: bool, activation: str, is_paired: bool) -> Callable[..., None]:
+def scatter(mode: Mode, *, window: int, has_norm: bool, activation: str, is_paired: bool) -> Kernel:
     """dy from dz: to where pooling took its value from, through batch normalization and the activation before it.
 
     Also sums dy over images and positions: the gradient of the bias before. With ``is_paired`` dy is written in pairs of
@@ -284,9 +285,9 @@ def scatter(mode: Mode, *, window: int, has_norm: bool, activation: str, is_pair
     corners = "".join(f"            corner{s} = (b{s} * height + row) * width + column\n" for s in sides)
     return compiled(
         "scatter",
-        f"""def scatter(part, parts, y, m, dz, dy, valid, factor, slope, level, sums, blocks, height, width, channels, top, left,
-            pooled_height, pooled_width, dy_height, dy_width, dy_top, dy_left):
-    nothing = splat(ZERO)
+        "y[] m[] dz[] dy[] valid[] factor[] slope[] level[] sums[double] blocks height width channels top left "
+        "pooled_height pooled_width dy_height dy_width dy_top dy_left",
+        f"""    nothing = splat(ZERO)
     stored = channels * {access.channels}
     own = np.empty(stored * 16, np.float32)
     rows = max(pooled_height, (height + top + {window - 1}) // {window})

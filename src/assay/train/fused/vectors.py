@@ -63,7 +63,7 @@ M = _vector_type("M", _MS)
 Emit = Callable[[Any, Sequence[ir.Value]], ir.Value]
 
 
-def _operation(result: types.Type, *arguments: types.Type) -> Callable[[Emit], Any]:
+def operation(result: types.Type, *arguments: types.Type) -> Callable[[Emit], Any]:
     """An intrinsic on vectors and scalars of fixed types, from the function that emits its instructions."""
     names = ", ".join(f"a{index}" for index in range(len(arguments)))
 
@@ -95,7 +95,9 @@ def _call(builder: Any, name: str, result: ir.Type, values: Sequence[ir.Value]) 
 
 
 def _place(context: Any, builder: Any, array_type: Any, array: ir.Value, index: ir.Value) -> ir.Value:
-    """The address of an element: no wrap-around of negative indices, no bounds."""
+    """The address of an element of an array or behind a pointer: no wrap-around of negative indices, no bounds."""
+    if isinstance(array_type, types.CPointer):
+        return builder.gep(array, [index])
     return builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
 
 
@@ -104,7 +106,7 @@ def _loader(vector: types.Type, shape: ir.VectorType, is_spread: bool) -> Any:
         def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
             place = _place(context, builder, signature.args[0], *values)
             if is_spread:
-                return _spread(builder, builder.load(place), shape)
+                return _spread(builder, builder.load(builder.bitcast(place, shape.element.as_pointer())), shape)
             loaded = builder.load(builder.bitcast(place, shape.as_pointer()))
             loaded.align = 4
             return loaded
@@ -159,94 +161,126 @@ def put_at(typing_context: Any, array: Any, index: Any, source: Any, place: Any)
     return types.void(array, types.intp, source, types.intp), build
 
 
-@_operation(F, types.float32)
+@operation(F, types.float32)
 def splat(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return _spread(builder, values[0], _FS)
 
 
-@_operation(I, types.uint32)
+@operation(I, types.uint32)
 def splat_i(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return _spread(builder, values[0], _IS)
 
 
-@_operation(I, types.uint32, types.uint32)
+@operation(I, types.uint32, types.uint32)
 def ramp(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """start, start + step, start + 2 step ..."""
     lanes = ir.Constant(_IS, list(range(LANES)))
     return builder.add(_spread(builder, values[0], _IS), builder.mul(_spread(builder, values[1], _IS), lanes))
 
 
-@_operation(F, F, F, F)
+@operation(F, F, F, F)
 def fma(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return _call(builder, "llvm.fma.v16f32", _FS, values)
 
 
-@_operation(F, F, I, I)
+@operation(F, F, I, I)
 def dot(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """accumulator + both products of two pairs of bfloat16 (needs avx512_bf16)."""
     pairs = [builder.bitcast(value, _BFS_TWICE) for value in values[1:]]
     return _call(builder, "llvm.x86.avx512bf16.dpbf16ps.512", _FS, [values[0], *pairs])
 
 
-@_operation(F, F, F)
+@operation(F, F, F)
 def add(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return builder.fadd(*values)
 
 
-@_operation(F, F, F)
+@operation(F, F, F)
 def mul(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return builder.fmul(*values)
 
 
-@_operation(F, F, F)
+@operation(F, F, F)
 def larger(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """The larger of two; the second where either is not a number, as the processor has it."""
     return builder.select(builder.fcmp_ordered(">", *values), *values)
 
 
-@_operation(M, F, F)
+@operation(M, F, F)
 def equal(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return builder.fcmp_ordered("==", *values)
 
 
-@_operation(M, F, F)
+@operation(M, F, F)
 def greater(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return builder.fcmp_ordered(">", *values)
 
 
-@_operation(M)
+@operation(M, F)
+def undefined(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    """Where a value is not a number."""
+    return builder.fcmp_unordered("uno", values[0], values[0])
+
+
+@operation(M)
 def nowhere(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return _constant(_MS, 0)
 
 
-@_operation(M, M, M)
+@operation(M, M, M)
 def either(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return builder.or_(*values)
 
 
-@_operation(M, M, M)
+@operation(M, M, M)
 def without(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return builder.and_(values[0], builder.not_(values[1]))
 
 
-@_operation(F, M, F, F)
+@operation(F, M, F, F)
 def choose(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return builder.select(*values)
 
 
-@_operation(F, I)
+@operation(I, M, I, I)
+def choose_i(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    return builder.select(*values)
+
+
+@operation(F, I, F, types.uint32)
+def pick(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    """Numbers where a code has a value, zero elsewhere."""
+    code, numbers, wanted = values
+    hit = builder.icmp_unsigned("==", code, _spread(builder, wanted, _IS))
+    return builder.select(hit, numbers, ir.Constant(_FS, [0.0] * LANES))
+
+
+@operation(I, I, I, types.uint32)
+def pick_halves(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    """The same for pairs of bfloat16 and pairs of codes."""
+    shape = ir.VectorType(ir.IntType(16), 2 * LANES)
+    code, numbers = (builder.bitcast(value, shape) for value in values[:2])
+    lanes = ir.Constant(ir.VectorType(_INT, 2 * LANES), [0] * (2 * LANES))
+    undefined = ir.Constant(shape, ir.Undefined)
+    first = builder.insert_element(undefined, builder.trunc(values[2], ir.IntType(16)), ir.Constant(_INT, 0))
+    wanted = builder.shuffle_vector(first, undefined, lanes)
+    hit = builder.icmp_unsigned("==", code, wanted)
+    return builder.bitcast(builder.select(hit, numbers, ir.Constant(shape, [0] * (2 * LANES))), _IS)
+
+
+@operation(F, I)
 def low(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """The first bfloat16 of each pair."""
     return builder.bitcast(builder.shl(values[0], _constant(_IS, 16)), _FS)
 
 
-@_operation(F, I)
+@operation(F, I)
 def high(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """The second bfloat16 of each pair."""
     return builder.bitcast(builder.and_(values[0], _constant(_IS, 0xFFFF0000)), _FS)
 
 
-@_operation(I, F, F)
+@operation(I, F, F)
 def pair(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """Pairs of bfloat16, rounded to nearest even."""
     halves = [builder.bitcast(builder.fptrunc(value, _BFS), _HALVES) for value in values]
@@ -254,21 +288,21 @@ def pair(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return builder.or_(first, builder.shl(second, _constant(_IS, 16)))
 
 
-@_operation(I, I, I)
+@operation(I, I, I)
 def lows(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """Pairs of (first of one, first of the other)."""
     first = builder.and_(values[0], _constant(_IS, 0xFFFF))
     return builder.or_(first, builder.shl(values[1], _constant(_IS, 16)))
 
 
-@_operation(I, I, I)
+@operation(I, I, I)
 def highs(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """Pairs of (second of one, second of the other)."""
     second = builder.and_(values[1], _constant(_IS, 0xFFFF0000))
     return builder.or_(builder.lshr(values[0], _constant(_IS, 16)), second)
 
 
-@_operation(types.float32, F)
+@operation(types.float32, F)
 def total(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """The sum of all lanes, in a fixed order."""
     vector = values[0]
@@ -278,7 +312,7 @@ def total(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return builder.extract_element(vector, ir.Constant(_INT, 0))
 
 
-@_operation(F, *([F] * LANES))
+@operation(F, *([F] * LANES))
 def totals(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """The sums of all lanes of sixteen vectors: lane k holds that of vector k. Fifteen additions, not sixty-four."""
     level, width = list(values), 1  # lane l of a vector belongs to its (l mod width)-th source
@@ -296,7 +330,7 @@ def totals(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return level[0]
 
 
-@_operation(I, I, types.uint32, types.uint32)
+@operation(I, I, types.uint32, types.uint32)
 def mixed(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """``nets.dropout.mix`` of sixteen element indices, with the low and high half of a key."""
     index, low_half, high_half = values[0], _spread(builder, values[1], _IS), _spread(builder, values[2], _IS)
@@ -309,6 +343,6 @@ def mixed(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return turn(builder.mul(turn(x, 15), _constant(_IS, 0x31848BAB)), 14)
 
 
-@_operation(M, I, types.uint32)
+@operation(M, I, types.uint32)
 def at_least(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return builder.icmp_unsigned(">=", values[0], _spread(builder, values[1], _IS))

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import edges, layouts, products
-from .grid import Floats, Grid, Run, Team
+from .grid import Floats, Grid, Run
 from .plan import Weighted
 from .products import blocking
 from .tails import Mode
+from .tape import Tape
 from .vectors import LANES
 
 
@@ -33,9 +34,9 @@ class WeightedOp:
         inputs = plan.inputs[2]
         self.size = kernel_height * kernel_width * inputs * outputs
         self.weights: Floats = np.empty(0, np.float32)  # views of the flat vectors, given by the network
-        self.bias: Floats = np.empty(0, np.float32)
         self.gradient: Floats = np.empty(0, np.float32)
-        self.bias_gradient: Floats = np.empty(0, np.float32)
+        self.bias: Floats = np.zeros(outputs, np.float32)  # its own, unless the network has one
+        self.bias_gradient: Floats = np.zeros(outputs, np.float32)
 
         self.stored_outputs = outputs + outputs % 2 if self.y.mode == "b" or precision == "b" else outputs
         taps = kernel_height * kernel_width
@@ -54,9 +55,11 @@ class WeightedOp:
                 "top": kernel_height - 1 - above, "bottom": kernel_height - 1 - below,
                 "left": kernel_width - 1 - before, "right": kernel_width - 1 - after,
             }  # fmt: skip
-            if plan.is_dense:
+            if plan.is_dense or plan.stride > 1:
                 margins = {}
         self.dy = Grid(height, width, self.stored_outputs, precision, source.num_blocks, **margins)
+        # What the turned convolution reads: with a stride, dy with zeros between.
+        self.spread = self._spread_grid() if self.needs_dx and plan.stride > 1 else self.dy
         self._choose_groups()
         pairs = (source.num_blocks + 1) // 2
         if precision == "b":
@@ -78,11 +81,21 @@ class WeightedOp:
 
         outputs_at_once, positions = blocking(self.stored_outputs, width, is_paired=self.y.mode == "b")
         self._forward = products.convolution(self.mode, self.y.mode, plan.activation, outputs_at_once, positions)
-        if self.needs_dx:
-            dx_outputs, dx_positions = blocking(self.dx_stored, self._dx_size[1], is_paired=precision == "b")
-            self._turned = products.convolution(
-                precision, precision, "linear", dx_outputs, dx_positions, is_by_output=self.is_by_output
-            )
+        if self.needs_dx and plan.is_dense:
+            sizes = products.dense_blocking(source.num_blocks, self.dx_stored, is_paired=precision == "b")
+            self._turned = products.dense_product(precision, precision, *sizes, is_by_output=self.is_by_output)
+        elif self.needs_dx:
+            dx_outputs, dx_positions = blocking(self.dx_stored, plan.inputs[1], is_paired=precision == "b")
+            self._turned = products.convolution(precision, precision, "linear", dx_outputs, dx_positions)
+
+    def _spread_grid(self) -> Grid:
+        plan, stride = self.plan, self.plan.stride
+        (height, width), (above, _, before, _) = plan.kernel, plan.margin
+        rows, columns = ((size - 1) * stride + 1 for size in plan.outputs[:2])
+        return Grid(
+            rows, columns, self.stored_outputs, self.precision, self.x.num_blocks, height - 1 - above,
+            plan.inputs[0] + above - rows, width - 1 - before, plan.inputs[1] + before - columns,
+        )  # fmt: skip
 
     def _choose_groups(self) -> None:
         """How the operands of the kernel gradient lie, and how much of it is accumulated at once."""
@@ -102,43 +115,41 @@ class WeightedOp:
         self._x_stored = math.ceil(self.x.stored / self._x_group) * self._x_group
         self._d_stored = math.ceil(outputs / self._d_group) * self._d_group
 
-    @property
-    def _dx_size(self) -> tuple[int, int]:
-        return (1, 1) if self.plan.is_dense else (self.plan.inputs[0], self.plan.inputs[1])
-
-    def pack(self, *, for_training: bool) -> None:
+    def pack(self, tape: Tape, *, for_training: bool) -> None:
         """The weights as the kernels read them."""
         kernel_height, kernel_width = self.plan.kernel
         inputs, outputs = self.plan.inputs[2], self.plan.outputs[2]
-        bits = self.weights.view(np.uint32)
-        self.packed_bias[:outputs] = self.bias
+        shape = (kernel_height, kernel_width, inputs, outputs)
+        weights, bits, work = self.weights, self.weights.view(np.uint32), self.size // 4
+        tape(0, edges.copy(), self.bias, self.packed_bias)
         if self.mode == "b":
-            edges.pack_pairs(bits, self.packed, kernel_height, kernel_width, inputs, outputs, self.stored_outputs)
-        elif self.stored_outputs == outputs:
-            self.packed[:] = self.weights
+            tape(work, edges.pack_pairs(), bits, self.packed, *shape, self.stored_outputs)
         else:
-            self.packed.reshape(-1, self.stored_outputs)[:, :outputs] = self.weights.reshape(-1, outputs)
+            tape(work, edges.widen(), weights, self.packed, outputs, self.stored_outputs)
         if not (for_training and self.needs_dx):
             return
         taps = kernel_height * kernel_width
         if self.is_by_output and self.precision == "b":
-            edges.pack_rows(bits, self.turned)
+            tape(work, edges.pack_rows(), bits, self.turned)
         elif self.is_by_output:
-            self.turned[:] = self.weights
+            tape(work, edges.copy(), weights, self.turned)
         elif self.plan.is_dense and self.precision == "b":
-            edges.pack_exchanged(bits, self.turned, taps, inputs, outputs, self.dx.stored)
+            tape(work, edges.pack_exchanged(), bits, self.turned, taps, inputs, outputs, self.dx.stored)
         elif self.plan.is_dense:
-            edges.exchange(self.weights, self.turned, taps, inputs, outputs)
+            tape(work, edges.exchange(), weights, self.turned, taps * inputs, outputs)
         elif self.precision == "b":
-            edges.pack_turned_pairs(bits, self.turned, kernel_height, kernel_width, inputs, outputs, self.dx.stored)
+            tape(work, edges.pack_turned_pairs(), bits, self.turned, *shape, self.dx.stored)
         else:
-            edges.turn(self.weights, self.turned, kernel_height, kernel_width, inputs, outputs)
+            tape(work, edges.turn(), weights, self.turned, *shape)
 
-    def forward(self, team: Team, run: Run) -> None:
+    def set_step(self, step: int) -> None:
+        """Nothing here depends on it."""
+
+    def forward(self, tape: Tape, run: Run) -> None:
         kernel_height, kernel_width = self.plan.kernel
         height, width, _ = self.plan.outputs
         y = self.y
-        team(
+        tape(
             run.blocks * self._forward_work, self._forward, self.x.data, self.packed, self.packed_bias, y.data,
             run.blocks, self.x.full_height,
             self.x.full_width, *self.x.margins, self.x.vectors, kernel_height, kernel_width, self.plan.stride,
@@ -158,43 +169,47 @@ class WeightedOp:
         """
         return self.precision == "b" and self.is_first and not self.is_last and not self.is_normed
 
-    def backward(self, team: Team, run: Run) -> None:
+    def backward(self, tape: Tape, run: Run) -> None:
         """From the gradient of y to the kernel's and, except in the first layer, to ``dx``."""
-        blocks, x_data, d_data, d_place = self._operands(team, run)
+        blocks, x_data, d_data, d_place = self._operands(tape, run)
         height, width, outputs = self.plan.outputs
         kernel_height, kernel_width = self.plan.kernel
         x, inputs = self.x, self.plan.inputs[2]
         if self.plan.is_dense:
-            edges.turn_lanes(d_data, self.turned_dy, blocks, self.stored_outputs, outputs, self._turned_outputs)
-            team(
+            tape(
+                blocks * self.stored_outputs * LANES, edges.turn_lanes(), d_data, self.turned_dy, blocks,
+                self.stored_outputs, outputs, self._turned_outputs,
+            )  # fmt: skip
+            tape(
                 blocks * x.height * x.width * inputs * self._turned_outputs, self._dense_gradient, x_data,
-                self.turned_dy, self.gradient, blocks, x.height * x.width, self._x_group,
+                self.turned_dy, self.gradient, blocks, run.count, x.height * x.width, self._x_group,
                 inputs, outputs, self._turned_outputs,
             )  # fmt: skip
         else:
-            self.gradient[:] = 0
-            team(
+            tape(self.size // LANES, edges.clear(), self.gradient)
+            tape(
                 blocks * height * width * kernel_height * kernel_width * inputs * outputs, self._gradient, x_data,
                 d_data, self.gradient, blocks, x.full_height, x.full_width, inputs,
                 self._x_stored // self._x_group, self._x_group, *self.plan.kernel, self.plan.stride, outputs,
                 self._d_stored // self._d_group, self._d_group, height, width, *d_place,
             )  # fmt: skip
-        if self.plan.l2:
-            self.gradient += np.float32(2 * self.plan.l2) * self.weights
+        if self.plan.l1 or self.plan.l2:
+            penalties = self.plan.l1, self.plan.l2
+            tape(self.size // LANES, edges.add_penalty(), self.weights, self.gradient, *penalties)
         if self.needs_dx:
-            self._input_gradient(team, run)
+            self._input_gradient(tape, run)
 
-    def _operands(self, team: Team, run: Run) -> tuple[int, NDArray[Any], NDArray[Any], tuple[int, int, int, int]]:
+    def _operands(self, tape: Tape, run: Run) -> tuple[int, NDArray[Any], NDArray[Any], tuple[int, int, int, int]]:
         """What the kernel gradient multiplies: number of blocks, x, dy, and the shape and margins of dy."""
         x, dy = self.x, self.dy
         if self.precision == "f":
             return run.blocks, x.data, dy.data, (dy.full_height, dy.full_width, dy.top, dy.left)
         if self.mode == "b":
-            team(run.blocks * x.passing, layouts.repair(), x.data, self.paired_x, run.blocks, x.full_height,
+            tape(run.blocks * x.passing, layouts.repair(), x.data, self.paired_x, run.blocks, x.full_height,
             x.full_width, 0, 0, x.full_height,
                  x.full_width, x.vectors, self._x_group)  # fmt: skip
         else:
-            team(
+            tape(
                 run.blocks * x.passing,
                 layouts.pair_blocks(),
                 x.data,
@@ -203,23 +218,31 @@ class WeightedOp:
                 x.full_height * x.full_width * x.vectors,
             )
         if not self.takes_pairs:
-            team(run.blocks * dy.passing, layouts.repair(), dy.data, self.paired_dy, run.blocks, dy.full_height,
+            tape(run.blocks * dy.passing, layouts.repair(), dy.data, self.paired_dy, run.blocks, dy.full_height,
             dy.full_width, dy.top, dy.left,
                  dy.height, dy.width, dy.vectors, self._d_group)  # fmt: skip
         return (run.blocks + 1) // 2, self.paired_x, self.paired_dy, (dy.height, dy.width, 0, 0)
 
-    def _input_gradient(self, team: Team, run: Run) -> None:
+    def _input_gradient(self, tape: Tape, run: Run) -> None:
         dx, dy = self.dx, self.dy
-        height, width = self._dx_size
-        kernel_height, kernel_width = (1, 1) if self.plan.is_dense else self.plan.kernel
-        vectors = dx.vectors
-        if self.plan.is_dense:  # one position, with every input pixel's channels as outputs
-            vectors *= dx.height * dx.width
-        team(
+        if self.plan.is_dense:  # every input pixel's channels are outputs of one product
+            vectors = dx.height * dx.width * dx.vectors
+            work = run.blocks * dy.vectors * self.dx_stored
+            tape(work, self._turned, dy.data, self.turned, dx.data, run.blocks, dy.vectors, self.dx_stored, vectors)
+            return
+        kernel_height, kernel_width = self.plan.kernel
+        if self.plan.stride > 1:
+            tape(
+                run.blocks * dy.passing, layouts.spread_out(), dy.data, self.spread.data, run.blocks, dy.height,
+                dy.width, dy.vectors, self.plan.stride, self.spread.full_height, self.spread.full_width,
+                self.spread.top, self.spread.left,
+            )  # fmt: skip
+            dy = self.spread
+        tape(
             run.blocks * dy.height * dy.width * dy.vectors * kernel_height * kernel_width * self.dx_stored,
             self._turned, dy.data, self.turned, self.no_bias, dx.data, run.blocks, dy.full_height, dy.full_width,
-            *dy.margins, dy.vectors, kernel_height, kernel_width, 1, self.dx_stored, height, width, height, width, 0, 0,
-            vectors,
+            *dy.margins, dy.vectors, kernel_height, kernel_width, 1, self.dx_stored, dx.height, dx.width, dx.height,
+            dx.width, 0, 0, dx.vectors,
         )  # fmt: skip
 
 

@@ -1,0 +1,60 @@
+"""assay diagnose"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from pathlib import Path
+
+import click
+
+from .options import json_option, print_json, store_option, study_name
+
+
+@click.command("diagnose")
+@click.argument("study", required=False)
+@click.option("--arm", help="Only this arm, run by run.")
+@store_option
+@json_option
+def command(study: str | None, arm: str | None, store: Path | None, as_json: bool) -> None:
+    """What is wrong with STUDY's runs (the latest study if none is named), with the evidence and what to try.
+
+    Overfitting, underfitting, learning rates, dead units, classes never predicted and more, from recorded curves.
+    """
+    from ..api import result
+    from ..errors import Problem, SpecError, nearest
+
+    found = result(study_name(study, store), store=store).diagnose()
+    if arm is not None and arm not in found.looked_at:
+        raise SpecError(Problem(f'study "{found.study}" has no arm "{arm}"', nearest(arm, list(found.looked_at))))
+    if as_json:
+        values = found.as_dict()
+        if arm is not None:
+            values["runs"] = [run for run in values["runs"] if run["arm"] == arm]
+            values["arms"] = [one for one in values["arms"] if one["arm"] == arm]
+        print_json(values)
+        return
+    width = min(shutil.get_terminal_size((100, 24)).columns, 110) if sys.stdout.isatty() else 100
+
+    def say(text: str, indent: str = "") -> None:
+        for line in textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent):
+            click.echo(line)
+
+    for name, count in found.looked_at.items():
+        if arm not in (None, name):
+            continue
+        kinds = [one for one in found.arms if one.arm == name]
+        runs = f"{count} {'run' if count == 1 else 'runs'} looked at"
+        say(f"{name}: {runs}" + ("" if kinds or not count else ", nothing wrong found"))
+        for one in kinds:
+            say(f"{one.kind}, {one.num_runs} of {one.of}", "  ")
+            if arm is None:
+                say(f"{one.example.evidence} (seed {one.seed}).", "    ")
+            else:
+                for run in found.runs:
+                    if run.arm == name and run.diagnosis.kind == one.kind:
+                        fold = f", fold {run.fold}" if run.fold else ""
+                        say(f"seed {run.seed}{fold}: {run.diagnosis.evidence}.", "    ")
+            say(f"Try: {one.example.advice}.", "    ")
+            say(f"Rule: {one.example.source}.", "    ")

@@ -1,0 +1,103 @@
+"""assay reproduce"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .main import EXIT_DONE
+from .options import json_option, print_json, print_table, store_option
+
+if TYPE_CHECKING:
+    from ..documents import Cost, Reproduction
+
+WORTH_ASKING = 600.0  # seconds
+
+
+@click.command("reproduce")
+@click.argument("keys", nargs=-1)
+@click.option("--as-published", is_flag=True, help="Repeat the published protocol, leaks and raw bytes included.")
+@click.option("--seeds", type=click.IntRange(min=1), help="Seeds per network, instead of each study's count.")
+@click.option("--yes", is_flag=True, help="Do not ask before more than 10 minutes of training.")
+@click.option("--show", is_flag=True, help="Train nothing: show what the store holds.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the page here, .html or .md.")
+@click.option("--workers", type=click.IntRange(min=1), help="Runs at a time.  [default: as many as cores]")
+@store_option
+@json_option
+def command(
+    keys: tuple[str, ...], as_published: bool, seeds: int | None, yes: bool, show: bool, output: Path | None,
+    workers: int | None, store: Path | None, as_json: bool,
+) -> int:  # fmt: skip
+    """Train the networks of documents A to E and lay them beside what was published.
+
+    KEYS are documents (A ... E) or systems (A-no-dropout); all if there are none.
+    """
+    from ..documents import reproduce
+    from ..runner.progress import JsonLines, Lines, Live
+
+    progress = JsonLines() if as_json else Live() if sys.stderr.isatty() else Lines()
+    found = reproduce(
+        *keys, as_published=as_published, seeds=seeds, store=store, workers=workers, progress=progress,
+        confirm=lambda costs: _agreed(costs, yes), trains=not show,
+    )  # fmt: skip
+    path = found.write(output)
+    if as_json:
+        print_json(_values(found, path))
+    else:
+        _print(found)
+        click.echo(f"Page: {path.absolute().as_uri()}")
+    return EXIT_DONE
+
+
+def _agreed(costs: Sequence[Cost], yes: bool) -> bool:
+    from ..report.numbers import seconds as duration
+
+    if not costs:
+        return True
+    for cost in costs:
+        click.echo(
+            f"{cost.study}: {cost.num_runs} runs, {cost.flops / 1e12:,.0f} TFLOP at "
+            f"{cost.flops_per_second / 1e9:,.0f} GFLOP/s a core: at most {duration(cost.seconds)}",
+            err=True,
+        )
+    total = sum(cost.seconds for cost in costs)
+    if total <= WORTH_ASKING or yes:
+        return True
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"this may take {duration(total)}; add --yes, or name fewer systems or seeds.")
+    return click.confirm(f"This may take {duration(total)}. Go on?", default=True, err=True)
+
+
+def _print(found: Reproduction) -> None:
+    from ..documents.page import finding_sentence, system_cells
+
+    columns = ("system", "parameters", "published", "ours, mean [95 %]", "n", "within spread")
+    title = (
+        "As published: leaky validation and raw inputs, as the documents have them." if found.is_as_published else ""
+    )
+    print_table(columns, [system_cells(row) for row in found.rows], right=(1, 2, 3, 4), title=title)
+    for finding in found.findings:
+        click.echo(f"{finding.claim.document}: {finding_sentence(finding)}")
+
+
+def _values(found: Reproduction, path: Path) -> dict[str, object]:
+    return {
+        "as_published": found.is_as_published,
+        "page": str(path),
+        "systems": [
+            {
+                "key": row.system.key, "published": row.system.accuracy, "parameters": row.parameters,
+                "published_parameters": row.system.parameters, "accuracy": row.scores, "loss": row.losses,
+                "seconds": [run.seconds for run in row.runs], "waits": row.system.waits,
+            }
+            for row in found.rows
+        ],
+        "claims": [
+            {"document": f.claim.document, "claim": f.claim.text, "verdict": f.verdict, "evidence": f.sentence}
+            for f in found.findings
+        ],
+    }  # fmt: skip

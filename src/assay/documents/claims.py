@@ -1,0 +1,252 @@
+"""What the documents claim, and what our runs say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ..stats import MIN_PAIRS, Interval, PairedDifference, holm, mean_interval, outcome, paired_difference, pairs_needed
+from ..store.records import RunRecord
+
+Verdict = Literal["supported", "contradicted", "not decided", "waiting"]
+Kind = Literal["better", "best", "overfits", "does not overfit", "underfits", "reaches", "does not train"]
+
+GAP = 0.005  # a smaller gap between training and validation accuracy is not called overfitting
+LOW = 0.95  # a network for these digits that knows less of its own training images underfits
+CHANCE = 0.2  # no better than this, of ten classes, is not trained at all
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of a document.
+
+    Args:
+        document: "A" to "E".
+        text: The claim, with the document's figures.
+        kind: What kind of claim it is.
+        arm: Whom it is about.
+        others: Whom it is compared with.
+        level: For ``reaches``: the accuracy.
+        only_as_published: It is about the published protocol alone.
+        waits: What keeps it from being asked here.
+    """
+
+    document: str
+    text: str
+    kind: Kind
+    arm: str
+    others: tuple[str, ...] = ()
+    level: float = 0.0
+    only_as_published: bool = False
+    waits: str = ""
+
+
+_VGG = "waits for VGG16's ImageNet weights, which cannot be had here"
+CLAIMS = (
+    Claim(
+        "A", "5x5 kernels with 64 filters are the best of the grid (99.22 %)", "best", "A-grid-5x5-64",
+        ("A-grid-3x3-32", "A-grid-3x3-64", "A-grid-5x5-32"),
+    ),
+    Claim("A", "dropout helps: 99.33 % with it, 98.84 % without", "better", "A-grid-5x5-64", ("A-no-dropout",)),
+    Claim("A", "a frozen VGG16 (95.45 %) is worse than the small network", "better", "A-grid-5x5-64", waits=_VGG),
+    Claim("B", "the network that is wide first overfits", "overfits", "B-3x3-wide-first"),
+    Claim("B", "the one that is narrow first does not overfit", "does not overfit", "B-3x3-narrow-first"),
+    Claim("B", "one and two filters underfit (88.11 %)", "underfits", "B-5x5-tiny"),
+    Claim("B", "8 and 16 filters are the best of the 5x5 networks (99.16 %)", "best", "B-5x5", ("B-5x5-tiny",)),
+    Claim("B", "pool size 3 with overlapping windows overfits", "overfits", "B-7x7-pool3"),
+    Claim("B", "pool size 2 (99.14 %) is better than 3 (98.84 %)", "better", "B-7x7-pool2", ("B-7x7-pool3",)),
+    Claim(
+        "B", "one dense layer (99.00 %) is worse than three (99.14 %)", "better", "B-7x7-pool2", ("B-7x7-one-dense",)
+    ),
+    Claim("B", "with one dense layer it overfits", "overfits", "B-7x7-one-dense"),
+    Claim("B", "with four dense layers it highly overfits", "overfits", "B-7x7-four-dense"),
+    Claim(
+        "B", "more dropout and no batch normalization is the best of the 7x7 networks (99.19 %)", "best",
+        "B-7x7-dropout", ("B-7x7-pool3", "B-7x7-pool2", "B-7x7-one-dense", "B-7x7-four-dense"),
+    ),
+    Claim("C", "batch normalization beats L2 (one convolution)", "better", "C-1conv-batchnorm", ("C-1conv-l2",)),
+    Claim(
+        "C", "batch normalization beats dropout (one convolution)", "better", "C-1conv-batchnorm", ("C-1conv-dropout",)
+    ),
+    Claim("C", "batch normalization beats L2 (two convolutions)", "better", "C-2conv-batchnorm", ("C-2conv-l2",)),
+    Claim(
+        "C", "batch normalization beats dropout (two convolutions)", "better", "C-2conv-batchnorm", ("C-2conv-dropout",)
+    ),
+    Claim(
+        "C", "one convolution (89.69 %) beats two (85.98 %), both with batch normalization", "better",
+        "C-1conv-batchnorm", ("C-2conv-batchnorm",),
+    ),
+    Claim(
+        "C", "on raw bytes, the two-convolution network without regularization may not train at all", "does not train",
+        "C-2conv-none", only_as_published=True,
+    ),
+    Claim("D", "convolutions help: 80.1 % to 95.9 %", "better", "D-conv", ("D-dense",)),
+    Claim("D", "regularization and depth help: 95.9 % to 97.6 %", "better", "D-conv-regularized", ("D-conv",)),
+    Claim("D", "augmentation helps: 97.6 % to 98.3 %", "better", "D-augmented", ("D-conv-regularized",)),
+    Claim("D", "a frozen VGG16 (57.8 %) is far worse than the small network", "better", "D-augmented", waits=_VGG),
+    Claim("E", "98.63 % within 6,000 parameters", "reaches", "E-budget", level=0.9863),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What our runs say of a claim, with the effect and its interval."""
+
+    claim: Claim
+    verdict: Verdict
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """An arm's runs: accuracy by seed, in the split that counts, and the runs themselves."""
+
+    scores: Mapping[int, float]
+    runs: tuple[RunRecord, ...]
+
+
+def judge(claims: Sequence[Claim], evidence: Mapping[str, Evidence]) -> tuple[Finding, ...]:
+    """A finding for each claim. Comparisons are paired by seed and adjusted together (Holm).
+
+    Args:
+        claims: Of one document.
+        evidence: By arm; an arm without runs is left out.
+    """
+    contrasts = _contrasts(claims, evidence)
+    found = []
+    for claim in claims:
+        if claim.waits:
+            found.append(Finding(claim, "waiting", claim.waits))
+        elif claim.arm not in evidence or not evidence[claim.arm].runs:
+            found.append(Finding(claim, "not decided", "it has not been run"))
+        elif claim.others:
+            found.append(_compared(claim, [contrasts.get((claim.arm, other)) for other in claim.others]))
+        else:
+            found.append(_OF_ONE[claim.kind](claim, evidence[claim.arm]))
+    return tuple(found)
+
+
+@dataclass(frozen=True)
+class _Contrast:
+    other: str
+    difference: PairedDifference
+    outcome: str
+
+
+def _contrasts(claims: Sequence[Claim], evidence: Mapping[str, Evidence]) -> dict[tuple[str, str], _Contrast]:
+    differences = {}
+    for claim in claims:
+        for other in claim.others:
+            if claim.arm in evidence and other in evidence:
+                one, two = evidence[claim.arm].scores, evidence[other].scores
+                seeds = sorted(one.keys() & two.keys())
+                if len(seeds) > 1:
+                    differences[claim.arm, other] = paired_difference(
+                        [two[seed] for seed in seeds], [one[seed] for seed in seeds]
+                    )
+    p_values = [difference.p_value for difference in differences.values()]
+    adjusted = tuple(holm(p_values)) if p_values else ()
+    return {
+        pair: _Contrast(
+            pair[1], difference, outcome(difference, adjusted_p=p, num_contrasts=len(differences))
+        )
+        for (pair, difference), p in zip(differences.items(), adjusted, strict=True)
+    }  # fmt: skip
+
+
+def _compared(claim: Claim, contrasts: Sequence[_Contrast | None]) -> Finding:
+    known = [contrast for contrast in contrasts if contrast is not None]
+    if not known:
+        return Finding(claim, "not decided", "fewer than two seeds pair")
+    told = "; ".join(f"against {contrast.other} {_points(contrast.difference)}" for contrast in known)
+    n = min(contrast.difference.n for contrast in known)
+    outcomes = {contrast.outcome for contrast in known}
+    if "worse" in outcomes:
+        return Finding(claim, "contradicted", f"{told}, n = {n}")
+    if outcomes == {"better"} and len(known) == len(contrasts):
+        return Finding(claim, "supported", f"{told}, n = {n}")
+    few = f"; {pairs_needed(len(known))} or more pairs are needed" if "too few seeds" in outcomes else ""
+    return Finding(claim, "not decided", f"{told}, n = {n}{few}")
+
+
+def _gap(evidence: Evidence) -> list[float]:
+    """Training less validation accuracy after the last epoch, both measured alike, of every run that finished."""
+    last = [run.epochs[-1] for run in evidence.runs if run.state == "finished" and run.epochs]
+    return [epoch.train_accuracy - epoch.validation_accuracy for epoch in last]
+
+
+def _overfits(claim: Claim, evidence: Evidence, *, denied: bool = False) -> Finding:
+    gaps = _gap(evidence)
+    rises = [
+        run.epochs[-1].validation_loss - min(epoch.validation_loss for epoch in run.epochs)
+        for run in evidence.runs
+        if run.state == "finished" and run.epochs
+    ]
+    if len(gaps) < 2:
+        told = f"the gap is {100 * gaps[0]:.2f} points" if gaps else "no run has finished"
+        return Finding(claim, "not decided", f"{told}, n = {len(gaps)}; {MIN_PAIRS} or more seeds are needed")
+    interval = mean_interval(gaps)
+    told = (
+        f"training accuracy is {_points(interval)} above validation accuracy after the last epoch, and validation loss "
+        f"has risen by {sum(rises) / len(rises):.3f} from its lowest, n = {interval.n}"
+    )
+    above, below = interval.low > GAP, interval.high < GAP
+    return _decided(claim, told, interval.n, (below, above) if denied else (above, below))
+
+
+def _does_not_overfit(claim: Claim, evidence: Evidence) -> Finding:
+    return _overfits(claim, evidence, denied=True)
+
+
+def _underfits(claim: Claim, evidence: Evidence) -> Finding:
+    last = [run.epochs[-1].train_accuracy for run in evidence.runs if run.state == "finished" and run.epochs]
+    if len(last) < 2:
+        return Finding(claim, "not decided", f"n = {len(last)}; {MIN_PAIRS} or more seeds are needed")
+    interval = mean_interval(last)
+    told = f"it knows {_percent(interval)} of its own training images after the last epoch, n = {interval.n}"
+    return _decided(claim, told, interval.n, (interval.high < LOW, interval.low > LOW))
+
+
+def _reaches(claim: Claim, evidence: Evidence) -> Finding:
+    scores = list(evidence.scores.values())
+    if len(scores) < 2:
+        return Finding(claim, "not decided", f"n = {len(scores)}; {MIN_PAIRS} or more seeds are needed")
+    interval = mean_interval(scores)
+    told = f"the mean over seeds is {_percent(interval)}, n = {interval.n}"
+    return _decided(claim, told, interval.n, (interval.low >= claim.level, interval.high < claim.level))
+
+
+def _does_not_train(claim: Claim, evidence: Evidence) -> Finding:
+    ended = [run for run in evidence.runs if run.state in ("finished", "diverged")]
+    stuck = [
+        run for run in ended
+        if run.state == "diverged" or (run.epochs and run.epochs[-1].validation_accuracy < CHANCE)
+    ]  # fmt: skip
+    told = f"{len(stuck)} of {len(ended)} runs did not train (diverged, or below {CHANCE:.0%} accuracy)"
+    return Finding(claim, "supported" if stuck else "not decided", told)
+
+
+def _decided(claim: Claim, told: str, n: int, sides: tuple[bool, bool]) -> Finding:
+    if n < MIN_PAIRS:
+        return Finding(claim, "not decided", f"{told}; {MIN_PAIRS} or more seeds are needed")
+    supports, contradicts = sides
+    return Finding(claim, "supported" if supports else "contradicted" if contradicts else "not decided", told)
+
+
+_OF_ONE: dict[Kind, Callable[[Claim, Evidence], Finding]] = {
+    "overfits": _overfits,
+    "does not overfit": _does_not_overfit,
+    "underfits": _underfits,
+    "reaches": _reaches,
+    "does not train": _does_not_train,
+}
+
+
+def _points(difference: PairedDifference | Interval) -> str:
+    mean, low, high = (100 * value + 0.0 for value in (difference.mean, difference.low, difference.high))
+    return f"{mean:+.2f} points [{low:.2f}, {high:.2f}]"
+
+
+def _percent(interval: Interval) -> str:
+    return f"{100 * interval.mean:.2f} % [{100 * interval.low:.2f}, {100 * interval.high:.2f}]"

@@ -1,0 +1,267 @@
+"""The reproduction as a page: published beside ours, and a verdict on each claim."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+from ..report.html import FigureBlock, environment, figure_block
+from ..report.numbers import percent, seconds, significant, whole
+from ..report.tables import Cell, Column, Table
+from ..stats import mean_interval
+from ..store import RunRecord
+from .claims import Finding
+from .published import System
+
+
+@dataclass(frozen=True)
+class Row:
+    """A system beside our runs of it.
+
+    Args:
+        system: As reported.
+        parameters: Of our network, as Keras counts them; ``None`` where it cannot be built here.
+        scores: Our accuracies by seed, on the split that its figure is of.
+        losses: The losses that go with them.
+        runs: Our runs.
+    """
+
+    system: System
+    parameters: int | None = None
+    scores: dict[int, float] = field(default_factory=dict)
+    losses: tuple[float, ...] = ()
+    runs: tuple[RunRecord, ...] = ()
+
+
+@dataclass(frozen=True)
+class Laid:
+    """Published beside ours, and what that says of the claims."""
+
+    rows: tuple[Row, ...]
+    findings: tuple[Finding, ...]
+    is_as_published: bool
+
+
+TITLES = {
+    "A": "Document A: a grid of kernels and filters, dropout, a frozen VGG16 (MNIST)",
+    "B": "Document B: widths, kernels, pooling and dense layers (MNIST)",
+    "C": "Document C: regularizing one and two convolutions (Fashion-MNIST)",
+    "D": "Document D: a ladder of networks on a harder MNIST, from tables",
+    "E": "Document E: the best network within 6,000 parameters (MNIST)",
+}
+PROPER = {
+    "A": "The document chose and scored on the test images, every epoch. Here a tenth of the training images, drawn "
+    "anew for each seed, is for choices, and the test images are looked at once.",
+    "B": "The document scored on the test images once, after its choices were made on them run by run. Here a tenth of "
+    "the training images is for choices, and the test images are looked at once.",
+    "C": "The document fed raw bytes, 0 to 255. Here they are scaled to [0, 1]; 42,000 images train and 18,000 of the "
+    "60,000 are for choices. Its last step, retraining the chosen networks on all of them, is scored on the test "
+    "images.",
+    "D": "The document's data are not to be had. These are 12,000 MNIST digits on uniform random noise, from a table "
+    "of the document's form; its first 80 % train and its last 20 % are for choices, as the document has it.",
+    "E": "As the document has it: the last 20 % of the training images are for choices, the test images are looked at "
+    "once.",
+}  # fmt: skip
+LEAKY = {
+    "A": "Leaky: the test images are the validation images, as published.",
+    "B": "Leaky: the test images are the validation images, as published.",
+    "C": "Raw inputs: bytes 0 to 255 are fed as they are, as published.",
+}
+
+
+def finding_sentence(finding: Finding) -> str:
+    """A claim and what is to be said of it, as one line of text."""
+    return f'"{finding.claim.text}": {finding.verdict}: {finding.sentence}.'
+
+
+def spread(scores: Sequence[float]) -> tuple[float, float] | None:
+    """Where one more run would lie, with 95 % confidence: mean +- t s sqrt(1 + 1/n); ``None`` below two runs.
+
+    Source: Hahn and Meeker (1991), "Statistical Intervals", prediction interval of one future observation.
+    """
+    if len(scores) < 2:
+        return None
+    interval = mean_interval(scores)
+    half = (interval.high - interval.low) / 2 * math.sqrt(len(scores) + 1)  # of the mean: t s / sqrt(n)
+    return interval.mean - half, interval.mean + half
+
+
+def is_within(system: System, scores: Sequence[float]) -> bool | None:
+    """Whether the published accuracy lies where one more of our runs would."""
+    room = spread(scores)
+    # The figures have four decimals, or two of a percentage.
+    return None if room is None else room[0] - 5e-5 <= system.accuracy <= room[1] + 5e-5
+
+
+def system_cells(row: Row) -> tuple[str, str, str, str, str, str]:
+    """A system in a narrow table: name, parameters, published accuracy, ours, n, whether within our spread."""
+    scores = list(row.scores.values())
+    found = is_within(row.system, scores)
+    within = "waits" if row.system.waits else "–" if found is None else "yes" if found else "no"
+    if found is False:
+        within += f", {_side(row.system, scores)}"
+    return (
+        row.system.key, whole(row.system.parameters if row.parameters is None else row.parameters),
+        percent(row.system.accuracy), _ours(scores), str(len(scores)) if scores else "–", within,
+    )  # fmt: skip
+
+
+def _side(system: System, scores: Sequence[float]) -> str:
+    return "ours is higher" if statistics.fmean(scores) > system.accuracy else "ours is lower"
+
+
+def _ours(scores: Sequence[float]) -> str:
+    if not scores:
+        return "–"
+    if len(scores) < 2:
+        return percent(scores[0])
+    interval = mean_interval(scores)
+    return f"{100 * interval.mean:.2f} [{100 * interval.low:.2f}, {100 * interval.high:.2f}]"
+
+
+_COLUMNS = (
+    "system", "parameters", "published parameters", "published accuracy", "ours, mean [95 % interval], %", "n",
+    "published within our spread", "published loss", "our loss", "published time", "our time a run", "scored on",
+)  # fmt: skip
+
+
+def _full_cells(row: Row, *, is_as_published: bool) -> tuple[str, ...]:
+    system = row.system
+    name, parameters, accuracy, ours, n, within = system_cells(row)
+    times = [run.seconds for run in row.runs if run.state == "finished" and run.seconds is not None]
+    split = "test, as validation" if is_as_published and system.document in "AB" else system.split
+    return (
+        name, "–" if row.parameters is None else parameters, whole(system.parameters), accuracy, ours, n, within,
+        significant(system.loss), significant(statistics.fmean(row.losses)) if row.losses else "–",
+        seconds(None if system.minutes is None else 60 * system.minutes),
+        seconds(statistics.fmean(times)) if times else "–", split,
+    )  # fmt: skip
+
+
+def _failed(rows: Sequence[Row]) -> tuple[str, ...]:
+    """What did not finish, arm by arm: no run is dropped in silence."""
+    told = []
+    for row in rows:
+        states = [run.state for run in row.runs]
+        for state in sorted({s for s in states if s not in ("finished", "queued", "running")}):
+            told.append(f"{row.system.key}: {states.count(state)} of {len(states)} runs {state}.")
+        if waiting := sum(s in ("queued", "running") for s in states):
+            told.append(f"{row.system.key}: {waiting} of {len(states)} runs are still to be done.")
+    return tuple(told)
+
+
+def _documents(found: Laid) -> list[str]:
+    return list(dict.fromkeys(row.system.document for row in found.rows))
+
+
+def _machines(found: Laid) -> tuple[str, ...]:
+    """On what machines and versions the runs were trained."""
+    told: dict[str, None] = {}
+    for row in found.rows:
+        for run in row.runs:
+            machine = run.environment
+            versions = machine.get("versions", {})
+            names = ", ".join(f"{name} {number}" for name, number in sorted(versions.items()))
+            where = ", ".join(str(machine[key]) for key in ("processor", "machine", "platform") if machine.get(key))
+            told.setdefault(" · ".join(part for part in (where, names) if part))
+    return tuple(key for key in told if key)
+
+
+def markdown(found: Laid) -> str:
+    """The page in Markdown."""
+    heading = "Documents A to E, as published" if found.is_as_published else "Documents A to E, reproduced"
+    lines = [f"# {heading}", "", *_preface(found), ""]
+    for document in _documents(found):
+        rows = [row for row in found.rows if row.system.document == document]
+        lines += [f"## {TITLES[document]}", ""]
+        if found.is_as_published and document in LEAKY:
+            lines += [f"**{LEAKY[document]}**", ""]
+        else:
+            lines += [PROPER[document], ""]
+        findings = [finding for finding in found.findings if finding.claim.document == document]
+        if findings:
+            lines += ["| the document's claim | verdict | effect |", "|---|---|---|"]
+            lines += [f"| {f.claim.text} | **{f.verdict}** | {f.sentence} |" for f in findings] + [""]
+        lines += [f"| {' | '.join(_COLUMNS)} |", f"|{'---|' * len(_COLUMNS)}"]
+        lines += [f"| {' | '.join(_full_cells(row, is_as_published=found.is_as_published))} |" for row in rows] + [""]
+        lines += [f"- {sentence}" for sentence in (*_failed(rows), *_notes(rows))] + [""]
+    lines += ["## Machine and versions", "", *(f"- {text}" for text in _machines(found)), ""]
+    return "\n".join(lines)
+
+
+def _preface(found: Laid) -> list[str]:
+    times = [run.seconds for row in found.rows for run in row.runs if run.seconds is not None]
+    return [
+        "Each system that five notebooks published beside our runs of it. A document ran each network once; an "
+        "interval here is that of a mean over seeds, at 95 %, and covers seed-to-seed variation only. A published "
+        "figure lies within our spread if one more run of ours would land there with 95 % confidence (a prediction "
+        "interval). Verdicts compare runs paired by seed, adjusted after Holm over the document's comparisons; fewer "
+        "than 6 pairs decide nothing.",
+        "",
+        f"Assay {version('assay')}; {len(times)} runs, {seconds(sum(times))} of training in all.",
+    ]
+
+
+def _notes(rows: Sequence[Row]) -> tuple[str, ...]:
+    return tuple(
+        f"{row.system.key}: {text}."
+        for row in rows
+        for text in (row.system.waits and f"not run: it waits for {row.system.waits}", row.system.note)
+        if text
+    )
+
+
+def html(found: Laid) -> str:
+    """The page as one HTML file that loads nothing."""
+    from plotly.offline import get_plotlyjs
+
+    return _rendered("reproduction.html", found, plotly_js=get_plotlyjs())
+
+
+def fragment(found: Laid) -> str:
+    """Claims and tables for a notebook's cell: no script, no figures."""
+    return _rendered("reproduction_fragment.html", found)
+
+
+def _rendered(template: str, found: Laid, **more: Any) -> str:
+    sections = [_section(found, document) for document in _documents(found)]
+    return (
+        environment("assay.documents")
+        .get_template(template)
+        .render(
+            sections=sections, is_as_published=found.is_as_published, preface=[p for p in _preface(found) if p],
+            machines=_machines(found), version=version("assay"), **more,
+        )
+    )  # fmt: skip
+
+
+def _section(found: Laid, document: str) -> dict[str, Any]:
+    rows = [row for row in found.rows if row.system.document == document]
+    numbers = {"system", "published within our spread", "scored on"}
+    columns = tuple(Column(title[0].upper() + title[1:], title not in numbers) for title in _COLUMNS)
+    cells = tuple(tuple(Cell(text) for text in _full_cells(row, is_as_published=found.is_as_published)) for row in rows)
+    leaky = LEAKY.get(document, "") if found.is_as_published else ""
+    return {
+        "id": document,
+        "title": TITLES[document],
+        "protocol": "" if leaky else PROPER[document],
+        "leaky": leaky,
+        "findings": [finding for finding in found.findings if finding.claim.document == document],
+        "table": Table(f"Systems of document {document}", columns, cells),
+        "figures": [block for row in rows if (block := _curves(row)) is not None],
+        "notes": (*_failed(rows), *_notes(rows)),
+    }
+
+
+def _curves(row: Row) -> FigureBlock | None:
+    from ..report.figures import published_curves
+
+    if not row.system.curve_val_accuracy or not any(run.epochs for run in row.runs):
+        return None
+    key = row.system.key
+    described = f"Accuracy after each epoch of {key}: published, and {len(row.runs)} runs of ours with their mean."
+    return figure_block(f"curve-{key}", published_curves(row.runs, row.system.curve_val_accuracy), key, described)

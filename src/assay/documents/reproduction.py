@@ -1,0 +1,213 @@
+"""The documents' systems, trained, scored and laid beside what was reported."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..api import Result, describe, load, result, run
+from ..api import studies as in_store
+from ..runner import Progress
+from ..spec import Study
+from ..store import default_folder, open_writer
+from ..store.files import DATABASE
+from .claims import CLAIMS, Evidence, Finding, judge
+from .cost import Cost, estimate
+from .page import Laid, Row, fragment, html, markdown
+from .published import System, chosen
+from .submission import submit
+
+MADE = Path("document-d")  # document D's tables, where the command is given
+UNLABELLED, SUBMISSION = "unlabelled_data.csv", "submission.csv"
+# Whose protocol leaks or feeds raw bytes; documents D and E chose on validation images and scaled.
+AS_PUBLISHED: dict[str, dict[str, Any]] = {
+    "A": {"validation": "test", "as_published": True},
+    "B": {"validation": "test", "as_published": True},
+    "C": {"scaling": "none", "as_published": True},
+}
+
+
+@dataclass(frozen=True)
+class Reproduction(Laid):
+    """All of it: a row for each system and a finding for each claim."""
+
+    store: Path
+
+    def write(self, path: str | Path | None = None) -> Path:
+        """Write the page, as HTML or (where the path ends in ``.md``) as Markdown; return its path."""
+        name = "reproduction-as-published.html" if self.is_as_published else "reproduction.html"
+        target = Path(path) if path is not None else self.store / "reports" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(markdown(self) if target.suffix == ".md" else html(self))
+        return target
+
+    def _repr_html_(self) -> str:
+        return fragment(self)
+
+
+def reproduce(
+    *keys: str,
+    as_published: bool = False,
+    seeds: int | None = None,
+    store: str | Path | None = None,
+    workers: int | None = None,
+    progress: Progress | None = None,
+    confirm: Callable[[Sequence[Cost]], bool] = lambda costs: True,
+    trains: bool = True,
+) -> Reproduction:
+    """Train the documents' systems as studies, score them, and lay them beside what was reported.
+
+    Finished runs are not repeated. Test splits are scored once everything has run, and each look is recorded.
+
+    Args:
+        keys: Documents' letters and systems' keys; all if there are none.
+        as_published: Repeat the published protocol instead, leaks and raw bytes included; such runs are marked.
+        seeds: Seeds per arm, instead of each study's count.
+        store: The store's folder; ``ASSAY_STORE`` or ``./assay-store`` if ``None``.
+        workers: Cores to use; all if ``None``.
+        progress: What follows each study.
+        confirm: Gets the estimated cost of what is missing before anything trains; ``False`` trains nothing.
+        trains: ``False`` shows what the store holds.
+
+    Raises:
+        SpecError: A key is unknown.
+        InputError: Data or store are not usable.
+    """
+    systems = chosen(keys)
+    folder = Path(store) if store is not None else default_folder()
+    studies = [_study(name, systems, as_published, seeds) for name in _names(systems, as_published)]
+    if trains:
+        with open_writer(folder):
+            pass  # makes the store, or brings an older one up to date
+    if trains and confirm(_costs(studies, folder, workers)):
+        for study in studies:
+            run(study, store=folder, workers=workers, progress=progress)
+            _reveal(study, systems, folder, workers, progress, as_published)
+            if study.name == "document-d":
+                submit(study, Result(folder, study.name).record, folder, MADE / UNLABELLED, MADE / SUBMISSION)
+    results = {study.name: found for study in studies if (found := _found(study.name, folder)) is not None}
+    rows = tuple(_row(system, studies, results) for system in systems)
+    return Reproduction(rows, _findings(rows, as_published), as_published, folder)
+
+
+def _names(systems: Sequence[System], as_published: bool) -> list[str]:
+    runnable = [system for system in systems if not system.waits]
+    return list(
+        dict.fromkeys(s.study for s in runnable if not as_published or s.document in AS_PUBLISHED)
+    )  # fmt: skip
+
+
+def _study(name: str, systems: Sequence[System], as_published: bool, seeds: int | None) -> Study:
+    """A shipped study with the arms that are wanted; under another name where that is not all of it."""
+    if name == "document-d":
+        _make_tables()
+    study = load(name)
+    wanted = {system.arm for system in systems if system.study == name}
+    arms = tuple(arm for arm in study.arms if arm.name in wanted)
+    if len(arms) < len(study.arms):
+        study = study.model_copy(update={"arms": arms, "name": f"{name}-part"})
+    document = next(system.document for system in systems if system.study == name)
+    if as_published:
+        data = study.data.model_copy(update=AS_PUBLISHED[document])
+        study = study.model_copy(
+            update={"data": type(data).of(data.model_dump()), "name": f"{study.name}-as-published"}
+        )
+    return study if seeds is None else study.with_seeds(min(seeds, study.seeds.planned) if _is_dear(name) else seeds)
+
+
+def _is_dear(name: str) -> bool:
+    """Whether one seed is all that a study is worth: document B's largest network."""
+    return name == "document-b-wide"
+
+
+def _make_tables() -> None:
+    """Document D's data, "a more complicated MNIST", in the form that it has them."""
+    from ..data.make import make
+
+    if all((MADE / name).exists() for name in ("train_data.csv", "test_data.csv", UNLABELLED)):
+        return
+    how: dict[str, Any] = {"variation": "random-background", "num_training": 12_000, "num_test": 10_000}
+    make("mnist", MADE, test_labels=False, **how)
+    (MADE / "test_data.csv").rename(MADE / UNLABELLED)
+    make("mnist", MADE, **how)
+
+
+def _costs(studies: Sequence[Study], folder: Path, workers: int | None) -> list[Cost]:
+    from ..data import prepare
+    from ..runner import make_plan
+    from ..train.device import num_cores
+
+    costs = []
+    for study in studies:
+        plan = make_plan(study, prepare(study.data), folder)
+        found = _found(study.name, folder)
+        done = {run.id for run in found.runs if run.state in ("finished", "diverged")} if found else set()
+        missing = [task for task in plan.tasks if task.id not in done]
+        cost = estimate(plan, missing, describe(study), workers or num_cores())
+        if cost is not None:
+            costs.append(cost)
+    return costs
+
+
+def _reveal(
+    study: Study, systems: Sequence[System], folder: Path, workers: int | None, progress: Progress | None,
+    as_published: bool,
+) -> None:  # fmt: skip
+    """Score on the test split what has not been scored; nothing is looked at twice."""
+    found = Result(folder, study.name)
+    mine = [system for system in systems if system.study == re.sub(r"(-part)?(-as-published)?$", "", study.name)]
+    if as_published or not mine:
+        return
+    finished = [run for run in found.runs if run.state == "finished"]
+    if any(run.test_accuracy is None for run in finished):
+        found.reveal()
+    for system in mine:
+        if system.is_retrained:
+            done = [run for run in found.record.retrained if run.arm == system.arm and run.test_accuracy is not None]
+            if len(done) < study.seeds.planned:
+                found.reveal(retrain=system.arm, workers=workers, progress=progress)
+
+
+def _found(name: str, folder: Path) -> Result | None:
+    """What the store holds of a study; ``None`` before it has been run."""
+    if not (folder / DATABASE).exists() or name not in in_store(folder):
+        return None
+    return result(name, store=folder)
+
+
+def _row(system: System, studies: Sequence[Study], results: dict[str, Result]) -> Row:
+    names = (system.study, f"{system.study}-part")
+    study = next((s for s in studies if s.name.removesuffix("-as-published") in names), None)
+    if system.waits or study is None:
+        return Row(system)
+    parameters = describe(study)[system.arm].parameters
+    found = results.get(study.name)
+    if found is None:
+        return Row(system, parameters)
+    record = found.record
+    runs = [r for r in (record.retrained if system.is_retrained else record.runs) if r.arm == system.arm]
+    of_test = system.split == "test" and not study.data.is_leaky
+    scored: dict[int, tuple[float, float]] = {}
+    for one in runs:
+        if of_test and one.test_accuracy is not None and one.test_loss is not None:
+            scored[one.seed] = one.test_accuracy, one.test_loss
+        elif not of_test and one.state == "finished" and one.kept is not None:
+            scored[one.seed] = one.kept.validation_accuracy, one.kept.validation_loss
+    accuracies = {seed: accuracy for seed, (accuracy, _) in scored.items()}
+    return Row(system, parameters, accuracies, tuple(loss for _, loss in scored.values()), tuple(runs))
+
+
+def _findings(rows: Sequence[Row], as_published: bool) -> tuple[Finding, ...]:
+    evidence = {row.system.arm: Evidence(row.scores, row.runs) for row in rows if not row.system.is_retrained}
+    found: list[Finding] = []
+    for document in dict.fromkeys(row.system.document for row in rows):
+        keys = {row.system.arm for row in rows if row.system.document == document}
+        asked = [
+            claim for claim in CLAIMS
+            if claim.document == document and claim.arm in keys and (as_published or not claim.only_as_published)
+        ]  # fmt: skip
+        found += judge(asked, evidence)
+    return tuple(found)

@@ -1,0 +1,62 @@
+"""Document D's last step: classes of unlabelled images, as a file of ``Id,Category`` rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import disk
+from ..data import prepare
+from ..data.delimited import read_delimited
+from ..report import arm_scores
+from ..runner import make_plan
+from ..spec import Reading, Study
+from ..store import StudyRecord
+
+
+def submit(study: Study, record: StudyRecord, store: Path, table: Path, target: Path) -> str | None:
+    """Classify a table of images without labels with the study's best arm, by the mean probability of its seeds.
+
+    Args:
+        study: What was run.
+        record: What the store holds of it.
+        store: The store's folder.
+        table: One image a row, no label column.
+        target: Written: a header, then a row number from 0 and a class for each image.
+
+    Returns:
+        The best arm on validation; ``None`` where no run has finished, and nothing is written.
+
+    Raises:
+        DataError: The table or a run's weights cannot be read.
+        DiskFull: The file cannot be written.
+    """
+    scored = [arm for arm in arm_scores(record) if arm.mean is not None]
+    if not scored:
+        return None
+    best = max(scored, key=lambda arm: arm.mean or 0.0).arm
+    found, _ = read_delimited(table, Reading())
+    classes = _probabilities(study, record, store, best, found.training.images).argmax(1)
+    names = record.data["classes"]
+    rows = "".join(f"{index},{names[label]}\n" for index, label in enumerate(classes))
+    disk.write(target, f"Id,Category\n{rows}".encode())
+    return best
+
+
+def _probabilities(
+    study: Study, record: StudyRecord, store: Path, arm: str, images: NDArray[np.uint8]
+) -> NDArray[np.float64]:
+    from ..train.checkpoint import load_weights
+    from ..train.predictor import predictor_of
+
+    dataset = prepare(study.data)
+    tasks = {task.id: task for task in make_plan(study, dataset, store).tasks}
+    runs = [run for run in record.runs if run.arm == arm and run.state == "finished"]
+    total = np.zeros((len(images), dataset.info.num_classes))
+    for run in runs:
+        predictor = predictor_of(tasks[run.id], dataset.training())
+        predictor.load_weights(load_weights(store / (run.weights_path or ""), run.weights_sha256 or ""))
+        total += predictor.probabilities(images)
+    return total / len(runs)

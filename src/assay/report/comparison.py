@@ -1,0 +1,203 @@
+"""What a study's runs say about its arms, for a terminal, a notebook or a script."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import Problem, SpecError, nearest
+from ..stats import Ranking, factors_of
+from ..store.records import StudyRecord
+from .contrasts import Contrast, contrast_of, contrasts, factor_effects, ranking_of
+from .images import duel, network_sentence, networks
+from .scores import Split, failure_sentence, ordered_arms, rule_of, varied
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Verdicts on a study's arms or factors.
+
+    Args:
+        study: The study's name.
+        split: Whose accuracy was compared.
+        contrasts: Arms, each against the first (or two that were named): one family.
+        effects: Main effects and interactions of crossed factors: another family.
+        ranking: Arms by mean rank; ``None`` for two arms and below six seeds that all have.
+        arms: The arms' names, in the order of the ranking's figures.
+        varies: What a seed changes: the intervals speak of nothing else.
+        notes: What must be read with the verdicts.
+    """
+
+    study: str
+    split: Split
+    contrasts: tuple[Contrast, ...]
+    effects: tuple[Contrast, ...]
+    ranking: Ranking | None
+    arms: tuple[str, ...]
+    varies: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Every verdict, factors first, without full stops."""
+        return tuple(contrast.sentence for contrast in (*self.effects, *self.contrasts))
+
+    def frame(self) -> pd.DataFrame:
+        """One row a verdict: what is compared, n, difference with interval (fractions), p values, outcome, sentence."""
+        import pandas as pd
+
+        return pd.DataFrame([_flat(contrast) for contrast in (*self.effects, *self.contrasts)])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain values, for JSON."""
+        return {
+            "study": self.study,
+            "split": self.split,
+            "varies": list(self.varies),
+            "contrasts": [_plain(contrast) for contrast in self.contrasts],
+            "effects": [_plain(contrast) for contrast in self.effects],
+            "ranking": None if self.ranking is None else {"arms": list(self.arms), **asdict(self.ranking)},
+            "notes": list(self.notes),
+        }
+
+    def __str__(self) -> str:
+        return "\n".join(f"{sentence}." for sentence in (*self.sentences, *self.notes))
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        items = "".join(f"<li>{escape(sentence)}.</li>" for sentence in self.sentences)
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        return f"<ul>{items}</ul>{notes}"
+
+
+def compare_study(study: StudyRecord, *names: str, split: Split = "validation") -> Comparison:
+    """Verdicts on all arms and factors, on one factor, or on two arms.
+
+    Args:
+        study: Its record.
+        names: Nothing; a factor; or two arms, the second against the first.
+        split: Whose accuracy: ``"validation"``, or ``"test"`` once revealed.
+
+    Raises:
+        SpecError: A name is no factor or arm, there is one arm only, or the test split is sealed.
+    """
+    arms = [arm.name for arm in ordered_arms(study)]
+    _refuse(study, arms, names, split)
+    varies = varied(study)
+    told = (arms, varies)
+    if len(names) == 2:
+        found = (contrast_of(study, names[0], names[1], split=split),)
+        note = "Two arms that were picked after seeing their scores look further apart than they are"
+        notes = (note,) if len(arms) > 2 else ()
+        return _comparison(study, split, found, (), None, *told, notes)
+    if names:
+        return _comparison(study, split, (), factor_effects(study, split=split, factor=names[0]), None, *told, ())
+    crossed = factor_effects(study, split=split)
+    if not any(effect.effect and effect.effect.is_interaction for effect in crossed):
+        crossed = ()  # with one factor, its effects are the arms' contrasts
+    return _comparison(study, split, contrasts(study, split=split), crossed, ranking_of(study, split=split), *told, ())
+
+
+def _comparison(
+    study: StudyRecord,
+    split: Split,
+    found: tuple[Contrast, ...],
+    crossed: tuple[Contrast, ...],
+    ranking: Ranking | None,
+    arms: list[str],
+    varies: tuple[str, ...],
+    notes: tuple[str, ...],
+) -> Comparison:
+    told = [
+        f"A seed changes {', '.join(varies) or 'nothing'}: the intervals speak of that, and say nothing about another "
+        "data set"
+    ]
+    if any(contrast.finding.is_corrected for contrast in (*found, *crossed)):
+        told.append(
+            "Folds share training images, so their scores move together: the corrected resampled t test widens the "
+            "interval (Nadeau and Bengio 2003)"
+        )
+    rule = rule_of(study)
+    if rule.stop and split == "validation" and found:
+        share = 5 / max(len(arms) - 1, 1)
+        told.append(
+            f"Arms stop when decided, at {rule.first} to {rule.planned} seeds. Each arm's looks share {share:.2g} % of "
+            "false calls (Lan and DeMets 1983); intervals hold at every look together"
+        )
+    if split == "test":
+        looks = len(study.looks)
+        told.append(f"After {looks} {'look' if looks == 1 else 'looks'} at the test split")
+        told += [network_sentence(network) for network in networks(study)]
+        if finalists := duel(study):
+            told += finalists.sentences
+    if failed := failure_sentence(study):
+        told.append(failed)
+    return Comparison(study.name, split, found, crossed, ranking, tuple(arms), varies, (*told, *notes))
+
+
+def _refuse(study: StudyRecord, arms: list[str], names: tuple[str, ...], split: Split) -> None:
+    if len(arms) < 2:
+        raise SpecError(Problem(f'study "{study.name}" has one arm only', "add an arm or a factor to compare it with"))
+    if split == "test" and not any(run.test_accuracy is not None for run in study.runs):
+        raise SpecError(Problem(f'the test split of "{study.name}" is sealed', "assay reveal scores it, once"))
+    if len(names) == 1:
+        known = list(factors_of([arm.levels for arm in ordered_arms(study)]))
+        if names[0] in known and rule_of(study).stop:
+            what = f'the arms of "{study.name}" stop by themselves, so seeds do not cross its factors'
+            raise SpecError(Problem(what, "compare arms, or give count instead of stop"))
+        if names[0] not in known:
+            fix = "name two arms" if names[0] in arms else nearest(names[0], known) if known else "name two arms"
+            raise SpecError(Problem(f'"{names[0]}" is no crossed factor of study "{study.name}"', fix))
+    if len(names) == 2:
+        problems = [
+            Problem(f'study "{study.name}" has no arm "{name}"', nearest(name, arms))
+            for name in names
+            if name not in arms
+        ]
+        if names[0] == names[1]:
+            problems.append(Problem(f'"{names[0]}" is given twice', "name two arms"))
+        if problems:
+            raise SpecError(problems)
+    if len(names) > 2:
+        raise SpecError(Problem(f"got {len(names)} names", "name a factor or two arms"))
+
+
+def _plain(contrast: Contrast) -> dict[str, Any]:
+    effect = contrast.effect
+    return {
+        "a": contrast.baseline,
+        "b": contrast.arm,
+        "effect": None if effect is None else {k: v for k, v in asdict(effect).items() if v and k != "weights"},
+        "outcome": contrast.outcome,
+        "sentence": contrast.sentence,
+        "varies": list(contrast.varies),
+        "left_out": contrast.left_out,
+        "seeds": list(contrast.seeds),
+        "differences": list(contrast.differences),
+        "finding": asdict(contrast.finding),
+    }
+
+
+def _flat(contrast: Contrast) -> dict[str, Any]:
+    found, difference, effect = contrast.finding, contrast.difference, contrast.effect
+    kind = "arms" if effect is None else "interaction" if effect.is_interaction else "main effect"
+    return {
+        "kind": kind,
+        "factor": effect.factor if effect else "",
+        "a": contrast.baseline,
+        "b": contrast.arm,
+        "n": found.n,
+        "difference": difference.mean if difference else float("nan"),
+        "low": difference.low if difference else float("nan"),
+        "high": difference.high if difference else float("nan"),
+        "p_value": difference.p_value if difference else float("nan"),
+        "adjusted_p": float("nan") if found.adjusted_p is None else found.adjusted_p,
+        "superiority": found.superiority.mean if found.superiority else float("nan"),
+        "smallest": float("nan") if found.smallest is None else found.smallest,
+        "outcome": contrast.outcome,
+        "sentence": contrast.sentence,
+    }

@@ -1,0 +1,143 @@
+"""What is wrong with a study's runs, run by run and arm by arm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..spec import Data
+from ..stats.curves import Curves
+from ..stats.diagnose import Diagnosis, diagnose
+from ..store.records import RunRecord, StudyRecord
+from .scores import ordered_arms
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class RunDiagnosis:
+    """One diagnosis of one run. ``fold`` is from 1, ``None`` where there are none."""
+
+    arm: str
+    seed: int
+    fold: int | None
+    diagnosis: Diagnosis
+
+
+@dataclass(frozen=True)
+class ArmDiagnosis:
+    """One kind of diagnosis in an arm.
+
+    Args:
+        arm: Its name.
+        kind: What is wrong.
+        num_runs: Runs of the arm that have it.
+        of: Runs of the arm that could be looked at.
+        example: The one of the first seed that has it.
+        seed: That seed.
+    """
+
+    arm: str
+    kind: str
+    num_runs: int
+    of: int
+    example: Diagnosis
+    seed: int
+
+
+@dataclass(frozen=True)
+class Diagnoses:
+    """All diagnoses of a study.
+
+    Args:
+        study: The study's name.
+        runs: Every diagnosis of every run, by arm, seed and fold.
+        arms: The same counted for each arm.
+        looked_at: Runs that could be looked at, by arm.
+    """
+
+    study: str
+    runs: tuple[RunDiagnosis, ...]
+    arms: tuple[ArmDiagnosis, ...]
+    looked_at: dict[str, int]
+
+    def frame(self) -> pd.DataFrame:
+        """One row a diagnosis of a run."""
+        import pandas as pd
+
+        rows = [
+            {"arm": found.arm, "seed": found.seed, "fold": found.fold, **asdict(found.diagnosis)} for found in self.runs
+        ]
+        columns = ["arm", "seed", "fold", "kind", "evidence", "advice", "source", "epoch"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain values, for JSON."""
+        return asdict(self)
+
+    def _repr_html_(self) -> str:
+        return self.frame().to_html(index=False)
+
+
+def diagnose_study(study: StudyRecord, *, shared: Mapping[str, int] | None = None) -> Diagnoses:
+    """Diagnose every run that has a recorded epoch or has failed.
+
+    Args:
+        study: Its record.
+        shared: By run id, how many of its validation images are among its training images, where it was counted.
+    """
+    found: list[RunDiagnosis] = []
+    arms: list[ArmDiagnosis] = []
+    looked_at: dict[str, int] = {}
+    for arm in ordered_arms(study):
+        runs = [run for run in study.runs_of(arm.name) if run.is_failed or (run.state == "finished" and run.epochs)]
+        looked_at[arm.name] = len(runs)
+        mine = [
+            RunDiagnosis(arm.name, run.seed, run.fold, diagnosis)
+            for run in runs
+            for diagnosis in diagnose(curves_of(study, run, shared_images=(shared or {}).get(run.id)))
+        ]
+        found += mine
+        for kind in dict.fromkeys(one.diagnosis.kind for one in mine):
+            having = [one for one in mine if one.diagnosis.kind == kind]
+            first = having[0]
+            arms.append(ArmDiagnosis(arm.name, kind, len(having), len(runs), first.diagnosis, first.seed))
+    return Diagnoses(study.name, tuple(found), tuple(arms), looked_at)
+
+
+def curves_of(study: StudyRecord, run: RunRecord, *, shared_images: int | None = None) -> Curves:
+    """A run's record as arrays."""
+    data = Data.of(study.spec["data"]) if "data" in study.spec else None
+    training: dict[str, Any] = next((a.spec.get("training", {}) for a in study.arms if a.name == run.arm), {})
+    return Curves(
+        train_loss=[epoch.train_loss for epoch in run.epochs],
+        train_accuracy=[epoch.train_accuracy for epoch in run.epochs],
+        validation_loss=[epoch.validation_loss for epoch in run.epochs],
+        validation_accuracy=[epoch.validation_accuracy for epoch in run.epochs],
+        running_loss=[epoch.running_loss for epoch in run.epochs],
+        num_classes=max(len(study.data.get("classes", ())), 2),
+        num_validation=_num_validation(study, data),
+        state=run.state,
+        reason=run.reason,
+        advice=run.advice,
+        scaling=data.scaling if data else "unit",
+        is_best_kept=isinstance(training.get("keep"), dict),
+        health={epoch.epoch: epoch.health for epoch in run.epochs if epoch.health},
+        shared_images=shared_images,
+    )
+
+
+def _num_validation(study: StudyRecord, data: Data | None) -> int:
+    total = int(study.data.get("num_training", 0))
+    if data is None or not total:
+        return 0
+    if data.num_folds:
+        return total // data.num_folds
+    if data.is_leaky:
+        return int(study.data.get("num_test", 0))
+    wanted = getattr(data.validation, "last", data.validation)
+    if isinstance(wanted, float):
+        return round(wanted * total)
+    return wanted if isinstance(wanted, int) else 0

@@ -1,0 +1,114 @@
+"""What the test images say of single networks, once they have been revealed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..stats import Interval, McNemar, image_bootstrap, mcnemar, share_interval
+from ..store.records import StudyRecord
+from .numbers import p_value, percent
+from .scores import arm_scores, ordered_arms
+
+
+@dataclass(frozen=True)
+class Network:
+    """One finished run on the test images.
+
+    Args:
+        arm: Its arm.
+        seed: Its seed, the first of the arm that was scored.
+        share: Of images classified correctly, with Wilson's interval: for other images, not for other seeds.
+    """
+
+    arm: str
+    seed: int
+    share: Interval
+
+
+@dataclass(frozen=True)
+class Duel:
+    """The two arms with the best mean validation accuracy, on the same test images.
+
+    Args:
+        a, b: Their names, the better on validation second.
+        seed: The seed whose two networks McNemar's test compares.
+        mcnemar: How those two disagree.
+        difference: b minus a in the share of right runs per image, over all seeds that both have: its interval is for
+            other images with these networks.
+        num_seeds: How many those are.
+    """
+
+    a: str
+    b: str
+    seed: int
+    mcnemar: McNemar
+    difference: Interval
+    num_seeds: int
+
+    @property
+    def sentences(self) -> tuple[str, str]:
+        """McNemar's test, and the bootstrap over images, without full stops."""
+        found, difference = self.mcnemar, self.difference
+        numbers = f"{100 * difference.mean:+.2f} points [{100 * difference.low:.2f}, {100 * difference.high:.2f}]"
+        p_told = p_value(found.p_value)
+        p_told = p_told if p_told.startswith("<") else f"= {p_told}"
+        seeds = "1 seed" if self.num_seeds == 1 else f"{self.num_seeds} seeds"
+        return (
+            f"Of the networks of seed {self.seed}, {self.b} alone is right on {found.only_b} test images and {self.a} "
+            f"alone on {found.only_a}, of {found.n:,}: McNemar's p {p_told}",
+            f"Over {seeds}, {self.b} minus {self.a} is {numbers} on these images (paired bootstrap over images: what "
+            "other images would change, with the same networks)",
+        )
+
+
+def networks(study: StudyRecord) -> tuple[Network, ...]:
+    """Each arm's first scored network."""
+    found = []
+    for arm in ordered_arms(study):
+        if hits := _hits(study, arm.name):
+            seed = min(hits)
+            found.append(Network(arm.name, seed, share_interval(int(hits[seed].sum()), len(hits[seed]))))
+    return tuple(found)
+
+
+def duel(study: StudyRecord) -> Duel | None:
+    """The two finalists; ``None`` where two arms do not share a scored seed.
+
+    They are chosen by validation: chosen by the test, their difference would owe part of its size to luck.
+    """
+    by_validation = sorted(
+        (arm for arm in arm_scores(study) if arm.mean is not None), key=lambda arm: arm.mean or 0.0, reverse=True
+    )
+    if len(by_validation) < 2:
+        return None
+    b, a = by_validation[0].arm, by_validation[1].arm
+    ones, twos = _hits(study, a), _hits(study, b)
+    seeds = sorted(ones.keys() & twos.keys())
+    if not seeds:
+        return None
+    means = [np.mean([hits[seed] for seed in seeds], axis=0) for hits in (ones, twos)]
+    found = mcnemar(ones[seeds[0]], twos[seeds[0]])
+    return Duel(a, b, seeds[0], found, image_bootstrap(*means), len(seeds))
+
+
+def network_sentence(network: Network) -> str:
+    """An arm's first network with its interval, without its full stop."""
+    low, high = 100 * network.share.low, 100 * network.share.high
+    return (
+        f"{network.arm}, seed {network.seed}: {percent(network.share.mean)} of {network.share.n:,} test images "
+        f"[{low:.2f}, {high:.2f}]"
+    )
+
+
+def _hits(study: StudyRecord, arm: str) -> dict[int, NDArray[np.bool_]]:
+    """Which test images each seed's run gets right; the first fold where there are folds."""
+    count = int(study.data.get("num_test", 0))
+    found: dict[int, NDArray[np.bool_]] = {}
+    for run in study.runs_of(arm):
+        packed = study.test_hits.get(run.id)
+        if packed is not None and run.seed not in found:
+            found[run.seed] = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=count).astype(bool)
+    return found

@@ -1,0 +1,145 @@
+"""From a study's record to the scores of its arms, and to what has none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ..spec.seeds import Seeds
+from ..stats import Interval, mean_interval
+from ..store.records import ArmRecord, RunRecord, StudyRecord
+
+Split = Literal["validation", "test"]
+
+LEAKY = (
+    "Leaky: the validation images are the test images, as in the published protocol that this study repeats. "
+    "Whatever was chosen by these figures was chosen on the test."
+)
+
+
+@dataclass(frozen=True)
+class ArmScores:
+    """The accuracy of an arm with every seed that has one; with folds, the mean of all of the seed's folds.
+
+    Args:
+        arm: The arm's name.
+        seeds: The seeds that have a score.
+        scores: Their accuracies, in the same order: fractions.
+        interval: Mean and 95 % interval; ``None`` below two scores.
+        num_runs: Seeds planned for the arm, with a score or not.
+        folds: What each score is the mean of, in the order of the folds; one number where there are no folds.
+    """
+
+    arm: str
+    seeds: tuple[int, ...]
+    scores: tuple[float, ...]
+    interval: Interval | None
+    num_runs: int
+    folds: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def n(self) -> int:
+        return len(self.scores)
+
+    @property
+    def mean(self) -> float | None:
+        return sum(self.scores) / self.n if self.scores else None
+
+    @property
+    def deviation(self) -> float | None:
+        """Standard deviation between seeds (n - 1); ``None`` below two scores."""
+        if self.n < 2:
+            return None
+        mean = sum(self.scores) / self.n
+        return math.sqrt(sum((score - mean) ** 2 for score in self.scores) / (self.n - 1))
+
+
+def ordered_arms(study: StudyRecord) -> tuple[ArmRecord, ...]:
+    """The arms in the study's order; the first is what the others are compared with."""
+    return tuple(sorted(study.arms, key=lambda arm: arm.position))
+
+
+def score_of(run: RunRecord, split: Split) -> float | None:
+    """A finished run's accuracy after the epoch that it kept; ``None`` where there is none, or none yet."""
+    if run.state != "finished":
+        return None
+    score = run.test_accuracy if split == "test" else run.kept.validation_accuracy if run.kept else None
+    return score if score is not None and math.isfinite(score) else None
+
+
+def counted_epoch(study: StudyRecord) -> str:
+    """After which epoch scores are taken, for a sentence."""
+    metrics = {_kept_by(arm) for arm in study.arms}
+    if metrics <= {None}:
+        return "after the last epoch"
+    named = [str(metric).replace("_", " ") for metric in sorted(filter(None, metrics))]
+    best = f"after the epoch with the best {' or '.join(named)}"
+    return f"{best}, or the last" if None in metrics else best
+
+
+def is_epoch_chosen_by_score(study: StudyRecord) -> bool:
+    """Whether an arm's runs keep the epoch that was best on the validation images."""
+    return any((_kept_by(arm) or "").startswith("validation") for arm in study.arms)
+
+
+def _kept_by(arm: ArmRecord) -> str | None:
+    keep = arm.spec.get("training", {}).get("keep", "last")
+    return keep["best"] if isinstance(keep, dict) else None
+
+
+def arm_scores(study: StudyRecord, *, split: Split = "validation") -> tuple[ArmScores, ...]:
+    """The scores of every arm, in the study's order."""
+    return tuple(_scores(study, arm.name, split) for arm in ordered_arms(study))
+
+
+def rule_of(study: StudyRecord) -> Seeds:
+    """The study's replicates: how many, what varies, when it stops."""
+    return Seeds.of(study.spec.get("seeds", {}))
+
+
+def varied(study: StudyRecord) -> tuple[str, ...]:
+    """What a seed changes, among what the study's arms have: no dropout stream without dropout layers."""
+    specs = [arm.spec for arm in study.arms]
+    has_dropout = any("dropout" in str(line) for spec in specs for line in spec.get("layers", ()))
+    has_augmentation = any(spec.get("training", {}).get("augmentation") for spec in specs)
+    unused = {stream for stream, has in (("dropout", has_dropout), ("augment", has_augmentation)) if not has}
+    return tuple(stream for stream in rule_of(study).vary if stream not in unused)
+
+
+def failures(study: StudyRecord) -> tuple[RunRecord, ...]:
+    """The runs that ended without a score, in the study's order."""
+    position = {arm.name: arm.position for arm in study.arms}
+    failed = (run for run in study.runs if run.is_failed)
+    return tuple(sorted(failed, key=lambda run: (position.get(run.arm, len(position)), run.seed)))
+
+
+def failure_sentence(study: StudyRecord) -> str:
+    """What a verdict must mention: the runs that have no score because they failed. Empty where none did."""
+    failed = failures(study)
+    if not failed:
+        return ""
+    parts = [
+        failed_in(study, arm, [run for run in failed if run.arm == arm]) for arm in dict.fromkeys(r.arm for r in failed)
+    ]
+    have = "1 run has" if len(failed) == 1 else f"{len(failed)} runs have"
+    return f"{have} no score and no part in these figures: {'; '.join(parts)}"
+
+
+def failed_in(study: StudyRecord, arm: str, failed: Sequence[RunRecord]) -> str:
+    """How many of an arm's runs failed, and how."""
+    states = sorted({run.state for run in failed})
+    how = " or ".join("ran out of memory" if state == "out of memory" else state for state in states)
+    return f"{len(failed)} of {len(study.runs_of(arm))} of {arm} {how}"
+
+
+def _scores(study: StudyRecord, arm: str, split: Split) -> ArmScores:
+    by_seed: dict[int, list[float | None]] = {}
+    for run in study.runs_of(arm):
+        by_seed.setdefault(run.seed, []).append(score_of(run, split))
+    # A seed that lacks a fold has no score: the mean of the others would be of other images.
+    whole = {seed: tuple(s for s in scores if s is not None) for seed, scores in by_seed.items() if None not in scores}
+    scores = tuple(sum(folds) / len(folds) for folds in whole.values())
+    interval = mean_interval(scores) if len(scores) > 1 else None
+    return ArmScores(arm, tuple(whole), scores, interval, len(by_seed), tuple(whole.values()))

@@ -1,0 +1,78 @@
+"""The last step of a study: the chosen arm anew, on training and validation images together, for the test alone."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..data import Dataset
+from ..errors import Problem, SpecError, nearest
+from ..spec import Best, Device, EarlyStopping, Study, Training
+from ..store import RunRecord, StudyRecord
+from .plan import Plan, task_of, with_labels
+
+
+def retrain_plan(
+    study: Study, record: StudyRecord, arm: str, dataset: Dataset, store: Path, *, device: Device = "cpu"
+) -> Plan:
+    """One run of an arm for each of its seeds, with no image set aside.
+
+    What validation images decided cannot be decided without them, so it is taken over from the seed's own run: where
+    a metric of theirs stopped runs or chose their epoch, the new run ends after as many epochs (with folds, their
+    median).
+
+    Args:
+        study: The study as it stands.
+        record: What the store knows of it. A seed whose run failed is left out.
+        arm: The arm's name.
+        dataset: The prepared data set.
+        store: The store's folder.
+        device: What trains them.
+
+    Raises:
+        SpecError: There is no such arm, its runs have not finished, or its protocol cannot do without validation.
+    """
+    arms = {known.name: known for known in study.expand()}
+    if arm not in arms:
+        raise SpecError(Problem(f'study "{study.name}" has no arm "{arm}"', nearest(arm, list(arms))))
+    if study.data.is_leaky:
+        what = "its runs are trained on every training image already, and chosen on the test images"
+        raise SpecError(Problem(f'study "{study.name}" cannot be retrained: {what}', "set validation images aside"))
+    runs = record.runs_of(arm)
+    waiting = sum(run.state in ("queued", "running") for run in runs)
+    if waiting or not runs:
+        raise SpecError(
+            Problem(f'{waiting or "all"} of the runs of arm "{arm}" have not finished', "run the study first")
+        )
+    chosen = with_labels(arms[arm], dataset.info)
+    data = study.data.model_copy(update={"validation": "none", "stratified": True})
+    members = []
+    for seed in sorted({run.seed for run in runs}):
+        folds = [run for run in runs if run.seed == seed]
+        if all(run.state == "finished" for run in folds):
+            training = without_validation(chosen.training, folds)
+            anew = chosen.model_copy(update={"training": training})
+            members.append((arm, task_of(anew, data, study.seeds.vary, dataset, store, seed=seed, device=device)))
+    if not members:
+        raise SpecError(Problem(f'no seed of arm "{arm}" has finished', "see why in assay runs, or choose another arm"))
+    return Plan(study, study.expand(), dataset.info.record(), tuple(members), is_retraining=True)
+
+
+def without_validation(training: Training, runs: Sequence[RunRecord]) -> Training:
+    """The protocol for a run without validation images, from that of runs with them.
+
+    Raises:
+        SpecError: The learning rate follows a validation metric.
+    """
+    schedule, stopping, keep = training.schedule, training.early_stopping, training.keep
+    if (schedule.metric or "").startswith("validation"):
+        fix = 'give the plateau a metric of training, such as "train_loss"'
+        raise SpecError(Problem("the learning rate follows the validation images", fix, "training.schedule.metric"))
+    metrics = [stopping.metric] if isinstance(stopping, EarlyStopping) else []
+    metrics += [keep.best] if isinstance(keep, Best) else []
+    if not any(metric.startswith("validation") for metric in metrics):
+        return training
+    epochs = round(statistics.median(run.kept.epoch for run in runs if run.kept))
+    settled = {"early_stopping": "none", "keep": "last", "stop_after": epochs if epochs < training.epochs else None}
+    return training.model_copy(update=settled)

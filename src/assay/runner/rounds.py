@@ -1,0 +1,66 @@
+"""A study's plans, one after another: one, or one for each batch of seeds that is still needed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from ..data import Dataset
+from ..errors import StoreError
+from ..spec import Device, Study
+from ..store import RunRecord, StoreReader, StoreWriter, StudyRecord
+from .plan import Plan, make_plan
+from .promote import Standing, standing
+
+
+def plans(
+    study: Study,
+    dataset: Dataset,
+    folder: Path,
+    reader: StoreReader,
+    writer: StoreWriter,
+    *,
+    device: Device = "cpu",
+) -> Iterator[Plan]:
+    """What to run next, asked for again after each plan has ended, until nothing is left.
+
+    A study that stops when decided is replayed from the store each time. What is decided is written down as an event
+    too, which nothing reads: the scores alone say it.
+    """
+    whole = make_plan(study, dataset, folder, device=device)
+    if study.seeds.stop is None:
+        yield whole
+        return
+    before: Standing | None = None
+    while True:
+        try:
+            known = {run.id: run for run in reader.study(study.name).runs}
+        except StoreError:  # it has never been run
+            known = {}
+        ended = [(arm, task.seed, known[task.id]) for arm, task in whole.members if task.id in known]
+        found = _standing(study, [arm.name for arm in whole.arms], ended)
+        if before is not None:
+            for decision in found.decisions[len(before.decisions) :]:
+                writer.put_event(study.name, "decided", asdict(decision))
+            if found.is_over and found.seeds == before.seeds:
+                return
+        yield make_plan(study, dataset, folder, seeds=found.seeds, device=device)
+        before = found
+
+
+def study_standing(record: StudyRecord) -> Standing:
+    """Where a study that stops when decided stands, from its record: nothing but the scores counts."""
+    arms = sorted(record.arms, key=lambda arm: arm.position)
+    runs = [(run.arm, run.seed, run) for run in record.runs]
+    return _standing(Study.of(record.spec), [arm.name for arm in arms], runs)
+
+
+def _standing(study: Study, arms: list[str], runs: Iterable[tuple[str, int, RunRecord]]) -> Standing:
+    scores: dict[str, dict[int, float | None]] = {arm: {} for arm in arms}
+    for arm, seed, run in runs:
+        if run.state == "finished" or run.is_failed:
+            score = run.kept.validation_accuracy if run.state == "finished" and run.kept else math.nan
+            scores[arm][seed] = score if math.isfinite(score) else None
+    return standing(arms, scores, study.seeds)

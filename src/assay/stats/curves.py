@@ -1,0 +1,88 @@
+"""What is recorded of one run, as arrays: the input of the diagnoses."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Row = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The recorded curves and facts of one run. Rows are [epochs]; accuracies are fractions, losses nats.
+
+    Args:
+        train_loss, train_accuracy: In evaluation mode, on a fixed subset of the training split.
+        validation_loss, validation_accuracy: The same on the validation split.
+        running_loss: Averaged over an epoch's steps, while the weights change.
+        num_classes: Classes in the data set.
+        num_validation: Validation images, and as many training images; 0 where it is not known.
+        state: How the run ended: "finished", "diverged" ...
+        reason: Why it failed.
+        advice: What its failure's row advises.
+        scaling: "unit", "standard" or "none" (bytes 0 to 255).
+        is_best_kept: Whether the run keeps its best epoch's weights instead of the last one's.
+        health: What ``train.health`` measured, by epoch (from 1).
+        shared_images: Validation images that are byte for byte among the training images; ``None`` if not counted.
+
+    Raises:
+        ValueError: Rows differ in length.
+    """
+
+    train_loss: npt.ArrayLike
+    train_accuracy: npt.ArrayLike
+    validation_loss: npt.ArrayLike
+    validation_accuracy: npt.ArrayLike
+    num_classes: int
+    running_loss: npt.ArrayLike = ()
+    num_validation: int = 0
+    state: str = "finished"
+    reason: str = ""
+    advice: str = ""
+    scaling: str = "unit"
+    is_best_kept: bool = False
+    health: dict[int, dict[str, Any]] = field(default_factory=dict)
+    shared_images: int | None = None
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.row(name)) for name in _ROWS}
+        if len(lengths) > 1:
+            raise ValueError(f"the rows have {sorted(lengths)} epochs; give one value per epoch in each")
+
+    def row(self, name: str) -> Row:
+        """A row as float64 [epochs]."""
+        return np.asarray(getattr(self, name), dtype=np.float64)
+
+    @property
+    def num_epochs(self) -> int:
+        return len(self.row("train_loss"))
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether there is a finite curve of training and validation to look at."""
+        return self.num_epochs > 0 and all(bool(np.all(np.isfinite(self.row(name)))) for name in _ROWS)
+
+    @property
+    def guessing_loss(self) -> float:
+        """The loss of guessing every class alike: ln(classes)."""
+        return math.log(self.num_classes)
+
+    @property
+    def last_health(self) -> dict[str, Any] | None:
+        return self.health[max(self.health)] if self.health else None
+
+
+_ROWS = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+
+
+def smooth(values: Row) -> Row:
+    """Medians of three neighbours, of the first and last three at the ends: one strange epoch changes nothing."""
+    if len(values) < 3:
+        return values
+    middle = np.median(np.lib.stride_tricks.sliding_window_view(values, 3), axis=1)
+    return np.concatenate([middle[:1], middle, middle[-1:]])

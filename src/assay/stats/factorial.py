@@ -1,0 +1,93 @@
+"""Crossed factors: what each does on average over the others, and whether one's effect depends on another."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A contrast of arms, as weights: the effect in a block is their sum of weight times score.
+
+    Args:
+        factor: The factor whose effect it is.
+        low, high: Its first level, and the level compared with it.
+        weights: One for each arm, in the order given; they sum to 0.
+        by: For an interaction, the factor that the effect may depend on; empty for a main effect.
+        by_low, by_high: That factor's first level, and the level compared with it.
+    """
+
+    factor: str
+    low: str
+    high: str
+    weights: tuple[float, ...]
+    by: str = ""
+    by_low: str = ""
+    by_high: str = ""
+
+    @property
+    def is_interaction(self) -> bool:
+        return bool(self.by)
+
+
+def factors_of(levels: Sequence[Mapping[str, str]]) -> dict[str, tuple[str, ...]]:
+    """Factors with two levels or more, levels in order of appearance.
+
+    Empty where the arms are not every combination of levels, each once: then no effect can be averaged fairly.
+    """
+    if not levels or any(set(arm) != set(levels[0]) for arm in levels):
+        return {}
+    found = {factor: tuple(dict.fromkeys(arm[factor] for arm in levels)) for factor in levels[0]}
+    cells = {tuple(arm[factor] for factor in found) for arm in levels}
+    if len(cells) != len(levels) or len(cells) != len(list(itertools.product(*found.values()))):
+        return {}
+    return {factor: names for factor, names in found.items() if len(names) > 1}
+
+
+def effects(levels: Sequence[Mapping[str, str]]) -> tuple[Effect, ...]:
+    """Main effects, then two-way interactions, of arms that cross their factors.
+
+    A main effect is a level's mean over all combinations of the other factors, minus the first level's; an interaction
+    is how much an effect differs between two levels of another factor. Each is one number for a block (a seed), so
+    that it is tested as a paired difference is.
+
+    Args:
+        levels: Each arm's levels by factor.
+
+    Source: Fisher (1935), "The Design of Experiments", chapter 6; Montgomery, "Design and Analysis of Experiments".
+    """
+    known = factors_of(levels)
+    found = [
+        Effect(factor, names[0], high, _weights(levels, {factor: (names[0], high)}))
+        for factor, names in known.items()
+        for high in names[1:]
+    ]
+    for (one, ones), (other, others) in itertools.combinations(known.items(), 2):
+        for high, by_high in itertools.product(ones[1:], others[1:]):
+            weights = _weights(levels, {one: (ones[0], high), other: (others[0], by_high)})
+            found.append(Effect(one, ones[0], high, weights, other, others[0], by_high))
+    return tuple(found)
+
+
+def effect_values(scores: npt.ArrayLike, weights: Sequence[float]) -> npt.NDArray[np.float64]:
+    """The effect in each block.
+
+    Args:
+        scores: [blocks, arms].
+        weights: [arms].
+    """
+    return np.asarray(np.asarray(scores, dtype=np.float64) @ np.asarray(weights))
+
+
+def _weights(levels: Sequence[Mapping[str, str]], changed: Mapping[str, tuple[str, str]]) -> tuple[float, ...]:
+    signs = [
+        float(np.prod([{low: -1, high: 1}.get(arm[factor], 0) for factor, (low, high) in changed.items()]))
+        for arm in levels
+    ]
+    cells = sum(sign != 0 for sign in signs) / 2 ** len(changed)
+    return tuple(sign / cells for sign in signs)

@@ -1,0 +1,112 @@
+"""What a number of pairs can find, and how many pairs would find it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+POWER = 0.8
+MAX_PAIRS = 10_000
+
+
+def power_of(effect: float, num_pairs: int, *, alpha: float = 0.05) -> float:
+    """Chance that a two-sided paired t test on so many pairs finds a true effect.
+
+    Args:
+        effect: Mean difference over the standard deviation of the differences.
+        num_pairs: 2 or more.
+        alpha: The test's level.
+
+    Source: Cohen (1988), "Statistical Power Analysis for the Behavioral Sciences", 2nd ed.; noncentral t.
+    """
+    from scipy.special import nctdtr, stdtrit
+
+    if num_pairs < 2:
+        return 0.0
+    freedom, shift = num_pairs - 1, abs(effect) * math.sqrt(num_pairs)
+    bound = float(stdtrit(freedom, 1 - alpha / 2))
+    # The far tail matters only near no effect, where the noncentral t is quick and exact.
+    far = float(nctdtr(freedom, shift, -bound)) if shift < 10 else 0.0
+    near = float(nctdtr(freedom, shift, bound)) if shift < 35 else 0.0
+    return min(1.0, 1 - near + far)
+
+
+def smallest_difference(deviation: float, num_pairs: int, *, alpha: float = 0.05, power: float = POWER) -> float | None:
+    """The smallest true mean difference that so many pairs find with the given power.
+
+    Args:
+        deviation: Standard deviation of the paired differences.
+        num_pairs: How many pairs there are.
+        alpha: The test's level; divided by the number of contrasts where there are several.
+        power: Chance to find it.
+
+    Returns:
+        In the deviation's unit; ``None`` below two pairs.
+    """
+    if num_pairs < 2:
+        return None
+    from scipy.optimize import brentq
+
+    high = 1.0
+    while power_of(high, num_pairs, alpha=alpha) < power:
+        high *= 2
+        if high > 1e6:
+            return None
+    effect = brentq(lambda size: power_of(size, num_pairs, alpha=alpha) - power, 0.0, high, xtol=1e-10)
+    return deviation * float(effect)
+
+
+def pairs_for_difference(
+    mean: float, deviation: float, *, alpha: float = 0.05, power: float = POWER, fewest: int = 2
+) -> int | None:
+    """The fewest pairs that find a true difference as large as ``mean``; ``None`` where 10,000 do not.
+
+    Args:
+        mean: The true mean difference that is supposed.
+        deviation: Standard deviation of the paired differences.
+        alpha: The test's level.
+        power: Chance to find it.
+        fewest: Never fewer than this.
+    """
+    if mean == 0:
+        return None
+    effect = math.inf if deviation == 0 else abs(mean) / deviation
+    return _fewest(lambda n: power_of(min(effect, 1e3), n, alpha=alpha) >= power, fewest)
+
+
+def pairs_for_equivalence(
+    mean: float, deviation: float, margin: float, *, alpha: float = 0.05, power: float = POWER, fewest: int = 2
+) -> int | None:
+    """The fewest pairs that show a true difference of ``mean`` to lie within the margin; ``None`` where 10,000 do not.
+
+    The power is that of the one-sided test at the nearer margin, which at power 0.8 is nearly that of both.
+    """
+    room = margin - abs(mean)
+    if room <= 0:
+        return None
+    if deviation == 0:
+        return max(fewest, 2)
+    from scipy.special import nctdtr, stdtrit
+
+    def enough(num_pairs: int) -> bool:
+        shift = room / deviation * math.sqrt(num_pairs)
+        bound = float(stdtrit(num_pairs - 1, 1 - alpha))
+        miss = 0.0 if shift > 35 else float(nctdtr(num_pairs - 1, shift, bound))
+        # At a mean of 0 both margins are equally near, and both tests must succeed.
+        both = 2 if mean == 0 else 1
+        return 1 - both * miss >= power
+
+    return _fewest(enough, fewest)
+
+
+def _fewest(enough: Callable[[int], bool], fewest: int) -> int | None:
+    """The smallest number of pairs for which ``enough`` holds; it holds for every larger one too."""
+    low, high = max(fewest, 2), max(fewest, 2)
+    while not enough(high):
+        if high >= MAX_PAIRS:
+            return None
+        low, high = high + 1, min(2 * high, MAX_PAIRS)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle + 1, high)
+    return high

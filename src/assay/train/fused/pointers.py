@@ -1,0 +1,121 @@
+"""Addresses inside compiled functions: arrays and numbers out of a list of 64-bit words, calls, and atomic words."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+_LONG = ir.IntType(64)
+
+
+def _intrinsic(build: Callable[..., Any]) -> Any:
+    """``intrinsic``, whose functions compiled code calls with other arguments than they seem to take."""
+    return intrinsic(build)
+
+
+_pointer_type: Any = types.CPointer
+_external: Any = cgutils.get_or_insert_function
+CAN_YIELD = sys.platform != "win32"
+
+
+def _pointer(element: types.Type) -> Any:
+    """From an address to a pointer, which may be indexed."""
+
+    def at(typing_context: Any, address: Any) -> Any:
+        def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
+            return builder.inttoptr(values[0], context.get_value_type(signature.return_type))
+
+        return _pointer_type(element)(types.int64), build
+
+    return _intrinsic(at)
+
+
+floats = _pointer(types.float32)
+doubles = _pointer(types.float64)
+longs = _pointer(types.int64)
+words = _pointer(types.uint32)
+octets = _pointer(types.uint8)
+
+
+@_intrinsic
+def real(typing_context: Any, bits: Any) -> Any:
+    """The float64 that a word's bits are."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
+        return builder.bitcast(values[0], ir.DoubleType())
+
+    return types.float64(types.int64), build
+
+
+@_intrinsic
+def call(typing_context: Any, address: Any, part: Any, parts: Any, arguments: Any) -> Any:
+    """Call the kernel at an address, with the address of its arguments."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
+        shape = ir.FunctionType(ir.VoidType(), [_LONG] * 3)
+        builder.call(builder.inttoptr(values[0], shape.as_pointer()), values[1:])
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 4), build
+
+
+@_intrinsic
+def add_atomic(typing_context: Any, place: Any, value: Any) -> Any:
+    """Add to the word at an address, seen by all threads in one order."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
+        return builder.atomic_rmw("add", builder.inttoptr(values[0], _LONG.as_pointer()), values[1], "seq_cst")
+
+    return types.int64(types.int64, types.int64), build
+
+
+@_intrinsic
+def load_atomic(typing_context: Any, place: Any) -> Any:
+    """The word at an address, as the other threads have left it."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
+        return builder.load_atomic(builder.inttoptr(values[0], _LONG.as_pointer()), "seq_cst", 8)
+
+    return types.int64(types.int64), build
+
+
+@_intrinsic
+def store_atomic(typing_context: Any, place: Any, value: Any) -> Any:
+    def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
+        builder.store_atomic(values[1], builder.inttoptr(values[0], _LONG.as_pointer()), "seq_cst", 8)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), build
+
+
+@_intrinsic
+def pause(typing_context: Any) -> Any:
+    """Tell the processor that this thread waits in a loop."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
+        if platform.machine().lower() in ("x86_64", "amd64"):
+            shape = ir.FunctionType(ir.VoidType(), [])
+            builder.call(_external(builder.module, shape, "llvm.x86.sse2.pause"), [])
+        return context.get_dummy_value()
+
+    return types.void(), build
+
+
+@_intrinsic
+def give_way(typing_context: Any) -> Any:
+    """Let another thread have the core, where the system has a call for it."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
+        if CAN_YIELD:
+            shape = ir.FunctionType(ir.IntType(32), [])
+            builder.call(_external(builder.module, shape, "sched_yield"), [])
+        return context.get_dummy_value()
+
+    return types.void(), build

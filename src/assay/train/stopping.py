@@ -1,0 +1,54 @@
+"""When a run ends, and which of its epochs counts: pure functions of what was recorded.
+
+Nothing is kept between epochs, so a run that is resumed decides as the one that never stopped.
+
+Sources: Keras 3.15's ``EarlyStopping``, ``ModelCheckpoint(save_best_only=True)`` and ``ReduceLROnPlateau``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ..spec import Best, EarlyStopping, Training
+from .epochs import EpochRecord
+
+
+def badness(record: EpochRecord, metric: str) -> float:
+    """The metric, turned so that lower is better."""
+    value: float = getattr(record, metric)
+    return -value if metric.endswith("accuracy") else value
+
+
+def is_over(training: Training, history: Sequence[EpochRecord]) -> bool:
+    """Whether a run ends after the epochs recorded so far."""
+    if len(history) >= training.planned_epochs:
+        return True
+    rule = training.early_stopping
+    return isinstance(rule, EarlyStopping) and _is_patience_spent(rule, history)
+
+
+def kept_epoch(training: Training, history: Sequence[EpochRecord]) -> int:
+    """The epoch (from 1) whose weights count, of those recorded so far: the last, or the first of the best.
+
+    Raises:
+        ValueError: No epoch is recorded.
+    """
+    if not history:
+        raise ValueError("no epoch is recorded, so none can be kept")
+    if not isinstance(training.keep, Best):
+        return history[-1].epoch
+    metric = training.keep.best
+    return min(history, key=lambda record: badness(record, metric)).epoch
+
+
+def _is_patience_spent(rule: EarlyStopping, history: Sequence[EpochRecord]) -> bool:
+    best, waited = math.inf, 0
+    for record in history:
+        waited += 1
+        value = badness(record, rule.metric)
+        if value + rule.min_delta < best:
+            best, waited = value, 0
+        elif waited >= rule.patience and record.epoch > 1:
+            return True
+    return False

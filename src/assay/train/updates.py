@@ -1,0 +1,106 @@
+"""What surrounds an optimizer's step: gradients clipped before it, weights averaged after it.
+
+Sources: Keras 3.15's ``BaseOptimizer`` (``clipnorm``, ``global_clipnorm``, ``clipvalue``, ``use_ema``); Pascanu,
+Mikolov and Bengio (2013), "On the difficulty of training recurrent neural networks"; Polyak and Juditsky (1992),
+"Acceleration of stochastic approximation by averaging".
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+from torch import Tensor
+
+from .. import spec
+from .fused_optimizers import fused_optimizer_for
+from .optimizers import Number, Optimizer, optimizer_for
+
+AVERAGE = "average"
+
+
+class Updates(Optimizer):
+    """An optimizer with clipping before its step and an average of the weights after it.
+
+    The average is kept in ``state`` with the optimizer's own vectors, so that a checkpoint holds it.
+
+    Args:
+        inner: The optimizer.
+        training: The protocol, which says what to clip and how to average.
+        parts: Where each parameter stands in the flat vectors.
+    """
+
+    def __init__(self, inner: Optimizer, training: spec.Training, parts: Sequence[slice]) -> None:
+        self.inner = inner
+        self.settings, self.values = inner.settings, inner.values
+        self.state = dict(inner.state)
+        self.training = training
+        self.parts = tuple(parts)
+        if training.ema_momentum:
+            self.state[AVERAGE] = inner.values.clone()
+
+    def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:
+        self._clip(gradients)
+        self.inner.step(gradients, learning_rate, step)
+        if self.training.ema_momentum:
+            # Keras's average begins as the weights after the first step.
+            momentum = self.training.ema_momentum * (step > 1)
+            average = self.state[AVERAGE].mul_(momentum)
+            if isinstance(momentum, Tensor):
+                average.add_(self.values * (1 - momentum))
+            else:
+                average.add_(self.values, alpha=1 - momentum)
+
+    def _clip(self, gradients: Tensor) -> None:
+        if limit := self.training.clip_value:
+            gradients.clamp_(-limit, limit)
+        if limit := self.training.global_clip_norm:
+            _shorten(gradients, limit)
+        if limit := self.training.clip_norm:
+            for part in self.parts:
+                _shorten(gradients[..., part], limit)
+
+
+def update_rule(
+    optimizer: spec.Optimizer,
+    values: Tensor,
+    *,
+    training: spec.Training | None,
+    parts: Sequence[slice],
+    is_fused: bool = True,
+) -> Optimizer:
+    """The optimizer that a spec names, with the clipping and the averaging that the protocol asks for.
+
+    Args:
+        optimizer: Its name and settings.
+        values: The parameters.
+        training: The protocol; ``None`` asks for neither.
+        parts: Where each parameter stands in ``values``.
+        is_fused: Whether a step is one pass of our kernels, for one vector on the CPU, or torch's operations.
+    """
+    inner = (fused_optimizer_for if is_fused else optimizer_for)(optimizer, values)
+    if training is None or not any(
+        (training.clip_norm, training.global_clip_norm, training.clip_value, training.ema_momentum)
+    ):
+        return inner
+    return Updates(inner, training, parts)
+
+
+@contextlib.contextmanager
+def averaged(optimizer: Optimizer) -> Iterator[None]:
+    """Inside, the network's weights are the moving average, where one is kept."""
+    average = optimizer.state.get(AVERAGE)
+    if average is None:
+        yield
+        return
+    current = optimizer.values.clone()
+    optimizer.values.copy_(average)
+    try:
+        yield
+    finally:
+        optimizer.values.copy_(current)
+
+
+def _shorten(vector: Tensor, limit: float) -> None:
+    length = vector.double().norm(dim=-1, keepdim=True)
+    vector.mul_((limit / length).clamp(max=1).to(vector.dtype))

@@ -1,0 +1,142 @@
+"""Verdicts on claims, on runs made up so that the truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from assay.documents import CLAIMS, Claim, judge, published
+from assay.documents.claims import Evidence
+from assay.documents.page import is_within, spread
+from assay.store import RunRecord
+from assay.train.epochs import EpochRecord
+
+
+def run(
+    seed: int, train: float, validation: float, *, state: str = "finished", losses: Sequence[float] = (0.1,)
+) -> RunRecord:
+    epochs = tuple(
+        EpochRecord(index + 1, 0.05, train, loss, validation, 0.1, train, 0.001, 1.0)
+        for index, loss in enumerate(losses)
+    )
+    return RunRecord("id", "arm", seed, state, epochs=epochs)  # type: ignore[arg-type]
+
+
+def evidence(scores: Sequence[float], *, train: float = 0.99, state: str = "finished") -> Evidence:
+    runs = tuple(run(seed, train, score, state=state) for seed, score in enumerate(scores))
+    return Evidence(dict(enumerate(scores)), runs)
+
+
+def noisy(mean: float, n: int, seed: int = 0) -> list[float]:
+    return list(mean + 0.001 * np.random.default_rng(seed).standard_normal(n))
+
+
+BETTER = Claim("A", "a beats b", "better", "a", ("b",))
+BEST = Claim("A", "a is best", "best", "a", ("b", "c"))
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "n", "verdict"),
+    [
+        (0.99, 0.98, 8, "supported"), (0.98, 0.99, 8, "contradicted"), (0.99, 0.99, 8, "not decided"),
+        (0.99, 0.98, 5, "not decided"),
+    ],
+)  # fmt: skip
+def test_a_comparison_is_decided_by_enough_pairs_that_differ(a: float, b: float, n: int, verdict: str) -> None:
+    (found,) = judge([BETTER], {"a": evidence(noisy(a, n)), "b": evidence(noisy(b, n, 1))})
+    assert found.verdict == verdict
+    assert f"n = {n}" in found.sentence
+    assert ("pairs are needed" in found.sentence) == (n < 6)
+
+
+def test_pairs_are_of_one_seed() -> None:
+    """Seeds that only one arm has do not count."""
+    ran = (run(0, 1, 1),)
+    both = {
+        "a": Evidence(dict.fromkeys(range(10), 0.99), ran),
+        "b": Evidence(dict.fromkeys(range(7, 20), 0.98), ran),
+    }
+    assert "n = 3" in judge([BETTER], both)[0].sentence
+
+
+def test_the_best_beats_every_other_one() -> None:
+    arms = {"a": evidence(noisy(0.99, 10)), "b": evidence(noisy(0.98, 10, 1)), "c": evidence(noisy(0.97, 10, 2))}
+    assert judge([BEST], arms)[0].verdict == "supported"
+    assert judge([BEST], {**arms, "c": evidence(noisy(0.99, 10, 3))})[0].verdict == "not decided"
+    assert judge([BEST], {**arms, "c": evidence(noisy(0.999, 10, 3))})[0].verdict == "contradicted"
+    assert judge([BEST], {name: arms[name] for name in "ab"})[0].verdict == "not decided"
+
+
+def test_comparisons_of_a_document_are_adjusted_together() -> None:
+    """Six pairs can reach 2/64 for one comparison, and no more than twice that for the smaller of two."""
+    arms = {"a": evidence(noisy(0.99, 6)), "b": evidence(noisy(0.98, 6, 1)), "c": evidence(noisy(0.97, 6, 2))}
+    assert judge([BETTER], arms)[0].verdict == "supported"
+    assert [found.verdict for found in judge([BETTER, Claim("A", "", "better", "a", ("c",))], arms)] == [
+        "not decided"
+    ] * 2
+
+
+@pytest.mark.parametrize(
+    ("train", "n", "overfits", "does_not"),
+    [
+        (0.999, 8, "supported", "contradicted"), (0.981, 8, "contradicted", "supported"),
+        (0.999, 3, "not decided", "not decided"),
+    ],
+)  # fmt: skip
+def test_overfitting_is_a_gap_of_more_than_half_a_point(train: float, n: int, overfits: str, does_not: str) -> None:
+    arms = {"a": evidence(noisy(0.98, n), train=train)}
+    claims = [Claim("B", "", "overfits", "a"), Claim("B", "", "does not overfit", "a")]
+    assert [found.verdict for found in judge(claims, arms)] == [overfits, does_not]
+
+
+def test_underfitting_is_not_knowing_the_training_images() -> None:
+    claim = Claim("B", "", "underfits", "a")
+    low = Evidence({}, tuple(run(seed, value, 0.9) for seed, value in enumerate(noisy(0.87, 8))))
+    high = Evidence({}, tuple(run(seed, value, 0.9) for seed, value in enumerate(noisy(0.99, 8))))
+    assert judge([claim], {"a": low})[0].verdict == "supported"
+    assert judge([claim], {"a": high})[0].verdict == "contradicted"
+
+
+def test_a_level_is_reached_by_the_mean() -> None:
+    claim = Claim("E", "", "reaches", "a", level=0.9863)
+    verdicts = [judge([claim], {"a": evidence(noisy(mean, 10))})[0].verdict for mean in (0.99, 0.98, 0.9863)]
+    assert verdicts == ["supported", "contradicted", "not decided"]
+
+
+def test_runs_that_do_not_train_are_counted() -> None:
+    claim = Claim("C", "", "does not train", "a")
+    runs = (run(0, 0.1, 0.1), run(1, 0.8, 0.8), run(2, 0.1, 0.1, state="diverged"), run(3, 0.1, 0.1, state="running"))
+    (found,) = judge([claim], {"a": Evidence({}, runs)})
+    assert (found.verdict, found.sentence[:7]) == ("supported", "2 of 3 ")
+
+
+def test_what_has_not_run_is_not_decided_and_what_waits_says_so() -> None:
+    waiting = [claim for claim in CLAIMS if claim.waits]
+    assert {found.verdict for found in judge(waiting, {})} == {"waiting"}
+    assert {found.verdict for found in judge([BETTER], {})} == {"not decided"}
+
+
+def test_claims_are_about_systems() -> None:
+    keys = {system.arm for system in published()}
+    assert all(claim.arm in keys and set(claim.others) <= keys for claim in CLAIMS)
+
+
+def test_the_spread_is_a_prediction_interval() -> None:
+    """95 % of draws lie where the draws before them say that one more would."""
+    rng = np.random.default_rng(1)
+    inside = []
+    for _ in range(4000):
+        *known, new = rng.normal(0.99, 0.002, 7)
+        low, high = spread(known) or (0, 0)
+        inside.append(low <= new <= high)
+    assert np.mean(inside) == pytest.approx(0.95, abs=0.012)
+    known = [0.990, 0.991, 0.993]
+    half = stats.t.ppf(0.975, 2) * np.std(known, ddof=1) * np.sqrt(1 + 1 / 3)
+    assert spread(known) == pytest.approx((np.mean(known) - half, np.mean(known) + half))
+    system = published()[0]  # 99.20 %
+    assert is_within(system, [0.9918, 0.9922]) is True
+    assert is_within(system, [0.9801, 0.9802]) is False
+    assert is_within(system, [0.99]) is None

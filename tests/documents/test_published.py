@@ -1,0 +1,81 @@
+"""The published systems, and that the shipped studies are them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import assay
+from assay import api
+from assay.documents import chosen, published, reproduction
+from assay.errors import SpecError
+from assay.spec import Study
+
+RUNNABLE = [system for system in published() if not system.waits]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Document D's tables, small ones, where the studies look for them."""
+    from assay.data.make import make
+
+    folder = tmp_path_factory.mktemp("documents")
+    make("digits", folder / "document-d", variation="random-background", form="csv", num_training=60, num_test=20)
+    return folder
+
+
+@pytest.fixture
+def studies(tables: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Study]:
+    monkeypatch.chdir(tables)
+    monkeypatch.setattr(api, "check_networks", lambda study: {})  # the small tables are 8 x 8
+    return {name: assay.load(name) for name in {system.study for system in RUNNABLE}}
+
+
+def test_there_are_33_systems_of_five_documents() -> None:
+    assert len(published()) == len({system.key for system in published()}) == 33
+    assert {system.document for system in published()} == set("ABCDE")
+    assert all(system.key.startswith(system.document) for system in published())
+    assert all(0.5 < system.accuracy < 1 for system in published())
+
+
+def test_every_system_is_an_arm_of_a_shipped_study_or_says_what_it_waits_for(studies: dict[str, Study]) -> None:
+    assert {system.key for system in published() if system.waits} == {"A-vgg16-frozen", "D-vgg16-frozen", "D-hyperband"}
+    for system in RUNNABLE:
+        assert system.arm in {arm.name for arm in studies[system.study].expand()}, system.key
+
+
+@pytest.mark.parametrize("system", RUNNABLE, ids=lambda system: system.key)
+def test_our_network_has_the_published_parameters(system, studies: dict[str, Study]) -> None:
+    from assay.nets import parse, summarize
+
+    (arm,) = (arm for arm in studies[system.study].expand() if arm.name == system.arm)
+    summary = summarize(parse(arm.layers), (28, 28, 1), 10)
+    assert (summary.parameters, summary.trainable) == (system.parameters, system.trainable)
+    assert arm.training.epochs == system.epochs
+
+
+def test_documents_and_systems_are_chosen_by_name() -> None:
+    assert {system.document for system in chosen(["a", "E-budget"])} == {"A", "E"}
+    assert [system.key for system in chosen(["b-5x5-tiny"])] == ["B-5x5-tiny"]
+    assert chosen([]) == published()
+    with pytest.raises(SpecError, match='"A-grid-5x5-65" is no document and no system; did you mean "A-grid-5x5-64"'):
+        chosen(["A", "A-grid-5x5-65"])
+
+
+def test_a_part_of_a_study_leaves_the_whole_one_alone(tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tables)
+    part = reproduction._study("document-a", chosen(["A-no-dropout"]), False, 2)
+    assert (part.name, [arm.name for arm in part.arms], part.seeds.planned) == ("document-a-part", ["A-no-dropout"], 2)
+    whole = reproduction._study("document-a", chosen(["A"]), False, None)
+    assert whole == assay.load("document-a")
+
+
+def test_as_published_leaks_where_the_document_did(tables: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tables)
+    for letter, leaks, scaling in (("A", True, "unit"), ("C", False, "none")):
+        systems = chosen([letter])
+        study = reproduction._study(f"document-{letter.lower()}", systems, True, None)
+        assert study.name == f"document-{letter.lower()}-as-published"
+        assert (study.data.is_leaky, study.data.scaling) == (leaks, scaling)
+    assert reproduction._names(chosen(["D", "E"]), as_published=True) == []

@@ -1,0 +1,134 @@
+"""From keys to a page, on small images in place of the documents' data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from assay import api, reproduce
+from assay.cli.main import main
+from assay.documents import Cost, reproduction
+from assay.documents.cost import flops_of
+from assay.errors import SpecError
+from assay.spec import Data, Study
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The shipped studies on 8 x 8 digits, two epochs, layers that fit."""
+
+    def load(name: str) -> Study:
+        study = api.load(name)
+        layers = ("conv 4 3x3 relu", "maxpool 2", "flatten", "dense classes softmax")
+        arms = tuple(
+            arm.model_copy(update={"layers": layers if index % 2 else layers[2:], "training": {}})
+            for index, arm in enumerate(study.arms)
+        )
+        training = {"epochs": 2, "batch_size": 64}
+        return study.model_copy(update={"data": Data.of({"name": "digits"}), "arms": arms, "training": training})
+
+    monkeypatch.setattr(reproduction, "load", load)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_document_is_trained_scored_and_laid_beside_what_was_published(tmp_path: Path) -> None:
+    told: list[Cost] = []
+
+    def agree(costs: list[Cost]) -> bool:
+        told.extend(costs)
+        return True
+
+    found = reproduce("C", seeds=2, store=tmp_path, confirm=agree)
+    assert [(cost.study, cost.num_runs) for cost in told] == [("document-c", 4)]  # arms that say the same share runs
+    assert told[0].seconds > 0
+    assert [row.system.key for row in found.rows][-1] == "C-final-2conv-batchnorm"
+    assert all(len(row.scores) == 2 for row in found.rows)
+    retrained = [row for row in found.rows if row.system.is_retrained]
+    assert all(run.epochs and run.test_accuracy is not None for row in retrained for run in row.runs)
+    record = api.result("document-c", store=tmp_path).record
+    assert len(record.looks) == 3  # the arms once, and each of the two that are trained anew
+    again = reproduce("C", seeds=2, store=tmp_path, confirm=lambda costs: not costs)
+    assert again.rows == found.rows
+    assert len(api.result("document-c", store=tmp_path).record.looks) == 3
+
+    page, text = found.write().read_text(), found.write(tmp_path / "page.md").read_text()
+    for shown in (page, text):
+        assert "C-1conv-batchnorm" in shown
+        assert "85.41" in shown
+        assert "not decided" in shown
+        assert "Leaky" not in shown
+    assert "<script" not in found._repr_html_()
+
+
+def test_as_published_is_marked_wherever_it_is_shown(tmp_path: Path) -> None:
+    found = reproduce("A-no-dropout", "C-2conv-none", as_published=True, seeds=2, store=tmp_path)
+    assert api.result("document-a-part-as-published", store=tmp_path).record.is_leaky
+    assert not api.result("document-a-part-as-published", store=tmp_path).record.looks
+    assert any(finding.claim.only_as_published for finding in found.findings)
+    for shown in (found.write().read_text(), found.write(tmp_path / "page.md").read_text()):
+        assert "Leaky: the test images are the validation images" in shown
+        assert "Raw inputs" in shown
+
+
+def test_nothing_trains_without_consent(tmp_path: Path) -> None:
+    found = reproduce("E", seeds=2, store=tmp_path, confirm=lambda costs: False)
+    assert found.rows[0].scores == {}
+    assert [finding.sentence for finding in found.findings] == ["it has not been run"]
+    with pytest.raises(SpecError):
+        reproduce("Z", store=tmp_path)
+
+
+def test_the_command_asks_above_ten_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setattr(reproduction, "estimate", lambda plan, *_: Cost(plan.study.name, 3, 1e15, 1e9, 2))
+    with pytest.raises(SystemExit) as ended:
+        main(["reproduce", "E", "--store", str(tmp_path), "--seeds", "2"])
+    assert ended.value.code == 2
+    assert "this may take 138 h 53 min; add --yes" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        main(["reproduce", "E", "--store", str(tmp_path), "--seeds", "2", "--yes", "--json"])
+    assert ended.value.code == 0
+    lines = capsys.readouterr().out
+    values = json.loads(lines[lines.index('{\n  "as_published"') :])
+    assert values["systems"][0]["key"] == "E-budget"
+    assert len(values["systems"][0]["accuracy"]) == 2
+
+
+def test_flops_are_three_forward_passes_of_every_image_and_epoch(tmp_path: Path) -> None:
+    from assay.data import prepare
+    from assay.runner import make_plan
+
+    study = reproduction.load("document-e")
+    network = api.describe(study)["E-budget"]
+    (task, *_) = make_plan(study, prepare("digits"), tmp_path).tasks
+    assert flops_of(task, network, 1000) == 3 * network.flops * 1000 * 2
+
+
+def test_unlabelled_images_become_a_submission(tmp_path: Path) -> None:
+    """The truth is known: the table holds the training images themselves, which the study has learned."""
+    import numpy as np
+
+    from assay.data import prepare
+    from assay.data.delimited import write_delimited
+    from assay.documents.submission import submit
+
+    study = Study.of(
+        {
+            "name": "digits", "data": {"name": "digits"}, "training": {"epochs": 4, "batch_size": 16},
+            "seeds": {"count": 2},
+            "arms": [
+                {"name": "nothing", "layers": ["maxpool 8", "flatten", "dense classes softmax"]},
+                {"name": "something", "layers": ["flatten", "dense 64 relu", "dense classes softmax"]},
+            ],
+        }
+    )  # fmt: skip
+    found = api.run(study, store=tmp_path)
+    training = prepare("digits").training()
+    write_delimited(tmp_path / "images.csv", training.images[:500], None)
+    best = submit(study, found.record, tmp_path, tmp_path / "images.csv", tmp_path / "submission.csv")
+    header, *rows = (tmp_path / "submission.csv").read_text().splitlines()
+    assert (best, header, len(rows)) == ("something", "Id,Category", 500)
+    pairs = np.array([row.split(",") for row in rows], dtype=int)
+    assert pairs[:, 0].tolist() == list(range(500))
+    assert (pairs[:, 1] == training.labels[:500]).mean() > 0.9

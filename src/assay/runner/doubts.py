@@ -14,8 +14,6 @@ from ..errors import Problem, SpecError
 from ..store import RunRecord
 from ..train.task import Task
 
-_BATCH = 500
-
 
 @dataclass(frozen=True)
 class Doubt:
@@ -77,25 +75,10 @@ def _predict(
     record: RunRecord, task: Task, data: TrainingData, folder: Path
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The class that a run sees in each training image, and its validation images."""
-    import torch
-
-    from ..nets import parse
-    from ..nets.build import build
     from ..train.checkpoint import load_weights
     from ..train.engine import split_of
-    from ..train.scaling import scaling_of
+    from ..train.predictor import predictor_of
 
-    parts = split_of(task, data)
-    height, width, channels = data.images.shape[1:]
-    network = build(parse(task.arm.layers), (height, width, channels), task.num_classes, task.streams)
-    weights = load_weights(folder / (record.weights_path or ""), record.weights_sha256 or "")
-    scaling = scaling_of(data.images, task.data.scaling, parts.training)
-    found = np.empty(len(data), np.int64)
-    with torch.no_grad():
-        for name, value in network.state_dict().items():
-            value.copy_(weights[name])
-        network.eval()
-        for start in range(0, len(data), _BATCH):
-            chosen = np.arange(start, min(start + _BATCH, len(data)))
-            found[chosen] = network(scaling.apply(data.images, chosen)).argmax(1).numpy()
-    return found, parts.validation
+    predictor = predictor_of(task, data)
+    predictor.load_weights(load_weights(folder / (record.weights_path or ""), record.weights_sha256 or ""))
+    return predictor.probabilities(data.images).argmax(1), split_of(task, data).validation

@@ -53,3 +53,46 @@ def test_mnist_lands_where_document_a_did(tmp_path: Path, real_data: Path, monke
     monkeypatch.setenv("ASSAY_DATA", str(real_data))
     result = assay.run("mnist-dropout", store=tmp_path)
     assert result.reveal()["test_accuracy"].between(0.986, 0.994).all()
+
+
+def test_data_that_changed_after_a_run_are_not_scored(tmp_path: Path) -> None:
+    import numpy as np
+
+    from assay.errors import DataError
+
+    def write(seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        images = rng.integers(0, 256, (120, 8, 8), dtype=np.uint8)
+        labels = np.tile([0, 1, 2], 40)
+        np.savez(tmp_path / "own.npz", x_train=images[:90], y_train=labels[:90], x_test=images[90:], y_test=labels[90:])
+
+    write(0)
+    study = small_study(
+        data={"path": str(tmp_path / "own.npz"), "validation": 0.2}, factors={"rate": [0.0]},
+        network={"layers": ["dropout {rate}", "flatten", "dense classes softmax"]}, seeds={"count": 1},
+    )  # fmt: skip
+    found = assay.run(study, store=tmp_path / "store")
+    assert "Validation accuracy" in found.report().read_text()
+    write(1)
+    for look in (found.reveal, found.doubtful_labels):
+        with pytest.raises(DataError, match="has changed since small was run"):
+            look()
+    assert not found.record.looks
+    (tmp_path / "own.npz").unlink()
+    assert "dense classes softmax" in found.report().read_text()
+
+
+def test_leaky_results_are_marked_wherever_they_are(tmp_path: Path) -> None:
+    study = small_study(data={"name": "digits", "validation": "test", "as_published": True})
+    found = assay.run(study, store=tmp_path)
+    assert found.compare().as_dict()["leaky"] is True
+    assert "Leaky" in str(found.compare())
+    frames = (found.frame(), found.epochs(), found.compare().frame(), found.diagnose().frame())
+    assert [frame.attrs["leaky"] for frame in frames] == [True] * 4
+    assert found.diagnose().as_dict()["leaky"] is True
+
+
+def test_the_number_of_seeds_is_checked_wherever_it_is_given() -> None:
+    for count in (0, -3):
+        with pytest.raises(SpecError, match="count"):
+            small_study().with_seeds(count)

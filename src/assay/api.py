@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike
 
+    from .data import Dataset
     from .nets import Summary
     from .report import Comparison, Diagnoses, Gallery, NetworkTable
 
@@ -215,7 +216,7 @@ class Result:
         return self.record.runs
 
     def frame(self) -> pd.DataFrame:
-        """One row for each run: arm, levels, seed, state, metrics of the last epoch, test metrics once revealed."""
+        """One row for each run: arm, levels, seed, state, metrics of the kept epoch, test metrics once revealed."""
         from .report import runs_frame
 
         return runs_frame(self.record)
@@ -249,7 +250,7 @@ class Result:
         from .report import diagnose_study
 
         record = self.record
-        return diagnose_study(record, shared=_shared_images(Study.of(record.spec), record))
+        return diagnose_study(record, shared=_shared_images(record))
 
     def reveal(
         self,
@@ -275,23 +276,19 @@ class Result:
 
         Raises:
             SpecError: No run has finished, or the arm cannot be retrained.
-            DataError: A run's weights are missing or damaged.
+            DataError: A run's weights are missing or damaged, or the data have changed since it was trained.
             DiskFull: The disk filled up. What had finished is kept.
             Interrupted: Ctrl-C. Finished epochs are kept.
         """
-        from .data import prepare
         from .report import runs_frame
         from .runner.reveal import score_runs
         from .train.device import device_of
 
         with open_writer(self.store) as writer:
             record = self.record
-            study = Study.of(record.spec)
-            dataset = prepare(study.data)
+            study, dataset = Study.of(record.spec), dataset_of(record)
             if retrain is None:
-                # Scoring alone does not insist on the device that trained.
-                device = device_of("cpu" if study.device == "cpu" else "auto")
-                plan, runs = make_plan(study, dataset, self.store, device=device), record.runs
+                plan, runs = make_plan(study, dataset, self.store), record.runs
             else:
                 plan = retrain_plan(study, record, retrain, dataset, self.store, device=device_of(study.device))
                 with open_reader(self.store) as reader:
@@ -318,16 +315,13 @@ class Result:
         """
         import pandas as pd
 
-        from .data import prepare
+        from .report import best_arm
         from .runner.doubts import Doubt, doubts
 
-        frame = self.frame()
-        done = frame[frame["state"] == "finished"]
-        best = done.groupby("arm")["validation_accuracy"].mean().idxmax() if len(done) else ""
-        study = Study.of(self.record.spec)
-        dataset = prepare(study.data)
-        tasks = {task.id: task for task in make_plan(study, dataset, self.store).tasks}
-        runs = [run for run in self.runs if run.arm == best and run.state == "finished"]
+        record = self.record
+        dataset, best = dataset_of(record), best_arm(record)
+        tasks = {task.id: task for task in make_plan(Study.of(record.spec), dataset, self.store).tasks}
+        runs = [run for run in record.runs if run.arm == best and run.state == "finished"]
         found = doubts([(run, tasks[run.id]) for run in runs], dataset, self.store)
         names = dataset.info.classes
         rows = [{**asdict(doubt), "label": names[doubt.label], "predicted": names[doubt.predicted]} for doubt in found]
@@ -345,8 +339,9 @@ class Result:
         study = Study.of(record.spec)
         html = render(
             record,
-            summaries=network_tables(study),
-            gallery=_gallery(study),
+            summaries=_tables(_recorded_networks(record)),
+            gallery=_gallery(record),
+            shared=_shared_images(record),
             toml=study_toml(study),
             version=version("assay"),
         )
@@ -359,18 +354,34 @@ class Result:
         return summary_html(self.record)
 
 
-def _shared_images(study: Study, record: StudyRecord) -> dict[str, int]:
-    """By run id, how many validation images are among the training images, byte for byte."""
+def dataset_of(record: StudyRecord) -> Dataset:
+    """The data of a study that has been run.
+
+    Raises:
+        DataError: They are gone, or no longer what the runs were trained on.
+    """
+    from .data import prepare
+
+    dataset = prepare(Study.of(record.spec).data)
+    if dataset.info.content != record.data["content"]:
+        what = f"{dataset.info.title} has changed since {record.name} was run"
+        raise DataError(Problem(what, "put the files back as they were, or run the study again"))
+    return dataset
+
+
+def _shared_images(record: StudyRecord) -> dict[str, int]:
+    """By run id, how many validation images are among the training images, byte for byte; where they are at hand."""
     import numpy as np
 
-    from .data import prepare, split
+    from .data import split
     from .seeds import Streams
 
-    try:
-        training = prepare(study.data).training()
-    except DataError:
-        return {}
+    study = Study.of(record.spec)
     if study.data.is_leaky:
+        return {}
+    try:
+        training = dataset_of(record).training()
+    except DataError:
         return {}
     contents = np.array([hash(image.tobytes()) for image in training.images])
     found: dict[tuple[int, int | None], int] = {}
@@ -402,6 +413,20 @@ def training_path(summary: Summary, training: Training, device: Placement = "cpu
 
 def network_tables(study: Study) -> dict[str, NetworkTable]:
     """Each arm's network as the report and ``assay describe`` show it, by arm name."""
+    return _tables(describe(study))
+
+
+def _recorded_networks(record: StudyRecord) -> dict[str, Summary]:
+    """Each arm's network, from the store alone."""
+    from .nets import parse, summarize
+
+    height, width, channels = record.data["shape"]
+    classes = len(record.data["classes"])
+    arms = Study.of(record.spec).expand()
+    return {arm.name: summarize(parse(arm.layers), (height, width, channels), classes) for arm in arms}
+
+
+def _tables(summaries: dict[str, Summary]) -> dict[str, NetworkTable]:
     from .nets import shape_text
     from .report import LayerRow, NetworkTable
 
@@ -429,21 +454,21 @@ def network_tables(study: Study) -> dict[str, NetworkTable]:
             flops=summary.flops,
             activation_bytes=summary.activation_bytes,
         )
-        for arm, summary in describe(study).items()
+        for arm, summary in summaries.items()
     }
 
 
-def _gallery(study: Study) -> Gallery | None:
-    """A look at the training images; ``None`` where the data set is no longer at hand."""
-    from .data import class_counts, gallery, png, prepare, split
+def _gallery(record: StudyRecord) -> Gallery | None:
+    """A look at the training images; ``None`` where they are no longer at hand."""
+    from .data import class_counts, gallery, png, split
     from .report import Gallery
     from .seeds import Streams
 
     try:
-        dataset = prepare(study.data)
+        dataset = dataset_of(record)
     except DataError:
         return None
-    training, info = dataset.training(), dataset.info
+    study, training, info = Study.of(record.spec), dataset.training(), dataset.info
     generator = Streams(0).generator("split")
     told = study.data
     parts = split(training.labels, told.validation, stratified=told.stratified, generator=generator, fold=1)

@@ -10,7 +10,7 @@ import pytest
 
 from assay.data import entry, prepare
 from assay.errors import DiskFull, SpecError
-from assay.runner import Executor, drive, make_plan
+from assay.runner import Executor, drive, make_plan, plans
 from assay.runner.events import EpochDone, Event, Failed, Finished, Lost, NoSpace, Started
 from assay.runner.plan import with_labels
 from assay.runner.progress import Lines, Silent, Tally, duration
@@ -226,3 +226,40 @@ def test_time_left_is_epochs_left_over_lanes() -> None:
     assert tally.seconds_left() == pytest.approx(28 * 3.0 / 2)
     assert (tally.done, tally.queued) == (1, 1)
     assert [duration(s) for s in (41.2, 200, 7500)] == ["41 s", "3 min 20 s", "2 h 5 min"]
+
+
+def test_folds_count_as_runs_that_share_the_cores(tmp_path: Path) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def make(count: int, threads: int) -> Executor:
+        asked.append((count, threads))
+        return Scripted(success)
+
+    data = {"name": "digits", "validation": "5-fold"}
+    for number, rates in enumerate(([0.0, 0.3], [0.0])):
+        study = small_study(data=data, seeds={"count": 1}, factors={"rate": rates})
+        plan, store = make_plan(study, prepare("digits"), tmp_path), tmp_path / str(number)
+        with open_writer(store) as writer, open_reader(store) as reader:
+            drive(plan, writer, reader, make, Silent(), num_workers=8)
+    assert asked == [(8, 1), (5, 1)]  # ten runs, then five
+
+
+def test_a_failed_run_is_tried_once_however_often_a_study_asks_for_more_seeds(tmp_path: Path) -> None:
+    def script(task: Task, attempt: int) -> list[Event]:
+        if "dropout 0.3" in task.arm.layers:
+            return [Failed(task.id, "failed", "it broke", "mend it")]
+        score = 0.9 + 0.001 * (task.seed % 3) * (-1 if "dropout 0.6" in task.arm.layers else 1)
+        record = EpochRecord(1, 0.5, 0.8, 0.4, score, 0.6, 0.7, 0.001, 1.5)
+        return [Started(task.id, {}), EpochDone(task.id, record), Finished(task.id, 1.5, 1, "w", "hash", 1)]
+
+    study = small_study(factors={"rate": [0.0, 0.3, 0.6]}, seeds={"stop": "decided", "min": 6, "max": 20})
+    attempts: collections.Counter[str] = collections.Counter()
+    rounds = 0
+    with open_writer(tmp_path) as writer, open_reader(tmp_path) as reader:
+        for plan in plans(study, prepare("digits"), tmp_path, reader, writer):
+            executor = Scripted(script)
+            drive(plan, writer, reader, lambda count, threads, e=executor: e, Silent(), num_workers=2)
+            attempts += executor.attempts
+            rounds += 1
+    assert rounds > 2
+    assert set(attempts.values()) == {1}

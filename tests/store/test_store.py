@@ -285,3 +285,14 @@ def test_every_released_schema_still_opens(path: Path, tmp_path: Path) -> None:
     connection = connect(tmp_path, writable=False)
     assert connection.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS)
     connection.close()
+
+
+def test_a_shared_run_that_another_study_revealed_stays_sealed_here(tmp_path: Path) -> None:
+    with open_writer(tmp_path) as writer:
+        put_study(writer)
+        put_study(writer, name="other")
+        finish(writer, "a-0")
+        writer.put_look("other", {"a-0": TestScore(0.1, 0.97, b"\xa0")}, num_runs=1)
+    with open_reader(tmp_path) as reader:
+        assert reader.study("other").runs[0].test_accuracy == 0.97
+        assert reader.study("s").runs[0].test_accuracy is None

@@ -80,7 +80,7 @@ def show_command(
         return
     dataset = prepare(data)
     info, found = dataset.info, survey(dataset)
-    doubted = _doubted(study, store) if study is not None else None
+    doubted = _doubted(study, store, info.content) if study is not None else None
     verified = about.verified_by if about is not None else ""
     if target is not None:
         _write_gallery(dataset, target)
@@ -217,10 +217,15 @@ def _print_terminal_gallery(dataset: Dataset) -> None:
         console.print(line)
 
 
-def _doubted(study: str, store: Path | None) -> list[dict[str, Any]]:
+def _doubted(study: str, store: Path | None, content: str) -> list[dict[str, Any]]:
     from ..api import result
+    from ..errors import Problem, SpecError
 
-    frame = result(study_name(study, store), store=store).doubtful_labels()
+    found = result(study_name(study, store), store=store)
+    if found.record.data["content"] != content:
+        what = f'study "{found.study}" ran on other data: {found.record.data["title"]}'
+        raise SpecError(Problem(what, "name a study that ran on these"))
+    frame = found.doubtful_labels()
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 

@@ -24,6 +24,7 @@ def command(study: str | None, arm: str | None, store: Path | None, as_json: boo
     """
     from ..api import result
     from ..errors import Problem, SpecError, nearest
+    from ..report.scores import LEAKY
 
     found = result(study_name(study, store), store=store).diagnose()
     if arm is not None and arm not in found.looked_at:
@@ -41,6 +42,8 @@ def command(study: str | None, arm: str | None, store: Path | None, as_json: boo
         for line in textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent):
             click.echo(line)
 
+    if found.leaky:
+        say(LEAKY)
     for name, count in found.looked_at.items():
         if arm not in (None, name):
             continue

@@ -48,7 +48,7 @@ def _checks(store: Path | None) -> list[tuple[str, str, bool, str]]:
     ]  # fmt: skip
     here = [name for name in known() if is_available(name)]
     checks.append(("data", ", ".join(here), True, ""))
-    for label, folder in (("data folder", raw_folder("").parent), ("store", store or default_folder())):
+    for label, folder in (("data folder", raw_folder("")), ("store", store or default_folder())):
         fine, found = _writable(folder)
         checks.append((label, found, fine, "choose another with ASSAY_DATA or --store, or change its permissions"))
     return checks

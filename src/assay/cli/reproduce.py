@@ -39,7 +39,7 @@ def command(
     from ..documents import reproduce
     from ..runner.progress import JsonLines, Lines, Live
 
-    progress = JsonLines() if as_json else Live() if sys.stderr.isatty() else Lines()
+    progress = JsonLines(sys.stderr) if as_json else Live() if sys.stderr.isatty() else Lines()
     found = reproduce(
         *keys, as_published=as_published, seeds=seeds, store=store, workers=workers, progress=progress,
         confirm=lambda costs: _agreed(costs, yes), trains=not show,

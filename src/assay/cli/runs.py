@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from ..report.scores import LEAKY
+from ..store.records import State
 from .options import json_option, print_json, print_table, store_option, study_name
 
 
@@ -15,7 +17,7 @@ from .options import json_option, print_json, print_table, store_option, study_n
 @click.argument("study", required=False)
 @store_option
 @click.option("--arm", help="Only this arm.")
-@click.option("--state", help="Only runs in this state: finished, running, queued, diverged, failed ...")
+@click.option("--state", type=click.Choice(get_args(State)), help="Only runs in this state.")
 @click.option("--retrained", is_flag=True, help="The runs that reveal --retrain made, instead of the study's.")
 @json_option
 def command(

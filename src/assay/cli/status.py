@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ..report.scores import LEAKY, Split
 from ..store import StudyRecord
 from .options import json_option, print_json, print_table, store_option
+
+if TYPE_CHECKING:
+    from ..report import Contrast
 
 
 @click.command("status")
@@ -62,7 +66,7 @@ def print_answer(record: StudyRecord) -> None:
             rows.append([arm.arm, f"{arm.n} of {arm.num_runs}", mean, interval if arm.n else ""])
         print_table(["arm", "n", f"mean {split} accuracy", "95 % interval"], rows, right=[1, 2, 3])
         found = answer(record, split=split)
-        sentences = [contrast.sentence for contrast in found.contrasts] or [found.headline]
+        sentences = [_told(contrast) for contrast in found.contrasts] or [found.headline]
         for sentence in sentences:
             click.echo(f"On {split}: {sentence}.")
         for note in found.notes:
@@ -70,6 +74,12 @@ def print_answer(record: StudyRecord) -> None:
                 click.echo(note)
     for sentence in retrained_sentences(record):
         click.echo(f"On test: {sentence}.")
+
+
+def _told(contrast: Contrast) -> str:
+    """A refusal does not name its arms by itself."""
+    is_refused = contrast.outcome == "too few seeds"
+    return f"{contrast.arm}: {contrast.sentence}" if is_refused else contrast.sentence
 
 
 def _as_json(record: StudyRecord) -> dict[str, object]:

@@ -73,6 +73,7 @@ class DatasetInfo:
             "classes": list(self.classes),
             "num_training": self.num_training,
             "num_test": self.num_test,
+            "dtype": self.dtype,
         }
 
 

@@ -132,6 +132,7 @@ class _Contrast:
     other: str
     difference: PairedDifference
     outcome: str
+    num_contrasts: int  # of the document, which are adjusted together
 
 
 def _contrasts(claims: Sequence[Claim], evidence: Mapping[str, Evidence]) -> dict[tuple[str, str], _Contrast]:
@@ -149,7 +150,7 @@ def _contrasts(claims: Sequence[Claim], evidence: Mapping[str, Evidence]) -> dic
     adjusted = tuple(holm(p_values)) if p_values else ()
     return {
         pair: _Contrast(
-            pair[1], difference, outcome(difference, adjusted_p=p, num_contrasts=len(differences))
+            pair[1], difference, outcome(difference, adjusted_p=p, num_contrasts=len(differences)), len(differences)
         )
         for (pair, difference), p in zip(differences.items(), adjusted, strict=True)
     }  # fmt: skip
@@ -166,7 +167,7 @@ def _compared(claim: Claim, contrasts: Sequence[_Contrast | None]) -> Finding:
         return Finding(claim, "contradicted", f"{told}, n = {n}")
     if outcomes == {"better"} and len(known) == len(contrasts):
         return Finding(claim, "supported", f"{told}, n = {n}")
-    few = f"; {pairs_needed(len(known))} or more pairs are needed" if "too few seeds" in outcomes else ""
+    few = f"; {pairs_needed(known[0].num_contrasts)} or more pairs are needed" if "too few seeds" in outcomes else ""
     return Finding(claim, "not decided", f"{told}, n = {n}{few}")
 
 

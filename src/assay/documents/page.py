@@ -11,7 +11,7 @@ from typing import Any
 
 from ..report.html import FigureBlock, environment, figure_block
 from ..report.numbers import percent, seconds, significant, whole
-from ..report.tables import Cell, Column, Table
+from ..report.tables import Cell, Column, Table, flat
 from ..stats import mean_interval
 from ..store import RunRecord
 from .claims import Finding
@@ -158,17 +158,15 @@ def _documents(found: Laid) -> list[str]:
     return list(dict.fromkeys(row.system.document for row in found.rows))
 
 
+def _runs(found: Laid) -> list[RunRecord]:
+    """Every run once: two systems may be one network."""
+    return list({run.id: run for row in found.rows for run in row.runs}.values())
+
+
 def _machines(found: Laid) -> tuple[str, ...]:
-    """On what machines and versions the runs were trained."""
-    told: dict[str, None] = {}
-    for row in found.rows:
-        for run in row.runs:
-            machine = run.environment
-            versions = machine.get("versions", {})
-            names = ", ".join(f"{name} {number}" for name, number in sorted(versions.items()))
-            where = ", ".join(str(machine[key]) for key in ("processor", "machine", "platform") if machine.get(key))
-            told.setdefault(" · ".join(part for part in (where, names) if part))
-    return tuple(key for key in told if key)
+    """On what machines, versions and paths the runs were trained."""
+    told = (", ".join(f"{name} {text}" for name, text in flat(run.environment)) for run in _runs(found))
+    return tuple(dict.fromkeys(text for text in told if text))
 
 
 def markdown(found: Laid) -> str:
@@ -194,7 +192,7 @@ def markdown(found: Laid) -> str:
 
 
 def _preface(found: Laid) -> list[str]:
-    times = [run.seconds for row in found.rows for run in row.runs if run.seconds is not None]
+    times = [run.seconds for run in _runs(found) if run.seconds is not None]
     return [
         "Each system that five notebooks published beside our runs of it. A document ran each network once; an "
         "interval here is that of a mean over seeds, at 95 %, and covers seed-to-seed variation only. A published "

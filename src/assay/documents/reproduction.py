@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import re
+import hashlib
+import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..api import Result, describe, load, result, run
+from ..api import Result, describe, load, result, run, shipped
 from ..api import studies as in_store
+from ..nets import parse, summarize
+from ..report import write_report
 from ..runner import Progress
 from ..spec import Study
-from ..store import default_folder, open_writer
+from ..store import StudyRecord, default_folder, open_writer
 from ..store.files import DATABASE
 from .claims import CLAIMS, Evidence, Finding, judge
 from .cost import Cost, estimate
@@ -21,6 +25,7 @@ from .published import System, chosen
 from .submission import submit
 
 MADE = Path("document-d")  # document D's tables, where the command is given
+SUFFIX = "-as-published"
 UNLABELLED, SUBMISSION = "unlabelled_data.csv", "submission.csv"
 # Whose protocol leaks or feeds raw bytes; documents D and E chose on validation images and scaled.
 AS_PUBLISHED: dict[str, dict[str, Any]] = {
@@ -40,9 +45,7 @@ class Reproduction(Laid):
         """Write the page, as HTML or (where the path ends in ``.md``) as Markdown; return its path."""
         name = "reproduction-as-published.html" if self.is_as_published else "reproduction.html"
         target = Path(path) if path is not None else self.store / "reports" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(markdown(self) if target.suffix == ".md" else html(self))
-        return target
+        return write_report(target, markdown(self) if target.suffix == ".md" else html(self))
 
     def _repr_html_(self) -> str:
         return fragment(self)
@@ -78,19 +81,26 @@ def reproduce(
     """
     systems = chosen(keys)
     folder = Path(store) if store is not None else default_folder()
-    studies = [_study(name, systems, as_published, seeds) for name in _names(systems, as_published)]
     if trains:
-        with open_writer(folder):
-            pass  # makes the store, or brings an older one up to date
-    if trains and confirm(_costs(studies, folder, workers)):
-        for study in studies:
-            run(study, store=folder, workers=workers, progress=progress)
-            _reveal(study, systems, folder, workers, progress, as_published)
-            if study.name == "document-d":
-                submit(study, Result(folder, study.name).record, folder, MADE / UNLABELLED, MADE / SUBMISSION)
-    results = {study.name: found for study in studies if (found := _found(study.name, folder)) is not None}
-    rows = tuple(_row(system, studies, results) for system in systems)
+        _train(systems, folder, as_published, seeds, workers, progress, confirm)
+    rows = tuple(_row(system, folder, as_published) for system in systems)
     return Reproduction(rows, _findings(rows, as_published), as_published, folder)
+
+
+def _train(
+    systems: Sequence[System], folder: Path, as_published: bool, seeds: int | None, workers: int | None,
+    progress: Progress | None, confirm: Callable[[Sequence[Cost]], bool],
+) -> None:  # fmt: skip
+    with open_writer(folder):
+        pass  # makes the store, or brings an older one up to date
+    studies = [_study(name, systems, as_published, seeds) for name in _names(systems, as_published)]
+    if not confirm(_costs(studies, folder, workers)):
+        return
+    for study in studies:
+        run(study, store=folder, workers=workers, progress=progress)
+        _reveal(study, systems, folder, workers, progress)
+        if study.name == "document-d":
+            submit(study, Result(folder, study.name).record, folder, MADE / UNLABELLED, MADE / SUBMISSION)
 
 
 def _names(systems: Sequence[System], as_published: bool) -> list[str]:
@@ -108,13 +118,13 @@ def _study(name: str, systems: Sequence[System], as_published: bool, seeds: int 
     wanted = {system.arm for system in systems if system.study == name}
     arms = tuple(arm for arm in study.arms if arm.name in wanted)
     if len(arms) < len(study.arms):
-        study = study.model_copy(update={"arms": arms, "name": f"{name}-part"})
+        which = hashlib.sha256(" ".join(arm.name for arm in arms).encode()).hexdigest()[:8]
+        study = study.model_copy(update={"arms": arms, "name": f"{name}.{which}"})
     document = next(system.document for system in systems if system.study == name)
     if as_published:
         data = study.data.model_copy(update=AS_PUBLISHED[document])
-        study = study.model_copy(
-            update={"data": type(data).of(data.model_dump()), "name": f"{study.name}-as-published"}
-        )
+        name = f"{study.name}{SUFFIX}"
+        study = study.model_copy(update={"data": type(data).of(data.model_dump(exclude_none=True)), "name": name})
     return study if seeds is None else study.with_seeds(min(seeds, study.seeds.planned) if _is_dear(name) else seeds)
 
 
@@ -153,13 +163,12 @@ def _costs(studies: Sequence[Study], folder: Path, workers: int | None) -> list[
 
 
 def _reveal(
-    study: Study, systems: Sequence[System], folder: Path, workers: int | None, progress: Progress | None,
-    as_published: bool,
+    study: Study, systems: Sequence[System], folder: Path, workers: int | None, progress: Progress | None
 ) -> None:  # fmt: skip
     """Score on the test split what has not been scored; nothing is looked at twice."""
     found = Result(folder, study.name)
-    mine = [system for system in systems if system.study == re.sub(r"(-part)?(-as-published)?$", "", study.name)]
-    if as_published or not mine:
+    mine = [system for system in systems if system.study == _whole(study.name)]
+    if study.data.is_leaky or not mine:
         return
     finished = [run for run in found.runs if run.state == "finished"]
     if any(run.test_accuracy is None for run in finished):
@@ -167,8 +176,13 @@ def _reveal(
     for system in mine:
         if system.is_retrained:
             done = [run for run in found.record.retrained if run.arm == system.arm and run.test_accuracy is not None]
-            if len(done) < study.seeds.planned:
+            if len(done) < sum(run.arm == system.arm for run in finished):
                 found.reveal(retrain=system.arm, workers=workers, progress=progress)
+
+
+def _whole(name: str) -> str:
+    """The shipped study that a study, or a part of it, or either as published, is of."""
+    return name.removesuffix(SUFFIX).partition(".")[0]
 
 
 def _found(name: str, folder: Path) -> Result | None:
@@ -178,26 +192,38 @@ def _found(name: str, folder: Path) -> Result | None:
     return result(name, store=folder)
 
 
-def _row(system: System, studies: Sequence[Study], results: dict[str, Result]) -> Row:
-    names = (system.study, f"{system.study}-part")
-    study = next((s for s in studies if s.name.removesuffix("-as-published") in names), None)
-    if system.waits or study is None:
+def _records(system: System, folder: Path, as_published: bool) -> list[StudyRecord]:
+    """The store's studies of a system: the whole one, then parts of it, the latest first."""
+    names = in_store(folder) if (folder / DATABASE).exists() else []
+    mine = [name for name in names if _whole(name) == system.study and name.endswith(SUFFIX) == as_published]
+    return [result(name, store=folder).record for name in sorted(mine, key=lambda name: "." in name)]
+
+
+def _row(system: System, folder: Path, as_published: bool) -> Row:
+    if system.waits or (as_published and system.document not in AS_PUBLISHED):
         return Row(system)
-    parameters = describe(study)[system.arm].parameters
-    found = results.get(study.name)
-    if found is None:
-        return Row(system, parameters)
-    record = found.record
-    runs = [r for r in (record.retrained if system.is_retrained else record.runs) if r.arm == system.arm]
-    of_test = system.split == "test" and not study.data.is_leaky
-    scored: dict[int, tuple[float, float]] = {}
-    for one in runs:
-        if of_test and one.test_accuracy is not None and one.test_loss is not None:
-            scored[one.seed] = one.test_accuracy, one.test_loss
-        elif not of_test and one.state == "finished" and one.kept is not None:
-            scored[one.seed] = one.kept.validation_accuracy, one.kept.validation_loss
-    accuracies = {seed: accuracy for seed, (accuracy, _) in scored.items()}
-    return Row(system, parameters, accuracies, tuple(loss for _, loss in scored.values()), tuple(runs))
+    best = Row(system, _parameters(system))
+    for record in _records(system, folder, as_published):
+        runs = [r for r in (record.retrained if system.is_retrained else record.runs) if r.arm == system.arm]
+        of_test = system.split == "test" and not record.is_leaky
+        scored: dict[int, tuple[float, float]] = {}
+        for one in runs:
+            if of_test and one.test_accuracy is not None and one.test_loss is not None:
+                scored[one.seed] = one.test_accuracy, one.test_loss
+            elif not of_test and one.state == "finished" and one.kept is not None:
+                scored[one.seed] = one.kept.validation_accuracy, one.kept.validation_loss
+        if runs and (len(scored), len(runs)) > (len(best.scores), len(best.runs)):
+            accuracies = {seed: accuracy for seed, (accuracy, _) in scored.items()}
+            best = Row(system, best.parameters, accuracies, tuple(loss for _, loss in scored.values()), tuple(runs))
+    return best
+
+
+@cache
+def _parameters(system: System) -> int:
+    """Of our network, on the images of 28 x 28 and ten classes that all documents have."""
+    values = tomllib.loads(shipped()[system.study].read_text())
+    (layers,) = (arm["layers"] for arm in values["arms"] if arm["name"] == system.arm)
+    return summarize(parse(layers), (28, 28, 1), 10).parameters
 
 
 def _findings(rows: Sequence[Row], as_published: bool) -> tuple[Finding, ...]:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import disk
-from ..data import prepare
+from ..api import dataset_of
 from ..data.delimited import read_delimited
-from ..report import arm_scores
+from ..report import best_arm
 from ..runner import make_plan
 from ..spec import Reading, Study
 from ..store import StudyRecord
@@ -33,10 +33,9 @@ def submit(study: Study, record: StudyRecord, store: Path, table: Path, target: 
         DataError: The table or a run's weights cannot be read.
         DiskFull: The file cannot be written.
     """
-    scored = [arm for arm in arm_scores(record) if arm.mean is not None]
-    if not scored:
+    best = best_arm(record)
+    if best is None:
         return None
-    best = max(scored, key=lambda arm: arm.mean or 0.0).arm
     found, _ = read_delimited(table, Reading())
     classes = _probabilities(study, record, store, best, found.training.images).argmax(1)
     names = record.data["classes"]
@@ -51,7 +50,7 @@ def _probabilities(
     from ..train.checkpoint import load_weights
     from ..train.predictor import predictor_of
 
-    dataset = prepare(study.data)
+    dataset = dataset_of(record)
     tasks = {task.id: task for task in make_plan(study, dataset, store).tasks}
     runs = [run for run in record.runs if run.arm == arm and run.state == "finished"]
     total = np.zeros((len(images), dataset.info.num_classes))

@@ -19,5 +19,6 @@ from .inputs import LayerRow as LayerRow
 from .inputs import NetworkTable as NetworkTable
 from .scores import ArmScores as ArmScores
 from .scores import arm_scores as arm_scores
+from .scores import best_arm as best_arm
 from .scores import failure_sentence as failure_sentence
 from .write import write_report as write_report

@@ -10,7 +10,7 @@ from ..stats import Ranking, factors_of
 from ..store.records import StudyRecord
 from .contrasts import Contrast, contrast_of, contrasts, factor_effects, ranking_of
 from .images import duel, network_sentence, networks
-from .scores import Split, failure_sentence, ordered_arms, rule_of, varied
+from .scores import LEAKY, Split, failure_sentence, ordered_arms, rule_of, varied
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +29,7 @@ class Comparison:
         arms: The arms' names, in the order of the ranking's figures.
         varies: What a seed changes: the intervals speak of nothing else.
         notes: What must be read with the verdicts.
+        is_leaky: Whether the validation images are the test images.
     """
 
     study: str
@@ -39,6 +40,7 @@ class Comparison:
     arms: tuple[str, ...]
     varies: tuple[str, ...]
     notes: tuple[str, ...]
+    is_leaky: bool = False
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -49,13 +51,16 @@ class Comparison:
         """One row a verdict: what is compared, n, difference with interval (fractions), p values, outcome, sentence."""
         import pandas as pd
 
-        return pd.DataFrame([_flat(contrast) for contrast in (*self.effects, *self.contrasts)])
+        frame = pd.DataFrame([_flat(contrast) for contrast in (*self.effects, *self.contrasts)])
+        frame.attrs["leaky"] = self.is_leaky
+        return frame
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain values, for JSON."""
         return {
             "study": self.study,
             "split": self.split,
+            "leaky": self.is_leaky,
             "varies": list(self.varies),
             "contrasts": [_plain(contrast) for contrast in self.contrasts],
             "effects": [_plain(contrast) for contrast in self.effects],
@@ -112,7 +117,8 @@ def _comparison(
     varies: tuple[str, ...],
     notes: tuple[str, ...],
 ) -> Comparison:
-    told = [
+    told = [LEAKY.rstrip(".")] if study.is_leaky else []
+    told += [
         f"A seed changes {', '.join(varies) or 'nothing'}: the intervals speak of that, and say nothing about another "
         "data set"
     ]
@@ -136,7 +142,7 @@ def _comparison(
             told += finalists.sentences
     if failed := failure_sentence(study):
         told.append(failed)
-    return Comparison(study.name, split, found, crossed, ranking, tuple(arms), varies, (*told, *notes))
+    return Comparison(study.name, split, found, crossed, ranking, tuple(arms), varies, (*told, *notes), study.is_leaky)
 
 
 def _refuse(study: StudyRecord, arms: list[str], names: tuple[str, ...], split: Split) -> None:

@@ -56,12 +56,14 @@ class Diagnoses:
         runs: Every diagnosis of every run, by arm, seed and fold.
         arms: The same counted for each arm.
         looked_at: Runs that could be looked at, by arm.
+        leaky: Whether the validation images are the test images.
     """
 
     study: str
     runs: tuple[RunDiagnosis, ...]
     arms: tuple[ArmDiagnosis, ...]
     looked_at: dict[str, int]
+    leaky: bool = False
 
     def frame(self) -> pd.DataFrame:
         """One row a diagnosis of a run."""
@@ -71,7 +73,9 @@ class Diagnoses:
             {"arm": found.arm, "seed": found.seed, "fold": found.fold, **asdict(found.diagnosis)} for found in self.runs
         ]
         columns = ["arm", "seed", "fold", "kind", "evidence", "advice", "source", "epoch"]
-        return pd.DataFrame(rows, columns=columns)
+        frame = pd.DataFrame(rows, columns=columns)
+        frame.attrs["leaky"] = self.leaky
+        return frame
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain values, for JSON."""
@@ -104,7 +108,7 @@ def diagnose_study(study: StudyRecord, *, shared: Mapping[str, int] | None = Non
             having = [one for one in mine if one.diagnosis.kind == kind]
             first = having[0]
             arms.append(ArmDiagnosis(arm.name, kind, len(having), len(runs), first.diagnosis, first.seed))
-    return Diagnoses(study.name, tuple(found), tuple(arms), looked_at)
+    return Diagnoses(study.name, tuple(found), tuple(arms), looked_at, study.is_leaky)
 
 
 def curves_of(study: StudyRecord, run: RunRecord, *, shared_images: int | None = None) -> Curves:
@@ -122,7 +126,7 @@ def curves_of(study: StudyRecord, run: RunRecord, *, shared_images: int | None =
         state=run.state,
         reason=run.reason,
         advice=run.advice,
-        scaling=data.scaling if data else "unit",
+        scaling=data.scaling if data and study.data.get("dtype", "uint8") == "uint8" else "unit",
         is_best_kept=isinstance(training.get("keep"), dict),
         health={epoch.epoch: epoch.health for epoch in run.epochs if epoch.health},
         shared_images=shared_images,

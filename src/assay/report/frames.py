@@ -86,6 +86,7 @@ def epochs_frame(study: StudyRecord) -> pd.DataFrame:
     ]
     frame = _frame(rows, study, _EPOCH)
     frame["fold"] = frame["fold"].astype("Int64")
+    frame.attrs["leaky"] = study.is_leaky
     return frame
 
 

@@ -58,6 +58,7 @@ def render(
     gallery: Gallery | None,
     version: str,
     toml: str = "",
+    shared: Mapping[str, int] | None = None,
 ) -> str:
     """One HTML file with the answer, its evidence and what made it. It holds all that it needs and loads nothing.
 
@@ -69,6 +70,7 @@ def render(
         gallery: A look at the data; ``None`` leaves it out.
         version: Assay's version.
         toml: The study as a TOML text.
+        shared: By run id, how many of its validation images are among its training images, where it was counted.
     """
     from plotly.offline import get_plotlyjs
 
@@ -94,7 +96,7 @@ def render(
             effects_table=effects_table(study),
             ranking=_ranking_figure(study),
             ranking_table=ranking_table(study, ranking) if (ranking := ranking_of(study)) else None,
-            diagnoses_table=diagnoses_table(study),
+            diagnoses_table=diagnoses_table(study, shared),
             failures_table=failures_table(study) if failures(study) else None,
             runs_table=runs_table(study),
             test=_test(study, summaries) if is_revealed else None,

@@ -94,6 +94,12 @@ def arm_scores(study: StudyRecord, *, split: Split = "validation") -> tuple[ArmS
     return tuple(_scores(study, arm.name, split) for arm in ordered_arms(study))
 
 
+def best_arm(study: StudyRecord) -> str | None:
+    """The arm with the highest mean validation accuracy; ``None`` where none has a score."""
+    scored = [arm for arm in arm_scores(study) if arm.mean is not None]
+    return max(scored, key=lambda arm: arm.mean or 0.0).arm if scored else None
+
+
 def rule_of(study: StudyRecord) -> Seeds:
     """The study's replicates: how many, what varies, when it stops."""
     return Seeds.of(study.spec.get("seeds", {}))

@@ -305,9 +305,9 @@ def images_table(study: StudyRecord) -> Table:
     return Table(caption, _columns("arm", "seed", "test accuracy", "95 % interval", "images"), rows)
 
 
-def diagnoses_table(study: StudyRecord) -> Table | None:
+def diagnoses_table(study: StudyRecord, shared: Mapping[str, int] | None = None) -> Table | None:
     """What is wrong with each arm's runs; ``None`` where nothing is."""
-    found = diagnose_study(study)
+    found = diagnose_study(study, shared=shared)
     styles = arm_styles(study)
     rows = tuple(
         _row(
@@ -384,7 +384,7 @@ def _environment(study: StudyRecord) -> list[tuple[str, str]]:
     """Every fact of the runs' environments once; where runs differ, each value with its number of runs."""
     seen: dict[str, Counter[str]] = {}
     for run in study.runs:
-        for key, value in _flat(run.environment):
+        for key, value in flat(run.environment):
             seen.setdefault(key, Counter())[value] += 1
     return [
         (
@@ -397,17 +397,18 @@ def _environment(study: StudyRecord) -> list[tuple[str, str]]:
     ]
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    flat: list[tuple[str, str]] = []
+def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested values as pairs of a name and a text."""
+    pairs: list[tuple[str, str]] = []
     for key, value in values.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):
-            flat += _flat(value, f"{name} ")
+            pairs += flat(value, f"{name} ")
         elif isinstance(value, list | tuple):
-            flat.append((name, ", ".join(map(str, value))))
+            pairs.append((name, ", ".join(map(str, value))))
         else:
-            flat.append((name, str(value)))
-    return flat
+            pairs.append((name, str(value)))
+    return pairs
 
 
 def _ranges(numbers: list[int]) -> str:

@@ -70,7 +70,7 @@ def drive(
             runs=runs,
         )
     states = reader.states(task.id for task in plan.tasks)
-    waiting = {task.id: task for task in due(plan.tasks, states)}
+    waiting = {task.id: task for task in due(plan.tasks, states) if task.id not in plan.settled}
     for task in plan.tasks:
         if task.id not in waiting:  # the process that should have done this was killed
             (task.folder / CHECKPOINT).unlink(missing_ok=True)
@@ -91,8 +91,9 @@ def drive(
     # Runs side by side beat threads inside a run; those are for cores that would otherwise idle. How many is a matter
     # of the whole plan, not of what is left of it: torch's bits depend on it, and a resumed run must have the same.
     # A study that grows counts what it starts with.
-    threads = max(1, num_workers // min(len(plan.tasks), study.seeds.first * len(plan.arms)))
-    executor = make_executor(min(num_workers, len(waiting)), threads) if waiting else None
+    at_first = study.seeds.first * len(plan.arms) * (study.data.num_folds or 1)
+    threads = max(1, num_workers // min(len(plan.tasks), at_first))
+    executor = make_executor(min(num_workers // threads, len(waiting)), threads) if waiting else None
     try:
         if executor is None:
             return

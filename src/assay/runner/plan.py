@@ -21,7 +21,8 @@ from ..train.task import Task
 class Plan:
     """Everything that a study asks for. ``members`` are (arm name, task), by seed, then arm: pairs finish together.
 
-    With ``is_retraining`` they are a chosen arm's runs without validation images instead.
+    With ``is_retraining`` they are a chosen arm's runs without validation images instead. Runs among ``settled`` have
+    failed since the study was started, and are not tried again.
     """
 
     study: Study
@@ -29,6 +30,7 @@ class Plan:
     data: dict[str, Any]
     members: tuple[tuple[str, Task], ...]
     is_retraining: bool = False
+    settled: frozenset[str] = frozenset()
 
     @property
     def is_on_cuda(self) -> bool:
@@ -103,7 +105,12 @@ def with_labels(arm: Arm, info: DatasetInfo) -> Arm:
             Problem(f'{info.name} has no class "{name}"', nearest(name, info.classes), f"training.class_weights.{name}")
             for name in unknown
         )
-    by_label = {labels[name]: weight for name, weight in weights.items()}
+    by_label: dict[str, float] = {}
+    for name, weight in weights.items():
+        if labels[name] in by_label:
+            what = f"class {labels[name]} has two weights, one by its name and one by its label"
+            raise SpecError(Problem(what, "leave one out", f"training.class_weights.{name}"))
+        by_label[labels[name]] = weight
     training = arm.training.model_copy(update={"class_weights": dict(sorted(by_label.items()))})
     return arm.model_copy(update={"training": training})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from ..data import Dataset
@@ -34,6 +34,7 @@ def plans(
         yield whole
         return
     before: Standing | None = None
+    offered: set[str] = set()
     while True:
         try:
             known = {run.id: run for run in reader.study(study.name).runs}
@@ -46,7 +47,10 @@ def plans(
                 writer.put_event(study.name, "decided", asdict(decision))
             if found.is_over and found.seeds == before.seeds:
                 return
-        yield make_plan(study, dataset, folder, seeds=found.seeds, device=device)
+        settled = frozenset(run for run in offered if run in known and known[run].is_failed)
+        plan = make_plan(study, dataset, folder, seeds=found.seeds, device=device)
+        offered |= {task.id for task in plan.tasks}
+        yield replace(plan, settled=settled)
         before = found
 
 

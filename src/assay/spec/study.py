@@ -148,7 +148,7 @@ class Study(Spec):
         """The same study with another number of seeds.
 
         Raises:
-            SpecError: The study stops when it is decided, by a rule that was fixed beforehand.
+            SpecError: There is less than one, or the study stops when it is decided, by a rule fixed beforehand.
         """
         if self.seeds.stop:
             raise SpecError(
@@ -158,7 +158,8 @@ class Study(Spec):
                     "seeds",
                 )
             )
-        return self.model_copy(update={"seeds": self.seeds.model_copy(update={"count": count})})
+        seeds = Seeds.of({**self.seeds.model_dump(exclude_none=True), "count": count})
+        return self.model_copy(update={"seeds": seeds})
 
     def _templates(self, problems: list[Problem]) -> list[tuple[str, ArmTemplate]]:
         """The listed arms (or the one shared network), each with the key that its layers stand under."""

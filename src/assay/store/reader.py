@@ -60,6 +60,7 @@ class StoreReader:
             LookRecord(row["time"], row["num_runs"], row["num_new"])
             for row in self._query("SELECT * FROM looks WHERE study = ? ORDER BY id", study["id"])
         )
+        positions = {arm.name: arm.position for arm in arms}
         return StudyRecord(
             name=study["name"],
             question=study["question"],
@@ -68,9 +69,9 @@ class StoreReader:
             created=study["created"],
             updated=study["updated"],
             arms=arms,
-            runs=self._runs("members", study["id"], {arm.name: arm.position for arm in arms}),
+            runs=self._runs("members", study["id"], positions, is_revealed=bool(looks)),
             looks=looks,
-            retrained=self._runs("retrained", study["id"], {arm.name: arm.position for arm in arms}),
+            retrained=self._runs("retrained", study["id"], positions, is_revealed=bool(looks)),
             test_hits={
                 row["run"]: row["hits"]
                 for row in self._query(
@@ -82,8 +83,10 @@ class StoreReader:
         )
 
     def _runs(
-        self, table: Literal["members", "retrained"], study: int, positions: dict[str, int]
+        self, table: Literal["members", "retrained"], study: int, positions: dict[str, int], *, is_revealed: bool
     ) -> tuple[RunRecord, ...]:
+        """The study's runs. A run's test score may come of another study that shares it: before a study's own look at
+        the test split, it has none."""
         fold = "members.fold" if table == "members" else "0"
         epochs: dict[str, list[EpochRecord]] = {}
         for row in self._query(
@@ -122,8 +125,8 @@ class StoreReader:
                 epochs_planned=row["epochs_planned"],
                 epochs=tuple(epochs.get(row["id"], ())),
                 environment=json.loads(row["environment"]),
-                test_accuracy=row["accuracy"],
-                test_loss=row["loss"],
+                test_accuracy=row["accuracy"] if is_revealed else None,
+                test_loss=row["loss"] if is_revealed else None,
                 fold=row["fold"] or None,
                 kept_epoch=row["kept_epoch"],
             )

@@ -129,7 +129,7 @@ def train(
             learning_rate=rate,
             seconds=time.perf_counter() - started,
         )
-        _refuse_divergence(record, task)
+        _refuse_divergence(record, task, data)
         if record.epoch % between == 0 or is_over(training, [*history, record]):
             with averaged(learner.optimizer):
                 health = probe.measure(learner.weights())
@@ -300,7 +300,7 @@ def _rate(training: Training, step: int, steps_per_epoch: int, history: list[Epo
     )
 
 
-def _refuse_divergence(record: EpochRecord, task: Task) -> None:
+def _refuse_divergence(record: EpochRecord, task: Task, data: TrainingData) -> None:
     losses = [record.running_loss, record.train_loss]
     if task.data.validation != "none":
         losses.append(record.validation_loss)
@@ -308,6 +308,6 @@ def _refuse_divergence(record: EpochRecord, task: Task) -> None:
         return
     settings = task.arm.training.optimizer
     advice = f"lower the learning rate ({settings.learning_rate:g} now)"
-    if task.data.scaling == "none":
+    if task.data.scaling == "none" and data.images.dtype == np.uint8:
         advice += ' or scale the images (scaling = "unit"): they are fed as raw bytes 0 to 255'
     raise Diverged(f"the loss was no longer a number in epoch {record.epoch}", advice)

@@ -87,15 +87,6 @@ def load_atomic(typing_context: Any, place: Any) -> Any:
 
 
 @_intrinsic
-def store_atomic(typing_context: Any, place: Any, value: Any) -> Any:
-    def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
-        builder.store_atomic(values[1], builder.inttoptr(values[0], _LONG.as_pointer()), "seq_cst", 8)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64), build
-
-
-@_intrinsic
 def pause(typing_context: Any) -> Any:
     """Tell the processor that this thread waits in a loop."""
 

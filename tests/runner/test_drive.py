@@ -238,7 +238,8 @@ def test_folds_count_as_runs_that_share_the_cores(tmp_path: Path) -> None:
     data = {"name": "digits", "validation": "5-fold"}
     for number, rates in enumerate(([0.0, 0.3], [0.0])):
         study = small_study(data=data, seeds={"count": 1}, factors={"rate": rates})
-        plan, store = make_plan(study, prepare("digits"), tmp_path), tmp_path / str(number)
+        store = tmp_path / str(number)
+        plan = make_plan(study, prepare("digits"), store)
         with open_writer(store) as writer, open_reader(store) as reader:
             drive(plan, writer, reader, make, Silent(), num_workers=8)
     assert asked == [(8, 1), (5, 1)]  # ten runs, then five

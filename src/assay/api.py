@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import DataError, Interrupted, Problem, SpecError, nearest
+from .records import dataset_of, gallery_of, network_tables, recorded_networks, shared_images
 from .runner import LocalExecutor, Plan, Progress, check_networks, drive, make_plan, plans, retrain_plan
-from .spec import Data, Placement, Study, Training, read_study, study_toml
+from .spec import Data, Placement, Study, read_study, study_toml
 from .store import RunRecord, StoreReader, StoreWriter, StudyRecord, default_folder, open_reader, open_writer
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike
 
-    from .data import Dataset
     from .nets import Summary
-    from .report import Comparison, Diagnoses, Gallery, NetworkTable
+    from .report import Comparison, Diagnoses
 
 
 # Shipped studies of tables, which lie in a folder of the study's name where it is used, and what makes them.
@@ -29,9 +29,6 @@ _MADE_BY = {
     "document-d": "assay data make mnist --variation random-background --format csv --train 12000 --test 10000 "
     "-o document-d"
 }
-
-
-_GALLERY_ROWS = 50
 
 
 def shipped() -> dict[str, Path]:
@@ -250,7 +247,7 @@ class Result:
         from .report import diagnose_study
 
         record = self.record
-        return diagnose_study(record, shared=_shared_images(record))
+        return diagnose_study(record, shared=shared_images(record))
 
     def reveal(
         self,
@@ -339,9 +336,9 @@ class Result:
         study = Study.of(record.spec)
         html = render(
             record,
-            summaries=_tables(_recorded_networks(record)),
-            gallery=_gallery(record),
-            shared=_shared_images(record),
+            summaries=network_tables(recorded_networks(record)),
+            gallery=gallery_of(record),
+            shared=shared_images(record),
             toml=study_toml(study),
             version=version("assay"),
         )
@@ -352,134 +349,3 @@ class Result:
         from .report import summary_html
 
         return summary_html(self.record)
-
-
-def dataset_of(record: StudyRecord) -> Dataset:
-    """The data of a study that has been run.
-
-    Raises:
-        DataError: They are gone, or no longer what the runs were trained on.
-    """
-    from .data import prepare
-
-    dataset = prepare(Study.of(record.spec).data)
-    if dataset.info.content != record.data["content"]:
-        what = f"{dataset.info.title} has changed since {record.name} was run"
-        raise DataError(Problem(what, "put the files back as they were, or run the study again"))
-    return dataset
-
-
-def _shared_images(record: StudyRecord) -> dict[str, int]:
-    """By run id, how many validation images are among the training images, byte for byte; where they are at hand."""
-    import numpy as np
-
-    from .data import split
-    from .seeds import Streams
-
-    study = Study.of(record.spec)
-    if study.data.is_leaky:
-        return {}
-    try:
-        training = dataset_of(record).training()
-    except DataError:
-        return {}
-    contents = np.array([hash(image.tobytes()) for image in training.images])
-    found: dict[tuple[int, int | None], int] = {}
-    shared = {}
-    for run in record.runs:
-        key = (run.seed, run.fold)
-        if key not in found:
-            generator = Streams(run.seed, frozenset(study.seeds.vary)).generator("split")
-            parts = split(
-                training.labels, study.data.validation, stratified=study.data.stratified, generator=generator,
-                fold=run.fold,
-            )  # fmt: skip
-            found[key] = int(np.isin(contents[parts.validation], contents[parts.training]).sum())
-        shared[run.id] = found[key]
-    return shared
-
-
-def training_path(summary: Summary, training: Training, device: Placement = "cpu") -> str:
-    """Which code trains a run, as a sentence: its network's fused blocks, or why it has none."""
-    from .train.device import device_of
-    from .train.fused.plan import fused_groups, why_not_fused
-
-    if device == "cuda" or (device == "auto" and device_of(device) == "cuda"):
-        return "CUDA path: torch's layers on the CUDA device."
-    if reason := why_not_fused(summary):
-        return f"Plain path (float32): {reason}."
-    return "Fused path: " + " | ".join(" ".join(names) for names in fused_groups(summary))
-
-
-def network_tables(study: Study) -> dict[str, NetworkTable]:
-    """Each arm's network as the report and ``assay describe`` show it, by arm name."""
-    return _tables(describe(study))
-
-
-def _recorded_networks(record: StudyRecord) -> dict[str, Summary]:
-    """Each arm's network, from the store alone."""
-    from .nets import parse, summarize
-
-    height, width, channels = record.data["shape"]
-    classes = len(record.data["classes"])
-    arms = Study.of(record.spec).expand()
-    return {arm.name: summarize(parse(arm.layers), (height, width, channels), classes) for arm in arms}
-
-
-def _tables(summaries: dict[str, Summary]) -> dict[str, NetworkTable]:
-    from .nets import shape_text
-    from .report import LayerRow, NetworkTable
-
-    return {
-        arm: NetworkTable(
-            rows=tuple(
-                LayerRow(
-                    layer.name,
-                    layer.word,
-                    shape_text(layer.output_shape),
-                    layer.parameters,
-                    layer.flops,
-                    non_trainable=layer.non_trainable,
-                    activation_bytes=layer.activation_bytes,
-                    receptive_field=layer.receptive_field.size,
-                    receptive_stride=layer.receptive_field.stride,
-                    inputs=layer.inputs,
-                    path=layer.path,
-                )
-                for layer in summary.layers
-            ),
-            parameters=summary.parameters,
-            trainable=summary.trainable,
-            non_trainable=summary.non_trainable,
-            flops=summary.flops,
-            activation_bytes=summary.activation_bytes,
-        )
-        for arm, summary in summaries.items()
-    }
-
-
-def _gallery(record: StudyRecord) -> Gallery | None:
-    """A look at the training images; ``None`` where they are no longer at hand."""
-    from .data import class_counts, gallery, png, split
-    from .report import Gallery
-    from .seeds import Streams
-
-    try:
-        dataset = dataset_of(record)
-    except DataError:
-        return None
-    study, training, info = Study.of(record.spec), dataset.training(), dataset.info
-    generator = Streams(0).generator("split")
-    told = study.data
-    parts = split(training.labels, told.validation, stratified=told.stratified, generator=generator, fold=1)
-    num_judged = info.num_test if told.is_leaky else len(parts.validation)
-    shown = max(4, min(12, 560 // info.width))
-    rows = min(info.num_classes, _GALLERY_ROWS)
-    some = "" if rows == info.num_classes else f" (the first {rows} of {info.num_classes:,})"
-    return Gallery(
-        png=png(gallery(training.images, training.labels, rows, shown)),
-        class_names=info.classes[:rows],
-        training_counts=tuple(class_counts(training.labels[parts.training], info.num_classes).tolist()[:rows]),
-        validation_size=num_judged,
-        caption=f"The first {shown} training images of each class{some} of {info.title}. {info.test_split_note}",
-    )

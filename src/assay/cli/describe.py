@@ -26,12 +26,13 @@ def command(study: str, arm: str | None, as_json: bool) -> None:
     in float32. "Sees" is how many pixels of the input one output value depends on, zeros around the image included;
     "step" how many lie between neighbouring values.
     """
-    from ..api import describe, load, network_tables, training_path
+    from ..api import describe, load
     from ..errors import Problem, SpecError, nearest
+    from ..records import network_tables, training_path
 
     loaded = load(study)
-    tables = network_tables(loaded)
     summaries = describe(loaded)
+    tables = network_tables(summaries)
     paths = {arm.name: training_path(summaries[arm.name], arm.training, loaded.device) for arm in loaded.expand()}
     if arm is not None and arm not in tables:
         raise SpecError(Problem(f'"{study}" has no arm "{arm}"', nearest(arm, list(tables))))

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import disk
-from ..api import dataset_of
 from ..data.delimited import read_delimited
+from ..records import dataset_of
 from ..report import best_arm
 from ..runner import make_plan
 from ..spec import Reading, Study

@@ -14,7 +14,7 @@ from .errors import DataError, Interrupted, Problem, SpecError, nearest
 from .records import dataset_of, gallery_of, network_tables, recorded_networks, shared_images
 from .runner import LocalExecutor, Plan, Progress, check_networks, drive, make_plan, plans, retrain_plan
 from .spec import Data, Placement, Study, read_study, study_toml
-from .store import RunRecord, StoreReader, StoreWriter, StudyRecord, default_folder, open_reader, open_writer
+from .store import DATABASE, RunRecord, StoreReader, StoreWriter, StudyRecord, default_folder, open_reader, open_writer
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,8 +98,9 @@ def describe(study: Study) -> dict[str, Summary]:
     return check_networks(study)
 
 
-def remarks(study: Study) -> tuple[str, ...]:
-    """What a user should know before a study runs: what reading the data worked out, and scaling that seldom works."""
+def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]:
+    """What a user should know before a study runs: what reading the data worked out, scaling that seldom works, and
+    another study of the same name that it would take the place of."""
     from .data import info_of
 
     info = info_of(study.data)
@@ -108,6 +109,15 @@ def remarks(study: Study) -> tuple[str, ...]:
         told.append(
             'scaling = "none" feeds raw bytes, 0 to 255: networks seldom train well on them; "unit" divides by 255.'
         )
+    folder = Path(store) if store is not None else default_folder()
+    if (folder / DATABASE).exists() and study.name in studies(folder):
+        before = result(study.name, store=folder).record
+        is_another = before.question != study.question and before.data["content"] != info.content
+        if is_another or not {arm.name for arm in before.arms} & {arm.name for arm in study.expand()}:
+            told.append(
+                f'The store holds another study called "{study.name}" ("{before.question}"), and this one takes its '
+                'place; its runs are kept. Give this one a name of its own (name = "...") to keep both.'
+            )
     return tuple(told)
 
 

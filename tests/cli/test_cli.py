@@ -473,3 +473,13 @@ def test_raw_bytes_and_mapped_labels_are_remarked_on(run, study: Path, tmp_path:
     _, _, errors = run("run", study, "--seeds", 1, "--no-report")
     assert "note: Labels are numbered in this order: a = 0, b = 1" in errors
     assert 'note: scaling = "none" feeds raw bytes, 0 to 255' in errors
+
+
+def test_another_study_of_the_same_name_is_remarked_on(run, study: Path, tmp_path: Path) -> None:
+    assert "another study" not in run("run", study, "--seeds", 1, "--no-report")[2]
+    assert "another study" not in run("run", study, "--seeds", 2, "--no-report")[2]
+    other = tmp_path / "other" / "small.toml"
+    other.parent.mkdir()
+    other.write_text(STUDY.replace("rate", "share").replace("Does dropout help?", "Does something else help?"))
+    _, _, errors = run("run", other, "--seeds", 1, "--no-report")
+    assert 'note: The store holds another study called "small" ("Does dropout help?")' in errors

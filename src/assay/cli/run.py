@@ -49,7 +49,7 @@ def command(
     loaded = load(study)
     if seeds is not None:
         loaded = loaded.with_seeds(seeds)
-    for remark in remarks(loaded):
+    for remark in remarks(loaded, store=store):
         click.echo(f"note: {remark}", err=True)
     progress = JsonLines() if as_json else Live() if sys.stderr.isatty() else Lines()
     result = run(loaded, store=store, workers=workers, device=device, progress=progress)

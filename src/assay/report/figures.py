@@ -214,10 +214,11 @@ def published_curves(runs: Sequence[RunRecord], theirs: Sequence[float]) -> go.F
         name="published",
     )
     longest = max([len(theirs), *(len(run.epochs) for run in runs)])
-    settled = [100 * v for v in theirs] + [100 * e.validation_accuracy for run in runs for e in run.epochs]
+    first = 2 if longest > 2 else 1  # what a first epoch reaches would flatten all the others
+    settled = [100 * v for v in theirs[first - 1 :]]
+    settled += [100 * e.validation_accuracy for run in runs for e in run.epochs if e.epoch >= first]
     settled = sorted(v for v in settled if math.isfinite(v))
-    low = settled[len(settled) // 20] if settled else 0.0
-    high = settled[-1] if settled else 100.0
+    low, high = (settled[len(settled) // 50], settled[-1]) if settled else (0.0, 100.0)
     room = 0.08 * (high - low) or 1.0
     figure.update_layout(
         **_layout(height=220, margin={"l": 8, "r": 12, "t": 10, "b": 8}),

@@ -81,6 +81,10 @@ CLAIMS = (
         "C", "on raw bytes, the two-convolution network without regularization may not train at all", "does not train",
         "C-2conv-none", only_as_published=True,
     ),
+    Claim(
+        "C", "on raw bytes, the one-convolution network without regularization may not train at all", "does not train",
+        "C-1conv-none", only_as_published=True,
+    ),
     Claim("D", "convolutions help: 80.1 % to 95.9 %", "better", "D-conv", ("D-dense",)),
     Claim("D", "regularization and depth help: 95.9 % to 97.6 %", "better", "D-conv-regularized", ("D-conv",)),
     Claim("D", "augmentation helps: 97.6 % to 98.3 %", "better", "D-augmented", ("D-conv-regularized",)),

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from .errors import DataError, Interrupted, Problem, SpecError, nearest
+from .errors import DataError, Interrupted, Problem, SpecError, StoreError, nearest
 from .records import dataset_of, gallery_of, network_tables, recorded_networks, shared_images
 from .runner import LocalExecutor, Plan, Progress, check_networks, drive, make_plan, plans, retrain_plan
 from .spec import Data, Placement, Study, read_study, study_toml
@@ -109,9 +109,8 @@ def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]
         told.append(
             'scaling = "none" feeds raw bytes, 0 to 255: networks seldom train well on them; "unit" divides by 255.'
         )
-    folder = Path(store) if store is not None else default_folder()
-    if (folder / DATABASE).exists() and study.name in studies(folder):
-        before = result(study.name, store=folder).record
+    before = _before(study.name, Path(store) if store is not None else default_folder())
+    if before is not None:
         is_another = before.question != study.question and before.data["content"] != info.content
         if is_another or not {arm.name for arm in before.arms} & {arm.name for arm in study.expand()}:
             told.append(
@@ -119,6 +118,14 @@ def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]
                 'place; its runs are kept. Give this one a name of its own (name = "...") to keep both.'
             )
     return tuple(told)
+
+
+def _before(name: str, folder: Path) -> StudyRecord | None:
+    """What a store holds under a study's name; ``None`` for nothing, or an older store that a run updates."""
+    try:
+        return result(name, store=folder).record if (folder / DATABASE).exists() else None
+    except StoreError:
+        return None
 
 
 def run(

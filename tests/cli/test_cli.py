@@ -483,3 +483,15 @@ def test_another_study_of_the_same_name_is_remarked_on(run, study: Path, tmp_pat
     other.write_text(STUDY.replace("rate", "share").replace("Does dropout help?", "Does something else help?"))
     _, _, errors = run("run", other, "--seeds", 1, "--no-report")
     assert 'note: The store holds another study called "small" ("Does dropout help?")' in errors
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_running_a_study_brings_an_older_store_up_to_date(run, study: Path, tmp_path: Path, number: int) -> None:
+    import sqlite3
+
+    (tmp_path / "assay-store").mkdir()
+    golden = Path(__file__).parents[1] / "golden" / f"store-v{number}.sql"
+    with sqlite3.connect(tmp_path / "assay-store" / "store.sqlite") as connection:
+        connection.executescript(golden.read_text())
+    assert run("run", study, "--seeds", 1, "--no-report")[0] == 0
+    assert run("status", "golden")[0] == 0

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from .compiler import Kernel
 from .pointers import add_atomic, call, give_way, load_atomic, longs, pause
 
-# Vector operations: a processor does a few thousand million a second, and threads meet in less than a microsecond.
+# Vector operations, of which a processor does a few thousand million a second: about a microsecond's worth.
 WORTH_SHARING = 4_000
 
 # The words of a board, by which threads speak; what several of them wait for has a cache line of its own.

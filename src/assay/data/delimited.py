@@ -26,7 +26,7 @@ from .limits import refuse_size
 from .live import live
 from .pixels import Pixels
 
-_BLOCK_BYTES = 1 << 19
+_BLOCK_BYTES = 1 << 18
 _MOST_LINE_BYTES = 1 << 24
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -199,7 +199,7 @@ def _batches(text: _Text, layout: Layout) -> Iterator[tuple[npt.NDArray[np.float
 
 
 def _blocks(text: _Text) -> Iterator[bytes]:
-    """Whole lines, about half a megabyte at a time."""
+    """Whole lines, some hundred kilobytes at a time."""
     rest = b""
     while chunk := text.stream.read(_BLOCK_BYTES):
         whole, mark, rest = (rest + chunk).rpartition(b"\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -107,8 +108,8 @@ def _read(
         groups = np.asarray([str(value) for value in found[columns[1]]]) if columns[1:] else None
         kind = schema.field(image).type
         if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-            rows = [row for file in files for row in _values(file, image)]
-            part, notes = part_of(np.asarray(rows), _labels(labels), place, shape=reading.shape)
+            numbers = _numbers(files, image, len(labels), place)
+            part, notes = part_of(numbers, _labels(labels), place, shape=reading.shape)
             return replace(part, groups=groups), _class_names(schema, label), notes
         names = [f"row {row + 1}" for row in range(len(labels))]
         images, kept, notes = decode(lambda: _contents(files, image), names, reading, place)
@@ -151,6 +152,39 @@ def _values(path: Path, column: str) -> Iterator[Any]:
     with parquet.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=_BATCH, columns=[column]):
             yield from batch.column(0).to_pylist()
+
+
+def _numbers(files: Sequence[Path], column: str, count: int, place: str) -> npt.NDArray[Any]:
+    """Lists of numbers, all as long as the first, as one array [n, ...]."""
+    from pyarrow import compute, parquet
+
+    kept: npt.NDArray[Any] | None = None
+    done = 0
+    for path in files:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=_BATCH, columns=[column]):
+                values, shape = batch.column(0), [len(batch)]
+                while hasattr(values, "flatten") and hasattr(values.type, "value_type"):
+                    lengths = compute.list_value_length(values).to_numpy(zero_copy_only=False)
+                    size = int(lengths[0]) if len(shape) > 1 or kept is None else kept.shape[1]
+                    if (lengths != size).any():
+                        row = done + int(np.flatnonzero(lengths != size)[0]) // math.prod(shape[1:]) + 1
+                        raise DataError(Problem(f"row {row} has another size than the first", "correct it", file=place))
+                    shape.append(size)
+                    values = values.flatten()
+                numbers = values.to_numpy(zero_copy_only=False).reshape(shape)
+                if kept is None:
+                    refuse_size(count * numbers[:1].nbytes, place)
+                    kept = np.empty((count, *shape[1:]), numbers.dtype)
+                if numbers.shape[1:] != kept.shape[1:]:
+                    raise DataError(
+                        Problem(f"row {done + 1} has another size than the first", "correct it", file=place)
+                    )
+                kept[done : done + len(numbers)] = numbers
+                done += len(numbers)
+    if kept is None:
+        raise DataError(Problem("there are no images", "give some", file=place))
+    return kept
 
 
 def _contents(files: Sequence[Path], column: str) -> Iterator[tuple[int, bytes]]:

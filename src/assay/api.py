@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import DataError, Interrupted, Problem, SpecError, StoreError, nearest
 from .records import dataset_of, gallery_of, network_tables, recorded_networks, shared_images
-from .runner import LocalExecutor, Plan, Progress, check_networks, drive, make_plan, plans, retrain_plan
+from .runner import LocalExecutor, Plan, Progress, check_networks, check_split, drive, make_plan, plans, retrain_plan
 from .spec import Data, Placement, Study, read_study, study_toml
 from .store import DATABASE, RunRecord, StoreReader, StoreWriter, StudyRecord, default_folder, open_reader, open_writer
 
@@ -172,6 +172,7 @@ def run(
     if device is not None:
         study = study.model_copy(update={"device": device})
     placed, dataset = device_of(study.device), prepare(study.data)
+    check_split(study, dataset)
     with open_writer(folder) as writer, open_reader(folder) as reader:
         rounds = plans(study, dataset, folder, reader, writer, device=placed)
         _train(rounds, writer, reader, workers=workers, progress=progress)

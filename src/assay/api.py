@@ -70,23 +70,29 @@ def arrays(
     images: ArrayLike,
     labels: ArrayLike,
     *,
-    test: tuple[ArrayLike, ArrayLike] | float | None = None,
+    test: tuple[ArrayLike, ArrayLike] | float | int | str | None = None,
     classes: Sequence[str] | int | None = None,
+    groups: ArrayLike | None = None,
     name: str = "arrays",
 ) -> Data:
     """NumPy arrays as the data of a study: see ``assay.data.arrays``."""
     from .data import arrays as keep
 
-    return keep(images, labels, test=test, classes=classes, name=name)
+    return keep(images, labels, test=test, classes=classes, groups=groups, name=name)
 
 
 def torch_dataset(
-    training: Any, *, test: Any = None, classes: Sequence[str] | int | None = None, name: str | None = None
+    training: Any,
+    *,
+    test: Any = None,
+    classes: Sequence[str] | int | None = None,
+    groups: ArrayLike | None = None,
+    name: str | None = None,
 ) -> Data:
     """A torch Dataset of (image, label) pairs as the data of a study: see ``assay.data.torch_dataset``."""
     from .data import torch_dataset as keep
 
-    return keep(training, test=test, classes=classes, name=name)
+    return keep(training, test=test, classes=classes, groups=groups, name=name)
 
 
 def describe(study: Study) -> dict[str, Summary]:

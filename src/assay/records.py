@@ -48,7 +48,15 @@ def shared_images(record: StudyRecord) -> dict[str, int]:
     for run in record.runs:
         key = (run.seed, run.fold)
         if key not in found:
+<<<<<<< HEAD
             parts = split_of_run(record, run, training)
+=======
+            generator = Streams(run.seed, frozenset(study.seeds.vary)).generator("split")
+            parts = split(
+                training.labels, study.data.validation, stratified=study.data.stratified, generator=generator,
+                fold=run.fold, groups=training.groups,
+            )  # fmt: skip
+>>>>>>> data
             found[key] = int(np.isin(contents[parts.validation], contents[parts.training]).sum())
         shared[run.id] = found[key]
     return shared
@@ -138,7 +146,14 @@ def gallery_of(record: StudyRecord) -> Gallery | None:
     study, training, info = Study.of(record.spec), dataset.training(), dataset.info
     generator = Streams(0).generator("split")
     told = study.data
-    parts = split(training.labels, told.validation, stratified=told.stratified, generator=generator, fold=1)
+    parts = split(
+        training.labels,
+        told.validation,
+        stratified=told.stratified,
+        generator=generator,
+        fold=1,
+        groups=training.groups,
+    )
     num_judged = info.num_test if told.is_leaky else len(parts.validation)
     shown = max(4, min(12, 560 // info.width))
     rows = min(info.num_classes, _GALLERY_ROWS)

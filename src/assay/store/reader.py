@@ -32,6 +32,17 @@ class StoreReader:
         wanted = set(runs)
         return {row["id"]: row["state"] for row in self._query("SELECT id, state FROM runs") if row["id"] in wanted}
 
+    def runs_called(self, start: str) -> dict[str, str]:
+        """Runs whose id begins with these characters, and for each the study that holds it and changed last."""
+        tables = "(SELECT study, run FROM members UNION SELECT study, run FROM retrained)"
+        rows = self._query(
+            f"SELECT run, name FROM {tables} JOIN studies ON studies.id = study "
+            "WHERE substr(run, 1, ?) = ? ORDER BY updated, studies.id",
+            len(start),
+            start,
+        )
+        return {row["run"]: row["name"] for row in rows}
+
     def study(self, name: str) -> StudyRecord:
         """A study with everything known about it, in one consistent read.
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import plotly.graph_objects as go
 
-from ...stats import mean_interval
+from ...stats import Interval, mean_interval
 from ...store.records import EpochRecord, RunRecord, StudyRecord
 from ..palette import ArmStyle, arm_styles
 from ..scores import ordered_arms
@@ -113,7 +114,8 @@ def _mean_and_band(
     epochs, by_epoch = _by_epoch(runs, value)
     if not epochs:
         return
-    intervals = [mean_interval(values) if len(values) > 1 else None for values in by_epoch]
+    least, most = (0.0, 100.0) if unit else (1e-9, math.inf)  # a loss is above 0, which a logarithmic axis has not
+    intervals = [_within(mean_interval(values), least, most) if len(values) > 1 else None for values in by_epoch]
     banded = [(epoch, i) for epoch, i in zip(epochs, intervals, strict=True) if i]
     if len(banded) > 1:
         there, back = [epoch for epoch, _ in banded], [epoch for epoch, _ in reversed(banded)]
@@ -140,6 +142,10 @@ def _mean_and_band(
         name=plain(arm),
         meta={"arm": arm, "kind": "mean"},
     )
+
+
+def _within(interval: Interval, least: float, most: float) -> Interval:
+    return replace(interval, low=max(interval.low, least), high=min(interval.high, most))
 
 
 def _running_average(

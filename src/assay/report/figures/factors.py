@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
-from ...stats import Ranking, factors_of, mean_interval
+from ...stats import Ranking, factors_of
 from ...store.records import StudyRecord
 from ..contrasts import blocks
 from ..palette import PALETTE, arm_styles
-from ..scores import Split, ordered_arms
+from ..scores import Split, accuracy_interval, ordered_arms
 from .frame import GREY, axis, layout_of, plain, row_name, rows_layout
 
 
@@ -28,17 +28,17 @@ def interaction_plot(study: StudyRecord, one: str, other: str, *, split: Split =
             [at for at, arm in enumerate(arms) if arm.levels[one] == level and arm.levels[other] == name]
             for level in levels[one]
         ]
-        by_seed = [[100 * sum(row[at] for at in cell) / len(cell) for row in scores] for cell in cells]
-        intervals = [mean_interval(values) for values in by_seed]
+        by_seed = [[sum(row[at] for at in cell) / len(cell) for row in scores] for cell in cells]
+        intervals = [accuracy_interval(values) for values in by_seed]
         shift = 0.05 * (index - (count - 1) / 2)
         figure.add_scatter(
             x=[place + shift for place in range(len(cells))],
-            y=[interval.mean for interval in intervals],
+            y=[100 * interval.mean for interval in intervals],
             error_y={
                 "type": "data",
                 "symmetric": False,
-                "array": [interval.high - interval.mean for interval in intervals],
-                "arrayminus": [interval.mean - interval.low for interval in intervals],
+                "array": [100 * (interval.high - interval.mean) for interval in intervals],
+                "arrayminus": [100 * (interval.mean - interval.low) for interval in intervals],
                 "color": style.colour,
                 "thickness": 1.6,
                 "width": 4,

@@ -13,7 +13,7 @@ from ..palette import ArmStyle
 GREY = "#7a7f85"  # readable on white and on black, until the page's script sets the colour of the text
 _FONT = '-apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 _GRID = "rgba(128,128,128,0.22)"
-_ROW = 62  # pixels for one arm in a figure with a row per arm
+_ROW, _LOW_ROW = 62, 48  # pixels for one arm in a figure with a row per arm, and where arms are many
 _GLYPHS = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲"}
 
 
@@ -46,7 +46,9 @@ def axis(**settings: Any) -> dict[str, Any]:
 
 def rows_layout(figure: go.Figure, num_rows: int, title: str, unit: str, *, outer: float = 0.62, **x: Any) -> None:
     figure.update_layout(
-        **layout_of(height=_ROW * num_rows + 84, margin={"l": 1, "r": 12, "t": 4, "b": 8}),
+        **layout_of(
+            height=(_ROW if num_rows <= 5 else _LOW_ROW) * num_rows + 84, margin={"l": 1, "r": 12, "t": 4, "b": 8}
+        ),
         xaxis=axis(title=title, ticksuffix=unit, nticks=6, **x),
         yaxis=axis(visible=False, range=[num_rows - 1 + max(0.5, outer - 0.02), -outer], fixedrange=True),
     )

@@ -9,13 +9,22 @@ import plotly.graph_objects as go
 from ...store.records import StudyRecord
 from ..contrasts import Contrast, contrasts
 from ..palette import arm_styles
-from ..scores import Split, arm_scores, ordered_arms
+from ..scores import Split, arm_scores
 from .frame import GREY, dots, joined, mean_bar, percents, plain, row_name, rows_layout
 
 
-def score_strip(study: StudyRecord, *, split: Split = "validation") -> go.Figure:
-    """Every run's accuracy as a dot, with each arm's mean and 95 % interval; two arms have their pairs joined."""
+def score_strip(study: StudyRecord, *, split: Split = "validation", only: Sequence[str] | None = None) -> go.Figure:
+    """Every run's accuracy as a dot, with each arm's mean and 95 % interval; two arms have their pairs joined.
+
+    Args:
+        study: Its record.
+        split: Whose accuracy.
+        only: Names of the arms to show, in this order; all in the study's order if ``None``.
+    """
     arms, styles = arm_scores(study, split=split), arm_styles(study)
+    if only is not None:
+        by_name = {arm.arm: arm for arm in arms}
+        arms = tuple(by_name[name] for name in only)
     figure = go.Figure()
     is_pair = len(arms) == 2
     if is_pair:
@@ -60,19 +69,6 @@ def difference_strip(study: StudyRecord, *, split: Split = "validation") -> go.F
     room = 0.06 * (max(ends) - min(ends)) or 1.0
     x_range = [min(ends) - room, max(ends) + room]
     rows_layout(figure, len(found), _difference_title(found), "", range=x_range)
-    return figure
-
-
-def run_times(study: StudyRecord) -> go.Figure:
-    """Seconds of every finished run as a dot, a row per arm."""
-    figure, styles = go.Figure(), arm_styles(study)
-    arms = ordered_arms(study)
-    for row, arm in enumerate(arms):
-        timed = [run for run in study.runs_of(arm.name) if run.state == "finished" and run.seconds is not None]
-        times, seeds = [run.seconds for run in timed if run.seconds is not None], [run.seed for run in timed]
-        dots(figure, arm.name, styles[arm.name], times, seeds, row, " s", digits="3~s")
-        row_name(figure, arm.name, styles[arm.name], row - 0.34)
-    rows_layout(figure, len(arms), "seconds per run", "", rangemode="tozero")
     return figure
 
 

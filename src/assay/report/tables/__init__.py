@@ -1,9 +1,9 @@
 """Tables: from records to rows of text. What they look like is the template's."""
 
 from .arms import arms_table as arms_table
+from .arms import costs_table as costs_table
 from .arms import images_table as images_table
 from .arms import ranking_table as ranking_table
-from .arms import times_table as times_table
 from .findings import contrasts_table as contrasts_table
 from .findings import diagnoses_table as diagnoses_table
 from .findings import effects_table as effects_table

@@ -9,7 +9,7 @@ from ...stats import Ranking
 from ...store.records import StudyRecord
 from ..images import networks
 from ..inputs import NetworkTable
-from ..numbers import counted, p_value, percent, seconds, whole
+from ..numbers import counted, flops, p_value, percent, seconds, significant, whole
 from ..palette import arm_styles
 from ..scores import Split, arm_scores, counted_epoch, ordered_arms
 from .table import Cell, Table, ends, headings, line
@@ -81,23 +81,33 @@ def images_table(study: StudyRecord) -> Table:
     return Table(caption, headings("arm", "seed", "test accuracy", "95 % interval", "images"), rows)
 
 
-def times_table(study: StudyRecord) -> Table:
-    """Seconds per run and per epoch of every arm's finished runs."""
-    styles = arm_styles(study)
+def costs_table(study: StudyRecord, summaries: Mapping[str, NetworkTable]) -> Table:
+    """What an arm costs and what it gives for it: time, parameters, FLOPs, accuracy a second of training."""
+    styles, scores = arm_styles(study), {arm.arm: arm for arm in arm_scores(study)}
     rows = []
     for arm in ordered_arms(study):
         finished = [run for run in study.runs_of(arm.name) if run.state == "finished"]
         times = [run.seconds for run in finished if run.seconds is not None]
         epochs = [epoch.seconds for run in finished for epoch in run.epochs]
+        network, mean = summaries.get(arm.name), scores[arm.name].mean
+        rate = 100 * mean / statistics.fmean(times) if mean is not None and times and min(times) > 0 else None
+        counts = (whole(network.parameters), flops(network.flops)) if network else ("–", "–")
         rows.append(
             line(
                 Cell(arm.name, styles[arm.name]),
                 str(len(times)),
                 seconds(statistics.fmean(times) if times else None),
-                f"{seconds(min(times))} to {seconds(max(times))}" if times else "–",
                 seconds(statistics.median(epochs) if epochs else None),
                 seconds(sum(times) if times else None),
+                *(counts if summaries else ()),
+                percent(mean),
+                significant(rate),
             )
         )
-    titles = ("n", "mean per run", "range", "median per epoch", "all runs")
-    return Table("Time of finished runs, training and evaluation.", headings("arm", *titles), tuple(rows))
+    counted_ = ("parameters", "FLOPs per image") if summaries else ()
+    titles = ("runs", "time per run", "time per epoch", "all runs", *counted_, "mean accuracy", "points a second")
+    caption = (
+        "Cost of finished runs, training and evaluation: mean time per run, median time per epoch; points a second are "
+        "the mean validation accuracy over the mean time. Runs side by side share the machine."
+    )
+    return Table(caption, headings("arm", *titles), tuple(rows))

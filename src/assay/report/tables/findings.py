@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from ...store.records import StudyRecord
 from ..contrasts import Contrast, contrasts, factor_effects
-from ..diagnoses import diagnose_study
+from ..diagnoses import Diagnoses
 from ..numbers import counted, p_value, points
 from ..palette import arm_styles
 from ..scores import Split
@@ -84,9 +84,8 @@ def _findings_table(caption: str, what: str, rows: Sequence[tuple[Cell, Contrast
     return Table(caption, (name_column, Column("outcome", is_number=False), *numbers), tuple(lines))
 
 
-def diagnoses_table(study: StudyRecord, shared: Mapping[str, int] | None = None) -> Table | None:
+def diagnoses_table(study: StudyRecord, found: Diagnoses) -> Table | None:
     """What is wrong with each arm's runs; ``None`` where nothing is."""
-    found = diagnose_study(study, shared=shared)
     styles = arm_styles(study)
     rows = tuple(
         line(

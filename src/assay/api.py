@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike
 
+    from .exports import Exported
     from .nets import Summary
     from .report import Comparison, Diagnoses
 
@@ -218,6 +219,28 @@ def result(study: str, *, store: str | Path | None = None) -> Result:
     return found
 
 
+def export(run: str, *formats: str, folder: str | Path | None = None, store: str | Path | None = None) -> Exported:
+    """Write a finished run's network as files that others can run, and a model card.
+
+    Args:
+        run: The start of a run's id, or a study: then the first seed of its best arm.
+        formats: ``keras``, ``onnx``, ``onnx-int8``, ``torch``, ``safetensors``, ``c``.
+        folder: Where to write; ``STUDY-RUN`` in the current folder if ``None``.
+        store: The store's folder; ``ASSAY_STORE`` or ``./assay-store`` if ``None``.
+
+    Raises:
+        SpecError: A format is not known, its library is not installed, or it cannot hold this network.
+        StoreError: There is no such run.
+        DataError: The run's weights are missing or damaged, or the folder cannot be written.
+        RunError: A file's predictions are not ours. It is not kept.
+        DiskFull: There is no space left.
+    """
+    from .exports import export_run
+
+    target = Path(folder) if folder is not None else None
+    return export_run(run, formats, Path(store) if store is not None else default_folder(), target)
+
+
 @dataclass(frozen=True)
 class Result:
     """A study in a store. Everything is read from the store when asked for, also while the study runs."""
@@ -346,6 +369,11 @@ class Result:
         names = dataset.info.classes
         rows = [{**asdict(doubt), "label": names[doubt.label], "predicted": names[doubt.predicted]} for doubt in found]
         return pd.DataFrame(rows, columns=[field.name for field in fields(Doubt)])
+
+    def export(self, *formats: str, run: str | None = None, folder: str | Path | None = None) -> Exported:
+        """Write a run's network as files that others can run: :func:`export`, by default of the first seed of the best
+        arm."""
+        return export(run if run is not None else self.study, *formats, folder=folder, store=self.store)
 
     def report(self, path: str | Path | None = None) -> Path:
         """Write the report, one HTML file that needs nothing else; return its path.

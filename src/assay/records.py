@@ -48,15 +48,7 @@ def shared_images(record: StudyRecord) -> dict[str, int]:
     for run in record.runs:
         key = (run.seed, run.fold)
         if key not in found:
-<<<<<<< HEAD
             parts = split_of_run(record, run, training)
-=======
-            generator = Streams(run.seed, frozenset(study.seeds.vary)).generator("split")
-            parts = split(
-                training.labels, study.data.validation, stratified=study.data.stratified, generator=generator,
-                fold=run.fold, groups=training.groups,
-            )  # fmt: skip
->>>>>>> data
             found[key] = int(np.isin(contents[parts.validation], contents[parts.training]).sum())
         shared[run.id] = found[key]
     return shared
@@ -75,6 +67,7 @@ def split_of_run(record: StudyRecord, run: RunRecord, training: TrainingData) ->
         stratified=study.data.stratified and not is_retrained,
         generator=Streams(run.seed, frozenset(study.seeds.vary)).generator("split"),
         fold=run.fold,
+        groups=training.groups,
     )
 
 

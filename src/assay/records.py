@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from .errors import DataError, Problem
 from .spec import Placement, Study, Training
-from .store import StudyRecord
+from .store import RunRecord, StudyRecord
 
 if TYPE_CHECKING:
-    from .data import Dataset
+    from .data import Dataset, Split, TrainingData
     from .nets import Summary
     from .report import Gallery, NetworkTable
 
@@ -35,9 +35,6 @@ def shared_images(record: StudyRecord) -> dict[str, int]:
     """By run id, how many validation images are among the training images, byte for byte; where they are at hand."""
     import numpy as np
 
-    from .data import split
-    from .seeds import Streams
-
     study = Study.of(record.spec)
     if study.data.is_leaky:
         return {}
@@ -51,14 +48,27 @@ def shared_images(record: StudyRecord) -> dict[str, int]:
     for run in record.runs:
         key = (run.seed, run.fold)
         if key not in found:
-            generator = Streams(run.seed, frozenset(study.seeds.vary)).generator("split")
-            parts = split(
-                training.labels, study.data.validation, stratified=study.data.stratified, generator=generator,
-                fold=run.fold, groups=training.groups,
-            )  # fmt: skip
+            parts = split_of_run(record, run, training)
             found[key] = int(np.isin(contents[parts.validation], contents[parts.training]).sum())
         shared[run.id] = found[key]
     return shared
+
+
+def split_of_run(record: StudyRecord, run: RunRecord, training: TrainingData) -> Split:
+    """The training and validation images of a run of the study, by index; a retrained run's are all for training."""
+    from .data import split
+    from .seeds import Streams
+
+    study = Study.of(record.spec)
+    is_retrained = any(known.id == run.id for known in record.retrained)
+    return split(
+        training.labels,
+        "none" if is_retrained else study.data.validation,
+        stratified=study.data.stratified and not is_retrained,
+        generator=Streams(run.seed, frozenset(study.seeds.vary)).generator("split"),
+        fold=run.fold,
+        groups=training.groups,
+    )
 
 
 def training_path(summary: Summary, training: Training, device: Placement = "cpu") -> str:

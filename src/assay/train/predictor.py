@@ -32,7 +32,7 @@ class Predictor:
             value.copy_(tensors[name])
 
     @torch.no_grad()
-    def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def probabilities(self, images: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.float32]:
         """The classes' probabilities, float32 [n, classes]."""
         parts = (np.arange(start, min(start + BATCH, len(images))) for start in range(0, len(images), BATCH))
         found = [torch.softmax(self.network(self.scaling.apply(images, part)), 1) for part in parts]
@@ -40,7 +40,9 @@ class Predictor:
         return probabilities
 
     @torch.no_grad()
-    def hits(self, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> tuple[float, NDArray[np.bool_]]:
+    def hits(
+        self, images: NDArray[np.uint8] | NDArray[np.float32], labels: NDArray[np.int64]
+    ) -> tuple[float, NDArray[np.bool_]]:
         """Mean cross-entropy (nats), and which images are classified correctly [n]."""
         loss, hits = 0.0, np.empty(len(labels), dtype=bool)
         for start in range(0, len(labels), BATCH):

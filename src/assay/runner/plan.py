@@ -225,6 +225,7 @@ def task_of(
         folder=run_folder(store.absolute(), run),
         fold=fold,
         published=dataset.published_files(data),
+        groups=dataset.groups_file(),
         device=device,
     )
 

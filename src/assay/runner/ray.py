@@ -273,7 +273,10 @@ class Slot:
         except (AssayError, OSError) as error:
             return {"events": [to_json(NoSpace(told.id, str(error)))]}
         published = (places["published images"], places["published labels"]) if told.published else None
-        here = replace(told, images=places["images"], labels=places["labels"], published=published, folder=folder)
+        here = replace(
+            told, images=places["images"], labels=places["labels"], groups=places.get("groups"), published=published,
+            folder=folder,
+        )  # fmt: skip
         self._run = here
         self._executor.submit(here)
         return self.go_on()
@@ -705,6 +708,8 @@ class _Bridge:
 
 def _array_paths(task: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield from (("images", task["images"]), ("labels", task["labels"]))
+    if task["groups"]:
+        yield "groups", task["groups"]
     if task["published"]:
         yield from zip(("published images", "published labels"), task["published"], strict=True)
 

@@ -27,6 +27,7 @@ class Task:
         published: Files of the test arrays, for a study that repeats a published protocol which validates on them; no
             other study is told of them.
         device: What trains it.
+        groups: File of the training images' groups, where the data have any.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Task:
     fold: int | None = None
     published: tuple[Path, Path] | None = None
     device: Device = "cpu"
+    groups: Path | None = None
 
     @property
     def streams(self) -> Streams:
@@ -62,6 +64,7 @@ class Task:
                 "data": Data.of(values["data"]),
                 "vary": tuple(values["vary"]),
                 "published": tuple(map(Path, values["published"])) if values["published"] else None,
+                "groups": Path(values["groups"]) if values["groups"] else None,
                 **{key: Path(values[key]) for key in ("images", "labels", "folder")},
             }
         )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from .exports import Exported
     from .nets import Summary
-    from .report import Comparison, Diagnoses
+    from .report import Comparison, Diagnoses, Explanation, ReportForm
 
 
 # Shipped studies of tables, which lie in a folder of the study's name where it is used, and what makes them.
@@ -387,26 +387,45 @@ class Result:
         arm."""
         return export(run if run is not None else self.study, *formats, folder=folder, store=self.store)
 
-    def report(self, path: str | Path | None = None) -> Path:
-        """Write the report, one HTML file that needs nothing else; return its path.
+    def report(
+        self,
+        path: str | Path | None = None,
+        *,
+        form: ReportForm = "html",
+        explanations: Sequence[Explanation] = (),
+    ) -> Path:
+        """Write the report and return its path.
 
         Args:
-            path: Where; ``reports/STUDY.html`` in the store's folder if ``None``.
+            path: Where; ``reports/STUDY`` with the form's suffix in the store's folder if ``None``.
+            form: ``html``, one file that needs nothing else; ``pdf``, that file as Chromium prints it; ``notebook``, an
+                executed one whose cells call this API; ``markdown`` or ``latex``, the tables.
+            explanations: Pictures of what the best arm has learned and where it fails, for ``html`` and ``pdf``.
+
+        Raises:
+            SpecError: What writes this form is not on this machine: Chromium for ``pdf``, nbclient for ``notebook``.
         """
-        from .report import render, write_report
+        from .report import SUFFIXES, as_latex, as_markdown, render, write_notebook, write_pdf, write_report
 
         record = self.record
-        study = Study.of(record.spec)
+        target = Path(path) if path is not None else self.store / "reports" / f"{self.study}{SUFFIXES[form]}"
+        if form == "notebook":
+            return write_notebook(target, record, self.store)
+        known: dict[str, Any] = {
+            "summaries": network_tables(recorded_networks(record)),
+            "shared": shared_images(record),
+            "version": version("assay"),
+        }
+        if form in ("markdown", "latex"):
+            return write_report(target, (as_markdown if form == "markdown" else as_latex)(record, **known))
         html = render(
             record,
-            summaries=network_tables(recorded_networks(record)),
+            **known,
             gallery=gallery_of(record),
-            shared=shared_images(record),
-            toml=study_toml(study),
-            version=version("assay"),
+            toml=study_toml(Study.of(record.spec)),
+            explanations=explanations,
         )
-        target = Path(path) if path is not None else self.store / "reports" / f"{self.study}.html"
-        return write_report(target, html)
+        return (write_pdf if form == "pdf" else write_report)(target, html)
 
     def _repr_html_(self) -> str:
         from .report import summary_html

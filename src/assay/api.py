@@ -212,6 +212,20 @@ def result(study: str, *, store: str | Path | None = None) -> Result:
     return found
 
 
+def report_html(record: StudyRecord) -> str:
+    """A study's report, one HTML file, as a text."""
+    from .report import render
+
+    return render(
+        record,
+        summaries=network_tables(recorded_networks(record)),
+        gallery=gallery_of(record),
+        shared=shared_images(record),
+        toml=study_toml(Study.of(record.spec)),
+        version=version("assay"),
+    )
+
+
 @dataclass(frozen=True)
 class Result:
     """A study in a store. Everything is read from the store when asked for, also while the study runs."""
@@ -347,18 +361,9 @@ class Result:
         Args:
             path: Where; ``reports/STUDY.html`` in the store's folder if ``None``.
         """
-        from .report import render, write_report
+        from .report import write_report
 
-        record = self.record
-        study = Study.of(record.spec)
-        html = render(
-            record,
-            summaries=network_tables(recorded_networks(record)),
-            gallery=gallery_of(record),
-            shared=shared_images(record),
-            toml=study_toml(study),
-            version=version("assay"),
-        )
+        html = report_html(self.record)
         target = Path(path) if path is not None else self.store / "reports" / f"{self.study}.html"
         return write_report(target, html)
 

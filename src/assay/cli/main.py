@@ -23,6 +23,7 @@ COMMANDS = {
     "describe": "Layers, shapes, parameters and FLOPs, before training.",
     "reproduce": "Documents A to E: published beside ours, and a verdict on each claim.",
     "data": "List, show, fetch and make data sets.",
+    "serve": "The store in a browser: studies live, and a playground.",
     "schema": "A JSON Schema of study files, for editors.",
     "doctor": "Check this machine and installation.",
 }

@@ -44,9 +44,10 @@ def arms_of(record: StudyRecord) -> dict[str, Any]:
 def answer_of(record: StudyRecord) -> dict[str, Any]:
     """The answer with its verdicts, on validation and, once revealed, on test."""
     has_test = bool(record.looks) and any(run.test_accuracy is not None for run in record.runs)
+    found = answer(record)
     html = fragment(
         "_answer.html",
-        answer=answer(record),
+        answer=found,
         test=answer(record, split="test") if has_test else None,
         looks=looks_table(record) if record.looks else None,
         retrained=retrained_sentences(record),
@@ -55,7 +56,7 @@ def answer_of(record: StudyRecord) -> dict[str, Any]:
         varied=varied(record),
         leaky=LEAKY if record.is_leaky else "",
     )
-    return {"html": html}
+    return {"html": html, "tone": found.tone, "label": found.label, "headline": found.headline}
 
 
 class Findings:

@@ -142,7 +142,7 @@ class Panels:
 
     def __init__(self, store: Path) -> None:
         self._store = store
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="networks")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="networks", initializer=_use_one_core)
         self._kept: dict[tuple[Any, ...], Panel] = {}
 
     async def ask(
@@ -183,3 +183,10 @@ class Panels:
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _use_one_core() -> None:
+    """For one image, handing work to other threads takes longer than doing it, the more so beside a training."""
+    import torch
+
+    torch.set_num_threads(1)

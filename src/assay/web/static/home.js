@@ -21,12 +21,13 @@ function show(study) {
     item.append(
       make("a", { class: "question", href: `/studies/${study.name}` }),
       make("p", { class: "facts" }),
+      make("p", { class: "found", hidden: true }),
       make("div", { class: "meter", "aria-hidden": "true" }, make("span"), make("i")),
       make("p", { class: "side" }, make("a", { class: "button small", href: `/studies/${study.name}/play`, "aria-label": `Try the networks of ${study.name}` }, "Try")),
     );
     items.set(study.name, item);
   }
-  const [question, facts, meter, side] = item.children;
+  const [question, facts, , meter, side] = item.children;
   const done = study.states.finished || 0;
   const failed = FAILED.reduce((sum, state) => sum + (study.states[state] || 0), 0);
   question.textContent = study.question;
@@ -40,10 +41,32 @@ function show(study) {
   return item;
 }
 
+// The answers of studies that are small enough to be asked for in passing, one after another.
+const answered = new Map();
+const answers = calmly(async () => {
+  for (const study of known.slice(0, 30)) {
+    const state = `${study.states.finished}/${study.updated}`;
+    if (!study.states.finished || study.runs > 600 || answered.get(study.name) === state) continue;
+    try {
+      const found = await get(`/api/studies/${study.name}/answer`);
+      answered.set(study.name, state);
+      const place = items.get(study.name)?.querySelector(".found");
+      if (!place) continue;
+      place.className = `found ${found.tone}`;
+      const sentence = `${found.headline}.`.replace(/^undecided: ./i, (start) => start.slice(-1).toUpperCase());
+      place.replaceChildren(make("b", { class: "label" }, found.label), make("span", {}, found.tone === "decided" ? sentence : sentence[0].toUpperCase() + sentence.slice(1)));
+      place.hidden = false;
+    } catch { return; }
+  }
+}, 4000);
+
+let known = [];
 const refresh = calmly(async () => {
   try {
     const found = await get("/api/studies");
     const shown = found.studies.map(show);
+    known = found.studies;
+    answers();
     if (shown.length !== list.children.length || shown.some((item, place) => list.children[place] !== item)) list.replaceChildren(...shown);
     for (const name of items.keys()) if (!found.studies.some((study) => study.name === name)) items.delete(name);
     one("empty").hidden = shown.length > 0;

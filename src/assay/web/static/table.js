@@ -4,7 +4,6 @@ import { colour, duration, fixed, make, percent } from "./dom.js";
 import { FAILED } from "./mosaic.js";
 
 const HEIGHT = 38, MARGIN = 12;
-const LETTER = { finished: "", running: "running", queued: "queued" };
 
 export class Runs {
   constructor(place, { arms, revealed, folds, onChoose }) {
@@ -14,9 +13,9 @@ export class Runs {
       { title: "arm", key: "arm", value: (run) => run.arm },
       number("seed", "seed", (run) => run.seed),
       ...(folds ? [number("fold", "fold", (run) => run.fold)] : []),
-      { title: "state", key: "state", value: (run) => run.state },
       number("validation accuracy", "score", (run) => run.score, { text: (run) => percent(run.score) }),
       ...(revealed ? [number("test accuracy", "test", (run) => run.test, { text: (run) => percent(run.test) })] : []),
+      { title: "state", key: "state", value: (run) => run.state },
       number("training accuracy", "train", (run) => run.train, { text: (run) => percent(run.train), wide: true }),
       number("validation loss", "loss", (run) => run.loss, { text: (run) => fixed(run.loss), wide: true }),
       number("epochs", "epochs", (run) => run.epochs, { text: (run) => `${run.epochs} of ${run.planned}`, wide: true }),

@@ -268,6 +268,6 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
     def refuse(path: object, *_: object, **__: object) -> None:
         raise PermissionError(13, "refused", str(path))
 
-    monkeypatch.setattr("assay.data.trees.open", refuse, raising=False)
+    monkeypatch.setattr("assay.data.trees.os.open", refuse)
     with pytest.raises(DataError, match=r"cat/1\.png: this may not be read; give yourself permission"):
         prepare(Data(path=str(tmp_path / "t")))

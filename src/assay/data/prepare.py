@@ -26,6 +26,7 @@ from .types import DatasetInfo, Images, TestData, TrainingData
 from .watch import stamp
 
 _ARRAYS = ("train-images.npy", "train-labels.npy", "test-images.npy", "test-labels.npy")
+_GROUPS = "train-groups.npy"
 _NOTE = "info.json"
 _FORMAT = 2  # a higher one makes every data set anew
 
@@ -85,7 +86,7 @@ class Dataset:
 
 
 def open_training(images: Path, labels: Path) -> TrainingData:
-    """The training data in two files of a prepared data set, as read-only memory maps.
+    """The training data in two files of a prepared data set, as read-only memory maps; their groups lie beside them.
 
     Args:
         images: A ``.npy`` file with uint8 [n, height, width, channels].
@@ -97,7 +98,8 @@ def open_training(images: Path, labels: Path) -> TrainingData:
     for path in (images, labels):
         if path.name in _ARRAYS[2:]:
             raise DataError(Problem("the test split is sealed, it is no training data", "give train-*", file=str(path)))
-    return TrainingData(_open(images), _open(labels))
+    groups = labels.with_name(_GROUPS)
+    return TrainingData(_open(images), _open(labels), _open(groups) if groups.exists() else None)
 
 
 def open_published(images: Path, labels: Path, protocol: Data) -> TestData:
@@ -246,7 +248,7 @@ def _prepare_path(data: Data) -> Dataset:
     """Files of one's own: read when they or the way to read them have changed, else opened by what is noted."""
     from .sources import read_source
 
-    about = data.model_dump(mode="json", include={"path", "test", "read"})
+    about = data.model_dump(mode="json", include={"path", "test", "groups", "read"})
     key = hashlib.sha256(json.dumps([_FORMAT, about], sort_keys=True).encode()).hexdigest()
     note = source_note(key)
     title = data.name or Path(data.path or "").name

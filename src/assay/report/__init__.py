@@ -14,9 +14,13 @@ from .frames import epochs_frame as epochs_frame
 from .frames import runs_frame as runs_frame
 from .html import render as render
 from .html import summary_html as summary_html
+from .inputs import Explanation as Explanation
 from .inputs import Gallery as Gallery
 from .inputs import LayerRow as LayerRow
 from .inputs import NetworkTable as NetworkTable
+from .references import Reference as Reference
+from .references import bibtex as bibtex
+from .references import references as references
 from .scores import ArmScores as ArmScores
 from .scores import arm_scores as arm_scores
 from .scores import best_arm as best_arm

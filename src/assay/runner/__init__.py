@@ -14,3 +14,5 @@ from .promote import standing as standing
 from .retrain import retrain_plan as retrain_plan
 from .rounds import plans as plans
 from .rounds import study_standing as study_standing
+from .site import Site as Site
+from .site import open_site as open_site

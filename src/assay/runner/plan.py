@@ -155,13 +155,16 @@ def make_plan(
     members = [
         (
             arm.name,
-            task_of(with_labels(arm, info), study.data, vary, dataset, store, seed=seed, fold=fold, device=device),
+            task_of(
+                with_labels(arm, info), study.data, vary, dataset, store,
+                seed=study.seeds.start + number, fold=fold, device=device,
+            ),
         )
-        for seed in range(study.seeds.planned)
+        for number in range(study.seeds.planned)
         for fold in folds
         for arm in arms
-        if seeds is None or seed < seeds[arm.name]
-    ]
+        if seeds is None or number < seeds[arm.name]
+    ]  # fmt: skip
     return Plan(study, arms, info.record(), tuple(members))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import Problem, SpecError
 from .base import parts_of
+from .data import last_of
 from .study import Study
 from .training import Training
 
@@ -78,6 +79,7 @@ def _anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     if not isinstance(data, dict) or not isinstance(data.get("path"), str):
         return values
     places = {key: data[key] for key in ("path", "test") if isinstance(data.get(key), str) and data[key]}
+    places = {key: place for key, place in places.items() if last_of(place) is None}
     found = {key: str((folder / Path(place).expanduser()).absolute()) for key, place in places.items()}
     return {**values, "data": {**data, **found}}
 

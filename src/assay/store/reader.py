@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import Problem, StoreError, nearest
+from ..spec import fingerprint
 from ..train.epochs import EpochRecord
 from .files import connect, translated
 from .records import ArmRecord, LookRecord, RunRecord, State, StudyRecord
@@ -33,6 +34,14 @@ class StoreReader:
         """The state of each run that the store knows."""
         wanted = set(runs)
         return {row["id"]: row["state"] for row in self._query("SELECT id, state FROM runs") if row["id"] in wanted}
+
+    def peak_memory(self) -> dict[tuple[str, str], int]:
+        """Bytes that runs took at their peak: the most by their arm (fingerprint of its identity) and data content."""
+        rows = self._query(
+            "SELECT json_extract(spec, '$.arm') AS arm, json_extract(spec, '$.data.content') AS content, "
+            "max(peak_memory_bytes) AS bytes FROM runs WHERE peak_memory_bytes IS NOT NULL GROUP BY arm, content"
+        )
+        return {(fingerprint(json.loads(row["arm"])), row["content"]): row["bytes"] for row in rows}
 
     def runs_called(self, start: str) -> dict[str, str]:
         """Runs whose id begins with these characters, and for each the study that holds it and changed last."""

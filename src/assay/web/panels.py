@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, Problem, SpecError
+from ..export.predict import Ensemble
 from ..models import Model, load_models, runs_of_arm
 from ..records import dataset_of, split_of_run
 from ..store import StudyRecord
@@ -72,9 +73,31 @@ class Panel:
     def dtype(self) -> str:
         return str(self.record.data["dtype"])
 
+    @cached_property
+    def ensemble(self) -> Ensemble:
+        """All networks as one."""
+        return Ensemble([model.predictor for model in self.models], self.classes, self.shape)
+
     def votes(self, images: NDArray[Any]) -> NDArray[np.float32]:
         """Each network's probabilities, float32 [networks, n, classes]. Their mean is the ensemble's."""
         return np.stack([model.probabilities(images) for model in self.models])
+
+    def evidence(self, image: NDArray[Any], label: int, places: Sequence[int]) -> NDArray[np.float32] | None:
+        """Where in an image [height, width, channels] the evidence for a class lies: the mean of some networks'
+        Grad-CAM, float32 [height, width], 0 to 1; ``None`` for networks without feature maps."""
+        import torch
+
+        from ..explain.gradcam import grad_cam
+
+        maps = []
+        for model in (self.models[place] for place in places):
+            scaled = model.predictor.scaling.apply(image[None], np.zeros(1, np.int64))
+            try:
+                maps.append(grad_cam(model.network, scaled, torch.tensor([label]))[0])
+            except SpecError:
+                return None
+        found: NDArray[np.float32] = np.mean(maps, axis=0)
+        return found
 
     @cached_property
     def training(self) -> TrainingData | None:

@@ -19,6 +19,7 @@ from .parts import parts_of
 from .pictures import KINDS, drawing, picture
 
 _NUM_PICKS = 48
+_NUM_EXPLAINED = 4
 
 
 async def about(request: Request) -> Response:
@@ -139,6 +140,8 @@ def answer(panel: Panel, given: NDArray[Any], asked: NDArray[np.bool_] | None = 
     chosen = np.flatnonzero(asked) if asked is not None else np.arange(len(panel.models))
     votes = np.stack([panel.models[place].probabilities(given[None])[0] for place in chosen])
     mean = votes.mean(0)
+    explained = chosen[:_NUM_EXPLAINED].tolist()
+    cam = panel.evidence(given, int(mean.argmax()), explained) if given.any() else None
     return {
         "probabilities": [round(float(value), 5) for value in mean],
         "votes": [[round(float(value), 4) for value in vote] for vote in votes],
@@ -146,6 +149,8 @@ def answer(panel: Panel, given: NDArray[Any], asked: NDArray[np.bool_] | None = 
         "seen": base64.b64encode(_bytes(given).tobytes()).decode(),
         "shape": list(panel.shape),
         "is_blank": not given.any(),
+        "cam": "" if cam is None else base64.b64encode(np.rint(cam * 255).astype(np.uint8).tobytes()).decode(),
+        "cam_networks": len(explained),
     }
 
 

@@ -87,7 +87,7 @@ async def predict(request: Request) -> Response:
 
     def question(panel: Panel) -> PredictResponse:
         images = np.stack([_image(panel, given, place) for place, given in enumerate(asked.images)])
-        means = panel.votes(images).mean(0)
+        means = panel.ensemble.probabilities(images)
         return PredictResponse(
             study=asked.study,
             arm=panel.arm,

@@ -32,6 +32,7 @@ export function strip(place, arms, scores) {
   const rows = arms.map((arm, index) => ({ arm, ...scores[index] })).filter((row) => row.scores.length);
   if (!rows.length) { place.replaceChildren(); return; }
   const width = place.clientWidth, narrow = width < 560;
+  if (!width) return;
   const step = rows.length > 30 ? 16 : narrow ? 50 : 40;
   const names = narrow ? 0 : Math.min(240, 24 + 7.2 * Math.max(...rows.map((row) => row.arm.name.length)));
   const left = names + 8, right = width - 12, top = 10, foot = 34;
@@ -82,7 +83,9 @@ function path(values, x, y) {
 
 // Curves by epoch: lines = [{values, ink, dash, thin}], bands = [{low, high, ink}].
 export function curves(place, { lines, bands, epochs, share, label, read }) {
-  const width = place.clientWidth, height = Math.min(420, Math.max(260, width * 0.45));
+  const width = place.clientWidth;
+  if (!width) return;
+  const height = Math.min(420, Math.max(260, width * 0.45));
   const left = 56, right = width - 12, top = 12, foot = 36;
   const settled = lines.flatMap((line) => line.values.slice(epochs > 4 ? 1 : 0)).filter((v) => v !== null);
   const all = settled.length ? settled : lines.flatMap((line) => line.values).filter((v) => v !== null);

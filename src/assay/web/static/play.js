@@ -103,7 +103,8 @@ function picture(place, found) {
 // The image dimmed, and over it where the class comes from: from nothing over orange to pale yellow.
 function heat(place, found) {
   one("cam-figure").classList.toggle("missing", !found.cam);
-  one("cam-note").textContent = found.cam_note || "";
+  const n = found.cam_networks, class_ = about.classes[found.probabilities.indexOf(Math.max(...found.probabilities))];
+  one("cam-note").textContent = found.cam ? `Grad-CAM: the brighter, the more speaks for ${class_}${n > 1 ? `; mean of ${n} networks` : ""}` : "";
   if (!found.cam) return;
   [place.height, place.width] = found.shape;
   const image = pixels(found), values = bytes(found.cam);

@@ -231,6 +231,28 @@ def result(study: str, *, store: str | Path | None = None) -> Result:
     return found
 
 
+def report_html(record: StudyRecord, explanations: Sequence[Explanation] = ()) -> str:
+    """A study's report, one HTML file, as a text."""
+    from .report import render
+
+    return render(
+        record,
+        **_told(record),
+        gallery=gallery_of(record),
+        toml=study_toml(Study.of(record.spec)),
+        explanations=explanations,
+    )
+
+
+def _told(record: StudyRecord) -> dict[str, Any]:
+    """What reports say beyond the record."""
+    return {
+        "summaries": network_tables(recorded_networks(record)),
+        "shared": shared_images(record),
+        "version": version("assay"),
+    }
+
+
 def export(run: str, *formats: str, folder: str | Path | None = None, store: str | Path | None = None) -> Exported:
     """Write a finished run's network as files that others can run, and a model card.
 
@@ -405,27 +427,15 @@ class Result:
         Raises:
             SpecError: What writes this form is not on this machine: Chromium for ``pdf``, nbclient for ``notebook``.
         """
-        from .report import SUFFIXES, as_latex, as_markdown, render, write_notebook, write_pdf, write_report
+        from .report import SUFFIXES, as_latex, as_markdown, write_notebook, write_pdf, write_report
 
         record = self.record
         target = Path(path) if path is not None else self.store / "reports" / f"{self.study}{SUFFIXES[form]}"
         if form == "notebook":
             return write_notebook(target, record, self.store)
-        known: dict[str, Any] = {
-            "summaries": network_tables(recorded_networks(record)),
-            "shared": shared_images(record),
-            "version": version("assay"),
-        }
         if form in ("markdown", "latex"):
-            return write_report(target, (as_markdown if form == "markdown" else as_latex)(record, **known))
-        html = render(
-            record,
-            **known,
-            gallery=gallery_of(record),
-            toml=study_toml(Study.of(record.spec)),
-            explanations=explanations,
-        )
-        return (write_pdf if form == "pdf" else write_report)(target, html)
+            return write_report(target, (as_markdown if form == "markdown" else as_latex)(record, **_told(record)))
+        return (write_pdf if form == "pdf" else write_report)(target, report_html(record, explanations))
 
     def _repr_html_(self) -> str:
         from .report import summary_html

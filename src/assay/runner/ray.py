@@ -36,7 +36,7 @@ from ..data.location import arrays_folder, lock_file
 from ..errors import AssayError, ClusterError, ClusterGone, Problem
 from ..spec import Arm
 from ..train.task import Task
-from .events import Event, Lost, NoSpace, from_json, to_json
+from .events import Event, Failed, Lost, NoSpace, from_json, to_json
 from .executor import Executor
 from .local import LocalExecutor
 from .worker import CHECKPOINT, WEIGHTS
@@ -45,6 +45,7 @@ _ADDRESS = re.compile(r"ray|ray://[^\s/:]+:\d+")
 _GOES_ON = ("Started", "EpochDone")  # every other event ends a run
 _LONG_POLL_SECONDS = 10.0
 _MARGIN = 1.25  # declared memory over that of the worker process: the actor beside it takes some too
+_IDLE_SECONDS = 60.0  # after which a slot is given back to the cluster
 _LOG_BYTES = 1 << 14
 _GO_ON = "finished epochs are kept: give the same command again once it is back, or finish here with --on local"
 
@@ -475,9 +476,7 @@ class _Bridge:
 
     def _fill(self) -> None:
         """Hand out what is queued, and start slots for the rest of it."""
-        for place in [place for place in self._places if place.is_idle]:
-            if not self._queue:
-                return
+        while self._queue and (place := next((place for place in self._places if place.is_idle), None)):
             if place.memory < self._measured:  # declared before it was known what runs take
                 self._dismiss(place)
             else:
@@ -519,7 +518,7 @@ class _Bridge:
             self.refuse(
                 f"machine {about['host']} of the cluster has {told}", "install the same versions on all of them"
             )
-        place.about = about
+        place.about, place.heard = about, time.monotonic()
 
     def refuse(self, what: str, fix: str) -> None:
         """Say why nothing can be trained here, and end."""
@@ -552,12 +551,17 @@ class _Bridge:
     # Runs.
 
     def _begin(self, place: _Place, job: _Job, *, is_second: bool = False, with_arrays: bool = False) -> None:
+        try:
+            arrays = {role: self._array(Path(path), with_arrays) for role, path in _array_paths(job.task)}
+        except OSError as error:
+            what = f"the data cannot be read ({error})"
+            self.tell(to_json(Failed(job.run, "failed", what, "run the study again, which prepares them anew")))
+            return
         checkpoint = None
         with contextlib.suppress(OSError):
             checkpoint = (job.folder / CHECKPOINT).read_bytes()
         place.job, place.is_second, place.held = job, is_second, []
         place.heard, place.epochs = time.monotonic(), 0
-        arrays = {role: self._array(Path(path), with_arrays) for role, path in _array_paths(job.task)}
         self._later("told", place, place.actor.begin.remote(json.dumps(job.task), checkpoint, arrays), job)
 
     def _array(self, path: Path, with_content: bool) -> tuple[str, int, list[Any]]:
@@ -592,8 +596,8 @@ class _Bridge:
         ending = next((event for event in events if event["event"] not in _GOES_ON), None)
         for event in events:
             if event["event"] == "Started":
-                about = {"node": place.about["node"], "host": place.about["host"], "memory_bytes": place.memory}
-                event["environment"]["ray"] = {"version": place.about["versions"]["ray"], **about}
+                about = {"version": place.about["versions"]["ray"], "host": place.about["host"]}
+                event["environment"]["ray"] = {**about, "declared_memory_bytes": place.memory}
             elif event["event"] == "EpochDone":
                 self._measured = max(self._measured, told.get("memory", 0))
                 place.epochs = event["record"]["epoch"]
@@ -692,6 +696,9 @@ class _Bridge:
                 idle.remove(helper)
                 assert late.job is not None
                 self._begin(helper, late.job, is_second=True)
+        for place in idle:
+            if time.monotonic() - place.heard > _IDLE_SECONDS:
+                self._dismiss(place)
 
     def _is_late(self, place: _Place) -> bool:
         job = place.job

@@ -67,6 +67,8 @@ def split_of_run(record: StudyRecord, run: RunRecord, training: TrainingData) ->
         stratified=study.data.stratified and not is_retrained,
         generator=Streams(run.seed, frozenset(study.seeds.vary)).generator("split"),
         fold=run.fold,
+        groups=training.groups,
+        per_class=study.data.per_class,
     )
 
 
@@ -142,7 +144,15 @@ def gallery_of(record: StudyRecord) -> Gallery | None:
     study, training, info = Study.of(record.spec), dataset.training(), dataset.info
     generator = Streams(0).generator("split")
     told = study.data
-    parts = split(training.labels, told.validation, stratified=told.stratified, generator=generator, fold=1)
+    parts = split(
+        training.labels,
+        told.validation,
+        stratified=told.stratified,
+        generator=generator,
+        fold=1,
+        groups=training.groups,
+        per_class=study.data.per_class,
+    )
     num_judged = info.num_test if told.is_leaky else len(parts.validation)
     shown = max(4, min(12, 560 // info.width))
     rows = min(info.num_classes, _GALLERY_ROWS)

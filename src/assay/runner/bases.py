@@ -232,7 +232,11 @@ def _coding(record: StudyRecord, run: RunRecord, study: Study) -> Coding:
     is_retrained = any(other.id == run.id for other in record.retrained)
     validation = "none" if is_retrained else study.data.validation
     generator = Streams(run.seed, frozenset(study.seeds.vary)).generator("split")
-    parts = split(data.labels, validation, stratified=study.data.stratified, generator=generator, fold=run.fold)
+    told = study.data
+    parts = split(
+        data.labels, validation, stratified=told.stratified and not is_retrained, generator=generator, fold=run.fold,
+        groups=data.groups, per_class=told.per_class,
+    )  # fmt: skip
     scaling = scaling_of(data.images, "standard", parts.training)
     unit = 255.0 if record.data["dtype"] == "float32" else 1.0
     offset, factor = (scaling.offset * unit).tolist(), (scaling.factor / unit).tolist()

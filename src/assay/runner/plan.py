@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..data import Dataset, DatasetInfo, info_of
-from ..errors import Problem, SpecError, nearest
+from ..data import Dataset, DatasetInfo, info_of, split
+from ..errors import InputError, Problem, SpecError, nearest
 from ..nets import Summary, foundation_of, parse, summarize, summary_of
-from ..seeds import Stream
+from ..seeds import Stream, Streams
 from ..spec import Arm, Data, Device, Study, run_fingerprint
 from ..store import ArmRecord, run_folder
 from ..train.task import Task
@@ -70,8 +70,11 @@ def check_networks(study: Study, *, store: Path | None = None) -> dict[str, Summ
     Raises:
         SpecError: One or more arms cannot be built; every problem is named once.
     """
-    info = info_of(study.data)
     arms = study.expand()
+    try:
+        info = info_of(study.data)
+    except InputError as error:  # what can be said of the networks without the data still is
+        raise type(error)([*error.problems, *_misspelt(study, arms)]) from None
     if info.dtype == "float32" and any(arm.training.augmentation for arm in arms):
         what = f"{info.title} is kept as float32, and augmentation works on bytes"
         raise SpecError(Problem(what, "leave it out, or store the images with 8 bits", "training.augmentation"))
@@ -94,6 +97,34 @@ def check_networks(study: Study, *, store: Path | None = None) -> dict[str, Summ
             for problem, names in found.items()
         )
     return summaries
+
+
+def check_split(study: Study, dataset: Dataset) -> None:
+    """Draws the first seed's split, so that one that cannot be drawn fails the study and not each of its runs.
+
+    Raises:
+        SpecError: The data are too few, or their groups too large, for the validation images that are asked for.
+    """
+    training, told = dataset.training(), study.data
+    generator = Streams(0, frozenset(study.seeds.vary)).generator("split")
+    fold = 1 if told.num_folds else None
+    split(
+        training.labels, told.validation, stratified=told.stratified, generator=generator, fold=fold,
+        groups=training.groups, per_class=told.per_class,
+    )  # fmt: skip
+
+
+def _misspelt(study: Study, arms: Sequence[Arm]) -> list[Problem]:
+    """What is wrong with the arms' layers whatever the images are, each once."""
+    found: dict[Problem, None] = {}
+    for index, arm in enumerate(arms):
+        try:
+            parse(arm.layers)
+        except SpecError as error:
+            found.update(
+                (replace(problem, key=study.source_key(index, problem.key)), None) for problem in error.problems
+            )
+    return list(found)
 
 
 def with_labels(arm: Arm, info: DatasetInfo) -> Arm:
@@ -172,13 +203,16 @@ def make_plan(
     members = [
         (
             arm.name,
-            task_of(with_labels(arm, info), study.data, vary, dataset, store, seed=seed, fold=fold, device=device),
+            task_of(
+                with_labels(arm, info), study.data, vary, dataset, store,
+                seed=study.seeds.start + number, fold=fold, device=device,
+            ),
         )
-        for seed in range(study.seeds.planned)
+        for number in range(study.seeds.planned)
         for fold in folds
         for arm in arms
-        if seeds is None or seed < seeds[arm.name]
-    ]
+        if seeds is None or number < seeds[arm.name]
+    ]  # fmt: skip
     return Plan(study, arms, info.record(), tuple(members))
 
 
@@ -209,6 +243,7 @@ def task_of(
         folder=run_folder(store.absolute(), run),
         fold=fold,
         published=dataset.published_files(data),
+        groups=dataset.groups_file(),
         device=device,
         base=base,
     )

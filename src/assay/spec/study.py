@@ -245,7 +245,8 @@ class Study(Spec):
         try:
             training = Training.of(values)
         except SpecError as error:
-            prefix = "training" if not arm.training else f"{key}.training" if self.arms else "training"
+            own = [(other.name, other.training) for other in self.arms]
+            prefix = f"arms[{own.index((arm.name, arm.training))}].training" if self.arms else "training"
             raise SpecError(
                 replace(problem, key=f"{_owner(problem.key, arm, prefix)}.{problem.key}") for problem in error.problems
             ) from None

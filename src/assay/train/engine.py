@@ -263,8 +263,15 @@ def path_of(
 def split_of(task: Task, data: TrainingData) -> Split:
     """The training and validation images of a run."""
     generator = task.streams.generator("split")
+    told = task.data
     return split(
-        data.labels, task.data.validation, stratified=task.data.stratified, generator=generator, fold=task.fold
+        data.labels,
+        told.validation,
+        stratified=told.stratified,
+        generator=generator,
+        fold=task.fold,
+        groups=data.groups,
+        per_class=told.per_class,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -44,8 +44,8 @@ class Features(TrainingData):
         copies: Of augmented images, [copies x n, ...], copy by copy; ``None`` without augmentation.
     """
 
-    stored: Image
-    copies: NDArray[np.float32] | None = None
+    stored: Image = field(kw_only=True)
+    copies: NDArray[np.float32] | None = field(default=None, kw_only=True)
 
 
 def is_cached(task: Task) -> bool:
@@ -85,7 +85,8 @@ def test_features_of(task: Task, data: TestData) -> TestData:
 
 
 def _of(images: NDArray[np.float32], data: TrainingData, copies: NDArray[np.float32] | None) -> Features:
-    return Features(images, data.labels, _shape(data.images), copies)  # type: ignore[arg-type]
+    shape = _shape(data.images)
+    return Features(images, data.labels, data.groups, stored=shape, copies=copies)  # type: ignore[arg-type]
 
 
 def _shape(images: Stored) -> Image:

@@ -28,6 +28,7 @@ class Task:
             other study is told of them.
         device: What trains it.
         base: File of the base's weights, where the arm has a base with weights (``runner.bases``).
+        groups: File of the training images' groups, where the data have any.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Task:
     published: tuple[Path, Path] | None = None
     device: Device = "cpu"
     base: Path | None = None
+    groups: Path | None = None
 
     @property
     def streams(self) -> Streams:
@@ -65,6 +67,7 @@ class Task:
                 "vary": tuple(values["vary"]),
                 "base": Path(values["base"]) if values.get("base") else None,
                 "published": tuple(map(Path, values["published"])) if values["published"] else None,
+                "groups": Path(values["groups"]) if values["groups"] else None,
                 **{key: Path(values[key]) for key in ("images", "labels", "folder")},
             }
         )

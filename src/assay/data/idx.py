@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ..disk import replacing, telling
 from ..errors import DataError, Problem
-from .limits import MAX_DEFLATE_RATIO
+from .limits import MAX_DEFLATE_RATIO, refuse_size
 
 # Type code of the magic number -> type of the values, which IDX stores in big-endian order.
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -39,10 +39,10 @@ def read_idx(path: Path) -> npt.NDArray[Any]:
             is_gzip = file.read(2) == b"\x1f\x8b"
             file.seek(0)
             if not is_gzip:
-                return _read(file, size)
+                return _read(file, size, str(path))
             try:
                 with gzip.GzipFile(fileobj=file) as stream:
-                    return _read(stream, size * MAX_DEFLATE_RATIO)
+                    return _read(stream, size * MAX_DEFLATE_RATIO, str(path))
             except EOFError:
                 raise _Broken("its gzip stream is cut off") from None
             except (gzip.BadGzipFile, zlib.error) as error:
@@ -58,7 +58,7 @@ def read_idx_stream(stream: gzip.GzipFile, packed_bytes: int, place: str) -> npt
         DataError: As in ``read_idx``.
     """
     try:
-        return _read(stream, packed_bytes * MAX_DEFLATE_RATIO)
+        return _read(stream, packed_bytes * MAX_DEFLATE_RATIO, place)
     except EOFError:
         what = "its gzip stream is cut off"
     except (gzip.BadGzipFile, zlib.error) as error:
@@ -104,7 +104,7 @@ class _Broken(Exception):
     """What is wrong with the file at hand."""
 
 
-def _read(stream: IO[bytes] | gzip.GzipFile, most_bytes: int) -> npt.NDArray[Any]:
+def _read(stream: IO[bytes] | gzip.GzipFile, most_bytes: int, place: str) -> npt.NDArray[Any]:
     magic = stream.read(4)
     if len(magic) < 4:
         raise _Broken(f"it holds {len(magic)} bytes, and an IDX header alone has 8")
@@ -127,6 +127,7 @@ def _read(stream: IO[bytes] | gzip.GzipFile, most_bytes: int) -> npt.NDArray[Any
         raise _Broken(f"{told}, and every size must be at least 1")
     if declared > most_bytes:
         raise _Broken(f"{told}, and a file of its size cannot hold that many")
+    refuse_size(declared, place)
     body = bytearray()
     while len(body) < declared and (chunk := stream.read(min(_CHUNK_BYTES, declared - len(body)))):
         body += chunk

@@ -170,8 +170,8 @@ def run(
 
     if not isinstance(study, Study):
         study = load(study)
-    check_networks(study)
     folder = Path(store) if store is not None else default_folder()
+    check_networks(study, store=folder)
     if workers is not None and workers < 1:
         raise SpecError(Problem(f"got {workers} workers", "give 1 or more"))
     if device is not None:

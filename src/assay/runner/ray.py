@@ -276,7 +276,7 @@ class Slot:
         published = (places["published images"], places["published labels"]) if told.published else None
         here = replace(
             told, images=places["images"], labels=places["labels"], groups=places.get("groups"), published=published,
-            folder=folder,
+            folder=folder, base=places.get("base"),
         )  # fmt: skip
         self._run = here
         self._executor.submit(here)
@@ -715,8 +715,9 @@ class _Bridge:
 
 def _array_paths(task: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield from (("images", task["images"]), ("labels", task["labels"]))
-    if task["groups"]:
-        yield "groups", task["groups"]
+    for name in ("groups", "base"):
+        if task[name]:
+            yield name, task[name]
     if task["published"]:
         yield from zip(("published images", "published labels"), task["published"], strict=True)
 

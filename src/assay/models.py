@@ -36,6 +36,7 @@ class Model:
         arm: Its network and training.
         summary: Its layers, shapes and counts.
         predictor: The network in evaluation mode, with the scaling of what it was trained on.
+        store: The store's folder.
     """
 
     study: StudyRecord
@@ -43,6 +44,7 @@ class Model:
     arm: Arm
     summary: Summary
     predictor: Predictor
+    store: Path
 
     @property
     def network(self) -> Network:
@@ -136,7 +138,7 @@ def load_models(record: StudyRecord, runs: Sequence[RunRecord], store: Path) -> 
         predictor = Predictor(network, scaling_of(images, study.data.scaling, reference))
         predictor.load_weights(load_weights(store / run.weights_path, run.weights_sha256))
         summary = summarize(layers, (height, width, channels), num_classes)
-        models.append(Model(record, run, arm, summary, predictor))
+        models.append(Model(record, run, arm, summary, predictor, store))
     return tuple(models)
 
 

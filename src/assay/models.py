@@ -36,6 +36,7 @@ class Model:
         arm: Its network and training.
         summary: Its layers, shapes and counts.
         predictor: The network in evaluation mode, with the scaling of what it was trained on.
+        store: The store's folder.
     """
 
     study: StudyRecord
@@ -43,6 +44,7 @@ class Model:
     arm: Arm
     summary: Summary
     predictor: Predictor
+    store: Path
 
     @property
     def network(self) -> Network:
@@ -138,7 +140,7 @@ def load_models(record: StudyRecord, runs: Sequence[RunRecord], store: Path) -> 
         scaling = Prepared(base.preparation) if base else scaling_of(images, study.data.scaling, reference)
         predictor = Predictor(network, scaling)
         predictor.load_weights(load_weights(store / run.weights_path, run.weights_sha256))
-        models.append(Model(record, run, arm, network.summary, predictor))
+        models.append(Model(record, run, arm, network.summary, predictor, store))
     return tuple(models)
 
 

@@ -18,6 +18,7 @@ COMMANDS = {
     "runs": "A study's runs as a table.",
     "compare": "Verdicts: which arm is better, by how much, and how sure.",
     "diagnose": "What is wrong with runs: evidence and what to try.",
+    "explain": "Pictures of what a run learned and where it fails.",
     "report": "Write a study's report, one HTML file.",
     "reveal": "Score the finished runs on the sealed test split.",
     "describe": "Layers, shapes, parameters and FLOPs, before training.",

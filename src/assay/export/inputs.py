@@ -7,8 +7,11 @@ import math
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -22,8 +25,9 @@ from ..data.trees import MOST_FILE_BYTES, Tree, is_archive_name, tree_of
 from ..disk import telling
 from ..errors import DataError, Problem
 from ..spec import Reading
+from ..train.device import num_cores
 
-CHUNK_BYTES = 1 << 23
+CHUNK_BYTES = 1 << 23  # of values; of a table's text half as much
 _PICTURES = 200  # encoded images at a time
 _MOST_LINE_BYTES = 1 << 24
 _ARRAY_NAMES = (
@@ -244,15 +248,35 @@ def _table(path: Path, shape: tuple[int, int, int], extra: Extra | None) -> Iter
     if has_header and len(rows) == 1:
         raise _broken(place, "it has a header and no rows", "give a table with one image a row")
     first, names = _columns(place, rows[0] if has_header else [], len(rows[0]), width, extra)
+    parse = partial(_parsed, have=len(rows[0]), pixels=range(first, first + width), names=names)
     row = 1 + has_header
-    for block in _blocks(path, has_header):
-        values, told = _parsed(block, place, row, len(rows[0]), range(first, first + width), names)
+    for found in _side_by_side(parse, _blocks(path, has_header)):
+        try:
+            values, told = found.result()
+        except ValueError as error:  # Arrow's own is one
+            what = " ".join(str(error).split())[:120]
+            raise _broken(place, f"a row from row {row:,} on cannot be read ({what})", "correct it") from None
         wrong = ~np.isfinite(values)
         if wrong.any():
             at, column = (int(k) for k in np.argwhere(wrong)[0])
             raise _broken(place, f"row {row + at}, column {first + column + 1} holds no number", "correct it")
         yield Chunk(values.reshape(-1, *shape), told, place, "row")
         row += len(values)
+
+
+Parsed = tuple[npt.NDArray[np.uint8] | npt.NDArray[np.float32], tuple[str, ...] | None]
+
+
+def _side_by_side(parse: Callable[[bytes], Parsed], blocks: Iterator[bytes]) -> Iterator[Future[Parsed]]:
+    """Blocks parsed on all cores, in their order, few of them at a time."""
+    cores = num_cores()
+    with ThreadPoolExecutor(cores, thread_name_prefix="assay-read") as threads:
+        waiting: deque[Future[Parsed]] = deque()
+        for block in blocks:
+            waiting.append(threads.submit(parse, block))
+            if len(waiting) > cores:
+                yield waiting.popleft()
+        yield from waiting
 
 
 def _is_number(cell: str) -> bool:
@@ -296,7 +320,7 @@ def _blocks(path: Path, has_header: bool) -> Iterator[bytes]:
             if has_header:
                 stream.readline(_MOST_LINE_BYTES)
             rest = b""
-            while chunk := stream.read(CHUNK_BYTES):
+            while chunk := stream.read(CHUNK_BYTES // 2):
                 whole, mark, rest = (rest + chunk).rpartition(b"\n")
                 if len(rest) > _MOST_LINE_BYTES:
                     raise _broken(place, f"a row is longer than {_MOST_LINE_BYTES:,} bytes", "give a table")
@@ -310,34 +334,42 @@ def _blocks(path: Path, has_header: bool) -> Iterator[bytes]:
         raise _broken(place, f"its gzip stream is corrupt ({error})") from None
 
 
-def _parsed(
-    block: bytes, place: str, row: int, have: int, pixels: range, names: int | None
-) -> tuple[npt.NDArray[np.float32], tuple[str, ...] | None]:
+def _parsed(block: bytes, have: int, pixels: range, names: int | None) -> Parsed:
+    """A block's pixels [rows, pixels], and what its rows are called if a column says so.
+
+    Raises:
+        ValueError: A row cannot be read.
+    """
     import pyarrow as pa
     from pyarrow import csv as arrow
 
+    block = block.removeprefix(b"\xef\xbb\xbf")
     line = block[: block.find(b"\n")]
     mark = next((mark for mark in (b"\t", b",", b";") if mark in line), b" ")
     if mark == b" ":
         block = b"\n".join(b",".join(cells) for line in block.split(b"\n") if (cells := line.split()))
         mark = b","
     columns = [f"c{k}" for k in range(have)]
-    types: dict[str, Any] = {columns[k]: pa.float32() for k in pixels}
-    if names is not None:
-        types[columns[names]] = pa.string()
-    try:
-        table = arrow.read_csv(
-            pa.BufferReader(block.removeprefix(b"\xef\xbb\xbf")),
-            read_options=arrow.ReadOptions(column_names=columns, block_size=len(block) + 1, use_threads=True),
+    chosen = [columns[k] for k in pixels]
+
+    def read(kind: Any) -> Any:
+        types = dict.fromkeys(chosen, kind)
+        if names is not None:
+            types[columns[names]] = pa.string()
+        return arrow.read_csv(
+            pa.BufferReader(block),
+            read_options=arrow.ReadOptions(column_names=columns, block_size=len(block) + 1, use_threads=False),
             parse_options=arrow.ParseOptions(delimiter=mark.decode()),
             convert_options=arrow.ConvertOptions(
                 column_types=types, include_columns=list(types), null_values=[], strings_can_be_null=False
             ),
         )
-    except pa.ArrowInvalid as error:
-        told = " ".join(str(error).split())[:120]
-        raise _broken(place, f"a row from row {row} on cannot be read ({told})", "correct it") from None
-    told_names = tuple(table.column(columns[names]).to_pylist()) if names is not None else None
-    (batch,) = table.select([columns[k] for k in pixels]).combine_chunks().to_batches() or [None]
-    values = np.empty((0, len(pixels)), np.float32) if batch is None else batch.to_tensor().to_numpy()
-    return values, told_names
+
+    try:
+        table = read(pa.uint8())
+    except pa.ArrowInvalid:  # fractions, or a row that cannot be read
+        table = read(pa.float32())
+    told = tuple(table.column(columns[names]).to_pylist()) if names is not None else None
+    batches = table.select(chosen).combine_chunks().to_batches()
+    values = batches[0].to_tensor().to_numpy() if batches else np.empty((0, len(pixels)), np.uint8)
+    return values, told

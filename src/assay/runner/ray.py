@@ -90,8 +90,7 @@ class RayCluster:
             self._about = self._next("cluster")["cluster"]
         except ClusterGone:
             self.close()
-            what = f"the connection to Ray at {address} ended before it began"
-            raise ClusterError(Problem(what, "see logs/ray.log in the store's folder")) from None
+            raise ClusterError(_no_cluster(address)) from None
         except BaseException:
             self.close()
             raise
@@ -212,6 +211,12 @@ def check_address(address: str) -> None:
         raise ClusterError(Problem(f'"{address}" is no place to train', 'give "local", "ray" or "ray://host:port"'))
     if importlib.util.find_spec("ray") is None:
         raise ClusterError(Problem("Ray is not installed", "pip install 'assay[ray]', here and on the cluster"))
+
+
+def _no_cluster(address: str, why: str = "") -> Problem:
+    place = address if address != "ray" else os.environ.get("RAY_ADDRESS") or "this machine"
+    fix = "start one (ray start --head), name its client server (--on ray://head:10001), or train with --on local"
+    return Problem(f"no Ray cluster answers at {place}{why}", fix)
 
 
 def is_late(pace: float, elsewhere: float, epochs_left: int, patience_seconds: float) -> bool:
@@ -741,9 +746,8 @@ def bridge(address: str, logs: str) -> None:
     try:
         ray.init(where, log_to_driver=False, namespace="assay", logging_level=logging.WARNING)
     except Exception as error:
-        fix = "start one (ray start --head), name its head's client server (--on ray://host:10001), or use --on local"
-        told = "there is no Ray cluster here" if address == "ray" else f"no Ray cluster answers at {address}"
-        pipe.write(json.dumps({"refusal": [f"{told} ({_short(error)})", fix]}) + "\n")
+        problem = _no_cluster(address, f" ({_short(error)})")
+        pipe.write(json.dumps({"refusal": [problem.what, problem.fix]}) + "\n")
         pipe.flush()
         return
     served = _Bridge(pipe, Path(logs) if logs else None)

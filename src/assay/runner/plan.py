@@ -10,11 +10,12 @@ from typing import Any
 
 from ..data import Dataset, DatasetInfo, info_of, split
 from ..errors import InputError, Problem, SpecError, nearest
-from ..nets import Summary, parse, summarize
+from ..nets import Summary, foundation_of, parse, summarize, summary_of
 from ..seeds import Stream, Streams
 from ..spec import Arm, Data, Device, Study, run_fingerprint
 from ..store import ArmRecord, run_folder
 from ..train.task import Task
+from .bases import based, looked_up
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,13 @@ class Plan:
         ]
 
 
-def check_networks(study: Study) -> dict[str, Summary]:
-    """Every arm's network by arm name, without touching data.
+def check_networks(study: Study, *, store: Path | None = None) -> dict[str, Summary]:
+    """Every arm's network by arm name, without touching data or a base's weights.
+
+    Args:
+        study: The study.
+        store: The store that holds the runs that are bases; without one, arms on runs that are not found in the usual
+            store are left out.
 
     Raises:
         SpecError: One or more arms cannot be built; every problem is named once.
@@ -77,7 +83,9 @@ def check_networks(study: Study) -> dict[str, Summary]:
     for index, arm in enumerate(arms):
         try:
             with_labels(arm, info)
-            summaries[arm.name] = _summary(arm, info)
+            found_arm = looked_up(arm, store)
+            if found_arm is not None:
+                summaries[arm.name] = _summary(found_arm, info)
         except SpecError as error:
             for problem in error.problems:
                 is_training = problem.key.startswith("training")
@@ -102,7 +110,7 @@ def check_split(study: Study, dataset: Dataset) -> None:
     fold = 1 if told.num_folds else None
     split(
         training.labels, told.validation, stratified=told.stratified, generator=generator, fold=fold,
-        groups=training.groups,
+        groups=training.groups, per_class=told.per_class,
     )  # fmt: skip
 
 
@@ -154,11 +162,19 @@ def _summary(arm: Arm, info: DatasetInfo) -> Summary:
         sound = max(min(_index(problem) for problem in error.problems), 0)
         above: list[Problem] = []
         try:
-            summarize(parse([*arm.layers[:sound], "flatten", "dense classes softmax"]), info.shape, info.num_classes)
+            if arm.base is None:
+                words = [*arm.layers[:sound], "flatten", "dense classes softmax"]
+                summarize(parse(words), info.shape, info.num_classes)
+            else:
+                foundation_of(arm, info.shape)
         except SpecError as shapes:
             above = [problem for problem in shapes.problems if _index(problem) < sound]
         raise SpecError([*above, *error.problems]) from None
-    return summarize(layers, info.shape, info.num_classes)
+    return (
+        summarize(layers, info.shape, info.num_classes)
+        if arm.base is None
+        else summary_of(arm, info.shape, info.num_classes)
+    )
 
 
 def _index(problem: Problem) -> int:
@@ -181,6 +197,7 @@ def make_plan(
     """
     arms = study.expand()
     info = dataset.info
+    arms = tuple(based(arm, info.shape, info.num_classes, store)[0] for arm in arms)
     folds: list[int | None] = list(range(1, study.data.num_folds + 1)) if study.data.num_folds else [None]
     vary = study.seeds.vary
     members = [
@@ -212,6 +229,7 @@ def task_of(
 ) -> Task:
     """One run of an arm, under its own identity."""
     images, labels = dataset.training_files()
+    arm, base = based(arm, dataset.info.shape, dataset.info.num_classes, store)
     run = run_fingerprint(arm, data, content=dataset.info.content, seed=seed, vary=vary, fold=fold)
     return Task(
         id=run,
@@ -227,6 +245,7 @@ def task_of(
         published=dataset.published_files(data),
         groups=dataset.groups_file(),
         device=device,
+        base=base,
     )
 
 

@@ -14,6 +14,9 @@ from .base import UNKNOWN_KEY, parts_of
 from .data import last_of
 from .study import Study
 from .training import Training
+from .transfer import Base
+
+WEIGHTS_FILES = (".h5", ".hdf5", ".pth", ".pt", ".npz", ".safetensors")
 
 Check = Callable[[Study], object]
 
@@ -80,6 +83,7 @@ def parse_study(text: str, *, file: str, name: str, folder: Path | None = None, 
 
 def _anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The values with relative places of data turned into absolute ones: a study file speaks of its neighbours."""
+    values = _with_weights(values, folder)
     data = values.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("path"), str):
         return values
@@ -87,6 +91,19 @@ def _anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     places = {key: place for key, place in places.items() if last_of(place) is None}
     found = {key: str((folder / Path(place).expanduser()).absolute()) for key, place in places.items()}
     return {**values, "data": {**data, **found}}
+
+
+def _with_weights(value: Any, folder: Path) -> Any:
+    """The same with every ``weights`` that is a relative file made absolute, in bases and in levels of factors."""
+    if isinstance(value, list):
+        return [_with_weights(item, folder) for item in value]
+    if not isinstance(value, dict):
+        return value
+    found = {key: _with_weights(item, folder) for key, item in value.items()}
+    weights = found.get("weights")
+    if isinstance(weights, str) and Path(weights).suffix in WEIGHTS_FILES and not weights.startswith(("run:", "{")):
+        found["weights"] = str((folder / Path(weights).expanduser()).absolute())
+    return found
 
 
 _LEAVABLE = {"data", "training", "seeds"}
@@ -219,6 +236,11 @@ def json_schema() -> dict[str, Any]:
     names = schema["$defs"]["Optimizer"]["properties"]["name"]["anyOf"][0]
     training["properties"]["optimizer"] = {"anyOf": [names, optimizer, placeholder]}
     schema["$defs"]["Training"] = training
+    base = Base.model_json_schema(ref_template="#/$defs/{model}")
+    base["properties"].pop("network")
+    schema["$defs"]["Base"] = base
+    for owner in (schema["$defs"]["Network"], schema["$defs"]["ArmTemplate"]):
+        owner["properties"]["base"] = {"anyOf": [{"$ref": "#/$defs/Base"}, placeholder, {"const": "none"}]}
     for owner in (schema, schema["$defs"]["ArmTemplate"]):
         owner["properties"]["training"] = {"$ref": "#/$defs/Training"}
     schema["properties"]["factors"]["additionalProperties"] = {

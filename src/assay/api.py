@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
@@ -13,17 +13,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import DataError, Interrupted, Problem, SpecError, StoreError, nearest
 from .records import dataset_of, gallery_of, network_tables, recorded_networks, shared_images
-from .runner import Plan, Progress, Site, check_networks, drive, make_plan, open_site, plans, retrain_plan
+from .runner import Plan, Progress, Site, check_networks, check_split, drive, make_plan, open_site, plans, retrain_plan
 from .spec import Data, Placement, Study, read_study, study_toml
 from .store import DATABASE, RunRecord, StoreReader, StoreWriter, StudyRecord, default_folder, open_reader, open_writer
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
+    from .explain.projection import Projection
+    from .explanations import Explanation, Split
     from .exports import Exported
+    from .models import Model
     from .nets import Summary
-    from .report import Comparison, Diagnoses, Explanation, ReportForm
+    from .report import Comparison, Diagnoses, ReportForm
+    from .report import Explanation as Illustration
 
 
 # Shipped studies of tables, which lie in a folder of the study's name where it is used, and what makes them.
@@ -170,13 +174,14 @@ def run(
 
     if not isinstance(study, Study):
         study = load(study)
-    check_networks(study)
     folder = Path(store) if store is not None else default_folder()
+    check_networks(study, store=folder)
     if workers is not None and workers < 1:
         raise SpecError(Problem(f"got {workers} workers", "give 1 or more"))
     if device is not None:
         study = study.model_copy(update={"device": device})
     dataset = prepare(study.data)
+    check_split(study, dataset)
     with open_site(on, folder / "logs") as site:
         device_there = site.device_of(study.device)
         with open_writer(folder) as writer, open_reader(folder) as reader:
@@ -228,6 +233,28 @@ def result(study: str, *, store: str | Path | None = None) -> Result:
     found = Result(Path(store) if store is not None else default_folder(), study)
     _ = found.record
     return found
+
+
+def report_html(record: StudyRecord, explanations: Sequence[Illustration] = ()) -> str:
+    """A study's report, one HTML file, as a text."""
+    from .report import render
+
+    return render(
+        record,
+        **_told(record),
+        gallery=gallery_of(record),
+        toml=study_toml(Study.of(record.spec)),
+        explanations=explanations,
+    )
+
+
+def _told(record: StudyRecord) -> dict[str, Any]:
+    """What reports say beyond the record."""
+    return {
+        "summaries": network_tables(recorded_networks(record)),
+        "shared": shared_images(record),
+        "version": version("assay"),
+    }
 
 
 def export(run: str, *formats: str, folder: str | Path | None = None, store: str | Path | None = None) -> Exported:
@@ -358,6 +385,51 @@ class Result:
             writer.put_look(self.study, scores, num_runs=len(finished))
         return self.frame() if retrain is None else runs_frame(self.record, retrained=True)
 
+    def run(self, arm: str | None = None, seed: int | None = None, *, fold: int | None = None) -> Run:
+        """One finished run of the study.
+
+        Args:
+            arm: Its arm; the best one by mean validation accuracy if ``None``.
+            seed: Its seed; the first one if ``None``.
+            fold: Its fold, where there are folds; the first one if ``None``.
+
+        Raises:
+            SpecError: There is no such arm, or no such run that has finished.
+        """
+        from .models import runs_of_arm
+
+        record = self.record
+        finished = runs_of_arm(record, arm)
+        found = [run for run in finished if seed in (None, run.seed) and fold in (None, run.fold)]
+        if not found:
+            known = ", ".join(run.label for run in finished)
+            raise SpecError(Problem(f"seed {seed} of {finished[0].arm} has not finished", f"finished: {known}", "seed"))
+        return Run(self.store, record, found[0])
+
+    def explain(
+        self,
+        arm: str | None = None,
+        seed: int | None = None,
+        *,
+        only: str | Sequence[str] | None = None,
+        layer: str | None = None,
+        image: int | str | Path | NDArray[Any] | None = None,
+        split: Split = "validation",
+        projection: Projection = "pca",
+    ) -> Explanation:
+        """Pictures of what a run learned and where it fails: see :meth:`Run.explain`.
+
+        Args:
+            arm: The run's arm; the best one by mean validation accuracy if ``None``.
+            seed: Its seed; the first one if ``None``, as good as any other where the best would be the luckiest.
+            only: As there.
+            layer: As there.
+            image: As there.
+            split: As there.
+            projection: As there.
+        """
+        return self.run(arm, seed).explain(only=only, layer=layer, image=image, split=split, projection=projection)
+
     def doubtful_labels(self) -> pd.DataFrame:
         """Training images that most runs of the best arm take for another class, the most doubtful first.
 
@@ -392,7 +464,7 @@ class Result:
         path: str | Path | None = None,
         *,
         form: ReportForm = "html",
-        explanations: Sequence[Explanation] = (),
+        explanations: Sequence[Illustration] = (),
     ) -> Path:
         """Write the report and return its path.
 
@@ -405,29 +477,88 @@ class Result:
         Raises:
             SpecError: What writes this form is not on this machine: Chromium for ``pdf``, nbclient for ``notebook``.
         """
-        from .report import SUFFIXES, as_latex, as_markdown, render, write_notebook, write_pdf, write_report
+        from .report import SUFFIXES, as_latex, as_markdown, write_notebook, write_pdf, write_report
 
         record = self.record
         target = Path(path) if path is not None else self.store / "reports" / f"{self.study}{SUFFIXES[form]}"
         if form == "notebook":
             return write_notebook(target, record, self.store)
-        known: dict[str, Any] = {
-            "summaries": network_tables(recorded_networks(record)),
-            "shared": shared_images(record),
-            "version": version("assay"),
-        }
         if form in ("markdown", "latex"):
-            return write_report(target, (as_markdown if form == "markdown" else as_latex)(record, **known))
-        html = render(
-            record,
-            **known,
-            gallery=gallery_of(record),
-            toml=study_toml(Study.of(record.spec)),
-            explanations=explanations,
-        )
-        return (write_pdf if form == "pdf" else write_report)(target, html)
+            return write_report(target, (as_markdown if form == "markdown" else as_latex)(record, **_told(record)))
+        return (write_pdf if form == "pdf" else write_report)(target, report_html(record, explanations))
 
     def _repr_html_(self) -> str:
         from .report import summary_html
 
         return summary_html(self.record)
+
+
+def find(name: str, *, store: str | Path | None = None) -> Run:
+    """A run by the first characters of its id, or by its study's name: then the first seed of the study's best arm.
+
+    Raises:
+        StoreError: There is no store, or no such run or study, or more than one.
+        SpecError: The study has no finished run.
+    """
+    from .models import find_run
+
+    folder = Path(store) if store is not None else default_folder()
+    return Run(folder, *find_run(name, folder))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run in a store."""
+
+    store: Path
+    study: StudyRecord
+    record: RunRecord
+
+    def model(self) -> Model:
+        """Its network with its weights.
+
+        Raises:
+            SpecError: It has not finished.
+            DataError: Its weights are missing or damaged, or data that are needed are gone.
+        """
+        from .models import load_models
+
+        return load_models(self.study, [self.record], self.store)[0]
+
+    def epochs(self) -> pd.DataFrame:
+        """One row for each epoch."""
+        from .report import epochs_frame
+
+        return epochs_frame(replace(self.study, runs=(self.record,)))
+
+    def explain(
+        self,
+        *,
+        only: str | Sequence[str] | None = None,
+        layer: str | None = None,
+        image: int | str | Path | NDArray[Any] | None = None,
+        split: Split = "validation",
+        projection: Projection = "pca",
+    ) -> Explanation:
+        """Pictures of what the run learned and where it fails.
+
+        Args:
+            only: Names of pictures (``assay explain --help`` lists them), also as one text with commas; all that can
+                be made if ``None``.
+            layer: The layer of kernels and maps.
+            image: The image of activations and evidence: its place in the training data (in the test data with
+                ``split="test"``), an image file, or an array as stored [height, width, channels].
+            split: The images that failures are explained on; ``"test"`` once the run has been scored on it.
+            projection: ``"pca"`` or ``"tsne"``, for the map of features.
+
+        Raises:
+            SpecError: A name is no picture or layer, an image is not there, the test split is sealed, or a picture
+                that was asked for by name cannot be made.
+            DataError: Weights or data are gone or have changed, or the image does not fit.
+        """
+        from .explanations import explain
+
+        return explain(self.model(), only=only, layer=layer, image=image, split=split, projection=projection)
+
+    def _repr_html_(self) -> str:
+        return self.record._repr_html_()

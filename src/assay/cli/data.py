@@ -250,11 +250,14 @@ def _print_doubted(doubted: list[dict[str, Any]]) -> None:
 @click.argument("name")
 @json_option
 def fetch_command(name: str, as_json: bool) -> None:
-    """Download data set NAME, verify it, and keep it (in ASSAY_DATA or the platform's cache folder)."""
+    """Download data set NAME, verify it, and keep it (in ASSAY_DATA or the platform's cache folder).
+
+    NAME can also be a base, whose ImageNet weights are fetched: vgg16, vgg19, squeezenet or resnet18.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from ..data import fetch
+    from ..data import WEIGHTS, fetch, fetch_weights
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
@@ -266,7 +269,7 @@ def fetch_command(name: str, as_json: bool) -> None:
                 tasks[file] = bars.add_task(file)
             bars.update(tasks[file], completed=done, total=total)
 
-        paths = fetch(name, progress=progress)
+        paths = (fetch_weights if name in WEIGHTS else fetch)(name, progress=progress)
     if as_json:
         print_json({"name": name, "files": [str(path) for path in paths]})
         return

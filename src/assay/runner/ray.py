@@ -36,7 +36,7 @@ from ..data.location import arrays_folder, lock_file
 from ..errors import AssayError, ClusterError, ClusterGone, Problem
 from ..spec import Arm
 from ..train.task import Task
-from .events import Event, Lost, NoSpace, from_json, to_json
+from .events import Event, Failed, Lost, NoSpace, from_json, to_json
 from .executor import Executor
 from .local import LocalExecutor
 from .worker import CHECKPOINT, WEIGHTS
@@ -45,6 +45,7 @@ _ADDRESS = re.compile(r"ray|ray://[^\s/:]+:\d+")
 _GOES_ON = ("Started", "EpochDone")  # every other event ends a run
 _LONG_POLL_SECONDS = 10.0
 _MARGIN = 1.25  # declared memory over that of the worker process: the actor beside it takes some too
+_IDLE_SECONDS = 60.0  # after which a slot is given back to the cluster
 _LOG_BYTES = 1 << 14
 _GO_ON = "finished epochs are kept: give the same command again once it is back, or finish here with --on local"
 
@@ -89,8 +90,7 @@ class RayCluster:
             self._about = self._next("cluster")["cluster"]
         except ClusterGone:
             self.close()
-            what = f"the connection to Ray at {address} ended before it began"
-            raise ClusterError(Problem(what, "see logs/ray.log in the store's folder")) from None
+            raise ClusterError(_no_cluster(address)) from None
         except BaseException:
             self.close()
             raise
@@ -213,6 +213,12 @@ def check_address(address: str) -> None:
         raise ClusterError(Problem("Ray is not installed", "pip install 'assay[ray]', here and on the cluster"))
 
 
+def _no_cluster(address: str, why: str = "") -> Problem:
+    place = address if address != "ray" else os.environ.get("RAY_ADDRESS") or "this machine"
+    fix = "start one (ray start --head), name its client server (--on ray://head:10001), or train with --on local"
+    return Problem(f"no Ray cluster answers at {place}{why}", fix)
+
+
 def is_late(pace: float, elsewhere: float, epochs_left: int, patience_seconds: float) -> bool:
     """Whether a run would end much sooner on another machine.
 
@@ -273,7 +279,10 @@ class Slot:
         except (AssayError, OSError) as error:
             return {"events": [to_json(NoSpace(told.id, str(error)))]}
         published = (places["published images"], places["published labels"]) if told.published else None
-        here = replace(told, images=places["images"], labels=places["labels"], published=published, folder=folder)
+        here = replace(
+            told, images=places["images"], labels=places["labels"], groups=places.get("groups"), published=published,
+            folder=folder, base=places.get("base"),
+        )  # fmt: skip
         self._run = here
         self._executor.submit(here)
         return self.go_on()
@@ -472,9 +481,7 @@ class _Bridge:
 
     def _fill(self) -> None:
         """Hand out what is queued, and start slots for the rest of it."""
-        for place in [place for place in self._places if place.is_idle]:
-            if not self._queue:
-                return
+        while self._queue and (place := next((place for place in self._places if place.is_idle), None)):
             if place.memory < self._measured:  # declared before it was known what runs take
                 self._dismiss(place)
             else:
@@ -516,7 +523,7 @@ class _Bridge:
             self.refuse(
                 f"machine {about['host']} of the cluster has {told}", "install the same versions on all of them"
             )
-        place.about = about
+        place.about, place.heard = about, time.monotonic()
 
     def refuse(self, what: str, fix: str) -> None:
         """Say why nothing can be trained here, and end."""
@@ -549,12 +556,17 @@ class _Bridge:
     # Runs.
 
     def _begin(self, place: _Place, job: _Job, *, is_second: bool = False, with_arrays: bool = False) -> None:
+        try:
+            arrays = {role: self._array(Path(path), with_arrays) for role, path in _array_paths(job.task)}
+        except OSError as error:
+            what = f"the data cannot be read ({error})"
+            self.tell(to_json(Failed(job.run, "failed", what, "run the study again, which prepares them anew")))
+            return
         checkpoint = None
         with contextlib.suppress(OSError):
             checkpoint = (job.folder / CHECKPOINT).read_bytes()
         place.job, place.is_second, place.held = job, is_second, []
         place.heard, place.epochs = time.monotonic(), 0
-        arrays = {role: self._array(Path(path), with_arrays) for role, path in _array_paths(job.task)}
         self._later("told", place, place.actor.begin.remote(json.dumps(job.task), checkpoint, arrays), job)
 
     def _array(self, path: Path, with_content: bool) -> tuple[str, int, list[Any]]:
@@ -589,8 +601,8 @@ class _Bridge:
         ending = next((event for event in events if event["event"] not in _GOES_ON), None)
         for event in events:
             if event["event"] == "Started":
-                about = {"node": place.about["node"], "host": place.about["host"], "memory_bytes": place.memory}
-                event["environment"]["ray"] = {"version": place.about["versions"]["ray"], **about}
+                about = {"version": place.about["versions"]["ray"], "host": place.about["host"]}
+                event["environment"]["ray"] = {**about, "declared_memory_bytes": place.memory}
             elif event["event"] == "EpochDone":
                 self._measured = max(self._measured, told.get("memory", 0))
                 place.epochs = event["record"]["epoch"]
@@ -689,6 +701,9 @@ class _Bridge:
                 idle.remove(helper)
                 assert late.job is not None
                 self._begin(helper, late.job, is_second=True)
+        for place in idle:
+            if time.monotonic() - place.heard > _IDLE_SECONDS:
+                self._dismiss(place)
 
     def _is_late(self, place: _Place) -> bool:
         job = place.job
@@ -705,6 +720,9 @@ class _Bridge:
 
 def _array_paths(task: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield from (("images", task["images"]), ("labels", task["labels"]))
+    for name in ("groups", "base"):
+        if task[name]:
+            yield name, task[name]
     if task["published"]:
         yield from zip(("published images", "published labels"), task["published"], strict=True)
 
@@ -728,9 +746,8 @@ def bridge(address: str, logs: str) -> None:
     try:
         ray.init(where, log_to_driver=False, namespace="assay", logging_level=logging.WARNING)
     except Exception as error:
-        fix = "start one (ray start --head), name its head's client server (--on ray://host:10001), or use --on local"
-        told = "there is no Ray cluster here" if address == "ray" else f"no Ray cluster answers at {address}"
-        pipe.write(json.dumps({"refusal": [f"{told} ({_short(error)})", fix]}) + "\n")
+        problem = _no_cluster(address, f" ({_short(error)})")
+        pipe.write(json.dumps({"refusal": [problem.what, problem.fix]}) + "\n")
         pipe.flush()
         return
     served = _Bridge(pipe, Path(logs) if logs else None)

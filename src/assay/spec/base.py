@@ -20,6 +20,9 @@ MISSING = "this key is required and missing"
 _T = TypeVar("_T")
 
 
+UNKNOWN_KEY = "this key is not known here"
+
+
 class Problems(ValueError):
     """Several broken rules found by one validator."""
 
@@ -93,7 +96,7 @@ def problems_of(error: ValidationError, model: type) -> list[Problem]:
             owner, name = _owner(model, path[:-1]), str(item["loc"][-1])
             hints = getattr(owner, "HINTS", {})
             fix = hints[name] if name in hints else nearest(name, list(getattr(owner, "model_fields", {})))
-            problems[key] = Problem("this key is not known here", fix, key)
+            problems[key] = Problem(UNKNOWN_KEY, fix, key)
         elif item["type"] == "missing":
             problems[key] = Problem(MISSING, "add it", key)
         elif item["type"] == "literal_error":
@@ -124,11 +127,11 @@ _RULES = {
 }
 
 
-_LIMITS = {
+_BOUNDS = {
     "greater_than_equal": ("ge", "{} or more"),
-    "greater_than": ("gt", "a number above {}"),
-    "less_than_equal": ("le", "{} or less"),
-    "less_than": ("lt", "a number below {}"),
+    "greater_than": ("gt", "more than {}"),
+    "less_than_equal": ("le", "at most {}"),
+    "less_than": ("lt", "less than {}"),
 }
 
 
@@ -147,10 +150,9 @@ def _choice(given: Any, expected: str) -> str:
 def _rule(item: Any) -> str:
     if item["type"] in _RULES:
         return _RULES[item["type"]]
-    if item["type"] in _LIMITS:
-        name, pattern = _LIMITS[item["type"]]
-        limit = item["ctx"][name]
-        return pattern.format(f"{limit:g}" if isinstance(limit, float) else limit)
+    if item["type"] in _BOUNDS:
+        name, rule = _BOUNDS[item["type"]]
+        return rule.format(item["ctx"][name])
     message: str = item["msg"]
     return message.removeprefix("Input should be ").removeprefix("a valid ").replace("String should have", "a text of")
 

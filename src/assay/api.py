@@ -133,7 +133,7 @@ def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]
 
 
 def _before(name: str, folder: Path) -> StudyRecord | None:
-    """What a store holds under a study's name; ``None`` for nothing, or an older store that a run updates."""
+    """What a store holds under a study's name; ``None`` for nothing."""
     try:
         return result(name, store=folder).record if (folder / DATABASE).exists() else None
     except StoreError:
@@ -374,7 +374,8 @@ class Result:
                 plan = retrain_plan(study, record, retrain, dataset, self.store, device=device_of(study.device))
                 with open_reader(self.store) as reader, open_site("local", self.store / "logs") as site:
                     _train([plan], writer, reader, site, workers=workers, progress=progress)
-                runs = tuple(run for run in self.record.retrained if run.arm == retrain)
+                names = {arm for arm, _ in plan.members}
+                runs = tuple(run for run in self.record.retrained if run.arm in names)
             finished = [run for run in runs if run.state == "finished"]
             if not finished:
                 raise SpecError(Problem(f'study "{self.study}" has no finished run to score', "run it first"))

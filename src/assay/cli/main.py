@@ -23,7 +23,10 @@ COMMANDS = {
     "reveal": "Score the finished runs on the sealed test split.",
     "describe": "Layers, shapes, parameters and FLOPs, before training.",
     "reproduce": "Documents A to E: published beside ours, and a verdict on each claim.",
+    "predict": "Classify images: files, folders, tables, IDX, npz.",
+    "export": "Write a run's network for Keras, ONNX, PyTorch or C, with a model card.",
     "data": "List, show, fetch and make data sets.",
+    "serve": "The store in a browser: studies live, and a playground.",
     "schema": "A JSON Schema of study files, for editors.",
     "doctor": "Check this machine and installation.",
 }

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from .explain.projection import Projection
     from .explanations import Explanation, Split
+    from .conversions import Conversion
+    from .convert import Imported
     from .exports import Exported
     from .models import Model
     from .nets import Summary
@@ -277,6 +279,67 @@ def export(run: str, *formats: str, folder: str | Path | None = None, store: str
 
     target = Path(folder) if folder is not None else None
     return export_run(run, formats, Path(store) if store is not None else default_folder(), target)
+
+
+def predict(
+    run: str,
+    *images: str | Path | ArrayLike,
+    arm: str | None = None,
+    calibrate: bool = False,
+    resize: bool = False,
+    store: str | Path | None = None,
+) -> pd.DataFrame:
+    """Classes of new images, with a probability for each class.
+
+    Args:
+        run: The start of a run's id, or a study: then the first seed of its best arm.
+        images: Files and folders, as ``assay predict`` takes them, or one array [n, height, width] or
+            [n, height, width, channels]: 0 to 255, or 0 to 1.
+        arm: Ask all finished seeds of this arm of the study, by their mean probability; ``"best"`` is its best arm.
+        calibrate: Fit a temperature on validation images.
+        resize: Resize images of another size instead of refusing them.
+        store: The store's folder; ``ASSAY_STORE`` or ``./assay-store`` if ``None``.
+
+    Returns:
+        A row for each image: Id (a file's name, or a number from 0), Category, Confidence, and a column for each class.
+
+    Raises:
+        StoreError: There is no such run or study.
+        SpecError: There is no such arm, or nothing to calibrate on.
+        DataError: Images cannot be read, or have another size.
+    """
+    from .predictions import ask, frame_of
+
+    folder = Path(store) if store is not None else default_folder()
+    return frame_of(ask(run, folder, arm=arm, calibrated=calibrate), images, resize=resize)
+
+
+def from_keras(model: Any) -> Imported:
+    """A Keras Sequential model as ours: layer words, and weights where it has some.
+
+    Args:
+        model: A model in memory, or the path of a ``.keras`` file, which is read as settings and arrays: nothing in it
+            is run.
+
+    Raises:
+        SpecError: It is no Sequential model, or has layers without words here; a problem for each.
+        DataError: The file is damaged.
+    """
+    from .convert import from_keras, read_keras
+
+    return read_keras(Path(model)) if isinstance(model, str | Path) else from_keras(model)
+
+
+def convert(source: str | Path) -> Conversion:
+    """The Keras Sequential models of a notebook, a script or a ``.keras`` file as a study; nothing in it is run.
+
+    Raises:
+        SpecError: It holds no Sequential model, or one with layers without words here; a problem for each.
+        DataError: The file cannot be read.
+    """
+    from .conversions import convert_file
+
+    return convert_file(Path(source))
 
 
 @dataclass(frozen=True)

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from .report import Explanation as Illustration
 
 
-# Shipped studies of tables, which lie in a folder of the study's name where it is used, and what makes them.
+# Shipped studies of tables, which lie in a folder where they are used, and what makes them.
+_TABLES = "document-d"
 _MADE_BY = {
-    "document-d": "assay data make mnist --variation random-background --format csv --train 12000 --test 10000 "
-    "-o document-d"
+    _TABLES: "assay data make mnist --variation random-background --format csv --train 12000 --test 10000 -o document-d"
 }
 
 
@@ -60,7 +60,8 @@ def load(study: str | Path, *, data: Data | None = None) -> Study:
     known = shipped()
     if not path.is_file() and str(study) in known:
         path, folder = known[str(study)], Path.cwd()  # a shipped study's data lie where it is used
-        if (command := _MADE_BY.get(str(study))) and data is None and not (folder / str(study)).is_dir():
+        tables = str(study).removesuffix("-vgg16")
+        if (command := _MADE_BY.get(tables)) and data is None and not (folder / tables).is_dir():
             raise DataError(Problem("its tables are not in this folder", f"run `{command}`", file=str(study)))
     elif not path.exists() and path.suffix != ".toml":
         raise SpecError(Problem(f'"{study}" is neither a file nor a shipped study', nearest(str(study), list(known))))
@@ -106,10 +107,12 @@ def torch_dataset(
 def describe(study: Study) -> dict[str, Summary]:
     """Each arm's network by arm name: shapes, parameters, FLOPs. Nothing is trained or downloaded.
 
+    Runs that are bases are looked up in ``ASSAY_STORE`` or ``./assay-store``.
+
     Raises:
         SpecError: An arm cannot be built.
     """
-    return check_networks(study)
+    return check_networks(study, store=default_folder())
 
 
 def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]:

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
-    from .explain.projection import Projection
-    from .explanations import Explanation, Split
     from .conversions import Conversion
     from .convert import Imported
+    from .explain.projection import Projection
+    from .explanations import Explanation, Split
     from .exports import Exported
     from .models import Model
     from .nets import Summary

@@ -29,7 +29,8 @@ class RunRecord:
 
     ``id`` is the run's fingerprint. ``epochs`` holds the recorded epochs in order. ``weights_path`` is relative to
     the store's folder, ``None`` until the run has finished. ``environment`` holds versions and machine. ``fold`` counts
-    from 1. ``kept_epoch`` is the epoch whose weights were saved, ``None`` where that is the last. A run read in brief has no ``epochs``, but ``counted``: the one whose weights were saved.
+    from 1. ``kept_epoch`` is the epoch whose weights were saved, ``None`` where that is the last. A run that was read
+    in brief has no ``epochs``, but ``counted``: the one whose weights were saved.
     """
 
     id: str

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +27,7 @@ SETTINGS = {
     "RAY_health_check_failure_threshold": "3",
     "RAY_gcs_rpc_server_reconnect_timeout_s": "3",
 }
+SOURCE = str(Path(assay.__file__).parents[1])
 STORE_BYTES = 100 << 20
 
 
@@ -33,21 +36,23 @@ class Nodes:
 
     Args:
         folder: Where the nodes keep theirs.
-        client_port: Of the client server, if there shall be one.
+        kernels: Where compiled kernels are kept, for all of them: compiling takes long.
+        has_client: Whether it has a client server, at ``client_port``.
     """
 
-    def __init__(self, folder: Path, *, client_port: int | None = None) -> None:
+    def __init__(self, folder: Path, kernels: Path, *, has_client: bool = False) -> None:
         if importlib.util.find_spec("ray") is None:
             pytest.skip("Ray is not installed")
         self.folder = folder
+        self.client_port = _free_port() if has_client else None
         with (folder / "nodes.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, __file__, str(client_port or "")],
+                [sys.executable, __file__, str(self.client_port or "")],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env={**os.environ, **SETTINGS, "PYTHONPATH": str(Path(assay.__file__).parents[1])},
+                env={**os.environ, **SETTINGS, "PYTHONPATH": SOURCE, "ASSAY_KERNELS": str(kernels)},
             )
         self.address = self._answer()["address"]
 
@@ -101,12 +106,16 @@ def workers(below: int | None = None) -> list[psutil.Process]:
     """Processes that train runs, of this test session or below another process."""
     found = []
     for process in psutil.Process(below).children(recursive=True):
-        try:
+        with contextlib.suppress(psutil.NoSuchProcess):
             if "assay.runner.worker" in process.cmdline():
                 found.append(process)
-        except psutil.NoSuchProcess:
-            pass
     return found
+
+
+def _free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 def serve(client_port: str) -> None:

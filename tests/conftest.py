@@ -34,9 +34,15 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def two_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
+def kernels(shared_cache: Path) -> Path:
+    """Where every test's workers keep what they compiled."""
+    return shared_cache / "assay" / "kernels"
+
+
+@pytest.fixture(scope="session")
+def two_nodes(tmp_path_factory: pytest.TempPathFactory, kernels: Path) -> Iterator[Nodes]:
     """A Ray cluster with two nodes of two cores, which no test breaks."""
-    nodes = Nodes(tmp_path_factory.mktemp("nodes"), client_port=None)
+    nodes = Nodes(tmp_path_factory.mktemp("nodes"), kernels, has_client=True)
     try:
         for name in ("one", "two"):
             nodes.add(name, cores=2)

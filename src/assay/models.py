@@ -13,6 +13,7 @@ import numpy as np
 from .errors import Problem, SpecError, StoreError, nearest
 from .records import dataset_of, split_of_run
 from .spec import Arm, Study
+from .spec.arms import arm_name
 from .store import RunRecord, StudyRecord, open_reader
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Model:
         arm: Its network and training.
         summary: Its layers, shapes and counts.
         predictor: The network in evaluation mode, with the scaling of what it was trained on.
+        store: The store's folder.
     """
 
     study: StudyRecord
@@ -43,6 +45,7 @@ class Model:
     arm: Arm
     summary: Summary
     predictor: Predictor
+    store: Path
 
     @property
     def network(self) -> Network:
@@ -138,7 +141,7 @@ def load_models(record: StudyRecord, runs: Sequence[RunRecord], store: Path) -> 
         scaling = Prepared(base.preparation) if base else scaling_of(images, study.data.scaling, reference)
         predictor = Predictor(network, scaling)
         predictor.load_weights(load_weights(store / run.weights_path, run.weights_sha256))
-        models.append(Model(record, run, arm, network.summary, predictor))
+        models.append(Model(record, run, arm, network.summary, predictor, store))
     return tuple(models)
 
 
@@ -180,8 +183,8 @@ def runs_of_arm(record: StudyRecord, arm: str | None) -> tuple[RunRecord, ...]:
     from .report import best_arm
 
     arms = [known.name for known in record.arms]
-    if arm is not None and arm not in arms:
-        raise SpecError(Problem(f'study "{record.name}" has no arm "{arm}"', nearest(arm, arms)))
+    if arm is not None:
+        arm = arm_name(arm, arms, record.name)
     chosen = arm if arm is not None else best_arm(record)
     runs = tuple(run for run in record.runs_of(chosen) if run.state == "finished") if chosen else ()
     if not runs:

@@ -26,7 +26,7 @@ from assay.spec import study_toml
 from assay.store import RunRecord
 from assay.train.checkpoint import load_weights, same_weights
 
-from ..cluster import SETTINGS, Nodes, workers
+from ..cluster import SETTINGS, SOURCE, Nodes, workers
 from ..helpers import small_study, tasks_of
 
 MEMORY = 400 << 20
@@ -40,9 +40,9 @@ def two(two_nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> Nodes:
 
 
 @pytest.fixture
-def nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
+def nodes(tmp_path: Path, kernels: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
     """A cluster that the test may break; it has no node yet but its head."""
-    started = Nodes(tmp_path)
+    started = Nodes(tmp_path, kernels)
     monkeypatch.setenv("RAY_ADDRESS", started.address)
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
@@ -99,6 +99,14 @@ def test_a_study_has_the_same_bits_and_its_data_travel_once_a_node(two: Nodes, t
 
 
 @pytest.mark.ray
+def test_a_client_server_does_as_well(two_nodes: Nodes, tmp_path: Path) -> None:
+    study = small_study(seeds={"count": 1})
+    assay.run(study, store=tmp_path / "there", on=f"ray://127.0.0.1:{two_nodes.client_port}", workers=1)
+    assay.run(study, store=tmp_path / "here")
+    assert_same(tmp_path / "there", tmp_path / "here")
+
+
+@pytest.mark.ray
 def test_slots_declare_the_memory_that_runs_were_measured_to_take(two: Nodes, tmp_path: Path) -> None:
     study = small_study()
     first = assay.run(study, store=tmp_path, on="ray", workers=1)
@@ -117,7 +125,8 @@ def test_a_node_is_killed_and_its_runs_go_on_elsewhere(nodes: Nodes, tmp_path: P
     killed: list[str] = []
 
     def kill(event: Event) -> None:
-        if isinstance(event, EpochDone) and event.record.epoch > 3 and len(workers(raylets["two"])) and not killed:
+        is_on_its_way = isinstance(event, EpochDone) and event.record.epoch > 3
+        if is_on_its_way and not killed and workers(raylets["two"]):
             killed.append(event.run)
             nodes.kill("two")
 
@@ -192,8 +201,7 @@ def test_a_node_with_a_full_disk_is_left_alone(nodes: Nodes, tmp_path: Path) -> 
     hook = tmp_path / "hook"
     hook.mkdir()
     (hook / "sitecustomize.py").write_text(LIMIT)
-    source = str(Path(assay.__file__).parents[1])
-    nodes.add("full", PYTHONPATH=f"{hook}{os.pathsep}{source}")
+    nodes.add("full", PYTHONPATH=f"{hook}{os.pathsep}{SOURCE}")
     study = small_study(training={"epochs": 3, "batch_size": 64})
     with pytest.raises(DiskFull, match="no space is left"):
         assay.run(study, store=tmp_path / "there", on="ray")

@@ -273,7 +273,8 @@ def _index_column(path: Path, table: _Sample, label: int) -> int:
         if column != label and names and names[column].strip().lower() in ("", "id", "index", "unnamed: 0"):
             return column
     what = "besides pixels and label its rows have one more cell, which does not count the rows"
-    raise _broken(path, what, "remove it or give read.shape")
+    fix = "remove it, or give read.shape; if it tells which images belong together, name it as groups"
+    raise _broken(path, what, fix)
 
 
 def _is_index(cells: list[str]) -> bool:

@@ -106,7 +106,7 @@ def _set_aside(
                 int(np.flatnonzero((groups == divided[0]) & (is_validation == side))[0]) + 1 for side in (True, False)
             )
             what = f"the last images would divide a group: images {outside:,} and {inside:,} belong together"
-            raise SpecError(Problem(what, "give a share, a count or folds, which whole groups are drawn for", key))
+            raise SpecError(Problem(what, "give a share or a count, which whole groups are drawn for", key))
     return _parts(is_validation)
 
 

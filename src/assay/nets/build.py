@@ -130,6 +130,9 @@ class Network(nn.Module):
                 del values[source]
         return values[name]
 
+    def _repr_html_(self) -> str:
+        return self.summary._repr_html_()
+
     def set_step(self, step: int) -> None:
         """Say which step comes next, counted from 0 over the whole run; it chooses the dropout masks."""
         for module in self._dropouts():

@@ -112,6 +112,16 @@ class Summary:
         """FLOPs of one sample's forward pass, counted as ``effects`` says."""
         return sum(layer.flops for layer in self.layers)
 
+    def _repr_html_(self) -> str:
+        from ..markup import table
+
+        rows = [
+            (row.name, row.word, shape_text(row.output_shape), f"{row.parameters:,}", f"{row.flops:,}")
+            for row in self.layers
+        ]
+        total = ("", "", "", f"{self.parameters:,}", f"{self.flops:,}")
+        return table(("layer", "as written", "output", "parameters", "FLOPs"), [*rows, total], right=(3, 4))
+
 
 def summarize(layers: Sequence[Node], input_shape: Image, num_classes: int) -> Summary:
     """Every layer's name, shapes, parameters, FLOPs and receptive field.

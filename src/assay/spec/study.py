@@ -180,6 +180,22 @@ class Study(Spec):
         seeds = Seeds.of({**self.seeds.model_dump(exclude_none=True), "count": count})
         return self.model_copy(update={"seeds": seeds})
 
+    def _repr_html_(self) -> str:
+        from ..markup import facts
+
+        arms = self.expand()
+        shown = ", ".join(arm.name for arm in arms[:12]) + (" ..." if len(arms) > 12 else "")
+        factors = [(f"factor {name}", ", ".join(map(str, levels))) for name, levels in self.factors.items()]
+        pairs = [
+            ("study", self.name),
+            ("data", self.data.name or self.data.path),
+            *factors,
+            (f"{len(arms)} arms" if len(arms) > 1 else "arm", shown),
+            ("seeds", self.seeds.count or f"{self.seeds.min} to {self.seeds.max}, until decided"),
+            ("runs", "" if self.seeds.count is None else len(arms) * self.seeds.count * (self.data.num_folds or 1)),
+        ]
+        return facts(self.question, pairs)
+
     def _templates(self, problems: list[Problem]) -> list[tuple[str, ArmTemplate]]:
         """The listed arms (or the one shared network), each with the key that its layers stand under."""
         if not self.arms:

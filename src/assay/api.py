@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import DataError, Interrupted, Problem, SpecError, StoreError, nearest
 from .records import dataset_of, gallery_of, network_tables, recorded_networks, shared_images
-from .runner import LocalExecutor, Plan, Progress, check_networks, drive, make_plan, plans, retrain_plan
+from .runner import Plan, Pool, Progress, check_networks, drive, plans, recorded_plan, retrain_plan
 from .spec import Data, Placement, Study, read_study, study_toml
 from .store import DATABASE, RunRecord, StoreReader, StoreWriter, StudyRecord, default_folder, open_reader, open_writer
 
@@ -57,13 +57,13 @@ def load(study: str | Path, *, data: Data | None = None) -> Study:
     elif not path.exists() and path.suffix != ".toml":
         raise SpecError(Problem(f'"{study}" is neither a file nor a shipped study', nearest(str(study), list(known))))
     if data is None:
-        return read_study(path, folder=folder, check=check_networks)
+        return read_study(path, folder=folder, check=check)
     source = {key: getattr(data, key) for key in Data.SOURCE}
 
     def on_data(study: Study) -> Study:
         return study.model_copy(update={"data": study.data.model_copy(update=source)})
 
-    return on_data(read_study(path, folder=folder, check=lambda study: check_networks(on_data(study))))
+    return on_data(read_study(path, folder=folder, check=lambda study: check(on_data(study))))
 
 
 def arrays(
@@ -87,6 +87,22 @@ def torch_dataset(
     from .data import torch_dataset as keep
 
     return keep(training, test=test, classes=classes, name=name)
+
+
+def check(study: Study) -> None:
+    """Every rule that a study must keep and that needs no data: its networks can be built; of a search, at least one.
+
+    Raises:
+        SpecError: A problem for each broken rule; where a search's constraints let nothing be trained, how close the
+            nearest candidate came.
+    """
+    if study.search is None:
+        check_networks(study)
+        return
+    from .data import info_of
+    from .search import try_space
+
+    try_space(study, info_of(study.data))
 
 
 def describe(study: Study) -> dict[str, Summary]:
@@ -159,7 +175,7 @@ def run(
 
     if not isinstance(study, Study):
         study = load(study)
-    check_networks(study)
+    check(study)
     folder = Path(store) if store is not None else default_folder()
     if workers is not None and workers < 1:
         raise SpecError(Problem(f"got {workers} workers", "give 1 or more"))
@@ -167,7 +183,12 @@ def run(
         study = study.model_copy(update={"device": device})
     placed, dataset = device_of(study.device), prepare(study.data)
     with open_writer(folder) as writer, open_reader(folder) as reader:
-        rounds = plans(study, dataset, folder, reader, writer, device=placed)
+        if study.search is not None:
+            from .search import search_plans
+
+            rounds = search_plans(study, dataset, folder, reader, writer, device=placed)
+        else:
+            rounds = plans(study, dataset, folder, reader, writer, device=placed)
         _train(rounds, writer, reader, workers=workers, progress=progress)
     return Result(folder, study.name)
 
@@ -178,21 +199,19 @@ def _train(
     from .runner.progress import Live, Silent
     from .train.device import num_cores
 
-    folder = writer.folder
     if progress is None:
         progress = Live() if sys.stderr.isatty() else Silent()
+    pool: Pool | None = None
     try:
         for plan in plans:
-            drive(
-                plan,
-                writer,
-                reader,
-                lambda count, threads: LocalExecutor(count, logs=folder / "logs", threads=threads),
-                progress,
-                num_workers=workers or (1 if plan.is_on_cuda else num_cores()),
-            )
+            cores = workers or (1 if plan.is_on_cuda else num_cores())
+            pool = pool or Pool(cores, logs=writer.folder / "logs")
+            drive(plan, writer, reader, pool.lend, progress, num_workers=cores)
     except KeyboardInterrupt:
         raise Interrupted("stopped; every finished epoch is kept, and the same command goes on from there") from None
+    finally:
+        if pool is not None:
+            pool.close()
 
 
 def studies(store: str | Path | None = None) -> list[str]:
@@ -302,7 +321,7 @@ class Result:
             record = self.record
             study, dataset = Study.of(record.spec), dataset_of(record)
             if retrain is None:
-                plan, runs = make_plan(study, dataset, self.store), record.runs
+                plan, runs = recorded_plan(record, dataset, self.store), record.runs
             else:
                 plan = retrain_plan(study, record, retrain, dataset, self.store, device=device_of(study.device))
                 with open_reader(self.store) as reader:
@@ -334,7 +353,7 @@ class Result:
 
         record = self.record
         dataset, best = dataset_of(record), best_arm(record)
-        tasks = {task.id: task for task in make_plan(Study.of(record.spec), dataset, self.store).tasks}
+        tasks = {task.id: task for task in recorded_plan(record, dataset, self.store).tasks}
         runs = [run for run in record.runs if run.arm == best and run.state == "finished"]
         found = doubts([(run, tasks[run.id]) for run in runs], dataset, self.store)
         names = dataset.info.classes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .errors import DataError, Problem
-from .spec import Placement, Study, Training
+from .spec import Arm, Placement, Study, Training
 from .store import StudyRecord
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def recorded_networks(record: StudyRecord) -> dict[str, Summary]:
 
     height, width, channels = record.data["shape"]
     classes = len(record.data["classes"])
-    arms = Study.of(record.spec).expand()
+    arms = [Arm.of(arm.spec) for arm in record.arms]
     return {arm.name: summarize(parse(arm.layers), (height, width, channels), classes) for arm in arms}
 
 

@@ -10,8 +10,8 @@ import pytest
 from assay import api, reproduce
 from assay.cli.main import main
 from assay.documents import Cost, reproduction
-from assay.documents.cost import flops_of
 from assay.errors import SpecError
+from assay.runner.speed import flops_of
 from assay.spec import Data, Study
 
 
@@ -103,7 +103,7 @@ def test_flops_are_three_forward_passes_of_every_image_and_epoch(tmp_path: Path)
     study = reproduction.load("document-e")
     network = api.describe(study)["E-budget"]
     (task, *_) = make_plan(study, prepare("digits"), tmp_path).tasks
-    assert flops_of(task, network, 1000) == 3 * network.flops * 1000 * 2
+    assert flops_of(task.arm.training, network, 1000) == 3 * network.flops * 1000 * 2
 
 
 def test_unlabelled_images_become_a_submission(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, Self
 
@@ -11,8 +12,9 @@ from pydantic import Field, field_validator, model_validator
 from ..errors import Problem, SpecError, nearest
 from .base import Problems, Spec, dotted, parts_of
 from .data import Data
-from .factors import levels_of, placeholders, source_path, substitute
+from .factors import level_name, levels_of, placeholders, source_path, substitute
 from .network import Lines, Network, plain, words_in
+from .search import Choice, Halving, Search, Value, levels_for, missing
 from .seeds import Seeds
 from .training import Training
 
@@ -53,6 +55,7 @@ class Study(Spec):
         arms: Arms that share no skeleton; each may override ``[training]``.
         training: The protocol; its values may be ``{factor}`` placeholders too.
         seeds: The replicates.
+        search: What makes the study a search: its arms are the finalists, which are not known beforehand.
         device: Where runs are trained: the processor, a CUDA device, or that where there is one. It is no part of a
             run's identity; every run's record says what trained it.
     """
@@ -65,6 +68,7 @@ class Study(Spec):
     arms: tuple[ArmTemplate, ...] = ()
     training: dict[str, Any] = {}
     seeds: Seeds = Seeds()
+    search: Search | None = None
     device: Placement = "cpu"
 
     @field_validator("factors")
@@ -99,6 +103,10 @@ class Study(Spec):
         if self.data.validation == "none":
             fix = "set some aside, such as 0.1; assay reveal --retrain then trains a chosen arm on all"
             raise Problems([Problem("a study needs validation images to choose by", fix, "data.validation")])
+        if self.search is not None:
+            if problems := self._problems_of_search(self.search):
+                raise Problems(problems)
+            return self
         arms = self.expand()
         if self.seeds.stop and self.data.num_folds:
             what = "folds are not independent, so looks at them cannot be paid for"
@@ -109,11 +117,13 @@ class Study(Spec):
         return self
 
     def expand(self) -> tuple[Arm, ...]:
-        """The arms of the study: every listed arm crossed with every combination of levels.
+        """The arms of the study: every listed arm crossed with every combination of levels. A search has none yet.
 
         Raises:
             SpecError: A placeholder names no factor, a factor is not used, or an arm breaks a rule.
         """
+        if self.search is not None:
+            return ()
         problems: list[Problem] = []
         templates = self._templates(problems)
         for template in templates:
@@ -143,6 +153,88 @@ class Study(Spec):
         if broken:
             raise Problems(broken.values())
         return tuple(arms.values())
+
+    def candidate(self, name: str, chosen: Mapping[str, Value]) -> Arm:
+        """The arm that a search's parameters with these values make.
+
+        Args:
+            name: Of the arm.
+            chosen: Values by parameter, those that are there; of a choice, the level's name.
+
+        Raises:
+            SpecError: The values make no arm: layers or training break a rule, or a placeholder stands for nothing.
+        """
+        if self.search is None or self.network is None:
+            raise SpecError(Problem(f'study "{self.name}" is no search', "add [search]"))
+        levels = levels_for(self.search.space, chosen)
+        layers, training = plain(self.network.layers), dict(self.training)
+        if unknown := (placeholders(layers) | placeholders(training)) - set(levels):
+            raise SpecError(missing(unknown, self.search.space))
+        try:
+            made = Training.of(substitute(training, levels))
+        except SpecError as error:
+            raise SpecError(replace(problem, key=f"training.{problem.key}") for problem in error.problems) from None
+        try:
+            layers = substitute(layers, levels)
+        except KeyError as error:
+            what = f"{error.args[0]} is no field of its level"
+            raise SpecError(Problem(what, "give each level that field", "search.space")) from None
+        names = {key: level_name(value) for key, value in chosen.items()}
+        return Arm(name=name, layers=layers, training=made, levels=names)
+
+    def _problems_of_search(self, search: Search) -> list[Problem]:
+        problems = []
+        if self.network is None or self.arms or self.factors:
+            what = "a search has one network, with placeholders for the space's parameters"
+            problems.append(Problem(what, "give [network], and no [[arms]] and no [factors]", "search"))
+            return problems
+        used = placeholders(plain(self.network.layers)) | placeholders(self.training)
+        for parameter in search.space.values():
+            used |= placeholders(parameter.levels) if isinstance(parameter, Choice) else set()
+        problems += [
+            Problem(f'"{{{name}}}" names no parameter', nearest(name, list(search.space)), "search.space")
+            for name in sorted(used - set(search.space))
+        ]
+        conditions = {name for parameter in search.space.values() for name in parameter.when}
+        problems += [
+            Problem("no placeholder uses this parameter", f'write "{{{name}}}" in a layer or in [training]', key)
+            for name in search.space
+            if name not in used | conditions and (key := f"search.space.{name}")
+        ]
+        if self.seeds.stop:
+            what = "finalists are compared with a fixed number of seeds"
+            problems.append(Problem(what, "give count instead of stop", "seeds.stop"))
+        if self.data.num_folds:
+            what = "a search trains on one split"
+            problems.append(Problem(what, "give a share of validation images", "data.validation"))
+        if self.data.is_leaky:
+            what = "a search must not see the test images"
+            problems.append(Problem(what, "give a share of validation images", "data.validation"))
+        if search.halving is not None:
+            problems += self._problems_of_halving(search.halving)
+        return problems
+
+    def _problems_of_halving(self, halving: Halving) -> list[Problem]:
+        if placeholders([self.training.get("epochs"), self.training.get("stop_after")]):
+            what = "epochs are what halving gives out, so they cannot be a parameter"
+            return [Problem(what, "give a number, or leave out halving", "training.epochs")]
+        planned = self.planned_epochs
+        most = halving.max_epochs or planned
+        if most > planned:
+            return [Problem(f"runs have {planned} epochs", "give no more", "search.halving.max_epochs")]
+        if most < halving.min_epochs * halving.reduction:
+            what = f"{halving.min_epochs} to {most} epochs leave no room for a reduction of {halving.reduction}"
+            return [Problem(what, "train for more epochs, or give a smaller reduction", "search.halving")]
+        return []
+
+    @property
+    def planned_epochs(self) -> int:
+        """The most epochs that a run of ``[training]`` may take, where they are no parameter."""
+        told: dict[str, Any] = {key: self.training[key] for key in ("epochs", "stop_after") if key in self.training}
+        try:
+            return Training.of(told).planned_epochs
+        except SpecError:  # it is told elsewhere
+            return Training().planned_epochs
 
     def with_seeds(self, count: int) -> Study:
         """The same study with another number of seeds.

@@ -13,7 +13,7 @@ from typing import Literal
 from ..errors import Problem, StoreError, nearest
 from ..train.epochs import EpochRecord
 from .files import connect, translated
-from .records import ArmRecord, LookRecord, RunRecord, State, StudyRecord
+from .records import ArmRecord, CandidateRecord, LookRecord, RunRecord, SearchRecord, State, StudyRecord, trial_name
 
 
 class StoreReader:
@@ -80,14 +80,33 @@ class StoreReader:
                     study["id"],
                 )
             },
+            search=self._search(study["id"]) if json.loads(study["spec"]).get("search") else None,
         )
 
+    def _search(self, study: int) -> SearchRecord:
+        facts = [json.loads(row["facts"]) for row in self._query("SELECT facts FROM searches WHERE study = ?", study)]
+        candidates = tuple(
+            CandidateRecord(
+                row["number"], row["trial"], json.loads(row["chosen"]), json.loads(row["costs"]), row["reason"]
+            )
+            for row in self._query("SELECT * FROM candidates WHERE study = ? ORDER BY number", study)
+        )
+        positions = {trial_name(one.trial): one.number for one in candidates if one.trial is not None}
+        runs = self._runs("trial_runs", study, positions, is_revealed=False)
+        return SearchRecord(facts[0] if facts else {}, candidates, runs)
+
     def _runs(
-        self, table: Literal["members", "retrained"], study: int, positions: dict[str, int], *, is_revealed: bool
+        self,
+        table: Literal["members", "retrained", "trial_runs"],
+        study: int,
+        positions: dict[str, int],
+        *,
+        is_revealed: bool,
     ) -> tuple[RunRecord, ...]:
         """The study's runs. A run's test score may come of another study that shares it: before a study's own look at
         the test split, it has none."""
         fold = "members.fold" if table == "members" else "0"
+        arm = "'trial ' || trial_runs.trial" if table == "trial_runs" else f"{table}.arm"
         epochs: dict[str, list[EpochRecord]] = {}
         for row in self._query(
             f"SELECT DISTINCT epochs.* FROM epochs JOIN {table} ON {table}.run = epochs.run WHERE study = ? "
@@ -101,7 +120,7 @@ class StoreReader:
                 EpochRecord(epoch=epoch, **measures, health=health and json.loads(health))
             )
         rows = self._query(
-            f"SELECT runs.*, {table}.arm, {table}.seed AS member_seed, {fold} AS fold, path, sha256, loss, accuracy "
+            f"SELECT runs.*, {arm} AS arm, {table}.seed AS member_seed, {fold} AS fold, path, sha256, loss, accuracy "
             f"FROM {table} JOIN runs ON runs.id = {table}.run "
             "LEFT JOIN artifacts ON artifacts.run = runs.id AND kind = 'weights' "
             "LEFT JOIN test_scores ON test_scores.run = runs.id WHERE study = ?",

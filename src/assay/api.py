@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 
     from .nets import Summary
     from .report import Comparison, Diagnoses
+    from .search import Found
 
 
-# Shipped studies of tables, which lie in a folder of the study's name where it is used, and what makes them.
-_MADE_BY = {
-    "document-d": "assay data make mnist --variation random-background --format csv --train 12000 --test 10000 "
-    "-o document-d"
-}
+# Shipped studies of tables, which lie in a folder where they are used, and what makes them.
+_DOCUMENT_D = (
+    "document-d",
+    "assay data make mnist --variation random-background --format csv --train 12000 --test 10000 -o document-d",
+)
+_MADE_BY = {"document-d": _DOCUMENT_D, "document-d-search": _DOCUMENT_D}
 
 
 def shipped() -> dict[str, Path]:
@@ -52,7 +54,8 @@ def load(study: str | Path, *, data: Data | None = None) -> Study:
     known = shipped()
     if not path.is_file() and str(study) in known:
         path, folder = known[str(study)], Path.cwd()  # a shipped study's data lie where it is used
-        if (command := _MADE_BY.get(str(study))) and data is None and not (folder / str(study)).is_dir():
+        tables, command = _MADE_BY.get(str(study), ("", ""))
+        if tables and data is None and not (folder / tables).is_dir():
             raise DataError(Problem("its tables are not in this folder", f"run `{command}`", file=str(study)))
     elif not path.exists() and path.suffix != ".toml":
         raise SpecError(Problem(f'"{study}" is neither a file nor a shipped study', nearest(str(study), list(known))))
@@ -108,9 +111,21 @@ def check(study: Study) -> None:
 def describe(study: Study) -> dict[str, Summary]:
     """Each arm's network by arm name: shapes, parameters, FLOPs. Nothing is trained or downloaded.
 
+    A search has no arms yet: three random candidates that it might train stand for them, named by their values.
+
     Raises:
-        SpecError: An arm cannot be built.
+        SpecError: An arm cannot be built, or nothing that a search may draw can be trained.
     """
+    if study.search is not None:
+        from .data import info_of
+        from .search import try_space
+
+        limits = {key: value for key, value in study.search.limits.items() if key != "seconds"}
+        told = tuple(f"{cost} <= {most!r}" for cost, most in limits.items())
+        search = study.search.model_copy(update={"constraints": told})
+        tried = try_space(study.model_copy(update={"search": search}), info_of(study.data), wanted=3)
+        named = {", ".join(f"{key} {value}" for key, value in one.chosen.items()): one for one in tried.allowed}
+        return {name: one.summary for name, one in named.items() if one.summary is not None}
     return check_networks(study)
 
 
@@ -128,7 +143,10 @@ def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]
     before = _before(study.name, Path(store) if store is not None else default_folder())
     if before is not None:
         is_another = before.question != study.question and before.data["content"] != info.content
-        if is_another or not {arm.name for arm in before.arms} & {arm.name for arm in study.expand()}:
+        is_shared = bool({arm.name for arm in before.arms} & {arm.name for arm in study.expand()})
+        if study.search is not None:
+            is_shared = before.search is not None  # what changed in a search is told when it goes on
+        if is_another or not is_shared:
             told.append(
                 f'The store holds another study called "{study.name}" ("{before.question}"), and this one takes its '
                 'place; its runs are kept. Give this one a name of its own (name = "...") to keep both.'
@@ -190,7 +208,10 @@ def run(
         else:
             rounds = plans(study, dataset, folder, reader, writer, device=placed)
         _train(rounds, writer, reader, workers=workers, progress=progress)
-    return Result(folder, study.name)
+    found = Result(folder, study.name)
+    if study.search is not None:
+        found.write_best()
+    return found
 
 
 def _train(
@@ -247,6 +268,51 @@ class Result:
     @property
     def runs(self) -> tuple[RunRecord, ...]:
         return self.record.runs
+
+    def search(self) -> Found:
+        """What a search found: its rungs, every trial, how lucky the finalists were.
+
+        Raises:
+            SpecError: The study is no search.
+        """
+        from .search import found_in
+
+        record = self.record
+        if record.search is None:
+            raise SpecError(Problem(f'study "{self.study}" is no search', "add [search] to its file"))
+        return found_in(record)
+
+    def trials(self) -> pd.DataFrame:
+        """One row for each trial of a search: its parameters' values, costs, epochs (0: all) and score."""
+        import pandas as pd
+
+        found = self.search()
+        rows = [
+            {"trial": one.trial, **one.chosen, "parameters": one.parameters, "flops": one.flops, "epochs": one.epochs,
+             found.metric: one.score}
+            for one in found.outcomes
+        ]  # fmt: skip
+        return pd.DataFrame(rows)
+
+    @property
+    def best_file(self) -> Path:
+        """Where a search's best arm is written as a study file."""
+        return self.store / "studies" / f"{self.study}-best.toml"
+
+    def write_best(self) -> Path | None:
+        """Write the finalist with the best mean over fresh seeds as a study file; ``None`` before there is one.
+
+        Raises:
+            SpecError: The study is no search.
+        """
+        from .disk import write
+        from .search import best_study
+
+        best = best_study(self.search())
+        if best is None:
+            return None
+        write(self.best_file, study_toml(best).encode())
+        return self.best_file
 
     def frame(self) -> pd.DataFrame:
         """One row for each run: arm, levels, seed, state, metrics of the kept epoch, test metrics once revealed."""

@@ -40,7 +40,7 @@ def command(study: str, arm: str | None, as_json: bool) -> None:
     if as_json:
         from dataclasses import asdict
 
-        print_json({name: {**asdict(table), "path": paths[name]} for name, table in chosen.items()})
+        print_json({name: {**asdict(table), "path": paths.get(name, "")} for name, table in chosen.items()})
         return
     for name, table in chosen.items():
         columns = ["layer", "as written", "output", "parameters", "FLOPs", "memory", "sees", "step"]
@@ -49,7 +49,7 @@ def command(study: str, arm: str | None, as_json: bool) -> None:
             f"{table.parameters:,} parameters: {table.trainable:,} trainable, {table.non_trainable:,} not. "
             f"{table.flops:,} FLOPs an image.\n"
             f"{short(table.activation_bytes, 'B')} of activations an image, all layers kept, as in training.\n"
-            f"{paths[name]}\n"
+            f"{paths.get(name, 'A random candidate of the search.')}\n"
         )
 
 

@@ -40,7 +40,8 @@ def command(
 ) -> int:
     """Run STUDY (a file or a shipped study's name), or go on with it.
 
-    Finished runs are not repeated; interrupted ones go on from their last finished epoch.
+    Finished runs are not repeated; interrupted ones go on from their last finished epoch. A search trains its trials,
+    then its finalists anew with fresh seeds, and writes the best of them as a study file.
     """
     from ..api import load, remarks, run
     from ..runner.progress import JsonLines, Lines, Live
@@ -60,10 +61,20 @@ def command(
 
         states = [run.state for run in record.runs]
         click.echo(
-            json.dumps({"event": "End", "states": {s: states.count(s) for s in set(states)}, "report": str(path)})
+            json.dumps(
+                {
+                    "event": "End",
+                    "states": {s: states.count(s) for s in set(states)},
+                    "report": str(path),
+                    **({"best": str(result.best_file)} if record.search is not None else {}),
+                }
+            )
         )
     else:
         print_answer(record)
         if path is not None:
             click.echo(f"Report: {path.absolute().as_uri()}")
-    return EXIT_FAILED_RUNS if any(run.is_failed for run in record.runs) else EXIT_DONE
+        if record.search is not None and result.best_file.exists():
+            click.echo(f"Best arm as a study file: {result.best_file}")
+    runs = (*record.runs, *(record.search.runs if record.search else ()))
+    return EXIT_FAILED_RUNS if any(run.is_failed for run in runs) else EXIT_DONE

@@ -30,6 +30,9 @@ def command(
     record = result(study_name(study, store), store=store).record
     known_runs = record.retrained if retrained else record.runs
     arms = [known.name for known in record.arms]
+    if record.search is not None and not retrained:
+        known_runs = (*record.search.runs, *record.runs)
+        arms = list(dict.fromkeys(run.arm for run in known_runs))
     if arm is not None and arm not in arms:
         raise SpecError(Problem(f'study "{record.name}" has no arm "{arm}"', nearest(arm, arms)))
     runs = [run for run in known_runs if arm in (None, run.arm) and state in (None, run.state)]

@@ -33,7 +33,7 @@ def command(study: str | None, store: Path | None, as_json: bool) -> None:
     if study is None:
         rows = []
         for record in records:
-            states = Counter(run.state for run in record.runs)
+            states = Counter(run.state for run in (*record.runs, *(record.search.runs if record.search else ())))
             failed = sum(run.is_failed for run in record.runs)
             name = f"{record.name} (leaky)" if record.is_leaky else record.name
             rows.append(
@@ -54,6 +54,14 @@ def print_answer(record: StudyRecord) -> None:
     click.echo(record.question or record.name)
     if record.is_leaky:
         click.echo(LEAKY)
+    if record.search is not None:
+        from ..report import search_sentences
+
+        for sentence in search_sentences(record):
+            click.echo(f"{sentence}.")
+        if not record.runs:
+            return
+        click.echo("Finalists, trained anew with fresh seeds:")
     click.echo(f"{len(record.runs)} runs: " + ", ".join(f"{count} {state}" for state, count in states.most_common()))
     splits: list[Split] = ["validation"]
     if any(run.test_accuracy is not None for run in record.runs):
@@ -83,7 +91,7 @@ def _told(contrast: Contrast) -> str:
 
 
 def _as_json(record: StudyRecord) -> dict[str, object]:
-    from ..report import answer, arm_scores, retrained_sentences
+    from ..report import answer, arm_scores, retrained_sentences, search_values
 
     return {
         "study": record.name,
@@ -98,4 +106,5 @@ def _as_json(record: StudyRecord) -> dict[str, object]:
         "answer": [contrast.sentence for contrast in answer(record).contrasts],
         "retrained": retrained_sentences(record),
         "looks": len(record.looks),
+        **({"search": search_values(record)} if record.search is not None else {}),
     }  # fmt: skip

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from ..data import Dataset
 from ..nets import Summary
 from ..runner import Plan
-from ..runner.speed import flops_of, measured_speed
+from ..runner.plan import task_of
+from ..runner.speed import BACKWARD, flops_of, measured_speed
+from ..search import num_epochs, try_space
+from ..spec import Study
+from ..store import StudyRecord
 from ..train.task import Task
 
 
@@ -44,3 +51,30 @@ def estimate(plan: Plan, missing: Sequence[Task], networks: dict[str, Summary], 
     dearest = max(missing, key=lambda task: networks[task.arm.name].flops)
     speed = measured_speed(dearest, networks[dearest.arm.name])
     return Cost(plan.study.name, len(missing), float(sum(costs.values())), speed, workers)
+
+
+def epochs_left(study: Study, record: StudyRecord | None) -> int:
+    """Epochs that a search and its finalists will still take, at most."""
+    assert study.search is not None
+    finalists = study.search.finalists * study.seeds.planned
+    if record is not None and record.search is not None:
+        done = [run for run in record.runs if run.state == "finished"]
+        if record.runs and len(done) == len(record.runs) >= finalists:
+            return 0
+        spent = sum(len(run.epochs) for run in (*record.search.runs, *record.runs))
+    else:
+        spent = 0
+    return max(1, num_epochs(study) + finalists * study.planned_epochs - spent)
+
+
+def search_cost(study: Study, dataset: Dataset, folder: Path, epochs: int, workers: int) -> Cost:
+    """The cost of so many epochs of a search, each of the candidate with the median cost of nine."""
+    allowed = try_space(study, dataset.info, wanted=9).allowed
+    middle = statistics.median_low([one.costs["flops"] for one in allowed])
+    one = next(one for one in allowed if one.costs["flops"] == middle)
+    assert one.arm is not None
+    assert one.summary is not None
+    task = task_of(one.arm, study.data, study.seeds.vary, dataset, folder, seed=0)
+    flops = float(BACKWARD * one.summary.flops * dataset.info.num_training * epochs)
+    num_runs = max(1, epochs // study.planned_epochs)
+    return Cost(study.name, num_runs, flops, measured_speed(task, one.summary), workers)

@@ -20,7 +20,7 @@ Metric = Literal["accuracy", "loss"]
 Measured = Literal["train", "validation"]
 
 _FONT = '-apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
-_GREY = "#7a7f85"  # readable on white and on black, until the page's script sets the colour of the text
+GREY = "#7a7f85"  # readable on white and on black, until the page's script sets the colour of the text
 _GRID = "rgba(128,128,128,0.22)"
 _ROW = 62  # pixels for one arm in a figure with a row per arm
 
@@ -34,8 +34,8 @@ def score_strip(study: StudyRecord, *, split: Split = "validation") -> go.Figure
         first, second = (dict(zip(arm.seeds, arm.scores, strict=True)) for arm in arms)
         pairs = [(first[seed], second[seed]) for seed in first if seed in second]
         figure.add_scatter(
-            x=_joined([_percents(pair) for pair in pairs]),
-            y=_joined([[0.0, 1.0]] * len(pairs)),
+            x=joined([_percents(pair) for pair in pairs]),
+            y=joined([[0.0, 1.0]] * len(pairs)),
             mode="lines",
             line={"color": "rgba(128,128,128,0.55)", "width": 1},
             hoverinfo="skip",
@@ -49,8 +49,8 @@ def score_strip(study: StudyRecord, *, split: Split = "validation") -> go.Figure
         if arm.interval:
             numbers = _percents((arm.interval.mean, arm.interval.low, arm.interval.high))
             _mean(figure, arm.arm, style, numbers, row + outside, " %")
-        _row_name(figure, arm.arm, style, row + (0.54 if is_pair and row == 1 else -0.54 if is_pair else -0.34))
-    _rows_layout(figure, len(arms), f"{split} accuracy", " %", outer=0.74 if is_pair else 0.62)
+        row_name(figure, arm.arm, style, row + (0.54 if is_pair and row == 1 else -0.54 if is_pair else -0.34))
+    rows_layout(figure, len(arms), f"{split} accuracy", " %", outer=0.74 if is_pair else 0.62)
     return figure
 
 
@@ -65,13 +65,13 @@ def difference_strip(study: StudyRecord, *, split: Split = "validation") -> go.F
             interval = contrast.difference
             numbers = _percents((interval.mean, interval.low, interval.high))
             _mean(figure, contrast.arm, style, numbers, row + 0.24, " points")
-        _row_name(figure, contrast.arm, style, row - 0.34)
-    figure.add_vline(x=0, line={"color": _GREY, "width": 1.5})
+        row_name(figure, contrast.arm, style, row - 0.34)
+    figure.add_vline(x=0, line={"color": GREY, "width": 1.5})
     ends = [0.0, *(100 * value for contrast in found for value in contrast.differences)]
     ends += [100 * end for contrast in found if (d := contrast.difference) for end in (d.low, d.high)]
     room = 0.06 * (max(ends) - min(ends)) or 1.0
     x_range = [min(ends) - room, max(ends) + room]
-    _rows_layout(figure, len(found), _difference_title(found), "", range=x_range)
+    rows_layout(figure, len(found), _difference_title(found), "", range=x_range)
     return figure
 
 
@@ -109,19 +109,20 @@ def interaction_plot(study: StudyRecord, one: str, other: str, *, split: Split =
             mode="lines+markers",
             line={"color": style.colour, "width": 2.4, "dash": style.dash},
             marker={"color": style.colour, "symbol": style.symbol, "size": 9},
-            hovertemplate=f"%{{y:.2f}} %<extra>{_plain(f'{other} {name}')}</extra>",
-            name=_plain(f"{other} {name}"),
+            hovertemplate=f"%{{y:.2f}} %<extra>{plain_text(f'{other} {name}')}</extra>",
+            name=plain_text(f"{other} {name}"),
             showlegend=True,
         )
-    layout = _layout(height=330, margin={"l": 8, "r": 12, "t": 10, "b": 8})
+    settings = layout(height=330, margin={"l": 8, "r": 12, "t": 10, "b": 8})
     figure.update_layout(
-        **{**layout, "showlegend": True},
+        **{**settings, "showlegend": True},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        xaxis=_axis(
-            title=_plain(one), tickvals=list(range(len(levels[one]))), ticktext=[_plain(n) for n in levels[one]],
+        xaxis=axis(
+            title=plain_text(one), tickvals=list(range(len(levels[one]))),
+            ticktext=[plain_text(n) for n in levels[one]],
             range=[-0.4, len(levels[one]) - 0.6], showgrid=False,
         ),
-        yaxis=_axis(title=f"{split} accuracy", ticksuffix=" %", nticks=6),
+        yaxis=axis(title=f"{split} accuracy", ticksuffix=" %", nticks=6),
     )  # fmt: skip
     return figure
 
@@ -138,24 +139,24 @@ def critical_difference(study: StudyRecord, ranking: Ranking) -> go.Figure:
         rows = [order.index(index) for index in group]
         x = far + room * (0.06 + 0.05 * number)
         figure.add_scatter(
-            x=[x, x], y=[min(rows) - 0.16, max(rows) + 0.16], mode="lines", line={"color": _GREY, "width": 5},
+            x=[x, x], y=[min(rows) - 0.16, max(rows) + 0.16], mode="lines", line={"color": GREY, "width": 5},
             hoverinfo="skip", name="not told apart",
         )  # fmt: skip
     for row, index in enumerate(order):
         name, style = arms[index].name, styles[arms[index].name]
         rank = ranking.mean_ranks[index]
         figure.add_scatter(
-            x=[rank], y=[row], mode="markers", name=_plain(name),
+            x=[rank], y=[row], mode="markers", name=plain_text(name),
             marker={"color": style.colour, "symbol": style.symbol, "size": 13},
             hovertemplate="mean rank %{x:.2f}<extra>%{fullData.name}</extra>", meta={"arm": name, "kind": "rank"},
         )  # fmt: skip
-        _row_name(figure, name, style, row - 0.34)
+        row_name(figure, name, style, row - 0.34)
     if ranking.critical_difference is not None:
         row = len(order)
         ends = [near, near + ranking.critical_difference]
         figure.add_scatter(
-            x=ends, y=[row, row], mode="lines+markers", line={"color": _GREY, "width": 2},
-            marker={"symbol": "line-ns", "size": 10, "line": {"color": _GREY, "width": 2}},
+            x=ends, y=[row, row], mode="lines+markers", line={"color": GREY, "width": 2},
+            marker={"symbol": "line-ns", "size": 10, "line": {"color": GREY, "width": 2}},
             hoverinfo="skip", name="critical difference",
         )  # fmt: skip
         figure.add_annotation(
@@ -163,7 +164,7 @@ def critical_difference(study: StudyRecord, ranking: Ranking) -> go.Figure:
             x=0, xref="paper", xanchor="left", y=row - 0.34, yanchor="middle", showarrow=False, borderpad=0, xshift=-1,
         )  # fmt: skip
     widest = max(far + room * (0.12 + 0.05 * len(ranking.groups)), near + (ranking.critical_difference or 0))
-    _rows_layout(figure, len(order) + 1, "mean rank (1 is the best)", "", range=[near - 0.08 * room, widest])
+    rows_layout(figure, len(order) + 1, "mean rank (1 is the best)", "", range=[near - 0.08 * room, widest])
     return figure
 
 
@@ -185,9 +186,9 @@ def learning_curves(study: StudyRecord, metric: Metric, measured: Measured) -> g
             _running_average(figure, arm.name, styles[arm.name], finished, _reader(f"running_{metric}", scale), unit)
     title = f"{'training' if measured == 'train' else 'validation'} {metric}"
     figure.update_layout(
-        **_layout(height=300, margin={"l": 8, "r": 12, "t": 10, "b": 8}),
-        xaxis=_axis(title="epoch", **_epoch_ticks(study)),
-        yaxis=_axis(title=title, ticksuffix=unit, **_value_axis(study, metric, measured, scale)),
+        **layout(height=300, margin={"l": 8, "r": 12, "t": 10, "b": 8}),
+        xaxis=axis(title="epoch", **_epoch_ticks(study)),
+        yaxis=axis(title=title, ticksuffix=unit, **_value_axis(study, metric, measured, scale)),
     )
     return figure
 
@@ -221,9 +222,9 @@ def published_curves(runs: Sequence[RunRecord], theirs: Sequence[float]) -> go.F
     low, high = (settled[len(settled) // 50], settled[-1]) if settled else (0.0, 100.0)
     room = 0.08 * (high - low) or 1.0
     figure.update_layout(
-        **_layout(height=220, margin={"l": 8, "r": 12, "t": 10, "b": 8}),
-        xaxis=_axis(title="epoch", range=[0.5, longest + 0.5], nticks=6),
-        yaxis=_axis(ticksuffix=" %", range=[low - room, min(high + room, 100.2)], nticks=5),
+        **layout(height=220, margin={"l": 8, "r": 12, "t": 10, "b": 8}),
+        xaxis=axis(title="epoch", range=[0.5, longest + 0.5], nticks=6),
+        yaxis=axis(ticksuffix=" %", range=[low - room, min(high + room, 100.2)], nticks=5),
     )
     return figure
 
@@ -236,14 +237,14 @@ def run_times(study: StudyRecord) -> go.Figure:
         timed = [run for run in study.runs_of(arm.name) if run.state == "finished" and run.seconds is not None]
         times, seeds = [run.seconds for run in timed if run.seconds is not None], [run.seed for run in timed]
         _dots(figure, arm.name, styles[arm.name], times, seeds, row, " s", digits="3~s")
-        _row_name(figure, arm.name, styles[arm.name], row - 0.34)
-    _rows_layout(figure, len(arms), "seconds per run", "", rangemode="tozero")
+        row_name(figure, arm.name, styles[arm.name], row - 0.34)
+    rows_layout(figure, len(arms), "seconds per run", "", rangemode="tozero")
     return figure
 
 
 def class_counts(gallery: Gallery) -> go.Figure:
     """Images of each class in the training split, as bars."""
-    names = [_plain(name) for name in gallery.class_names]
+    names = [plain_text(name) for name in gallery.class_names]
     figure = go.Figure()
     figure.add_bar(
         x=list(gallery.training_counts),
@@ -255,10 +256,10 @@ def class_counts(gallery: Gallery) -> go.Figure:
         name="training images",
     )
     figure.update_layout(
-        **_layout(height=70 + 24 * len(names), margin={"l": 8, "r": 16, "t": 8, "b": 8}),
+        **layout(height=70 + 24 * len(names), margin={"l": 8, "r": 16, "t": 8, "b": 8}),
         bargap=0.3,
-        xaxis=_axis(title="training images", nticks=5, rangemode="tozero", separatethousands=True),
-        yaxis=_axis(tickvals=list(range(len(names))), ticktext=names, showgrid=False, autorange="reversed"),
+        xaxis=axis(title="training images", nticks=5, rangemode="tozero", separatethousands=True),
+        yaxis=axis(tickvals=list(range(len(names))), ticktext=names, showgrid=False, autorange="reversed"),
     )
     return figure
 
@@ -281,7 +282,7 @@ def _dots(
         marker={"color": style.colour, "symbol": style.symbol, "size": 9, "opacity": 0.7, "line": {"width": 0}},
         customdata=list(seeds),
         hovertemplate=f"seed %{{customdata}}: %{{x:{digits}}}{unit}<extra>%{{fullData.name}}</extra>",
-        name=_plain(arm),
+        name=plain_text(arm),
         meta={"arm": arm, "kind": "runs"},
     )
 
@@ -306,16 +307,16 @@ def _mean(figure: go.Figure, arm: str, style: ArmStyle, numbers: Sequence[float]
         customdata=[[low, high]],
         hovertemplate=f"mean %{{x:.2f}}{unit} [%{{customdata[0]:.2f}}, %{{customdata[1]:.2f}}]"
         "<extra>%{fullData.name}</extra>",
-        name=_plain(arm),
+        name=plain_text(arm),
         meta={"arm": arm, "kind": "mean"},
     )
 
 
-def _row_name(figure: go.Figure, arm: str, style: ArmStyle, y: float) -> None:
+def row_name(figure: go.Figure, arm: str, style: ArmStyle, y: float) -> None:
     """An arm's name above its row, where it needs no margin and stays readable on a phone."""
     shown = arm if len(arm) <= 52 else f"{arm[:51]}…"
     figure.add_annotation(
-        text=f'<span style="color:{style.colour}">{_GLYPHS[style.symbol]}</span> {_plain(shown)}',
+        text=f'<span style="color:{style.colour}">{_GLYPHS[style.symbol]}</span> {plain_text(shown)}',
         x=0,
         xref="paper",
         xanchor="left",
@@ -331,11 +332,11 @@ def _row_name(figure: go.Figure, arm: str, style: ArmStyle, y: float) -> None:
 _GLYPHS = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲"}
 
 
-def _rows_layout(figure: go.Figure, num_rows: int, title: str, unit: str, *, outer: float = 0.62, **x: Any) -> None:
+def rows_layout(figure: go.Figure, num_rows: int, title: str, unit: str, *, outer: float = 0.62, **x: Any) -> None:
     figure.update_layout(
-        **_layout(height=_ROW * num_rows + 84, margin={"l": 1, "r": 12, "t": 4, "b": 8}),
-        xaxis=_axis(title=title, ticksuffix=unit, nticks=6, **x),
-        yaxis=_axis(visible=False, range=[num_rows - 1 + max(0.5, outer - 0.02), -outer], fixedrange=True),
+        **layout(height=_ROW * num_rows + 84, margin={"l": 1, "r": 12, "t": 4, "b": 8}),
+        xaxis=axis(title=title, ticksuffix=unit, nticks=6, **x),
+        yaxis=axis(visible=False, range=[num_rows - 1 + max(0.5, outer - 0.02), -outer], fixedrange=True),
     )
 
 
@@ -350,14 +351,14 @@ def _thin_lines(
     runs = tuple(runs)
     longest = max((len(run.epochs) for run in runs), default=0)
     figure.add_scatter(
-        x=_joined([[epoch.epoch for epoch in run.epochs] for run in runs]),
-        y=_joined([[value(epoch) for epoch in run.epochs] for run in runs]),
+        x=joined([[epoch.epoch for epoch in run.epochs] for run in runs]),
+        y=joined([[value(epoch) for epoch in run.epochs] for run in runs]),
         mode="lines" if longest > 1 else "markers",
         line={"color": style.colour, "width": 1, "dash": style.dash},
         marker={"color": style.colour, "symbol": style.symbol, "size": 6},
         opacity=0.38 if any(run.state == "finished" for run in runs) else 0.8,
         hoverinfo="skip",
-        name=_plain(arm),
+        name=plain_text(arm),
         meta={"arm": arm, "kind": "runs"},
     )
 
@@ -385,7 +386,7 @@ def _mean_and_band(
             fill="toself",
             fillcolor=style.band,
             hoverinfo="skip",
-            name=f"{_plain(arm)}, 95 % interval",
+            name=f"{plain_text(arm)}, 95 % interval",
             meta={"arm": arm, "kind": "band"},
         )
     told = [f"{i.low:.4g} to {i.high:.4g}, n = {i.n}" if i else "n = 1" for i in intervals]
@@ -397,7 +398,7 @@ def _mean_and_band(
         marker={"color": style.colour, "symbol": style.symbol, "size": 11},
         customdata=told,
         hovertemplate=f"epoch %{{x}}: %{{y:.4g}}{unit} (%{{customdata}})<extra>%{{fullData.name}}</extra>",
-        name=_plain(arm),
+        name=plain_text(arm),
         meta={"arm": arm, "kind": "mean"},
     )
 
@@ -419,7 +420,7 @@ def _running_average(
             line={"color": style.colour, "width": 1.5, "dash": "dot"},
             marker={"color": style.colour, "symbol": "circle-open", "size": 6},
             hovertemplate=f"epoch %{{x}}: %{{y:.4g}}{unit}<extra>%{{fullData.name}}</extra>",
-            name=f"{_plain(arm)}, running average",
+            name=f"{plain_text(arm)}, running average",
             visible=False,
             meta={"arm": arm, "kind": "running"},
         )
@@ -477,11 +478,11 @@ def _epoch_ticks(study: StudyRecord) -> dict[str, Any]:
 
 
 def _difference_title(found: Sequence[Contrast]) -> str:
-    against = "the first arm" if len(found) != 1 else _plain(found[0].baseline)
+    against = "the first arm" if len(found) != 1 else plain_text(found[0].baseline)
     return f"points above {against}" if len(against) <= 34 else "points above the first arm"
 
 
-def _joined(rows: Sequence[Sequence[Any]]) -> list[Any]:
+def joined(rows: Sequence[Sequence[Any]]) -> list[Any]:
     """Rows in one list, with a gap after each."""
     return [value for row in rows for value in (*row, None)]
 
@@ -490,12 +491,12 @@ def _percents(shares: Iterable[float]) -> list[float]:
     return [100 * share for share in shares]
 
 
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """Plotly reads its texts as markup."""
     return html.escape(text, quote=False)
 
 
-def _axis(**settings: Any) -> dict[str, Any]:
+def axis(**settings: Any) -> dict[str, Any]:
     common: dict[str, Any] = {
         "gridcolor": _GRID,
         "zeroline": False,
@@ -508,14 +509,14 @@ def _axis(**settings: Any) -> dict[str, Any]:
     return {**common, **settings}
 
 
-def _layout(*, height: int, margin: dict[str, int]) -> dict[str, Any]:
+def layout(*, height: int, margin: dict[str, int]) -> dict[str, Any]:
     return {
         "template": "none",
         "height": height,
         "margin": margin,
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"family": _FONT, "size": 13, "color": _GREY},
+        "font": {"family": _FONT, "size": 13, "color": GREY},
         "showlegend": False,
         "hovermode": "closest",
         "dragmode": False,

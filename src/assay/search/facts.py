@@ -81,16 +81,25 @@ def run_score(run: RunRecord, training: Training, metric: str, epochs: int) -> f
     return value if metric.endswith("accuracy") else -value
 
 
-def observed(study: Study, record: SearchRecord, seen: Scores) -> list[Observed]:
-    """What proposals may learn from: trials at the highest rung that enough of them have reached, or at the one that
-    most have (Falkner et al. 2018, "BOHB", ICML)."""
+def observed(study: Study, record: SearchRecord, seen: Scores) -> tuple[int | None, list[Observed]]:
+    """What proposals may learn from: scores after as many epochs as enough trials have reached, or most of them have
+    (Falkner et al. 2018, "BOHB", ICML). A trial that has come further was there too.
+
+    Returns:
+        The epochs, ``None`` where nothing is known yet, and the trials with what they scored there.
+    """
+    scores = scores_of(study, record, design_of(study))
+    seen = {
+        trial: {level: score for level, score in scores[trial].items() if depth(level) <= max(map(depth, levels))}
+        for trial, levels in seen.items()
+    }
     level = informative_level(seen)
     if level is None:
-        return []
-    return [
-        Observed(record.trials[trial].chosen, objectives(study, record, trial, scores[level]))
-        for trial, scores in sorted(seen.items())
-        if level in scores
+        return None, []
+    return level, [
+        Observed(record.trials[trial].chosen, objectives(study, record, trial, known[level]))
+        for trial, known in sorted(seen.items())
+        if level in known
     ]
 
 

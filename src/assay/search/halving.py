@@ -150,6 +150,22 @@ def design_of(study: Study) -> Design:
     return Design(tuple(found), total, reduction=eta, is_independent=is_independent)
 
 
+def num_epochs(study: Study) -> int:
+    """Epochs that a search trains, at most, without its finalists: a promoted run goes on where it was."""
+    design = design_of(study)
+    brackets = design.brackets
+    if design.asha:  # about as many as one bracket of successive halving
+        brackets = (bracket(design.num_trials, len(design.asha) - 1, design.asha[-1], design.reduction),)
+    total = 0
+    for one in brackets:
+        before = 0
+        for size, epochs in zip(one.sizes, one.epochs, strict=True):
+            whole = study.planned_epochs if epochs == WHOLE else epochs
+            total, before = total + size * (whole - before), whole
+    assert study.search is not None
+    return total * study.search.replicates
+
+
 def next_step(design: Design, num_proposed: int, scores: Scores, *, is_exhausted: bool = False) -> Step:
     """Replay a search from its scores alone, up to what is not known yet.
 

@@ -100,7 +100,7 @@ def propose(
 def _proposer(study: Study, record: SearchRecord, design: Design, step: Step) -> Proposer:
     search = search_of(study)
     if search.proposer not in GENERATIONAL:
-        return Proposer(search, observed(study, record, step.seen))
+        return Proposer(search, observed(study, record, step.seen)[1])
     values = {
         trial: objectives(study, record, trial, next(iter(scores.values()))) for trial, scores in step.seen.items()
     }

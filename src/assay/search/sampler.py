@@ -77,7 +77,7 @@ class Proposer:
     ) -> None:
         self._search = search
         self._trial: optuna.Trial | None = None
-        with _quiet():
+        with quiet():
             if search.proposer in GENERATIONAL:
                 self._study = self._replayed(past, objectives or {})
             else:
@@ -85,7 +85,7 @@ class Proposer:
 
     def ask(self, number: int) -> dict[str, Value]:
         """Values for the candidate with this number, counted from 1 over the whole search."""
-        with _quiet():
+        with quiet():
             if self._search.proposer not in GENERATIONAL:
                 self._study.sampler = _sampler(self._search, _key(self._search, number) % 2**32)
             return self._ask(self._study)
@@ -243,7 +243,7 @@ def _key(search: Search, *counters: int) -> int:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Optuna without its log and its warnings of experiments, and on one thread: its sums are the same everywhere."""
     import optuna
     import torch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -111,6 +111,26 @@ class Halving(Spec):
     reduction: int = Field(default=3, ge=2, strict=True)
 
 
+def _or_one(schema: dict[str, Any]) -> None:
+    """A list's JSON Schema that takes one of its items as well, as study files may write it."""
+    about = {key: schema.pop(key) for key in ("title", "description", "default") if key in schema}
+    several = dict(schema)
+    schema.clear()
+    schema.update(anyOf=[several, several["items"]], **about)
+
+
+def _or_method(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [{"enum": list(get_args(Method)), "type": "string"}, *schema["anyOf"]]
+
+
+def _as_files_write_it(schema: dict[str, Any]) -> None:
+    scalars = {"type": "array", "minItems": 1, "items": {"type": ["number", "string", "boolean"]}}
+    known = schema["additionalProperties"]["anyOf"]
+    named = {"type": "object", "minProperties": 1, "not": {"anyOf": [{"required": ["low"]}, {"required": ["high"]}]}}
+    schema["additionalProperties"] = {"anyOf": [scalars, *known, named]}
+    schema["minProperties"] = 1
+
+
 class Search(Spec):
     """A search for the best arm of a space.
 
@@ -131,15 +151,15 @@ class Search(Spec):
         finalists: Candidates that are trained anew with fresh seeds (as many as ``[seeds]`` says) and compared.
     """
 
-    space: dict[str, Parameter]
-    objective: tuple[Objective, ...] = ("validation_accuracy",)
+    space: dict[str, Parameter] = Field(json_schema_extra=_as_files_write_it)
+    objective: tuple[Objective, ...] = Field(default=("validation_accuracy",), json_schema_extra=_or_one)
     sampler: Sampler | None = None
     trials: int | None = Field(default=None, ge=1, le=100_000, strict=True)
     seed: int = Field(default=0, ge=0, lt=FRESH // 2, strict=True)
     replicates: int = Field(default=1, ge=1, le=100, strict=True)
     batch: int = Field(default=8, ge=1, le=1000, strict=True)
-    halving: Halving | None = None
-    constraints: tuple[str, ...] = ()
+    halving: Halving | None = Field(default=None, json_schema_extra=_or_method)
+    constraints: tuple[str, ...] = Field(default=(), json_schema_extra=_or_one)
     finalists: int = Field(default=3, ge=1, le=20, strict=True)
 
     @field_validator("space", mode="before")

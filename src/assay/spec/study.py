@@ -188,18 +188,17 @@ class Study(Spec):
             what = "a search has one network, with placeholders for the space's parameters"
             problems.append(Problem(what, "give [network], and no [[arms]] and no [factors]", "search"))
             return problems
-        used = placeholders(plain(self.network.layers)) | placeholders(self.training)
+        told = placeholders(plain(self.network.layers)) | placeholders(self.training)
         for parameter in search.space.values():
-            used |= placeholders(parameter.levels) if isinstance(parameter, Choice) else set()
+            told |= placeholders(parameter.levels) if isinstance(parameter, Choice) else set()
         problems += [
             Problem(f'"{{{name}}}" names no parameter', nearest(name, list(search.space)), "search.space")
-            for name in sorted(used - set(search.space))
+            for name in sorted(told - set(search.space))
         ]
-        conditions = {name for parameter in search.space.values() for name in parameter.when}
         problems += [
             Problem("no placeholder uses this parameter", f'write "{{{name}}}" in a layer or in [training]', key)
             for name in search.space
-            if name not in used | conditions and (key := f"search.space.{name}")
+            if name not in self._used_by(search) and (key := f"search.space.{name}")
         ]
         if self.seeds.stop:
             what = "finalists are compared with a fixed number of seeds"
@@ -213,6 +212,19 @@ class Study(Spec):
         if search.halving is not None:
             problems += self._problems_of_halving(search.halving)
         return problems
+
+    def _used_by(self, search: Search) -> set[str]:
+        """The parameters that layers or training depend on: named there, in a level in use, or as its condition."""
+        assert self.network is not None
+        used: set[str] = set()
+        new = placeholders(plain(self.network.layers)) | placeholders(self.training)
+        while new:
+            used |= new
+            known = [search.space[name] for name in new if name in search.space]
+            new = {name for parameter in known for name in parameter.when}
+            new |= {n for parameter in known if isinstance(parameter, Choice) for n in placeholders(parameter.levels)}
+            new -= used
+        return used
 
     def _problems_of_halving(self, halving: Halving) -> list[Problem]:
         if placeholders([self.training.get("epochs"), self.training.get("stop_after")]):

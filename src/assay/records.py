@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from .errors import DataError, Problem
 from .spec import Arm, Placement, Study, Training
-from .store import StudyRecord
+from .store import RunRecord, StudyRecord
 
 if TYPE_CHECKING:
-    from .data import Dataset
+    from .data import Dataset, Split, TrainingData
     from .nets import Summary
     from .report import Gallery, NetworkTable
 
@@ -35,9 +35,6 @@ def shared_images(record: StudyRecord) -> dict[str, int]:
     """By run id, how many validation images are among the training images, byte for byte; where they are at hand."""
     import numpy as np
 
-    from .data import split
-    from .seeds import Streams
-
     study = Study.of(record.spec)
     if study.data.is_leaky:
         return {}
@@ -51,14 +48,28 @@ def shared_images(record: StudyRecord) -> dict[str, int]:
     for run in record.runs:
         key = (run.seed, run.fold)
         if key not in found:
-            generator = Streams(run.seed, frozenset(study.seeds.vary)).generator("split")
-            parts = split(
-                training.labels, study.data.validation, stratified=study.data.stratified, generator=generator,
-                fold=run.fold,
-            )  # fmt: skip
+            parts = split_of_run(record, run, training)
             found[key] = int(np.isin(contents[parts.validation], contents[parts.training]).sum())
         shared[run.id] = found[key]
     return shared
+
+
+def split_of_run(record: StudyRecord, run: RunRecord, training: TrainingData) -> Split:
+    """The training and validation images of a run of the study, by index; a retrained run's are all for training."""
+    from .data import split
+    from .seeds import Streams
+
+    study = Study.of(record.spec)
+    is_retrained = any(known.id == run.id for known in record.retrained)
+    return split(
+        training.labels,
+        "none" if is_retrained else study.data.validation,
+        stratified=study.data.stratified and not is_retrained,
+        generator=Streams(run.seed, frozenset(study.seeds.vary)).generator("split"),
+        fold=run.fold,
+        groups=training.groups,
+        per_class=study.data.per_class,
+    )
 
 
 def training_path(summary: Summary, training: Training, device: Placement = "cpu") -> str:
@@ -68,6 +79,9 @@ def training_path(summary: Summary, training: Training, device: Placement = "cpu
 
     if device == "cuda" or (device == "auto" and device_of(device) == "cuda"):
         return "CUDA path: torch's layers on the CUDA device."
+    from .nets.build import learned
+
+    summary = learned(summary)
     if reason := why_not_fused(summary):
         return f"Plain path (float32): {reason}."
     return "Fused path: " + " | ".join(" ".join(names) for names in fused_groups(summary))
@@ -75,12 +89,14 @@ def training_path(summary: Summary, training: Training, device: Placement = "cpu
 
 def recorded_networks(record: StudyRecord) -> dict[str, Summary]:
     """Each arm's network, from the store alone."""
-    from .nets import parse, summarize
+    from .nets import summary_of
 
     height, width, channels = record.data["shape"]
     classes = len(record.data["classes"])
-    arms = [Arm.of(arm.spec) for arm in record.arms]
-    return {arm.name: summarize(parse(arm.layers), (height, width, channels), classes) for arm in arms}
+    arms = {arm.name: Arm.of(arm.spec) for arm in record.arms}  # with what a run that is a base is made of
+    if record.search is None:
+        arms = {arm.name: arms.get(arm.name, arm) for arm in Study.of(record.spec).expand()}
+    return {arm.name: summary_of(arm, (height, width, channels), classes) for arm in arms.values()}
 
 
 def network_tables(summaries: dict[str, Summary]) -> dict[str, NetworkTable]:
@@ -129,7 +145,15 @@ def gallery_of(record: StudyRecord) -> Gallery | None:
     study, training, info = Study.of(record.spec), dataset.training(), dataset.info
     generator = Streams(0).generator("split")
     told = study.data
-    parts = split(training.labels, told.validation, stratified=told.stratified, generator=generator, fold=1)
+    parts = split(
+        training.labels,
+        told.validation,
+        stratified=told.stratified,
+        generator=generator,
+        fold=1,
+        groups=training.groups,
+        per_class=study.data.per_class,
+    )
     num_judged = info.num_test if told.is_leaky else len(parts.validation)
     shown = max(4, min(12, 560 // info.width))
     rows = min(info.num_classes, _GALLERY_ROWS)

@@ -193,8 +193,8 @@ TRAININGS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(
     ("kind", "norm"),
-    [("kept", []), *((kind, ["layernorm"]) for kind in TRAININGS)],
-    ids=["kept, fused", *(f"{kind}, plain" for kind in TRAININGS)],
+    [("kept", []), ("one-cycle", ["layernorm"]), ("plateau", ["layernorm"])],
+    ids=["kept, fused", "one-cycle, plain", "plateau, plain"],
 )
 def test_a_promoted_run_is_the_run_that_was_trained_at_once(kind: str, norm: list[str], tmp_path: Path) -> None:
     """Paused after 1 and 3 of 5 epochs, each time gone on with from its checkpoint: the same bits, the same rates."""
@@ -202,8 +202,8 @@ def test_a_promoted_run_is_the_run_that_was_trained_at_once(kind: str, norm: lis
 
     from ..helpers import small_study, tasks_of
 
-    layers = ["conv 4 3x3 relu", *norm, "maxpool 2", "dropout 0.3", "flatten", "dense classes softmax"]
-    training = {"epochs": 5, "batch_size": 64, **TRAININGS[kind]}
+    layers = ["maxpool 2", "conv 4 3x3 relu", *norm, "dropout 0.3", "flatten", "dense classes softmax"]
+    training = {"epochs": 5, "batch_size": 128, **TRAININGS[kind]}
     (task,) = tasks_of(
         small_study(network={"layers": layers}, factors={}, training=training, seeds={"count": 1}), tmp_path
     )

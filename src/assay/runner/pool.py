@@ -1,15 +1,13 @@
-"""Worker processes that outlive a plan: a study of many short rounds starts them once."""
+"""Worker processes that outlive a plan: a search of many short rounds starts them once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ..train.task import Task
 from .events import Event
 from .executor import Executor
-from .local import LocalExecutor
 
 
 @dataclass
@@ -30,22 +28,17 @@ class _Lent(Executor):
 
 @dataclass
 class Pool:
-    """Workers on this machine that are lent to one plan after another.
-
-    Args:
-        num_cores: Workers times threads, at most.
-        logs: As for ``LocalExecutor``.
-    """
+    """Workers that are lent to one plan after another; ``num_cores`` is workers times threads, at most."""
 
     num_cores: int
-    logs: Path | None = None
-    _executor: LocalExecutor | None = field(default=None, init=False)
+    _executor: Executor | None = field(default=None, init=False)
+    _threads: int = field(default=0, init=False)
 
-    def lend(self, num_workers: int, threads: int) -> Executor:
+    def lend(self, make: Callable[[int, int], Executor], num_workers: int, threads: int) -> Executor:
         """An executor with so many threads in each worker; with others than before, the workers are started anew."""
-        if self._executor is None or self._executor.threads != threads:
+        if self._executor is None or self._threads != threads:
             self.close()
-            self._executor = LocalExecutor(max(num_workers, self.num_cores // threads), self.logs, threads)
+            self._executor, self._threads = make(max(num_workers, self.num_cores // threads), threads), threads
         return _Lent(self._executor)
 
     def close(self) -> None:

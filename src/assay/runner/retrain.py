@@ -33,7 +33,7 @@ def retrain_plan(
     Raises:
         SpecError: There is no such arm, its runs have not finished, or its protocol cannot do without validation.
     """
-    arms = recorded_arms(record)
+    arms = {known.name: known for known in study.expand()} or recorded_arms(record)
     if arm not in arms:
         raise SpecError(Problem(f'study "{study.name}" has no arm "{arm}"', nearest(arm, list(arms))))
     if study.data.is_leaky:

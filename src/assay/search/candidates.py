@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..data import DatasetInfo
 from ..errors import SpecError
-from ..nets import Summary, parse, summarize
+from ..nets import Summary, summary_of
 from ..runner.plan import with_labels
 from ..runner.speed import flops_of
 from ..spec import Arm, Study
@@ -54,7 +54,7 @@ def weigh(study: Study, info: DatasetInfo, chosen: Mapping[str, Value], *, speed
     told = dict(chosen)
     try:
         arm = study.candidate("candidate", told)
-        summary = summarize(parse(with_labels(arm, info).layers), info.shape, info.num_classes)
+        summary = summary_of(with_labels(arm, info), info.shape, info.num_classes)
     except SpecError as error:
         if any(problem.key.startswith("search") for problem in error.problems):
             raise

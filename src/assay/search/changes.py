@@ -9,7 +9,7 @@ from ..errors import Problem, SpecError
 from ..spec import Study
 
 # More of them, or another report: what has been decided stays as it is.
-HARMLESS = ("question", "device", "seeds.count", "seeds.margin", "search.trials", "search.finalists")
+HARMLESS = ("question", "device", "seeds.count", "seeds.start", "seeds.margin", "search.trials", "search.finalists")
 
 
 def refuse_changes(before: Study, now: Study, *, num_trials: int) -> None:

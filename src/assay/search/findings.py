@@ -7,6 +7,7 @@ import statistics
 from dataclasses import dataclass
 
 from ..spec import Arm, Network, Study, plain
+from ..spec.search import FRESH
 from ..stats import Interval, mean_interval
 from ..store import StudyRecord, trial_name
 from .facts import observed, pareto_front, reached, run_score, scores_of, search_of
@@ -219,8 +220,9 @@ def best_study(found: Found) -> Study | None:
 
 
 def study_of(study: Study, one: Outcome) -> Study:
-    """A trial as a study of its own, without placeholders."""
+    """A trial as a study of its own, without placeholders, on seeds that it was not chosen by."""
     arm = study.candidate(one.name, one.chosen)
+    base = None if arm.base is None else arm.base.model_dump(mode="json", exclude_none=True)
     training = arm.training.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     question = f"How good is {one.name} of the search {study.name}?"
     values = ", ".join(f"{name} {value}" for name, value in one.chosen.items())
@@ -228,10 +230,11 @@ def study_of(study: Study, one: Outcome) -> Study:
         update={
             "name": f"{study.name}-best"[:80],
             "question": f"{question} ({values})",
-            "network": Network(layers=tuple(plain(list(arm.layers)))),
+            "network": Network(layers=tuple(plain(list(arm.layers))), base=base),
             "training": {"epochs": arm.training.epochs, **training},
             "arms": (),
             "search": None,
+            "seeds": study.seeds.model_copy(update={"start": study.first_fresh_seed + FRESH}),
         }
     )
 

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from ..data import Dataset, DatasetInfo
-from ..nets import parse, summarize
+from ..nets import summary_of
 from ..runner.plan import Plan, task_of, with_labels
 from ..runner.worker import CHECKPOINT
 from ..spec import Device, Study
-from ..spec.search import FRESH
 from ..store import SearchRecord, StoreReader, StoreWriter, StudyRecord, run_folder
 from ..train.fused.plan import why_not_fused
 from .changes import refuse_changes
@@ -171,7 +170,7 @@ def _trials_plan(
             furthest[task.id] = (name, task)
     members = [(name, furthest[task.id][1]) for name, task in members]
     free = device == "cpu" and all(
-        why_not_fused(summarize(parse(arm.layers), info.shape, info.num_classes)) is None for arm in arms.values()
+        why_not_fused(summary_of(arm, info.shape, info.num_classes)) is None for arm in arms.values()
     )
     return Plan(study, tuple(arms.values()), info.record(), tuple(members), trials=trials, is_thread_free=free)
 
@@ -188,7 +187,7 @@ def finalists_plan(
                 with_labels(arm, dataset.info), study.data, study.seeds.vary, dataset, folder, seed=seed, device=device
             ),
         )
-        for seed in range(FRESH, FRESH + study.seeds.planned)
+        for seed in range(study.first_fresh_seed, study.first_fresh_seed + study.seeds.planned)
         for arm in arms
     )
     return Plan(study, arms, dataset.info.record(), members)

@@ -28,6 +28,8 @@ class Task:
             other study is told of them.
         device: What trains it.
         pause_after: Stop after so many epochs and keep the checkpoint; no part of the run's identity or schedule.
+        base: File of the base's weights, where the arm has a base with weights (``runner.bases``).
+        groups: File of the training images' groups, where the data have any.
     """
 
     id: str
@@ -43,6 +45,8 @@ class Task:
     published: tuple[Path, Path] | None = None
     device: Device = "cpu"
     pause_after: int | None = None
+    base: Path | None = None
+    groups: Path | None = None
 
     @property
     def streams(self) -> Streams:
@@ -63,7 +67,9 @@ class Task:
                 "arm": Arm.of(values["arm"]),
                 "data": Data.of(values["data"]),
                 "vary": tuple(values["vary"]),
+                "base": Path(values["base"]) if values.get("base") else None,
                 "published": tuple(map(Path, values["published"])) if values["published"] else None,
+                "groups": Path(values["groups"]) if values["groups"] else None,
                 **{key: Path(values[key]) for key in ("images", "labels", "folder")},
             }
         )

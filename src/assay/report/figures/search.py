@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from ..search import WHOLE, Found, Outcome
-from ..spec import Choice, Range
-from ..store.records import StudyRecord
-from .figures import GREY, axis, joined, layout, plain_text, row_name, rows_layout
-from .numbers import counted, whole
-from .palette import PALETTE, arm_styles
+from ...search import WHOLE, Found, Outcome
+from ...spec import Choice, Range
+from ...store.records import StudyRecord
+from ..numbers import counted, whole
+from ..palette import PALETTE, arm_styles
+from .frame import GREY, axis, joined, layout_of, plain, row_name, rows_layout
 
 _BEST, _GOOD, _REST = "#D55E00", "#0072B2", "rgba(128,128,128,0.55)"
 
@@ -45,7 +45,7 @@ def trial_curves(study: StudyRecord, found: Found) -> go.Figure:
             name=f"bracket {bracket}",
             showlegend=len(groups) > 1,
         )
-    settings = layout(height=320, margin={"l": 8, "r": 12, "t": 10, "b": 8})
+    settings = layout_of(height=320, margin={"l": 8, "r": 12, "t": 10, "b": 8})
     figure.update_layout(
         **{**settings, "showlegend": len(groups) > 1},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
@@ -96,12 +96,12 @@ def cost_front(study: StudyRecord, found: Found) -> go.Figure:
                      "color": _BEST, "thickness": 2, "width": 5},
             mode="markers",
             marker={"color": _BEST, "symbol": style.symbol, "size": 10, "line": {"width": 0}},
-            hovertemplate=f"{plain_text(one.arm)}: %{{y:.4g}}{_unit(found)}, n = {one.n}<extra>fresh seeds</extra>",
+            hovertemplate=f"{plain(one.arm)}: %{{y:.4g}}{_unit(found)}, n = {one.n}<extra>fresh seeds</extra>",
             name="fresh seeds, 95 %",
             legendgroup="fresh",
             showlegend=one is found.optimism[0],
         )  # fmt: skip
-    settings = layout(height=360, margin={"l": 8, "r": 12, "t": 10, "b": 8})
+    settings = layout_of(height=360, margin={"l": 8, "r": 12, "t": 10, "b": 8})
     counts = [one.parameters for one in found.outcomes if one.score is not None] or [1, 10]
     is_wide = max(counts) > 3 * min(counts)
     ticks = _ticks(min(counts), max(counts)) if is_wide else {"nticks": 6}
@@ -146,15 +146,15 @@ def parallel_coordinates(found: Found) -> go.Figure:
         figure.add_shape(type="line", x0=at, x1=at, y0=0, y1=1, line={"color": GREY, "width": 1}, layer="below")
         for place, text in _marks(parameter):
             figure.add_annotation(
-                text=plain_text(text), x=at, y=place, showarrow=False, xanchor="left", xshift=4, font={"size": 11}
+                text=plain(text), x=at, y=place, showarrow=False, xanchor="left", xshift=4, font={"size": 11}
             )
     has_gaps = any(key not in one.chosen for one in known for key in space)
-    settings = layout(height=360, margin={"l": 20, "r": 60, "t": 10, "b": 8})
+    settings = layout_of(height=360, margin={"l": 20, "r": 60, "t": 10, "b": 8})
     figure.update_layout(
         **{**settings, "showlegend": True},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         xaxis=axis(
-            tickvals=list(range(len(space))), ticktext=[plain_text(key) for key in space], showgrid=False,
+            tickvals=list(range(len(space))), ticktext=[plain(key) for key in space], showgrid=False,
             range=[-0.1, max(len(space) - 0.6, 0.5)],
         ),
         yaxis=axis(visible=False, range=[-0.2 if has_gaps else -0.06, 1.08]),
@@ -171,16 +171,16 @@ def importance_bars(found: Found, importances: Mapping[str, float]) -> go.Figure
         y=list(range(len(names))),
         orientation="h",
         marker={"color": _GOOD},
-        customdata=[plain_text(name) for name in names],
+        customdata=[plain(name) for name in names],
         hovertemplate="%{customdata}: %{x:.0f} %<extra></extra>",
         name="importance",
     )
     figure.update_layout(
-        **layout(height=70 + 26 * len(names), margin={"l": 8, "r": 16, "t": 8, "b": 8}),
+        **layout_of(height=70 + 26 * len(names), margin={"l": 8, "r": 16, "t": 8, "b": 8}),
         bargap=0.35,
         xaxis=axis(title="share of the variation", ticksuffix=" %", nticks=5, rangemode="tozero"),
         yaxis=axis(
-            tickvals=list(range(len(names))), ticktext=[plain_text(name) for name in names], showgrid=False,
+            tickvals=list(range(len(names))), ticktext=[plain(name) for name in names], showgrid=False,
             autorange="reversed",
         ),
     )  # fmt: skip
@@ -206,7 +206,7 @@ def optimism_strip(study: StudyRecord, found: Found) -> go.Figure:
             mode="markers",
             marker={"color": style.colour, "symbol": f"{style.symbol}-open", "size": 13, "line": {"width": 2}},
             hovertemplate=f"in the search: %{{x:.4g}}{_unit(found)}<extra>%{{fullData.name}}</extra>",
-            name=plain_text(one.arm),
+            name=plain(one.arm),
         )
         figure.add_scatter(
             x=[middle],
@@ -216,7 +216,7 @@ def optimism_strip(study: StudyRecord, found: Found) -> go.Figure:
                      "color": style.colour, "thickness": 2.5, "width": 5},
             marker={"color": style.colour, "symbol": style.symbol, "size": 11},
             hovertemplate=f"mean of {one.n} fresh seeds: %{{x:.4g}}{_unit(found)}<extra>%{{fullData.name}}</extra>",
-            name=plain_text(one.arm),
+            name=plain(one.arm),
         )  # fmt: skip
         row_name(figure, one.arm, style, row - 0.34)
     rows_layout(figure, len(shown), _metric(found), _unit(found))

@@ -1,0 +1,43 @@
+"""assay export"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .options import json_option, print_json, store_option
+
+
+@click.command("export")
+@click.argument("run")
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    required=True,
+    help="keras, onnx, onnx-int8, torch, safetensors or c; may be given several times.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The folder to write.  [default: STUDY-RUN]")
+@store_option
+@json_option
+def command(run: str, formats: tuple[str, ...], output: Path | None, store: Path | None, as_json: bool) -> None:
+    """Write the network of RUN as files that others can run, and a model card.
+
+    RUN is the start of a run's id, or a study: then the first seed of its best arm. Stored pixel values go in,
+    probabilities come out: scaling is inside. Every file that can be run is checked against our own predictions.
+    """
+    from dataclasses import asdict
+
+    from ..api import export
+
+    found = export(run, *formats, folder=output, store=store)
+    if as_json:
+        files = [asdict(file) for file in found.files]
+        print_json({"folder": str(found.folder), "card": str(found.card), "files": files})
+        return
+    for file in found.files:
+        click.echo(f"{found.folder / file.name}  {file.num_bytes:,} bytes")
+        if file.about:
+            click.echo(f"    {file.about}")
+    click.echo(found.card)

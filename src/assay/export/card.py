@@ -1,0 +1,152 @@
+"""The model card: what a network is, what it was made from, what is known about it, and what is not.
+
+Source: Mitchell et al. (2019), "Model Cards for Model Reporting".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .portable import Portable
+
+LIMITS = (
+    "It answers with one of its classes whatever the picture shows: it has no way to say that it does not know.",
+    "Every figure here is of images from the same source as its training images. Pictures made in another way (another "
+    "camera, another pen, another crop) are another matter: measure it on yours.",
+    "Probabilities are a softmax's, not calibrated: see `assay predict --calibrate`.",
+)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A measured share with its interval.
+
+    Args:
+        what: Whose accuracy, on what.
+        value, low, high: Fractions; ``None`` where no interval can be given.
+        n: What it comes from, such as ``10,000 images``.
+        source: Of the interval.
+    """
+
+    what: str
+    value: float
+    low: float | None
+    high: float | None
+    n: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a store knows of a run, for its card.
+
+    Args:
+        title: The model's name.
+        question: The study's.
+        made: What trained it: pairs of a key and its value.
+        data: The same of its data.
+        evidence: What was measured.
+        limits: Beyond those of every network.
+    """
+
+    title: str
+    question: str
+    made: tuple[tuple[str, str], ...]
+    data: tuple[tuple[str, str], ...]
+    evidence: tuple[Evidence, ...]
+    limits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file that was written.
+
+    Args:
+        name: In its folder.
+        format: As ``assay export --format`` names it.
+        sha256, num_bytes: Of its content.
+        about: How it is used, and how it compares.
+    """
+
+    name: str
+    format: str
+    sha256: str
+    num_bytes: int
+    about: str = ""
+
+
+def card_of(network: Portable, facts: Facts, files: Sequence[Written]) -> str:
+    """The card as Markdown."""
+    height, width, channels = network.shape
+    pixel = "bytes, 0 to 255" if network.dtype == "uint8" else "float32, 0 to 1"
+    colours = {1: "grey", 3: "red, green, blue"}.get(channels, f"{channels} channels")
+    offset, factor = network.offset.tolist(), network.factor.tolist()
+    scaled = f"(value - {_numbers(offset)}) x {_numbers(factor)}" if network.is_scaled else "as they are"
+    lines = [
+        f"# {facts.title}",
+        "",
+        f"An image classifier with {network.summary.parameters:,} parameters, made with Assay to answer:",
+        f'"{facts.question}"',
+        "",
+        "## Input and output",
+        "",
+        f"- Input: the stored pixel values ({pixel}), batch x {height} x {width} x {channels} "
+        f"(batch, height, width, channels; {colours}); any batch size.",
+        f"- Scaling is inside the model: its first layer sees the values {scaled}. Do not scale them yourself.",
+        f"- Output: a probability for each of {len(network.classes)} classes, in this order: "
+        + ", ".join(f"`{name}`" for name in network.classes)
+        + ".",
+        "",
+        "## Files",
+        "",
+        "| file | bytes | SHA-256 |",
+        "|---|---|---|",
+        *(f"| `{file.name}` | {file.num_bytes:,} | `{file.sha256}` |" for file in files),
+        "",
+        *(f"- `{file.name}`: {file.about}" for file in files if file.about),
+        "",
+        "## Evidence",
+        "",
+        "| accuracy | value | 95 % interval | from | method |",
+        "|---|---|---|---|---|",
+        *(_row(found) for found in facts.evidence),
+        "",
+        "## Data",
+        "",
+        *_table(facts.data),
+        "",
+        "## Training",
+        "",
+        *_table(facts.made),
+        "",
+        "## Layers",
+        "",
+        "| layer | as written | output | parameters |",
+        "|---|---|---|---|",
+        *(
+            f"| {row.name} | `{row.word}` | {' x '.join(map(str, row.output_shape))} | {row.parameters:,} |"
+            for row in network.summary.layers
+        ),
+        "",
+        "## Limits",
+        "",
+        *(f"- {limit}" for limit in (*facts.limits, *LIMITS)),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _numbers(values: list[float]) -> str:
+    texts = [f"{value:.6g}" for value in values]
+    return texts[0] if len(set(texts)) == 1 else f"[{', '.join(texts)}] by channel"
+
+
+def _row(found: Evidence) -> str:
+    interval = "none" if found.low is None or found.high is None else f"{found.low:.2%} to {found.high:.2%}"
+    return f"| {found.what} | {found.value:.2%} | {interval} | {found.n} | {found.source} |"
+
+
+def _table(pairs: Sequence[tuple[str, Any]]) -> list[str]:
+    return ["| | |", "|---|---|", *(f"| {key} | {str(value).replace('|', chr(92) + '|')} |" for key, value in pairs)]

@@ -1,0 +1,63 @@
+"""What a written file answers, asked through the libraries that others will ask it with."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .needed import needed
+
+Answer = Callable[[NDArray[Any]], NDArray[np.float32]]
+_BATCH = 100
+
+
+def onnx_answer(path: Path) -> Answer:
+    """An ``.onnx`` file in onnxruntime.
+
+    Raises:
+        SpecError: onnxruntime is not installed.
+    """
+    session = needed("onnxruntime").InferenceSession(path)
+    return _in_parts(lambda images: session.run(["probabilities"], {"images": images})[0])
+
+
+def keras_answer(path: Path) -> Answer:
+    """A ``.keras`` file in Keras.
+
+    Raises:
+        SpecError: Keras is not installed.
+    """
+    keras = needed("keras")
+    model = keras.saving.load_model(path)
+    return lambda images: np.asarray(model.predict(images, verbose=0, batch_size=_BATCH))
+
+
+def torch_answer(path: Path) -> Answer:
+    """A module that ``write_torch`` has just written."""
+    import torch
+
+    found = importlib.util.spec_from_file_location("assay_exported", path)
+    if found is None or found.loader is None:
+        raise ImportError(str(path))
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    network = module.load()
+
+    @torch.no_grad()
+    def answer(images: NDArray[Any]) -> NDArray[np.float32]:
+        probabilities: NDArray[np.float32] = network(torch.from_numpy(images)).numpy()
+        return probabilities
+
+    return _in_parts(answer)
+
+
+def _in_parts(answer: Answer) -> Answer:
+    def whole(images: NDArray[Any]) -> NDArray[np.float32]:
+        return np.concatenate([answer(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)])
+
+    return whole

@@ -1,0 +1,96 @@
+"""Runs leave the store with a card that tells what is known of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import assay
+from assay import exports
+from assay.cli import main
+from assay.errors import RunError, SpecError, StoreError
+from assay.exports import export_run
+from assay.stats import share_interval
+
+from .helpers import small_study
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's own, on saving
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Path:
+    folder = tmp_path_factory.mktemp("exports")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("XDG_CACHE_HOME", str(shared_cache))
+        assay.run(small_study(), store=folder)
+    return folder
+
+
+def test_files_and_card_agree(store: Path, tmp_path: Path) -> None:
+    found = export_run("small", ["onnx", "torch", "safetensors", "onnx"], store, tmp_path / "out")
+    names = ["model.onnx", "network.py", "network.safetensors", "model.safetensors", "model.json"]
+    assert [file.name for file in found.files] == names
+    card = found.card.read_text()
+    for file in found.files:
+        content = (found.folder / file.name).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == file.sha256
+        assert len(content) == file.num_bytes
+        assert file.sha256 in card
+    result = assay.result("small", store=store)
+    run = result.runs[0] if result.runs[0].id in card else result.record.runs_of("rate=0.3")[0]
+    assert run.id in card
+    assert run.weights_sha256 is not None
+    assert run.weights_sha256 in card
+    assert result.record.data["content"] in card
+    assert run.kept is not None
+    count = 288
+    interval = share_interval(round(run.kept.validation_accuracy * count), count)
+    own = f"{run.kept.validation_accuracy:.2%} | {interval.low:.2%} to {interval.high:.2%} | {count} images"
+    assert own in card
+    assert "2 seeds" in card
+    assert "test split is sealed" in card
+
+
+def test_a_file_that_answers_otherwise_is_not_kept(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from assay import export
+
+    def wrong(path: Path) -> Any:
+        return lambda images: np.full((len(images), 10), 0.1, np.float32)
+
+    monkeypatch.setattr(export, "onnx_answer", wrong)
+    with pytest.raises(RunError, match="answers otherwise"):
+        export_run("small", ["onnx"], store, tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_what_cannot_be_exported_is_said(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SpecError, match=r'no format "kera"; did you mean "keras"'):
+        export_run("small", ["kera"], store, tmp_path)
+    with pytest.raises(StoreError, match="no run whose id begins with"):
+        export_run("nothing", ["onnx"], store, tmp_path)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(SpecError, match=r'needs onnx.*pip install "assay\[export\]"'):
+        export_run("small", ["onnx"], store, tmp_path)
+
+
+def test_the_command_writes_and_tells(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = assay.result("small", store=store).runs[1]
+    arguments = ["export", run.id[:10], "--format", "safetensors", "--store", str(store), "-o", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--json"])
+    assert ended.value.code == 0
+    told = json.loads(capsys.readouterr().out)
+    assert {file["name"] for file in told["files"]} == {"model.safetensors", "model.json"}
+    assert run.id in Path(told["card"]).read_text()
+
+
+def test_every_format_has_a_writer() -> None:
+    assert exports.FORMATS.keys() == exports._WRITERS.keys()

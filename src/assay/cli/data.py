@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..spec import Data
-from .options import json_option, print_json, print_table, store_option, study_name
+from .options import json_option, print_json, store_option, study_name
+from .tables import print_table
 
 if TYPE_CHECKING:
     from ..data import Dataset, DatasetInfo, Survey
@@ -38,13 +39,15 @@ def list_command(as_json: bool) -> None:
             e.name,
             e.title,
             f"{e.num_training:,} + {e.num_test:,}",
-            " x ".join(map(str, e.info.shape)),
+            "x".join(map(str, e.info.shape)),
             str(len(e.classes)),
-            "yes" if is_available(e.name) else "assay data fetch " + e.name,
+            "yes" if is_available(e.name) else "no",
         ]
         for e in entries
     ]
     print_table(["name", "title", "training + test", "shape", "classes", "here"], rows, right=[2, 4])
+    if any(row[-1] == "no" for row in rows):
+        click.echo("What is not here: assay data fetch NAME")
 
 
 @command.command("show")

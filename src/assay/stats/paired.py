@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,7 +90,12 @@ def sign_flip_p(differences: npt.ArrayLike, *, seed: int = 0, draws: int = 99_99
         seed: Seed of the random flips; it changes nothing up to 20 pairs.
         draws: Number of random flips.
     """
-    values = finite_scores(differences)
+    return _flipped(finite_scores(differences).tobytes(), seed, draws)
+
+
+@functools.lru_cache(maxsize=1024)  # a report asks for the same differences in several places
+def _flipped(differences: bytes, seed: int, draws: int) -> float:
+    values = np.frombuffer(differences)
     size = np.abs(values)
     observed = abs(values.sum()) - 1e-9 * size.sum()  # equal sums stay equal whatever order they are added in
     if len(values) <= MAX_ENUMERATED:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = {"torch", "numba", "sklearn", "pandas", "plotly", "scipy", "rich", "keras", "matplotlib"}
+HEAVY = {"torch", "numba", "sklearn", "pandas", "plotly", "scipy", "rich", "keras", "matplotlib", "captum"}
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
@@ -12,19 +13,23 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import DataError, Interrupted, Problem, SpecError, StoreError, nearest
 from .records import dataset_of, gallery_of, network_tables, recorded_networks, shared_images
-from .runner import LocalExecutor, Plan, Progress, check_networks, drive, make_plan, plans, retrain_plan
+from .runner import Plan, Progress, Site, check_networks, check_split, drive, make_plan, open_site, plans, retrain_plan
 from .spec import Data, Placement, Study, read_study, study_toml
 from .store import DATABASE, RunRecord, StoreReader, StoreWriter, StudyRecord, default_folder, open_reader, open_writer
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from .conversions import Conversion
     from .convert import Imported
+    from .explain.projection import Projection
+    from .explanations import Explanation, Split
     from .exports import Exported
+    from .models import Model
     from .nets import Summary
-    from .report import Comparison, Diagnoses
+    from .report import Comparison, Diagnoses, ReportForm
+    from .report import Explanation as Illustration
 
 
 # Shipped studies of tables, which lie in a folder of the study's name where it is used, and what makes them.
@@ -73,23 +78,29 @@ def arrays(
     images: ArrayLike,
     labels: ArrayLike,
     *,
-    test: tuple[ArrayLike, ArrayLike] | float | None = None,
+    test: tuple[ArrayLike, ArrayLike] | float | int | str | None = None,
     classes: Sequence[str] | int | None = None,
+    groups: ArrayLike | None = None,
     name: str = "arrays",
 ) -> Data:
     """NumPy arrays as the data of a study: see ``assay.data.arrays``."""
     from .data import arrays as keep
 
-    return keep(images, labels, test=test, classes=classes, name=name)
+    return keep(images, labels, test=test, classes=classes, groups=groups, name=name)
 
 
 def torch_dataset(
-    training: Any, *, test: Any = None, classes: Sequence[str] | int | None = None, name: str | None = None
+    training: Any,
+    *,
+    test: Any = None,
+    classes: Sequence[str] | int | None = None,
+    groups: ArrayLike | None = None,
+    name: str | None = None,
 ) -> Data:
     """A torch Dataset of (image, label) pairs as the data of a study: see ``assay.data.torch_dataset``."""
     from .data import torch_dataset as keep
 
-    return keep(training, test=test, classes=classes, name=name)
+    return keep(training, test=test, classes=classes, groups=groups, name=name)
 
 
 def describe(study: Study) -> dict[str, Summary]:
@@ -137,6 +148,7 @@ def run(
     store: str | Path | None = None,
     workers: int | None = None,
     device: Placement | None = None,
+    on: str = "local",
     progress: Progress | None = None,
 ) -> Result:
     """Train what is missing of a study.
@@ -150,38 +162,47 @@ def run(
         workers: Cores to use; all if ``None``. Runs take one each; where runs are fewer, they share the rest. On a
             CUDA device: runs at a time, one if ``None``.
         device: ``cpu``, ``cuda`` or ``auto``, instead of the study's own.
+        on: ``local``, this machine; or a Ray cluster that is there already: ``ray``, the one that this machine belongs
+            to, or ``ray://host:port``. See docs/cluster.md.
         progress: What follows the study; a live display in a terminal and nothing elsewhere if ``None``.
 
     Raises:
-        InputError: The study, the data or the store is not usable. Nothing has been trained.
+        InputError: The study, the data, the store or the cluster is not usable. Nothing has been trained.
         DiskFull: The disk filled up. What had finished is kept.
+        ClusterGone: The cluster does not answer any more. Finished epochs are kept.
         Interrupted: Ctrl-C. Finished epochs are kept.
     """
     from .data import prepare
-    from .train.device import device_of
 
     if not isinstance(study, Study):
         study = load(study)
-    check_networks(study)
     folder = Path(store) if store is not None else default_folder()
+    check_networks(study, store=folder)
     if workers is not None and workers < 1:
         raise SpecError(Problem(f"got {workers} workers", "give 1 or more"))
     if device is not None:
         study = study.model_copy(update={"device": device})
-    placed, dataset = device_of(study.device), prepare(study.data)
-    with open_writer(folder) as writer, open_reader(folder) as reader:
-        rounds = plans(study, dataset, folder, reader, writer, device=placed)
-        _train(rounds, writer, reader, workers=workers, progress=progress)
+    dataset = prepare(study.data)
+    check_split(study, dataset)
+    with open_site(on, folder / "logs") as site:
+        device_there = site.device_of(study.device)
+        with open_writer(folder) as writer, open_reader(folder) as reader:
+            rounds = plans(study, dataset, folder, reader, writer, device=device_there)
+            _train(rounds, writer, reader, site, workers=workers, progress=progress)
     return Result(folder, study.name)
 
 
 def _train(
-    plans: Iterable[Plan], writer: StoreWriter, reader: StoreReader, *, workers: int | None, progress: Progress | None
+    plans: Iterable[Plan],
+    writer: StoreWriter,
+    reader: StoreReader,
+    site: Site,
+    *,
+    workers: int | None,
+    progress: Progress | None,
 ) -> None:
     from .runner.progress import Live, Silent
-    from .train.device import num_cores
 
-    folder = writer.folder
     if progress is None:
         progress = Live() if sys.stderr.isatty() else Silent()
     try:
@@ -190,9 +211,10 @@ def _train(
                 plan,
                 writer,
                 reader,
-                lambda count, threads: LocalExecutor(count, logs=folder / "logs", threads=threads),
+                functools.partial(site.executor, plan, reader),
                 progress,
-                num_workers=workers or (1 if plan.is_on_cuda else num_cores()),
+                num_workers=workers or site.num_workers(plan),
+                machine_cores=site.machine_cores,
             )
     except KeyboardInterrupt:
         raise Interrupted("stopped; every finished epoch is kept, and the same command goes on from there") from None
@@ -213,6 +235,28 @@ def result(study: str, *, store: str | Path | None = None) -> Result:
     found = Result(Path(store) if store is not None else default_folder(), study)
     _ = found.record
     return found
+
+
+def report_html(record: StudyRecord, explanations: Sequence[Illustration] = ()) -> str:
+    """A study's report, one HTML file, as a text."""
+    from .report import render
+
+    return render(
+        record,
+        **_told(record),
+        gallery=gallery_of(record),
+        toml=study_toml(Study.of(record.spec)),
+        explanations=explanations,
+    )
+
+
+def _told(record: StudyRecord) -> dict[str, Any]:
+    """What reports say beyond the record."""
+    return {
+        "summaries": network_tables(recorded_networks(record)),
+        "shared": shared_images(record),
+        "version": version("assay"),
+    }
 
 
 def export(run: str, *formats: str, folder: str | Path | None = None, store: str | Path | None = None) -> Exported:
@@ -391,8 +435,8 @@ class Result:
                 plan, runs = make_plan(study, dataset, self.store), record.runs
             else:
                 plan = retrain_plan(study, record, retrain, dataset, self.store, device=device_of(study.device))
-                with open_reader(self.store) as reader:
-                    _train([plan], writer, reader, workers=workers, progress=progress)
+                with open_reader(self.store) as reader, open_site("local", self.store / "logs") as site:
+                    _train([plan], writer, reader, site, workers=workers, progress=progress)
                 runs = tuple(run for run in self.record.retrained if run.arm == retrain)
             finished = [run for run in runs if run.state == "finished"]
             if not finished:
@@ -402,6 +446,51 @@ class Result:
             scores = score_runs(list(new.values()), dataset, self.store, on_scored=on_scored)
             writer.put_look(self.study, scores, num_runs=len(finished))
         return self.frame() if retrain is None else runs_frame(self.record, retrained=True)
+
+    def run(self, arm: str | None = None, seed: int | None = None, *, fold: int | None = None) -> Run:
+        """One finished run of the study.
+
+        Args:
+            arm: Its arm; the best one by mean validation accuracy if ``None``.
+            seed: Its seed; the first one if ``None``.
+            fold: Its fold, where there are folds; the first one if ``None``.
+
+        Raises:
+            SpecError: There is no such arm, or no such run that has finished.
+        """
+        from .models import runs_of_arm
+
+        record = self.record
+        finished = runs_of_arm(record, arm)
+        found = [run for run in finished if seed in (None, run.seed) and fold in (None, run.fold)]
+        if not found:
+            known = ", ".join(run.label for run in finished)
+            raise SpecError(Problem(f"seed {seed} of {finished[0].arm} has not finished", f"finished: {known}", "seed"))
+        return Run(self.store, record, found[0])
+
+    def explain(
+        self,
+        arm: str | None = None,
+        seed: int | None = None,
+        *,
+        only: str | Sequence[str] | None = None,
+        layer: str | None = None,
+        image: int | str | Path | NDArray[Any] | None = None,
+        split: Split = "validation",
+        projection: Projection = "pca",
+    ) -> Explanation:
+        """Pictures of what a run learned and where it fails: see :meth:`Run.explain`.
+
+        Args:
+            arm: The run's arm; the best one by mean validation accuracy if ``None``.
+            seed: Its seed; the first one if ``None``, as good as any other where the best would be the luckiest.
+            only: As there.
+            layer: As there.
+            image: As there.
+            split: As there.
+            projection: As there.
+        """
+        return self.run(arm, seed).explain(only=only, layer=layer, image=image, split=split, projection=projection)
 
     def doubtful_labels(self) -> pd.DataFrame:
         """Training images that most runs of the best arm take for another class, the most doubtful first.
@@ -432,28 +521,106 @@ class Result:
         arm."""
         return export(run if run is not None else self.study, *formats, folder=folder, store=self.store)
 
-    def report(self, path: str | Path | None = None) -> Path:
-        """Write the report, one HTML file that needs nothing else; return its path.
+    def report(
+        self,
+        path: str | Path | None = None,
+        *,
+        form: ReportForm = "html",
+        explanations: Sequence[Illustration] = (),
+    ) -> Path:
+        """Write the report and return its path.
 
         Args:
-            path: Where; ``reports/STUDY.html`` in the store's folder if ``None``.
+            path: Where; ``reports/STUDY`` with the form's suffix in the store's folder if ``None``.
+            form: ``html``, one file that needs nothing else; ``pdf``, that file as Chromium prints it; ``notebook``, an
+                executed one whose cells call this API; ``markdown`` or ``latex``, the tables.
+            explanations: Pictures of what the best arm has learned and where it fails, for ``html`` and ``pdf``.
+
+        Raises:
+            SpecError: What writes this form is not on this machine: Chromium for ``pdf``, nbclient for ``notebook``.
         """
-        from .report import render, write_report
+        from .report import SUFFIXES, as_latex, as_markdown, write_notebook, write_pdf, write_report
 
         record = self.record
-        study = Study.of(record.spec)
-        html = render(
-            record,
-            summaries=network_tables(recorded_networks(record)),
-            gallery=gallery_of(record),
-            shared=shared_images(record),
-            toml=study_toml(study),
-            version=version("assay"),
-        )
-        target = Path(path) if path is not None else self.store / "reports" / f"{self.study}.html"
-        return write_report(target, html)
+        target = Path(path) if path is not None else self.store / "reports" / f"{self.study}{SUFFIXES[form]}"
+        if form == "notebook":
+            return write_notebook(target, record, self.store)
+        if form in ("markdown", "latex"):
+            return write_report(target, (as_markdown if form == "markdown" else as_latex)(record, **_told(record)))
+        return (write_pdf if form == "pdf" else write_report)(target, report_html(record, explanations))
 
     def _repr_html_(self) -> str:
         from .report import summary_html
 
         return summary_html(self.record)
+
+
+def find(name: str, *, store: str | Path | None = None) -> Run:
+    """A run by the first characters of its id, or by its study's name: then the first seed of the study's best arm.
+
+    Raises:
+        StoreError: There is no store, or no such run or study, or more than one.
+        SpecError: The study has no finished run.
+    """
+    from .models import find_run
+
+    folder = Path(store) if store is not None else default_folder()
+    return Run(folder, *find_run(name, folder))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run in a store."""
+
+    store: Path
+    study: StudyRecord
+    record: RunRecord
+
+    def model(self) -> Model:
+        """Its network with its weights.
+
+        Raises:
+            SpecError: It has not finished.
+            DataError: Its weights are missing or damaged, or data that are needed are gone.
+        """
+        from .models import load_models
+
+        return load_models(self.study, [self.record], self.store)[0]
+
+    def epochs(self) -> pd.DataFrame:
+        """One row for each epoch."""
+        from .report import epochs_frame
+
+        return epochs_frame(replace(self.study, runs=(self.record,)))
+
+    def explain(
+        self,
+        *,
+        only: str | Sequence[str] | None = None,
+        layer: str | None = None,
+        image: int | str | Path | NDArray[Any] | None = None,
+        split: Split = "validation",
+        projection: Projection = "pca",
+    ) -> Explanation:
+        """Pictures of what the run learned and where it fails.
+
+        Args:
+            only: Names of pictures (``assay explain --help`` lists them), also as one text with commas; all that can
+                be made if ``None``.
+            layer: The layer of kernels and maps.
+            image: The image of activations and evidence: its place in the training data (in the test data with
+                ``split="test"``), an image file, or an array as stored [height, width, channels].
+            split: The images that failures are explained on; ``"test"`` once the run has been scored on it.
+            projection: ``"pca"`` or ``"tsne"``, for the map of features.
+
+        Raises:
+            SpecError: A name is no picture or layer, an image is not there, the test split is sealed, or a picture
+                that was asked for by name cannot be made.
+            DataError: Weights or data are gone or have changed, or the image does not fit.
+        """
+        from .explanations import explain
+
+        return explain(self.model(), only=only, layer=layer, image=image, split=split, projection=projection)
+
+    def _repr_html_(self) -> str:
+        return self.record._repr_html_()

@@ -7,11 +7,13 @@
     │   ├── StoreError         the store cannot be used
     │   │   ├── StoreBusy      another process is writing to it
     │   │   └── StoreTooNew    a newer version of Assay wrote it
+    │   ├── ClusterError       no cluster can be reached where one was asked for, or it cannot train
     │   └── TooFewSeeds        an estimate was asked for from too few scores (also a ValueError)
     ├── RunError               one run failed; recorded in its row while the study goes on
     │   ├── Diverged           the loss stopped being a number
     │   └── OutOfMemory        the run asked for more memory than there was
     ├── DiskFull               nothing more can be written
+    ├── ClusterGone            the cluster that trained a study does not answer any more
     └── Interrupted            the user stopped the study; the CLI exits with 130
 
 A library error's text is for the person who reads it: what, where, the rule, the fix.
@@ -94,6 +96,10 @@ class StoreTooNew(StoreError):
     """The store was written by a newer version of Assay."""
 
 
+class ClusterError(InputError):
+    """No cluster can be reached where one was asked for, or it cannot train."""
+
+
 class TooFewSeeds(InputError, ValueError):
     """An estimate was asked for from too few scores."""
 
@@ -123,6 +129,10 @@ class OutOfMemory(RunError):
 
 class DiskFull(AssayError):
     """Nothing more can be written."""
+
+
+class ClusterGone(AssayError):
+    """The cluster that trained a study does not answer any more. What had come back from it is kept."""
 
 
 class Interrupted(AssayError):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from assay.data.delimited import read_delimited, write_delimited
+from assay.data.pixels import Pixels
 from assay.errors import DataError
 from assay.spec import Reading
 
@@ -155,3 +157,38 @@ def test_damaged_gzip_is_told(tmp_path):
     path.write_bytes(packed[:200] + bytes(50) + packed[250:])
     with pytest.raises(DataError, match="its gzip stream is corrupt"):
         read(path)
+
+
+@pytest.mark.parametrize("kind", ["bytes", "shares", "fine", "fine at last"])
+def test_rows_are_kept_in_one_array_and_no_copy_of_it(kind):
+    batch = RNG.integers(0, 256, (100, 784)).astype(np.float32)
+    if kind != "bytes":
+        batch /= np.float32(255)
+    fine = RNG.random((100, 784), dtype=np.float32)
+    count, num_batches = 20_000, 200
+    tracemalloc.start()
+    pixels = Pixels((28, 28, 1), "here")
+    for at in range(num_batches):
+        is_fine = kind == "fine" or (kind == "fine at last" and at == num_batches - 1)
+        pixels.add(fine if is_fine else batch, 1 + 100 * at, expected=count + (at % 3) * 100)
+    images, _ = pixels.images()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert images.shape == (count, 28, 28, 1)
+    assert images.dtype == (np.uint8 if kind in ("bytes", "shares") else np.float32)
+    assert peak < 1.35 * images.nbytes
+    last = images[-100:].reshape(100, 784)
+    expected = fine if "fine" in kind else np.rint(batch * (1 if kind == "bytes" else 255)).astype(np.uint8)
+    assert np.array_equal(last, expected)
+
+
+@pytest.mark.parametrize("header", [True, False])
+def test_a_byte_order_mark_is_no_cell(tmp_path, header):
+    write_delimited(tmp_path / "a.csv", IMAGES, LABELS, header=header, label="first", values="bytes")
+    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbf" + (tmp_path / "a.csv").read_bytes())
+    part, _, _ = read(tmp_path / "a.csv")
+    assert np.array_equal(part.images, IMAGES)
+    assert part.labels.tolist() == LABELS.tolist()
+    (tmp_path / "b.csv").write_text((tmp_path / "a.csv").read_text(), encoding="utf-16")
+    with pytest.raises(DataError, match="it is text in UTF-16; save it as UTF-8"):
+        read(tmp_path / "b.csv")

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from assay.data import make, prepare
+from assay.data.make import FORMS
 from assay.data.variations import VARIATIONS, Settings, generator_of, noisy_labels, random_background, read_backgrounds
 from assay.errors import DataError, SpecError
 from assay.spec import Data
@@ -199,3 +200,32 @@ def test_variations_are_functions_of_the_seed(tmp_path, variation):
 def test_impossible_settings_are_refused(tmp_path, variation, settings, told):
     with pytest.raises(SpecError, match=told):
         make("digits", tmp_path, variation=variation, settings=settings)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_nothing_is_overwritten_unless_forced_and_nothing_old_stays(tmp_path, form):
+    how = {"form": form, "num_training": 40, "num_test": 12}
+    first = make("digits", tmp_path / "out", **how, seed=1)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("out/**/*") if path.is_file()}
+    with pytest.raises(SpecError, match=r"out: it holds .* already; give another folder, or replace them with --force"):
+        make("digits", tmp_path / "out", **how)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("out/**/*") if path.is_file()} == before
+    again = make("digits", tmp_path / "out", **{**how, "num_training": 30}, force=True)
+    assert again == first
+    make("digits", tmp_path / "fresh", **{**how, "num_training": 30})
+
+    def files(name: str) -> dict[str, bytes]:
+        folder = tmp_path / name
+        return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+    assert files("out") == files("fresh")
+
+
+@pytest.mark.parametrize(("form", "name"), [("folders", "train/0/mine.png"), ("list", "test/notes.txt")])
+def test_files_that_were_not_made_here_are_never_taken_away(tmp_path, form, name):
+    path = tmp_path / "out" / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"mine")
+    with pytest.raises(SpecError, match=r"it holds other files than images that were made here"):
+        make("digits", tmp_path / "out", form=form, num_training=30, num_test=10, force=True)
+    assert path.read_bytes() == b"mine"

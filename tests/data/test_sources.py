@@ -147,10 +147,10 @@ def test_classes_that_only_the_test_split_has_are_refused(tmp_path):
     [
         ({}, "there are no data"),
         ({"name": "mnist", "test": 0.2}, "this belongs to path"),
-        ({"path": "a", "test": 1.5}, "give a file, a folder or a share"),
+        ({"path": "a", "test": 1.5}, "give a file, a folder, a share such as 0.2, a count"),
         ({"path": "a", "read": {"size": [0, 3]}}, "1 to 4096 pixels"),
         ({"path": "a", "read": {"classes": 1}}, "at least 2 classes"),
-        ({"path": "a", "content": "xyz"}, "content"),
+        ({"path": "a", "content": "xyz"}, "give the 64 digits"),
     ],
 )
 def test_specs_that_cannot_be_are_refused(values, told):

@@ -205,11 +205,12 @@ def test_one_arm_has_nothing_to_be_compared_with(make_study):
 def test_the_report_shows_factors_interactions_and_ranks(crossed, page_of):
     page = page_of(crossed)
     text = " ".join(page.select_one("#answer").get_text(" ").split())
-    assert "Each factor, averaged over the others" in text
+    assert "dropout 0.5 is better than dropout 0; kernel 5x5 is better than kernel 3x3" in text
+    assert "what dropout does depends on kernel" in text
     assert factor_effects(crossed)[0].sentence in text
     assert "say nothing about another data set" in text
-    assert page.find(id="factors-heading")
-    assert page.select_one("#plot-interaction-0")["aria-label"].startswith("Mean validation accuracy")
+    assert page.select_one("#contrasts h3").get_text() == "Factors, each averaged over the others"
+    assert page.select_one("#answer #plot-interaction-0")["aria-label"].startswith("Mean validation accuracy")
     captions = [table.caption.get_text() for table in page("table")]
     assert any(caption.startswith("Arms by mean rank over 10 seeds") for caption in captions)
     assert factor_effects(crossed)[0].sentence in summary_html(crossed)

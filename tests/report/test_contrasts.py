@@ -109,7 +109,7 @@ def test_failed_runs_are_counted_by_arm(make_study):
         ({"a": A}, "estimate", "a scores 98.10 % [97.97, 98.23], n = 10"),
         ({"a": A[:1]}, "estimate", "a scores 98.00 %, n = 1"),
         ({"a": ["queued"], "b": ["running"]}, "none", "0 of 2 runs have finished (1 queued, 1 running)"),
-        ({"a": A, "b": B, "c": A}, "decided", "of 2 arms against a, 1 is better and 1 is undecided"),
+        ({"a": A, "b": B, "c": A}, "partly", "of 2 arms against a, 1 is better and 1 is undecided"),
         (
             {"a": A[:5], "b": B[:5], "c": (*B[:4], "diverged")},
             "refused",
@@ -128,6 +128,28 @@ def test_a_refusal_says_how_many_seeds_would_do(make_study):
     assert "raise count under [seeds] from 3 to 6" in notes
     notes = " ".join(answer(make_study({"a": A[:6], "b": ("diverged", *B[1:6])})).notes)
     assert "from 6 to 7" in notes
+
+
+def test_advice_for_folds_counts_folds(make_study):
+    """Six folds are enough for their test, however many seeds they lie in: two seeds of five folds."""
+    study = folded(make_study({"a": A[:1], "b": B[:1], "c": B[:1]}), 5)
+    study = dataclasses.replace(study, runs=tuple(dataclasses.replace(run, state="finished") for run in study.runs))
+    found = answer(study)
+    assert found.headline == "not enough seeds for a verdict: 5 folds, 6 are needed"
+    assert "raise count under [seeds] from 1 to 2" in " ".join(found.notes)
+    two = folded(make_study({"a": A[:2], "b": B[:2], "c": B[:2]}), 5)
+    assert answer(dataclasses.replace(two, runs=two.runs[:-5])).tone != "refused"
+
+
+def test_crossed_factors_are_the_headline(make_study):
+    cells = [("0", "3x3"), ("0", "5x5"), ("0.5", "3x3"), ("0.5", "5x5")]
+    levels = {f"dropout={d}, kernel={k}": {"dropout": d, "kernel": k} for d, k in cells}
+    kernels = [0.001 * (-1) ** seed for seed in range(10)]  # of no effect on average
+    rows = [[a + bool(d) * 0.02 + bool(k) * e for a, e in zip(A, kernels, strict=True)] for d in (0, 1) for k in (0, 1)]
+    found = answer(make_study(dict(zip(levels, rows, strict=True)), levels=levels))
+    assert found.tone == "partly"
+    assert found.headline == "dropout 0.5 is better than dropout 0; between kernel 3x3 and kernel 5x5 it is undecided"
+    assert found.verdicts == found.effects
 
 
 def test_a_study_without_runs_has_no_answer(make_study):

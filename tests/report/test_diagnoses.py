@@ -73,7 +73,20 @@ def test_the_report_shows_diagnoses(study, page_of):
     assert "stop early" in text
 
 
-def test_a_study_without_findings_has_no_section(make_study, page_of):
-    made = make_study({"a": A, "b": A})
-    study = dataclasses.replace(made, data={**made.data, "classes": list("0123456789")})
-    assert page_of(study).select_one("#diagnoses") is None
+def test_a_study_without_findings_says_so_and_what_could_not_be_judged(make_study, page_of):
+    def told(epochs):
+        made = make_study({"a": A, "b": A})
+        level = {
+            run.id: tuple(dataclasses.replace(run.epochs[-1], epoch=n, train_loss=0.1) for n in range(1, epochs + 1))
+            for run in made.runs
+        }
+        runs = tuple(dataclasses.replace(run, epochs=level[run.id]) for run in made.runs)
+        study = dataclasses.replace(made, runs=runs, data={**made.data, "classes": list("0123456789")})
+        return diagnose_study(study), page_of(study).select_one("#diagnoses").get_text(" ", strip=True)
+
+    found, text = told(5)
+    assert found.too_short == {}
+    assert text == f"Diagnoses Nothing wrong was found in {2 * len(A)} runs."
+    found, text = told(3)
+    assert found.too_short == {"a": len(A), "b": len(A)}
+    assert f"{2 * len(A)} runs have fewer than 4 epochs: too few to judge overfitting" in text

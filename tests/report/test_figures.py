@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from assay.report.figures import difference_strip, learning_curves, run_times, score_strip
+from assay.report.figures import accuracy_against_time, difference_strip, learning_curves, score_strip
 from assay.report.palette import arm_styles
 
 A = (0.980, 0.982, 0.981)
@@ -88,16 +88,38 @@ def test_one_epoch_is_drawn_as_points(make_study):
     assert traces(figure, "a", "mean")[0]["mode"] == "markers"
 
 
-def test_times_are_those_of_finished_runs(make_study):
-    (dots,) = traces(run_times(make_study({"a": (*A, "running")})), "a", "runs")
+def test_cost_is_that_of_finished_runs(make_study):
+    figure = accuracy_against_time(make_study({"a": (*A, "running")}))
+    (dots,) = traces(figure, "a", "runs")
     assert dots["x"] == [10.0, 11.0, 12.0]
+    assert dots["y"] == pytest.approx([100 * score for score in A])
+    (mean,) = traces(figure, "a", "mean")
+    assert (mean["x"], mean["y"]) == ([pytest.approx(11.0)], [pytest.approx(100 * sum(A) / 3)])
+
+
+def test_no_accuracy_is_drawn_beyond_its_scale(make_study):
+    study = make_study({"a": (1.0, 0.9), "b": (0.0, 0.1)})
+    figure = score_strip(study)
+    (above,), (below,) = traces(figure, "a", "mean"), traces(figure, "b", "mean")
+    assert above["x"][0] + above["error_x"]["array"][0] == pytest.approx(100.0)
+    assert below["x"][0] - below["error_x"]["arrayminus"][0] == pytest.approx(0.0)
+    (band,) = traces(learning_curves(study, "accuracy", "validation"), "a", "band")
+    assert max(band["y"]) == 100.0
+
+
+def test_a_strip_of_some_arms_keeps_their_looks_and_order(make_study):
+    study = make_study({"a": A, "b": B, "c": A})
+    figure = score_strip(study, only=["c", "a"])
+    names = [trace.name for trace in figure.data if (trace.meta or {}).get("kind") == "runs"]
+    assert names == ["c", "a"]
+    assert traces(figure, "c", "runs")[0]["marker"]["color"] == arm_styles(study)["c"].colour
 
 
 def test_an_arm_looks_the_same_everywhere_and_unlike_every_other(make_study):
     study = make_study({f"arm {i}": A for i in range(20)})
     styles = arm_styles(study)
     assert len({(style.colour, style.symbol, style.dash) for style in styles.values()}) == 20
-    for figure in (score_strip(study), run_times(study), learning_curves(study, "loss", "train")):
+    for figure in (score_strip(study), accuracy_against_time(study), learning_curves(study, "loss", "train")):
         for arm, style in styles.items():
             assert traces(figure, arm, "runs")[0]["marker"]["color"] == style.colour
 

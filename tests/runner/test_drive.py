@@ -19,7 +19,7 @@ from assay.spec import Study
 from assay.store import StudyRecord, open_reader, open_writer
 from assay.train import EpochRecord, Task
 
-from ..helpers import small_study
+from ..helpers import small_study, tasks_of
 
 Script = Callable[[Task, int], list[Event]]
 
@@ -73,6 +73,16 @@ def test_more_seeds_run_only_the_new_ones(tmp_path: Path) -> None:
     assert sum(executor.attempts.values()) == 4
     assert {run.seed for run in record.runs if run.id in executor.attempts} == {3, 4}
     assert len(record.runs) == 10
+
+
+def test_seeds_that_start_later_are_other_seeds(tmp_path: Path) -> None:
+    study = small_study(seeds={"count": 3})
+    later = small_study(seeds={"count": 3, "start": 2})
+    assert {task.seed for task in tasks_of(later, tmp_path)} == {2, 3, 4}
+    shared = {task.id for task in tasks_of(study, tmp_path)} & {task.id for task in tasks_of(later, tmp_path)}
+    assert {task.seed for task in tasks_of(study, tmp_path) if task.id in shared} == {2}
+    with pytest.raises(SpecError, match="start is for a fixed count"):
+        small_study(seeds={"stop": "decided", "start": 2})
 
 
 def test_an_edited_arm_runs_only_that_arm(tmp_path: Path) -> None:

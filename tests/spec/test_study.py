@@ -119,7 +119,7 @@ count = "3"
         ({"factors": {}}, "network.layers[1]", '"{rate}" names no factor'),
         ({"factors": {"rate": []}}, "factors.rate", "give a list of values"),
         ({"factors": {"rate": [0.5, 0.5]}}, "factors.rate", "listed twice"),
-        ({"seeds": {"count": 0}}, "seeds.count", "greater than or equal to 1"),
+        ({"seeds": {"count": 0}}, "seeds.count", "got 0; give 1 or more"),
         ({"data": {"name": "digits", "validation": 1.5}}, "data.validation", "give a share such as 0.1 or a count"),
         ({"training": {"optimizer": {"name": "sgd", "rho": 0.9}}}, "training.optimizer", "sgd has no rho"),
         ({"data": {"name": "digits", "validation": "last 200%"}}, "data.validation", "got 'last 200%'; give"),

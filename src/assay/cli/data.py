@@ -247,22 +247,18 @@ def _print_doubted(doubted: list[dict[str, Any]]) -> None:
 @click.argument("name")
 @json_option
 def fetch_command(name: str, as_json: bool) -> None:
-    """Download data set NAME, verify it, and keep it (in ASSAY_DATA or the platform's cache folder)."""
-    from ..data import fetch
+    """Download data set NAME, verify it, and keep it (in ASSAY_DATA or the platform's cache folder).
 
-    if as_json:
-        print_json({"name": name, "files": [str(path) for path in fetch(name)]})
-        return
+    NAME can also be a base, whose ImageNet weights are fetched: vgg16, vgg19, squeezenet or resnet18.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    ) as bars:
+    from ..data import WEIGHTS, fetch, fetch_weights
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
         tasks = {}
 
         def progress(file: str, done: int, total: int | None) -> None:
@@ -270,7 +266,10 @@ def fetch_command(name: str, as_json: bool) -> None:
                 tasks[file] = bars.add_task(file)
             bars.update(tasks[file], completed=done, total=total)
 
-        paths = fetch(name, progress=progress)
+        paths = (fetch_weights if name in WEIGHTS else fetch)(name, progress=progress)
+    if as_json:
+        print_json({"name": name, "files": [str(path) for path in paths]})
+        return
     for path in paths:
         click.echo(path)
 
@@ -293,6 +292,7 @@ def fetch_command(name: str, as_json: bool) -> None:
 @click.option("--test-labels/--no-test-labels", default=True, help="Write the labels of test images.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed makes the same images.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The folder to write.")
+@click.option("--force", is_flag=True, help="Replace files of an earlier one.")
 @json_option
 def make_command(
     name: str,
@@ -306,6 +306,7 @@ def make_command(
     test_labels: bool,
     seed: int,
     output: Path,
+    force: bool,
     as_json: bool,
 ) -> None:
     """Write images of data set NAME, or a variation of them, as files in a folder.
@@ -326,6 +327,7 @@ def make_command(
         num_test=num_test,
         seed=seed,
         test_labels=test_labels,
+        force=force,
     )
     if as_json:
         print_json({"name": name, "files": [str(path) for path in paths]})

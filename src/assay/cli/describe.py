@@ -9,6 +9,7 @@ import click
 from .options import json_option, print_json, print_table
 
 if TYPE_CHECKING:
+    from ..nets import Summary
     from ..report import NetworkTable
 
 WIDTH = 100
@@ -40,7 +41,9 @@ def command(study: str, arm: str | None, as_json: bool) -> None:
     if as_json:
         from dataclasses import asdict
 
-        print_json({name: {**asdict(table), "path": paths[name]} for name, table in chosen.items()})
+        bases = {name: summary.base for name, summary in summaries.items()}
+        texts = {name: base.text() if base else None for name, base in bases.items()}
+        print_json({n: {**asdict(table), "path": paths[n], "base": texts[n]} for n, table in chosen.items()})
         return
     for name, table in chosen.items():
         columns = ["layer", "as written", "output", "parameters", "FLOPs", "memory", "sees", "step"]
@@ -49,8 +52,14 @@ def command(study: str, arm: str | None, as_json: bool) -> None:
             f"{table.parameters:,} parameters: {table.trainable:,} trainable, {table.non_trainable:,} not. "
             f"{table.flops:,} FLOPs an image.\n"
             f"{short(table.activation_bytes, 'B')} of activations an image, all layers kept, as in training.\n"
+            f"{_base(summaries[name])}"
             f"{paths[name]}\n"
         )
+
+
+def _base(summary: Summary) -> str:
+    """What the network stands on, and what becomes of its images."""
+    return "" if summary.base is None else summary.base.text() + "\n"
 
 
 def _cells(table: NetworkTable) -> list[list[str]]:

@@ -18,6 +18,7 @@ COMMANDS = {
     "runs": "A study's runs as a table.",
     "compare": "Verdicts: which arm is better, by how much, and how sure.",
     "diagnose": "What is wrong with runs: evidence and what to try.",
+    "explain": "Pictures of what a run learned and where it fails.",
     "report": "Write a study's report, one HTML file.",
     "reveal": "Score the finished runs on the sealed test split.",
     "describe": "Layers, shapes, parameters and FLOPs, before training.",
@@ -26,6 +27,7 @@ COMMANDS = {
     "export": "Write a run's network for Keras, ONNX, PyTorch or C, with a model card.",
     "convert": "Keras models in notebooks, scripts and .keras files as a study file.",
     "data": "List, show, fetch and make data sets.",
+    "serve": "The store in a browser: studies live, and a playground.",
     "schema": "A JSON Schema of study files, for editors.",
     "doctor": "Check this machine and installation.",
 }

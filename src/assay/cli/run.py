@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     type=click.Choice(["auto", "cpu", "cuda"]),
     help="Where runs are trained; auto is a CUDA device where there is one.  [default: the file's, or cpu]",
 )
+@click.option(
+    "--on",
+    default="local",
+    metavar="local|ray|ray://HOST:PORT",
+    help="This machine, or a Ray cluster that is there already: this machine's, or by its client server.  "
+    "[default: local]",
+)
 @click.option("--seeds", type=click.IntRange(min=1), help="Seeds per arm, instead of the file's count.")
 @click.option("--report/--no-report", default=True, help="Write the report at the end.")
 @json_option
@@ -34,6 +41,7 @@ def command(
     store: Path | None,
     workers: int | None,
     device: Placement | None,
+    on: str,
     seeds: int | None,
     report: bool,
     as_json: bool,
@@ -52,7 +60,7 @@ def command(
     for remark in remarks(loaded, store=store):
         click.echo(f"note: {remark}", err=True)
     progress = JsonLines() if as_json else Live() if sys.stderr.isatty() else Lines()
-    result = run(loaded, store=store, workers=workers, device=device, progress=progress)
+    result = run(loaded, store=store, workers=workers, device=device, on=on, progress=progress)
     record = result.record
     path = result.report() if report else None
     if as_json:

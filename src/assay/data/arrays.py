@@ -8,6 +8,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy.typing as npt
 
 from ..disk import replacing, telling
 from ..errors import DataError, Problem
-from ..spec import Reading
+from ..spec import Groups, Reading
 from .found import Found, Part
 from .labels import texts_to_labels
 from .limits import refuse_ratio, refuse_size
@@ -35,8 +36,10 @@ _TEST = (
 _VALIDATION = (("x_val", "y_val"), ("X_val", "y_val"), ("val_images", "val_labels"), ("x_valid", "y_valid"))
 
 
-def read_npz(path: Path, reading: Reading) -> Found:
+def read_npz(path: Path, reading: Reading, groups: Groups | None = None) -> Found:
     """An ``.npz`` file with named arrays, or an ``.npy`` file of images; labels may lie in a file of their own.
+
+    Groups are an array of that name, one for each training image.
 
     A validation part is read as training images: Assay draws its own validation splits, one for each seed.
 
@@ -65,6 +68,15 @@ def read_npz(path: Path, reading: Reading) -> Found:
         fix = 'name the arrays x_train, y_train, or give read = { image = "...", label = "..." }'
         raise DataError(Problem(what, fix, file=place))
     training = _part(arrays.pop(found[0]), arrays.pop(found[1]), place, reading, notes)
+    if groups is not None and groups.column is not None:
+        if groups.column not in arrays:
+            what = (
+                f'there is no array "{groups.column}", beside images and labels it holds {", ".join(arrays) or "none"}'
+            )
+            raise DataError(
+                Problem(what, "name the array that says which images belong together", "data.groups", place)
+            )
+        training = replace(training, groups=groups_of(arrays.pop(groups.column), len(training.images), place))
     more = _pick(arrays, _VALIDATION)
     if more is not None:
         validation = _part(arrays.pop(more[0]), arrays.pop(more[1]), f"{place}, {more[0]}", reading, notes)
@@ -81,6 +93,23 @@ def read_npz(path: Path, reading: Reading) -> Found:
     return Found(training, test, None, tuple(dict.fromkeys(notes)), tuple(watched))
 
 
+def groups_of(groups: npt.ArrayLike, count: int, place: str) -> npt.NDArray[Any]:
+    """Whole numbers or texts [n] that are equal for images that belong together.
+
+    Raises:
+        DataError: They are something else, or another number.
+    """
+    values = np.asarray(groups)
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.shape != (count,):
+        what = f"there are {count:,} images, and the groups are {' x '.join(map(str, values.shape)) or 'one value'}"
+        raise DataError(Problem(what, "give one group for each image", file=place))
+    if values.dtype.kind not in "iuSU":
+        raise DataError(Problem(f"groups are {values.dtype}", "give whole numbers or texts", file=place))
+    return values
+
+
 def joined(one: Part, other: Part) -> Part:
     """Two parts as one.
 
@@ -93,7 +122,16 @@ def joined(one: Part, other: Part) -> Part:
             f"its images are {other.images.dtype} {shapes[1]}, and those of {one.place} {one.images.dtype} {shapes[0]}"
         )
         raise DataError(Problem(what, "make them alike", file=other.place))
-    return Part(np.concatenate([one.images, other.images]), np.concatenate([one.labels, other.labels]), one.place)
+    groups = None
+    if one.groups is not None or other.groups is not None:
+        if one.groups is None or other.groups is None:
+            lacking = other if other.groups is None else one
+            raise DataError(
+                Problem("nothing says which of its images belong together", "join them", file=lacking.place)
+            )
+        groups = np.concatenate([one.groups, other.groups])
+    labels = np.concatenate([one.labels, other.labels])
+    return Part(np.concatenate([one.images, other.images]), labels, one.place, groups)
 
 
 def part_of(

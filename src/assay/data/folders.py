@@ -6,13 +6,14 @@ import csv
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..disk import telling
-from ..errors import DataError, Problem
-from ..spec import Reading
+from ..errors import DataError, Problem, nearest
+from ..spec import Groups, Reading
 from .arrays import joined
 from .found import Found, Part
 from .labels import shown, texts_to_labels
@@ -27,7 +28,7 @@ _LABEL_COLUMNS = ("label", "labels", "class", "class_name", "target", "category"
 _SPLIT_COLUMNS = ("split", "set", "subset", "partition")
 
 
-def read_tree(path: Path, reading: Reading) -> Found:
+def read_tree(path: Path, reading: Reading, groups: Groups | None = None) -> Found:
     """Images below folders named after their classes, whatever lies between.
 
     Folders called train and test at the top are the two splits; validation images count as training images, because
@@ -54,10 +55,12 @@ def read_tree(path: Path, reading: Reading) -> Found:
     if loose:
         notes.append(f"{len(loose):,} files beside the folders are left out ({shown([name[0] for name in loose])}).")
     if sides["train"] is None:
-        part = _read_side(tree, (), names, folders, reading, notes)
+        part = _read_side(tree, (), names, folders, reading, groups, notes)
         return Found(part, None, None, tuple(notes), (str(path),))
     parts = {
-        side: _read_side(tree, (top,), names, folders, reading, notes) for side, top in sides.items() if top is not None
+        side: _read_side(tree, (top,), names, folders, reading, groups, notes)
+        for side, top in sides.items()
+        if top is not None
     }
     training = parts["train"]
     if "val" in parts:
@@ -89,7 +92,13 @@ def _side(tops: set[str], known: Sequence[str]) -> str | None:
 
 
 def _read_side(
-    tree: Tree, top: Name, names: Sequence[Name], folders: Sequence[Name], reading: Reading, notes: list[str]
+    tree: Tree,
+    top: Name,
+    names: Sequence[Name],
+    folders: Sequence[Name],
+    reading: Reading,
+    groups: Groups | None,
+    notes: list[str],
 ) -> Part:
     depth = len(top)
     place = "/".join((tree.place, *top))
@@ -106,7 +115,35 @@ def _read_side(
     images, kept, more = decode(lambda: tree.contents(own), ["/".join(name) for name in own], reading, place)
     notes += [f"In {top[0]}: {note}" for note in more] if top else more
     labels = texts_to_labels([own[index][depth] for index in kept])
-    return Part(images, labels, place)
+    belonging = None
+    if groups is not None:
+        try:
+            belonging = _groups([own[index][depth + 1 :] for index in kept], groups, place)
+        except DataError:
+            if not (top and top[0].lower() in _TEST):  # only training images need groups
+                raise
+    return Part(images, labels, place, belonging)
+
+
+def _groups(files: Sequence[Name], groups: Groups, place: str) -> npt.NDArray[Any] | None:
+    """What the files' names, below their class folders, say about what belongs together.
+
+    Raises:
+        DataError: A name says nothing about it.
+    """
+    if groups.folder:
+        found = ["/".join(file[:-1]) for file in files]
+        what, fix = "lies right in its class folder", "put each group into a folder of its own there"
+    elif groups.before is not None:
+        found = [file[-1].partition(groups.before)[0] if groups.before in file[-1] else "" for file in files]
+        what, fix = f'has nothing before "{groups.before}" in its name', "rename it, or name another text"
+    else:
+        return None
+    if "" in found:
+        file = "/".join(files[found.index("")])
+        more = f" (and {found.count('') - 1:,} more)" if found.count("") > 1 else ""
+        raise DataError(Problem(f"{file}{more} {what}, so its group is not known", fix, "data.groups", place))
+    return np.asarray(found)
 
 
 def looks_like_list(rows: Sequence[Sequence[str]]) -> bool:
@@ -114,7 +151,7 @@ def looks_like_list(rows: Sequence[Sequence[str]]) -> bool:
     return any(cell.lower().endswith(SUFFIXES) for row in rows[:2] for cell in row)
 
 
-def read_list(path: Path, reading: Reading) -> Found:
+def read_list(path: Path, reading: Reading, groups: Groups | None = None) -> Found:
     """A table of image files, relative to it, and their labels; a column called split says which are test images.
 
     Raises:
@@ -137,9 +174,15 @@ def read_list(path: Path, reading: Reading) -> Found:
     files = _column(header, reading.image, _IMAGE_COLUMNS, place)
     if files is None:
         files = next(k for k in range(width) if rows[0][k].lower().endswith(SUFFIXES))
+    belonging = None
+    if groups is not None and groups.column is not None:
+        if groups.column not in header:
+            what = f'there is no column "{groups.column}"'
+            raise DataError(Problem(what, nearest(groups.column, header), "data.groups", place))
+        belonging = header.index(groups.column)
     labels = _column(header, reading.label, _LABEL_COLUMNS, place)
     if labels is None:
-        others = [k for k in range(width) if k != files]
+        others = [k for k in range(width) if k not in (files, belonging)]
         if len(others) != 1:
             what = f"{len(others)} columns may be the label"
             raise DataError(Problem(what, 'name it: read = { label = "..." }', file=place))
@@ -162,7 +205,16 @@ def read_list(path: Path, reading: Reading) -> Found:
         paths = [path.parent / name for name in names]
         images, kept, more = decode(lambda paths=paths: _contents(paths), names, reading, place)  # type: ignore[misc]
         notes += more
-        parts[side] = Part(images, texts_to_labels([rows[chosen[k]][labels] for k in kept]), place)
+        numbers = texts_to_labels([rows[chosen[k]][labels] for k in kept])
+        found = None
+        if belonging is not None:
+            found = np.asarray([rows[chosen[k]][belonging].strip() for k in kept])
+            if "" in found:
+                row = chosen[int(kept[found.tolist().index("")])] + 1 + has_header
+                raise DataError(Problem(f"row {row} has no {header[belonging]}", "give every image one", file=place))
+        elif groups is not None:
+            found = _groups([tuple(names[k].replace("\\", "/").split("/")) for k in kept], groups, place)
+        parts[side] = Part(images, numbers, place, found)
     watched = (place, *(str(path.parent / row[files].strip()) for row in rows))
     return Found(parts["train"], parts.get("test"), None, tuple(dict.fromkeys(notes)), watched)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-_CHUNK_BYTES = 1 << 24
+_CHUNK_BYTES = 1 << 21
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,11 +20,13 @@ class Part:
         images: uint8 or float32 [n, height, width, channels]; float32 lies in 0 to 1.
         labels: int64 or texts [n]; ``None`` where there are none.
         place: The file that they come from.
+        groups: Equal for images that belong together [n]; ``None`` where nothing says so.
     """
 
     images: npt.NDArray[Any]
     labels: npt.NDArray[Any] | None
     place: str
+    groups: npt.NDArray[Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +85,7 @@ class Content:
         classes: Class names; a label is an index into them.
         notes: What a user should know about how this came about.
         test_split_note: Who drew the test split.
+        groups: int64 [n], numbered as they first come among the training images; ``None`` where there are none.
     """
 
     training: tuple[Rows, Rows]
@@ -90,10 +93,13 @@ class Content:
     classes: tuple[str, ...]
     notes: tuple[str, ...]
     test_split_note: str
+    groups: Rows | None = None
 
     def arrays(self) -> dict[str, Rows]:
         """What is kept, by file name."""
         named = {"train-images.npy": self.training[0], "train-labels.npy": self.training[1]}
+        if self.groups is not None:
+            named["train-groups.npy"] = self.groups
         if self.test is not None:
             named["test-images.npy"] = self.test[0]
             if self.test[1] is not None:

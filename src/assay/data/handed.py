@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import DataError, Problem
-from ..spec import Data
-from .arrays import part_of
+from ..errors import DataError, Problem, SpecError
+from ..spec import Data, Last
+from ..spec.data import Drawn
+from .arrays import groups_of, part_of
 from .found import Found, Part
 from .prepare import keep
 from .sources import content_of
@@ -22,8 +24,9 @@ def arrays(
     images: npt.ArrayLike,
     labels: npt.ArrayLike,
     *,
-    test: Pair | float | None = None,
+    test: Pair | float | int | str | Last | None = None,
     classes: Sequence[str] | int | None = None,
+    groups: npt.ArrayLike | None = None,
     name: str = "arrays",
 ) -> Data:
     """Arrays as the data of a study: ``assay.load("study.toml", data=assay.arrays(images, labels, test=0.2))``.
@@ -33,8 +36,10 @@ def arrays(
     Args:
         images: Numbers [n, height, width], with channels last or first, or [n, pixels]; 0 to 255, 0 to 1 or 16-bit.
         labels: Whole numbers or texts [n], or one-hot [n, classes].
-        test: Images and labels of a test split, a share that is drawn from each class and sealed, or none.
+        test: Images and labels of a test split; a share or a count that is drawn from each class and sealed, or the
+            last images (``"last 20%"``, ``"last 2000"``); or none.
         classes: Class names in the order of their labels, or their number.
+        groups: Whole numbers or texts [n], equal for images that belong together: no split divides a group.
         name: What to call the data.
 
     Raises:
@@ -43,10 +48,13 @@ def arrays(
         DiskFull: There is no space left for the copy.
     """
     training, notes = part_of(np.asarray(images), np.asarray(labels), name)
-    pair, more = (None, ()) if test is None or isinstance(test, float) else _test_part(test, f"{name}, test")
+    drawn = None if test is None or isinstance(test, tuple | list) else _drawn(test)
+    pair, more = _test_part(test, f"{name}, test") if isinstance(test, tuple | list) else (None, ())
+    if groups is not None:
+        training = replace(training, groups=groups_of(groups, len(training.images), name))
     wanted = classes if classes is None or isinstance(classes, int) else tuple(map(str, classes))
     found = Found(training, pair, None, tuple(dict.fromkeys((*notes, *more))))
-    content = content_of(found, test=test if isinstance(test, float) else None, classes=wanted, place=name)
+    content = content_of(found, test=drawn, classes=wanted, place=name)
     return Data(name=name, content=keep(content, name, name).info.content)
 
 
@@ -55,6 +63,7 @@ def torch_dataset(
     *,
     test: Any = None,
     classes: Sequence[str] | int | None = None,
+    groups: npt.ArrayLike | None = None,
     name: str | None = None,
 ) -> Data:
     """A map-style torch Dataset (or any sequence) of (image, label) pairs as the data of a study.
@@ -65,8 +74,9 @@ def torch_dataset(
 
     Args:
         training: Has ``len`` and integer indices, as ``torch.utils.data.Dataset`` has.
-        test: Another one for the test split, a share, or none.
+        test: Another one for the test split; a share, a count or the last images, as in ``arrays``; or none.
         classes: Class names; those of ``training.classes`` unless given.
+        groups: As in ``arrays``.
         name: What to call the data; the name of the dataset's type unless given.
 
     Raises:
@@ -75,8 +85,18 @@ def torch_dataset(
     called = name or type(training).__name__
     told = classes if classes is not None else getattr(training, "classes", None)
     images, labels = _items(training, called)
-    other = test if test is None or isinstance(test, float) else _items(test, f"{called}, test")
-    return arrays(images, labels, test=other, classes=told, name=called)
+    other = test if test is None or isinstance(test, float | int | str | Last) else _items(test, f"{called}, test")
+    return arrays(images, labels, test=other, classes=told, groups=groups, name=called)
+
+
+def _drawn(test: float | int | str | Last) -> Drawn:
+    try:
+        told = Data(path="-", test=test).test
+    except SpecError as error:
+        raise SpecError(replace(problem, key="test") for problem in error.problems) from None
+    if told is None or isinstance(told, str):
+        raise SpecError(Problem(f"got {test!r}", 'give (images, labels), a share, a count or "last 2000"', "test"))
+    return told
 
 
 def _test_part(pair: Pair, place: str) -> tuple[Part, tuple[str, ...]]:

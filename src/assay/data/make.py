@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +19,7 @@ from .arrays import write_npz
 from .delimited import write_delimited
 from .folders import write_list, write_tree
 from .idx import write_idx
+from .labels import shown
 from .parquet import write_parquet
 from .prepare import prepare
 from .types import Images
@@ -55,6 +58,7 @@ def make(
     num_test: int | None = None,
     seed: int = 0,
     test_labels: bool = True,
+    force: bool = False,
 ) -> list[Path]:
     """Writes images of a data set, or a variation of them, into a folder.
 
@@ -71,12 +75,13 @@ def make(
         num_test: How many test images; all of the test split if ``None``.
         seed: The same seed gives the same images.
         test_labels: Write the test images' labels.
+        force: Replace files that are there.
 
     Returns:
         The files, or the folders of images. With noisy labels, the last one lists the changed training images.
 
     Raises:
-        SpecError: There is no such variation or form, or there are too few images.
+        SpecError: There is no such variation or form, there are too few images, or files are there already.
         DataError: The source cannot be read or the folder not written.
         DiskFull: There is no space left.
     """
@@ -87,6 +92,7 @@ def make(
     if form in NEEDS_LABELS and not test_labels:
         raise SpecError(Problem(f"{form} cannot be written without labels", "use csv, tsv, amat, idx or npz"))
     training, test = _parts(source, num_training, num_test, seed)
+    earlier = _earlier(folder, form, test is not None, variation == "noisy-labels", force)
     settings = settings or Settings()
     changed = None
     if variation == "noisy-labels":
@@ -101,12 +107,38 @@ def make(
         test = None if test is None else _varied(test, variation, settings, seed, "test")
     with telling(folder, "written"):
         folder.mkdir(parents=True, exist_ok=True)
+        for path in earlier:
+            shutil.rmtree(path)
     paths = FORMS[form](folder, training, test, test_labels)
     if changed is not None:
         rows = [f"{index},{training.classes[clean[index]]},{training.classes[labels[index]]}" for index in changed]
         write(folder / "changed_labels.csv", "\n".join(["image,true,written", *rows, ""]).encode())
         paths.append(folder / "changed_labels.csv")
     return paths
+
+
+def _earlier(folder: Path, form: str, has_test: bool, has_list: bool, force: bool) -> list[Path]:
+    """Folders of images to take away, as old ones would stay among the new. Nothing is overwritten unless forced.
+
+    Raises:
+        SpecError: Something would be overwritten, or a folder to replace holds more than images made earlier.
+    """
+    names = [name.format(part=part) for part in ("train", "test")[: 1 + has_test] for name in _NAMES[form]]
+    names += ["changed_labels.csv"] if has_list else []
+    here = [path for path in map(folder.joinpath, dict.fromkeys(names)) if path.exists()]
+    if here and not force:
+        what = f"it holds {shown([path.name for path in here])} already"
+        fix = "give another folder, or replace them with --force (force=True in Python)"
+        raise SpecError(Problem(what, fix, file=str(folder)))
+    folders = [path for path in here if path.is_dir()]
+    made = re.compile(r"\d+\.png" if form == "list" else r"[^/]+/\d+\.png")
+    for path in folders:
+        files = sorted(str(file.relative_to(path).as_posix()) for file in path.rglob("*") if not file.is_dir())
+        strange = [name for name in files if not made.fullmatch(name)]
+        if strange:
+            what = f"it holds other files than images that were made here ({shown(strange)})"
+            raise SpecError(Problem(what, "give another folder, or remove this one", file=str(path)))
+    return folders
 
 
 def _check(variation: str, settings: Settings, made: Made) -> None:
@@ -233,5 +265,20 @@ FORMS: dict[str, Writer] = {
     "folders": _folders,
     "list": _list,
     "parquet": _parquet,
+}
+# What each form writes, in any case of it; a test split is called t10k in IDX.
+_NAMES = {
+    "csv": ("{part}_data.csv",),
+    "tsv": ("{part}_data.tsv",),
+    "amat": ("{part}.amat",),
+    "idx": tuple(
+        f"{part}-{kind}-ubyte.gz"
+        for part in ("train", "t10k")
+        for kind in ("images-idx3", "images-idx4", "labels-idx1")
+    ),
+    "npz": ("data.npz",),
+    "folders": ("{part}",),
+    "list": ("{part}.csv", "{part}"),
+    "parquet": ("{part}-00000-of-00001.parquet",),
 }
 NEEDS_LABELS = ("folders", "list", "parquet")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import numpy.typing as npt
 
 from ..disk import replacing, telling
 from ..errors import DataError, Problem
-from ..spec import Reading
+from ..spec import Groups, Reading
 from .arrays import joined, part_of
 from .found import Found, Part
 from .labels import texts_to_labels
@@ -26,7 +28,7 @@ _LABELS = ("label", "labels", "fine_label", "class", "target", "y", "character",
 _BATCH = 256
 
 
-def read_parquet(path: Path, reading: Reading) -> Found:
+def read_parquet(path: Path, reading: Reading, groups: Groups | None = None) -> Found:
     """A Parquet file, or a folder of them: ``train-*``, ``test-*`` (and ``validation-*``, which counts as training).
 
     The image column holds encoded images (``{bytes, path}`` or plain bytes), or lists of numbers. Class names are
@@ -36,7 +38,7 @@ def read_parquet(path: Path, reading: Reading) -> Found:
         DataError: A file is damaged, has no such columns, or holds something else than images.
     """
     if path.is_file():
-        part, classes, notes = _read([path], reading)
+        part, classes, notes = _read([path], reading, groups)
         return Found(part, None, classes, notes, (str(path),))
     with telling(path, "read"):
         files = sorted(file for file in path.rglob("*.parquet") if not file.name.startswith("."))
@@ -58,19 +60,21 @@ def read_parquet(path: Path, reading: Reading) -> Found:
         sides[side].append(file)
     if not sides["train"]:
         raise DataError(Problem("it holds no train-*.parquet", "add it, or name a file as path", file=str(path)))
-    training, classes, notes = _read(sides["train"], reading)
+    training, classes, notes = _read(sides["train"], reading, groups)
     if sides["val"]:
-        validation, _, more = _read(sides["val"], reading)
+        validation, _, more = _read(sides["val"], reading, groups)
         training = joined(training, validation)
         notes = (*notes, *more, "validation-* is part of the training split: each seed draws its own.")
     test = None
     if sides["test"]:
-        test, _, more = _read(sides["test"], reading)
+        test, _, more = _read(sides["test"], reading, groups)
         notes = (*notes, *more)
     return Found(training, test, classes, tuple(dict.fromkeys(notes)), (str(path),))
 
 
-def _read(files: Sequence[Path], reading: Reading) -> tuple[Part, tuple[str, ...] | None, tuple[str, ...]]:
+def _read(
+    files: Sequence[Path], reading: Reading, wanted: Groups | None
+) -> tuple[Part, tuple[str, ...] | None, tuple[str, ...]]:
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -82,27 +86,38 @@ def _read(files: Sequence[Path], reading: Reading) -> tuple[Part, tuple[str, ...
     try:
         schema = parquet.read_schema(current)
         image, label = _columns(schema, reading, str(current))
-        labels: list[Any] = []
+        columns = [label]
+        if wanted is not None and wanted.column is not None:
+            if wanted.column not in schema.names:
+                what = f'there is no column "{wanted.column}", it has {", ".join(schema.names)}'
+                raise DataError(Problem(what, "name the column that says what belongs together", "data.groups", place))
+            columns.append(wanted.column)
+        found: dict[str, list[Any]] = {name: [] for name in columns}
         for current in files:
             with parquet.ParquetFile(current) as file:
-                for group in range(file.num_row_groups):
-                    refuse_size(file.metadata.row_group(group).total_byte_size, str(current))
-                for batch in file.iter_batches(batch_size=1 << 14, columns=[label]):
-                    labels += batch.column(0).to_pylist()
-        if None in labels:
-            what = f"row {labels.index(None) + 1} has no label"
-            raise DataError(Problem(what, "give every image a label", file=place))
+                for row_group in range(file.num_row_groups):
+                    refuse_size(file.metadata.row_group(row_group).total_byte_size, str(current))
+                for batch in file.iter_batches(batch_size=1 << 14, columns=columns):
+                    for name in columns:
+                        found[name] += batch.column(name).to_pylist()
+        for name, values in found.items():
+            if None in values:
+                what = f"row {values.index(None) + 1} has no {'label' if name == label else name}"
+                raise DataError(Problem(what, "give every image one", file=place))
+        labels = found[label]
+        groups = np.asarray([str(value) for value in found[columns[1]]]) if columns[1:] else None
         kind = schema.field(image).type
         if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-            rows = [row for file in files for row in _values(file, image)]
-            part, notes = part_of(np.asarray(rows), _labels(labels), place, shape=reading.shape)
-            return part, _class_names(schema, label), notes
+            numbers = _numbers(files, image, len(labels), place)
+            part, notes = part_of(numbers, _labels(labels), place, shape=reading.shape)
+            return replace(part, groups=groups), _class_names(schema, label), notes
         names = [f"row {row + 1}" for row in range(len(labels))]
         images, kept, notes = decode(lambda: _contents(files, image), names, reading, place)
     except (pa.ArrowException, ValueError, OSError) as error:
         told = " ".join(str(error).split())[:120]
         raise DataError(Problem(f"it is no intact Parquet file ({told})", "replace it", file=str(current))) from None
-    return Part(images, _labels([labels[k] for k in kept]), place), _class_names(schema, label), notes
+    groups = None if groups is None else groups[kept]
+    return Part(images, _labels([labels[k] for k in kept]), place, groups), _class_names(schema, label), notes
 
 
 def _labels(labels: list[Any]) -> npt.NDArray[Any]:
@@ -137,6 +152,39 @@ def _values(path: Path, column: str) -> Iterator[Any]:
     with parquet.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=_BATCH, columns=[column]):
             yield from batch.column(0).to_pylist()
+
+
+def _numbers(files: Sequence[Path], column: str, count: int, place: str) -> npt.NDArray[Any]:
+    """Lists of numbers, all as long as the first, as one array [n, ...]."""
+    from pyarrow import compute, parquet
+
+    kept: npt.NDArray[Any] | None = None
+    done = 0
+    for path in files:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=_BATCH, columns=[column]):
+                values, shape = batch.column(0), [len(batch)]
+                while hasattr(values, "flatten") and hasattr(values.type, "value_type"):
+                    lengths = compute.list_value_length(values).to_numpy(zero_copy_only=False)
+                    size = int(lengths[0]) if len(shape) > 1 or kept is None else kept.shape[1]
+                    if (lengths != size).any():
+                        row = done + int(np.flatnonzero(lengths != size)[0]) // math.prod(shape[1:]) + 1
+                        raise DataError(Problem(f"row {row} has another size than the first", "correct it", file=place))
+                    shape.append(size)
+                    values = values.flatten()
+                numbers = values.to_numpy(zero_copy_only=False).reshape(shape)
+                if kept is None:
+                    refuse_size(count * numbers[:1].nbytes, place)
+                    kept = np.empty((count, *shape[1:]), numbers.dtype)
+                if numbers.shape[1:] != kept.shape[1:]:
+                    raise DataError(
+                        Problem(f"row {done + 1} has another size than the first", "correct it", file=place)
+                    )
+                kept[done : done + len(numbers)] = numbers
+                done += len(numbers)
+    if kept is None:
+        raise DataError(Problem("there are no images", "give some", file=place))
+    return kept
 
 
 def _contents(files: Sequence[Path], column: str) -> Iterator[tuple[int, bytes]]:

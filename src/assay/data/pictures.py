@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ..errors import DataError, Problem
 from ..spec import Reading
 from .limits import refuse_size
+from .live import live
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -23,6 +24,7 @@ _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 _MAX_PIXELS = 1 << 26
 _GREY = {"1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N", "I", "F"}
 _SHOWN = 3
+_MOVED = 256
 
 Contents = Callable[[], Iterable[tuple[int, bytes]]]
 
@@ -89,9 +91,10 @@ def _decode(
     images: npt.NDArray[Any] | None = None
     is_good = np.zeros(len(names), dtype=bool)
     first = ""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), live(f"reading {len(names):,} images from {place.rsplit('/', 1)[-1]}") as tick:
         warnings.simplefilter("ignore")  # Pillow's remarks on odd files; what matters is refused below
-        for index, content in contents():
+        for done, (index, content) in enumerate(contents()):
+            tick(done / len(names))
             try:
                 picture: Picture = Image.open(io.BytesIO(content), formats=_FORMATS)
                 if picture.width * picture.height > _MAX_PIXELS:
@@ -130,7 +133,10 @@ def _decode(
         raise DataError(Problem("there are no images", "give some", file=place))
     kept = np.flatnonzero(is_good)
     if len(kept) < len(names):
-        images = images[kept]
+        for start in range(0, len(kept), _MOVED):  # closing the gaps in place
+            chosen = kept[start : start + _MOVED]
+            images[start : start + len(chosen)] = images[chosen]
+        images = images[: len(kept)]
     return images, kept, _notes(seen, channels, is_deep, size or (0, 0), reading, [names[i] for i, _ in seen.bad])
 
 
@@ -158,10 +164,12 @@ def _values(picture: Picture, reading: Reading, channels: int, is_deep: bool, se
 
     mode: Literal["L", "RGB"] = "L" if channels == 1 else "RGB"
     if picture.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in picture.info:
-        seen.transparent += 1
         over = picture.convert("RGBA")
-        under = Image.new("RGBA", over.size, (reading.background,) * 3 + (255,))
-        picture = Image.alpha_composite(under, over)
+        if over.getchannel("A").getextrema() != (255, 255):
+            seen.transparent += 1
+            under = Image.new("RGBA", over.size, (reading.background,) * 3 + (255,))
+            over = Image.alpha_composite(under, over)
+        picture = over
     if picture.mode.startswith("I") or picture.mode == "F":
         seen.deep += 1
         values = np.asarray(picture, dtype=np.float32)

@@ -33,14 +33,21 @@ class Pixels:
         self.shape = shape
         self.place = place
         self.noun = noun
-        self._batches: list[tuple[_Kind, npt.NDArray[Any]]] = []
+        self._batches: list[tuple[_Kind, int, int]] = []  # what each is, from which row to which
+        self._kept: npt.NDArray[Any] = np.empty((0, math.prod(shape)), np.uint8)
+        self._count = 0
 
     @property
     def num_bytes(self) -> int:
-        return sum(batch.nbytes for _, batch in self._batches)
+        return self._count * self._kept[:1].nbytes
 
-    def add(self, values: npt.NDArray[Any], row: int) -> None:
-        """Takes rows over, float32 [n, pixels]; ``row`` is the number of the first, for messages.
+    def add(self, values: npt.NDArray[Any], row: int, *, expected: int = 0) -> None:
+        """Takes rows over.
+
+        Args:
+            values: float32 [n, pixels].
+            row: The number of the first, for messages.
+            expected: How many rows there will be in the end, about.
 
         Raises:
             DataError: A value lies outside 0 to 255, or bytes and fractions are mixed.
@@ -53,35 +60,53 @@ class Pixels:
             what = f"{self.noun} {row + at} holds {values[at, column]:g}, and pixels are 0 to 255 or 0 to 1"
             raise DataError(Problem(what, "scale the values", file=self.place))
         kind, kept = _pack(values)
-        kinds = {kind, *(earlier for earlier, _ in self._batches)}
+        kinds = {kind, *(earlier for earlier, _, _ in self._batches)}
         if kinds & {"255", "256", "float"} and ("bytes" in kinds or high > 1):
             what = f"some values are fractions and some are above 1 (up to {self.noun} {row + len(values) - 1})"
             raise DataError(Problem(what, "give pixels as whole numbers 0 to 255, or all as 0 to 1", file=self.place))
-        self._batches.append((kind, kept))
+        end = self._count + len(values)
+        if self._is_fine(kinds) and self._kept.dtype == np.uint8:
+            self._make_fine(max(end, len(self._kept)))
+        if end > len(self._kept):
+            # Memory that is not written to is not taken, so that reserving some more than expected costs nothing.
+            self._reserve(max(end + end // 4, min(expected + expected // 32, _MOST_AHEAD * end)))
+        self._kept[self._count : end] = kept if self._kept.dtype == np.uint8 else _shares(kind, kept)
+        self._batches.append((kind, self._count, end))
+        self._count = end
 
     def images(self) -> tuple[npt.NDArray[Any], str]:
         """uint8 or float32 [n, height, width, channels], and a sentence on what the values were."""
-        count = sum(len(batch) for _, batch in self._batches)
-        size = math.prod(self.shape)
-        kinds = {kind for kind, _ in self._batches}
-        images: npt.NDArray[Any] = np.empty((count, size), np.uint8)
-        target: _Kind
+        kinds = {kind for kind, _, _ in self._batches}
         if "bytes" in kinds:
-            target, note = "bytes", "Values are bytes, 0 to 255."
-        elif kinds <= {"binary"}:
-            target, note = "255", "Values are 0 and 1 only, taken as black and white."
-        elif kinds <= {"binary", "255"} or kinds <= {"binary", "256"}:
-            target = (kinds - {"binary"}).pop()
-            note = f"Values are shares 0 to 1 in steps of 1/{target}, kept as bytes."
+            note = "Values are bytes, 0 to 255."
+        elif self._is_fine(kinds):
+            note = "Values are shares 0 to 1 in finer steps than bytes, kept as float32."
         else:
-            target, note = "float", "Values are shares 0 to 1 in finer steps than bytes, kept as float32."
-            images = np.empty((count, size), np.float32)
-        start = 0
-        for index, (kind, batch) in enumerate(self._batches):
-            images[start : start + len(batch)] = _unpack(kind, batch, target)
-            self._batches[index] = (kind, batch[:0].copy())
-            start += len(batch)
-        return images.reshape(count, *self.shape), note
+            for kind, start, end in self._batches:
+                if kind == "binary":
+                    self._kept[start:end] *= np.uint8(255)
+            note = "Values are 0 and 1 only, taken as black and white."
+            for steps in kinds - {"binary"}:
+                note = f"Values are shares 0 to 1 in steps of 1/{steps}, kept as bytes."
+        return self._kept[: self._count].reshape(self._count, *self.shape), note
+
+    @staticmethod
+    def _is_fine(kinds: set[_Kind]) -> bool:
+        return "float" in kinds or {"255", "256"} <= kinds
+
+    def _reserve(self, rows: int) -> None:
+        larger = np.empty((rows, self._kept.shape[1]), self._kept.dtype)
+        larger[: self._count] = self._kept[: self._count]
+        self._kept = larger
+
+    def _make_fine(self, rows: int) -> None:
+        fine = np.empty((rows, self._kept.shape[1]), np.float32)
+        for kind, start, end in self._batches:
+            fine[start:end] = _shares(kind, self._kept[start:end])
+        self._kept = fine
+
+
+_MOST_AHEAD = 1 << 16
 
 
 def _pack(values: npt.NDArray[Any]) -> tuple[_Kind, npt.NDArray[Any]]:
@@ -91,18 +116,16 @@ def _pack(values: npt.NDArray[Any]) -> tuple[_Kind, npt.NDArray[Any]]:
     kinds: tuple[tuple[_Kind, int], ...] = (("255", 255), ("256", 256))
     for kind, levels in kinds:
         scaled = values * np.float32(levels)
-        whole = np.rint(scaled).astype(np.int32)
-        if whole.max() <= 255 and (np.abs(scaled - whole) <= _TOLERANCE).all():
-            return kind, whole.astype(np.uint8)
+        nearest = np.rint(scaled)
+        if nearest.max() <= 255 and (np.abs(np.subtract(scaled, nearest, out=scaled), out=scaled) <= _TOLERANCE).all():
+            return kind, nearest.astype(np.uint8)
     return "float", values.astype(np.float32)
 
 
-def _unpack(kind: _Kind, batch: npt.NDArray[Any], target: _Kind) -> npt.NDArray[Any]:
-    if target == "float":
-        return batch / np.float32({"255": 255, "256": 256}.get(kind, 1))
-    if kind == "binary" and target != "bytes":
-        return batch * np.uint8(255)
-    return batch
+def _shares(kind: _Kind, batch: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    levels = {"255": 255, "256": 256}.get(kind, 1)
+    shares: npt.NDArray[np.float32] = np.divide(batch, np.float32(levels), dtype=np.float32)
+    return shares
 
 
 def images_of(
@@ -144,7 +167,7 @@ def images_of(
         if not np.isfinite(values).all():
             at = start + int(np.argwhere(~np.isfinite(values))[0][0])
             raise DataError(Problem(f"image {at + 1} holds a value that is no number", "correct it", file=place))
-        pixels.add(values, start + 1)
+        pixels.add(values, start + 1, expected=len(array))
     images, note = pixels.images()
     return images, (*notes, note)
 

@@ -26,6 +26,7 @@ from .types import DatasetInfo, Images, TestData, TrainingData
 from .watch import stamp
 
 _ARRAYS = ("train-images.npy", "train-labels.npy", "test-images.npy", "test-labels.npy")
+_GROUPS = "train-groups.npy"
 _NOTE = "info.json"
 _FORMAT = 2  # a higher one makes every data set anew
 
@@ -52,7 +53,12 @@ class Dataset:
         Raises:
             DataError: The memory maps are damaged or gone.
         """
-        return open_training(*self.training_files())
+        return open_training(*self.training_files(), self.groups_file())
+
+    def groups_file(self) -> Path | None:
+        """Groups of the training data, where they have any."""
+        path = self.folder / _GROUPS
+        return path if path.exists() else None
 
     def published_files(self, protocol: Data) -> tuple[Path, Path] | None:
         """Images and labels of the test data where a study validates on them as published, else ``None``."""
@@ -84,12 +90,13 @@ class Dataset:
         return images
 
 
-def open_training(images: Path, labels: Path) -> TrainingData:
-    """The training data in two files of a prepared data set, as read-only memory maps.
+def open_training(images: Path, labels: Path, groups: Path | None = None) -> TrainingData:
+    """The training data in files of a prepared data set, as read-only memory maps.
 
     Args:
         images: A ``.npy`` file with uint8 [n, height, width, channels].
         labels: A ``.npy`` file with int64 [n].
+        groups: The same for groups, where the data have any.
 
     Raises:
         DataError: A file is damaged, gone, or belongs to a test split.
@@ -97,7 +104,7 @@ def open_training(images: Path, labels: Path) -> TrainingData:
     for path in (images, labels):
         if path.name in _ARRAYS[2:]:
             raise DataError(Problem("the test split is sealed, it is no training data", "give train-*", file=str(path)))
-    return TrainingData(_open(images), _open(labels))
+    return TrainingData(_open(images), _open(labels), None if groups is None else _open(groups))
 
 
 def open_published(images: Path, labels: Path, protocol: Data) -> TestData:
@@ -246,7 +253,7 @@ def _prepare_path(data: Data) -> Dataset:
     """Files of one's own: read when they or the way to read them have changed, else opened by what is noted."""
     from .sources import read_source
 
-    about = data.model_dump(mode="json", include={"path", "test", "read"})
+    about = data.model_dump(mode="json", include={"path", "test", "groups", "read"})
     key = hashlib.sha256(json.dumps([_FORMAT, about], sort_keys=True).encode()).hexdigest()
     note = source_note(key)
     title = data.name or Path(data.path or "").name

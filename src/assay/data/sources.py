@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ import numpy.typing as npt
 
 from ..disk import telling
 from ..errors import DataError, Problem, SpecError
-from ..spec import Data, Reading
+from ..spec import Data, Groups, Last, Reading
+from ..spec.data import Drawn
 from .arrays import read_npz
 from .delimited import first_rows, read_delimited
 from .folders import looks_like_list, read_list, read_tree
 from .found import Content, Found, Part, Rows
+from .grouped import number_groups, untold
 from .idx_files import is_idx_folder, is_idx_name, read_idx_folder, read_idx_pair
 from .labels import number_labels
 from .parquet import read_parquet
@@ -36,11 +39,21 @@ def read_source(data: Data) -> tuple[Content, tuple[str, ...]]:
     path = Path(data.path or "")
     found = _read(path, data)
     classes = None if data.read is None else data.read.classes
-    return content_of(found, test=data.test, classes=classes, place=str(path)), found.watched
+    if data.groups is not None and found.training.groups is None:
+        raise untold(data.groups, str(path))
+    test = None if isinstance(data.test, str) else data.test
+    return content_of(found, test=test, classes=classes, place=str(path), groups=data.groups), found.watched
 
 
-def content_of(found: Found, *, test: str | float | None, classes: tuple[str, ...] | int | None, place: str) -> Content:
-    """Labels numbered and the test split drawn where ``test`` is a share.
+def content_of(
+    found: Found,
+    *,
+    test: Drawn | None,
+    classes: tuple[str, ...] | int | None,
+    place: str,
+    groups: Groups | None = None,
+) -> Content:
+    """Labels and groups numbered, and the test split drawn or cut off where ``test`` says how.
 
     Raises:
         DataError: Labels or shapes do not go together.
@@ -56,14 +69,27 @@ def content_of(found: Found, *, test: str | float | None, classes: tuple[str, ..
     labels = numbered[0]
     assert labels is not None  # number_labels refuses training images without
     notes = (*found.notes, *more)
-    if isinstance(test, float):
-        first, second = _draw(training.images, labels, test, place)
+    belonging = None
+    if training.groups is not None:
+        belonging = number_groups(training.groups)
+        notes = (*notes, *_group_notes(training, found.test, belonging, "group" if groups is None else groups.told))
+    if test is not None:
+        first, second = _draw(training.images, labels, belonging, test, place)
+        lost = np.setdiff1d(labels[second], labels[first])
+        if len(lost):
+            what = f"every image of the class {names[lost[0]]} would be a test image"
+            raise SpecError(
+                Problem(what, "give a share such as 0.2, which is drawn from each class", "data.test", place)
+            )
         kept, other = ((Rows(training.images, rows), Rows(labels, rows)) for rows in (first, second))
-        return Content(kept, other, names, notes, note)
+        rest = None if belonging is None else Rows(number_groups(belonging[first]))
+        return Content(kept, other, names, notes, note, rest)
     own = None
     if len(parts) > 1:
         own = (Rows(parts[1].images), None if numbered[1] is None else Rows(numbered[1]))
-    return Content((Rows(training.images), Rows(labels)), own, names, notes, note)
+    return Content(
+        (Rows(training.images), Rows(labels)), own, names, notes, note, None if belonging is None else Rows(belonging)
+    )
 
 
 def suffix(path: Path) -> str:
@@ -79,26 +105,31 @@ def _read(path: Path, data: Data) -> Found:
         if given is not None and not given.exists():
             raise DataError(Problem("there is no such file or folder", f"check data.{key}", file=str(given)))
     if is_pixel_table(path):
-        found, layout = read_delimited(path, reading)
+        found, layout = read_delimited(path, reading, groups=data.groups)
         if place is None:
             return found
-        other, its_layout = read_delimited(place, reading, like=layout)
+        other, its_layout = read_delimited(place, reading, groups=data.groups, like=layout)
         notes = other.notes if its_layout.label != layout.label else ()
     else:
-        found = read_one(path, reading)
+        found = read_one(path, reading, data.groups)
         if place is None:
             return found
         if found.test is not None:
             what = f"got {place}, and {found.test.place} is a test split already"
             raise SpecError(Problem(what, "leave test out, or name the training part as path", "data.test"))
         like = reading if reading.channels else reading.model_copy(update={"channels": found.training.images.shape[3]})
-        other = read_one(place, like)
+        try:
+            other = read_one(place, like, data.groups)
+        except DataError as error:
+            if any(problem.key != "data.groups" for problem in error.problems):
+                raise
+            other = read_one(place, like)  # only training images need groups
         notes = other.notes
     told = (*found.notes, *(f"Test: {note[0].lower()}{note[1:]}" for note in notes if note not in found.notes))
     return Found(found.training, other.training, found.classes, told, (*found.watched, *other.watched))
 
 
-def read_one(path: Path, reading: Reading) -> Found:
+def read_one(path: Path, reading: Reading, groups: Groups | None = None) -> Found:
     """What one file or folder holds, by its name and content.
 
     Raises:
@@ -108,20 +139,20 @@ def read_one(path: Path, reading: Reading) -> Found:
         if is_idx_folder(path):
             return read_idx_folder(path, reading)
         if any(_walk(path, ".parquet")):
-            return read_parquet(path, reading)
-        return read_tree(path, reading)
+            return read_parquet(path, reading, groups)
+        return read_tree(path, reading, groups)
     if suffix(path) in (".npz", ".npy"):
-        return read_npz(path, reading)
+        return read_npz(path, reading, groups)
     if suffix(path) == ".parquet":
-        return read_parquet(path, reading)
+        return read_parquet(path, reading, groups)
     if is_archive_name(path.name):
-        return read_tree(path, reading)
+        return read_tree(path, reading, groups)
     if is_idx_name(path.name):
         return read_idx_pair(path, reading)
     if is_pixel_table(path):
-        return read_delimited(path, reading)[0]
+        return read_delimited(path, reading, groups=groups)[0]
     if suffix(path) in TABLES:
-        return read_list(path, reading)
+        return read_list(path, reading, groups)
     known = "IDX, .npz, .npy, .csv, .tsv, .amat, .parquet, .zip, .tar or a folder of images"
     raise DataError(Problem("this is no form of data that Assay reads", f"give {known}", file=str(path)))
 
@@ -140,13 +171,30 @@ def _walk(folder: Path, wanted: str) -> Iterator[Path]:
         yield from folder.glob(f"data/*{wanted}")
 
 
-def _test_note(found: Found, test: str | float | None) -> str:
-    if isinstance(test, float):
+def _group_notes(training: Part, test: Part | None, numbered: npt.NDArray[np.int64], told: str) -> Iterator[str]:
+    sizes = np.bincount(numbered)
+    span = f"{sizes.min():,} to {sizes.max():,} images" if sizes.min() < sizes.max() else f"{sizes.max():,} images each"
+    yield f"There are {len(sizes):,} groups by {told}, of {span}; no split divides one."
+    if training.groups is not None and test is not None and test.groups is not None:
+        shared = len(np.intersect1d(training.groups, test.groups))
+        if shared:
+            yield f"{shared:,} groups have training and test images: a score on the test split says less than it seems."
+
+
+def _test_note(found: Found, test: Drawn | None) -> str:
+    if test is not None:
         if found.test is not None:
-            what = f"got {test}, and {found.test.place} holds a test split"
+            told = test.last if isinstance(test, Last) else test
+            what = f"got {told}, and {found.test.place} holds a test split"
             raise SpecError(Problem(what, "leave test out", "data.test"))
+        if isinstance(test, Last):
+            size = f"{100 * test.last:.4g}%" if isinstance(test.last, float) else f"{test.last:,}"
+            return f"The test split is the last {size} images in the order of the file."
+        size = f"{100 * test:.4g}% of the" if isinstance(test, float) else f"{test:,}"
+        if found.training.groups is not None:
+            return f"The test split is about {size} images, in whole groups, drawn by Assay from the content itself."
         return (
-            f"The test split is {test:.0%} of the images of each class, drawn by Assay from the content itself: "
+            f"The test split is {size} images, in each class's share, drawn by Assay from the content itself: "
             "images that belong together, such as frames of one film, may stand on both sides."
         )
     if found.test is None:
@@ -161,8 +209,8 @@ def _alike(test: Part, training: Part) -> Part:
     if test.images.dtype == training.images.dtype:
         return test
     if test.images.dtype == np.uint8:
-        return Part(test.images / np.float32(255), test.labels, test.place)
-    return Part(np.rint(test.images * 255).astype(np.uint8), test.labels, test.place)
+        return replace(test, images=test.images / np.float32(255))
+    return replace(test, images=np.rint(test.images * 255).astype(np.uint8))
 
 
 def _refuse_other_shape(training: Part, test: Part) -> None:
@@ -173,14 +221,19 @@ def _refuse_other_shape(training: Part, test: Part) -> None:
 
 
 def _draw(
-    images: npt.NDArray[Any], labels: npt.NDArray[np.int64], share: float, place: str
+    images: npt.NDArray[Any],
+    labels: npt.NDArray[np.int64],
+    groups: npt.NDArray[np.int64] | None,
+    test: Drawn,
+    place: str,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Training and test indices: a function of the content and the share, the same for everybody."""
+    """Training and test indices: a function of the content and ``test``, the same for everybody."""
     key = Content((Rows(images), Rows(labels)), None, (), (), "").sha256()
     generator = np.random.Generator(np.random.Philox(key=int.from_bytes(hashlib.sha256(key.encode()).digest()[:8])))
+    is_drawn = not isinstance(test, Last)
     try:
-        parts = split(labels, share, stratified=True, generator=generator)
+        parts = split(labels, test, stratified=is_drawn, generator=generator, groups=groups, key="data.test")
     except SpecError as error:
-        told = [Problem(problem.what, "give a larger share", "data.test", place) for problem in error.problems]
-        raise SpecError(told) from None
+        told = [replace(problem, fix=problem.fix.replace(", or stratified = false", "")) for problem in error.problems]
+        raise SpecError(problem.at(file=place) for problem in told) from None
     return parts.training, parts.validation

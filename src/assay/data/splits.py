@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from ..errors import Problem, SpecError
 from ..spec.data import Folds, Last, Validation
+from .grouped import draw_groups, fold_groups
 from .types import Split
 
 _KEY = "data.validation"
@@ -19,6 +20,9 @@ def split(
     stratified: bool,
     generator: np.random.Generator,
     fold: int | None = None,
+    groups: npt.NDArray[np.integer] | None = None,
+    key: str = _KEY,
+    per_class: int | None = None,
 ) -> Split:
     """Sets some of the training images aside for validation.
 
@@ -33,19 +37,52 @@ def split(
             Folds differ by at most one image of each class, and by one in total.
         generator: Draws which images; the same generator state gives the same split, and the same folds.
         fold: Which fold is validation, from 1, where there are folds.
+        groups: 0 to the number of groups less one [n]: images of one group are never on both sides. Sizes, and class
+            shares when stratified, are then as near as whole groups allow.
+        key: Whose value ``validation`` is, for messages.
+        per_class: So many of each class are kept for training, drawn from what validation leaves: a smaller number
+            draws some of those of a larger one. All if ``None``.
 
     Raises:
-        SpecError: No validation or no training image would be left, or fewer validation images than classes when
-            stratified.
+        SpecError: No validation or no training image would be left, fewer validation images than classes when
+            stratified, the last images would divide a group, or a class has fewer images than are to be kept.
         ValueError: A fold is missing, or is none of the folds.
     """
+    parts = _set_aside(labels, validation, stratified, generator, fold, groups, key)
+    if per_class is None:
+        return parts
+    keys = _keys(len(labels), generator)  # behind those of validation, which is the same for any number
+    left, kept = labels[parts.training], []
+    for label in np.unique(labels):
+        members = parts.training[left == label]
+        if len(members) < per_class:
+            what = f"got {per_class} per class, and class {label} has {len(members)} besides the validation images"
+            raise SpecError(Problem(what, f"give at most {len(members)}", "data.training"))
+        kept.append(members[_smallest(keys[members], per_class)])
+    return Split(training=np.sort(np.concatenate(kept)), validation=parts.validation)
+
+
+def _set_aside(
+    labels: npt.NDArray[np.integer],
+    validation: Validation,
+    stratified: bool,
+    generator: np.random.Generator,
+    fold: int | None,
+    groups: npt.NDArray[np.integer] | None,
+    key: str,
+) -> Split:
     if validation in ("none", "test"):
         return Split(training=np.arange(len(labels)), validation=np.arange(0))
     if isinstance(validation, Folds):
-        return _parts(_folds(labels, validation.folds, stratified, generator) == _checked(fold, validation.folds))
+        wanted = _checked(fold, validation.folds)
+        if groups is not None:
+            return _parts(_group_folds(labels, groups, validation.folds, stratified, generator) == wanted)
+        return _parts(_folds(labels, validation.folds, stratified, generator) == wanted)
     is_last = isinstance(validation, Last)
     size: float | int = validation.last if isinstance(validation, Last) else validation  # type: ignore[assignment]
-    count = _count(len(labels), size)
+    count = _count(len(labels), size, key)
+    if groups is not None and not is_last:
+        return _parts(_draw_groups(labels, groups, size, count, stratified, generator, key))
     # The images of the smallest keys are taken.
     keys = np.arange(len(labels), 0, -1, dtype=np.uint64) if is_last else _keys(len(labels), generator)
     if not stratified:
@@ -54,7 +91,7 @@ def split(
         classes, sizes = np.unique(labels, return_counts=True)
         if count < len(classes):
             what = f"got {size!r}, which is {count} of {len(labels)} images for {len(classes)} classes"
-            raise SpecError(Problem(what, f"set at least {len(classes)} aside, or stratified = false", _KEY))
+            raise SpecError(Problem(what, f"set at least {len(classes)} aside, or stratified = false", key))
         parts = []
         for label, share in zip(classes, largest_remainder(sizes, count), strict=True):
             members = np.flatnonzero(labels == label)
@@ -62,6 +99,14 @@ def split(
         chosen = np.concatenate(parts)
     is_validation = np.zeros(len(labels), dtype=bool)
     is_validation[chosen] = True
+    if groups is not None:
+        divided = np.intersect1d(groups[is_validation], groups[~is_validation])
+        if len(divided):
+            inside, outside = (
+                int(np.flatnonzero((groups == divided[0]) & (is_validation == side))[0]) + 1 for side in (True, False)
+            )
+            what = f"the last images would divide a group: images {outside:,} and {inside:,} belong together"
+            raise SpecError(Problem(what, "give a share or a count, which whole groups are drawn for", key))
     return _parts(is_validation)
 
 
@@ -100,6 +145,39 @@ def _folds(
     return folds
 
 
+def _group_folds(
+    labels: npt.NDArray[np.integer],
+    groups: npt.NDArray[np.integer],
+    num_folds: int,
+    stratified: bool,
+    generator: np.random.Generator,
+) -> npt.NDArray[np.int64]:
+    num_groups = int(groups.max()) + 1
+    if num_groups < num_folds:
+        raise SpecError(Problem(f"got {num_folds} folds for {num_groups} groups of images", "give fewer folds", _KEY))
+    labels = labels if stratified else np.zeros_like(labels)
+    return fold_groups(labels, groups, num_folds, _keys(num_groups, generator))
+
+
+def _draw_groups(
+    labels: npt.NDArray[np.integer],
+    groups: npt.NDArray[np.integer],
+    size: float | int,
+    count: int,
+    stratified: bool,
+    generator: np.random.Generator,
+    key: str,
+) -> npt.NDArray[np.bool_]:
+    num_groups = int(groups.max()) + 1
+    labels = labels if stratified else np.zeros_like(labels)
+    chosen = draw_groups(labels, groups, count, _keys(num_groups, generator))
+    if chosen.all() or not chosen.any():
+        side = "no group" if not chosen.any() else "every group"
+        what = f"got {size!r}, and {side} of the {num_groups:,} would be taken: they are too large to be drawn so"
+        raise SpecError(Problem(what, "give another share, or folds", key))
+    return chosen
+
+
 def _checked(fold: int | None, num_folds: int) -> int:
     if fold is None or not 1 <= fold <= num_folds:
         raise ValueError(f"fold {fold} is none of 1 to {num_folds}")
@@ -110,19 +188,19 @@ def _parts(is_validation: npt.NDArray[np.bool_]) -> Split:
     return Split(training=np.flatnonzero(~is_validation), validation=np.flatnonzero(is_validation))
 
 
-def _count(num_images: int, validation: float | int) -> int:
+def _count(num_images: int, validation: float | int, key: str) -> int:
     if isinstance(validation, float):
         if not 0 < validation < 1:
-            raise SpecError(Problem(f"got {validation!r}", "give a share between 0 and 1, or a count", _KEY))
+            raise SpecError(Problem(f"got {validation!r}", "give a share between 0 and 1, or a count", key))
         count = round(validation * num_images)
     else:
         count = validation
     if count < 1:
         what = f"got {validation!r}, which sets none of {num_images} images aside"
-        raise SpecError(Problem(what, "set at least 1 aside", _KEY))
+        raise SpecError(Problem(what, "set at least 1 aside", key))
     if count >= num_images:
         what = f"got {validation!r}, which leaves none of {num_images} images to train on"
-        raise SpecError(Problem(what, f"set at most {num_images - 1} aside", _KEY))
+        raise SpecError(Problem(what, f"set at most {num_images - 1} aside", key))
     return count
 
 

@@ -89,11 +89,21 @@ def read_file(path: str | Path) -> bytes:
     Raises:
         DataError: It may not be read, or is larger than any image.
     """
-    with telling(Path(path), "read"), open(path, "rb", buffering=0) as file:
-        size = os.fstat(file.fileno()).st_size
-        if size > MOST_FILE_BYTES:
-            raise _too_large(str(path), size)
-        return file.read()
+    try:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            size = os.fstat(handle).st_size
+            if size > MOST_FILE_BYTES:
+                raise _too_large(str(path), size)
+            content = os.read(handle, size + 1)
+            while len(content) < size and (more := os.read(handle, size - len(content))):
+                content += more
+            return content
+        finally:
+            os.close(handle)
+    except OSError:  # a hundred thousand files are opened here: what is to be told costs something only when it is
+        with telling(Path(path), "read"):
+            raise
 
 
 class _Folder(Tree):

@@ -85,6 +85,7 @@ class TrainingData:
         images: uint8 [n, height, width, channels], 0 to 255, or float32 in 0 to 1; a read-only memory map where it
             comes from a file.
         labels: int64 [n], indices into the class names.
+        groups: int64 [n], equal for images that belong together; ``None`` where nothing says so.
 
     Raises:
         DataError: The arrays have another type or shape, or differ in length.
@@ -92,9 +93,12 @@ class TrainingData:
 
     images: Images
     labels: Labels
+    groups: Labels | None = None
 
     def __post_init__(self) -> None:
         _check(self.images, self.labels)
+        if self.groups is not None and (self.groups.dtype != np.int64 or self.groups.shape != self.labels.shape):
+            raise DataError(f"groups are {self.groups.dtype} {self.groups.shape}, expected int64 [{len(self.labels)}]")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -127,7 +131,7 @@ class TestData:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """A division of the training data: sorted, disjoint indices that together cover it.
+    """A division of the training data: sorted, disjoint indices, which cover it unless training keeps a few per class.
 
     Args:
         training: int64 [n], images to learn from.

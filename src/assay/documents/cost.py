@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..nets import Summary
 from ..runner import Plan
@@ -58,7 +57,7 @@ def measured_speed(task: Task, network: Summary) -> float:
     from ..data import open_training
     from ..train.engine import batch_of, learner_of, split_of
 
-    data = open_training(Path(task.images), Path(task.labels))
+    data = open_training(task.images, task.labels, task.groups)
     learner = learner_of(task, data)
     training = task.arm.training
     indices = split_of(task, data).training[: training.batch_size]

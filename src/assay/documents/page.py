@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
-from ..report.html import FigureBlock, environment, figure_block
+from ..report.blocks import FigureBlock, figure_block
+from ..report.html import environment
 from ..report.numbers import percent, seconds, significant, whole
+from ..report.scores import accuracy_interval
 from ..report.tables import Cell, Column, Table, flat
 from ..stats import mean_interval
 from ..store import RunRecord
@@ -119,7 +121,7 @@ def _ours(scores: Sequence[float]) -> str:
         return "–"
     if len(scores) < 2:
         return percent(scores[0])
-    interval = mean_interval(scores)
+    interval = accuracy_interval(scores)
     return f"{100 * interval.mean:.2f} [{100 * interval.low:.2f}, {100 * interval.high:.2f}]"
 
 

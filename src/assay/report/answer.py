@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..stats import mean_interval, pairs_needed, refusal
+from ..stats import MIN_PAIRS, pairs_needed, refusal
 from ..store.records import StudyRecord
 from .contrasts import Contrast, contrasts, factor_effects
 from .numbers import counted, percent
-from .scores import LEAKY, Split, arm_scores, failure_sentence, is_epoch_chosen_by_score, rule_of
+from .scores import LEAKY, Split, accuracy_interval, arm_scores, failure_sentence, is_epoch_chosen_by_score, rule_of
 
-Tone = Literal["decided", "undecided", "refused", "estimate", "none"]
+Tone = Literal["decided", "partly", "undecided", "refused", "estimate", "none"]
 
 _LABELS: dict[Tone, str] = {
     "decided": "Decided",
+    "partly": "Decided in part",
     "undecided": "Undecided",
     "refused": "Not enough seeds",
     "estimate": "One arm, no comparison",
@@ -32,7 +34,8 @@ class Answer:
         headline: The answer as one sentence, without its full stop.
         contrasts: Every contrast with its own verdict.
         notes: What must be read with the answer: missing runs, what it does not say, what to do next.
-        effects: What each of several crossed factors does on average over the others, and whether they interact.
+        effects: What each of several crossed factors does on average over the others, and whether they interact: where
+            there are any, the study's question is about them, and the headline too.
     """
 
     tone: Tone
@@ -44,6 +47,11 @@ class Answer:
     @property
     def label(self) -> str:
         return _LABELS[self.tone]
+
+    @property
+    def verdicts(self) -> tuple[Contrast, ...]:
+        """What answers the question: factors where they are crossed, arms otherwise."""
+        return self.effects or self.contrasts
 
 
 def answer(study: StudyRecord, *, split: Split = "validation") -> Answer:
@@ -58,11 +66,18 @@ def answer(study: StudyRecord, *, split: Split = "validation") -> Answer:
         if only.interval:
             headline += f" [{100 * only.interval.low:.2f}, {100 * only.interval.high:.2f}]"
         return Answer("estimate", f"{headline}, n = {only.n}", (), _notes(study, (), "estimate", split))
-    tone = _tone(found)
-    headline = found[0].sentence if len(found) == 1 else _refusal(found) if tone == "refused" else _tally(found)
     crossed = factor_effects(study, split=split) if len(found) > 1 else ()
-    told = crossed if any(contrast.effect and contrast.effect.is_interaction for contrast in crossed) else ()
-    return Answer(tone, headline, found, _notes(study, found, tone, split), told)
+    if not any(contrast.effect and contrast.effect.is_interaction for contrast in crossed):
+        crossed = ()  # one factor's effects are its arms' contrasts
+    family = crossed or found
+    tone = _tone(family)
+    if tone == "refused":
+        headline = _refusal(family)
+    elif crossed:
+        headline = _factors(crossed)
+    else:
+        headline = found[0].sentence if len(found) == 1 else _tally(found)
+    return Answer(tone, headline, found, _notes(study, family, tone, split), crossed)
 
 
 def progress_sentence(study: StudyRecord) -> str:
@@ -87,7 +102,7 @@ def retrained_sentences(study: StudyRecord) -> tuple[str, ...]:
             continue
         interval = ""
         if len(scores) > 1:
-            found = mean_interval(scores)
+            found = accuracy_interval(scores)
             interval = f" [{100 * found.low:.2f}, {100 * found.high:.2f}]"
         of = f" of {len(runs)}" if len(runs) > len(scores) else ""
         mean = percent(sum(scores) / len(scores))
@@ -100,21 +115,55 @@ def is_unfinished(study: StudyRecord) -> bool:
     return any(run.state in {"queued", "running"} for run in study.runs) or not study.runs
 
 
-def _tone(found: tuple[Contrast, ...]) -> Tone:
-    outcomes = {contrast.outcome for contrast in found}
-    if outcomes & {"better", "worse", "equivalent"}:
-        return "decided"
-    return "undecided" if "undecided" in outcomes else "refused"
+def _tone(family: tuple[Contrast, ...]) -> Tone:
+    """How far a family answers: an interaction that is open leaves what factors do on average decided."""
+    asked = [contrast for contrast in family if not (contrast.effect and contrast.effect.is_interaction)]
+    decided = [contrast.finding.is_decided for contrast in asked]
+    if any(decided):
+        return "decided" if all(decided) else "partly"
+    return "undecided" if any(contrast.outcome == "undecided" for contrast in asked) else "refused"
 
 
 def _refusal(found: tuple[Contrast, ...]) -> str:
     """One refusal for all contrasts, whose numbers of pairs may differ."""
-    fewest, most = (pick(len(contrast.seeds) for contrast in found) for pick in (min, max))
-    sentence = refusal(most, num_contrasts=len(found))
+    fewest, most = (pick(contrast.finding.n for contrast in found) for pick in (min, max))
+    is_folds = any(contrast.finding.is_corrected for contrast in found)
+    sentence = refusal(most, num_contrasts=len(found), is_folds=is_folds)
     return sentence if fewest == most else sentence.replace(f": {most} ", f": {fewest} to {most} ")
 
 
+def _factors(crossed: tuple[Contrast, ...]) -> str:
+    """What each factor does on average, and whether that depends on another one."""
+    told = []
+    main = [contrast for contrast in crossed if contrast.effect and not contrast.effect.is_interaction]
+    for factor in dict.fromkeys(contrast.effect.factor for contrast in main if contrast.effect):
+        mine = [contrast for contrast in main if contrast.effect and contrast.effect.factor == factor]
+        told.append(_against(mine[0]) if len(mine) == 1 else _levels(factor, mine))
+    depends = [c for c in crossed if c.effect and c.effect.is_interaction and c.outcome in ("better", "worse")]
+    pairs = dict.fromkeys((c.effect.factor, c.effect.by) for c in depends if c.effect)
+    told += [f"what {factor} does depends on {by}" for factor, by in pairs]
+    return "; ".join(told)
+
+
+def _against(contrast: Contrast) -> str:
+    pattern = {
+        "better": "{b} is better than {a}",
+        "worse": "{b} is worse than {a}",
+        "equivalent": "between {a} and {b} there is no difference that matters",
+    }.get(contrast.outcome, "between {a} and {b} it is undecided")
+    return pattern.format(a=contrast.baseline, b=contrast.arm)
+
+
+def _levels(factor: str, mine: list[Contrast]) -> str:
+    baseline = mine[0].effect.low if mine[0].effect else mine[0].baseline
+    return f"of {len(mine)} levels of {factor} against {baseline}, {_counted_outcomes(mine)}"
+
+
 def _tally(found: tuple[Contrast, ...]) -> str:
+    return f"of {counted(len(found), 'arm')} against {found[0].baseline}, {_counted_outcomes(found)}"
+
+
+def _counted_outcomes(found: Sequence[Contrast]) -> str:
     counts = Counter(contrast.outcome for contrast in found)
     told = {
         key: f"{counts[key]} {_is(counts[key])} {key}"
@@ -123,7 +172,7 @@ def _tally(found: tuple[Contrast, ...]) -> str:
     }
     if few := counts["too few seeds"]:
         told["too few seeds"] = f"{few} {'has' if few == 1 else 'have'} too few seeds"
-    return f"of {counted(len(found), 'arm')} against {found[0].baseline}, {_listed(list(told.values()))}"
+    return _listed(list(told.values()))
 
 
 def _notes(study: StudyRecord, found: tuple[Contrast, ...], tone: Tone, split: Split) -> tuple[str, ...]:
@@ -146,7 +195,10 @@ def _notes(study: StudyRecord, found: tuple[Contrast, ...], tone: Tone, split: S
 
 
 def _advice(study: StudyRecord, found: tuple[Contrast, ...], tone: Tone) -> list[str]:
-    needed = pairs_needed(len(found)) if found else 0
+    num_folds = max((run.fold or 1 for run in study.runs), default=1)
+    needed = 0
+    if found:  # a verdict on folds needs so many of them, over all seeds
+        needed = pairs_needed(len(found)) if num_folds == 1 else -(-MIN_PAIRS // num_folds)
     planned = max((len({run.seed for run in study.runs_of(arm.name)}) for arm in study.arms), default=0)
     notes = []
     lost = 0 if is_unfinished(study) else planned - min((len(contrast.seeds) for contrast in found), default=planned)
@@ -157,11 +209,11 @@ def _advice(study: StudyRecord, found: tuple[Contrast, ...], tone: Tone) -> list
             f"To get a verdict, raise count under [seeds] from {planned} to {needed + lost} or more and run it again: "
             "finished runs are kept, only new seeds are trained."
         )
-    if tone == "undecided":
+    if tone in ("undecided", "partly"):
         notes.append("Undecided is not equal: every difference inside the interval remains possible.")
     if tone == "estimate":
         notes.append("The interval covers seed-to-seed variation. Add a second arm to ask which is better.")
-    if len(found) > 1 and tone != "refused":
+    if len(found) > 1 and tone != "refused" and found[0].effect is None:
         notes.append(
             f"Each arm is compared with {found[0].baseline}. Which of all arms is best is another question: "
             f"the highest of {len(found) + 1} means owes part of its height to luck."

@@ -219,7 +219,7 @@ def _contrast(study: StudyRecord, row: _Row, found: Finding, varies: tuple[str, 
     left_out = _left_out(study, row)
     told_out = f" (left out: {left_out})" if left_out else ""
     if found.difference is None or found.outcome == "too few seeds":
-        said = refusal(found.n, num_contrasts=found.num_contrasts) + told_out
+        said = refusal(found.n, num_contrasts=found.num_contrasts, is_folds=found.is_corrected) + told_out
     else:
         look = f" (look {found.look} of {found.num_looks})" if found.look else ""
         folds = f", {len(row.folds)} x {len(row.folds[0])} folds" if found.is_corrected else ""

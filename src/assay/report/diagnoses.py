@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..spec import Data
 from ..stats.curves import Curves
-from ..stats.diagnose import Diagnosis, diagnose
+from ..stats.diagnose import MIN_EPOCHS, Diagnosis, diagnose
 from ..store.records import RunRecord, StudyRecord
 from .scores import ordered_arms
 
@@ -57,6 +57,7 @@ class Diagnoses:
         arms: The same counted for each arm.
         looked_at: Runs that could be looked at, by arm.
         leaky: Whether the validation images are the test images.
+        too_short: Runs with too few epochs for most rules, by arm; arms without any are left out.
     """
 
     study: str
@@ -64,6 +65,19 @@ class Diagnoses:
     arms: tuple[ArmDiagnosis, ...]
     looked_at: dict[str, int]
     leaky: bool = False
+    too_short: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def short_sentence(self) -> str:
+        """What could not be looked for, without its full stop; empty where every run is long enough."""
+        if not self.too_short:
+            return ""
+        count = sum(self.too_short.values())
+        who = "1 run has" if count == 1 else f"{count} runs have"
+        return (
+            f"{who} fewer than {MIN_EPOCHS} epochs: too few to judge overfitting, underfitting, learning rates and "
+            "convergence"
+        )
 
     def frame(self) -> pd.DataFrame:
         """One row a diagnosis of a run."""
@@ -82,7 +96,10 @@ class Diagnoses:
         return asdict(self)
 
     def _repr_html_(self) -> str:
-        return self.frame().to_html(index=False)
+        from html import escape
+
+        short = f"<p>{escape(self.short_sentence)}.</p>" if self.too_short else ""
+        return self.frame().to_html(index=False) + short
 
 
 def diagnose_study(study: StudyRecord, *, shared: Mapping[str, int] | None = None) -> Diagnoses:
@@ -95,9 +112,12 @@ def diagnose_study(study: StudyRecord, *, shared: Mapping[str, int] | None = Non
     found: list[RunDiagnosis] = []
     arms: list[ArmDiagnosis] = []
     looked_at: dict[str, int] = {}
+    too_short: dict[str, int] = {}
     for arm in ordered_arms(study):
         runs = [run for run in study.runs_of(arm.name) if run.is_failed or (run.state == "finished" and run.epochs)]
         looked_at[arm.name] = len(runs)
+        if short := sum(run.state == "finished" and len(run.epochs) < MIN_EPOCHS for run in runs):
+            too_short[arm.name] = short
         mine = [
             RunDiagnosis(arm.name, run.seed, run.fold, diagnosis)
             for run in runs
@@ -108,7 +128,7 @@ def diagnose_study(study: StudyRecord, *, shared: Mapping[str, int] | None = Non
             having = [one for one in mine if one.diagnosis.kind == kind]
             first = having[0]
             arms.append(ArmDiagnosis(arm.name, kind, len(having), len(runs), first.diagnosis, first.seed))
-    return Diagnoses(study.name, tuple(found), tuple(arms), looked_at, study.is_leaky)
+    return Diagnoses(study.name, tuple(found), tuple(arms), looked_at, study.is_leaky, too_short)
 
 
 def curves_of(study: StudyRecord, run: RunRecord, *, shared_images: int | None = None) -> Curves:

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..store.records import StudyRecord
 from .answer import answer, is_unfinished, progress_sentence, retrained_sentences
-from .contrasts import Contrast, blocks, factor_effects, ranking_of
+from .blocks import (
+    cost_figures,
+    curve_figures,
+    explanation_blocks,
+    gallery_figures,
+    interaction_figures,
+    lead_figure,
+    ranking_figure,
+    score_figures,
+)
+from .contrasts import Contrast, ranking_of
+from .diagnoses import diagnose_study
 from .images import duel
-from .inputs import Gallery, NetworkTable
-from .numbers import counted, moment, whole
+from .inputs import Explanation, Gallery, NetworkTable
+from .numbers import counted, moment
 from .palette import arm_styles
-from .scores import LEAKY, Split, arm_scores, counted_epoch, failures, ordered_arms, rule_of, varied
+from .references import bibtex, references
+from .scores import LEAKY, arm_scores, best_arm, counted_epoch, failures, rule_of, varied
 from .tables import (
     arms_table,
     contrasts_table,
+    costs_table,
     diagnoses_table,
     effects_table,
     failures_table,
@@ -28,27 +40,10 @@ from .tables import (
     ranking_table,
     retrained_table,
     runs_table,
-    times_table,
 )
 
 if TYPE_CHECKING:
     import jinja2
-
-
-@dataclass(frozen=True)
-class FigureBlock:
-    """A figure in the page: its JSON, what it is called, what it shows in words, and how to read it.
-
-    ``group`` names the switches that a figure listens to.
-    """
-
-    id: str
-    json: str
-    title: str
-    description: str
-    note: str = ""
-    group: str = ""
-    height: int = 0
 
 
 def render(
@@ -59,6 +54,7 @@ def render(
     version: str,
     toml: str = "",
     shared: Mapping[str, int] | None = None,
+    explanations: Sequence[Explanation] = (),
 ) -> str:
     """One HTML file with the answer, its evidence and what made it. It holds all that it needs and loads nothing.
 
@@ -71,9 +67,11 @@ def render(
         version: Assay's version.
         toml: The study as a TOML text.
         shared: By run id, how many of its validation images are among its training images, where it was counted.
+        explanations: Pictures of what the best arm has learned and where it fails; none leaves the section out.
     """
     from plotly.offline import get_plotlyjs
 
+    found, lead, ill = answer(study), lead_figure(study), diagnose_study(study, shared=shared)
     is_scored = any(arm.n for arm in arm_scores(study))
     is_revealed = any(arm.n for arm in arm_scores(study, split="test"))
     return (
@@ -85,18 +83,23 @@ def render(
             toml=toml,
             plotly_js=get_plotlyjs(),
             facts=_facts(study),
-            answer=answer(study),
+            answer=found,
+            lead=lead,
+            verdicts_=ranked(found.verdicts) if len(found.verdicts) > 1 and found.tone != "refused" else (),
+            ranked=ranked,
             progress=progress_sentence(study) if is_unfinished(study) else "",
-            scores=_score_figures(study, "validation") if is_scored else (),
+            figures=[block for block in score_figures(study, "validation") if block != lead] if is_scored else [],
             arms_table=arms_table(study, summaries),
             contrasts_table=contrasts_table(study) if is_scored and len(study.arms) > 1 else None,
             varied=varied(study),
             sequential=_sequential(study),
-            interactions=_interaction_figures(study),
-            effects_table=effects_table(study),
-            ranking=_ranking_figure(study),
+            interactions=[block for block in interaction_figures(study) if block != lead],
+            effects_table=effects_table(study) if found.effects else None,
+            ranking=ranking_figure(study),
             ranking_table=ranking_table(study, ranking) if (ranking := ranking_of(study)) else None,
-            diagnoses_table=diagnoses_table(study, shared),
+            diagnoses_table=diagnoses_table(study, ill),
+            too_short=ill.short_sentence,
+            looked_at=counted(n, "run") if (n := sum(ill.looked_at.values())) else "",
             failures_table=failures_table(study) if failures(study) else None,
             runs_table=runs_table(study),
             test=_test(study, summaries) if is_revealed else None,
@@ -105,14 +108,18 @@ def render(
             retrained=retrained_sentences(study),
             counted_epoch=counted_epoch(study),
             leaky=LEAKY if study.is_leaky else "",
-            curves=_curve_figures(study),
+            curves=curve_figures(study),
             switches=[{"name": arm, "style": style} for arm, style in arm_styles(study).items()],
-            times=_time_figures(study) if is_scored else (),
-            times_table=times_table(study),
+            costs=cost_figures(study),
+            costs_table=costs_table(study, summaries),
             networks=network_tables(study, summaries),
             gallery=gallery,
             gallery_image=base64.b64encode(gallery.png).decode() if gallery else "",
-            gallery_figures=_gallery_figures(gallery) if gallery else (),
+            gallery_figures=gallery_figures(gallery) if gallery else (),
+            explanations=explanation_blocks(explanations),
+            best=best_arm(study),
+            references=(cited := references(study)),
+            bibtex=bibtex(cited),
             provenance=provenance_table(study, version=version),
             updated=moment(study.updated),
         )
@@ -127,6 +134,12 @@ def summary_html(study: StudyRecord) -> str:
         .get_template("summary.html")
         .render(study=study, answer=found, table=arms_table(study, {}), progress=progress_sentence(study))
     )
+
+
+def ranked(found: Sequence[Contrast]) -> tuple[Contrast, ...]:
+    """Verdicts, what is decided first; within an outcome as the study has them."""
+    order = ("better", "worse", "equivalent", "undecided", "too few seeds")
+    return tuple(sorted(found, key=lambda contrast: order.index(contrast.outcome)))
 
 
 def environment(*packages: str) -> jinja2.Environment:
@@ -154,7 +167,7 @@ def _test(study: StudyRecord, summaries: Mapping[str, NetworkTable]) -> dict[str
     num_scored = sum(arm.n for arm in arm_scores(study, split="test"))
     return {
         "answer": answer(study, split="test"),
-        "figures": _score_figures(study, "test"),
+        "figures": score_figures(study, "test"),
         "arms_table": arms_table(study, summaries, split="test"),
         "contrasts_table": contrasts_table(study, split="test") if len(study.arms) > 1 else None,
         "looks": counted(len(study.looks), "look"),
@@ -163,38 +176,6 @@ def _test(study: StudyRecord, summaries: Mapping[str, NetworkTable]) -> dict[str
         "images_table": images_table(study) if study.test_hits else None,
         "duel": finalists.sentences if (finalists := duel(study)) else (),
     }
-
-
-def _score_figures(study: StudyRecord, split: Split) -> tuple[FigureBlock, ...]:
-    from .figures import difference_strip, score_strip
-
-    found = answer(study, split=split)
-    folds = ", the mean of its folds" if any(run.fold for run in study.runs) else ""
-    pairs = " A thin line joins the two runs of a seed." if len(study.arms) == 2 else ""
-    blocks = [
-        figure_block(
-            f"scores-{split}",
-            score_strip(study, split=split),
-            f"{split.capitalize()} accuracy of every {'seed' if folds else 'run'}",
-            f"One dot per {'seed' if folds else 'run'}, one row per arm. {found.headline}.",
-            f"One dot is one seed{folds}. The stroke is the mean, the bar its 95 % interval.{pairs}",
-        )
-    ]
-    if any(contrast.seeds for contrast in found.contrasts):
-        blocks.append(
-            figure_block(
-                f"differences-{split}",
-                difference_strip(study, split=split),
-                f"Differences from {found.contrasts[0].baseline}, seed by seed",
-                "; ".join(_described(contrast) for contrast in found.contrasts) + ".",
-                "One dot is one pair of runs that share a seed. Right of zero, the named arm is better.",
-            )
-        )
-    return tuple(blocks)
-
-
-def _described(contrast: Contrast) -> str:
-    return f"{contrast.arm}: {contrast.sentence}"
 
 
 def _sequential(study: StudyRecord) -> str:
@@ -208,93 +189,3 @@ def _sequential(study: StudyRecord) -> str:
         f"Arms stop when decided, between {rule.first} and {rule.planned} seeds; the looks share 5 % of false "
         f"calls{share} after Lan and DeMets, and intervals hold at every look together"
     )
-
-
-def _interaction_figures(study: StudyRecord) -> tuple[FigureBlock, ...]:
-    from .figures import interaction_plot
-
-    found = [c for c in factor_effects(study) if c.effect and c.effect.is_interaction]
-    if len(blocks(study)[0]) < 2:
-        return ()
-    pairs = list(dict.fromkeys((c.effect.factor, c.effect.by) for c in found if c.effect))
-    return tuple(
-        figure_block(
-            f"interaction-{number}",
-            interaction_plot(study, one, other),
-            f"{one} by {other}",
-            f"Mean validation accuracy at each level of {one}, one line for each level of {other}. "
-            + " ".join(f"{c.sentence}." for c in found if c.effect and (c.effect.factor, c.effect.by) == (one, other)),
-            "Bars are 95 % intervals of the means.",
-        )
-        for number, (one, other) in enumerate(pairs)
-    )
-
-
-def _ranking_figure(study: StudyRecord) -> FigureBlock | None:
-    from .figures import critical_difference
-
-    ranking = ranking_of(study)
-    if ranking is None:
-        return None
-    described = "; ".join(
-        f"{arm.name} {rank:.2f}" for arm, rank in zip(ordered_arms(study), ranking.mean_ranks, strict=True)
-    )
-    return figure_block(
-        "ranking",
-        critical_difference(study, ranking),
-        f"Mean ranks over {counted(ranking.n, 'seed')}",
-        f"Mean rank of every arm, 1 is the best: {described}.",
-        "A bar to the right joins arms that are not told apart.",
-    )
-
-
-def _curve_figures(study: StudyRecord) -> tuple[FigureBlock, ...]:
-    from .figures import Measured, Metric, learning_curves
-
-    if not any(run.epochs for run in study.runs):
-        return ()
-    panels: tuple[tuple[Metric, Measured, str], ...] = (
-        ("accuracy", "validation", "Validation accuracy"),
-        ("accuracy", "train", "Training accuracy"),
-        ("loss", "validation", "Validation loss"),
-        ("loss", "train", "Training loss"),
-    )
-    arms = ", ".join(arm.name for arm in ordered_arms(study))
-    return tuple(
-        figure_block(
-            f"curves-{metric}-{measured}",
-            learning_curves(study, metric, measured),
-            title,
-            f"{title} after each epoch, one line per run, with mean and 95 % band of: {arms}.",
-            group="curves",
-        )
-        for metric, measured, title in panels
-    )
-
-
-def _time_figures(study: StudyRecord) -> tuple[FigureBlock, ...]:
-    from .figures import run_times
-
-    described = "Seconds of every finished run, one dot per run; the table below holds the means."
-    return (figure_block("times", run_times(study), "Seconds per run", described),)
-
-
-def _gallery_figures(gallery: Gallery) -> tuple[FigureBlock, ...]:
-    from .figures import class_counts
-
-    counts = ", ".join(
-        f"{name} {whole(count)}" for name, count in zip(gallery.class_names, gallery.training_counts, strict=True)
-    )
-    described = f"Training images of each class: {counts}."
-    return (
-        figure_block("class-counts", class_counts(gallery), "Images of each class in the training split", described),
-    )
-
-
-def figure_block(id_: str, figure: Any, title: str, description: str, note: str = "", group: str = "") -> FigureBlock:
-    """A figure of plotly as the templates take it."""
-    text = figure.to_json(validate=False)
-    # Inside a script element only "<" could end it or open a comment.
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return FigureBlock(id_, text, title, description, note, group, int(figure.layout.height))

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
 
 
 @dataclass(frozen=True)
@@ -65,3 +69,18 @@ class Gallery:
     training_counts: tuple[int, ...]
     validation_size: int
     caption: str = ""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A picture of what the best arm has learned or where it fails.
+
+    Args:
+        title: What it shows, in a few words.
+        caption: How to read it, in a sentence or two; screen readers hear it in place of the picture.
+        image: A PNG file's bytes, or a Plotly figure with a height.
+    """
+
+    title: str
+    caption: str
+    image: bytes | go.Figure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..spec.seeds import Seeds
@@ -54,6 +54,12 @@ class ArmScores:
             return None
         mean = sum(self.scores) / self.n
         return math.sqrt(sum((score - mean) ** 2 for score in self.scores) / (self.n - 1))
+
+
+def accuracy_interval(accuracies: Sequence[float]) -> Interval:
+    """Mean accuracy with Student's interval, which ends at 0 and 1: nothing lies beyond, so it covers as much."""
+    found = mean_interval(accuracies)
+    return replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
 
 
 def ordered_arms(study: StudyRecord) -> tuple[ArmRecord, ...]:
@@ -147,5 +153,5 @@ def _scores(study: StudyRecord, arm: str, split: Split) -> ArmScores:
     # A seed that lacks a fold has no score: the mean of the others would be of other images.
     whole = {seed: tuple(s for s in scores if s is not None) for seed, scores in by_seed.items() if None not in scores}
     scores = tuple(sum(folds) / len(folds) for folds in whole.values())
-    interval = mean_interval(scores) if len(scores) > 1 else None
+    interval = accuracy_interval(scores) if len(scores) > 1 else None
     return ArmScores(arm, tuple(whole), scores, interval, len(by_seed), tuple(whole.values()))

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from ..errors import DiskFull
 from ..store import StoreReader, StoreWriter
+from .bases import ready
 from .events import EpochDone, Event, Failed, Finished, Lost, NoSpace, Started
 from .executor import Executor
 from .plan import Plan, due
@@ -47,10 +48,21 @@ def drive(
     progress: Progress,
     *,
     num_workers: int,
+    machine_cores: int | None = None,
 ) -> None:
     """Run what is missing of a plan. Only this process writes the store.
 
+    Args:
+        plan: What to run.
+        writer: Of its store.
+        reader: Of the same store.
+        make_executor: From a number of workers, and of threads in each, to what trains the runs.
+        progress: What follows.
+        num_workers: Cores to use.
+        machine_cores: The most of them that one run may take, where they are several machines'.
+
     Raises:
+        ClusterGone: The cluster that trained it does not answer any more. Finished epochs are kept.
         DiskFull: A worker or the store could not write. Finished runs are kept.
         KeyboardInterrupt: The user stopped it. Finished epochs are kept.
     """
@@ -88,27 +100,29 @@ def drive(
         )
     )
     losses: collections.Counter[str] = collections.Counter()
+    machines: collections.Counter[str] = collections.Counter()
     # Runs side by side beat threads inside a run; those are for cores that would otherwise idle. How many is a matter
     # of the whole plan, not of what is left of it: torch's bits depend on it, and a resumed run must have the same.
     # A study that grows counts what it starts with.
     at_first = study.seeds.first * len(plan.arms) * (study.data.num_folds or 1)
-    threads = max(1, num_workers // min(len(plan.tasks), at_first))
+    threads = max(1, min(num_workers, machine_cores or num_workers) // min(len(plan.tasks), at_first))
     executor = make_executor(min(num_workers // threads, len(waiting)), threads) if waiting else None
     try:
         if executor is None:
             return
+        ready(list(waiting.values()), threads=num_workers, tell=getattr(progress, "tell", None))
         for task in waiting.values():
             executor.submit(task)
         while waiting:
             for event in executor.poll(0.25):
                 shown: Event = event
                 if isinstance(event, Lost):
-                    losses[event.run] += 1
-                    if after_loss(losses[event.run]) == "retry":
+                    (machines if event.is_machine else losses)[event.run] += 1
+                    if after_loss(losses[event.run], machines[event.run]) == "retry":
                         writer.put_event(study.name, "lost", {"run": event.run, "reason": event.reason})
                         executor.submit(waiting[event.run])
                     else:
-                        shown = _given_up(event)
+                        shown = _given_up(event, losses[event.run] + machines[event.run])
                 _record(shown, study.name, writer, waiting[event.run].folder)
                 progress.follow(shown)
                 if isinstance(shown, Finished | Failed):
@@ -150,9 +164,8 @@ def _record(event: Event, study: str, writer: StoreWriter, folder: Path) -> None
             pass
 
 
-def _given_up(event: Lost) -> Failed:
+def _given_up(event: Lost, num_losses: int) -> Failed:
+    reason = f"{event.reason}, " + ("twice" if num_losses == 2 else f"after {num_losses} attempts")
     if event.is_memory:
-        return Failed(event.run, "out of memory", f"{event.reason}, twice", MEMORY_ADVICE)
-    return Failed(
-        event.run, "failed", f"{event.reason}, twice", "the worker's last words are in the store's logs folder"
-    )
+        return Failed(event.run, "out of memory", reason, MEMORY_ADVICE)
+    return Failed(event.run, "failed", reason, "the worker's last words are in the store's logs folder")

@@ -51,11 +51,15 @@ class Failed:
 
 @dataclass(frozen=True)
 class Lost:
-    """The worker that trained a run is gone, for a reason that need not lie in the run."""
+    """The worker that trained a run is gone, for a reason that need not lie in the run.
+
+    With ``is_machine`` its whole machine is gone, or cannot go on.
+    """
 
     run: str
     reason: str
     is_memory: bool
+    is_machine: bool = False
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,11 @@ class LocalExecutor(Executor):
     _workers: list[_Worker] = field(default_factory=list, init=False)
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector, init=False)
 
+    @property
+    def pids(self) -> list[int]:
+        """Its worker processes."""
+        return [worker.process.pid for worker in self._workers]
+
     def submit(self, task: Task) -> None:
         self._queue.append(task)
         self._hand_out()

@@ -128,6 +128,9 @@ class Lines(Progress):
     def end(self) -> None:
         pass
 
+    def tell(self, text: str) -> None:
+        self._say(text)
+
     def _say(self, text: str) -> None:
         self._told = time.monotonic()
         print(text, file=self._stream, flush=True)
@@ -199,6 +202,9 @@ class Live(Progress):
 
     def end(self) -> None:
         self._live.stop()
+
+    def tell(self, text: str) -> None:
+        self._console.print(text, style="dim", highlight=False, markup=False)
 
     def _picture(self, tally: Tally) -> Any:
         from rich.console import Group

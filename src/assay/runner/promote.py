@@ -11,6 +11,7 @@ from ..stats import ALPHA, Looks, Outcome, planned_looks, stop_at
 from ..store.records import State
 
 MAX_LOSSES = 2
+MAX_MACHINES = 6
 
 
 def is_due(state: State | None) -> bool:
@@ -22,9 +23,12 @@ def is_due(state: State | None) -> bool:
     return state not in ("finished", "diverged")
 
 
-def after_loss(num_losses: int) -> Literal["retry", "give up"]:
-    """What to do with a run whose worker died for the ``num_losses``-th time in this session."""
-    return "retry" if num_losses < MAX_LOSSES else "give up"
+def after_loss(num_losses: int, num_machines: int = 0) -> Literal["retry", "give up"]:
+    """What to do with a run that is lost: its worker has died so often in this session, and so many machines with it.
+
+    Machines go for reasons of their own. A run that takes one after another along is the reason itself.
+    """
+    return "retry" if num_losses < MAX_LOSSES and num_machines < MAX_MACHINES else "give up"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from .augmentation import Augmentation as Augmentation
 from .data import Data as Data
 from .data import Folds as Folds
+from .data import Groups as Groups
 from .data import Last as Last
 from .data import Reading as Reading
 from .files import json_schema as json_schema
@@ -30,3 +31,4 @@ from .training import EarlyStopping as EarlyStopping
 from .training import Optimizer as Optimizer
 from .training import OptimizerName as OptimizerName
 from .training import Training as Training
+from .transfer import Base as Base

@@ -18,6 +18,9 @@ from ..errors import Problem, SpecError, nearest
 _T = TypeVar("_T")
 
 
+UNKNOWN_KEY = "this key is not known here"
+
+
 class Problems(ValueError):
     """Several broken rules found by one validator."""
 
@@ -86,7 +89,7 @@ def problems_of(error: ValidationError, model: type) -> list[Problem]:
                 problems[key] = Problem(known.what, f"{known.fix}, or {rule}", key)
         elif item["type"] == "extra_forbidden":
             fix = nearest(str(item["loc"][-1]), _fields(model, path[:-1]))
-            problems[key] = Problem("this key is not known here", fix, key)
+            problems[key] = Problem(UNKNOWN_KEY, fix, key)
         elif item["type"] == "missing":
             problems[key] = Problem("this key is required and missing", "add it", key)
         elif item["type"] == "literal_error":
@@ -116,9 +119,20 @@ _RULES = {
 }
 
 
+_BOUNDS = {
+    "greater_than_equal": ("ge", "{} or more"),
+    "greater_than": ("gt", "more than {}"),
+    "less_than_equal": ("le", "at most {}"),
+    "less_than": ("lt", "less than {}"),
+}
+
+
 def _rule(item: Any) -> str:
     if item["type"] in _RULES:
         return _RULES[item["type"]]
+    if item["type"] in _BOUNDS:
+        name, rule = _BOUNDS[item["type"]]
+        return rule.format(item["ctx"][name])
     message: str = item["msg"]
     return message.removeprefix("Input should be ").removeprefix("a valid ").replace("String should have", "a text of")
 

@@ -12,8 +12,9 @@ from .base import Problems, Spec
 
 _FIX = (
     'give a share such as 0.1 or a count of images such as 5000, the last images in file order such as "last 20%" or '
-    '{ last = 2400 }, folds such as "5-fold", or "test" with as_published = true'
+    '"last 2400", folds such as "5-fold", or "test" with as_published = true'
 )
+_LAST = re.compile(r"last (?:(\d+(?:\.\d+)?) ?%|(\d+))")
 
 
 class Last(Spec):
@@ -36,22 +37,94 @@ class Folds(Spec):
     folds: int = Field(ge=2, strict=True)
 
 
+class Groups(Spec):
+    """What tells which images belong together, such as those of one person: they are never on both sides of a split.
+
+    Args:
+        column: A column of a table or a Parquet file, or an array of an ``.npz`` file.
+        before: Of an image's file name, what stands before the first such text.
+        folder: The folder below its class folder in which an image lies.
+
+    Raises:
+        SpecError: Not exactly one of them is given.
+    """
+
+    column: str | None = Field(default=None, min_length=1)
+    before: str | None = Field(default=None, min_length=1)
+    folder: bool = False
+
+    @property
+    def told(self) -> str:
+        """What a group is, for messages."""
+        if self.column is not None:
+            return f'"{self.column}"'
+        return "folder" if self.folder else f'file name before "{self.before}"'
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_a_text_or_a_table(cls, value: Any) -> Any:
+        if isinstance(value, str) and value:
+            return {"folder": True} if value == "folder" else {"column": value}
+        return value
+
+    @model_validator(mode="after")
+    def _is_one_thing(self) -> Self:
+        if sum([self.column is not None, self.before is not None, self.folder]) != 1:
+            raise ValueError(f"groups are told by one thing; {_GROUPS_FIX}")
+        return self
+
+
+_GROUPS_FIX = (
+    'give a column such as "patient", "folder" for the folder that an image lies in, or { before = "_" } for the start '
+    "of its file name"
+)
 Validation = float | int | Last | Folds | Literal["test", "none"]
+
+
+Drawn = float | int | Last
+
+_SHARE, _COUNT = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, {"type": "integer", "minimum": 1}
+
+
+def _table(name: str, kind: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": {name: kind}, "required": [name], "additionalProperties": False}
 
 
 def _as_files_write_it(schema: dict[str, Any]) -> None:
     schema.pop("anyOf", None)
-    share, count = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, {"type": "integer", "minimum": 1}
-    tables = [
-        {"type": "object", "properties": {name: kind}, "required": [name], "additionalProperties": False}
-        for name, kind in (("last", {"anyOf": [share, count]}), ("folds", {"type": "integer", "minimum": 2}))
-    ]
+    tables = [_table("last", {"anyOf": [_SHARE, _COUNT]}), _table("folds", {"type": "integer", "minimum": 2})]
     texts = [
-        {"type": "string", "pattern": r"^last \d+(\.\d+)? ?%$"},
+        {"type": "string", "pattern": r"^last \d+((\.\d+)? ?%)?$"},
         {"type": "string", "pattern": r"^\d+-fold$"},
         {"const": "test"},
     ]
-    schema["anyOf"] = [share, count, *tables, *texts]
+    schema["anyOf"] = [_SHARE, _COUNT, *tables, *texts]
+
+
+def _test_as_files_write_it(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [{"type": "string", "minLength": 1}, _SHARE, _COUNT, _table("last", {"anyOf": [_SHARE, _COUNT]})]
+
+
+def _groups_as_files_write_them(schema: dict[str, Any]) -> None:
+    text = {"type": "string", "minLength": 1}
+    folder = _table("folder", {"const": True})
+    schema["anyOf"] = [text, _table("column", text), _table("before", text), folder]
+
+
+def last_of(value: Any) -> Last | None:
+    """``"last 20%"``, ``"last 2400"`` or ``{ last = 2400 }`` as what it says; ``None`` for anything else."""
+    if isinstance(value, Last):
+        return value
+    if isinstance(value, str) and (found := _LAST.fullmatch(value)):
+        value = {"last": float(found[1]) / 100 if found[1] else int(found[2])}
+    if isinstance(value, dict) and value.keys() == {"last"} and _is_share_or_count(value["last"]):
+        return Last(last=value["last"])
+    return None
+
+
+def _per_class_as_files_write_it(schema: dict[str, Any]) -> None:
+    schema.pop("anyOf", None)
+    schema.update(type="string", pattern=r"^[1-9]\d* per class$")
 
 
 class Reading(Spec):
@@ -109,13 +182,18 @@ class Data(Spec):
         name: A name from the registry (``assay data list``); with ``path`` or ``content``, what to call the data.
         path: A file or folder of one's own, instead of a registered name. In a study file, relative to that file.
         test: Where the test split comes from when ``path`` has none of its own: another file or folder of the same
-            form, or a share of the images, drawn for each class and apart from everything else.
+            form, a share (a float in (0, 1)) or a count (an integer) of the images, drawn for each class and apart
+            from everything else, or the last ones in file order (:class:`Last`, or ``"last 20%"``).
+        groups: What tells which images of ``path`` belong together (:class:`Groups`, or a column's name). No split
+            divides a group.
         content: The SHA-256 that the content must have. Alone, it names arrays handed over from Python.
         read: How to read ``path``, where the files leave something open.
         validation: Which training images are set aside for choices: a share (a float in (0, 1)) or a count (an
             integer) of them, drawn; the last ones in file order (:class:`Last`, or ``"last 20%"``); each of k folds
             in turn (:class:`Folds`, or ``"5-fold"``). ``"test"`` takes the test images, as published work often does:
             every choice then leaks, and every result is marked. ``"none"`` is what a chosen arm is retrained with.
+        training: How many of the training images are learned from: ``"100 per class"``, drawn by the ``split`` stream
+            from those that validation leaves; all if ``None``.
         stratified: Keep the class shares equal in training and validation; unless given, not for the last images.
         scaling: ``unit`` divides the stored bytes by 255, into [0, 1]; ``standard`` then subtracts the training
             images' mean and divides by their deviation; ``none`` feeds the bytes 0 to 255 as they are.
@@ -124,14 +202,16 @@ class Data(Spec):
     """
 
     # Where the data come from is told by their content in a run's fingerprint, not by these.
-    SOURCE: ClassVar[frozenset[str]] = frozenset({"name", "path", "test", "content", "read"})
+    SOURCE: ClassVar[frozenset[str]] = frozenset({"name", "path", "test", "groups", "content", "read"})
 
     name: str = ""
     path: str | None = Field(default=None, min_length=1)
-    test: str | float | None = None
-    content: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    test: str | float | int | Last | None = Field(default=None, json_schema_extra=_test_as_files_write_it)
+    groups: Groups | None = Field(default=None, json_schema_extra=_groups_as_files_write_them)
+    content: str | None = None
     read: Reading | None = None
     validation: Validation = Field(default=0.1, json_schema_extra=_as_files_write_it)
+    training: str | None = Field(default=None, json_schema_extra=_per_class_as_files_write_it)
     stratified: bool = True
     scaling: Literal["unit", "standard", "none"] = "unit"
     as_published: bool = False
@@ -148,7 +228,13 @@ class Data(Spec):
 
     def identity(self) -> dict[str, Any]:
         """What a run depends on, as JSON values, besides the data's content."""
-        return self.model_dump(mode="json", exclude={*self.SOURCE, "as_published"})
+        later = {"training"} if self.training is None else set()
+        return self.model_dump(mode="json", exclude={*self.SOURCE, "as_published", *later})
+
+    @property
+    def per_class(self) -> int | None:
+        """How many training images of each class are learned from; ``None`` for all."""
+        return None if self.training is None else int(self.training.split()[0])
 
     @model_validator(mode="before")
     @classmethod
@@ -166,12 +252,10 @@ class Data(Spec):
         value = given
         if isinstance(value, Last | Folds) or value in ("test", "none") or _is_share_or_count(value):
             return value
-        if isinstance(value, str) and (found := re.fullmatch(r"last (\d+(?:\.\d+)?) ?%", value)):
-            value = {"last": float(found[1]) / 100}
+        if (last := last_of(value)) is not None:
+            return last
         if isinstance(value, str) and (found := re.fullmatch(r"(\d+)-fold", value)):
             value = {"folds": int(found[1])}
-        if isinstance(value, dict) and value.keys() == {"last"} and _is_share_or_count(value["last"]):
-            return Last(last=value["last"])
         if isinstance(value, dict) and value.keys() == {"folds"}:
             if isinstance(value["folds"], bool) or not isinstance(value["folds"], int) or value["folds"] < 2:
                 raise Problems([Problem(f"got {value['folds']!r} folds", "give 2 or more")])
@@ -181,9 +265,33 @@ class Data(Spec):
     @field_validator("test", mode="before")
     @classmethod
     def _is_a_place_or_a_share(cls, value: Any) -> Any:
-        if value is None or (isinstance(value, str) and value) or (isinstance(value, float) and 0 < value < 1):
+        if (last := last_of(value)) is not None:
+            return last
+        if value is None or (isinstance(value, str) and value) or _is_share_or_count(value):
             return value
-        raise ValueError(f"got {value!r}; give a file, a folder or a share such as 0.2")
+        fix = 'a share such as 0.2, a count such as 2000, or the last images in file order such as "last 2000"'
+        raise ValueError(f"got {value!r}; give a file, a folder, {fix}")
+
+    @field_validator("groups", mode="before")
+    @classmethod
+    def _tells_what_belongs_together(cls, value: Any) -> Any:
+        if value is None or isinstance(value, dict | Groups) or (isinstance(value, str) and value):
+            return value
+        raise ValueError(f"got {value!r}; {_GROUPS_FIX}")
+
+    @field_validator("content")
+    @classmethod
+    def _is_a_sha256(cls, value: str | None) -> str | None:
+        if value is None or re.fullmatch("[0-9a-f]{64}", value):
+            return value
+        raise ValueError(f'got "{value}"; give the 64 digits (0-9, a-f) of the SHA-256 that assay data show prints')
+
+    @field_validator("training")
+    @classmethod
+    def _is_so_many_per_class(cls, value: str | None) -> str | None:
+        if value is None or re.fullmatch(r"[1-9]\d{0,8} per class", value):
+            return value
+        raise ValueError(f'got "{value}"; give such as "100 per class"')
 
     @model_validator(mode="after")
     def _leaks_only_as_published(self) -> Self:
@@ -199,7 +307,7 @@ class Data(Spec):
         if not (self.name or self.path or self.content):
             problems.append(Problem("there are no data", "add name (assay data list) or path (your files)", "name"))
         if self.path is None:
-            for key in ("test", "read"):
+            for key in ("test", "groups", "read"):
                 if getattr(self, key) is not None:
                     problems.append(Problem("this belongs to path, and there is none", "add path or remove it", key))
         if problems:

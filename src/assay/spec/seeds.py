@@ -17,7 +17,8 @@ class Seeds(Spec):
     """The replicates of every arm: a fixed count, or as many as it takes to decide.
 
     Args:
-        count: Seeds per arm: 0, 1, ... count - 1; 10 unless given. Raising it adds runs and repeats none.
+        count: Seeds per arm; 10 unless given. Raising it adds runs and repeats none.
+        start: The first seed; the others are the integers after it. A later start: seeds that no choice was made on.
         vary: The streams that a seed changes; any other stream is the same for every seed.
         stop: ``"decided"``: after each batch of seeds, arms that are decided stop and the others go on.
         min: With ``stop``: seeds before the first look, 6 or more.
@@ -27,6 +28,7 @@ class Seeds(Spec):
     """
 
     count: int | None = Field(default=None, ge=1, strict=True)
+    start: int = Field(default=0, ge=0, le=1_000_000_000, strict=True)
     vary: tuple[Stream, ...] = STREAMS
     stop: Literal["decided"] | None = None
     min: int | None = Field(default=None, ge=6, strict=True)
@@ -46,6 +48,8 @@ class Seeds(Spec):
             problems.append(Problem("count is fixed beforehand, stop is not", "give min and max, or count", "count"))
         elif self.first > self.planned:
             problems.append(Problem(f"max is {self.max}, below min ({self.first})", "give a larger max", "max"))
+        if self.stop is not None and self.start:
+            problems.append(Problem("start is for a fixed count of seeds", "leave out start, or stop", "start"))
         if problems:
             raise Problems(problems)
         return self
@@ -57,5 +61,5 @@ class Seeds(Spec):
 
     @property
     def planned(self) -> int:
-        """Seeds of each arm at most."""
+        """How many seeds each arm has at most."""
         return (self.max or 40) if self.stop else (self.count or _DEFAULT_COUNT)

@@ -20,6 +20,8 @@ Kind = Literal[
     "validation better than training", "unscaled inputs", "duplicates between splits", "lucky epoch",
 ]  # fmt: skip
 
+MIN_EPOCHS = 4  # with fewer, rules about the course of training say nothing
+
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -172,7 +174,7 @@ def overfitting(curves: Curves) -> Diagnosis | None:
     Medians of three epochs are compared, on curves that are measured alike, so that neither dropout nor one strange
     epoch makes a gap.
     """
-    if not curves.is_measured or curves.num_epochs < 4:
+    if not curves.is_measured or curves.num_epochs < MIN_EPOCHS:
         return None
     train, validation = smooth(curves.row("train_loss")), smooth(curves.row("validation_loss"))
     accuracy = curves.row("validation_accuracy")
@@ -220,7 +222,7 @@ def underfitting(curves: Curves) -> Diagnosis | None:
 
 def not_converged(curves: Curves) -> Diagnosis | None:
     """Over the last fifth of the epochs validation still gained a point of accuracy and lost a tenth of its loss."""
-    if not curves.is_measured or curves.num_epochs < 4:
+    if not curves.is_measured or curves.num_epochs < MIN_EPOCHS:
         return None
     span = max(2, curves.num_epochs // 5)
     loss, accuracy = curves.row("validation_loss"), curves.row("validation_accuracy")
@@ -304,7 +306,7 @@ def duplicates(curves: Curves) -> Diagnosis | None:
 
 def lucky_epoch(curves: Curves) -> Diagnosis | None:
     """The best epoch beats the last by more than four standard errors of a score, and by half a point."""
-    if not curves.is_measured or curves.num_epochs < 4 or curves.num_validation < 1 or curves.is_best_kept:
+    if not curves.is_measured or curves.num_epochs < MIN_EPOCHS or curves.num_validation < 1 or curves.is_best_kept:
         return None
     accuracy = curves.row("validation_accuracy")
     best, last = float(accuracy.max()), float(accuracy[-1])

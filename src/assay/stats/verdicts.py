@@ -17,7 +17,7 @@ class Wording:
     """How a contrast of a and b is put; "{a}" and "{b}" stand for their names."""
 
     better: str = "{b} is better than {a} by"
-    worse: str = "{a} is better than {b} by"
+    worse: str = "{b} is worse than {a} by"
     undecided: str = "from {a} to {b} the difference is"
     equivalent: str = "between {a} and {b}"
 
@@ -155,8 +155,17 @@ def sentence(
     return f"{put(claim)} {_told(numbers, unit)}{tail}{p_told}"
 
 
-def refusal(num_pairs: int, *, num_contrasts: int = 1) -> str:
-    """The sentence that stands where a verdict would, when there are too few pairs for one."""
+def refusal(num_pairs: int, *, num_contrasts: int = 1, is_folds: bool = False) -> str:
+    """The sentence that stands where a verdict would, when there are too few pairs for one.
+
+    Args:
+        num_pairs: How many there are; with folds, folds over all seeds.
+        num_contrasts: Contrasts in the family.
+        is_folds: Folds were tested: their test asks for 6, however many contrasts there are.
+    """
+    if is_folds:
+        folds = "1 fold" if num_pairs == 1 else f"{num_pairs} folds"
+        return f"not enough seeds for a verdict: {folds}, {MIN_PAIRS} are needed"
     many = "" if num_contrasts == 1 else f" for {num_contrasts} contrasts"
     return f"not enough seeds for a verdict: {count_pairs(num_pairs)}, {pairs_needed(num_contrasts)} are needed{many}"
 

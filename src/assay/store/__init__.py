@@ -3,6 +3,10 @@
 from .files import DATABASE as DATABASE
 from .files import default_folder as default_folder
 from .files import run_folder as run_folder
+from .follow import Followed as Followed
+from .follow import Overview as Overview
+from .follow import StoreFollower as StoreFollower
+from .lock import writing_process as writing_process
 from .reader import StoreReader as StoreReader
 from .reader import open_reader as open_reader
 from .records import FAILED as FAILED

@@ -50,6 +50,23 @@ def writer_lock(store: Path) -> Iterator[None]:
         lock.release()
 
 
+def writing_process(store: Path) -> int | None:
+    """The id of the process on this machine that writes the store now; ``None`` where none does.
+
+    The lock itself is left alone: trying it could turn away a writer that starts at that moment.
+    """
+    import psutil
+
+    try:
+        about = json.loads((store / "writer.json").read_text())
+        pid, since = int(about["pid"]), float(about["since"])
+        process = psutil.Process(pid)
+        is_same = process.create_time() <= since + 1 and process.status() != psutil.STATUS_ZOMBIE
+    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
+        return None
+    return pid if is_same and about.get("host") == platform.node() else None
+
+
 def _describe(holder: Path) -> str:
     try:
         about = json.loads(holder.read_text())

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
 import json
 import math
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ..errors import Problem, StoreError, nearest
+from ..spec import fingerprint
 from ..train.epochs import EpochRecord
 from .files import connect, translated
 from .records import ArmRecord, LookRecord, RunRecord, State, StudyRecord
@@ -32,6 +35,14 @@ class StoreReader:
         wanted = set(runs)
         return {row["id"]: row["state"] for row in self._query("SELECT id, state FROM runs") if row["id"] in wanted}
 
+    def peak_memory(self) -> dict[tuple[str, str], int]:
+        """Bytes that runs took at their peak: the most by their arm (fingerprint of its identity) and data content."""
+        rows = self._query(
+            "SELECT json_extract(spec, '$.arm') AS arm, json_extract(spec, '$.data.content') AS content, "
+            "max(peak_memory_bytes) AS bytes FROM runs WHERE peak_memory_bytes IS NOT NULL GROUP BY arm, content"
+        )
+        return {(fingerprint(json.loads(row["arm"])), row["content"]): row["bytes"] for row in rows}
+
     def runs_called(self, start: str) -> dict[str, str]:
         """Runs whose id begins with these characters, and for each the study that holds it and changed last."""
         tables = "(SELECT study, run FROM members UNION SELECT study, run FROM retrained)"
@@ -42,6 +53,54 @@ class StoreReader:
             start,
         )
         return {row["run"]: row["name"] for row in rows}
+
+    def overviews(self) -> list[dict[str, Any]]:
+        """Each study's name, question, data, times, arms and counts of states, the one that changed last first."""
+        states: dict[int, dict[State, int]] = {}
+        for row in self._query(
+            "SELECT study, state, count(*) AS n FROM members JOIN runs ON runs.id = run GROUP BY study, state"
+        ):
+            states.setdefault(row["study"], {})[row["state"]] = row["n"]
+        rows = self._query(
+            "SELECT *, (SELECT count(*) FROM arms WHERE study = studies.id) AS num_arms FROM studies "
+            "ORDER BY updated DESC, id DESC"
+        )
+        found = []
+        for row in rows:
+            spec, data = json.loads(row["spec"]), json.loads(row["data"])
+            found.append(
+                {
+                    "name": row["name"],
+                    "question": row["question"],
+                    "data": str(data.get("title") or data.get("name") or ""),
+                    "created": row["created"],
+                    "updated": row["updated"],
+                    "num_arms": row["num_arms"],
+                    "states": states.get(row["id"], {}),
+                    "is_leaky": spec.get("data", {}).get("validation") == "test",
+                }
+            )
+        return found
+
+    def last_event(self) -> tuple[int, str]:
+        """The last event's number, and the study that was planned last."""
+        number = next(self._query("SELECT coalesce(max(id), 0) AS n FROM events"))["n"]
+        planned = "SELECT study FROM events WHERE kind IN ('planned', 'retraining') ORDER BY id DESC LIMIT 1"
+        return number, next((row["study"] for row in self._query(planned)), "")
+
+    def events_after(self, number: int) -> list[tuple[int, str, str, str]]:
+        """(number, study, kind, detail as JSON) of every later event, in order."""
+        rows = self._query("SELECT id, study, kind, detail FROM events WHERE id > ? ORDER BY id", number)
+        return [(row["id"], row["study"], row["kind"], row["detail"]) for row in rows]
+
+    def some_runs(self, study: str, runs: Collection[str]) -> tuple[RunRecord, ...]:
+        """A study's runs with these ids, as they stand now."""
+        for row in list(self._query("SELECT id FROM studies WHERE name = ?", study)):
+            arms = self._query("SELECT name, position FROM arms WHERE study = ?", row["id"])
+            positions = {arm["name"]: arm["position"] for arm in arms}
+            looks = next(self._query("SELECT count(*) AS n FROM looks WHERE study = ?", row["id"]))["n"]
+            return self._runs("members", row["id"], positions, is_revealed=bool(looks), only=runs)
+        return ()
 
     def study(self, name: str) -> StudyRecord:
         """A study with everything known about it, in one consistent read.
@@ -94,30 +153,40 @@ class StoreReader:
         )
 
     def _runs(
-        self, table: Literal["members", "retrained"], study: int, positions: dict[str, int], *, is_revealed: bool
+        self,
+        table: Literal["members", "retrained"],
+        study: int,
+        positions: dict[str, int],
+        *,
+        is_revealed: bool,
+        only: Collection[str] | None = None,
     ) -> tuple[RunRecord, ...]:
-        """The study's runs. A run's test score may come of another study that shares it: before a study's own look at
-        the test split, it has none."""
+        """The study's runs, or only those with these ids. A run's test score may come of another study that shares it:
+        before a study's own look at the test split, it has none."""
         fold = "members.fold" if table == "members" else "0"
+        some, chosen = ("", ()) if only is None else ("AND {}.run IN (SELECT value FROM json_each(?))", _json(only))
         epochs: dict[str, list[EpochRecord]] = {}
-        for row in self._query(
-            f"SELECT DISTINCT epochs.* FROM epochs JOIN {table} ON {table}.run = epochs.run WHERE study = ? "
-            "ORDER BY epochs.run, epoch",
+        # Many thousand rows: the columns in the record's own order, and no names looked up.
+        columns = ", ".join(field.name for field in dataclasses.fields(EpochRecord))
+        for run, epoch, *measures, health in self._query(
+            f"SELECT run, {columns} FROM epochs WHERE run IN (SELECT run FROM {table} WHERE study = ? "
+            f"{some.format(table)}) ORDER BY run, epoch",
             study,
+            *chosen,
         ):
-            values = dict(row)
-            run, epoch, health = values.pop("run"), values.pop("epoch"), values.pop("health")
-            measures = {key: math.nan if value is None else value for key, value in values.items()}
-            epochs.setdefault(run, []).append(
-                EpochRecord(epoch=epoch, **measures, health=health and json.loads(health))
-            )
+            if None in measures:  # what was no number is stored as nothing
+                measures = [math.nan if value is None else value for value in measures]
+            values = [epoch, *measures, health and json.loads(health)]
+            epochs.setdefault(run, []).append(EpochRecord(*values))
         rows = self._query(
             f"SELECT runs.*, {table}.arm, {table}.seed AS member_seed, {fold} AS fold, path, sha256, loss, accuracy "
             f"FROM {table} JOIN runs ON runs.id = {table}.run "
             "LEFT JOIN artifacts ON artifacts.run = runs.id AND kind = 'weights' "
-            "LEFT JOIN test_scores ON test_scores.run = runs.id WHERE study = ?",
+            f"LEFT JOIN test_scores ON test_scores.run = runs.id WHERE study = ? {some.format(table)}",
             study,
+            *chosen,
         )
+        environments = functools.cache(json.loads)  # most runs have the same
         runs = [
             RunRecord(
                 id=row["id"],
@@ -135,7 +204,7 @@ class StoreReader:
                 weights_sha256=row["sha256"],
                 epochs_planned=row["epochs_planned"],
                 epochs=tuple(epochs.get(row["id"], ())),
-                environment=json.loads(row["environment"]),
+                environment=environments(row["environment"]),
                 test_accuracy=row["accuracy"] if is_revealed else None,
                 test_loss=row["loss"] if is_revealed else None,
                 fold=row["fold"] or None,
@@ -148,6 +217,10 @@ class StoreReader:
     def _query(self, sql: str, *values: object) -> Iterator[sqlite3.Row]:
         with translated(self.folder):
             yield from self._connection.execute(sql, values)
+
+
+def _json(runs: Collection[str]) -> tuple[str]:
+    return (json.dumps(list(runs)),)
 
 
 @contextlib.contextmanager

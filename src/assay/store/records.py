@@ -77,6 +77,24 @@ class RunRecord:
     def is_failed(self) -> bool:
         return self.state in FAILED
 
+    def _repr_html_(self) -> str:
+        from ..markup import facts
+
+        kept = self.kept
+        pairs = [
+            ("run", self.id[:10]),
+            ("state", self.state),
+            ("reason", self.reason),
+            ("advice", self.advice),
+            ("epochs", f"{len(self.epochs)} of {self.epochs_planned}"),
+            ("kept epoch", kept.epoch if kept else None),
+            ("validation accuracy", _percent(kept.validation_accuracy) if kept else None),
+            ("validation loss", f"{kept.validation_loss:.4g}" if kept else None),
+            ("test accuracy", _percent(self.test_accuracy)),
+            ("seconds", None if self.seconds is None else f"{self.seconds:.3g}"),
+        ]
+        return facts(f"{self.arm}, {self.label}", pairs)
+
 
 @dataclass(frozen=True)
 class TestScore:
@@ -128,3 +146,7 @@ class StudyRecord:
     def runs_of(self, arm: str) -> tuple[RunRecord, ...]:
         """The runs of one arm, by seed and fold."""
         return tuple(sorted((run for run in self.runs if run.arm == arm), key=lambda run: (run.seed, run.fold or 0)))
+
+
+def _percent(share: float | None) -> str | None:
+    return None if share is None or share != share else f"{100 * share:.2f} %"

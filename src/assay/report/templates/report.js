@@ -67,27 +67,39 @@
 
   function drawAll() { plots.forEach(draw); }
 
-  drawAll();
-  dark.addEventListener("change", drawAll);
+  // A figure is drawn once it is nearly in sight: a page of hundreds of runs opens at once.
+  var isDrawn = new Set();
+  function redraw() { plots.filter(function (plot) { return isDrawn.has(plot); }).forEach(draw); }
+  var watch = new IntersectionObserver(function (entries) {
+    entries.forEach(function (entry) {
+      if (!entry.isIntersecting) { return; }
+      watch.unobserve(entry.target);
+      isDrawn.add(entry.target);
+      draw(entry.target);
+    });
+  }, { rootMargin: "500px 0px" });
+  plots.forEach(function (plot) { watch.observe(plot); });
+
+  dark.addEventListener("change", redraw);
   var width = window.innerWidth;
   window.addEventListener("resize", function () {
-    if (window.innerWidth !== width) { width = window.innerWidth; window.requestAnimationFrame(drawAll); }
+    if (window.innerWidth !== width) { width = window.innerWidth; window.requestAnimationFrame(redraw); }
   });
   window.addEventListener("beforeprint", function () {
     root.classList.add("printing");
-    document.querySelectorAll("details").forEach(function (details) { details.open = true; });
+    document.querySelectorAll("details:not(.long)").forEach(function (details) { details.open = true; });
     drawAll();
   });
   window.addEventListener("afterprint", function () {
     root.classList.remove("printing");
-    drawAll();
+    redraw();
   });
   document.querySelectorAll(".switches").forEach(function (group) {
     group.addEventListener("click", function (event) {
       var button = event.target.closest("button");
       if (!button) { return; }
       button.setAttribute("aria-pressed", button.getAttribute("aria-pressed") === "true" ? "false" : "true");
-      plots.filter(function (plot) { return plot.dataset.group === group.dataset.group; }).forEach(draw);
+      plots.filter(function (plot) { return plot.dataset.group === group.dataset.group && isDrawn.has(plot); }).forEach(draw);
     });
   });
 })();

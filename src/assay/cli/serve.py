@@ -1,0 +1,48 @@
+"""assay serve"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+import click
+
+from .options import json_option, print_json, store_option
+
+
+@click.command("serve")
+@store_option
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; 0.0.0.0 is every one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="Its port; 0 takes a free one."
+)
+@click.option("--open", "opens", is_flag=True, help="Open the page in a browser.")
+@click.option("--allow-run", is_flag=True, help="Let the page start and stop training; it reads only otherwise.")
+@json_option
+def command(store: Path | None, host: str, port: int, opens: bool, allow_run: bool, as_json: bool) -> None:
+    """Show the store's studies in a browser, live while they train, and ask their networks.
+
+    The page and all that it needs come from this machine. Ctrl-C stops the server, and nothing else.
+    """
+    from ..store import default_folder
+    from ..web import serve
+
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("assay.web").setLevel(logging.INFO)
+
+    def on_ready(url: str) -> None:
+        if as_json:
+            print_json({"url": url})
+        else:
+            click.echo(f"Serving {folder} at {url} (Ctrl-C stops it)")
+        if host not in ("127.0.0.1", "localhost", "::1"):
+            click.echo("note: everybody who reaches this machine can read the store and ask its networks.", err=True)
+        sys.stdout.flush()
+        if opens:
+            import webbrowser
+
+            webbrowser.open(url)
+
+    folder = store if store is not None else default_folder()
+    serve(folder, host=host, port=port, allow_run=allow_run, on_ready=on_ready)

@@ -1,0 +1,91 @@
+"""Which layers an explanation can be about, and what is said of those that it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..errors import Problem, SpecError
+from ..nets import (
+    AvgPool,
+    Conv,
+    Dense,
+    Depthwise,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    GlobalMaxPool,
+    LayerSummary,
+    MaxPool,
+    Separable,
+    SpatialDropout,
+    Summary,
+)
+
+_CONVOLUTIONS = (Conv, Depthwise, Separable)
+_POOLS = (MaxPool, AvgPool, GlobalMaxPool, GlobalAvgPool, Flatten)
+_IDLE = (Dropout, SpatialDropout)
+
+
+def convolutions(summary: Summary) -> tuple[str, ...]:
+    """Names of the layers that have kernels to look at: convolutions of every kind, in order."""
+    return tuple(row.name for row in summary.layers if isinstance(row.layer, _CONVOLUTIONS))
+
+
+def feature_maps(summary: Summary) -> tuple[str, ...]:
+    """Names of the layers whose output is an image, and not only a pooled copy of another's."""
+    rows = (row for row in summary.layers if len(row.output_shape) == 3 and not isinstance(row.layer, _POOLS))
+    return tuple(row.name for row in rows)
+
+
+def kernel_layer(summary: Summary, layer: str | None = None) -> str:
+    """The convolution of this name; the first one if ``None``.
+
+    Raises:
+        SpecError: The layer has no such kernels, or the network has none.
+    """
+    return _chosen(summary, layer, convolutions, 0, "no kernels to draw")
+
+
+def map_layer(summary: Summary, layer: str | None = None) -> str:
+    """The layer of this name that puts out feature maps.
+
+    If ``None`` the last convolution with the normalization, activation or sum of paths that follows it before any
+    pooling: what Grad-CAM's authors call the last convolutional layer.
+
+    Raises:
+        SpecError: The layer has no feature maps, or the network has no convolution.
+    """
+    chosen = _chosen(summary, layer, feature_maps, -1, "no feature maps")
+    if layer is not None:
+        return chosen
+    chosen = kernel_layer(summary, convolutions(summary)[-1])
+    for row in summary.layers:
+        if chosen in row.inputs and len(row.output_shape) == 3 and not isinstance(row.layer, (*_POOLS, *_IDLE)):
+            chosen = row.name
+    return chosen
+
+
+def penultimate_layer(summary: Summary) -> str:
+    """The layer whose output the last dense layer reads; an empty name is the network's input."""
+    last = next((row for row in reversed(summary.layers) if isinstance(row.layer, Dense)), summary.layers[-1])
+    return last.inputs[0]
+
+
+def row_of(summary: Summary, layer: str) -> LayerSummary:
+    """A layer by its name."""
+    return next(row for row in summary.layers if row.name == layer)
+
+
+def _chosen(
+    summary: Summary, layer: str | None, having: Callable[[Summary], tuple[str, ...]], default: int, lacks: str
+) -> str:
+    known = having(summary)
+    if not convolutions(summary):
+        raise SpecError(Problem(f"no layer of the network is a convolution: it has {lacks}", "explain another network"))
+    if layer is None:
+        return known[default]
+    if layer not in known:
+        has = any(row.name == layer for row in summary.layers)
+        what = f'layer "{layer}" has {lacks}' if has else f'the network has no layer "{layer}"'
+        raise SpecError(Problem(what, f"name one of {', '.join(known)}"))
+    return layer

@@ -1,0 +1,203 @@
+"""Figures with what the page says about them: a title, a description in words, how to read them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..store.records import StudyRecord
+from .answer import answer
+from .contrasts import Contrast, blocks, factor_effects, ranking_of
+from .inputs import Explanation, Gallery
+from .numbers import counted, whole
+from .scores import Split, arm_scores, ordered_arms
+
+_MOST_LEADING = 8  # arms that the first screen has room for
+
+
+@dataclass(frozen=True)
+class FigureBlock:
+    """A figure in the page: its JSON, what it is called, what it shows in words, and how to read it.
+
+    ``group`` names the switches that a figure listens to.
+    """
+
+    id: str
+    json: str
+    title: str
+    description: str
+    note: str = ""
+    group: str = ""
+    height: int = 0
+
+
+@dataclass(frozen=True)
+class PictureBlock:
+    """A PNG in the page, in base64, with its title and caption."""
+
+    png: str
+    title: str
+    note: str
+
+
+def lead_figure(study: StudyRecord) -> FigureBlock | None:
+    """The one picture of the first screen: how crossed factors go together, or else every run's score.
+
+    Of many arms, those with the highest means.
+    """
+    from .figures import score_strip
+
+    if not any(arm.n for arm in arm_scores(study)):
+        return None
+    if answer(study).effects and (found := interaction_figures(study)):
+        return found[0]
+    if len(study.arms) <= _MOST_LEADING:
+        return score_figures(study, "validation")[0]
+    by_mean = sorted(arm_scores(study), key=lambda arm: -1.0 if arm.mean is None else arm.mean, reverse=True)
+    names = [arm.arm for arm in by_mean[:_MOST_LEADING]]
+    return figure_block(
+        "lead",
+        score_strip(study, only=names),
+        f"The {len(names)} arms with the highest means, of {len(study.arms)}",
+        f"Validation accuracy, one dot per run: {', '.join(names)}.",
+        "A dot is a seed, the stroke the mean, the bar its 95 % interval. The highest means owe some height to "
+        "luck; all arms stand below.",
+    )
+
+
+def score_figures(study: StudyRecord, split: Split) -> tuple[FigureBlock, ...]:
+    from .figures import difference_strip, score_strip
+
+    found = answer(study, split=split)
+    folds = ", the mean of its folds" if any(run.fold for run in study.runs) else ""
+    pairs = " A thin line joins the two runs of a seed." if len(study.arms) == 2 else ""
+    blocks = [
+        figure_block(
+            f"scores-{split}",
+            score_strip(study, split=split),
+            f"{split.capitalize()} accuracy of every {'seed' if folds else 'run'}",
+            f"One dot per {'seed' if folds else 'run'}, one row per arm. {found.headline}.",
+            f"One dot is one seed{folds}. The stroke is the mean, the bar its 95 % interval.{pairs}",
+        )
+    ]
+    if any(contrast.seeds for contrast in found.contrasts):
+        blocks.append(
+            figure_block(
+                f"differences-{split}",
+                difference_strip(study, split=split),
+                f"Differences from {found.contrasts[0].baseline}, seed by seed",
+                "; ".join(_described(contrast) for contrast in found.contrasts) + ".",
+                "One dot is one pair of runs that share a seed. Right of zero, the named arm is better.",
+            )
+        )
+    return tuple(blocks)
+
+
+def _described(contrast: Contrast) -> str:
+    return f"{contrast.arm}: {contrast.sentence}"
+
+
+def interaction_figures(study: StudyRecord) -> tuple[FigureBlock, ...]:
+    from .figures import interaction_plot
+
+    found = [c for c in factor_effects(study) if c.effect and c.effect.is_interaction]
+    if len(blocks(study)[0]) < 2:
+        return ()
+    pairs = list(dict.fromkeys((c.effect.factor, c.effect.by) for c in found if c.effect))
+    return tuple(
+        figure_block(
+            f"interaction-{number}",
+            interaction_plot(study, one, other),
+            f"{one} by {other}",
+            f"Mean validation accuracy at each level of {one}, one line for each level of {other}. "
+            + " ".join(f"{c.sentence}." for c in found if c.effect and (c.effect.factor, c.effect.by) == (one, other)),
+            "Bars are 95 % intervals of the means.",
+        )
+        for number, (one, other) in enumerate(pairs)
+    )
+
+
+def ranking_figure(study: StudyRecord) -> FigureBlock | None:
+    from .figures import critical_difference
+
+    ranking = ranking_of(study)
+    if ranking is None:
+        return None
+    described = "; ".join(
+        f"{arm.name} {rank:.2f}" for arm, rank in zip(ordered_arms(study), ranking.mean_ranks, strict=True)
+    )
+    return figure_block(
+        "ranking",
+        critical_difference(study, ranking),
+        f"Mean ranks over {counted(ranking.n, 'seed')}",
+        f"Mean rank of every arm, 1 is the best: {described}.",
+        "A bar to the right joins arms that are not told apart.",
+    )
+
+
+def curve_figures(study: StudyRecord) -> tuple[FigureBlock, ...]:
+    from .figures import Measured, Metric, learning_curves
+
+    if not any(run.epochs for run in study.runs):
+        return ()
+    panels: tuple[tuple[Metric, Measured, str], ...] = (
+        ("accuracy", "validation", "Validation accuracy"),
+        ("accuracy", "train", "Training accuracy"),
+        ("loss", "validation", "Validation loss"),
+        ("loss", "train", "Training loss"),
+    )
+    arms = ", ".join(arm.name for arm in ordered_arms(study))
+    return tuple(
+        figure_block(
+            f"curves-{metric}-{measured}",
+            learning_curves(study, metric, measured),
+            title,
+            f"{title} after each epoch, one line per run, with mean and 95 % band of: {arms}.",
+            group="curves",
+        )
+        for metric, measured, title in panels
+    )
+
+
+def cost_figures(study: StudyRecord) -> tuple[FigureBlock, ...]:
+    """Accuracy against time, where runs have finished and been timed."""
+    from .figures import accuracy_against_time
+
+    if not any(run.state == "finished" and run.seconds for run in study.runs):
+        return ()
+    described = "Mean validation accuracy against mean seconds per run, one mark per arm; the table has the numbers."
+    note = "A faint dot is a run, a mark the mean of an arm, its bar the 95 % interval. Up and to the left is better."
+    return (figure_block("cost", accuracy_against_time(study), "Accuracy against time", described, note),)
+
+
+def gallery_figures(gallery: Gallery) -> tuple[FigureBlock, ...]:
+    from .figures import class_counts
+
+    counts = ", ".join(
+        f"{name} {whole(count)}" for name, count in zip(gallery.class_names, gallery.training_counts, strict=True)
+    )
+    described = f"Training images of each class: {counts}."
+    return (
+        figure_block("class-counts", class_counts(gallery), "Images of each class in the training split", described),
+    )
+
+
+def explanation_blocks(explanations: Sequence[Explanation]) -> tuple[FigureBlock | PictureBlock, ...]:
+    """What explains the best arm: Plotly figures drawn by the page, pictures as they are."""
+    return tuple(
+        PictureBlock(base64.b64encode(one.image).decode(), one.title, one.caption)
+        if isinstance(one.image, bytes)
+        else figure_block(f"explanation-{number}", one.image, one.title, one.caption, one.caption)
+        for number, one in enumerate(explanations)
+    )
+
+
+def figure_block(id_: str, figure: Any, title: str, description: str, note: str = "", group: str = "") -> FigureBlock:
+    """A figure of plotly as the templates take it."""
+    text = figure.to_json(validate=False)
+    # Inside a script element only "<" could end it or open a comment.
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return FigureBlock(id_, text, title, description, note, group, int(figure.layout.height or 450))

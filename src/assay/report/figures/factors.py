@@ -1,0 +1,104 @@
+"""Factors that are crossed, and many arms ranked."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+from ...stats import Ranking, factors_of
+from ...store.records import StudyRecord
+from ..contrasts import blocks
+from ..palette import PALETTE, arm_styles
+from ..scores import Split, accuracy_interval, ordered_arms
+from .frame import GREY, axis, layout_of, plain, row_name, rows_layout
+
+
+def interaction_plot(study: StudyRecord, one: str, other: str, *, split: Split = "validation") -> go.Figure:
+    """Mean accuracy at each level of a factor, one line for each level of another, averaged over all others.
+
+    Bars are 95 % intervals of each mean over seeds.
+    """
+    arms = ordered_arms(study)
+    levels = factors_of([arm.levels for arm in arms])
+    _, scores = blocks(study, split=split)
+    figure = go.Figure()
+    count = len(levels[other])
+    for index, name in enumerate(levels[other]):
+        style = PALETTE[index % len(PALETTE)]
+        cells = [
+            [at for at, arm in enumerate(arms) if arm.levels[one] == level and arm.levels[other] == name]
+            for level in levels[one]
+        ]
+        by_seed = [[sum(row[at] for at in cell) / len(cell) for row in scores] for cell in cells]
+        intervals = [accuracy_interval(values) for values in by_seed]
+        shift = 0.05 * (index - (count - 1) / 2)
+        figure.add_scatter(
+            x=[place + shift for place in range(len(cells))],
+            y=[100 * interval.mean for interval in intervals],
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": [100 * (interval.high - interval.mean) for interval in intervals],
+                "arrayminus": [100 * (interval.mean - interval.low) for interval in intervals],
+                "color": style.colour,
+                "thickness": 1.6,
+                "width": 4,
+            },
+            mode="lines+markers",
+            line={"color": style.colour, "width": 2.4, "dash": style.dash},
+            marker={"color": style.colour, "symbol": style.symbol, "size": 9},
+            hovertemplate=f"%{{y:.2f}} %<extra>{plain(f'{other} {name}')}</extra>",
+            name=plain(f"{other} {name}"),
+            showlegend=True,
+        )
+    layout = layout_of(height=330, margin={"l": 8, "r": 12, "t": 10, "b": 8})
+    figure.update_layout(
+        **{**layout, "showlegend": True},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        xaxis=axis(
+            title=plain(one), tickvals=list(range(len(levels[one]))), ticktext=[plain(n) for n in levels[one]],
+            range=[-0.4, len(levels[one]) - 0.6], showgrid=False,
+        ),
+        yaxis=axis(title=f"{split} accuracy", ticksuffix=" %", nticks=6),
+    )  # fmt: skip
+    return figure
+
+
+def critical_difference(study: StudyRecord, ranking: Ranking) -> go.Figure:
+    """Arms by mean rank, best first; a bar beside the rows joins arms that are not told apart."""
+    arms, styles = ordered_arms(study), arm_styles(study)
+    order = sorted(range(len(arms)), key=lambda index: ranking.mean_ranks[index])
+    figure = go.Figure()
+    far = max(ranking.mean_ranks)
+    near = min(ranking.mean_ranks)
+    room = (far - near) or 1.0
+    for number, group in enumerate(ranking.groups):
+        rows = [order.index(index) for index in group]
+        x = far + room * (0.06 + 0.05 * number)
+        figure.add_scatter(
+            x=[x, x], y=[min(rows) - 0.16, max(rows) + 0.16], mode="lines", line={"color": GREY, "width": 5},
+            hoverinfo="skip", name="not told apart",
+        )  # fmt: skip
+    for row, index in enumerate(order):
+        name, style = arms[index].name, styles[arms[index].name]
+        rank = ranking.mean_ranks[index]
+        figure.add_scatter(
+            x=[rank], y=[row], mode="markers", name=plain(name),
+            marker={"color": style.colour, "symbol": style.symbol, "size": 13},
+            hovertemplate="mean rank %{x:.2f}<extra>%{fullData.name}</extra>", meta={"arm": name, "kind": "rank"},
+        )  # fmt: skip
+        row_name(figure, name, style, row - 0.34)
+    if ranking.critical_difference is not None:
+        row = len(order)
+        ends = [near, near + ranking.critical_difference]
+        figure.add_scatter(
+            x=ends, y=[row, row], mode="lines+markers", line={"color": GREY, "width": 2},
+            marker={"symbol": "line-ns", "size": 10, "line": {"color": GREY, "width": 2}},
+            hoverinfo="skip", name="critical difference",
+        )  # fmt: skip
+        figure.add_annotation(
+            text=f"critical difference (Nemenyi) {ranking.critical_difference:.2f}",
+            x=0, xref="paper", xanchor="left", y=row - 0.34, yanchor="middle", showarrow=False, borderpad=0, xshift=-1,
+        )  # fmt: skip
+    widest = max(far + room * (0.12 + 0.05 * len(ranking.groups)), near + (ranking.critical_difference or 0))
+    rows_layout(figure, len(order) + 1, "mean rank (1 is the best)", "", range=[near - 0.08 * room, widest])
+    return figure

@@ -1,0 +1,133 @@
+"""What figures share: axes, a row for each arm, a mean with its interval. The page's script adds light and dark."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from ..palette import ArmStyle
+
+GREY = "#7a7f85"  # readable on white and on black, until the page's script sets the colour of the text
+_FONT = '-apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
+_GRID = "rgba(128,128,128,0.22)"
+_ROW, _LOW_ROW = 62, 48  # pixels for one arm in a figure with a row per arm, and where arms are many
+_GLYPHS = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲"}
+
+
+def layout_of(*, height: int, margin: dict[str, int]) -> dict[str, Any]:
+    return {
+        "template": "none",
+        "height": height,
+        "margin": margin,
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": _FONT, "size": 13, "color": GREY},
+        "showlegend": False,
+        "hovermode": "closest",
+        "dragmode": False,
+    }
+
+
+def axis(**settings: Any) -> dict[str, Any]:
+    common: dict[str, Any] = {
+        "gridcolor": _GRID,
+        "zeroline": False,
+        "automargin": True,
+        "ticks": "",
+        "ticklabelstandoff": 5,
+    }
+    if isinstance(settings.get("title"), str):
+        settings["title"] = {"text": settings["title"], "standoff": 10, "font": {"size": 13}}
+    return {**common, **settings}
+
+
+def rows_layout(figure: go.Figure, num_rows: int, title: str, unit: str, *, outer: float = 0.62, **x: Any) -> None:
+    figure.update_layout(
+        **layout_of(
+            height=(_ROW if num_rows <= 5 else _LOW_ROW) * num_rows + 84, margin={"l": 1, "r": 12, "t": 4, "b": 8}
+        ),
+        xaxis=axis(title=title, ticksuffix=unit, nticks=6, **x),
+        yaxis=axis(visible=False, range=[num_rows - 1 + max(0.5, outer - 0.02), -outer], fixedrange=True),
+    )
+
+
+def row_name(figure: go.Figure, arm: str, style: ArmStyle, y: float) -> None:
+    """An arm's name above its row, where it needs no margin and stays readable on a phone."""
+    shown = arm if len(arm) <= 52 else f"{arm[:51]}…"
+    figure.add_annotation(
+        text=f'<span style="color:{style.colour}">{_GLYPHS[style.symbol]}</span> {plain(shown)}',
+        x=0,
+        xref="paper",
+        xanchor="left",
+        y=y,
+        yanchor="middle",
+        showarrow=False,
+        align="left",
+        borderpad=0,
+        xshift=-1,
+    )
+
+
+def dots(
+    figure: go.Figure,
+    arm: str,
+    style: ArmStyle,
+    values: Sequence[float],
+    seeds: Sequence[int],
+    row: float,
+    unit: str,
+    *,
+    digits: str = ".2f",
+) -> None:
+    figure.add_scatter(
+        x=list(values),
+        y=[row] * len(values),
+        mode="markers",
+        marker={"color": style.colour, "symbol": style.symbol, "size": 9, "opacity": 0.7, "line": {"width": 0}},
+        customdata=list(seeds),
+        hovertemplate=f"seed %{{customdata}}: %{{x:{digits}}}{unit}<extra>%{{fullData.name}}</extra>",
+        name=plain(arm),
+        meta={"arm": arm, "kind": "runs"},
+    )
+
+
+def mean_bar(figure: go.Figure, arm: str, style: ArmStyle, numbers: Sequence[float], y: float, unit: str) -> None:
+    """A mean and its interval as one horizontal bar with a stroke across it."""
+    mean, low, high = numbers
+    figure.add_scatter(
+        x=[mean],
+        y=[y],
+        mode="markers",
+        marker={"color": style.colour, "symbol": "line-ns", "size": 13, "line": {"color": style.colour, "width": 3.5}},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [high - mean],
+            "arrayminus": [mean - low],
+            "color": style.colour,
+            "thickness": 2.5,
+            "width": 5,
+        },
+        customdata=[[low, high]],
+        hovertemplate=f"mean %{{x:.2f}}{unit} [%{{customdata[0]:.2f}}, %{{customdata[1]:.2f}}]"
+        "<extra>%{fullData.name}</extra>",
+        name=plain(arm),
+        meta={"arm": arm, "kind": "mean"},
+    )
+
+
+def joined(rows: Sequence[Sequence[Any]]) -> list[Any]:
+    """Rows in one list, with a gap after each."""
+    return [value for row in rows for value in (*row, None)]
+
+
+def percents(shares: Iterable[float]) -> list[float]:
+    return [100 * share for share in shares]
+
+
+def plain(text: str) -> str:
+    """Plotly reads its texts as markup."""
+    return html.escape(text, quote=False)

@@ -1,0 +1,77 @@
+"""Strips: a row for each arm, a dot for each run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from ...store.records import StudyRecord
+from ..contrasts import Contrast, contrasts
+from ..palette import arm_styles
+from ..scores import Split, arm_scores
+from .frame import GREY, dots, joined, mean_bar, percents, plain, row_name, rows_layout
+
+
+def score_strip(study: StudyRecord, *, split: Split = "validation", only: Sequence[str] | None = None) -> go.Figure:
+    """Every run's accuracy as a dot, with each arm's mean and 95 % interval; two arms have their pairs joined.
+
+    Args:
+        study: Its record.
+        split: Whose accuracy.
+        only: Names of the arms to show, in this order; all in the study's order if ``None``.
+    """
+    arms, styles = arm_scores(study, split=split), arm_styles(study)
+    if only is not None:
+        by_name = {arm.arm: arm for arm in arms}
+        arms = tuple(by_name[name] for name in only)
+    figure = go.Figure()
+    is_pair = len(arms) == 2
+    if is_pair:
+        first, second = (dict(zip(arm.seeds, arm.scores, strict=True)) for arm in arms)
+        pairs = [(first[seed], second[seed]) for seed in first if seed in second]
+        figure.add_scatter(
+            x=joined([percents(pair) for pair in pairs]),
+            y=joined([[0.0, 1.0]] * len(pairs)),
+            mode="lines",
+            line={"color": "rgba(128,128,128,0.55)", "width": 1},
+            hoverinfo="skip",
+            name="same seed",
+        )
+    for row, arm in enumerate(arms):
+        style = styles[arm.arm]
+        dots(figure, arm.arm, style, percents(arm.scores), arm.seeds, row, " %")
+        # With two arms the lines between them keep the middle; means and names stand outside.
+        outside = -0.24 if is_pair and row == 0 else 0.24
+        if arm.interval:
+            numbers = percents((arm.interval.mean, arm.interval.low, arm.interval.high))
+            mean_bar(figure, arm.arm, style, numbers, row + outside, " %")
+        row_name(figure, arm.arm, style, row + (0.54 if is_pair and row == 1 else -0.54 if is_pair else -0.34))
+    rows_layout(figure, len(arms), f"{split} accuracy", " %", outer=0.74 if is_pair else 0.62)
+    return figure
+
+
+def difference_strip(study: StudyRecord, *, split: Split = "validation") -> go.Figure:
+    """Each contrast's paired differences as dots, with their mean and 95 % interval, around zero."""
+    found, styles = contrasts(study, split=split), arm_styles(study)
+    figure = go.Figure()
+    for row, contrast in enumerate(found):
+        style = styles[contrast.arm]
+        dots(figure, contrast.arm, style, percents(contrast.differences), contrast.seeds, row, " points")
+        if contrast.difference:
+            interval = contrast.difference
+            numbers = percents((interval.mean, interval.low, interval.high))
+            mean_bar(figure, contrast.arm, style, numbers, row + 0.24, " points")
+        row_name(figure, contrast.arm, style, row - 0.34)
+    figure.add_vline(x=0, line={"color": GREY, "width": 1.5})
+    ends = [0.0, *(100 * value for contrast in found for value in contrast.differences)]
+    ends += [100 * end for contrast in found if (d := contrast.difference) for end in (d.low, d.high)]
+    room = 0.06 * (max(ends) - min(ends)) or 1.0
+    x_range = [min(ends) - room, max(ends) + room]
+    rows_layout(figure, len(found), _difference_title(found), "", range=x_range)
+    return figure
+
+
+def _difference_title(found: Sequence[Contrast]) -> str:
+    against = "the first arm" if len(found) != 1 else plain(found[0].baseline)
+    return f"points above {against}" if len(against) <= 34 else "points above the first arm"

@@ -1,0 +1,181 @@
+"""What a study rests on: its data set and the methods that made and judged its runs, as BibTeX."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from ..store.records import StudyRecord
+from .contrasts import contrasts, factor_effects, ranking_of
+from .images import networks
+from .scores import rule_of
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One entry.
+
+    Args:
+        key: Its BibTeX key.
+        use: What the study uses it for.
+        bibtex: The entry.
+    """
+
+    key: str
+    use: str
+    bibtex: str
+
+    @property
+    def title(self) -> str:
+        return _field(self.bibtex, "title")
+
+    @property
+    def authors(self) -> str:
+        """Surnames: all of up to three, or the first "and others"."""
+        names = [_plain(name).split(",")[0].strip() for name in _field(self.bibtex, "author", raw=True).split(" and ")]
+        if len(names) > 3:
+            return f"{names[0]} and others"
+        return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+    @property
+    def year(self) -> str:
+        return _field(self.bibtex, "year")
+
+    @property
+    def where(self) -> str:
+        """Journal, proceedings, book or archive."""
+        for name in ("journal", "booktitle", "publisher", "howpublished"):
+            if found := _field(self.bibtex, name):
+                return found
+        return f"arXiv {found}" if (found := _field(self.bibtex, "eprint")) else ""
+
+
+def references(study: StudyRecord) -> tuple[Reference, ...]:
+    """The study's data set, then its methods of training, then those of its verdicts; each once."""
+    used = [*_training(study), *_verdicts(study)]
+    entries = _entries()
+    methods = tuple(Reference(key, use, entries[key]) for key, use in dict(used).items())
+    return (*_data(study), *methods)
+
+
+def bibtex(found: Iterable[Reference]) -> str:
+    """The entries as a file."""
+    return "\n\n".join(reference.bibtex for reference in found) + "\n"
+
+
+def _data(study: StudyRecord) -> tuple[Reference, ...]:
+    from ..data import entry, known
+
+    name = str(study.data.get("name", ""))
+    if name not in known() or not (cited := entry(name).citation):
+        return ()
+    return (Reference(re.findall(r"@\w+\{([^,]+),", cited)[0], f"data set {entry(name).title}", cited),)
+
+
+# A layer word, or an activation, and what it cites.
+_WORDS = {
+    "batchnorm": ("ioffe2015batch", "batch normalization"),
+    "layernorm": ("ba2016layer", "layer normalization"),
+    "groupnorm": ("wu2018group", "group normalization"),
+    "instancenorm": ("ulyanov2016instance", "instance normalization"),
+    "dropout": ("srivastava2014dropout", "dropout"),
+    "spatialdropout": ("tompson2015efficient", "spatial dropout"),
+    "residual": ("he2016deep", "residual blocks"),
+    "parallel": ("szegedy2015going", "parallel branches"),
+    "separable": ("chollet2017xception", "separable convolutions"),
+    "gelu": ("hendrycks2016gaussian", "GELU"),
+    "elu": ("clevert2016fast", "ELU"),
+    "silu": ("elfwing2018sigmoid", "SiLU"),
+}
+_OPTIMIZERS = {
+    "sgd": "robbins1951stochastic",
+    "adam": "kingma2015adam",
+    "adamw": "loshchilov2019decoupled",
+    "rmsprop": "tieleman2012lecture",
+    "adadelta": "zeiler2012adadelta",
+}
+_SCHEDULES = {"cosine": "loshchilov2017sgdr", "one-cycle": "smith2019super"}
+_SETTINGS = {
+    "early_stopping": ("prechelt1998early", "early stopping"),
+    "label_smoothing": ("szegedy2016rethinking", "label smoothing"),
+    "clip_norm": ("pascanu2013difficulty", "gradient clipping"),
+    "global_clip_norm": ("pascanu2013difficulty", "gradient clipping"),
+    "ema_momentum": ("polyak1992acceleration", "averaged weights"),
+}
+
+
+def _training(study: StudyRecord) -> list[tuple[str, str]]:
+    used = []
+    words: set[str] = set()
+    for arm in study.arms:
+        layers, training = arm.spec.get("layers", ()), arm.spec.get("training", {})
+        words |= set(re.findall(r"[a-z]+", str(layers).lower().replace("_", "")))
+        if layers:
+            used.append(("glorot2010understanding", "initial weights"))
+        optimizer = _name(training.get("optimizer"))
+        if optimizer in _OPTIMIZERS:
+            used.append((_OPTIMIZERS[optimizer], f"optimizer {optimizer}"))
+        schedule = _name(training.get("schedule"))
+        if schedule in _SCHEDULES:
+            used.append((_SCHEDULES[schedule], f"{schedule} learning rate"))
+        used += [_SETTINGS[key] for key in _SETTINGS if training.get(key) not in (None, 0, 0.0, "none")]
+        kinds = training.get("augmentation") or {}
+        used += [("zhang2018mixup", "mixup")] if kinds.get("mixup") else []
+        used += [("devries2017improved", "cutout")] if kinds.get("cutout") else []
+    return used + [cited for word, cited in _WORDS.items() if word in words]
+
+
+def _verdicts(study: StudyRecord) -> list[tuple[str, str]]:
+    judged = (*contrasts(study), *factor_effects(study)) if len(study.arms) > 1 else ()
+    findings = [contrast.finding for contrast in judged]
+    rule, is_folded = rule_of(study), any(finding.is_corrected for finding in findings)
+    used = [("student1908probable", "intervals of means")]
+    if is_folded:
+        used.append(("nadeau2003inference", "corrected test for folds"))
+    elif findings:
+        used.append(("fisher1935design", "sign-flip test"))
+    if rule.stop:
+        used.append(("lan1983discrete", "looks while the study grows"))
+    elif len(study.arms) > 2:
+        used.append(("holm1979simple", "several contrasts"))
+    if any(finding.bootstrap for finding in findings):
+        used.append(("efron1987better", "BCa bootstrap interval"))
+    if any(finding.superiority for finding in findings) or study.test_hits:
+        used.append(("wilson1927probable", "intervals of shares"))
+    if rule.margin is not None:
+        used.append(("schuirmann1987comparison", "equivalence"))
+    if ranking_of(study):
+        used += [("demsar2006statistical", "ranks"), ("benavoli2016should", "which ranks are told apart")]
+    if len(networks(study)) > 1:
+        used.append(("mcnemar1947note", "two networks on the test images"))
+    return used
+
+
+def _name(value: Any) -> str:
+    return str(value.get("name", "")) if isinstance(value, dict) else str(value or "")
+
+
+@cache
+def _entries() -> dict[str, str]:
+    text = (resources.files("assay.report") / "methods.bib").read_text(encoding="utf-8")
+    return {found[1]: found[0].strip() for found in re.finditer(r"@\w+\{([^,]+),.*?\n\}", text, re.DOTALL)}
+
+
+def _field(entry: str, name: str, *, raw: bool = False) -> str:
+    found = re.search(rf"^\s*{name}\s*=\s*\{{(.*?)\}},?\s*$", entry, re.MULTILINE)
+    text = found[1] if found else ""
+    return text if raw else _plain(text)
+
+
+_ACCENTS = {"{\\'e}": "é", "{\\v{s}}": "š", "{\\c{c}}": "ç", "{\\'E}": "É", '{\\"o}': "ö", '{\\"u}': "ü"}
+
+
+def _plain(text: str) -> str:
+    """Braces and accents of LaTeX as people read them."""
+    for written, meant in _ACCENTS.items():
+        text = text.replace(written, meant)
+    return text.replace("{", "").replace("}", "").replace("--", "–").replace("\\&", "&")

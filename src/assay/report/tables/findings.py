@@ -1,0 +1,104 @@
+"""Tables of verdicts and of diagnoses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...store.records import StudyRecord
+from ..contrasts import Contrast, contrasts, factor_effects
+from ..diagnoses import Diagnoses
+from ..numbers import counted, p_value, points
+from ..palette import arm_styles
+from ..scores import Split
+from .table import Cell, Column, Table, headings, line
+
+
+def contrasts_table(study: StudyRecord, *, split: Split = "validation") -> Table:
+    """Every contrast with its paired difference, intervals, p, and what its pairs could find."""
+    found = contrasts(study, split=split)
+    baseline = found[0].baseline if found else ""
+    caption = f"Paired differences in {split} accuracy from {baseline}, in percentage points."
+    styles = arm_styles(study)
+    return _findings_table(caption, "arm", [(Cell(c.arm, styles[c.arm]), c) for c in found])
+
+
+def effects_table(study: StudyRecord, *, split: Split = "validation") -> Table:
+    """Main effects and interactions of crossed factors."""
+    found = factor_effects(study, split=split)
+    rows = []
+    for contrast in found:
+        effect = contrast.effect
+        name = f"{contrast.baseline} to {contrast.arm}"
+        if effect is not None:
+            name = f"{effect.factor}: {effect.low} to {effect.high}"
+            if effect.is_interaction:
+                name += f", by {effect.by}: {effect.by_low} to {effect.by_high}"
+        rows.append((Cell(name), contrast))
+    caption = f"Effects of the factors on {split} accuracy, in percentage points: each alone, then two together."
+    return _findings_table(caption, "effect", rows)
+
+
+def _findings_table(caption: str, what: str, rows: Sequence[tuple[Cell, Contrast]]) -> Table:
+    contrasts_ = [contrast for _, contrast in rows]
+    has_many = len(rows) > 1 and any(contrast.adjusted_p is not None for contrast in contrasts_)
+    has_bootstrap = any(contrast.finding.bootstrap for contrast in contrasts_)
+    has_margin = any(contrast.finding.equivalence_p is not None for contrast in contrasts_)
+    has_looks = any(contrast.finding.num_looks for contrast in contrasts_)
+    is_corrected = any(contrast.finding.is_corrected for contrast in contrasts_)
+    lines = []
+    for name, contrast in rows:
+        found, difference = contrast.finding, contrast.difference
+        bootstrap = f"[{points(found.bootstrap.low)}, {points(found.bootstrap.high)}]" if found.bootstrap else "agrees"
+        wins = found.superiority
+        lines.append(
+            line(
+                name,
+                contrast.label,
+                str(found.n),
+                points(difference.mean) if difference else "–",
+                f"[{points(difference.low)}, {points(difference.high)}]" if difference else "needs 2 pairs",
+                *((bootstrap,) if has_bootstrap else ()),
+                f"{found.look} of {found.num_looks}"
+                if has_looks
+                else p_value(difference.p_value)
+                if difference
+                else "–",
+                *((p_value(contrast.adjusted_p),) if has_many else ()),
+                *((p_value(found.equivalence_p) if found.equivalence_p is not None else "–",) if has_margin else ()),
+                f"{100 * wins.mean:.0f} % [{100 * wins.low:.0f}, {100 * wins.high:.0f}]" if wins else "–",
+                "–" if found.smallest is None else f"{100 * found.smallest:.2f}",
+            )
+        )
+    titles = (
+        "folds" if is_corrected else "pairs",
+        "mean difference",
+        "95 % interval",
+        *(("BCa bootstrap",) if has_bootstrap else ()),
+        "look" if has_looks else "corrected t p" if is_corrected else "sign-flip p",
+        *(("p after Holm",) if has_many else ()),
+        *(("equivalence p",) if has_margin else ()),
+        "better on",
+        "could find",
+    )
+    name_column, *numbers = headings(what, *titles)
+    return Table(caption, (name_column, Column("outcome", is_number=False), *numbers), tuple(lines))
+
+
+def diagnoses_table(study: StudyRecord, found: Diagnoses) -> Table | None:
+    """What is wrong with each arm's runs; ``None`` where nothing is."""
+    styles = arm_styles(study)
+    rows = tuple(
+        line(
+            Cell(one.arm, styles[one.arm]),
+            one.kind,
+            f"{one.num_runs} of {one.of}",
+            f"{one.example.evidence} (seed {one.seed})",
+            one.example.advice,
+        )
+        for one in found.arms
+    )
+    if not rows:
+        return None
+    texts = [Column(title, is_number=title == "runs") for title in ("diagnosis", "runs", "evidence", "what to try")]
+    looked_at = counted(sum(found.looked_at.values()), "run")
+    return Table(f"What recorded curves say of {looked_at}.", (Column("arm", is_number=False), *texts), rows)

@@ -1,0 +1,52 @@
+"""Networks, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...store.records import StudyRecord
+from ..inputs import NetworkTable
+from ..numbers import flops, whole
+from ..palette import arm_styles
+from ..scores import ordered_arms
+from .table import Cell, Column, Table, line
+
+
+def network_tables(
+    study: StudyRecord, summaries: Mapping[str, NetworkTable]
+) -> tuple[tuple[tuple[Cell, ...], Table], ...]:
+    """Each network once, with the arms that share it."""
+    styles = arm_styles(study)
+    shared: dict[NetworkTable, list[str]] = {}
+    for arm in ordered_arms(study):
+        if arm.name in summaries:
+            shared.setdefault(summaries[arm.name], []).append(arm.name)
+    caption = (
+        "Layers, top to bottom." if len(shared) > 1 or len(study.arms) == 1 else "Layers of every arm, top to bottom."
+    )
+    return tuple(
+        (tuple(Cell(name, styles[name]) for name in names), _network_table(network, caption))
+        for network, names in shared.items()
+    )
+
+
+def _network_table(network: NetworkTable, caption: str) -> Table:
+    rows = tuple(
+        line(
+            "\N{EM SPACE}" * len(row.path) + row.name,
+            row.word,
+            row.output_shape,
+            whole(row.parameters),
+            flops(row.flops),
+        )
+        for row in network.rows
+    )
+    columns = (
+        *(Column(title, is_number=False) for title in ("layer", "as written", "output")),
+        *(Column(title) for title in ("parameters", "FLOPs per image")),
+    )
+    trainable = "all trainable"
+    if network.non_trainable:
+        trainable = f"{whole(network.trainable)} trainable, {whole(network.non_trainable)} not"
+    total = line("total", trainable, "", whole(network.parameters), flops(network.flops))
+    return Table(caption, columns, rows, total)

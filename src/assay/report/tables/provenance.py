@@ -1,0 +1,85 @@
+"""Where numbers come from: versions, machines, seeds, data, looks at the test split."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from ...store.records import StudyRecord
+from ..numbers import counted, moment
+from .table import Column, Table, line
+
+
+def provenance_table(study: StudyRecord, *, version: str) -> Table:
+    """What made these numbers: versions, machine, seeds and data."""
+    started = [run.started for run in study.runs if run.started is not None]
+    finished = [run.finished for run in study.runs if run.finished is not None]
+    seeds = sorted({run.seed for run in study.runs})
+    vary = study.spec.get("seeds", {}).get("vary", ())
+    facts: list[tuple[str, str]] = [
+        ("Study", study.name),
+        ("First run started", moment(min(started, default=None))),
+        ("Last run finished", moment(max(finished, default=None))),
+        ("Seeds", _ranges(seeds) or "–"),
+        ("What a seed changes", ", ".join(vary) or "–"),
+        ("Data", str(study.data.get("title") or study.data.get("name", "–"))),
+        ("Data content (SHA-256)", str(study.data.get("content", "–"))),
+        ("Report made by", f"assay {version}"),
+    ]
+    facts += _environment(study)
+    rows = tuple(line(name, value) for name, value in facts)
+    columns = (Column("what", is_number=False), Column("value", is_number=False))
+    return Table("Where these numbers come from.", columns, rows)
+
+
+def looks_table(study: StudyRecord) -> Table:
+    """Each look at the test split."""
+    rows = tuple(
+        line(str(number), moment(look.time), str(look.num_runs), str(look.num_new))
+        for number, look in enumerate(study.looks, start=1)
+    )
+    columns = (Column("look", is_number=False), Column("when", is_number=False), Column("runs"), Column("scored anew"))
+    return Table("Looks at the test split.", columns, rows)
+
+
+def _environment(study: StudyRecord) -> list[tuple[str, str]]:
+    """Every fact of the runs' environments once; where runs differ, each value with its number of runs."""
+    seen: dict[str, Counter[str]] = {}
+    for run in study.runs:
+        for key, value in flat(run.environment):
+            seen.setdefault(key, Counter())[value] += 1
+    return [
+        (
+            key,
+            next(iter(values))
+            if len(values) == 1
+            else "; ".join(f"{value} ({counted(n, 'run')})" for value, n in values.most_common()),
+        )
+        for key, values in seen.items()
+    ]
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested values as pairs of a name and a text."""
+    pairs: list[tuple[str, str]] = []
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            pairs += flat(value, f"{name} ")
+        elif isinstance(value, list | tuple):
+            pairs.append((name, ", ".join(map(str, value))))
+        else:
+            pairs.append((name, str(value)))
+    return pairs
+
+
+def _ranges(numbers: list[int]) -> str:
+    """0, 1, 2, 5 as ``0 to 2, 5``."""
+    groups: list[list[int]] = []
+    for number in numbers:
+        if groups and number == groups[-1][-1] + 1:
+            groups[-1].append(number)
+        else:
+            groups.append([number])
+    return ", ".join(str(group[0]) if len(group) == 1 else f"{group[0]} to {group[-1]}" for group in groups)

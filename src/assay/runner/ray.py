@@ -1,0 +1,780 @@
+"""Runs on a Ray cluster.
+
+The study's process talks, in lines of JSON, to a bridge: a process of its own and the only one with Ray in it, since
+Ray ends the process that has lost its cluster. The bridge keeps a queue, and an actor for each slot on the cluster's
+machines. The slot hands runs to a worker process beside it, the same as on one machine (``local.LocalExecutor``), and
+sends back what it says with the bytes of the files that it writes. Only the bridge's machine sees the store.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import importlib.util
+import json
+import logging
+import os
+import queue
+import re
+import selectors
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO, Any
+
+from .. import disk
+from ..data.location import arrays_folder, lock_file
+from ..errors import AssayError, ClusterError, ClusterGone, Problem
+from ..spec import Arm
+from ..train.task import Task
+from .events import Event, Failed, Lost, NoSpace, from_json, to_json
+from .executor import Executor
+from .local import LocalExecutor
+from .worker import CHECKPOINT, WEIGHTS
+
+_ADDRESS = re.compile(r"ray|ray://[^\s/:]+:\d+")
+_GOES_ON = ("Started", "EpochDone")  # every other event ends a run
+_LONG_POLL_SECONDS = 10.0
+_MARGIN = 1.25  # declared memory over that of the worker process: the actor beside it takes some too
+_IDLE_SECONDS = 60.0  # after which a slot is given back to the cluster
+_LOG_BYTES = 1 << 14
+_GO_ON = "finished epochs are kept: give the same command again once it is back, or finish here with --on local"
+
+
+# In the study's process. Nothing here imports Ray.
+
+
+class RayCluster:
+    """A connection to a Ray cluster that is there already. Use it as a context; it serves one executor at a time.
+
+    Args:
+        address: ``ray``, for the cluster that this machine belongs to or that ``RAY_ADDRESS`` names, or
+            ``ray://host:port``, for the client server on a cluster's head.
+        logs: Folder for what Ray prints and for the last words of workers; ``None`` discards them.
+
+    Raises:
+        ClusterError: Ray is not installed, or no cluster answers there.
+    """
+
+    def __init__(self, address: str = "ray", logs: Path | None = None) -> None:
+        check_address(address)
+        log: int | IO[bytes] = subprocess.DEVNULL
+        if logs is not None:
+            logs.mkdir(parents=True, exist_ok=True)
+            log = (logs / "ray.log").open("ab")
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "assay.runner.ray", address, str(logs.absolute() if logs else "")],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for the study's process, which then closes this one
+            )
+        finally:
+            if not isinstance(log, int):
+                log.close()
+        assert self._process.stdout is not None
+        self._unread = b""
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._process.stdout, selectors.EVENT_READ)
+        try:
+            self._about = self._next("cluster")["cluster"]
+        except ClusterGone:
+            self.close()
+            raise ClusterError(_no_cluster(address)) from None
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def cores(self) -> int:
+        """Cores of all its machines."""
+        return int(sum(self._about["cores"]))
+
+    @property
+    def machine_cores(self) -> int:
+        """Cores of its smallest machine that has any."""
+        return int(min(self._about["cores"]))
+
+    @property
+    def gpus(self) -> int:
+        return int(self._about["gpus"])
+
+    def send(self, message: dict[str, Any]) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it has died: its output ends too, and receive tells
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+            self._process.stdin.flush()
+
+    def receive(self, timeout_seconds: float) -> list[dict[str, Any]]:
+        """What it has said since the last call; waits for something at most so long.
+
+        Raises:
+            ClusterGone: Nothing more will come.
+            ClusterError: It cannot train here, for a reason that stays.
+        """
+        assert self._process.stdout is not None
+        if not self._selector.select(timeout_seconds):
+            return []
+        chunk = os.read(self._process.stdout.fileno(), 1 << 20)
+        *lines, self._unread = (self._unread + chunk).split(b"\n")
+        messages = [json.loads(line) for line in lines]
+        if refusals := [message["refusal"] for message in messages if "refusal" in message]:
+            raise ClusterError(Problem(*refusals[0]))
+        if not chunk:
+            raise ClusterGone(f"the Ray cluster does not answer any more; {_GO_ON}.")
+        return messages
+
+    def release(self) -> None:
+        """Stop everything that was begun and give the cluster's machines back."""
+        self.send({"do": "release"})
+        with contextlib.suppress(AssayError):
+            self._next("released", seconds=20.0)
+
+    def close(self) -> None:
+        """End the connection; the cluster goes on."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(timeout=10.0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._selector.close()
+        self._process.stdout.close()
+
+    def __enter__(self) -> RayCluster:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _next(self, key: str, *, seconds: float = 120.0) -> dict[str, Any]:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for message in self.receive(max(0.0, deadline - time.monotonic())):
+                if key in message:
+                    return message
+        raise ClusterGone("the Ray cluster does not answer")
+
+
+@dataclass
+class RayExecutor(Executor):
+    """Worker processes on the machines of a Ray cluster.
+
+    Args:
+        cluster: The connection; it is not closed with the executor.
+        num_workers: Slots, and so runs, at a time; fewer where the cluster has no room for them.
+        threads: Threads in each worker, and cores that a slot declares.
+        gpu_share: Share of a GPU that a slot declares.
+        memory: Bytes that a run of the task's arm took at its peak, where that is known from an earlier run. Where
+            nothing is known, a single slot is started, and the others once its run's first epoch has measured it.
+        patience_seconds: What a run must be late, compared with runs of its arm on other machines, before an idle
+            slot elsewhere takes it up too, from its last checkpoint. Whichever is first counts: they are the same bits.
+    """
+
+    cluster: RayCluster
+    num_workers: int
+    threads: int = 1
+    gpu_share: float = 0.0
+    memory: Callable[[Task], int | None] = lambda task: None
+    patience_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        wanted = ("num_workers", "threads", "gpu_share", "patience_seconds")
+        self.cluster.send({"do": "open", **{name: getattr(self, name) for name in wanted}})
+
+    def submit(self, task: Task) -> None:
+        self.cluster.send({"do": "submit", "task": task.to_json(), "memory": self.memory(task)})
+
+    def poll(self, timeout_seconds: float) -> Sequence[Event]:
+        return [from_json(message) for message in self.cluster.receive(timeout_seconds)]
+
+    def close(self) -> None:
+        self.cluster.release()
+
+
+def check_address(address: str) -> None:
+    """Refuse what is no address, and every address where Ray is not installed."""
+    if not _ADDRESS.fullmatch(address):
+        raise ClusterError(Problem(f'"{address}" is no place to train', 'give "local", "ray" or "ray://host:port"'))
+    if importlib.util.find_spec("ray") is None:
+        raise ClusterError(Problem("Ray is not installed", "pip install 'assay[ray]', here and on the cluster"))
+
+
+def _no_cluster(address: str, why: str = "") -> Problem:
+    place = address if address != "ray" else os.environ.get("RAY_ADDRESS") or "this machine"
+    fix = "start one (ray start --head), name its client server (--on ray://head:10001), or train with --on local"
+    return Problem(f"no Ray cluster answers at {place}{why}", fix)
+
+
+def is_late(pace: float, elsewhere: float, epochs_left: int, patience_seconds: float) -> bool:
+    """Whether a run would end much sooner on another machine.
+
+    Args:
+        pace: Seconds an epoch where it is, the one that it is in included.
+        elsewhere: Seconds an epoch of its arm's runs on other machines.
+        epochs_left: Epochs that it still has to do.
+        patience_seconds: Less than this is not worth a second attempt.
+    """
+    return pace > 2 * elsewhere and epochs_left * (pace - elsewhere) > patience_seconds
+
+
+# On the cluster's machines.
+
+
+class Slot:
+    """A worker slot on one of the cluster's machines: a Ray actor with one worker process beside it."""
+
+    def __init__(self, threads: int) -> None:
+        _sweep()
+        self._scratch = Path(tempfile.mkdtemp(prefix=f"{_scratch_name()}{os.getpid()}-"))
+        self._executor = LocalExecutor(1, logs=self._scratch / "logs", threads=threads)
+        self._sent: tuple[int, int] | None = None  # which checkpoint
+        self._is_stopping = False
+        self._is_polling = threading.Lock()
+
+    def about(self) -> dict[str, Any]:
+        import platform
+
+        import ray
+
+        node = ray.get_runtime_context().get_node_id()
+        return {"node": node, "host": platform.node(), "versions": _versions()}
+
+    def begin(self, task: str, checkpoint: bytes | None, arrays: dict[str, tuple[str, int, list[Any]]]) -> Any:
+        """Take up a run.
+
+        Args:
+            task: As JSON; its places are those of the study's machine.
+            checkpoint: What to go on from.
+            arrays: For each of the task's arrays (images, labels, ...) the name and size of its file, and its content
+                where it was asked for.
+
+        Returns:
+            As ``go_on``, or ``None`` where this machine lacks the data and they were not sent.
+        """
+        told = Task.from_json(json.loads(task))
+        folder = self._scratch / "run"
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+            places = _place(told.images.parent.name, arrays)
+            if places is None:
+                return None
+            self._sent = None
+            if checkpoint is not None:
+                disk.write(folder / CHECKPOINT, checkpoint)
+                self._sent = _stamp(folder / CHECKPOINT)
+        except (AssayError, OSError) as error:
+            return {"events": [to_json(NoSpace(told.id, str(error)))]}
+        published = (places["published images"], places["published labels"]) if told.published else None
+        here = replace(
+            told, images=places["images"], labels=places["labels"], groups=places.get("groups"), published=published,
+            folder=folder, base=places.get("base"),
+        )  # fmt: skip
+        self._run = here
+        self._executor.submit(here)
+        return self.go_on()
+
+    def go_on(self) -> dict[str, Any]:
+        """What the worker has said, and the newest of its files: waits for something, but not for ever."""
+        with self._is_polling:
+            deadline = time.monotonic() + _LONG_POLL_SECONDS
+            events: Sequence[Event] = ()
+            while not events and not self._is_stopping and time.monotonic() < deadline:
+                events = self._executor.poll(0.25)
+            told: dict[str, Any] = {"events": [to_json(event) for event in events], "memory": self._memory_bytes()}
+        ends = [event for event in events if type(event).__name__ not in _GOES_ON]
+        if any(type(event).__name__ == "Finished" for event in ends):
+            told["weights"] = (self._run.folder / WEIGHTS).read_bytes()
+        elif (stamp := _stamp(self._run.folder / CHECKPOINT)) != self._sent and stamp is not None:
+            told["checkpoint"] = (self._run.folder / CHECKPOINT).read_bytes()
+            self._sent = stamp
+        if any(isinstance(event, Lost) or getattr(event, "state", "") == "failed" for event in ends):
+            told["words"] = _last_words(self._scratch / "logs")
+        return told
+
+    def stop(self) -> None:
+        """End the worker and leave nothing behind."""
+        self._is_stopping = True
+        with self._is_polling:
+            self._executor.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _memory_bytes(self) -> int:
+        """The most that the worker process has taken so far."""
+        import psutil
+
+        peak = 0
+        for pid in self._executor.pids:
+            with contextlib.suppress(psutil.Error, OSError):
+                peak = max(peak, psutil.Process(pid).memory_info().rss)
+                status = Path(f"/proc/{pid}/status").read_text()  # Linux keeps the peak
+                peak = max(peak, *(1024 * int(kibibytes) for kibibytes in re.findall(r"VmHWM:\s*(\d+)", status)))
+        return peak
+
+
+def _place(content: str, arrays: dict[str, tuple[str, int, list[Any]]]) -> dict[str, Path] | None:
+    """The arrays among this machine's prepared data, put there if need be; ``None`` for lack of them."""
+    import ray
+
+    folder = arrays_folder(content)
+    places = {role: folder / name for role, (name, _, _) in arrays.items()}
+
+    def lacking() -> list[str]:
+        return [role for role, path in places.items() if not path.exists() or path.stat().st_size != arrays[role][1]]
+
+    if not lacking():
+        return places
+    if not all(box for _, _, box in arrays.values()):
+        return None
+    with disk.telling(folder, "written"), disk.locked(lock_file("prepare", content)):
+        folder.mkdir(parents=True, exist_ok=True)
+        for role in lacking():  # another slot of this machine may have been first
+            with disk.replacing(places[role]) as file:
+                file.write(ray.get(arrays[role][2][0]).data)
+    return places
+
+
+def _scratch_name() -> str:
+    return f"assay-slot-{os.getuid() if hasattr(os, 'getuid') else 0}-"
+
+
+def _sweep() -> None:
+    """Remove what killed slots have left on this machine."""
+    import psutil
+
+    for folder in Path(tempfile.gettempdir()).glob(f"{_scratch_name()}*-*"):
+        pid = folder.name.removeprefix(_scratch_name()).split("-")[0]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Changes whenever the file is replaced."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _last_words(logs: Path) -> str:
+    return "".join(path.read_bytes()[-_LOG_BYTES:].decode(errors="replace") for path in sorted(logs.glob("*.log")))
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("assay", "torch", "numpy", "ray")}
+
+
+# In the bridge.
+
+
+@dataclass
+class _Job:
+    task: dict[str, Any]
+    memory: int | None
+    is_over: bool = False
+
+    @property
+    def run(self) -> str:
+        return str(self.task["id"])
+
+    @property
+    def arm(self) -> str:
+        return json.dumps([self.task["arm"]["layers"], self.task["arm"]["training"]])
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.task["folder"])
+
+    @property
+    def epochs(self) -> int:
+        return int(self.task.get("pause_after") or Arm.of(self.task["arm"]).training.planned_epochs)
+
+
+@dataclass(eq=False)
+class _Place:
+    """A slot as the bridge sees it. What a second attempt says is held back until it is the first to end."""
+
+    actor: Any
+    memory: int
+    about: dict[str, Any] = field(default_factory=dict)  # empty until it has started
+    job: _Job | None = None
+    is_second: bool = False
+    held: list[dict[str, Any]] = field(default_factory=list)
+    heard: float = 0.0
+    epochs: int = 0
+
+    @property
+    def is_idle(self) -> bool:
+        return bool(self.about) and self.job is None
+
+
+class _Bridge:
+    def __init__(self, pipe: IO[str], logs: Path | None) -> None:
+        import ray
+
+        self._ray = ray
+        self._pipe, self._logs = pipe, logs
+        self._pipe_lock = threading.Lock()
+        self.inbox: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
+        self._disks = ThreadPoolExecutor(16)
+        self._actor = ray.remote(Slot)
+        self._places: list[_Place] = []
+        self._queue: collections.deque[_Job] = collections.deque()
+        self._paces: dict[str, list[tuple[str, float]]] = {}  # by arm: machine and seconds an epoch
+        self._arrays: dict[Path, list[Any]] = {}
+        self._full: set[str] = set()
+        self._measured = 0
+        self._num_failed_starts = 0
+        self._wanted: dict[str, Any] = {}
+
+    def tell(self, *messages: dict[str, Any], unless_over: _Job | None = None) -> None:
+        with self._pipe_lock:
+            if unless_over is not None and unless_over.is_over:
+                return
+            self._pipe.write("".join(json.dumps(message) + "\n" for message in messages))
+            self._pipe.flush()
+
+    def cluster(self) -> dict[str, Any]:
+        machines = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        cores = [int(machine["CPU"]) for machine in machines if machine.get("CPU", 0) >= 1]
+        return {"cores": cores, "gpus": int(sum(machine.get("GPU", 0) for machine in machines))}
+
+    def work(self) -> None:
+        handlers: dict[str, Callable[..., None]] = {
+            "message": self._message, "started": self._started, "told": self._told, "kept": self._kept,
+        }  # fmt: skip
+        looked = time.monotonic()
+        while True:
+            with contextlib.suppress(queue.Empty):
+                kind, *values = self.inbox.get(timeout=1.0)
+                handlers[kind](*values)
+                self._fill()
+            if time.monotonic() - looked > 1.0:
+                self._help()
+                looked = time.monotonic()
+
+    def _message(self, message: dict[str, Any]) -> None:
+        match message.pop("do"):
+            case "open":
+                self._wanted = message
+            case "submit":
+                self._queue.append(_Job(message["task"], message["memory"]))
+                self._measured = max(self._measured, message["memory"] or 0)
+            case "release":
+                self._release()
+
+    # Slots.
+
+    def _fill(self) -> None:
+        """Hand out what is queued, and start slots for the rest of it."""
+        while self._queue and (place := next((place for place in self._places if place.is_idle), None)):
+            if place.memory < self._measured:  # declared before it was known what runs take
+                self._dismiss(place)
+            else:
+                self._begin(place, self._queue.popleft())
+        starting = sum(not place.about for place in self._places)
+        wanted = self._wanted.get("num_workers", 0) if self._measured else 1
+        if (lacking := min(wanted - len(self._places), len(self._queue) - starting)) <= 0:
+            return
+        memory = int(_MARGIN * self._measured)
+        options: dict[str, Any] = {"num_cpus": self._wanted["threads"], "max_concurrency": 2}
+        if memory:
+            options["memory"] = min(memory, self._largest_memory())
+        if self._wanted["gpu_share"]:
+            options["num_gpus"] = self._wanted["gpu_share"]
+        if self._full:
+            options["label_selector"] = {"ray.io/node-id": f"!in({','.join(sorted(self._full))})"}
+        for _ in range(lacking):
+            place = _Place(self._actor.options(**options).remote(self._wanted["threads"]), memory)
+            self._places.append(place)
+            self._later("started", place, place.actor.about.remote())
+
+    def _largest_memory(self) -> int:
+        return int(max((node["Resources"].get("memory", 0) for node in self._ray.nodes() if node["Alive"]), default=0))
+
+    def _started(self, place: _Place, about: Any) -> None:
+        if place not in self._places:
+            return
+        if isinstance(about, BaseException):
+            self._num_failed_starts += 1
+            self._dismiss(place)
+            if self._num_failed_starts >= 3:
+                what = f"no worker can start on the cluster ({_short(about)})"
+                self.refuse(what, "install the same Assay, with the same packages, on all its machines")
+            return
+        self._num_failed_starts = 0
+        mine = _versions()
+        if other := {name: theirs for name, theirs in about["versions"].items() if theirs != mine[name]}:
+            told = ", ".join(f"{name} {theirs} (here {mine[name]})" for name, theirs in other.items())
+            self.refuse(
+                f"machine {about['host']} of the cluster has {told}", "install the same versions on all of them"
+            )
+        place.about, place.heard = about, time.monotonic()
+
+    def refuse(self, what: str, fix: str) -> None:
+        """Say why nothing can be trained here, and end."""
+        self.tell({"refusal": [what, fix]})
+        os._exit(0)
+
+    def _dismiss(self, place: _Place) -> None:
+        self._places.remove(place)
+        place.job = None
+        self._disks.submit(self._stop, [place])
+
+    def _stop(self, places: list[_Place]) -> None:
+        stopped = [place.actor.stop.remote() for place in places if place.about]
+        with contextlib.suppress(Exception):
+            self._ray.wait(stopped, num_returns=len(stopped), timeout=5.0)
+        for place in places:
+            with contextlib.suppress(Exception):
+                self._ray.kill(place.actor)
+
+    def _release(self) -> None:
+        self._queue.clear()
+        self._arrays.clear()
+        self._measured = 0
+        places, self._places = self._places, []
+        self._stop(places)
+        self._disks.shutdown(wait=True)
+        self._disks = ThreadPoolExecutor(16)
+        self.tell({"released": True})
+
+    # Runs.
+
+    def _begin(self, place: _Place, job: _Job, *, is_second: bool = False, with_arrays: bool = False) -> None:
+        try:
+            arrays = {role: self._array(Path(path), with_arrays) for role, path in _array_paths(job.task)}
+        except OSError as error:
+            what = f"the data cannot be read ({error})"
+            self.tell(to_json(Failed(job.run, "failed", what, "run the study again, which prepares them anew")))
+            return
+        checkpoint = None
+        with contextlib.suppress(OSError):
+            checkpoint = (job.folder / CHECKPOINT).read_bytes()
+        place.job, place.is_second, place.held = job, is_second, []
+        place.heard, place.epochs = time.monotonic(), 0
+        self._later("told", place, place.actor.begin.remote(json.dumps(job.task), checkpoint, arrays), job)
+
+    def _array(self, path: Path, with_content: bool) -> tuple[str, int, list[Any]]:
+        import numpy as np
+
+        if with_content and path not in self._arrays:
+            self._arrays[path] = [self._ray.put(np.fromfile(path, np.uint8))]
+        return path.name, path.stat().st_size, self._arrays[path] if with_content else []
+
+    def _later(self, kind: str, place: _Place, reference: Any, *more: Any) -> None:
+        """Puts what a slot answers, or the error instead of it, into the inbox."""
+
+        def put(ended: Any) -> None:
+            error = ended.exception()
+            self.inbox.put((kind, place, ended.result() if error is None else error, *more))
+
+        reference.future().add_done_callback(put)
+
+    def _told(self, place: _Place, told: Any, job: _Job) -> None:
+        if place.job is not job or place not in self._places:
+            return  # it was dismissed, or has been given something else
+        if told is None:
+            self._begin(place, job, is_second=place.is_second, with_arrays=True)
+        elif isinstance(told, BaseException):
+            self._bury(place, told)
+        else:
+            self._hear(place, job, told)
+
+    def _hear(self, place: _Place, job: _Job, told: dict[str, Any]) -> None:
+        place.heard = time.monotonic()
+        events = told["events"]
+        ending = next((event for event in events if event["event"] not in _GOES_ON), None)
+        for event in events:
+            if event["event"] == "Started":
+                about = {"version": place.about["versions"]["ray"], "host": place.about["host"]}
+                event["environment"]["ray"] = {**about, "declared_memory_bytes": place.memory}
+            elif event["event"] == "EpochDone":
+                self._measured = max(self._measured, told.get("memory", 0))
+                place.epochs = event["record"]["epoch"]
+                self._paces.setdefault(job.arm, []).append((place.about["node"], event["record"]["seconds"]))
+                del self._paces[job.arm][:-50]
+        if ending is None:
+            if place.is_second:
+                place.held += events
+                self._kept(place, job)
+            else:
+                self._keep(place, job, told, events)
+            return
+        if ending["event"] in ("Lost", "NoSpace") and self._give_back(place, job, ending, told):
+            return
+        for other in [other for other in self._places if other.job is job and other is not place]:
+            self._dismiss(other)
+        place.job = None
+        job.is_over = True
+        self._keep(None, job, told, [*place.held, *events])
+
+    def _give_back(self, place: _Place, job: _Job, ending: dict[str, Any], told: dict[str, Any]) -> bool:
+        """An attempt has ended for a reason that lies in its machine. Whether there is nothing more to say of it."""
+        if ending["event"] == "NoSpace":
+            self._full.add(place.about["node"])
+            self._dismiss(place)
+            if not self._are_all_full():
+                reason = f"the disk of machine {place.about['host']} is full"
+                told["events"][-1] = to_json(Lost(job.run, reason, is_memory=False, is_machine=True))
+        other = next((other for other in self._places if other.job is job and other is not place), None)
+        if other is None:
+            return False
+        place.job = None
+        self._promote(other, job)
+        return True
+
+    def _promote(self, second: _Place, job: _Job) -> None:
+        if second.is_second:
+            second.is_second = False
+            self.tell(*second.held)
+            second.held = []
+
+    def _are_all_full(self) -> bool:
+        machines = [node for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
+        return all(node["NodeID"] in self._full for node in machines)
+
+    def _bury(self, place: _Place, error: BaseException) -> None:
+        """A slot is gone, with its machine or because Ray took its memory back."""
+        job = place.job
+        assert job is not None
+        self._dismiss(place)
+        other = next((other for other in self._places if other.job is job), None)
+        if other is not None:
+            self._promote(other, job)
+            return
+        is_memory = "memory" in str(error)
+        why = "it took more memory than its machine had left" if is_memory else "its machine does not answer"
+        self.tell(to_json(Lost(job.run, f"{why} ({place.about['host']})", is_memory, is_machine=not is_memory)))
+
+    def _keep(self, place: _Place | None, job: _Job, told: dict[str, Any], events: list[dict[str, Any]]) -> None:
+        """Write what came with the events, then tell them; other threads do it, since disks take their time."""
+
+        def keep() -> None:
+            if place is not None and job.is_over:  # another attempt was the first to end
+                return
+            try:
+                for key, name in (("checkpoint", CHECKPOINT), ("weights", WEIGHTS)):
+                    if key in told:
+                        disk.write(job.folder / name, told[key])
+                if told.get("words") and self._logs is not None:
+                    with (self._logs / "ray.log").open("a") as log:
+                        log.write(f"last words of the worker of run {job.run}:\n{told['words']}\n")
+            except (AssayError, OSError) as error:
+                self.tell(to_json(NoSpace(job.run, str(error))))
+                return
+            self.tell(*events, unless_over=job if place is not None else None)
+            if place is not None:
+                self.inbox.put(("kept", place, job))
+
+        self._disks.submit(keep)
+
+    def _kept(self, place: _Place, job: _Job) -> None:
+        if place.job is job and place in self._places:
+            self._later("told", place, place.actor.go_on.remote(), job)
+
+    # Slow machines.
+
+    def _help(self) -> None:
+        """Where nothing is queued, let idle slots take up runs that are late on other machines too."""
+        idle = [place for place in self._places if place.is_idle]
+        running = collections.Counter(place.job.run for place in self._places if place.job)
+        if self._queue or not idle:
+            return
+        for late in [place for place in self._places if place.job and running[place.job.run] == 1]:
+            helper = next((place for place in idle if place.about["node"] != late.about["node"]), None)
+            if helper is not None and self._is_late(late):
+                idle.remove(helper)
+                assert late.job is not None
+                self._begin(helper, late.job, is_second=True)
+        for place in idle:
+            if time.monotonic() - place.heard > _IDLE_SECONDS:
+                self._dismiss(place)
+
+    def _is_late(self, place: _Place) -> bool:
+        job = place.job
+        assert job is not None
+        paces = self._paces.get(job.arm, [])
+        here = [seconds for node, seconds in paces if node == place.about["node"]]
+        elsewhere = [seconds for node, seconds in paces if node != place.about["node"]]
+        if not elsewhere:
+            return False
+        pace = max(time.monotonic() - place.heard, here[-1] if here else 0.0)
+        left = max(1, job.epochs - place.epochs)
+        return is_late(pace, statistics.median(elsewhere), left, self._wanted["patience_seconds"])
+
+
+def _array_paths(task: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield from (("images", task["images"]), ("labels", task["labels"]))
+    for name in ("groups", "base"):
+        if task[name]:
+            yield name, task[name]
+    if task["published"]:
+        yield from zip(("published images", "published labels"), task["published"], strict=True)
+
+
+def _short(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:300] if lines else type(error).__name__
+
+
+def bridge(address: str, logs: str) -> None:
+    """Serve one study: see the module's first lines."""
+    pipe = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # Ray prints: only messages may reach the pipe
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_gcs_rpc_server_reconnect_timeout_s", "30")
+    os.environ.setdefault("RAY_CLIENT_RECONNECT_GRACE_PERIOD", "30")
+
+    import ray
+
+    where = (os.environ.get("RAY_ADDRESS") or "auto") if address == "ray" else address
+    try:
+        ray.init(where, log_to_driver=False, namespace="assay", logging_level=logging.WARNING)
+    except Exception as error:
+        problem = _no_cluster(address, f" ({_short(error)})")
+        pipe.write(json.dumps({"refusal": [problem.what, problem.fix]}) + "\n")
+        pipe.flush()
+        return
+    served = _Bridge(pipe, Path(logs) if logs else None)
+    about = served.cluster()
+    if not about["cores"]:
+        served.refuse("the Ray cluster has no machine with a core", "add one: ray start --address=HEAD:6379")
+    served.tell({"cluster": about})
+
+    def listen() -> None:
+        for line in sys.stdin:
+            served.inbox.put(("message", json.loads(line)))
+        os._exit(0)  # the study's process is gone; Ray ends what this one had begun
+
+    def watch() -> None:
+        while True:
+            time.sleep(5.0)
+            try:
+                ray.nodes()  # where the cluster is gone, Ray ends this process by itself
+            except Exception:
+                os._exit(1)
+
+    threading.Thread(target=listen, daemon=True).start()
+    threading.Thread(target=watch, daemon=True).start()
+    served.work()
+
+
+if __name__ == "__main__":
+    from assay.runner import ray as module  # the slots' machines import it by this name
+
+    module.bridge(*sys.argv[1:3])

@@ -1,0 +1,118 @@
+"""Where runs are trained: on this machine, or on a cluster's."""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import Problem, SpecError
+from ..spec import Device, Placement, fingerprint
+from ..store import StoreReader
+from ..train.task import Task
+from .executor import Executor
+from .local import LocalExecutor
+from .plan import Plan
+
+if TYPE_CHECKING:
+    from .ray import RayCluster
+
+
+class Site(ABC):
+    """Machines that runs can be placed on."""
+
+    @abstractmethod
+    def device_of(self, wanted: Placement) -> Device:
+        """What trains runs there, ``auto`` being a CUDA device where there is one.
+
+        Raises:
+            SpecError: A CUDA device is asked for and there is none.
+        """
+
+    @abstractmethod
+    def num_workers(self, plan: Plan) -> int:
+        """Cores to use for a plan where nobody says how many; on CUDA devices, runs at a time."""
+
+    @property
+    @abstractmethod
+    def machine_cores(self) -> int | None:
+        """Cores of its smallest machine; ``None`` where it is one machine only."""
+
+    @abstractmethod
+    def executor(self, plan: Plan, reader: StoreReader, num_workers: int, threads: int) -> Executor:
+        """An executor for a plan, to be closed by whoever asked."""
+
+
+@dataclass(frozen=True)
+class ThisMachine(Site):
+    """This machine; ``logs`` is the folder for what workers print."""
+
+    logs: Path
+
+    def device_of(self, wanted: Placement) -> Device:
+        from ..train.device import device_of
+
+        return device_of(wanted)
+
+    def num_workers(self, plan: Plan) -> int:
+        from ..train.device import num_cores
+
+        return 1 if plan.is_on_cuda else num_cores()
+
+    @property
+    def machine_cores(self) -> int | None:
+        return None
+
+    def executor(self, plan: Plan, reader: StoreReader, num_workers: int, threads: int) -> Executor:
+        return LocalExecutor(num_workers, logs=self.logs, threads=threads)
+
+
+@dataclass(frozen=True)
+class OnRay(Site):
+    """The machines of a Ray cluster."""
+
+    cluster: RayCluster
+
+    def device_of(self, wanted: Placement) -> Device:
+        if wanted == "cuda" and not self.cluster.gpus:
+            raise SpecError(
+                Problem('"cuda" cannot be had: the Ray cluster has no GPU', 'give "cpu" or "auto"', "device")
+            )
+        return "cuda" if wanted != "cpu" and self.cluster.gpus else "cpu"
+
+    def num_workers(self, plan: Plan) -> int:
+        return self.cluster.gpus if plan.is_on_cuda else self.cluster.cores
+
+    @property
+    def machine_cores(self) -> int | None:
+        return self.cluster.machine_cores
+
+    def executor(self, plan: Plan, reader: StoreReader, num_workers: int, threads: int) -> Executor:
+        from .ray import RayExecutor
+
+        content, known = plan.data["content"], reader.peak_memory()
+
+        def memory(task: Task) -> int | None:
+            return known.get((fingerprint(task.arm.identity()), content))
+
+        share = min(1.0, self.cluster.gpus / num_workers) if plan.is_on_cuda else 0.0
+        return RayExecutor(self.cluster, num_workers, threads, gpu_share=share, memory=memory)
+
+
+@contextlib.contextmanager
+def open_site(on: str, logs: Path) -> Iterator[Site]:
+    """``local``, ``ray`` or ``ray://host:port``.
+
+    Raises:
+        ClusterError: It is none of them, Ray is not installed, or no cluster answers.
+    """
+    if on == "local":
+        yield ThisMachine(logs)
+        return
+    from .ray import RayCluster
+
+    with RayCluster(on, logs) as cluster:
+        yield OnRay(cluster)

@@ -1,0 +1,214 @@
+"""A store followed while another process writes it: what has changed is read, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..errors import Problem, StoreError
+from .files import DATABASE, connect, translated
+from .lock import writing_process
+from .reader import StoreReader
+from .records import RunRecord, State, StudyRecord
+
+_RESHAPES = {"planned", "retraining", "revealed"}
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A study as a list shows it. ``states`` counts its runs; ``is_training``: a process is at it now."""
+
+    name: str
+    question: str
+    data: str
+    created: float
+    updated: float
+    num_arms: int
+    states: Mapping[State, int]
+    is_leaky: bool
+    is_training: bool
+
+    @property
+    def num_runs(self) -> int:
+        return sum(self.states.values())
+
+
+@dataclass
+class Followed:
+    """A study kept up to date.
+
+    Args:
+        record: All that is known of it.
+        version: Rises with every change.
+        base: The version since which its runs are the same ones in the same places.
+        versions: For each run of ``record.runs``, when it changed last.
+        finished: When a run last came to an end, or the study itself changed: verdicts hold since then.
+    """
+
+    record: StudyRecord
+    version: int
+    base: int
+    versions: list[int]
+    finished: int
+
+    def changed(self, since: int) -> list[int]:
+        """Places of the runs that changed after this version; all of them where that version is not of this list."""
+        if since < self.base or since > self.version:
+            return list(range(len(self.versions)))
+        return [place for place, version in enumerate(self.versions) if version > since]
+
+
+class StoreFollower:
+    """Reads from a store what has changed since it looked last. It belongs to one thread.
+
+    A store that vanishes is told (StoreError), and found again when it comes back.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._reader: StoreReader | None = None
+        self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        self._data_version = -1
+        self._event = 0
+        self._latest = ""  # the study that was planned last
+        self._studies: dict[str, Followed] = {}
+        self._version = time.time_ns() // 1_000_000
+        self._writer: int | None = None
+
+    @property
+    def version(self) -> int:
+        """Rises with every change of the store, and of the process that writes it."""
+        return self._version
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = self._reader = self._file = None
+        self._studies.clear()
+        self._data_version = -1
+
+    def poll(self) -> bool:
+        """Whether anything changed since the last call. It costs next to nothing where nothing has.
+
+        Raises:
+            StoreError: There is no store, or it cannot be read.
+        """
+        try:
+            self._open()
+        except StoreError:
+            self.close()
+            raise
+        with translated(self.folder):
+            assert self._connection is not None
+            (found,) = self._connection.execute("PRAGMA data_version").fetchone()
+        writer = writing_process(self.folder)
+        is_same = found == self._data_version and writer == self._writer
+        self._data_version, self._writer = found, writer
+        if not is_same:
+            self._step()
+            self._read_events()
+        return not is_same
+
+    def overviews(self) -> tuple[Overview, ...]:
+        """Every study, the one that changed last first."""
+        reader = self._opened()
+        return tuple(
+            Overview(**values, is_training=self._writer is not None and values["name"] == self._latest)
+            for values in reader.overviews()
+        )
+
+    def is_training(self, name: str) -> bool:
+        """Whether a process is training this study now."""
+        return self._writer is not None and name == self._latest
+
+    def study(self, name: str) -> Followed:
+        """A study as it stands at the last poll.
+
+        Raises:
+            StoreError: There is no such study.
+        """
+        reader = self._opened()
+        if name not in self._studies:
+            record = reader.study(name)
+            now = self._version
+            self._studies[name] = Followed(record, now, now, [now] * len(record.runs), now)
+        return self._studies[name]
+
+    def forget(self, name: str) -> None:
+        """Follow a study no longer; asking for it again reads it anew."""
+        self._studies.pop(name, None)
+
+    def _opened(self) -> StoreReader:
+        if self._reader is None:
+            self.poll()
+        assert self._reader is not None
+        return self._reader
+
+    def _open(self) -> None:
+        try:
+            status = os.stat(self.folder / DATABASE)
+        except OSError:
+            raise StoreError(
+                Problem("there is no store here", "run a study first, or name another --store", file=str(self.folder))
+            ) from None
+        file = (status.st_dev, status.st_ino)
+        if file == self._file:
+            return
+        self.close()
+        self._connection = connect(self.folder, writable=False)
+        self._reader = StoreReader(self.folder, self._connection)
+        self._file = file
+        self._event, self._latest = self._reader.last_event()
+
+    def _step(self) -> None:
+        self._version = max(self._version + 1, time.time_ns() // 1_000_000)
+
+    def _read_events(self) -> None:
+        reader = self._opened()
+        touched: set[str] = set()
+        for number, study, kind, detail in reader.events_after(self._event):
+            self._event = number
+            if kind == "planned" or kind == "retraining":
+                self._latest = study
+            if kind in _RESHAPES:
+                self._studies.pop(study, None)
+            if run := json.loads(detail).get("run"):
+                touched.add(run)
+        for name, followed in list(self._studies.items()):
+            self._studies[name] = self._refreshed(name, followed, touched)
+
+    def _refreshed(self, name: str, followed: Followed, touched: set[str]) -> Followed:
+        """Only runs that an event names or that were running can have changed."""
+        record = followed.record
+        places: dict[str, list[int]] = {}
+        for place, run in enumerate(record.runs):
+            if run.id in touched or run.state == "running":
+                places.setdefault(run.id, []).append(place)
+        if not places:
+            followed.version = self._version
+            return followed
+        runs = list(record.runs)
+        has_ended = False
+        for new in self._opened().some_runs(name, places):
+            for place in places[new.id]:
+                old = runs[place]
+                if (old.arm, old.seed, old.fold) != (new.arm, new.seed, new.fold) or old == new:
+                    continue
+                runs[place] = new
+                followed.versions[place] = self._version
+                has_ended = has_ended or _counts(new) != _counts(old)
+        followed.record = replace(record, runs=tuple(runs))
+        followed.version = self._version
+        if has_ended:
+            followed.finished = self._version
+        return followed
+
+
+def _counts(run: RunRecord) -> tuple[str, float | None]:
+    return run.state, run.test_accuracy

@@ -1,0 +1,120 @@
+"""The application: which request is answered by what, and how what goes wrong is told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ..errors import InputError
+from . import pages, play, predict, training
+from .findings import Findings
+from .guard import Guard, Hosts, note, refusal
+from .launch import Launcher
+from .limits import Refused
+from .panels import Panels
+from .parts import Parts
+from .watch import Watch
+
+log = logging.getLogger("assay.web")
+
+
+def make_app(store: Path, hosts: Hosts, *, allow_run: bool = False) -> Guard:
+    """The pages over a store.
+
+    Args:
+        store: The store's folder; it may come later, vanish and come back.
+        hosts: Under which names it is asked.
+        allow_run: Whether the page may start and stop the training of a study in the store.
+    """
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        launcher = Launcher(store) if allow_run else None
+        parts = Parts(store, Watch(store), Findings(), Panels(store), launcher, secrets.token_urlsafe(24))
+        app.state.parts = parts
+        watching = asyncio.create_task(parts.watch.run())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            parts.watch.close()
+            parts.findings.close()
+            parts.panels.close()
+            if launcher is not None:
+                launcher.close()
+
+    study = "/api/studies/{name}"
+    routes = [
+        Route("/", pages.home),
+        Route("/static/{name}", pages.asset),
+        Route("/studies/{name}", pages.study),
+        Route("/studies/{name}/play", pages.playground),
+        Route("/studies/{name}/report", pages.report),
+        Route("/studies/{name}/gallery.png", pages.gallery),
+        Route("/api/events", pages.events),
+        Route("/api/studies", pages.list_studies),
+        Route(study, pages.study_changes),
+        Route(f"{study}/curves", pages.study_curves),
+        Route(f"{study}/arms", pages.study_arms),
+        Route(f"{study}/answer", pages.study_answer),
+        Route(f"{study}/runs/{{run}}", pages.study_run),
+        Route(f"{study}/play", play.about),
+        Route(f"{study}/play/picks", play.picks),
+        Route(f"{study}/play/picks/{{index:int}}", play.pick),
+        Route(f"{study}/play/image", play.image, methods=["POST"]),
+        Route("/predict", predict.predict, methods=["POST"]),
+        Route("/openapi.json", predict.description),
+    ]
+    if allow_run:
+        routes += [
+            Route(f"{study}/run", training.start, methods=["POST"]),
+            Route(f"{study}/stop", training.stop, methods=["POST"]),
+        ]
+    app = Starlette(
+        routes=routes,
+        exception_handlers={Refused: _refused, HTTPException: _http, InputError: _problem, Exception: _broken},
+        lifespan=lifespan,
+    )
+    return Guard(app, hosts)  # outside of everything, so that no answer lacks its headers
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    note(request.scope, error)
+    return _told(request, error)
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    reasons = {404: "there is no such page", 405: f"{request.method[:20]} is not answered here"}
+    refused = Refused(error.status_code, reasons.get(error.status_code, error.detail.lower()))
+    note(request.scope, refused)
+    answer = _told(request, refused)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    return _told(request, Refused(pages.problem_status(error), str(error).rstrip(".")))
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    return refusal(Refused(500, "something went wrong here; the server's log says what"))
+
+
+def _told(request: Request, refused: Refused) -> Response:
+    """A page for people who look at pages, JSON for programs."""
+    path = request.url.path
+    if path.startswith(("/api/", "/predict", "/static/")) or "text/html" not in request.headers.get("accept", ""):
+        return refusal(refused)
+    return pages.page(request, "refused.html", refused.status, status=refused.status, reason=refused.reason)

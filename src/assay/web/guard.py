@@ -1,0 +1,150 @@
+"""Keeps other sites out: which hosts and origins are answered, and what every answer's headers forbid."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import socket
+from dataclasses import dataclass, field
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .limits import Refused
+
+log = logging.getLogger("assay.web")
+
+CONTENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+# A report holds its own scripts. The sandbox gives it an origin of its own, so that they reach nothing here.
+REPORT_POLICY = (
+    "sandbox allow-scripts allow-downloads allow-modals; default-src 'none'; script-src 'unsafe-inline'; "
+    "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "content-security-policy": CONTENT_POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
+    "cache-control": "no-store",
+}
+_SAFE = {"GET", "HEAD"}
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """Under which names the server may be asked.
+
+    A page of another site can have its own name resolve to this machine (DNS rebinding); the browser then sends that
+    name as Host. A numeric address cannot be rebound.
+
+    Args:
+        host: The address that the server listens on.
+        port: Its port.
+        names: Further names.
+    """
+
+    host: str
+    port: int
+    names: frozenset[str] = field(default=frozenset())
+
+    def is_ours(self, header: str) -> bool:
+        """Whether a Host header names this server: its address and its port."""
+        name, port = _parted(header)
+        if port != self.port:
+            return False
+        known = {self.host.lower(), "localhost", *self.names}
+        if name in known:
+            return True
+        try:
+            address = ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return address.is_loopback or self._is_open
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether it listens on every address of this machine."""
+        try:
+            return ipaddress.ip_address(self.host).is_unspecified
+        except ValueError:
+            return False
+
+
+def hosts_of(host: str, port: int) -> Hosts:
+    """The names under which a server on this address is asked, this machine's own among them where it is open."""
+    found = Hosts(host, port)
+    return Hosts(host, port, frozenset({socket.gethostname().lower()})) if found._is_open else found
+
+
+def _parted(header: str) -> tuple[str, int]:
+    """A Host header's name, without brackets, and port; port -1 for what is no such header."""
+    name, colon, port = header.strip().lower().rpartition(":")
+    if not colon or "]" in port:
+        name, port = header.strip().lower(), "80"
+    if not (port.isascii() and port.isdigit() and len(port) <= 5):
+        return "", -1
+    return name.removeprefix("[").removesuffix("]"), int(port)
+
+
+class Guard:
+    """The outermost layer: refuses what comes from elsewhere, logs it, and sets the headers of every answer."""
+
+    def __init__(self, app: ASGIApp, hosts: Hosts) -> None:
+        self._app = app
+        self._hosts = hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            self._check(scope["method"], Headers(scope=scope))
+        except Refused as refused:
+            note(scope, refused)
+            await refusal(refused)(scope, receive, guarded)
+            return
+        await self._app(scope, receive, guarded)
+
+    def _check(self, method: str, headers: Headers) -> None:
+        hosts, origins = headers.getlist("host"), headers.getlist("origin")
+        if len(hosts) != 1 or not self._hosts.is_ours(hosts[0]):
+            raise Refused(421, f"this server is not called {_told(hosts)}")
+        if len(origins) > 1 or (origins and origins[0] != f"http://{hosts[0]}"):
+            raise Refused(403, f"the request comes from another site, {_told(origins)}")
+        site, mode = headers.get("sec-fetch-site", "none"), headers.get("sec-fetch-mode", "")
+        is_visit = method in _SAFE and mode == "navigate" and headers.get("sec-fetch-dest") == "document"
+        if site not in ("same-origin", "none") and not is_visit:
+            raise Refused(403, "the request comes from another site's page")
+
+
+def refusal(refused: Refused) -> JSONResponse:
+    """The answer to a request that is refused."""
+    return JSONResponse({"error": f"{refused.reason}."}, refused.status)
+
+
+def note(scope: Scope, refused: Refused) -> None:
+    """Log a refusal; what came from outside is written as a literal, so that it cannot forge a line."""
+    client = (scope.get("client") or ("?", 0))[0]
+    log.warning("refused %d: %s %r from %s: %s", refused.status, scope["method"], scope["path"], client, refused.reason)
+
+
+def _told(values: list[str]) -> str:
+    return " and ".join(ascii(value[:100]) for value in values) or "nothing"

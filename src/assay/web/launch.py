@@ -1,0 +1,76 @@
+"""Starting and stopping the training of a study in the store, where the user has allowed it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from ..disk import write
+from ..spec import Study, study_toml
+from ..store import StudyRecord, writing_process
+from .limits import Refused
+
+log = logging.getLogger("assay.web")
+_STOP_SECONDS = 5.0
+
+
+class Launcher:
+    """At most one child process that runs ``assay run`` on a study of the store."""
+
+    def __init__(self, store: Path) -> None:
+        self._store = store
+        self._process: subprocess.Popen[bytes] | None = None
+        self._study = ""
+
+    def is_running(self, study: str) -> bool:
+        """Whether our child trains this study now."""
+        return self._study == study and self._process is not None and self._process.poll() is None
+
+    def start(self, record: StudyRecord) -> None:
+        """Go on with a study as the store has it.
+
+        Raises:
+            Refused: 409; a process writes this store already.
+        """
+        writer = writing_process(self._store)
+        if writer is not None or (self._process is not None and self._process.poll() is None):
+            raise Refused(409, f"process {writer or 'of this server'} is training in this store already")
+        folder = self._store / "served"
+        file = folder / f"{record.name}.toml"
+        write(file, study_toml(Study.of(record.spec)).encode())
+        with open(folder / f"{record.name}.log", "wb") as told:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "assay", "run", str(file), "--store", str(self._store.absolute()), "--json"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=told,
+                start_new_session=True,
+            )
+        self._study = record.name
+        log.info("started training %s, process %d", record.name, self._process.pid)
+
+    def stop(self, study: str) -> None:
+        """Interrupt our child, as Ctrl-C does: finished epochs are kept.
+
+        Raises:
+            Refused: 409; no process of ours trains this study.
+        """
+        if not self.is_running(study) or self._process is None:
+            raise Refused(409, "this page did not start the training, so it cannot stop it")
+        self._process.send_signal(signal.SIGINT)
+        log.info("stopped training %s", study)
+
+    def close(self) -> None:
+        """Stop what still runs."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_STOP_SECONDS)
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()

@@ -1,0 +1,215 @@
+"""The networks of an arm, all seeds together, kept ready to be asked."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError, Problem, SpecError
+from ..export.predict import Ensemble
+from ..models import Model, load_models, runs_of_arm
+from ..records import dataset_of, split_of_run
+from ..store import StudyRecord
+from .framing import Framing, framing_of, is_drawable
+from .limits import MAX_NETWORKS
+
+if TYPE_CHECKING:
+    from ..data import TrainingData
+
+_T = TypeVar("_T")
+_KEPT = 4
+_CANDIDATES = 400
+_BATCH = 50
+
+
+@dataclass(frozen=True)
+class Pick:
+    """A validation image: its place in the training data, its label, the networks that never trained on it, what these
+    take it for."""
+
+    index: int
+    label: int
+    held_out: int
+    predicted: int
+
+
+class Panel:
+    """The networks of one arm.
+
+    Args:
+        record: Their study.
+        models: One for each seed (and fold).
+        num_all: How many there are, where some are left out.
+    """
+
+    def __init__(self, record: StudyRecord, models: tuple[Model, ...], num_all: int) -> None:
+        self.record = record
+        self.models = models
+        self.num_all = num_all
+
+    @property
+    def arm(self) -> str:
+        return self.models[0].arm.name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.models[0].classes
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width, channels of an image."""
+        return self.models[0].shape
+
+    @property
+    def dtype(self) -> str:
+        return str(self.record.data["dtype"])
+
+    @cached_property
+    def ensemble(self) -> Ensemble:
+        """All networks as one."""
+        return Ensemble([model.predictor for model in self.models], self.classes, self.shape)
+
+    def votes(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """Each network's probabilities, float32 [networks, n, classes]. Their mean is the ensemble's."""
+        return np.stack([model.probabilities(images) for model in self.models])
+
+    def evidence(self, image: NDArray[Any], label: int, places: Sequence[int]) -> NDArray[np.float32] | None:
+        """Where in an image [height, width, channels] the evidence for a class lies: the mean of some networks'
+        Grad-CAM, float32 [height, width], 0 to 1; ``None`` for networks without feature maps."""
+        import torch
+
+        from ..explain.gradcam import grad_cam
+
+        maps = []
+        for model in (self.models[place] for place in places):
+            scaled = model.predictor.scaling.apply(image[None], np.zeros(1, np.int64))
+            try:
+                maps.append(grad_cam(model.network, scaled, torch.tensor([label]))[0])
+            except SpecError:
+                return None
+        found: NDArray[np.float32] = np.mean(maps, axis=0)
+        return found
+
+    @cached_property
+    def training(self) -> TrainingData | None:
+        """The data; ``None`` where they are no longer at hand."""
+        try:
+            return dataset_of(self.record).training()
+        except DataError:
+            return None
+
+    @cached_property
+    def framing(self) -> Framing | None:
+        """How a drawing becomes an image; ``None`` for data that cannot be drawn."""
+        if self.training is None or not is_drawable(self.classes, self.training.images[:1000]):
+            return None
+        return framing_of(self.training.images)
+
+    @cached_property
+    def held_out(self) -> NDArray[np.bool_]:
+        """Which training images each network never trained on, bool [networks, n].
+
+        Raises:
+            SpecError: There is none, or they are test images.
+        """
+        if self.record.is_leaky:
+            raise SpecError(Problem("the study's validation images are the test images", "draw, or drop a picture"))
+        if self.training is None:
+            raise SpecError(Problem("the study's data are no longer at hand", "draw, or drop a picture"))
+        found = np.zeros((len(self.models), len(self.training)), dtype=bool)
+        for mask, model in zip(found, self.models, strict=True):
+            mask[split_of_run(self.record, model.run, self.training).validation] = True
+        if not found.any():
+            raise SpecError(Problem("the study has no validation images", "draw, or drop a picture"))
+        return found
+
+    @cached_property
+    def picks(self) -> tuple[Pick, ...]:
+        """Validation images: those first that most networks never saw, the classes by turns.
+
+        Only networks that never trained on an image say what it is.
+        """
+        held_out = self.held_out
+        assert self.training is not None
+        counts = held_out.sum(0)
+        labels = self.training.labels
+        order = [np.flatnonzero((labels == label) & (counts > 0)) for label in range(len(self.classes))]
+        order = [places[np.argsort(-counts[places], kind="stable")] for places in order]
+        turns = max(map(len, order), default=0)
+        by_turns = [
+            int(places[turn]) for turn in range(min(turns, _CANDIDATES)) for places in order if turn < len(places)
+        ]
+        chosen = np.array(by_turns[:_CANDIDATES])
+        sums = np.zeros((len(chosen), len(self.classes)))
+        for mask, model in zip(held_out, self.models, strict=True):
+            if len(places := np.flatnonzero(mask[chosen])):
+                sums[places] += model.probabilities(self.training.images[chosen[places]])
+        predicted = sums.argmax(1)
+        return tuple(
+            Pick(int(index), int(labels[index]), int(counts[index]), int(label))
+            for index, label in zip(chosen, predicted, strict=True)
+        )
+
+
+class Panels:
+    """Panels by study and arm; the few that were asked last are kept. All work on networks is done in one thread."""
+
+    def __init__(self, store: Path) -> None:
+        self._store = store
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="networks", initializer=_use_one_core)
+        self._kept: dict[tuple[Any, ...], Panel] = {}
+
+    async def ask(
+        self, record: StudyRecord, arm: str | None, question: Callable[[Panel], _T], *, run: str | None = None
+    ) -> tuple[_T, float]:
+        """An answer of an arm's networks (the best arm's if ``None``), or of one run's, and the seconds it took.
+
+        Raises:
+            SpecError: There is no such arm, or none of its runs has finished.
+            DataError: Weights are missing or damaged.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, record, arm, run, question)
+
+    def _answer(
+        self, record: StudyRecord, arm: str | None, run: str | None, question: Callable[[Panel], _T]
+    ) -> tuple[_T, float]:
+        start = time.perf_counter()
+        found = question(self._panel(record, arm, run))
+        return found, time.perf_counter() - start
+
+    def _panel(self, record: StudyRecord, arm: str | None, run: str | None) -> Panel:
+        if run is None:
+            runs = runs_of_arm(record, arm)
+        else:
+            runs = tuple(known for known in (*record.runs, *record.retrained) if known.id.startswith(run))
+            if len(runs) != 1:
+                what = f'study "{record.name}" has {len(runs) or "no"} runs whose id begins with "{run[:64]}"'
+                raise SpecError(Problem(what, "see `assay runs`"))
+        chosen = runs[:MAX_NETWORKS]
+        key = (record.name, *((known.id, known.weights_sha256) for known in chosen))
+        panel = self._kept.pop(key, None)
+        if panel is None:
+            panel = Panel(record, load_models(record, chosen, self._store), len(runs))
+        self._kept[key] = panel
+        while len(self._kept) > _KEPT:
+            self._kept.pop(next(iter(self._kept)))
+        return panel
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _use_one_core() -> None:
+    """For one image, handing work to other threads takes longer than doing it, the more so beside a training."""
+    import torch
+
+    torch.set_num_threads(1)

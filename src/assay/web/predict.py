@@ -1,0 +1,203 @@
+"""``/predict``: images in, probabilities out, for programs."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from .limits import MAX_IMAGES, MAX_JSON_BYTES, MAX_PICTURE_BYTES, Refused, body_of
+from .panels import Panel
+from .parts import parts_of
+from .pictures import picture
+
+_MAX_TEXT = MAX_PICTURE_BYTES * 4 // 3 + 4
+_FLOAT_TOLERANCE = 1e-6
+
+
+class PredictRequest(BaseModel):
+    """Which networks are asked, and about which images."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    study: str = Field(max_length=80, description="A study in the store.")
+    arm: str | None = Field(
+        default=None,
+        max_length=120,
+        description="All finished runs of this arm answer together: their mean probability. The arm with the highest "
+        "mean validation accuracy if neither arm nor run is given.",
+    )
+    run: str | None = Field(
+        default=None, min_length=4, max_length=64, pattern="^[0-9a-f]+$", description="One run, by the start of its id."
+    )
+    images: list[Annotated[str, Field(max_length=_MAX_TEXT)] | list[Any]] = Field(
+        min_length=1,
+        max_length=MAX_IMAGES,
+        description="Each an image's stored values as nested lists, [height][width] or [height][width][channels], 0 to "
+        "255 (0 to 1 where the data set is float32); or a picture file (PNG, JPEG, WebP, GIF, BMP) in base64, which is "
+        "brought to the data set's size and, for data sets of characters, framed as they are.",
+    )
+
+
+class Prediction(BaseModel):
+    """What the networks say of one image."""
+
+    label: str = Field(description="The class with the highest probability.")
+    confidence: float = Field(description="Its probability, 0 to 1.")
+    probabilities: list[float] = Field(description="Of every class, in the order of classes; they sum to 1.")
+
+
+class PredictResponse(BaseModel):
+    """The answer, with what gave it."""
+
+    study: str
+    arm: str
+    runs: list[str] = Field(description="The ids of the runs that answered.")
+    classes: list[str]
+    predictions: list[Prediction] = Field(description="One for each image, in their order.")
+    milliseconds: float
+
+
+class Failure(BaseModel):
+    """Why a request was not answered."""
+
+    error: str
+
+
+async def predict(request: Request) -> Response:
+    """Answer a :class:`PredictRequest`."""
+    body = await body_of(request, MAX_JSON_BYTES, ("application/json",))
+    try:
+        asked = PredictRequest.model_validate_json(body)
+    except ValidationError as error:
+        raise Refused(422, _told(error)) from None
+    except RecursionError:
+        raise Refused(422, "the lists are nested too deeply") from None
+    if asked.arm is not None and asked.run is not None:
+        raise Refused(422, "give arm or run, not both")
+    parts = parts_of(request)
+    record = (await parts.watch.study(asked.study)).record
+
+    def question(panel: Panel) -> PredictResponse:
+        images = np.stack([_image(panel, given, place) for place, given in enumerate(asked.images)])
+        means = panel.ensemble.probabilities(images)
+        return PredictResponse(
+            study=asked.study,
+            arm=panel.arm,
+            runs=[model.run.id for model in panel.models],
+            classes=list(panel.classes),
+            predictions=[
+                Prediction(
+                    label=panel.classes[int(mean.argmax())],
+                    confidence=float(mean.max()),
+                    probabilities=[float(value) for value in mean],
+                )
+                for mean in means
+            ],
+            milliseconds=0,
+        )
+
+    found, seconds = await parts.panels.ask(record, asked.arm, question, run=asked.run)
+    return JSONResponse({**found.model_dump(), "milliseconds": round(1000 * seconds, 1)})
+
+
+def _image(panel: Panel, given: str | list[Any], place: int) -> NDArray[Any]:
+    if isinstance(given, str):
+        try:
+            content = base64.b64decode(given, validate=True)
+        except (binascii.Error, ValueError):
+            raise Refused(422, f"images[{place}] is no base64") from None
+        try:
+            return picture(content, panel.framing, panel.shape, panel.dtype)
+        except Refused as refused:
+            raise Refused(refused.status, f"images[{place}]: {refused.reason}") from None
+    height, width, channels = panel.shape
+    is_float = panel.dtype == "float32"
+    try:
+        values = np.array(given)
+    except (ValueError, TypeError, OverflowError):
+        values = np.array(None)
+    if values.dtype.kind not in "iuf" or values.shape not in {
+        (height, width, channels),
+        (height, width)[: 3 - (channels > 1)],
+    }:
+        wanted = f"[{height}][{width}]" + (f"[{channels}]" if channels > 1 else "")
+        raise Refused(422, f"images[{place}] must be numbers as {wanted}")
+    if not np.isfinite(values).all() or values.min() < 0 or values.max() > (1 + _FLOAT_TOLERANCE if is_float else 255):
+        raise Refused(422, f"images[{place}] must lie in 0 to {1 if is_float else 255}")
+    values = values.reshape(height, width, channels)
+    if not is_float and (values != np.rint(values)).any():
+        raise Refused(422, f"images[{place}] must be whole numbers, 0 to 255")
+    return values.astype(np.float32 if is_float else np.uint8)
+
+
+def _told(error: ValidationError) -> str:
+    """Every problem of a request in one sentence."""
+    problems = []
+    for found in error.errors(include_url=False, include_context=False, include_input=False)[:5]:
+        where = ".".join(str(part) for part in found["loc"][:2])
+        problems.append(f"{where}: {found['msg']}" if where else found["msg"])
+    return "; ".join(dict.fromkeys(problems))
+
+
+async def description(request: Request) -> Response:
+    """The OpenAPI description of :func:`predict`."""
+    return JSONResponse(openapi())
+
+
+def openapi() -> dict[str, Any]:
+    """An OpenAPI 3.1 document."""
+    schemas: dict[str, Any] = {}
+    for model in (PredictRequest, PredictResponse, Failure):
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= schema.pop("$defs", {})
+        schemas[model.__name__] = schema
+    reasons = {
+        "403": "The request comes from another site.",
+        "404": "There is no such study.",
+        "408": "The request took too long to arrive.",
+        "409": "The networks cannot be asked: weights are missing.",
+        "413": "The request, or a picture in it, is too large.",
+        "415": "The content type is not application/json.",
+        "421": "The Host header does not name this server.",
+        "422": "The request breaks a rule; the error says which.",
+        "503": "The store cannot be read now.",
+    }
+    refused = {"application/json": {"schema": {"$ref": "#/components/schemas/Failure"}}}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Assay",
+            "version": version("assay"),
+            "description": "Ask the networks of a study, all seeds of an arm together or one run.",
+        },
+        "paths": {
+            "/predict": {
+                "post": {
+                    "operationId": "predict",
+                    "summary": f"Class probabilities of up to {MAX_IMAGES} images, {MAX_JSON_BYTES >> 20} MiB in all.",
+                    "requestBody": {
+                        "required": True,
+                        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/PredictRequest"}}},
+                    },
+                    "responses": {
+                        "200": {
+                            "description": "One prediction for each image.",
+                            "content": {
+                                "application/json": {"schema": {"$ref": "#/components/schemas/PredictResponse"}}
+                            },
+                        },
+                        **{status: {"description": told, "content": refused} for status, told in reasons.items()},
+                    },
+                }
+            }
+        },
+        "components": {"schemas": schemas},
+    }

@@ -1,0 +1,225 @@
+import { banner, counted, get, Gone, make, one, percent } from "./dom.js";
+import { Pad } from "./pad.js";
+
+const study = document.body.dataset.study;
+const api = `/api/studies/${encodeURIComponent(study)}/play`;
+const page = new URL(location.href);
+let about = null, pad = null, bars = [];
+
+const arm = () => `arm=${encodeURIComponent(about.arm)}`;
+
+// One question at a time; of those that come meanwhile only the last is asked.
+let waiting = null, asking = false, number = 0;
+async function ask(question) {
+  waiting = question;
+  if (asking) return;
+  asking = true;
+  while (waiting) {
+    const next = waiting, mine = ++number;
+    waiting = null;
+    try {
+      const start = performance.now();
+      const found = await next();
+      if (found && mine === number && !waiting) show(found, performance.now() - start);
+      banner("");
+    } catch (error) {
+      banner(error.message);
+      if (error instanceof Gone) await new Promise((done) => { setTimeout(done, 1500); });
+    }
+  }
+  asking = false;
+}
+
+const send = (blob, kind) => get(`${api}/image?${arm()}&kind=${kind}`, { method: "POST", body: blob, headers: { "content-type": blob.type } });
+
+function drawn() {
+  one("hint").hidden = !pad.isEmpty;
+  if (!one("shown").hidden) { URL.revokeObjectURL(one("shown").src); one("shown").hidden = true; }
+  unpick();
+  if (pad.isEmpty) { waiting = null; number += 1; blank(); return; }
+  ask(async () => send(await pad.image(), "drawing"));
+}
+
+function blank() {
+  one("guess").textContent = "–";
+  one("guess").className = "guess";
+  one("saying").textContent = about.framing ? "Nothing drawn yet" : "Nothing chosen yet";
+  one("agree").textContent = "";
+  one("took").textContent = "";
+  one("cam-note").textContent = "";
+  one("seen-note").textContent = "";
+  for (const bar of bars) { bar.fill.style.width = "0"; bar.text.textContent = ""; bar.dots.replaceChildren(); bar.row.classList.remove("top"); }
+  for (const id of ["seen", "cam"]) { const place = one(id); place.getContext("2d").clearRect(0, 0, place.width, place.height); }
+}
+
+let speaking = 0;
+function show(found, milliseconds) {
+  if (found.is_blank && !found.label) { blank(); return; }
+  const top = found.probabilities.indexOf(Math.max(...found.probabilities));
+  const name = about.classes[top], share = found.probabilities[top];
+  one("guess").textContent = name;
+  one("guess").className = `guess${name.length > 2 ? " word" : ""}`;
+  const sure = share > 0.995 ? "Nearly certain" : share > 0.9 ? "Confident" : share > 0.6 ? "Fairly sure" : "Unsure";
+  one("saying").textContent = `${sure}, ${percent(share, 1)}`;
+  const agree = found.votes.filter((vote) => vote.indexOf(Math.max(...vote)) === top).length;
+  const n = found.votes.length;
+  let told = n === 1 ? "One network answers." : agree === n ? `All ${n} networks agree.` : `${agree} of ${n} networks say so.`;
+  if (found.label !== undefined) {
+    told = `${found.label === name ? "Right: its label is" : "Wrong: its label is"} ${found.label}. ${n === 1 ? "1 network" : `${n} networks`} never trained on it, and ${n === 1 ? "answers" : "answer"}.`;
+  }
+  one("verdict").classList.toggle("wrong", found.label !== undefined && found.label !== name);
+  one("agree").textContent = told;
+  bars.forEach((bar, label) => {
+    const value = found.probabilities[label];
+    bar.fill.style.width = `${100 * value}%`;
+    bar.text.textContent = value < 0.0005 ? "" : percent(value, 1);
+    bar.row.classList.toggle("top", label === top);
+    bar.dots.replaceChildren(...(n > 1 ? found.votes.map((vote) => { const dot = make("i"); dot.style.left = `${100 * vote[label]}%`; return dot; }) : []));
+  });
+  picture(one("seen"), found);
+  heat(one("cam"), found);
+  one("seen-note").textContent = `${found.shape[0]} × ${found.shape[1]} pixels${about.framing && found.label === undefined ? `, ${about.framing}` : ""}`;
+  one("took").textContent = `Answered in ${found.milliseconds.toFixed(0)} ms, ${Math.round(milliseconds)} ms with the way here and back.`;
+  clearTimeout(speaking);
+  speaking = setTimeout(() => { one("spoken").textContent = `${name}, ${percent(share, 0)}. ${told}`; }, 700);
+}
+
+const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+
+function pixels(found) {
+  const [height, width, channels] = found.shape, values = bytes(found.seen), image = new ImageData(width, height);
+  for (let i = 0; i < width * height; i += 1) {
+    for (let c = 0; c < 3; c += 1) image.data[4 * i + c] = values[channels === 1 ? i : i * channels + Math.min(c, channels - 1)];
+    image.data[4 * i + 3] = 255;
+  }
+  return image;
+}
+
+function picture(place, found) {
+  [place.height, place.width] = found.shape;
+  place.getContext("2d").putImageData(pixels(found), 0, 0);
+}
+
+// The image dimmed, and over it where the class comes from: from nothing over orange to pale yellow.
+function heat(place, found) {
+  one("cam-figure").classList.toggle("missing", !found.cam);
+  const n = found.cam_networks, class_ = about.classes[found.probabilities.indexOf(Math.max(...found.probabilities))];
+  one("cam-note").textContent = found.cam ? `Grad-CAM: the brighter, the more speaks for ${class_}${n > 1 ? `; mean of ${n} networks` : ""}` : "";
+  if (!found.cam) return;
+  [place.height, place.width] = found.shape;
+  const image = pixels(found), values = bytes(found.cam);
+  values.forEach((value, i) => {
+    const heat_ = value / 255, ink = [213 + 42 * heat_, 70 + 160 * heat_, 20 + 110 * heat_ * heat_], cover = 0.85 * Math.sqrt(heat_);
+    for (let c = 0; c < 3; c += 1) image.data[4 * i + c] = image.data[4 * i + c] * 0.55 * (1 - cover) + ink[c] * cover;
+  });
+  place.getContext("2d").putImageData(image, 0, 0);
+}
+
+async function give(file) {
+  if (!file) return;
+  if (!/^image\/(png|jpeg|webp|gif|bmp)$/.test(file.type)) { banner("This is no picture that can be read: PNG, JPEG, WebP, GIF or BMP."); return; }
+  if (pad) { pad.strokes = []; pad.paint(); }
+  unpick();
+  one("hint").hidden = true;
+  const shown = one("shown");
+  if (!shown.hidden) URL.revokeObjectURL(shown.src);
+  shown.src = URL.createObjectURL(file);
+  shown.alt = "The picture that was given";
+  shown.hidden = false;
+  ask(() => send(file, "picture"));
+}
+
+function unpick() {
+  for (const button of document.querySelectorAll(".picks button[aria-pressed=true]")) button.setAttribute("aria-pressed", "false");
+}
+
+async function picks(onlyMistakes) {
+  one("all").setAttribute("aria-pressed", String(!onlyMistakes));
+  one("mistakes").setAttribute("aria-pressed", String(onlyMistakes));
+  one("picks-note").textContent = "Looking";
+  let found;
+  try {
+    found = await get(`${api}/picks?${arm()}&mistakes=${onlyMistakes ? 1 : 0}`);
+  } catch (error) {
+    one("picks-note").textContent = error.message;
+    one("picks").replaceChildren();
+    return null;
+  }
+  one("picks-note").textContent = onlyMistakes && !found.mistakes ? `No mistake among the ${found.looked} that were looked at.` : `${counted(found.mistakes, "mistake")} among the ${found.looked} that were looked at. Only networks that never trained on an image answer.`;
+  one("picks").replaceChildren(...found.picks.map((pick) => {
+    const isWrong = pick.predicted !== pick.label;
+    const image = make("img", { src: `data:image/png;base64,${pick.png}`, alt: "" });
+    const button = make("button", { type: "button", "aria-pressed": "false", class: isWrong ? "wrong" : null, "aria-label": `${pick.label}${isWrong ? `, taken for ${pick.predicted}` : ""}, image ${pick.index}`, onclick: () => choose(button, pick) }, image, make("span", {}, isWrong ? `${pick.label} → ${pick.predicted}` : pick.label));
+    return make("li", {}, button);
+  }));
+  return found;
+}
+
+function choose(button, pick) {
+  unpick();
+  button.setAttribute("aria-pressed", "true");
+  if (pad) { pad.strokes = []; pad.paint(); }
+  one("hint").hidden = true;
+  const shown = one("shown");
+  if (!shown.hidden) URL.revokeObjectURL(shown.src);
+  shown.src = button.querySelector("img").src;
+  shown.alt = `Validation image ${pick.index}, a ${pick.label}`;
+  shown.hidden = false;
+  ask(() => get(`${api}/picks/${pick.index}?${arm()}`));
+  if (window.innerWidth < 640) one("board").scrollIntoView({ block: "start" });
+}
+
+async function load(name) {
+  try {
+    about = await get(`${api}${name ? `?arm=${encodeURIComponent(name)}` : ""}`);
+  } catch (error) {
+    banner(error.message);
+    one("about").textContent = "";
+    return;
+  }
+  banner("");
+  if (!about.arms.length) { one("none").hidden = false; one("about").textContent = ""; return; }
+  const n = about.networks.length;
+  one("asking").textContent = about.framing ? "Draw, and watch them decide" : "Choose, and watch them decide";
+  one("about").textContent = `${about.arm} · ${n < about.runs ? `the first ${n} of ${about.runs} seeds` : counted(n, "seed")}, ${about.parameters.toLocaleString("en")} parameters each · ${about.data}`;
+  one("choice").hidden = about.arms.length < 2;
+  one("arm").replaceChildren(...about.arms.map((each) => make("option", { value: each.name, selected: each.name === about.arm }, `${each.name} (${counted(each.n, "seed")})${each.name === about.best ? ", best mean" : ""}`)));
+  one("bars-note").textContent = n > 1 ? "A bar is the mean over the networks; each dot is one of them." : "";
+  one("play").hidden = false;
+  one("draw-heading").textContent = about.framing ? "Draw" : "Picture";
+  bars = about.classes.slice(0, 100).map((class_) => {
+    const fill = make("b"), dots = make("span", { class: "dots" }), text = make("span", { class: "value" });
+    const row = make("li", {}, make("span", { class: "class", title: class_ }, class_), make("span", { class: "track" }, fill, dots), text);
+    return { row, fill, dots, text };
+  });
+  one("bars").classList.toggle("words", about.classes.some((class_) => class_.length > 2));
+  one("bars").replaceChildren(...bars.map((bar) => bar.row));
+  for (const id of ["seen", "cam"]) [one(id).height, one(id).width] = about.shape;
+  const isDrawn = Boolean(about.framing);
+  for (const id of ["undo", "clear", "pad"]) one(id).hidden = !isDrawn;
+  one("keys").textContent = isDrawn ? "By keyboard: arrow keys move the pen, Space lowers and lifts it, Backspace undoes, Delete clears. Pictures can be dropped or pasted here." : "Choose a validation image below, or drop, paste or choose a picture.";
+  one("hint").textContent = isDrawn ? `Draw ${/^\d$/.test(about.classes[0]) ? "a digit" : "a character"} here` : "Drop a picture here";
+  if (isDrawn && !pad) pad = new Pad(one("pad"), one("pen"), drawn);
+  const hadDrawing = pad && !pad.isEmpty;
+  if (hadDrawing) drawn(); else { one("shown").hidden = true; one("hint").hidden = false; blank(); }
+  one("picking").hidden = false;
+  const found = await picks(false);
+  if (!isDrawn && found && found.picks.length) one("picks").querySelector("button").click();
+}
+
+one("arm").addEventListener("change", (event) => {
+  page.searchParams.set("arm", event.target.value);
+  history.replaceState(null, "", page);
+  load(event.target.value);
+});
+one("undo").addEventListener("click", () => { if (!one("shown").hidden) pad.clear(); else pad.undo(); });
+one("clear").addEventListener("click", () => pad.clear());
+one("all").addEventListener("click", () => picks(false));
+one("mistakes").addEventListener("click", () => picks(true));
+one("file").addEventListener("change", (event) => { give(event.target.files[0]); event.target.value = ""; });
+const board = one("board");
+for (const name of ["dragenter", "dragover"]) document.addEventListener(name, (event) => { event.preventDefault(); board.classList.add("over"); });
+for (const name of ["dragleave", "drop"]) document.addEventListener(name, (event) => { event.preventDefault(); if (name === "drop" || !event.relatedTarget) board.classList.remove("over"); });
+document.addEventListener("drop", (event) => give(event.dataTransfer.files[0]));
+document.addEventListener("paste", (event) => give([...event.clipboardData.files][0]));
+load(page.searchParams.get("arm"));

@@ -1,0 +1,92 @@
+"""A study is started and stopped from its page where that is allowed, and by nobody else."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+import assay
+from assay.data import prepare
+from assay.runner import make_plan
+from assay.store import open_writer
+from assay.web import make_app
+
+from ..helpers import small_study
+from .conftest import HOSTS, URL
+
+
+def planned(store: Path, **changes: Any) -> None:
+    """A study in the store of which nothing has been trained."""
+    layers = ["conv 4 3x3 relu", "layernorm", "flatten", "dense classes softmax"]
+    study = small_study(network={"layers": layers}, factors={}, seeds={"count": 1}, **changes)
+    plan = make_plan(study, prepare(study.data), store)
+    with open_writer(store) as writer:
+        writer.put_study(
+            name=study.name,
+            question=study.question,
+            spec=study.model_dump(mode="json", exclude_none=True),
+            data=plan.data,
+            arms=plan.arm_records(),
+            members=[(arm, task.seed, task.fold, task.id) for arm, task in plan.members],
+            runs=[(task.id, task.seed, 2, plan.run_spec(task)) for task in plan.tasks],
+        )
+
+
+def token_of(client: TestClient) -> dict[str, str]:
+    found = re.search(r'name="assay-token" content="([^"]+)"', client.get("/studies/small").text)
+    assert found is not None
+    return {"x-assay-token": found[1]}
+
+
+def until(is_so: Callable[[], bool], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_a_study_goes_on_from_its_page(tmp_path: Path) -> None:
+    planned(tmp_path)
+    with TestClient(make_app(tmp_path, HOSTS, allow_run=True), base_url=URL) as client:
+        for headers in ({}, {"x-assay-token": "guessed"}, {"x-assay-token": "ü"}):
+            encoded = {name: value.encode("utf-8") for name, value in headers.items()}
+            assert client.post("/api/studies/small/run", headers=encoded).status_code == 403
+        assert client.post("/api/studies/none/run", headers=token_of(client)).status_code == 404
+        assert client.post("/api/studies/small/stop", headers=token_of(client)).status_code == 409
+        assert client.post("/api/studies/small/run", headers=token_of(client)).status_code == 202
+        assert client.get("/api/studies/small").json()["ours"]
+        assert client.post("/api/studies/small/run", headers=token_of(client)).status_code == 409
+        until(lambda: client.get("/api/studies/small").json()["states"] == {"finished": 1})
+    assert assay.result("small", store=tmp_path).record.runs[0].state == "finished"
+
+
+def test_it_is_stopped_from_its_page_and_keeps_its_epochs(tmp_path: Path) -> None:
+    planned(tmp_path, training={"epochs": 100_000, "batch_size": 256})
+    with TestClient(make_app(tmp_path, HOSTS, allow_run=True), base_url=URL) as client:
+        assert client.post("/api/studies/small/run", headers=token_of(client)).status_code == 202
+        until(lambda: client.get("/api/studies/small").json()["epochs"][0] > 2)
+        assert client.post("/api/studies/small/stop", headers=token_of(client)).status_code == 202
+        until(lambda: not client.get("/api/studies/small").json()["ours"])
+        found = client.get("/api/studies/small").json()
+        assert found["states"] == {"queued": 1}
+        assert found["epochs"][0] > 2
+        assert not found["training"]
+
+
+def test_a_store_that_another_process_writes_is_left_to_it(tmp_path: Path) -> None:
+    planned(tmp_path)
+    with (
+        TestClient(make_app(tmp_path, HOSTS, allow_run=True), base_url=URL) as client,
+        open_writer(tmp_path),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr("subprocess.Popen", None)  # nothing may be started
+        answer = client.post("/api/studies/small/run", headers=token_of(client))
+        assert answer.status_code == 409
+        assert "training in this store already" in answer.json()["error"]

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from .report import Explanation as Illustration
 
 
-# Shipped studies of tables, which lie in a folder of the study's name where it is used, and what makes them.
+# Shipped studies of tables, which lie in a folder where they are used, and what makes them.
+_TABLES = "document-d"
 _MADE_BY = {
-    "document-d": "assay data make mnist --variation random-background --format csv --train 12000 --test 10000 "
-    "-o document-d"
+    _TABLES: "assay data make mnist --variation random-background --format csv --train 12000 --test 10000 -o document-d"
 }
 
 
@@ -60,7 +60,8 @@ def load(study: str | Path, *, data: Data | None = None) -> Study:
     known = shipped()
     if not path.is_file() and str(study) in known:
         path, folder = known[str(study)], Path.cwd()  # a shipped study's data lie where it is used
-        if (command := _MADE_BY.get(str(study))) and data is None and not (folder / str(study)).is_dir():
+        tables = str(study).removesuffix("-vgg16")
+        if (command := _MADE_BY.get(tables)) and data is None and not (folder / tables).is_dir():
             raise DataError(Problem("its tables are not in this folder", f"run `{command}`", file=str(study)))
     elif not path.exists() and path.suffix != ".toml":
         raise SpecError(Problem(f'"{study}" is neither a file nor a shipped study', nearest(str(study), list(known))))
@@ -106,10 +107,12 @@ def torch_dataset(
 def describe(study: Study) -> dict[str, Summary]:
     """Each arm's network by arm name: shapes, parameters, FLOPs. Nothing is trained or downloaded.
 
+    Runs that are bases are looked up in ``ASSAY_STORE`` or ``./assay-store``.
+
     Raises:
         SpecError: An arm cannot be built.
     """
-    return check_networks(study)
+    return check_networks(study, store=default_folder())
 
 
 def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]:
@@ -135,7 +138,7 @@ def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]
 
 
 def _before(name: str, folder: Path) -> StudyRecord | None:
-    """What a store holds under a study's name; ``None`` for nothing, or an older store that a run updates."""
+    """What a store holds under a study's name; ``None`` for nothing."""
     try:
         return result(name, store=folder).record if (folder / DATABASE).exists() else None
     except StoreError:
@@ -437,7 +440,8 @@ class Result:
                 plan = retrain_plan(study, record, retrain, dataset, self.store, device=device_of(study.device))
                 with open_reader(self.store) as reader, open_site("local", self.store / "logs") as site:
                     _train([plan], writer, reader, site, workers=workers, progress=progress)
-                runs = tuple(run for run in self.record.retrained if run.arm == retrain)
+                names = {arm for arm, _ in plan.members}
+                runs = tuple(run for run in self.record.retrained if run.arm in names)
             finished = [run for run in runs if run.state == "finished"]
             if not finished:
                 raise SpecError(Problem(f'study "{self.study}" has no finished run to score', "run it first"))

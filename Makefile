@@ -55,3 +55,7 @@ BENCH ?=
 
 bench: $(VENV)/.installed .bench-venv/.installed  ## Measure Assay beside its rivals: docs/benchmarks.md (30 minutes)
 	$(BIN)/python benchmarks/bench.py $(BENCH)
+
+.PHONY: gallery
+gallery: $(VENV)/.installed  ## Draw every picture of docs/gallery.md from real runs (a few minutes)
+	$(BIN)/python docs/make_gallery.py

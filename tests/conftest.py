@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from .cluster import Nodes
 
 ROOT = Path(__file__).parent.parent
 
@@ -28,3 +31,21 @@ def real_data() -> Path:
     if not (folder / "mnist" / "train-images-idx3-ubyte.gz").exists():
         pytest.skip("the real MNIST is neither in ASSAY_DATA nor in ../shared/data")
     return folder
+
+
+@pytest.fixture(scope="session")
+def kernels(shared_cache: Path) -> Path:
+    """Where every test's workers keep what they compiled."""
+    return shared_cache / "assay" / "kernels"
+
+
+@pytest.fixture(scope="session")
+def two_nodes(tmp_path_factory: pytest.TempPathFactory, kernels: Path) -> Iterator[Nodes]:
+    """A Ray cluster with two nodes of two cores, which no test breaks."""
+    nodes = Nodes(tmp_path_factory.mktemp("nodes"), kernels, has_client=True)
+    try:
+        for name in ("one", "two"):
+            nodes.add(name, cores=2)
+        yield nodes
+    finally:
+        nodes.close()

@@ -68,3 +68,54 @@ def test_networks_see_the_same_of_bytes_and_of_shares(scaling):
     chosen, reference = np.arange(7), np.arange(30)
     seen = [scaling_of(values, scaling, reference).apply(values, chosen) for values in (images, shares)]
     np.testing.assert_allclose(seen[0].numpy(), seen[1].numpy(), rtol=1e-5, atol=1e-5)
+
+
+WRONG = {
+    "minst": ('name = "minst"', {"data.name": 2, "network.layers[0]": 4}),
+    "no file": ('path = "none.csv"', {"": None, "network.layers[0]": 4}),
+    "content": ('name = "minst"; content = "abc"', {"data.content": 3, "data.name": 2, "network.layers[0]": 5}),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_data_that_are_not_there_hide_no_other_mistake(tmp_path, name):
+    data, told = WRONG[name]
+    data = data.replace("; ", "\n")
+    path = tmp_path / "s.toml"
+    path.write_text(f'[data]\n{data}\n[network]\nlayers = ["conv 3 3x3 rellu", "flatten", "dense classes softmax"]\n')
+    with pytest.raises(SpecError) as caught:
+        assay.load(path)
+    assert {problem.key: problem.line for problem in caught.value.problems} == told
+
+
+def test_an_unknown_key_of_an_arm_hides_no_other_mistake(tmp_path):
+    path = tmp_path / "s.toml"
+    path.write_text(
+        """
+[data]
+name = "minst"
+[factors]
+rate = [0.1, 0.2]
+[training]
+epochs = 0
+[[arms]]
+name = "a"
+laiers = ["flatten", "dropout {rate}", "dense classes softmax"]
+[[arms]]
+name = "b"
+layers = ["flatten", "dropout {rate}", "dense classes softmaxx"]
+
+"""
+    )
+    with pytest.raises(SpecError) as caught:
+        assay.load(path)
+    told = {problem.key: problem.line for problem in caught.value.problems}
+    assert told == {"arms[0].laiers": 10, "training.epochs": 7}
+
+
+def test_a_split_that_cannot_be_drawn_fails_before_anything_is_stored(tmp_path):
+    path = tmp_path / "s.toml"
+    path.write_text(STUDY.format(epochs=1).replace("validation = 0.2", "validation = 5"))
+    with pytest.raises(SpecError, match="which is 5 of 1438 images for 10 classes; set at least 10 aside"):
+        assay.run(path, store=tmp_path / "store")
+    assert not (tmp_path / "store").exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
@@ -13,23 +13,29 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import DataError, Interrupted, Problem, SpecError, StoreError, nearest
 from .records import dataset_of, gallery_of, network_tables, recorded_networks, shared_images
-from .runner import Plan, Progress, Site, check_networks, drive, make_plan, open_site, plans, retrain_plan
+from .runner import Plan, Progress, Site, check_networks, check_split, drive, make_plan, open_site, plans, retrain_plan
 from .spec import Data, Placement, Study, read_study, study_toml
 from .store import DATABASE, RunRecord, StoreReader, StoreWriter, StudyRecord, default_folder, open_reader, open_writer
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
+    from .conversions import Conversion
+    from .convert import Imported
+    from .explain.projection import Projection
+    from .explanations import Explanation, Split
     from .exports import Exported
+    from .models import Model
     from .nets import Summary
-    from .report import Comparison, Diagnoses
+    from .report import Comparison, Diagnoses, ReportForm
+    from .report import Explanation as Illustration
 
 
-# Shipped studies of tables, which lie in a folder of the study's name where it is used, and what makes them.
+# Shipped studies of tables, which lie in a folder where they are used, and what makes them.
+_TABLES = "document-d"
 _MADE_BY = {
-    "document-d": "assay data make mnist --variation random-background --format csv --train 12000 --test 10000 "
-    "-o document-d"
+    _TABLES: "assay data make mnist --variation random-background --format csv --train 12000 --test 10000 -o document-d"
 }
 
 
@@ -54,7 +60,8 @@ def load(study: str | Path, *, data: Data | None = None) -> Study:
     known = shipped()
     if not path.is_file() and str(study) in known:
         path, folder = known[str(study)], Path.cwd()  # a shipped study's data lie where it is used
-        if (command := _MADE_BY.get(str(study))) and data is None and not (folder / str(study)).is_dir():
+        tables = str(study).removesuffix("-vgg16")
+        if (command := _MADE_BY.get(tables)) and data is None and not (folder / tables).is_dir():
             raise DataError(Problem("its tables are not in this folder", f"run `{command}`", file=str(study)))
     elif not path.exists() and path.suffix != ".toml":
         raise SpecError(Problem(f'"{study}" is neither a file nor a shipped study', nearest(str(study), list(known))))
@@ -100,10 +107,12 @@ def torch_dataset(
 def describe(study: Study) -> dict[str, Summary]:
     """Each arm's network by arm name: shapes, parameters, FLOPs. Nothing is trained or downloaded.
 
+    Runs that are bases are looked up in ``ASSAY_STORE`` or ``./assay-store``.
+
     Raises:
         SpecError: An arm cannot be built.
     """
-    return check_networks(study)
+    return check_networks(study, store=default_folder())
 
 
 def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]:
@@ -129,7 +138,7 @@ def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]
 
 
 def _before(name: str, folder: Path) -> StudyRecord | None:
-    """What a store holds under a study's name; ``None`` for nothing, or an older store that a run updates."""
+    """What a store holds under a study's name; ``None`` for nothing."""
     try:
         return result(name, store=folder).record if (folder / DATABASE).exists() else None
     except StoreError:
@@ -170,13 +179,14 @@ def run(
 
     if not isinstance(study, Study):
         study = load(study)
-    check_networks(study)
     folder = Path(store) if store is not None else default_folder()
+    check_networks(study, store=folder)
     if workers is not None and workers < 1:
         raise SpecError(Problem(f"got {workers} workers", "give 1 or more"))
     if device is not None:
         study = study.model_copy(update={"device": device})
     dataset = prepare(study.data)
+    check_split(study, dataset)
     with open_site(on, folder / "logs") as site:
         device_there = site.device_of(study.device)
         with open_writer(folder) as writer, open_reader(folder) as reader:
@@ -230,18 +240,26 @@ def result(study: str, *, store: str | Path | None = None) -> Result:
     return found
 
 
-def report_html(record: StudyRecord) -> str:
+def report_html(record: StudyRecord, explanations: Sequence[Illustration] = ()) -> str:
     """A study's report, one HTML file, as a text."""
     from .report import render
 
     return render(
         record,
-        summaries=network_tables(recorded_networks(record)),
+        **_told(record),
         gallery=gallery_of(record),
-        shared=shared_images(record),
         toml=study_toml(Study.of(record.spec)),
-        version=version("assay"),
+        explanations=explanations,
     )
+
+
+def _told(record: StudyRecord) -> dict[str, Any]:
+    """What reports say beyond the record."""
+    return {
+        "summaries": network_tables(recorded_networks(record)),
+        "shared": shared_images(record),
+        "version": version("assay"),
+    }
 
 
 def export(run: str, *formats: str, folder: str | Path | None = None, store: str | Path | None = None) -> Exported:
@@ -264,6 +282,67 @@ def export(run: str, *formats: str, folder: str | Path | None = None, store: str
 
     target = Path(folder) if folder is not None else None
     return export_run(run, formats, Path(store) if store is not None else default_folder(), target)
+
+
+def predict(
+    run: str,
+    *images: str | Path | ArrayLike,
+    arm: str | None = None,
+    calibrate: bool = False,
+    resize: bool = False,
+    store: str | Path | None = None,
+) -> pd.DataFrame:
+    """Classes of new images, with a probability for each class.
+
+    Args:
+        run: The start of a run's id, or a study: then the first seed of its best arm.
+        images: Files and folders, as ``assay predict`` takes them, or one array [n, height, width] or
+            [n, height, width, channels]: 0 to 255, or 0 to 1.
+        arm: Ask all finished seeds of this arm of the study, by their mean probability; ``"best"`` is its best arm.
+        calibrate: Fit a temperature on validation images.
+        resize: Resize images of another size instead of refusing them.
+        store: The store's folder; ``ASSAY_STORE`` or ``./assay-store`` if ``None``.
+
+    Returns:
+        A row for each image: Id (a file's name, or a number from 0), Category, Confidence, and a column for each class.
+
+    Raises:
+        StoreError: There is no such run or study.
+        SpecError: There is no such arm, or nothing to calibrate on.
+        DataError: Images cannot be read, or have another size.
+    """
+    from .predictions import ask, frame_of
+
+    folder = Path(store) if store is not None else default_folder()
+    return frame_of(ask(run, folder, arm=arm, calibrated=calibrate), images, resize=resize)
+
+
+def from_keras(model: Any) -> Imported:
+    """A Keras Sequential model as ours: layer words, and weights where it has some.
+
+    Args:
+        model: A model in memory, or the path of a ``.keras`` file, which is read as settings and arrays: nothing in it
+            is run.
+
+    Raises:
+        SpecError: It is no Sequential model, or has layers without words here; a problem for each.
+        DataError: The file is damaged.
+    """
+    from .convert import from_keras, read_keras
+
+    return read_keras(Path(model)) if isinstance(model, str | Path) else from_keras(model)
+
+
+def convert(source: str | Path) -> Conversion:
+    """The Keras Sequential models of a notebook, a script or a ``.keras`` file as a study; nothing in it is run.
+
+    Raises:
+        SpecError: It holds no Sequential model, or one with layers without words here; a problem for each.
+        DataError: The file cannot be read.
+    """
+    from .conversions import convert_file
+
+    return convert_file(Path(source))
 
 
 @dataclass(frozen=True)
@@ -361,7 +440,8 @@ class Result:
                 plan = retrain_plan(study, record, retrain, dataset, self.store, device=device_of(study.device))
                 with open_reader(self.store) as reader, open_site("local", self.store / "logs") as site:
                     _train([plan], writer, reader, site, workers=workers, progress=progress)
-                runs = tuple(run for run in self.record.retrained if run.arm == retrain)
+                names = {arm for arm, _ in plan.members}
+                runs = tuple(run for run in self.record.retrained if run.arm in names)
             finished = [run for run in runs if run.state == "finished"]
             if not finished:
                 raise SpecError(Problem(f'study "{self.study}" has no finished run to score', "run it first"))
@@ -370,6 +450,51 @@ class Result:
             scores = score_runs(list(new.values()), dataset, self.store, on_scored=on_scored)
             writer.put_look(self.study, scores, num_runs=len(finished))
         return self.frame() if retrain is None else runs_frame(self.record, retrained=True)
+
+    def run(self, arm: str | None = None, seed: int | None = None, *, fold: int | None = None) -> Run:
+        """One finished run of the study.
+
+        Args:
+            arm: Its arm; the best one by mean validation accuracy if ``None``.
+            seed: Its seed; the first one if ``None``.
+            fold: Its fold, where there are folds; the first one if ``None``.
+
+        Raises:
+            SpecError: There is no such arm, or no such run that has finished.
+        """
+        from .models import runs_of_arm
+
+        record = self.record
+        finished = runs_of_arm(record, arm)
+        found = [run for run in finished if seed in (None, run.seed) and fold in (None, run.fold)]
+        if not found:
+            known = ", ".join(run.label for run in finished)
+            raise SpecError(Problem(f"seed {seed} of {finished[0].arm} has not finished", f"finished: {known}", "seed"))
+        return Run(self.store, record, found[0])
+
+    def explain(
+        self,
+        arm: str | None = None,
+        seed: int | None = None,
+        *,
+        only: str | Sequence[str] | None = None,
+        layer: str | None = None,
+        image: int | str | Path | NDArray[Any] | None = None,
+        split: Split = "validation",
+        projection: Projection = "pca",
+    ) -> Explanation:
+        """Pictures of what a run learned and where it fails: see :meth:`Run.explain`.
+
+        Args:
+            arm: The run's arm; the best one by mean validation accuracy if ``None``.
+            seed: Its seed; the first one if ``None``, as good as any other where the best would be the luckiest.
+            only: As there.
+            layer: As there.
+            image: As there.
+            split: As there.
+            projection: As there.
+        """
+        return self.run(arm, seed).explain(only=only, layer=layer, image=image, split=split, projection=projection)
 
     def doubtful_labels(self) -> pd.DataFrame:
         """Training images that most runs of the best arm take for another class, the most doubtful first.
@@ -400,19 +525,106 @@ class Result:
         arm."""
         return export(run if run is not None else self.study, *formats, folder=folder, store=self.store)
 
-    def report(self, path: str | Path | None = None) -> Path:
-        """Write the report, one HTML file that needs nothing else; return its path.
+    def report(
+        self,
+        path: str | Path | None = None,
+        *,
+        form: ReportForm = "html",
+        explanations: Sequence[Illustration] = (),
+    ) -> Path:
+        """Write the report and return its path.
 
         Args:
-            path: Where; ``reports/STUDY.html`` in the store's folder if ``None``.
-        """
-        from .report import write_report
+            path: Where; ``reports/STUDY`` with the form's suffix in the store's folder if ``None``.
+            form: ``html``, one file that needs nothing else; ``pdf``, that file as Chromium prints it; ``notebook``, an
+                executed one whose cells call this API; ``markdown`` or ``latex``, the tables.
+            explanations: Pictures of what the best arm has learned and where it fails, for ``html`` and ``pdf``.
 
-        html = report_html(self.record)
-        target = Path(path) if path is not None else self.store / "reports" / f"{self.study}.html"
-        return write_report(target, html)
+        Raises:
+            SpecError: What writes this form is not on this machine: Chromium for ``pdf``, nbclient for ``notebook``.
+        """
+        from .report import SUFFIXES, as_latex, as_markdown, write_notebook, write_pdf, write_report
+
+        record = self.record
+        target = Path(path) if path is not None else self.store / "reports" / f"{self.study}{SUFFIXES[form]}"
+        if form == "notebook":
+            return write_notebook(target, record, self.store)
+        if form in ("markdown", "latex"):
+            return write_report(target, (as_markdown if form == "markdown" else as_latex)(record, **_told(record)))
+        return (write_pdf if form == "pdf" else write_report)(target, report_html(record, explanations))
 
     def _repr_html_(self) -> str:
         from .report import summary_html
 
         return summary_html(self.record)
+
+
+def find(name: str, *, store: str | Path | None = None) -> Run:
+    """A run by the first characters of its id, or by its study's name: then the first seed of the study's best arm.
+
+    Raises:
+        StoreError: There is no store, or no such run or study, or more than one.
+        SpecError: The study has no finished run.
+    """
+    from .models import find_run
+
+    folder = Path(store) if store is not None else default_folder()
+    return Run(folder, *find_run(name, folder))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run in a store."""
+
+    store: Path
+    study: StudyRecord
+    record: RunRecord
+
+    def model(self) -> Model:
+        """Its network with its weights.
+
+        Raises:
+            SpecError: It has not finished.
+            DataError: Its weights are missing or damaged, or data that are needed are gone.
+        """
+        from .models import load_models
+
+        return load_models(self.study, [self.record], self.store)[0]
+
+    def epochs(self) -> pd.DataFrame:
+        """One row for each epoch."""
+        from .report import epochs_frame
+
+        return epochs_frame(replace(self.study, runs=(self.record,)))
+
+    def explain(
+        self,
+        *,
+        only: str | Sequence[str] | None = None,
+        layer: str | None = None,
+        image: int | str | Path | NDArray[Any] | None = None,
+        split: Split = "validation",
+        projection: Projection = "pca",
+    ) -> Explanation:
+        """Pictures of what the run learned and where it fails.
+
+        Args:
+            only: Names of pictures (``assay explain --help`` lists them), also as one text with commas; all that can
+                be made if ``None``.
+            layer: The layer of kernels and maps.
+            image: The image of activations and evidence: its place in the training data (in the test data with
+                ``split="test"``), an image file, or an array as stored [height, width, channels].
+            split: The images that failures are explained on; ``"test"`` once the run has been scored on it.
+            projection: ``"pca"`` or ``"tsne"``, for the map of features.
+
+        Raises:
+            SpecError: A name is no picture or layer, an image is not there, the test split is sealed, or a picture
+                that was asked for by name cannot be made.
+            DataError: Weights or data are gone or have changed, or the image does not fit.
+        """
+        from .explanations import explain
+
+        return explain(self.model(), only=only, layer=layer, image=image, split=split, projection=projection)
+
+    def _repr_html_(self) -> str:
+        return self.record._repr_html_()

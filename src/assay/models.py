@@ -13,6 +13,7 @@ import numpy as np
 from .errors import Problem, SpecError, StoreError, nearest
 from .records import dataset_of, split_of_run
 from .spec import Arm, Study
+from .spec.arms import arm_name
 from .store import RunRecord, StudyRecord, open_reader
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Model:
         arm: Its network and training.
         summary: Its layers, shapes and counts.
         predictor: The network in evaluation mode, with the scaling of what it was trained on.
+        store: The store's folder.
     """
 
     study: StudyRecord
@@ -43,6 +45,7 @@ class Model:
     arm: Arm
     summary: Summary
     predictor: Predictor
+    store: Path
 
     @property
     def network(self) -> Network:
@@ -106,11 +109,12 @@ def load_models(record: StudyRecord, runs: Sequence[RunRecord], store: Path) -> 
         SpecError: One of them has not finished.
         DataError: Weights are missing or damaged, or data that are needed are gone.
     """
-    from .nets import parse, summarize
-    from .nets.build import build
+    from .runner.bases import based
     from .seeds import Streams
     from .train.checkpoint import load_weights
+    from .train.networks import network_of
     from .train.predictor import Predictor
+    from .train.prepared import Prepared
     from .train.scaling import scaling_of
 
     study = Study.of(record.spec)
@@ -125,18 +129,19 @@ def load_models(record: StudyRecord, runs: Sequence[RunRecord], store: Path) -> 
             raise SpecError(
                 Problem(f"run {run.id[:10]} ({run.arm}, {run.label}) is {run.state}", "name one that has finished")
             )
-        arm = arms[run.arm]
-        layers = parse(arm.layers)
+        arm, weights = based(arms[run.arm], (height, width, channels), num_classes, store)
+        streams = Streams(run.seed, frozenset(study.seeds.vary))
+        network = network_of(arm, (height, width, channels), num_classes, streams, weights)
+        base = network.summary.base
         if training is None:
             images = np.empty((0, height, width, channels), record.data["dtype"])
             reference = np.empty(0, np.int64)
         else:
             images, reference = training.images, split_of_run(record, run, training).training
-        network = build(layers, (height, width, channels), num_classes, Streams(run.seed))
-        predictor = Predictor(network, scaling_of(images, study.data.scaling, reference))
+        scaling = Prepared(base.preparation) if base else scaling_of(images, study.data.scaling, reference)
+        predictor = Predictor(network, scaling)
         predictor.load_weights(load_weights(store / run.weights_path, run.weights_sha256))
-        summary = summarize(layers, (height, width, channels), num_classes)
-        models.append(Model(record, run, arm, summary, predictor))
+        models.append(Model(record, run, arm, network.summary, predictor, store))
     return tuple(models)
 
 
@@ -178,8 +183,8 @@ def runs_of_arm(record: StudyRecord, arm: str | None) -> tuple[RunRecord, ...]:
     from .report import best_arm
 
     arms = [known.name for known in record.arms]
-    if arm is not None and arm not in arms:
-        raise SpecError(Problem(f'study "{record.name}" has no arm "{arm}"', nearest(arm, arms)))
+    if arm is not None:
+        arm = arm_name(arm, arms, record.name)
     chosen = arm if arm is not None else best_arm(record)
     runs = tuple(run for run in record.runs_of(chosen) if run.state == "finished") if chosen else ()
     if not runs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .errors import DataError, Problem
-from .spec import Placement, Study, Training
+from .spec import Arm, Placement, Study, Training
 from .store import RunRecord, StudyRecord
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def split_of_run(record: StudyRecord, run: RunRecord, training: TrainingData) ->
         generator=Streams(run.seed, frozenset(study.seeds.vary)).generator("split"),
         fold=run.fold,
         groups=training.groups,
+        per_class=study.data.per_class,
     )
 
 
@@ -78,6 +79,9 @@ def training_path(summary: Summary, training: Training, device: Placement = "cpu
 
     if device == "cuda" or (device == "auto" and device_of(device) == "cuda"):
         return "CUDA path: torch's layers on the CUDA device."
+    from .nets.build import learned
+
+    summary = learned(summary)
     if reason := why_not_fused(summary):
         return f"Plain path (float32): {reason}."
     return "Fused path: " + " | ".join(" ".join(names) for names in fused_groups(summary))
@@ -85,12 +89,13 @@ def training_path(summary: Summary, training: Training, device: Placement = "cpu
 
 def recorded_networks(record: StudyRecord) -> dict[str, Summary]:
     """Each arm's network, from the store alone."""
-    from .nets import parse, summarize
+    from .nets import summary_of
 
     height, width, channels = record.data["shape"]
     classes = len(record.data["classes"])
-    arms = Study.of(record.spec).expand()
-    return {arm.name: summarize(parse(arm.layers), (height, width, channels), classes) for arm in arms}
+    known = {arm.name: Arm.of(arm.spec) for arm in record.arms}  # with what a run that is a base is made of
+    arms = [known.get(arm.name, arm) for arm in Study.of(record.spec).expand()]
+    return {arm.name: summary_of(arm, (height, width, channels), classes) for arm in arms}
 
 
 def network_tables(summaries: dict[str, Summary]) -> dict[str, NetworkTable]:
@@ -146,6 +151,7 @@ def gallery_of(record: StudyRecord) -> Gallery | None:
         generator=generator,
         fold=1,
         groups=training.groups,
+        per_class=study.data.per_class,
     )
     num_judged = info.num_test if told.is_leaky else len(parts.validation)
     shown = max(4, min(12, 560 // info.width))

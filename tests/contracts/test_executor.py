@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import signal
@@ -14,26 +15,36 @@ import pytest
 
 from assay.runner import Executor, LocalExecutor
 from assay.runner.events import EpochDone, Event, Failed, Finished, Lost, NoSpace, Started
+from assay.runner.ray import RayCluster, RayExecutor
 from assay.train import Task
 from assay.train.checkpoint import load_weights, same_weights
 from assay.train.epochs import EpochRecord
 
+from ..cluster import workers
 from ..helpers import small_study, tasks_of
 
 Make = Callable[[int], Executor]
 
 
-@pytest.fixture(params=["local"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
+@pytest.fixture(params=["local", pytest.param("ray", marks=pytest.mark.ray)])
+def make(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
     made: list[Executor] = []
+    if request.param == "ray":
+        monkeypatch.setenv("RAY_ADDRESS", request.getfixturevalue("two_nodes").address)
 
-    def build(num_workers: int) -> Executor:
-        made.append(LocalExecutor(num_workers, logs=tmp_path / "logs"))
-        return made[-1]
+    with contextlib.ExitStack() as connections:
 
-    yield build
-    for executor in made:
-        executor.close()
+        def build(num_workers: int) -> Executor:
+            if request.param == "local":
+                made.append(LocalExecutor(num_workers, logs=tmp_path / "logs"))
+            else:
+                cluster = connections.enter_context(RayCluster("ray", tmp_path / "logs"))
+                made.append(RayExecutor(cluster, num_workers, memory=lambda task: 400 << 20))
+            return made[-1]
+
+        yield build
+        for executor in made:
+            executor.close()
 
 
 def collect(executor: Executor, num_ends: int, *, seconds: float = 120) -> list[Event]:
@@ -104,9 +115,8 @@ def test_a_killed_worker_is_told_and_the_run_goes_on_from_its_checkpoint(make: M
     events: list[Event] = []
     while sum(isinstance(event, EpochDone) for event in events) < 3:
         events += executor.poll(0.2)
-    workers = psutil.Process().children()
-    assert len(workers) == 1
-    workers[0].send_signal(signal.SIGKILL)
+    (worker,) = workers()
+    worker.send_signal(signal.SIGKILL)
     lost = collect(executor, 1)[-1]
     assert isinstance(lost, Lost)
     assert lost.is_memory
@@ -120,15 +130,16 @@ def test_a_killed_worker_is_told_and_the_run_goes_on_from_its_checkpoint(make: M
 
 
 def test_closing_leaves_no_process(make: Make, tmp_path: Path) -> None:
-    before = {child.pid for child in psutil.Process().children(recursive=True)}
     executor = make(2)
     for task in tasks_of(small_study(training={"epochs": 500}), tmp_path):
         executor.submit(task)
     while not executor.poll(0.2):
         pass
-    assert {child.pid for child in psutil.Process().children(recursive=True)} > before
+    started = workers()
+    assert started
     executor.close()
-    assert {child.pid for child in psutil.Process().children(recursive=True)} == before
+    assert psutil.wait_procs(started, timeout=5)[1] == []
+    assert workers() == []
 
 
 def test_no_task_knows_the_test_split(tmp_path: Path) -> None:

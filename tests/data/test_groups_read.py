@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import assay
-from assay.data import prepare
+from assay.data import open_training, prepare
 from assay.errors import DataError, SpecError
 from assay.seeds import Streams
 from assay.spec import Data, run_fingerprint
@@ -169,7 +169,7 @@ count = 1
     assert len(tasks) == 3
     for task in tasks:
         again = type(task).from_json(task.to_json())
-        parts = split_of(again, dataset.training())
+        parts = split_of(again, open_training(again.images, again.labels, again.groups))
         assert not set(NUMBERS[parts.training]) & set(NUMBERS[parts.validation])
     held = [split_of(task, dataset.training()).validation for task in tasks]
     assert sorted(np.concatenate(held).tolist()) == list(range(48))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import struct
 import tarfile
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from assay.data import write_idx
 from assay.data.arrays import write_npz
@@ -22,7 +24,7 @@ from assay.data.folders import write_tree
 from assay.data.parquet import write_parquet
 from assay.data.sources import content_of, read_one
 from assay.errors import DataError, SpecError
-from assay.spec import Reading
+from assay.spec import Data, Reading
 
 RNG = np.random.default_rng(47)
 IMAGES = RNG.integers(0, 256, (12, 5, 5, 1), dtype=np.uint8)
@@ -100,17 +102,9 @@ def attempt(path: Path) -> str:
     return str(told[0])
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_intact_files_are_read(place, name):
-    (place / name).write_bytes(good(name, place))
-    assert attempt(place / name) == "read"
-
-
-@pytest.mark.parametrize("name", NAMES)
-@bounded(30)
-@given(data=st.data())
-def test_damage_is_read_or_refused_and_takes_no_memory(place, name, data):
-    content = bytearray(good(name, place))
+def damaged(intact: bytes, data: st.DataObject) -> bytes:
+    """One to four bytes or numbers changed, put in, or all from there on cut off."""
+    content = bytearray(intact)
     where = st.integers(0, len(content) - 1)
     for _ in range(data.draw(st.integers(1, 4))):
         kind = data.draw(st.sampled_from(["flip", "cut", "insert", "number"]))
@@ -124,7 +118,20 @@ def test_damage_is_read_or_refused_and_takes_no_memory(place, name, data):
         else:
             content[at : at + 4] = struct.pack(data.draw(st.sampled_from("<>")) + "I", data.draw(st.sampled_from(
                 [0, 1, 2**16, 2**31 - 1, 2**32 - 1])))  # fmt: skip
-    (place / name).write_bytes(bytes(content))
+    return bytes(content)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_intact_files_are_read(place, name):
+    (place / name).write_bytes(good(name, place))
+    assert attempt(place / name) == "read"
+
+
+@pytest.mark.parametrize("name", NAMES)
+@bounded(30)
+@given(data=st.data())
+def test_damage_is_read_or_refused_and_takes_no_memory(place, name, data):
+    (place / name).write_bytes(damaged(good(name, place), data))
     tracemalloc.start()
     try:
         attempt(place / name)
@@ -204,3 +211,113 @@ def test_pickles_are_never_read(tmp_path):
     np.savez(tmp_path / "a.npz", x_train=np.array([Mine()], dtype=object), y_train=np.zeros(1))
     with pytest.raises(DataError, match="pickled objects are never read"):
         read_one(tmp_path / "a.npz", Reading())
+
+
+FORMATS = {"png": {}, "jpg": {}, "bmp": {}, "gif": {}, "webp": {}, "tif": {"compression": "tiff_lzw"}, "ppm": {}}
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of colour images in each format, and lists of their files."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for form, how in FORMATS.items():
+        for at in range(4):
+            path = folder / form / "ab"[at % 2] / f"{at}.{form}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(RNG.integers(0, 256, (7, 7, 3), dtype=np.uint8)).save(path, **how)
+    return folder
+
+
+@pytest.mark.parametrize("skip_bad", [False, True])
+@pytest.mark.parametrize("form", FORMATS)
+@bounded(40)
+@given(data=st.data())
+def test_damaged_pictures_are_read_left_out_or_refused(pictures, form, skip_bad, data):
+    path = pictures / form / "a" / f"0.{form}"
+    intact = path.read_bytes()
+    try:
+        path.write_bytes(damaged(intact, data))
+        tracemalloc.start()
+        try:
+            found = read_one(pictures / form, Reading(skip_bad=skip_bad, size=(7, 7)))
+            assert len(found.training.images) in (3, 4)
+            assert found.training.images.shape[1:] == (7, 7, 3)
+        except DataError as refused:
+            told = refused.problems
+            assert not skip_bad
+            assert len(told) == 1
+            assert f"1 of 4 files is no image: a/0.{form}" in told[0].what
+        assert tracemalloc.get_traced_memory()[1] < MOST_BYTES
+    finally:
+        tracemalloc.stop()
+        path.write_bytes(intact)
+
+
+@bounded(100)
+@given(
+    rows=st.lists(
+        st.lists(
+            st.sampled_from(["file", "label", "split", "png/a/0.png", "png/b/1.png", "../x.png", "/etc/passwd.png", "a",
+                             "b", "train", "test", "", '"', "p1"]),
+            max_size=4,
+        ),
+        max_size=7,
+    ),
+    mark=st.sampled_from([",", "\t", ";"]),
+    groups=st.sampled_from([None, "label", "split", "folder", {"before": "/"}]),
+)  # fmt: skip
+def test_lists_of_any_cells_are_read_or_refused(pictures, rows, mark, groups):
+    path = pictures / "list.csv"
+    path.write_text("\n".join(["file,label,split".replace(",", mark), *(mark.join(row) for row in rows)]))
+    told = None if groups is None else Data(path="x", groups=groups).groups
+    try:
+        found = read_one(path, Reading(), told)
+        content_of(found, test=None, classes=None, place="list", groups=told).sha256()
+    except (DataError, SpecError) as refused:
+        outcome = refused.problems
+        assert all("\n" not in str(problem) and problem.what for problem in outcome)
+    else:
+        assert len(found.training.images) > 1
+
+
+@bounded(60)
+@given(data=st.data())
+def test_groups_of_damaged_tables_are_read_or_refused(place, data):
+    lines = [f"p{at // 4}," + ",".join(map(str, image.reshape(-1))) + f",{at % 3}" for at, image in enumerate(IMAGES)]
+    header = ",".join(["who", *(f"pixel{k}" for k in range(25)), "label"])
+    path = place / "groups.csv"
+    path.write_bytes(damaged("\n".join([header, *lines]).encode(), data))
+    told = Data(path="x", groups="who").groups
+    try:
+        content = content_of(read_one(path, Reading(), told), test=0.5, classes=None, place="x", groups=told)
+    except (DataError, SpecError) as refused:
+        content, outcome = None, refused.problems
+        assert all("\n" not in str(problem) and problem.what for problem in outcome)
+    if content is not None:
+        assert content.groups is not None
+        assert len(content.groups) == len(content.training[0])
+
+
+@pytest.mark.parametrize("name", ["a-images-idx3-ubyte.gz", "a.csv.gz"])
+def test_what_unpacks_to_more_than_free_memory_is_refused(tmp_path, monkeypatch, name):
+    import psutil
+
+    free = psutil.virtual_memory()._replace(available=1 << 20)
+    monkeypatch.setattr("assay.data.limits._ALWAYS_BYTES", 1 << 20)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    if "idx" in name:
+        content = struct.pack(">HBB3I", 0, 8, 3, 4000, 28, 28) + bytes(4000 * 784)
+    else:
+        content = b"".join(b"0," * 784 + b"%d\n" % (at % 3) for at in range(4000))
+    (tmp_path / name).write_bytes(gzip.compress(content))
+    with pytest.raises(DataError, match=r"its images take 0\.0 GiB, and 0\.0 GiB of memory are free; give fewer or sm"):
+        read_one(tmp_path / name, Reading())
+
+
+def test_a_packed_list_of_files_is_read(pictures):
+    rows = "file,label\n" + "".join(f"png/{'ab'[at % 2]}/{at}.png,{at % 2}\n" for at in range(4))
+    (pictures / "list.csv.gz").write_bytes(gzip.compress(rows.encode()))
+    assert len(read_one(pictures / "list.csv.gz", Reading()).training.images) == 4
+    (pictures / "list.csv.gz").write_bytes(gzip.compress(rows.encode())[:-6])
+    with pytest.raises(DataError, match="its gzip stream is damaged"):
+        read_one(pictures / "list.csv.gz", Reading())

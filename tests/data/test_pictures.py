@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zipfile
 import zlib
@@ -265,8 +266,12 @@ def test_archives_that_lie_or_are_damaged(tmp_path):
 def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
     tree(tmp_path / "t", "cat/1.png", "dog/1.png")
 
-    def refuse(path: object, *_: object, **__: object) -> None:
-        raise PermissionError(13, "refused", str(path))
+    own = os.open
+
+    def refuse(path: object, *others: object, **named: object) -> int:
+        if str(path).endswith(".png"):
+            raise PermissionError(13, "refused", str(path))
+        return own(path, *others, **named)
 
     monkeypatch.setattr("assay.data.trees.os.open", refuse)
     with pytest.raises(DataError, match=r"cat/1\.png: this may not be read; give yourself permission"):

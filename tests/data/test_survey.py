@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 
 import numpy as np
@@ -95,7 +96,7 @@ def test_blanks_imbalance_and_empty_classes_are_told():
     assert any(warning.startswith("3 training and 1 test images are blank") for warning in found.warnings)
     assert any("11 times the images of the smallest" in warning for warning in found.warnings)
     empty = survey(prepare(assay.arrays(images, labels, classes=3)))
-    assert "1 classes have no training image." in empty.warnings
+    assert "1 class has no training image." in empty.warnings
 
 
 def test_shares_are_surveyed_like_bytes():
@@ -105,3 +106,25 @@ def test_shares_are_surveyed_like_bytes():
     assert found.exact.training == 1
     assert found.maximum <= 1
     np.testing.assert_allclose(found.mean, images.mean(), rtol=1e-4)
+
+
+def test_a_crowd_of_images_that_are_all_alike_is_counted_without_comparing_all(monkeypatch):
+    rng = np.random.default_rng(43)
+    survey_module = importlib.import_module("assay.data.survey")
+    scene = np.kron(rng.integers(0, 220, (6, 6)), np.ones((4, 4))).astype(int)
+    frames = (scene + rng.integers(0, 6, (3000, 24, 24))).clip(0, 255).astype(np.uint8)[..., None]
+    others = rng.integers(0, 256, (500, 24, 24, 1), dtype=np.uint8)
+    images = np.concatenate([frames, others])
+    compared = []
+    own = survey_module._correlations
+
+    def counting(pairs, *rest):
+        compared.append(len(pairs))
+        return own(pairs, *rest)
+
+    monkeypatch.setattr(survey_module, "_correlations", counting)
+    data = assay.arrays(images, np.arange(len(images)) % 2)
+    found = survey(prepare(data))
+    assert found.near.training > 2900  # nearly every frame has another before it
+    assert found.near.training < 3000
+    assert sum(compared) < 40 * len(images)

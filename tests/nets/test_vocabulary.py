@@ -36,7 +36,7 @@ from assay.nets.vocabulary import WORDS
 COUNTS = st.integers(1, 4096)
 FLAGS = st.booleans()
 ACTIVATIONS = st.sampled_from(get_args(ActivationName))
-PADDINGS = st.sampled_from(["same", "valid"])
+PADDINGS = st.sampled_from(["same", "valid"]) | st.integers(1, 99)
 WEIGHTS = st.floats(0, 10)
 RATES = st.floats(0, 1, exclude_max=True)
 KERNELS = st.tuples(COUNTS, COUNTS)
@@ -49,6 +49,7 @@ LAYERS = st.one_of(
     st.builds(MaxPool, COUNTS, stride=COUNTS, padding=PADDINGS),
     st.builds(AvgPool, COUNTS, stride=COUNTS, padding=PADDINGS),
     st.builds(GroupNorm, COUNTS),
+    st.builds(BatchNorm, epsilon=WEIGHTS, momentum=RATES),
     st.builds(Dropout, RATES),
     st.builds(SpatialDropout, RATES),
     st.builds(Activate, ACTIVATIONS),
@@ -131,12 +132,12 @@ def test_every_problem_of_every_word_is_told_at_once():
         ("conv 32 3x0", '"3x0" given for kernel', "give height x width such as 3x3"),
         ("conv 1_0 3x3", '"1_0" given for filters', "give a whole number, 1 or more"),
         ("maxpool 2.5", '"2.5" given for size', "give a whole number, 1 or more"),
-        ("maxpool", "no size given", "write maxpool SIZE [stride=STRIDE] [padding=same|valid]"),
+        ("maxpool", "no size given", "write maxpool SIZE [stride=STRIDE] [padding=same|valid|N]"),
         ("maxpool size=2", '"size=" names a value that goes by its position', "write maxpool SIZE"),
-        ("batchnorm momentum=0.9", '"momentum" is no option of batchnorm, which has none', "write batchnorm"),
+        ("layernorm momentum=0.9", '"momentum" is no option of layernorm, which has none', "write layernorm"),
         ("maxpool 2x3", '"2x3" given for size', "give a whole number, 1 or more"),
         ("conv 8 3x3 bias=no", '"no" is no bias', "known: true, false"),
-        ("activation", "no activation given", "write activation relu|leakyrelu"),
+        ("activation", "no activation given", "write activation relu|relu6|leakyrelu"),
         ("relu 3", '"3" is one value too many', "write activation relu|"),
         ("depthwise 8", '"8" given for kernel', "give height x width such as 3x3"),
         ("groupnorm", "no groups given", "write groupnorm GROUPS"),
@@ -153,7 +154,7 @@ def test_every_problem_of_every_word_is_told_at_once():
         ),
         (
             "conv 8 3x3 padding={net.padding}",
-            '"{net.padding}" stands where one of same, valid belongs',
+            '"{net.padding}" stands where one of same, valid, or a number of pixels on every side belongs',
             "add net to [factors] or give the padding",
         ),
     ],
@@ -166,19 +167,19 @@ def test_a_bad_word_is_told_with_what_was_received_and_a_fix(word, what, fix):
 
 
 def test_the_vocabulary_describes_each_word():
-    activations = "relu|leakyrelu|elu|gelu|silu|sigmoid|tanh|softmax|linear"
-    kernel = "[padding=same|valid] [stride=STRIDE] [dilation=DILATION]"
+    activations = "relu|relu6|leakyrelu|elu|gelu|silu|sigmoid|tanh|softmax|linear"
+    kernel = "[padding=same|valid|N] [stride=STRIDE] [dilation=DILATION]"
     weights = "[bias=true|false] [l1=x] [l2=x]"
     assert {word: entry.syntax for word, entry in VOCABULARY.items()} == {
         "conv": f"conv FILTERS KxK [activation] {kernel} [groups=GROUPS] {weights}",
         "depthwise": f"depthwise KxK [activation] [multiplier=MULTIPLIER] {kernel} {weights}",
         "separable": f"separable FILTERS KxK [activation] [multiplier=MULTIPLIER] {kernel} {weights}",
-        "batchnorm": "batchnorm",
+        "batchnorm": "batchnorm [epsilon=x] [momentum=MOMENTUM]",
         "layernorm": "layernorm",
         "groupnorm": "groupnorm GROUPS",
         "instancenorm": "instancenorm",
-        "maxpool": "maxpool SIZE [stride=STRIDE] [padding=same|valid]",
-        "avgpool": "avgpool SIZE [stride=STRIDE] [padding=same|valid]",
+        "maxpool": "maxpool SIZE [stride=STRIDE] [padding=same|valid|N]",
+        "avgpool": "avgpool SIZE [stride=STRIDE] [padding=same|valid|N]",
         "globalmaxpool": "globalmaxpool",
         "globalavgpool": "globalavgpool",
         "dropout": "dropout RATE",

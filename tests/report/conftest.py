@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 from bs4 import BeautifulSoup
 
-from assay.report import Gallery, LayerRow, NetworkTable, render
+from assay.report import Explanation, Gallery, LayerRow, NetworkTable, render
 from assay.store.records import ArmRecord, EpochRecord, LookRecord, RunRecord, State, StudyRecord
 
 PNG = b"\x89PNG\r\n\x1a\n made up"
@@ -30,10 +30,16 @@ def render_study() -> Callable[..., str]:
     return html_of
 
 
-def html_of(study: StudyRecord, *, toml: str = 'name = "kernels"', same_network: bool = True) -> str:
+def html_of(
+    study: StudyRecord,
+    *,
+    toml: str = 'name = "kernels"',
+    same_network: bool = True,
+    explanations: Sequence[Explanation] = (),
+) -> str:
     networks = {arm.name: network(32 if same_network else 32 * (1 + arm.position)) for arm in study.arms}
     gallery = Gallery(PNG, ("zero", "one"), (5400, 5399), 1201)
-    return render(study, summaries=networks, gallery=gallery, version="0.1.0", toml=toml)
+    return render(study, summaries=networks, gallery=gallery, version="0.1.0", toml=toml, explanations=explanations)
 
 
 def network(filters: int) -> NetworkTable:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import re
@@ -8,7 +9,7 @@ import sys
 
 import pytest
 
-from assay.report import arm_scores, contrasts, render, summary_html
+from assay.report import Explanation, arm_scores, contrasts, render, summary_html
 from assay.report.numbers import flops, moment, p_value, percent, points, seconds, significant
 
 A = (0.980, 0.982, 0.981, 0.979, 0.983, 0.980, 0.981, 0.982, 0.978, 0.984)
@@ -216,6 +217,67 @@ def test_a_study_in_any_state_has_a_report(make_study, page_of, scores):
     has_more_to_come = any(run.state in {"queued", "running"} for run in study.runs) or not study.runs
     assert ("Unfinished." in text_of(page.header)) == has_more_to_come
     assert summary_html(study)
+
+
+def test_the_first_screen_is_question_verdicts_and_one_picture(make_study, page_of):
+    study = make_study({"a": A, "b": B, "c": A, "d": B[::-1], "e": A[::-1], "f": A})
+    first = page_of(study).select_one("#answer")
+    assert len(first.select(".plot")) == 1
+    assert [item["class"] for item in first.select(".verdicts li")] == [["better"], ["undecided"], ["undecided"]]
+    assert first.select_one('a[href="#contrasts"]').get_text() == "2 more verdicts"
+    assert "Decided in part" in first.get_text()
+
+
+def test_of_many_arms_the_first_screen_shows_the_best(make_study, page_of):
+    page = page_of(make_study({f"arm {n}": [score - 0.001 * n for score in B] for n in range(12)}))
+    data = json.loads(page.select_one("script#figure-lead").string)["data"]
+    assert [trace["meta"]["arm"] for trace in data if trace["meta"]["kind"] == "runs"] == [f"arm {n}" for n in range(8)]
+    assert page.select_one("#arms #plot-scores-validation")
+
+
+def test_the_contents_lead_to_every_section_in_order(make_study, page_of):
+    page = page_of(make_study({"a": A, "b": (*B[:9], "diverged")}, tests={"a": A, "b": B}, num_looks=1))
+    anchors = [link["href"][1:] for link in page.select("nav a")]
+    assert anchors == [section["id"] for section in page.select("main > section")][1:]
+    assert anchors == [
+        "arms", "contrasts", "failed", "test", "curves", "diagnoses", "cost", "networks", "data", "protocol",
+        "references",
+    ]  # fmt: skip
+
+
+def test_a_row_that_becomes_a_list_still_has_its_headings(make_study, page_of):
+    for table in page_of(make_study({"a": A, "b": B}))("table"):
+        columns = [text_of(cell) for cell in table.thead("th")]
+        for row in table.tbody("tr"):
+            assert [cell["data-label"] for cell in row("td")] == columns[1:]
+            assert row.th["role"] == "rowheader"
+
+
+def test_cost_holds_time_size_and_accuracy_for_it(make_study, page_of):
+    study = make_study({"a": A[:3], "b": B[:3]})
+    rows = cells_of(table_of(page_of(study), "Cost of finished runs"))
+    rate = significant(100 * sum(A[:3]) / 3 / 11)  # runs of 10, 11 and 12 seconds
+    assert rows[0] == ["● a", "3", "11.0 s", "2.50 s", "33.0 s", "1,610", "392 k", "98.10 %", rate]
+
+
+def test_explanations_of_the_best_arm_stand_in_a_section_of_their_own(make_study, page_of):
+    import plotly.graph_objects as go
+
+    drawn = go.Figure(layout={"height": 320})
+    drawn.add_bar(x=[1], y=[2])
+    given = [
+        Explanation("Kernels", "Rows are <filters>.", b"\x89PNG made up"),
+        Explanation("Confusion", "Rows are true classes.", drawn),
+    ]
+    page = page_of(make_study({"a": A, "b": B}), explanations=given)
+    section = page.select_one("#explanations")
+    assert "Of b, the arm with the highest mean" in text_of(section)
+    picture = section.select_one("img")
+    assert base64.b64decode(picture["src"].split(",")[1]) == b"\x89PNG made up"
+    assert picture["alt"] == "Kernels. Rows are <filters>."
+    assert json.loads(section.select_one("script").string)["data"][0]["y"] == [2]
+    assert "min-height:320px" in section.select_one(".plot")["style"]
+    assert page_of(make_study({"a": A, "b": B})).select_one("#explanations") is None
 
 
 def test_a_report_needs_neither_networks_nor_data(make_study):

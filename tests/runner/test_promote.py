@@ -121,9 +121,9 @@ def test_a_study_stops_when_it_is_decided(tmp_path: Path) -> None:
         ({"stop": "decided", "count": 10}, "count is fixed beforehand"),
         ({"min": 6}, 'add stop = "decided"'),
         ({"stop": "decided", "min": 10, "max": 8}, "max is 8, below min (10)"),
-        ({"stop": "decided", "min": 5}, "greater than or equal to 6"),
+        ({"stop": "decided", "min": 5}, "give 6 or more"),
         ({"stop": "never"}, '"decided"'),
-        ({"margin": 0}, "greater than 0"),
+        ({"margin": 0}, "give more than 0"),
     ],
 )
 def test_a_rule_that_contradicts_itself_is_refused(seeds, told):

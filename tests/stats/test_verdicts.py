@@ -18,7 +18,7 @@ def test_a_clear_difference_is_told_with_its_size_interval_and_n():
 
 def test_a_loss_names_the_winner_first():
     clear = difference(-0.0031, -0.0040, -0.0022, 10, 0.002)
-    assert verdict(clear, a="Y", b="X") == "Y is better than X by 0.31 points [0.22, 0.40], n = 10"
+    assert verdict(clear, a="Y", b="X") == "X is worse than Y by 0.31 points [0.22, 0.40], n = 10"
     assert outcome(clear) == "worse"
 
 

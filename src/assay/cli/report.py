@@ -8,18 +8,47 @@ import click
 
 from .options import json_option, print_json, store_option, study_name
 
+_NAMES = {"html": "Report", "pdf": "PDF", "notebook": "Notebook", "markdown": "Markdown", "latex": "LaTeX"}
+
 
 @click.command("report")
 @click.argument("study", required=False)
 @store_option
-@click.option("--output", "-o", type=click.Path(path_type=Path), help="Where to write it.  [default: in the store]")
+@click.option(
+    "--output", "-o", type=click.Path(path_type=Path), help="Where to write it.  [default: in the store, reports/STUDY]"
+)
+@click.option("--pdf", is_flag=True, help="A PDF, printed by Chromium, Chrome or Edge.")
+@click.option("--notebook", is_flag=True, help="An executed Jupyter notebook whose cells call Assay's Python API.")
+@click.option("--markdown", is_flag=True, help="The tables in Markdown.")
+@click.option("--latex", is_flag=True, help="The tables in LaTeX, with booktabs.")
 @json_option
-def command(study: str | None, store: Path | None, output: Path | None, as_json: bool) -> None:
-    """Write STUDY's report: one HTML file that needs no network (the latest study if none is named)."""
-    from ..api import result
+def command(
+    study: str | None,
+    store: Path | None,
+    output: Path | None,
+    pdf: bool,
+    notebook: bool,
+    markdown: bool,
+    latex: bool,
+    as_json: bool,
+) -> None:
+    """Write STUDY's report: one HTML file that needs no network (the latest study if none is named).
 
-    path = result(study_name(study, store), store=store).report(output)
+    Other forms are written instead of it; several may be asked for at once, and then -o's suffix is each form's own.
+    """
+    from ..api import result
+    from ..report import SUFFIXES, ReportForm
+
+    asked: dict[ReportForm, bool] = {"pdf": pdf, "notebook": notebook, "markdown": markdown, "latex": latex}
+    forms: list[ReportForm] = [form for form, is_asked in asked.items() if is_asked] or ["html"]
+    found = result(study_name(study, store), store=store)
+    written = {}
+    for form in forms:
+        path = output.with_suffix(SUFFIXES[form]) if output is not None and len(forms) > 1 else output
+        written[form] = found.report(path, form=form)
+        if not as_json:
+            click.echo(f"{_NAMES[form]}: {written[form].absolute().as_uri()}")
     if as_json:
-        print_json({"report": str(path), "bytes": path.stat().st_size})
-    else:
-        click.echo(f"Report: {path.absolute().as_uri()}")
+        first = written[forms[0]]
+        files = {form: str(path) for form, path in written.items()}
+        print_json({"report": str(first), "bytes": first.stat().st_size, "files": files})

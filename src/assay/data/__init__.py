@@ -14,6 +14,8 @@ from .idx import idx_sha256 as idx_sha256
 from .idx import read_idx as read_idx
 from .idx import write_idx as write_idx
 from .location import arrays_folder as arrays_folder
+from .location import bases_folder as bases_folder
+from .location import features_folder as features_folder
 from .location import raw_folder as raw_folder
 from .make import make as make
 from .prepare import Dataset as Dataset
@@ -33,3 +35,8 @@ from .types import TestData as TestData
 from .types import TrainingData as TrainingData
 from .variations import Settings as Settings
 from .variations import read_backgrounds as read_backgrounds
+from .weights import WEIGHTS as WEIGHTS
+from .weights import fetch_weights as fetch_weights
+from .weights import find_weights as find_weights
+from .weights import has_weights as has_weights
+from .weights import weights_folder as weights_folder

@@ -8,6 +8,8 @@ import math
 import os
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,7 +18,7 @@ import numpy.typing as npt
 
 from ..disk import replacing, telling
 from ..errors import DataError, Problem
-from .limits import MAX_DEFLATE_RATIO
+from .limits import MAX_DEFLATE_RATIO, refuse_size
 
 # Type code of the magic number -> type of the values, which IDX stores in big-endian order.
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -33,16 +35,44 @@ def read_idx(path: Path) -> npt.NDArray[Any]:
     Raises:
         DataError: The file is missing, unreadable, cut off, corrupt, no IDX, or longer or shorter than it declares.
     """
+    with _opened(path) as (stream, most_bytes):
+        return _read(stream, most_bytes, str(path))
+
+
+def idx_chunks(path: Path, num_bytes: int) -> Iterator[npt.NDArray[Any]]:
+    """The array in an IDX file in parts [n, ...] of about so many bytes, one after another.
+
+    Raises:
+        DataError: As in ``read_idx``; what lies before the damage has been handed out by then.
+    """
+    with _opened(path) as (stream, most_bytes):
+        (count, *shape), dtype = _declared(stream, most_bytes)
+        size = math.prod(shape) * dtype.itemsize
+        step = max(1, num_bytes // size)
+        for start in range(0, count, step):
+            wanted = min(step, count - start) * size
+            body = stream.read(wanted)
+            if len(body) < wanted:
+                raise _Broken(f"{_told((count, *shape), dtype)}, and holds only {start * size + len(body)}")
+            yield np.frombuffer(body, dtype).reshape(-1, *shape).astype(dtype.newbyteorder("="), copy=False)
+        if stream.read(1):
+            raise _Broken(f"{_told((count, *shape), dtype)}, and holds more than that")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[IO[bytes] | gzip.GzipFile, int]]:
+    """A file's bytes, unpacked where they are gzipped, and how many there can be."""
     try:
         with telling(path, "read"), open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             is_gzip = file.read(2) == b"\x1f\x8b"
             file.seek(0)
             if not is_gzip:
-                return _read(file, size)
+                yield file, size
+                return
             try:
                 with gzip.GzipFile(fileobj=file) as stream:
-                    return _read(stream, size * MAX_DEFLATE_RATIO)
+                    yield stream, size * MAX_DEFLATE_RATIO
             except EOFError:
                 raise _Broken("its gzip stream is cut off") from None
             except (gzip.BadGzipFile, zlib.error) as error:
@@ -58,7 +88,7 @@ def read_idx_stream(stream: gzip.GzipFile, packed_bytes: int, place: str) -> npt
         DataError: As in ``read_idx``.
     """
     try:
-        return _read(stream, packed_bytes * MAX_DEFLATE_RATIO)
+        return _read(stream, packed_bytes * MAX_DEFLATE_RATIO, place)
     except EOFError:
         what = "its gzip stream is cut off"
     except (gzip.BadGzipFile, zlib.error) as error:
@@ -104,7 +134,23 @@ class _Broken(Exception):
     """What is wrong with the file at hand."""
 
 
-def _read(stream: IO[bytes] | gzip.GzipFile, most_bytes: int) -> npt.NDArray[Any]:
+def _read(stream: IO[bytes] | gzip.GzipFile, most_bytes: int, place: str) -> npt.NDArray[Any]:
+    shape, dtype = _declared(stream, most_bytes)
+    declared = math.prod(shape) * dtype.itemsize
+    told = _told(shape, dtype)
+    refuse_size(declared, place)
+    body = bytearray()
+    while len(body) < declared and (chunk := stream.read(min(_CHUNK_BYTES, declared - len(body)))):
+        body += chunk
+    if len(body) < declared:
+        raise _Broken(f"{told}, and holds only {len(body)}")
+    if stream.read(1):
+        raise _Broken(f"{told}, and holds more than that")
+    return np.frombuffer(body, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+
+
+def _declared(stream: IO[bytes] | gzip.GzipFile, most_bytes: int) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """What the header says; the values follow."""
     magic = stream.read(4)
     if len(magic) < 4:
         raise _Broken(f"it holds {len(magic)} bytes, and an IDX header alone has 8")
@@ -122,19 +168,16 @@ def _read(stream: IO[bytes] | gzip.GzipFile, most_bytes: int) -> npt.NDArray[Any
     shape = struct.unpack(f">{num_dimensions}I", sizes)
     dtype = np.dtype(_TYPES[code])
     declared = math.prod(shape) * dtype.itemsize
-    told = f"it declares {' x '.join(map(str, shape))} values of {dtype.name}, {declared} bytes"
     if declared == 0:
-        raise _Broken(f"{told}, and every size must be at least 1")
+        raise _Broken(f"{_told(shape, dtype)}, and every size must be at least 1")
     if declared > most_bytes:
-        raise _Broken(f"{told}, and a file of its size cannot hold that many")
-    body = bytearray()
-    while len(body) < declared and (chunk := stream.read(min(_CHUNK_BYTES, declared - len(body)))):
-        body += chunk
-    if len(body) < declared:
-        raise _Broken(f"{told}, and holds only {len(body)}")
-    if stream.read(1):
-        raise _Broken(f"{told}, and holds more than that")
-    return np.frombuffer(body, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+        raise _Broken(f"{_told(shape, dtype)}, and a file of its size cannot hold that many")
+    return shape, dtype
+
+
+def _told(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
+    declared = math.prod(shape) * dtype.itemsize
+    return f"it declares {' x '.join(map(str, shape))} values of {dtype.name}, {declared} bytes"
 
 
 def _header(values: npt.NDArray[Any]) -> bytes:

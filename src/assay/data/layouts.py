@@ -168,7 +168,8 @@ class _Sample:
         if not self.rows:
             raise _broken(path, "it is empty", "give a table with one image a row")
         self.width = len(first)
-        has_names = not all(map(_is_number, first[2:-1] or first)) and len(self.rows) > 1
+        numbers = [_is_number(cell) for cell in first[2:-1] or first]
+        has_names = not all(numbers) and (len(self.rows) > 1 or not any(numbers))
         self.has_header: bool = has_names if reading.header is None else reading.header
         self.names = first if self.has_header else []
         self.rows = self.rows[1:] if self.has_header else self.rows
@@ -272,7 +273,8 @@ def _index_column(path: Path, table: _Sample, label: int) -> int:
         if column != label and names and names[column].strip().lower() in ("", "id", "index", "unnamed: 0"):
             return column
     what = "besides pixels and label its rows have one more cell, which does not count the rows"
-    raise _broken(path, what, "remove it or give read.shape")
+    fix = "remove it, or give read.shape; if it tells which images belong together, name it as groups"
+    raise _broken(path, what, fix)
 
 
 def _is_index(cells: list[str]) -> bool:

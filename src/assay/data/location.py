@@ -25,6 +25,16 @@ def arrays_folder(content: str) -> Path:
     return _cache() / "arrays" / content
 
 
+def bases_folder() -> Path:
+    """The folder of pretrained weights as arrays of ours, made from files and runs; always in the user's cache."""
+    return _cache() / "bases"
+
+
+def features_folder() -> Path:
+    """The folder of what frozen bases put out, made once; always in the user's cache."""
+    return _cache() / "features"
+
+
 def source_note(key: str) -> Path:
     """What is noted about a user's files that were read before: the content that they held."""
     return _cache() / "sources" / f"{key}.json"

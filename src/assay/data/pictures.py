@@ -164,10 +164,12 @@ def _values(picture: Picture, reading: Reading, channels: int, is_deep: bool, se
 
     mode: Literal["L", "RGB"] = "L" if channels == 1 else "RGB"
     if picture.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in picture.info:
-        seen.transparent += 1
         over = picture.convert("RGBA")
-        under = Image.new("RGBA", over.size, (reading.background,) * 3 + (255,))
-        picture = Image.alpha_composite(under, over)
+        if over.getchannel("A").getextrema() != (255, 255):
+            seen.transparent += 1
+            under = Image.new("RGBA", over.size, (reading.background,) * 3 + (255,))
+            over = Image.alpha_composite(under, over)
+        picture = over
     if picture.mode.startswith("I") or picture.mode == "F":
         seen.deep += 1
         values = np.asarray(picture, dtype=np.float32)

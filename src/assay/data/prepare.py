@@ -53,7 +53,12 @@ class Dataset:
         Raises:
             DataError: The memory maps are damaged or gone.
         """
-        return open_training(*self.training_files())
+        return open_training(*self.training_files(), self.groups_file())
+
+    def groups_file(self) -> Path | None:
+        """Groups of the training data, where they have any."""
+        path = self.folder / _GROUPS
+        return path if path.exists() else None
 
     def published_files(self, protocol: Data) -> tuple[Path, Path] | None:
         """Images and labels of the test data where a study validates on them as published, else ``None``."""
@@ -85,12 +90,13 @@ class Dataset:
         return images
 
 
-def open_training(images: Path, labels: Path) -> TrainingData:
-    """The training data in two files of a prepared data set, as read-only memory maps; their groups lie beside them.
+def open_training(images: Path, labels: Path, groups: Path | None = None) -> TrainingData:
+    """The training data in files of a prepared data set, as read-only memory maps.
 
     Args:
         images: A ``.npy`` file with uint8 [n, height, width, channels].
         labels: A ``.npy`` file with int64 [n].
+        groups: The same for groups, where the data have any.
 
     Raises:
         DataError: A file is damaged, gone, or belongs to a test split.
@@ -98,8 +104,7 @@ def open_training(images: Path, labels: Path) -> TrainingData:
     for path in (images, labels):
         if path.name in _ARRAYS[2:]:
             raise DataError(Problem("the test split is sealed, it is no training data", "give train-*", file=str(path)))
-    groups = labels.with_name(_GROUPS)
-    return TrainingData(_open(images), _open(labels), _open(groups) if groups.exists() else None)
+    return TrainingData(_open(images), _open(labels), None if groups is None else _open(groups))
 
 
 def open_published(images: Path, labels: Path, protocol: Data) -> TestData:

@@ -22,6 +22,7 @@ def split(
     fold: int | None = None,
     groups: npt.NDArray[np.integer] | None = None,
     key: str = _KEY,
+    per_class: int | None = None,
 ) -> Split:
     """Sets some of the training images aside for validation.
 
@@ -39,12 +40,37 @@ def split(
         groups: 0 to the number of groups less one [n]: images of one group are never on both sides. Sizes, and class
             shares when stratified, are then as near as whole groups allow.
         key: Whose value ``validation`` is, for messages.
+        per_class: So many of each class are kept for training, drawn from what validation leaves: a smaller number
+            draws some of those of a larger one. All if ``None``.
 
     Raises:
         SpecError: No validation or no training image would be left, fewer validation images than classes when
-            stratified, or the last images would divide a group.
+            stratified, the last images would divide a group, or a class has fewer images than are to be kept.
         ValueError: A fold is missing, or is none of the folds.
     """
+    parts = _set_aside(labels, validation, stratified, generator, fold, groups, key)
+    if per_class is None:
+        return parts
+    keys = _keys(len(labels), generator)  # behind those of validation, which is the same for any number
+    left, kept = labels[parts.training], []
+    for label in np.unique(labels):
+        members = parts.training[left == label]
+        if len(members) < per_class:
+            what = f"got {per_class} per class, and class {label} has {len(members)} besides the validation images"
+            raise SpecError(Problem(what, f"give at most {len(members)}", "data.training"))
+        kept.append(members[_smallest(keys[members], per_class)])
+    return Split(training=np.sort(np.concatenate(kept)), validation=parts.validation)
+
+
+def _set_aside(
+    labels: npt.NDArray[np.integer],
+    validation: Validation,
+    stratified: bool,
+    generator: np.random.Generator,
+    fold: int | None,
+    groups: npt.NDArray[np.integer] | None,
+    key: str,
+) -> Split:
     if validation in ("none", "test"):
         return Split(training=np.arange(len(labels)), validation=np.arange(0))
     if isinstance(validation, Folds):
@@ -80,7 +106,7 @@ def split(
                 int(np.flatnonzero((groups == divided[0]) & (is_validation == side))[0]) + 1 for side in (True, False)
             )
             what = f"the last images would divide a group: images {outside:,} and {inside:,} belong together"
-            raise SpecError(Problem(what, "give a share, a count or folds, which whole groups are drawn for", key))
+            raise SpecError(Problem(what, "give a share or a count, which whole groups are drawn for", key))
     return _parts(is_validation)
 
 

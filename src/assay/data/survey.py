@@ -18,6 +18,8 @@ LEAST_CORRELATION = 0.98
 MOST_BITS = 6
 _CHUNK = 2048
 _BITS = 16
+_CROWD = 500  # images that are close to one image, on average
+_STEPS = range(1, 9)
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ class Survey:
         if sum(self.blank):
             told.append(f"{self.blank[0]:,} training and {self.blank[1]:,} test images are blank: one value all over.")
         if min(self.counts) == 0:
-            told.append(f"{self.counts.count(0):,} classes have no training image.")
+            count = self.counts.count(0)
+            told.append(f"{count:,} {'class has' if count == 1 else 'classes have'} no training image.")
         elif self.imbalance >= 10:
             told.append(
                 f"The largest class has {self.imbalance:,.0f} times the images of the smallest: "
@@ -227,16 +230,33 @@ def _candidates(hashes: npt.NDArray[np.uint64], chosen: npt.NDArray[np.int64]) -
         edges = np.flatnonzero(np.diff(keys[order])) + 1
         starts, ends = np.concatenate([[0], edges]), np.concatenate([edges, [len(order)]])
         for start, end in zip(starts[ends - starts > 1], ends[ends - starts > 1], strict=True):
-            group = chosen[order[start:end]]
-            own = hashes[group]
-            for first in range(0, len(group), _CHUNK):
-                close = np.bitwise_count(own[first : first + _CHUNK, None] ^ own) <= MOST_BITS
-                rows, columns = np.nonzero(close)
-                upper = rows + first < columns
-                found.append(np.stack([group[rows[upper] + first], group[columns[upper]]], axis=1))
+            found.append(_close_pairs(chosen[order[start:end]], hashes))
     if not found:
         return np.empty((0, 2), np.int64)
     return np.unique(np.concatenate(found), axis=0)
+
+
+def _close_pairs(group: npt.NDArray[np.int64], hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """Pairs [m, 2] within a group whose hashes differ in at most ``MOST_BITS``.
+
+    In a crowd of images that are all alike, such as frames of one film, that would be millions: each is then compared
+    with those next to it in the order of hashes alone.
+    """
+    own = hashes[group]
+    found = []
+    for first in range(0, len(group), _CHUNK):
+        close = np.bitwise_count(own[first : first + _CHUNK, None] ^ own) <= MOST_BITS
+        if np.count_nonzero(close) > _CROWD * len(close):
+            break
+        rows, columns = np.nonzero(close)
+        upper = rows + first < columns
+        found.append(np.stack([group[rows[upper] + first], group[columns[upper]]], axis=1))
+    else:
+        return np.concatenate(found)
+    order = np.argsort(own, kind="stable")
+    group, own = group[order], own[order]
+    near = [(np.flatnonzero(np.bitwise_count(own[:-step] ^ own[step:]) <= MOST_BITS), step) for step in _STEPS]
+    return np.concatenate([np.sort(np.stack([group[at], group[at + step]], axis=1)) for at, step in near])
 
 
 def _batches(pairs: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:

@@ -131,7 +131,7 @@ class TestData:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """A division of the training data: sorted, disjoint indices that together cover it.
+    """A division of the training data: sorted, disjoint indices, which cover it unless training keeps a few per class.
 
     Args:
         training: int64 [n], images to learn from.

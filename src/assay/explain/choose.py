@@ -10,17 +10,20 @@ from ..nets import (
     Conv,
     Dense,
     Depthwise,
+    Dropout,
     Flatten,
     GlobalAvgPool,
     GlobalMaxPool,
     LayerSummary,
     MaxPool,
     Separable,
+    SpatialDropout,
     Summary,
 )
 
 _CONVOLUTIONS = (Conv, Depthwise, Separable)
 _POOLS = (MaxPool, AvgPool, GlobalMaxPool, GlobalAvgPool, Flatten)
+_IDLE = (Dropout, SpatialDropout)
 
 
 def convolutions(summary: Summary) -> tuple[str, ...]:
@@ -44,15 +47,22 @@ def kernel_layer(summary: Summary, layer: str | None = None) -> str:
 
 
 def map_layer(summary: Summary, layer: str | None = None) -> str:
-    """The layer of this name that puts out feature maps; if ``None`` the last one.
+    """The layer of this name that puts out feature maps.
 
-    The last one is the last convolution with the normalization, activation or sum of paths that follows it before any
+    If ``None`` the last convolution with the normalization, activation or sum of paths that follows it before any
     pooling: what Grad-CAM's authors call the last convolutional layer.
 
     Raises:
-        SpecError: The layer has no feature maps, or no layer has.
+        SpecError: The layer has no feature maps, or the network has no convolution.
     """
-    return _chosen(summary, layer, feature_maps, -1, "no feature maps")
+    chosen = _chosen(summary, layer, feature_maps, -1, "no feature maps")
+    if layer is not None:
+        return chosen
+    chosen = kernel_layer(summary, convolutions(summary)[-1])
+    for row in summary.layers:
+        if chosen in row.inputs and len(row.output_shape) == 3 and not isinstance(row.layer, (*_POOLS, *_IDLE)):
+            chosen = row.name
+    return chosen
 
 
 def penultimate_layer(summary: Summary) -> str:
@@ -70,7 +80,7 @@ def _chosen(
     summary: Summary, layer: str | None, having: Callable[[Summary], tuple[str, ...]], default: int, lacks: str
 ) -> str:
     known = having(summary)
-    if not known:
+    if not convolutions(summary):
         raise SpecError(Problem(f"no layer of the network is a convolution: it has {lacks}", "explain another network"))
     if layer is None:
         return known[default]

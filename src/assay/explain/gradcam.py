@@ -24,7 +24,8 @@ def grad_cam(
         network: In evaluation mode.
         scaled_images: float32 [n, channels, height, width], scaled as in training.
         classes: int64 [n], the class to look for in each image; the predicted one if ``None``.
-        layer: Name of a layer that puts out feature maps; the last one before the final pooling if ``None``.
+        layer: Name of a layer that puts out feature maps; the last convolution's, before any pooling, if
+            ``None``.
 
     Returns:
         float32 [n, height, width], 0 to 1.

@@ -1,5 +1,7 @@
 """Networks that leave Assay, and networks that answer: files that others can run, and predictions."""
 
+from .calibrate import Calibration as Calibration
+from .calibrate import calibrate as calibrate
 from .card import Evidence as Evidence
 from .card import Facts as Facts
 from .card import Written as Written
@@ -7,9 +9,12 @@ from .card import card_of as card_of
 from .check import keras_answer as keras_answer
 from .check import onnx_answer as onnx_answer
 from .check import torch_answer as torch_answer
+from .fitting import Fitting as Fitting
+from .inputs import read_images as read_images
 from .keras_model import write_keras as write_keras
 from .onnx_model import write_onnx as write_onnx
 from .plain_files import write_safetensors as write_safetensors
 from .portable import Portable as Portable
+from .predict import FEW as FEW
 from .predict import Ensemble as Ensemble
 from .torch_module import write_torch as write_torch

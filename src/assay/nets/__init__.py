@@ -1,5 +1,7 @@
 """Networks as layer words: their vocabulary, shapes and costs. ``assay.nets.build`` makes them trainable."""
 
+from .based import foundation_of as foundation_of
+from .based import summary_of as summary_of
 from .blocks import Node as Node
 from .blocks import Parallel as Parallel
 from .blocks import Repeat as Repeat
@@ -7,6 +9,8 @@ from .blocks import Residual as Residual
 from .blocks import parse as parse
 from .effects import same_padding as same_padding
 from .effects import shape_text as shape_text
+from .foundation import Foundation as Foundation
+from .foundation import Preparation as Preparation
 from .layers import Activate as Activate
 from .layers import Add as Add
 from .layers import AvgPool as AvgPool

@@ -11,6 +11,7 @@ from torch import Tensor
 # A softmax at the end belongs to the loss, which is steadier on logits.
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
+    "relu6": F.relu6,
     "leakyrelu": lambda values: F.leaky_relu(values, 0.2),  # keras.activations.leaky_relu, not the layer's 0.3
     "elu": F.elu,
     "gelu": F.gelu,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 
 import numpy as np
@@ -15,8 +15,12 @@ from . import layers as words
 from . import modules, norms
 from .blocks import Node
 from .effects import Image
+from .layers import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
 from .masks import halves
 from .shapes import LayerSummary, Summary, summarize
+
+ALL = 10**9  # an epoch in which everything trains that ever does
+_POOLS = (AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool)
 
 
 class Network(nn.Module):
@@ -26,22 +30,88 @@ class Network(nn.Module):
     ``separable1.depthwise_kernel`` and ``.pointwise_kernel``, ``dense1.kernel`` (units, inputs), ``.bias``,
     ``batchnorm1.gamma`` and ``.beta``; buffers are ``batchnorm1.moving_mean`` and ``.moving_variance``.
 
+    On a base, layers of blocks that never train have parameters without gradients and are always in evaluation mode;
+    ``open`` says which of the others train.
+
     Args:
         summary: Of the layers that it is made of.
-        streams: Of the run: ``init`` draws the kernels, ``dropout`` the masks.
+        streams: Of the run: ``init`` draws the kernels, ``dropout`` the masks. A base's kernels are drawn apart: the
+            head's are the same on any base.
     """
 
     def __init__(self, summary: Summary, streams: Streams) -> None:
         super().__init__()
         self.summary = summary
-        kernel_ordinals, dropout_ordinals = count(), count()
+        head, base, dropout_ordinals = count(), count(), count()
         for row in summary.layers:
-            self.add_module(row.name, _module(row, streams, kernel_ordinals, dropout_ordinals))
+            ordinals = ((0, place) for place in base) if row.block else ((place,) for place in head)
+            self.add_module(row.name, _module(row, streams, ordinals, dropout_ordinals))
         last_use = {name: index for index, row in enumerate(summary.layers) for name in row.inputs}
         self._plan = [
             (module, row.name, row.inputs, [name for name in dict.fromkeys(row.inputs) if last_use[name] == index])
             for index, (module, row) in enumerate(zip(self.children(), summary.layers, strict=True))
         ]
+        self._num_fixed = _num_fixed(summary)
+        self._still: list[nn.Module] = []
+        frozen = summary.base.frozen if summary.base is not None else ()
+        self.frozen_names = frozenset(
+            f"{row.name}.{name}"
+            for row in summary.layers
+            if row.block in frozen
+            for name in self.get_submodule(row.name).state_dict()
+        )
+        for row in summary.layers:
+            if row.block in frozen:
+                self.get_submodule(row.name).requires_grad_(False)
+
+    def open(self, epoch: int) -> None:
+        """Let those blocks of the base train that do from this epoch (counted from 1) on, and no others."""
+        base = self.summary.base
+        if base is None:
+            return
+        first = dict(zip((name for name, _ in base.blocks), base.first_epochs, strict=True))
+        self._still = []
+        for row in self.summary.layers:
+            if not row.block:
+                continue
+            module, trains = self.get_submodule(row.name), 0 < first[row.block] <= epoch
+            module.requires_grad_(trains)
+            if not trains or (base.keeps_statistics and isinstance(module, norms.BatchNorm)):
+                self._still.append(module)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Network:
+        """As torch's, but what is frozen stays in evaluation mode."""
+        super().train(mode)
+        for module in self._still if mode else ():
+            module.eval()
+        return self
+
+    def state(self) -> dict[str, Tensor]:
+        """Parameters and moving statistics, without those that never train: what a run leaves behind."""
+        return {name: value for name, value in self.state_dict().items() if name not in self.frozen_names}
+
+    @torch.no_grad()
+    def load(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over a ``state``. What never trains is left as it is.
+
+        Raises:
+            KeyError: Something else is missing.
+        """
+        for name, value in self.state().items():
+            value.copy_(tensors[name])
+
+    def fixed_rows(self) -> tuple[LayerSummary, ...]:
+        """The layers that ``features`` computes."""
+        return self.summary.layers[: self._num_fixed]
+
+    def features(self, images: Tensor) -> Tensor:
+        """What a frozen base puts out, with the pooling that the head begins with: what no training changes."""
+        return self._computed(images, 0, self._num_fixed)
+
+    def answers(self, features: Tensor) -> Tensor:
+        """Logits from ``features``."""
+        return self._computed(features, self._num_fixed, len(self._plan))
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits, (batch, classes): the final softmax is left to the loss.
@@ -49,12 +119,19 @@ class Network(nn.Module):
         Args:
             images: (batch, channel, height, width), float32, best in ``torch.channels_last`` memory.
         """
-        values, name = {"": images}, ""
-        for module, name, inputs, no_longer_needed in self._plan:
+        return self._computed(images, 0, len(self._plan))
+
+    def _computed(self, given: Tensor, start: int, stop: int) -> Tensor:
+        name = self._plan[start][2][0] if start < stop else ""
+        values = {name: given}
+        for module, name, inputs, no_longer_needed in self._plan[start:stop]:
             values[name] = module(*(values[source] for source in inputs))
             for source in no_longer_needed:
                 del values[source]
         return values[name]
+
+    def _repr_html_(self) -> str:
+        return self.summary._repr_html_()
 
     def set_step(self, step: int) -> None:
         """Say which step comes next, counted from 0 over the whole run; it chooses the dropout masks."""
@@ -82,6 +159,28 @@ class Network(nn.Module):
         return torch.stack(terms).sum() if terms else None
 
 
+def _num_fixed(summary: Summary) -> int:
+    """How many layers come before those that a head on a frozen base learns: the base's, and the head's first pools."""
+    rows = summary.layers
+    own = sum(bool(row.block) for row in rows)
+    while own and isinstance(rows[own].layer, _POOLS) and not rows[own].path:
+        own += 1
+    return own
+
+
+def learned(summary: Summary) -> Summary:
+    """What is trained of a network: on a base whose outputs are cached, the layers behind them; else all of it."""
+    if summary.base is None or not summary.base.is_cached:
+        return summary
+    fixed = _num_fixed(summary)
+    shape = summary.layers[fixed - 1].output_shape
+    pools = fixed - sum(bool(row.block) for row in summary.layers)
+    nodes = summary.head[pools:]
+    if len(shape) == 1:
+        return summarize((words.Flatten(), *nodes), (1, 1, shape[0]), summary.num_classes)
+    return summarize(nodes, shape, summary.num_classes)
+
+
 def build(layers: Sequence[Node], input_shape: Image, num_classes: int, streams: Streams) -> Network:
     """The network that these layers describe, with its initial weights, on the CPU and in training mode.
 
@@ -100,9 +199,9 @@ def build(layers: Sequence[Node], input_shape: Image, num_classes: int, streams:
     return Network(summarize(layers, input_shape, num_classes), streams)
 
 
-def _module(row: LayerSummary, streams: Streams, kernels: count[int], dropouts: count[int]) -> nn.Module:
+def _module(row: LayerSummary, streams: Streams, kernels: Iterator[tuple[int, ...]], dropouts: count[int]) -> nn.Module:
     def generator() -> np.random.Generator:
-        return streams.generator("init", next(kernels))
+        return streams.generator("init", *next(kernels))
 
     channels = row.input_shape[-1]
     match row.layer:

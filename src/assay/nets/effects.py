@@ -65,13 +65,13 @@ class Window:
         size: Height and width.
         stride: Step between positions.
         dilation: Step between the elements of the window.
-        mode: ``valid`` or ``same``.
+        mode: ``valid``, ``same``, or as many pixels on every side.
     """
 
     size: tuple[int, int]
     stride: int
     dilation: int
-    mode: PaddingName
+    mode: PaddingName | int
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -81,11 +81,15 @@ class Window:
 
     def padding(self, side: int, axis: int) -> tuple[int, int]:
         """Padding before and after an axis (0 for rows) of this length."""
+        if isinstance(self.mode, int):
+            return self.mode, self.mode
         return (0, 0) if self.mode == "valid" else same_padding(side, self.extent[axis], self.stride)
 
     def positions(self, side: int, axis: int) -> int:
         """How many positions the window has on an axis of this length; 0 or less if it does not fit."""
-        return -(-side // self.stride) if self.mode == "same" else (side - self.extent[axis]) // self.stride + 1
+        if self.mode == "same":
+            return -(-side // self.stride)
+        return (side + sum(self.padding(side, axis)) - self.extent[axis]) // self.stride + 1
 
 
 def window_of(layer: Layer) -> Window | None:
@@ -174,6 +178,9 @@ def _separable(layer: words.Separable, shape: Shape, num_classes: int) -> Effect
 def _pool(layer: words.MaxPool | words.AvgPool, shape: Shape, num_classes: int) -> Effect:
     if len(shape) == 1:
         return _vector(shape)
+    if isinstance(layer.padding, int) and layer.padding > layer.size // 2:
+        broken = f"has padding={layer.padding} around windows of {layer.size}, which could then see nothing else"
+        return Effect(None, broken=broken, fix=f"give at most {layer.size // 2}, or padding=same")
     found = _moved(layer, shape, f"{layer.size} x {layer.size} windows", "a smaller size")
     if isinstance(found, Effect):
         return found

@@ -74,6 +74,11 @@ def _read_size(text: str) -> int:
     return _read_count(height)
 
 
+def _read_padding(text: str) -> int | str:
+    word = spelled(text)
+    return word if word in get_args(PaddingName) else _read_count(text)
+
+
 def _read_units(text: str) -> int | str:
     return text if text == "classes" else _read_count(text)
 
@@ -94,7 +99,7 @@ def _write_number(value: float) -> str:
     return repr(float(value)).removesuffix(".0")
 
 
-ActivationName = Literal["relu", "leakyrelu", "elu", "gelu", "silu", "sigmoid", "tanh", "softmax", "linear"]
+ActivationName = Literal["relu", "relu6", "leakyrelu", "elu", "gelu", "silu", "sigmoid", "tanh", "softmax", "linear"]
 JoinName = Literal["concatenate", "add"]
 PaddingName = Literal["same", "valid"]
 
@@ -108,7 +113,13 @@ Kernel = Annotated[
     tuple[int, int],
     Kind("height x width such as 3x3", _read_kernel, lambda size: f"{size[0]}x{size[1]}", sign="KxK"),
 ]
-Padding = Annotated[PaddingName, _choice(PaddingName)]
+Padding = Annotated[
+    PaddingName | int,
+    Kind(
+        "one of same, valid, or a number of pixels on every side", _read_padding, sign="same|valid|N",
+        choices=get_args(PaddingName),
+    ),
+]  # fmt: skip
 Rate = Annotated[
     float, Kind("a number from 0 (no dropout) to below 1", lambda text: _read_number(text, below=1), _write_number)
 ]
@@ -177,6 +188,10 @@ class Separable(Layer):
 @dataclass(frozen=True)
 class BatchNorm(Layer):
     """Batch normalization per channel (Keras's: momentum 0.99, epsilon 0.001)."""
+
+    _: KW_ONLY
+    epsilon: Weight = 0.001
+    momentum: Rate = 0.99
 
 
 @dataclass(frozen=True)

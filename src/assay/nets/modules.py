@@ -272,11 +272,13 @@ def _convolved(
 
 
 def _pad(
-    images: Tensor, window: tuple[int, int], stride: int, padding: words.PaddingName, fill: float
+    images: Tensor, window: tuple[int, int], stride: int, padding: words.PaddingName | int, fill: float
 ) -> tuple[Tensor, tuple[int, int]]:
     """The images, padded if the two sides of an axis differ, and the padding left for the operation to do itself."""
     if padding == "valid":
         return images, (0, 0)
+    if isinstance(padding, int):
+        return images, (padding, padding)
     (top, bottom), (left, right) = (
         same_padding(size, length, stride) for size, length in zip(images.shape[2:], window, strict=True)
     )

@@ -22,29 +22,29 @@ class Norm(nn.Module):
 
 
 class BatchNorm(Norm):
-    """Batch normalization per channel with Keras 3's constants and moving statistics.
+    """Batch normalization per channel with Keras 3's constants (unless told) and moving statistics.
 
     Unlike torch's, the moving variance follows the biased batch variance, and a batch of one is allowed.
     """
 
-    momentum = 0.99
     moving_mean: Tensor
     moving_variance: Tensor
 
     def __init__(self, layer: words.BatchNorm, channels: int) -> None:
         super().__init__(layer, channels)
+        self.epsilon, self.momentum = layer.epsilon, layer.momentum
         self.register_buffer("moving_mean", torch.zeros(channels))
         self.register_buffer("moving_variance", torch.ones(channels))
 
     def forward(self, values: Tensor) -> Tensor:
         """Images or vectors in, the same shape out; in training mode the moving statistics take one step."""
         if not self.training:
-            return F.batch_norm(values, self.moving_mean, self.moving_variance, self.gamma, self.beta, eps=EPSILON)
+            return F.batch_norm(values, self.moving_mean, self.moving_variance, self.gamma, self.beta, eps=self.epsilon)
         normal, mean, inverse_deviation = torch.native_batch_norm(
-            values, self.gamma, self.beta, None, None, True, 0.0, EPSILON
+            values, self.gamma, self.beta, None, None, True, 0.0, self.epsilon
         )
         with torch.no_grad():
-            variance = (inverse_deviation.pow(-2) - EPSILON).clamp(min=0)
+            variance = (inverse_deviation.pow(-2) - self.epsilon).clamp(min=0)
             self.moving_mean.copy_(self.moving_mean.lerp(mean, 1 - self.momentum))
             self.moving_variance.copy_(self.moving_variance.lerp(variance, 1 - self.momentum))
         return normal

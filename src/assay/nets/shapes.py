@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import Problem, SpecError
 from .blocks import Node, Parallel, Repeat, Residual
 from .effects import Effect, Image, Shape, effect_of, join_effect, shape_text, units_of
+from .foundation import Foundation
 from .layers import Activate, Add, Concatenate, Dense, Flatten, Layer
 from .receptive import ReceptiveField, field_after, joined
 from .vocabulary import kind_of, word_of
 
+BASE = "base_"  # what the names of a base's layers begin with
 _ENDING = 'end with "dense classes softmax"'
 
 
@@ -34,6 +36,7 @@ class LayerSummary:
         receptive_field: What one output value sees of the network's input.
         inputs: Names of the layers whose outputs it reads; ``""`` is the network's input.
         path: The blocks around it, outermost first: ``("residual1", "shortcut")``.
+        block: The base's block that it stands in; empty for an arm's own layers.
     """
 
     name: str
@@ -47,6 +50,7 @@ class LayerSummary:
     receptive_field: ReceptiveField
     inputs: tuple[str, ...]
     path: tuple[str, ...]
+    block: str = ""
 
     @property
     def parameters(self) -> int:
@@ -61,11 +65,21 @@ class LayerSummary:
 
 @dataclass(frozen=True)
 class Summary:
-    """A network's layers in the order in which they are computed, with their shapes and costs, and the totals."""
+    """A network's layers in the order in which they are computed, with their shapes and costs, and the totals.
+
+    Args:
+        input_shape: Of what the first layer sees.
+        num_classes: Classes.
+        layers: Those of the base, where there is one, and the arm's own.
+        base: The base.
+        head: The arm's own layers on a base.
+    """
 
     input_shape: Image
     num_classes: int
     layers: tuple[LayerSummary, ...]
+    base: Foundation | None = None
+    head: tuple[Node, ...] = ()
 
     @property
     def trainable(self) -> int:
@@ -98,6 +112,16 @@ class Summary:
         """FLOPs of one sample's forward pass, counted as ``effects`` says."""
         return sum(layer.flops for layer in self.layers)
 
+    def _repr_html_(self) -> str:
+        from ..markup import table
+
+        rows = [
+            (row.name, row.word, shape_text(row.output_shape), f"{row.parameters:,}", f"{row.flops:,}")
+            for row in self.layers
+        ]
+        total = ("", "", "", f"{self.parameters:,}", f"{self.flops:,}")
+        return table(("layer", "as written", "output", "parameters", "FLOPs"), [*rows, total], right=(3, 4))
+
 
 def summarize(layers: Sequence[Node], input_shape: Image, num_classes: int) -> Summary:
     """Every layer's name, shapes, parameters, FLOPs and receptive field.
@@ -120,6 +144,43 @@ def summarize(layers: Sequence[Node], input_shape: Image, num_classes: int) -> S
     return Summary(input_shape, num_classes, tuple(walk.rows))
 
 
+def summarize_on(base: Foundation, head: Sequence[Node], num_classes: int) -> Summary:
+    """``summarize`` for a head on a base. Layers of blocks that never train have no trainable parameters.
+
+    Raises:
+        SpecError: The head's layers do not fit the base's output, each other or the number of classes.
+    """
+    image = base.preparation.shape
+    walk = _Walk(image, num_classes, prefix=BASE)
+    values = _Values("", image, ReceptiveField())
+    rows: list[LayerSummary] = []
+    frozen = base.frozen
+    for name, nodes in base.blocks:
+        before = len(walk.rows)
+        values = walk.chain(nodes, values, (), "base")
+        made = [replace(row, block=name, path=(name, *row.path)) for row in walk.rows[before:]]
+        rows += [_frozen(row) for row in made] if name in frozen else made
+    own = _Walk(image, num_classes)
+    own.chain(head, values, (), "layers", ends=True)
+    problems = [*walk.problems, *own.problems]
+    if not head:
+        problems.append(Problem("the network has no layers", _ENDING, "layers"))
+    if problems:
+        raise SpecError(problems)
+    return Summary(image, num_classes, (*rows, *own.rows), base, tuple(head))
+
+
+def _frozen(row: LayerSummary) -> LayerSummary:
+    return replace(row, trainable=0, non_trainable=row.parameters)
+
+
+def outline(nodes: Sequence[Node], image: Image) -> tuple[LayerSummary, ...] | None:
+    """Rows of layers that end in no classes; ``None`` where they do not fit the image or each other."""
+    walk = _Walk(image, 1)
+    walk.chain(nodes, _Values("", image, ReceptiveField()), (), "layers")
+    return None if walk.problems else tuple(walk.rows)
+
+
 @dataclass(frozen=True)
 class _Values:
     """What a layer puts out: under its name, with this shape (None if it has none) and receptive field."""
@@ -132,8 +193,8 @@ class _Values:
 class _Walk:
     """Goes through a network in the order in which it is computed."""
 
-    def __init__(self, image: Image, num_classes: int) -> None:
-        self.image, self.num_classes = image, num_classes
+    def __init__(self, image: Image, num_classes: int, prefix: str = "") -> None:
+        self.image, self.num_classes, self.prefix = image, num_classes, prefix
         self.rows: list[LayerSummary] = []
         self.problems: list[Problem] = []
         self._numbers: Counter[str] = Counter()
@@ -223,7 +284,7 @@ class _Walk:
 
     def _named(self, kind: str) -> str:
         self._numbers[kind] += 1
-        return f"{kind}{self._numbers[kind]}"
+        return f"{self.prefix}{kind}{self._numbers[kind]}"
 
     def _row(
         self,

@@ -1,4 +1,4 @@
-"""What a study found, for people: one HTML file, a notebook's table, pandas frames."""
+"""What a study found, for people: one HTML file, a PDF, a notebook, tables for papers, pandas frames."""
 
 from .answer import Answer as Answer
 from .answer import answer as answer
@@ -18,6 +18,8 @@ from .inputs import Explanation as Explanation
 from .inputs import Gallery as Gallery
 from .inputs import LayerRow as LayerRow
 from .inputs import NetworkTable as NetworkTable
+from .notebook import write_notebook as write_notebook
+from .pdf import write_pdf as write_pdf
 from .references import Reference as Reference
 from .references import bibtex as bibtex
 from .references import references as references
@@ -25,4 +27,9 @@ from .scores import ArmScores as ArmScores
 from .scores import arm_scores as arm_scores
 from .scores import best_arm as best_arm
 from .scores import failure_sentence as failure_sentence
+from .stops import stop_sentences as stop_sentences
+from .texts import as_latex as as_latex
+from .texts import as_markdown as as_markdown
+from .write import SUFFIXES as SUFFIXES
+from .write import ReportForm as ReportForm
 from .write import write_report as write_report

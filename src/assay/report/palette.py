@@ -1,16 +1,12 @@
-"""One look per arm, the same in every figure and table.
-
-Colours: Okabe and Ito (2008), "Color Universal Design", told apart by readers of every kind of colour vision. Their
-black, which would vanish in the dark, becomes grey; their yellow, which vanishes on white, is left out.
-"""
+"""One look per arm, the same in every figure and table."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..colours import COLOURS
 from ..store.records import StudyRecord
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C8C8C")
 _SHAPES = (("circle", "●"), ("square", "■"), ("diamond", "◆"), ("triangle-up", "▲"))
 _DASHES = ("solid", "dash", "dot", "dashdot")
 
@@ -32,12 +28,12 @@ class ArmStyle:
 
 
 def _style(index: int) -> ArmStyle:
-    round_ = index // len(_COLOURS) % len(_SHAPES)
+    round_ = index // len(COLOURS) % len(_SHAPES)
     symbol, glyph = _SHAPES[round_]
-    return ArmStyle(_COLOURS[index % len(_COLOURS)], symbol, glyph, _DASHES[round_])
+    return ArmStyle(COLOURS[index % len(COLOURS)], symbol, glyph, _DASHES[round_])
 
 
-PALETTE = tuple(_style(index) for index in range(len(_COLOURS) * len(_SHAPES)))
+PALETTE = tuple(_style(index) for index in range(len(COLOURS) * len(_SHAPES)))
 
 
 def arm_styles(study: StudyRecord) -> dict[str, ArmStyle]:

@@ -10,7 +10,7 @@ from importlib import resources
 from typing import Any
 
 from ..store.records import StudyRecord
-from .contrasts import contrasts, ranking_of
+from .contrasts import contrasts, factor_effects, ranking_of
 from .images import networks
 from .scores import rule_of
 
@@ -130,7 +130,8 @@ def _training(study: StudyRecord) -> list[tuple[str, str]]:
 
 
 def _verdicts(study: StudyRecord) -> list[tuple[str, str]]:
-    findings = [contrast.finding for contrast in contrasts(study)] if len(study.arms) > 1 else []
+    judged = (*contrasts(study), *factor_effects(study)) if len(study.arms) > 1 else ()
+    findings = [contrast.finding for contrast in judged]
     rule, is_folded = rule_of(study), any(finding.is_corrected for finding in findings)
     used = [("student1908probable", "intervals of means")]
     if is_folded:
@@ -139,7 +140,7 @@ def _verdicts(study: StudyRecord) -> list[tuple[str, str]]:
         used.append(("fisher1935design", "sign-flip test"))
     if rule.stop:
         used.append(("lan1983discrete", "looks while the study grows"))
-    elif len(findings) > 1:
+    elif len(study.arms) > 2:
         used.append(("holm1979simple", "several contrasts"))
     if any(finding.bootstrap for finding in findings):
         used.append(("efron1987better", "BCa bootstrap interval"))

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from .. import disk
+
+ReportForm = Literal["html", "pdf", "notebook", "markdown", "latex"]
+SUFFIXES: dict[ReportForm, str] = {
+    "html": ".html", "pdf": ".pdf", "notebook": ".ipynb", "markdown": ".md", "latex": ".tex",
+}  # fmt: skip
 
 
 def write_report(path: str | Path, html: str) -> Path:

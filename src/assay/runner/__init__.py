@@ -7,6 +7,7 @@ from .executor import Executor as Executor
 from .local import LocalExecutor as LocalExecutor
 from .plan import Plan as Plan
 from .plan import check_networks as check_networks
+from .plan import check_split as check_split
 from .plan import make_plan as make_plan
 from .promote import Decision as Decision
 from .promote import Standing as Standing

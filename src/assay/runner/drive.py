@@ -11,6 +11,7 @@ from typing import Protocol
 
 from ..errors import DiskFull
 from ..store import StoreReader, StoreWriter
+from .bases import ready
 from .events import EpochDone, Event, Failed, Finished, Lost, NoSpace, Started
 from .executor import Executor
 from .plan import Plan, due
@@ -109,6 +110,8 @@ def drive(
     try:
         if executor is None:
             return
+        if machine_cores is None:  # other machines' workers look into caches of their own
+            ready(list(waiting.values()), threads=num_workers, tell=getattr(progress, "tell", None))
         for task in waiting.values():
             executor.submit(task)
         while waiting:

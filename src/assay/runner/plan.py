@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..data import Dataset, DatasetInfo, info_of
-from ..errors import Problem, SpecError, nearest
-from ..nets import Summary, parse, summarize
-from ..seeds import Stream
+from ..data import Dataset, DatasetInfo, info_of, split
+from ..errors import InputError, Problem, SpecError, nearest
+from ..nets import Summary, foundation_of, parse, summarize, summary_of
+from ..seeds import Stream, Streams
 from ..spec import Arm, Data, Device, Study, run_fingerprint
 from ..store import ArmRecord, run_folder
 from ..train.task import Task
+from .bases import based, looked_up
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,22 @@ class Plan:
         ]
 
 
-def check_networks(study: Study) -> dict[str, Summary]:
-    """Every arm's network by arm name, without touching data.
+def check_networks(study: Study, *, store: Path | None = None) -> dict[str, Summary]:
+    """Every arm's network by arm name, without touching data or a base's weights.
+
+    Args:
+        study: The study.
+        store: The store that holds the runs that are bases; without one, arms on runs that are not found in the usual
+            store are left out.
 
     Raises:
         SpecError: One or more arms cannot be built; every problem is named once.
     """
-    info = info_of(study.data)
     arms = study.expand()
+    try:
+        info = info_of(study.data)
+    except InputError as error:  # what can be said of the networks without the data still is
+        raise type(error)([*error.problems, *_misspelt(study, arms)]) from None
     if info.dtype == "float32" and any(arm.training.augmentation for arm in arms):
         what = f"{info.title} is kept as float32, and augmentation works on bytes"
         raise SpecError(Problem(what, "leave it out, or store the images with 8 bits", "training.augmentation"))
@@ -74,7 +83,9 @@ def check_networks(study: Study) -> dict[str, Summary]:
     for index, arm in enumerate(arms):
         try:
             with_labels(arm, info)
-            summaries[arm.name] = _summary(arm, info)
+            found_arm = looked_up(arm, store)
+            if found_arm is not None:
+                summaries[arm.name] = _summary(found_arm, info)
         except SpecError as error:
             for problem in error.problems:
                 is_training = problem.key.startswith("training")
@@ -86,6 +97,34 @@ def check_networks(study: Study) -> dict[str, Summary]:
             for problem, names in found.items()
         )
     return summaries
+
+
+def check_split(study: Study, dataset: Dataset) -> None:
+    """Draws the first seed's split, so that one that cannot be drawn fails the study and not each of its runs.
+
+    Raises:
+        SpecError: The data are too few, or their groups too large, for the validation images that are asked for.
+    """
+    training, told = dataset.training(), study.data
+    generator = Streams(0, frozenset(study.seeds.vary)).generator("split")
+    fold = 1 if told.num_folds else None
+    split(
+        training.labels, told.validation, stratified=told.stratified, generator=generator, fold=fold,
+        groups=training.groups, per_class=told.per_class,
+    )  # fmt: skip
+
+
+def _misspelt(study: Study, arms: Sequence[Arm]) -> list[Problem]:
+    """What is wrong with the arms' layers whatever the images are, each once."""
+    found: dict[Problem, None] = {}
+    for index, arm in enumerate(arms):
+        try:
+            parse(arm.layers)
+        except SpecError as error:
+            found.update(
+                (replace(problem, key=study.source_key(index, problem.key)), None) for problem in error.problems
+            )
+    return list(found)
 
 
 def with_labels(arm: Arm, info: DatasetInfo) -> Arm:
@@ -123,11 +162,19 @@ def _summary(arm: Arm, info: DatasetInfo) -> Summary:
         sound = max(min(_index(problem) for problem in error.problems), 0)
         above: list[Problem] = []
         try:
-            summarize(parse([*arm.layers[:sound], "flatten", "dense classes softmax"]), info.shape, info.num_classes)
+            if arm.base is None:
+                words = [*arm.layers[:sound], "flatten", "dense classes softmax"]
+                summarize(parse(words), info.shape, info.num_classes)
+            else:
+                foundation_of(arm, info.shape)
         except SpecError as shapes:
             above = [problem for problem in shapes.problems if _index(problem) < sound]
         raise SpecError([*above, *error.problems]) from None
-    return summarize(layers, info.shape, info.num_classes)
+    return (
+        summarize(layers, info.shape, info.num_classes)
+        if arm.base is None
+        else summary_of(arm, info.shape, info.num_classes)
+    )
 
 
 def _index(problem: Problem) -> int:
@@ -150,6 +197,7 @@ def make_plan(
     """
     arms = study.expand()
     info = dataset.info
+    arms = tuple(based(arm, info.shape, info.num_classes, store)[0] for arm in arms)
     folds: list[int | None] = list(range(1, study.data.num_folds + 1)) if study.data.num_folds else [None]
     vary = study.seeds.vary
     members = [
@@ -181,6 +229,7 @@ def task_of(
 ) -> Task:
     """One run of an arm, under its own identity."""
     images, labels = dataset.training_files()
+    arm, base = based(arm, dataset.info.shape, dataset.info.num_classes, store)
     run = run_fingerprint(arm, data, content=dataset.info.content, seed=seed, vary=vary, fold=fold)
     return Task(
         id=run,
@@ -194,7 +243,9 @@ def task_of(
         folder=run_folder(store.absolute(), run),
         fold=fold,
         published=dataset.published_files(data),
+        groups=dataset.groups_file(),
         device=device,
+        base=base,
     )
 
 

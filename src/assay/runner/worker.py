@@ -53,18 +53,18 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
     import torch
 
     from ..data import open_published, open_training
-    from ..nets import parse, summarize
     from ..train.checkpoint import save_weights
     from ..train.device import environment
     from ..train.engine import path_of, train
+    from ..train.networks import learned_of
 
     def tell(event: Event) -> None:
         pipe.write(json.dumps(to_json(event)) + "\n")
 
     try:
-        data = open_training(task.images, task.labels)
+        data = open_training(task.images, task.labels, task.groups)
         height, width, channels = data.images.shape[1:]
-        summary = summarize(parse(task.arm.layers), (height, width, channels), task.num_classes)
+        summary = learned_of(task.arm, (height, width, channels), task.num_classes)
         path, precision = path_of(summary, task.arm.training, task.device)
         told = environment(threads=threads, path=path, precision=precision, device=task.device)
         tell(Started(task.id, told))

@@ -31,3 +31,4 @@ from .training import EarlyStopping as EarlyStopping
 from .training import Optimizer as Optimizer
 from .training import OptimizerName as OptimizerName
 from .training import Training as Training
+from .transfer import Base as Base

@@ -122,6 +122,11 @@ def last_of(value: Any) -> Last | None:
     return None
 
 
+def _per_class_as_files_write_it(schema: dict[str, Any]) -> None:
+    schema.pop("anyOf", None)
+    schema.update(type="string", pattern=r"^[1-9]\d* per class$")
+
+
 class Reading(Spec):
     """How to read files that leave something open. What is not given is worked out and told.
 
@@ -187,6 +192,8 @@ class Data(Spec):
             integer) of them, drawn; the last ones in file order (:class:`Last`, or ``"last 20%"``); each of k folds
             in turn (:class:`Folds`, or ``"5-fold"``). ``"test"`` takes the test images, as published work often does:
             every choice then leaks, and every result is marked. ``"none"`` is what a chosen arm is retrained with.
+        training: How many of the training images are learned from: ``"100 per class"``, drawn by the ``split`` stream
+            from those that validation leaves; all if ``None``.
         stratified: Keep the class shares equal in training and validation; unless given, not for the last images.
         scaling: ``unit`` divides the stored bytes by 255, into [0, 1]; ``standard`` then subtracts the training
             images' mean and divides by their deviation; ``none`` feeds the bytes 0 to 255 as they are.
@@ -204,6 +211,7 @@ class Data(Spec):
     content: str | None = None
     read: Reading | None = None
     validation: Validation = Field(default=0.1, json_schema_extra=_as_files_write_it)
+    training: str | None = Field(default=None, json_schema_extra=_per_class_as_files_write_it)
     stratified: bool = True
     scaling: Literal["unit", "standard", "none"] = "unit"
     as_published: bool = False
@@ -220,7 +228,13 @@ class Data(Spec):
 
     def identity(self) -> dict[str, Any]:
         """What a run depends on, as JSON values, besides the data's content."""
-        return self.model_dump(mode="json", exclude={*self.SOURCE, "as_published"})
+        later = {"training"} if self.training is None else set()
+        return self.model_dump(mode="json", exclude={*self.SOURCE, "as_published", *later})
+
+    @property
+    def per_class(self) -> int | None:
+        """How many training images of each class are learned from; ``None`` for all."""
+        return None if self.training is None else int(self.training.split()[0])
 
     @model_validator(mode="before")
     @classmethod
@@ -271,6 +285,13 @@ class Data(Spec):
         if value is None or re.fullmatch("[0-9a-f]{64}", value):
             return value
         raise ValueError(f'got "{value}"; give the 64 digits (0-9, a-f) of the SHA-256 that assay data show prints')
+
+    @field_validator("training")
+    @classmethod
+    def _is_so_many_per_class(cls, value: str | None) -> str | None:
+        if value is None or re.fullmatch(r"[1-9]\d{0,8} per class", value):
+            return value
+        raise ValueError(f'got "{value}"; give such as "100 per class"')
 
     @model_validator(mode="after")
     def _leaks_only_as_published(self) -> Self:

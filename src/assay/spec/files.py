@@ -9,11 +9,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import Problem, SpecError
-from .base import parts_of
+from ..errors import DataError, InputError, Problem, SpecError
+from .base import MISSING, UNKNOWN_KEY, parts_of
 from .data import last_of
 from .study import Study
 from .training import Training
+from .transfer import Base
+
+WEIGHTS_FILES = (".h5", ".hdf5", ".pth", ".pt", ".npz", ".safetensors")
 
 Check = Callable[[Study], object]
 
@@ -34,6 +37,10 @@ def read_study(path: str | Path, *, folder: Path | None = None, check: Check | N
         text = path.read_bytes().decode()
     except FileNotFoundError:
         raise SpecError(Problem("there is no such file", "check the path", file=str(path))) from None
+    except IsADirectoryError:
+        within = ", ".join(str(found) for found in sorted(path.glob("*.toml"))[:5])
+        fix = f"name a study file, such as {within}" if within else "name a study file or a shipped study"
+        raise SpecError(Problem("this is a folder", fix, file=str(path))) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(Problem(f"cannot be read ({error})", "give a TOML text file", file=str(path))) from None
     name = re.sub(r"[^\w.-]+", "-", path.stem)
@@ -54,27 +61,35 @@ def parse_study(text: str, *, file: str, name: str, folder: Path | None = None, 
         ) from None
     values = _anchored({"name": name, **values}, folder or Path(file).parent)
     problems: dict[tuple[str, str], Problem] = {}
-    study = None
-    while study is None:
+    unknown: list[str] = []
+    while True:
         try:
             study = Study.of(values)
             if check is not None:
                 check(study)
-        except SpecError as error:
+        except InputError as error:
+            if isinstance(error, DataError) and not problems and all(problem.file for problem in error.problems):
+                raise
             for problem in error.problems:
-                problems.setdefault((problem.key, problem.what), problem)
+                # A required key that was left out below for being wrong is told once.
+                is_told = problem.what == MISSING and any(key == problem.key for key, _ in problems)
+                if not is_told and not _follows(problem, unknown):
+                    problems.setdefault((problem.key, problem.what), problem)
             # Rules about the design as a whole are checked once its parts are sound: leave out the parts that
             # are not, and ask again, so that one reading names everything.
-            values, is_smaller = _without(values, [problem.key for problem in error.problems])
-            if not is_smaller:
-                break
-    if problems or study is None:
+            values, is_smaller = _without(values, error.problems)
+            unknown += [problem.key for problem in error.problems if problem.what == UNKNOWN_KEY]
+            if is_smaller and not any(problem.key == "data.name" or problem.file for problem in error.problems):
+                continue
+        break
+    if problems:
         raise SpecError(locate(problem, text, file) for problem in problems.values())
     return study
 
 
 def _anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The values with relative places of data turned into absolute ones: a study file speaks of its neighbours."""
+    values = _with_weights(values, folder)
     data = values.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("path"), str):
         return values
@@ -84,22 +99,51 @@ def _anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {**values, "data": {**data, **found}}
 
 
+def _with_weights(value: Any, folder: Path) -> Any:
+    """The same with every ``weights`` that is a relative file made absolute, in bases and in levels of factors."""
+    if isinstance(value, list):
+        return [_with_weights(item, folder) for item in value]
+    if not isinstance(value, dict):
+        return value
+    found = {key: _with_weights(item, folder) for key, item in value.items()}
+    weights = found.get("weights")
+    if isinstance(weights, str) and Path(weights).suffix in WEIGHTS_FILES and not weights.startswith(("run:", "{")):
+        found["weights"] = str((folder / Path(weights).expanduser()).absolute())
+    return found
+
+
 _LEAVABLE = {"data", "training", "seeds"}
 
 
-def _without(values: dict[str, Any], keys: Sequence[str]) -> tuple[dict[str, Any], bool]:
-    """The values without the named keys, and whether any of them was there. Elements of lists stay."""
+def _without(values: dict[str, Any], problems: Sequence[Problem]) -> tuple[dict[str, Any], bool]:
+    """The values without what is wrong, and whether any of it was there.
+
+    Elements of lists stay, and so does what others are checked against, unless it is a key that nobody knows.
+    """
     kept = copy.deepcopy(values)
     is_smaller = False
-    for key in keys:
-        *owners, last = re.sub(r"\[.*", "", key).split(".")
+    for problem in problems:
+        is_unknown = problem.what == UNKNOWN_KEY
+        *owners, last = parts_of(problem.key if is_unknown else re.sub(r"\[.*", "", problem.key)) or [""]
         table: Any = kept
         for owner in owners:
-            table = table.get(owner) if isinstance(table, dict) else None
-        if isinstance(table, dict) and last in table and owners and owners[0] in _LEAVABLE:
+            has_it = owner in table if isinstance(table, dict) else isinstance(table, list) and isinstance(owner, int)
+            table = table[owner] if has_it else None
+        if isinstance(table, dict) and last in table and (is_unknown or (owners and owners[0] in _LEAVABLE)):
             del table[last]
             is_smaller = True
     return kept, is_smaller
+
+
+def _follows(problem: Problem, unknown: Sequence[str]) -> bool:
+    """Whether a problem may be there only because keys were left out that are other keys, mistyped."""
+    owners = {key.rpartition(".")[0] for key in unknown}
+    if not owners:
+        return False
+    if problem.key in {*owners, *(f"{owner}.layers" for owner in owners)}:
+        return True
+    may_lack = problem.key in ("data", "network") or problem.key.startswith("factors")
+    return may_lack and any(owner.split(".")[0] not in _LEAVABLE for owner in owners)
 
 
 def locate(problem: Problem, text: str, file: str) -> Problem:
@@ -198,6 +242,11 @@ def json_schema() -> dict[str, Any]:
     names = schema["$defs"]["Optimizer"]["properties"]["name"]["anyOf"][0]
     training["properties"]["optimizer"] = {"anyOf": [names, optimizer, placeholder]}
     schema["$defs"]["Training"] = training
+    base = Base.model_json_schema(ref_template="#/$defs/{model}")
+    base["properties"].pop("network")
+    schema["$defs"]["Base"] = base
+    for owner in (schema["$defs"]["Network"], schema["$defs"]["ArmTemplate"]):
+        owner["properties"]["base"] = {"anyOf": [{"$ref": "#/$defs/Base"}, placeholder, {"const": "none"}]}
     for owner in (schema, schema["$defs"]["ArmTemplate"]):
         owner["properties"]["training"] = {"$ref": "#/$defs/Training"}
     schema["properties"]["factors"]["additionalProperties"] = {

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, mod
 from ..errors import Problem, nearest
 from .base import Problems, Spec
 from .factors import PLACEHOLDER
+from .transfer import Base
 
 MAX_DEPTH = 16  # blocks within blocks; what reads them calls itself for each
 
@@ -189,10 +190,23 @@ for _block in BLOCKS.values():
     _block.model_rebuild()
 
 
+def _base_or_placeholder(value: Any) -> Any:
+    if isinstance(value, Base):
+        return value.model_dump(mode="json", exclude_defaults=True)
+    if value is None or isinstance(value, dict) or value == "none" or _is_placeholder(value):
+        return value
+    raise ValueError(f'got {value!r}; give a table such as {{ name = "vgg16", until = "block3" }}, or "none"')
+
+
+# A base as a study writes it: a table with placeholders in it, a placeholder, or none. An arm has a ``Base``.
+BaseTemplate: TypeAlias = Annotated[dict[str, Any] | str | None, BeforeValidator(_base_or_placeholder)]
+
+
 class Network(Spec):
-    """A network as layer words and blocks, top to bottom (``assay.nets`` holds the vocabulary)."""
+    """A network as layer words and blocks, top to bottom (``assay.nets`` holds the vocabulary), on a base or none."""
 
     layers: Lines = Field(min_length=1)
+    base: BaseTemplate = None
 
 
 def plain(value: Any) -> Any:

@@ -12,33 +12,52 @@ from ..errors import Problem, SpecError, nearest
 from .base import Problems, Spec, dotted, parts_of
 from .data import Data
 from .factors import levels_of, placeholders, source_path, substitute
-from .network import Lines, Network, plain, words_in
+from .network import BaseTemplate, Lines, Network, plain, words_in
 from .seeds import Seeds
 from .training import Training
+from .transfer import Base
 
 Device = Literal["cpu", "cuda"]
 Placement = Literal["auto", "cpu", "cuda"]
 
 
 class Arm(Spec):
-    """One named configuration: a network and its training."""
+    """One named configuration: a network, on a pretrained base or on none, and its training."""
 
     name: str = Field(min_length=1, max_length=120)
     layers: Lines = Field(min_length=1)
     training: Training = Training()
     levels: dict[str, str] = {}
+    base: Base | None = None
 
     def identity(self) -> dict[str, Any]:
         """What a run of this arm depends on: everything but its name and levels."""
-        return {"layers": plain(list(self.layers)), "training": self.training.identity()}
+        base = {"base": self.base.identity()} if self.base is not None else {}
+        return {"layers": plain(list(self.layers)), "training": self.training.identity(), **base}
+
+    @model_validator(mode="after")
+    def _copies_are_augmented(self) -> Self:
+        if self.base is None or not self.base.copies:
+            return self
+        augmentation = self.training.augmentation
+        if augmentation is None or augmentation.mixup:
+            lack = "there is no augmentation" if augmentation is None else "mixup draws anew for every batch"
+            what = f"{self.base.copies} augmented copies are asked for, and {lack}"
+            raise Problems([Problem(what, "leave copies out", "base.copies")])
+        return self
 
 
 class ArmTemplate(Spec):
-    """An arm as a study file lists it: its own layers, its own training keys, or both."""
+    """An arm as a study file lists it: its own layers, its own training keys, or both.
+
+    An arm without layers has the network's, and its base unless it names another. One with layers has the base that it
+    names itself.
+    """
 
     name: str = Field(min_length=1, max_length=120)
     layers: Lines = ()
     training: dict[str, Any] = {}
+    base: BaseTemplate = None
 
 
 class Study(Spec):
@@ -161,19 +180,36 @@ class Study(Spec):
         seeds = Seeds.of({**self.seeds.model_dump(exclude_none=True), "count": count})
         return self.model_copy(update={"seeds": seeds})
 
+    def _repr_html_(self) -> str:
+        from ..markup import facts
+
+        arms = self.expand()
+        shown = ", ".join(arm.name for arm in arms[:12]) + (" ..." if len(arms) > 12 else "")
+        factors = [(f"factor {name}", ", ".join(map(str, levels))) for name, levels in self.factors.items()]
+        pairs = [
+            ("study", self.name),
+            ("data", self.data.name or self.data.path),
+            *factors,
+            (f"{len(arms)} arms" if len(arms) > 1 else "arm", shown),
+            ("seeds", self.seeds.count or f"{self.seeds.min} to {self.seeds.max}, until decided"),
+            ("runs", "" if self.seeds.count is None else len(arms) * self.seeds.count * (self.data.num_folds or 1)),
+        ]
+        return facts(self.question, pairs)
+
     def _templates(self, problems: list[Problem]) -> list[tuple[str, ArmTemplate]]:
         """The listed arms (or the one shared network), each with the key that its layers stand under."""
         if not self.arms:
             if self.network is None:
                 problems.append(Problem("there is no network", "add [network] with layers, or [[arms]]", "network"))
                 return []
-            return [("network", ArmTemplate(name="-", layers=self.network.layers))]
+            return [("network", ArmTemplate(name="-", layers=self.network.layers, base=self.network.base))]
         templates = []
         for index, arm in enumerate(self.arms):
             if arm.layers:
                 templates.append((f"arms[{index}]", arm))
             elif self.network is not None:
-                templates.append(("network", arm.model_copy(update={"layers": self.network.layers})))
+                base = self.network.base if arm.base is None else arm.base
+                templates.append(("network", arm.model_copy(update={"layers": self.network.layers, "base": base})))
             else:
                 problems.append(
                     Problem(f'arm "{arm.name}" has no layers', "give it layers or add [network]", f"arms[{index}]")
@@ -188,19 +224,22 @@ class Study(Spec):
             for name in sorted(placeholders(text) - set(self.factors)):
                 fix = nearest(name, list(self.factors)) if self.factors else f"add {name} to [factors]"
                 problems.append(Problem(f'"{{{name}}}" names no factor', fix, f"{key}.layers{place}"))
+        for name in sorted(placeholders(arm.base) - set(self.factors)):
+            fix = nearest(name, list(self.factors)) if self.factors else f"add {name} to [factors]"
+            problems.append(Problem(f'"{{{name}}}" names no factor', fix, f"{key}.base"))
         training = {**self.training, **arm.training}
         for field, value in training.items():
             for name in sorted(placeholders(value) - set(self.factors)):
                 problems.append(
                     Problem(f'"{{{name}}}" names no factor', f"add {name} to [factors]", f"training.{field}")
                 )
-        unused = set(self.factors) - placeholders(layers) - placeholders(training)
+        unused = set(self.factors) - placeholders(layers) - placeholders(training) - placeholders(arm.base)
         for name in sorted(unused):
             whose = f' of arm "{arm.name}"' if self.arms else ""
             problems.append(
                 Problem(
                     f"no placeholder{whose} uses this factor",
-                    f'write "{{{name}}}" in a layer or in [training]',
+                    f'write "{{{name}}}" in a layer, in the base or in [training]',
                     f"factors.{name}",
                 )
             )
@@ -222,17 +261,22 @@ class Study(Spec):
         try:
             training = Training.of(values)
         except SpecError as error:
-            prefix = "training" if not arm.training else f"{key}.training" if self.arms else "training"
+            own = [(other.name, other.training) for other in self.arms]
+            prefix = f"arms[{own.index((arm.name, arm.training))}].training" if self.arms else "training"
             raise SpecError(
                 replace(problem, key=f"{_owner(problem.key, arm, prefix)}.{problem.key}") for problem in error.problems
             ) from None
         layers = substitute(plain(arm.layers), levels)
+        base = substitute(arm.base, levels)
+        base = None if base in (None, "none") else base
         try:
-            return Arm(name=", ".join(parts) or self.name, layers=layers, training=training, levels=names)
+            return Arm(name=", ".join(parts) or self.name, layers=layers, training=training, levels=names, base=base)
         except SpecError as error:
             raise SpecError(
                 replace(problem, key=_in_template(arm, key, problem.key, levels))
                 if problem.key.startswith("layers")
+                else replace(problem, key=f"{_owner_of_base(self, key, arm)}.{problem.key}")
+                if problem.key.startswith("base")
                 else problem
                 for problem in error.problems
             ) from None
@@ -246,9 +290,18 @@ class Study(Spec):
         """
         templates = self._templates([])
         arm = self.expand()[index]
+        if key.startswith("base"):
+            owner, template = templates[index * len(templates) // len(self.expand())]
+            return f"{_owner_of_base(self, owner, template)}.{key}"
         owner, template = templates[index * len(templates) // len(self.expand())]
         levels = {factor: levels_of(self.factors[factor])[name] for factor, name in arm.levels.items()}
         return _in_template(template, owner, key, levels)
+
+
+def _owner_of_base(study: Study, key: str, arm: ArmTemplate) -> str:
+    """Which table an arm's base was written in: its own, or the network's."""
+    listed = next((index for index, other in enumerate(study.arms) if other.name == arm.name), None)
+    return f"arms[{listed}]" if listed is not None and study.arms[listed].base is not None else key
 
 
 def _in_template(arm: ArmTemplate, owner: str, key: str, levels: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ class Wording:
     """How a contrast of a and b is put; "{a}" and "{b}" stand for their names."""
 
     better: str = "{b} is better than {a} by"
-    worse: str = "{a} is better than {b} by"
+    worse: str = "{b} is worse than {a} by"
     undecided: str = "from {a} to {b} the difference is"
     equivalent: str = "between {a} and {b}"
 

@@ -16,10 +16,12 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from .. import spec
-from ..nets.build import Network
+from ..nets.build import ALL, Network
 from ..spec.training import Precision
+from .groups import groups_of
 from .learner import PLAIN, Batch, Learner, Objective
 from .parameters import FlatParameters
+from .prepared import Prepared
 from .replay import Inputs, Replay, Resident, on_device
 from .scaling import Scaling
 from .updates import update_rule
@@ -58,10 +60,14 @@ class CudaLearner(Learner):
         self.precision: Precision = precision
         self.device = torch.device(device)
         self.network = network.to(self.device)
+        network.open(ALL)
         self.parameters = FlatParameters(self.network)
+        network.open(1)
         values, parts = self.parameters.values, self.parameters.slices()
-        self.optimizer = update_rule(optimizer, values, training=training, parts=parts, is_fused=False)
+        groups = groups_of(network.summary, self.parameters.named_slices())
+        self.optimizer = update_rule(optimizer, values, training=training, parts=parts, is_fused=False, groups=groups)
         self._offset, self._factor = scaling.offset.to(self.device), scaling.factor.to(self.device)
+        self._prepared = scaling if isinstance(scaling, Prepared) else None
         self._loss = loss_of(objective, self.device)
         self._batch_size = batch_size
         self._resident = Resident(self.device)
@@ -70,6 +76,13 @@ class CudaLearner(Learner):
         self._replay: Replay | None = None
         if self.device.type == "cuda":
             torch.backends.cudnn.allow_tf32 = precision != "float32"
+
+    def begin_epoch(self, epoch: int, steps_per_epoch: int) -> None:
+        base = self.network.summary.base
+        if base is not None and epoch in base.first_epochs:  # a step is now another one
+            self._inputs = self._replay = None
+        self.network.open(epoch)
+        super().begin_epoch(epoch, steps_per_epoch)
 
     def train_batch(self, batch: Batch, *, step: int, learning_rate: float) -> tuple[Tensor, Tensor]:
         """As ``Learner`` says, as float64 tensors on the device: nothing waits for them."""
@@ -111,7 +124,10 @@ class CudaLearner(Learner):
 
     def _logits(self, images: Tensor, indices: Tensor) -> Tensor:
         """float32 [batch, classes]."""
-        pixels = scaled(images, indices, self._offset, self._factor)
+        if self._prepared is None:
+            pixels = scaled(images, indices, self._offset, self._factor)
+        else:
+            pixels = self._prepared.prepared(images[indices], self._offset, self._factor)
         with rounding(self.device, self.precision):
             logits: Tensor = self.network(pixels)
         return logits.float()
@@ -133,12 +149,10 @@ class CudaLearner(Learner):
         return loss, int(hits)
 
     def weights(self) -> dict[str, Tensor]:
-        return {name: value.detach().to("cpu", copy=True) for name, value in self.network.state_dict().items()}
+        return {name: value.detach().to("cpu", copy=True) for name, value in self.network.state().items()}
 
     def load_weights(self, tensors: dict[str, Tensor]) -> None:
-        with torch.no_grad():
-            for name, value in self.network.state_dict().items():
-                value.copy_(tensors[name])
+        self.network.load(tensors)
 
     def slots(self) -> dict[str, Tensor]:
         return {

@@ -15,18 +15,21 @@ from torch import Tensor
 
 from ..data import Split, TestData, TrainingData, split
 from ..errors import Diverged, RunError
-from ..nets import Summary, parse
-from ..nets.build import build
+from ..nets import Summary
+from ..nets.build import Network
 from ..spec import Best, Device, Training
 from ..spec.training import Precision
 from .augment import augment, mixup
 from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from .device import has_bfloat16
 from .epochs import EpochRecord
+from .features import Features, features_of, test_features_of
 from .fused.plan import why_not_fused
 from .health import HealthProbe, epochs_between
 from .learner import Batch, Learner, Objective
-from .scaling import scaling_of
+from .networks import learned_of, network_of
+from .prepared import Prepared
+from .scaling import Scaling, scaling_of
 from .schedules import learning_rate
 from .stopping import is_over, kept_epoch
 from .task import Task
@@ -81,9 +84,10 @@ def train(
         DiskFull: A checkpoint could not be written.
     """
     training = task.arm.training
+    data = features_of(task, data)
     parts = split_of(task, data)
     learner = learner_of(task, data, threads=threads)
-    judges: TrainingData | TestData = published or data
+    judges: TrainingData | TestData = test_features_of(task, published) if published else data
     judged = np.arange(len(published)) if published else parts.validation
     subset = training_subset(task, parts, len(judged))
     size = training.batch_size
@@ -106,6 +110,7 @@ def train(
     while not is_over(training, history):
         epoch, started = len(history), time.perf_counter()
         order = parts.training[task.streams.generator("order", epoch).permutation(len(parts.training))]
+        learner.begin_epoch(epoch + 1, steps_per_epoch)
         loss: float | Tensor = 0.0
         hits: int | Tensor = 0
         rate = 0.0
@@ -160,10 +165,9 @@ def learner_of(task: Task, data: TrainingData, *, threads: int = 1) -> Learner:
     from .plain import PlainLearner
 
     training = task.arm.training
+    data = features_of(task, data)
     learned = split_of(task, data).training
-    scaling = scaling_of(data.images, task.data.scaling, learned)
-    height, width, channels = data.images.shape[1:]
-    network = build(parse(task.arm.layers), (height, width, channels), task.num_classes, task.streams)
+    network, scaling = _network_of(task, data, learned)
     path, precision = path_of(network.summary, training, task.device)
     weights = class_weights_of(training, np.asarray(data.labels[learned]), task.num_classes)
     objective = Objective(weights, training.label_smoothing)
@@ -198,11 +202,21 @@ def learner_of(task: Task, data: TrainingData, *, threads: int = 1) -> Learner:
     return fused
 
 
-def _probe_of(task: Task, data: TrainingData, parts: Split, subset: NDArray[np.int64]) -> HealthProbe:
+def _network_of(task: Task, data: TrainingData, learned: NDArray[np.int64]) -> tuple[Network, Scaling]:
+    """What is trained, with its initial weights, and what it sees of the data: images or a frozen base's outputs."""
     height, width, channels = data.images.shape[1:]
-    network = build(parse(task.arm.layers), (height, width, channels), task.num_classes, task.streams)
+    if isinstance(data, Features):
+        network = Network(learned_of(task.arm, data.stored, task.num_classes), task.streams)
+        return network, scaling_of(data.images, "none", learned)
+    network = network_of(task.arm, (height, width, channels), task.num_classes, task.streams, task.base)
+    base = network.summary.base
+    return network, Prepared(base.preparation) if base else scaling_of(data.images, task.data.scaling, learned)
+
+
+def _probe_of(task: Task, data: TrainingData, parts: Split, subset: NDArray[np.int64]) -> HealthProbe:
+    network, scaling = _network_of(task, data, parts.training)
     chosen = task.streams.generator("split", 2).permutation(subset)
-    return HealthProbe(network, data, chosen, scaling_of(data.images, task.data.scaling, parts.training))
+    return HealthProbe(network, data, chosen, scaling)
 
 
 def class_weights_of(training: Training, labels: NDArray[np.integer], num_classes: int) -> NDArray[np.float32] | None:
@@ -257,6 +271,7 @@ def split_of(task: Task, data: TrainingData) -> Split:
         generator=generator,
         fold=task.fold,
         groups=data.groups,
+        per_class=told.per_class,
     )
 
 
@@ -276,6 +291,8 @@ def batch_of(task: Task, data: TrainingData, indices: NDArray[np.int64], step: i
     """The images of one step, augmented where the arm says so."""
     settings = task.arm.training.augmentation
     classes = np.asarray(data.labels[indices], dtype=np.int64)
+    if isinstance(data, Features) and data.copies is not None:
+        return _batch_of_copies(task, data, indices, step)
     if settings is None:
         return Batch(data.images, indices, classes)
     key = task.streams.key("augment", step)
@@ -287,6 +304,14 @@ def batch_of(task: Task, data: TrainingData, indices: NDArray[np.int64], step: i
     weights = shares[:, None, None, None]
     images = np.rint(weights * images + (1 - weights) * images[partners]).astype(np.uint8)
     return Batch(images, places, classes, classes[partners], shares)
+
+
+def _batch_of_copies(task: Task, data: Features, indices: NDArray[np.int64], step: int) -> Batch:
+    """Each image as one of its augmented copies, drawn anew."""
+    assert data.copies is not None
+    drawn = task.streams.generator("augment", step).integers(len(data.copies) // len(data), size=len(indices))
+    places = drawn * len(data) + indices
+    return Batch(data.copies, places, np.asarray(data.labels[indices], dtype=np.int64))  # type: ignore[arg-type]
 
 
 def evaluate(learner: Learner, data: TrainingData | TestData, indices: NDArray[np.int64]) -> tuple[float, float]:
@@ -312,8 +337,8 @@ def _refuse_divergence(record: EpochRecord, task: Task, data: TrainingData) -> N
         losses.append(record.validation_loss)
     if all(map(math.isfinite, losses)):
         return
-    settings = task.arm.training.optimizer
+    settings, is_raw = task.arm.training.optimizer, task.data.scaling == "none" and task.arm.base is None
     advice = f"lower the learning rate ({settings.learning_rate:g} now)"
-    if task.data.scaling == "none" and data.images.dtype == np.uint8:
+    if is_raw and data.images.dtype == np.uint8:
         advice += ' or scale the images (scaling = "unit"): they are fed as raw bytes 0 to 255'
     raise Diverged(f"the loss was no longer a number in epoch {record.epoch}", advice)

@@ -54,8 +54,7 @@ class HealthProbe:
             ``{"images": n, "dead": {layer: share}, "saturated": {layer: share}, "predicted": [classes],
             "actual": [classes]}``.
         """
-        for name, value in self.network.state_dict().items():
-            value.copy_(weights[name])
+        self.network.load(weights)
         self._dead, self._saturated = {}, {}
         classes = self.network(self.images).argmax(1).numpy()
         return {

@@ -71,6 +71,10 @@ class Learner(ABC):
         learner on a device returns tensors without dimensions, so that nothing waits for the step to end.
         """
 
+    def begin_epoch(self, epoch: int, steps_per_epoch: int) -> None:
+        """Say which epoch (from 1) comes next, of how many steps: blocks of a base may begin to train with it."""
+        self.optimizer.begin_epoch(epoch, steps_per_epoch)
+
     @abstractmethod
     def score(
         self, images: NDArray[np.uint8], labels: NDArray[np.int64], indices: NDArray[np.int64]
@@ -79,7 +83,7 @@ class Learner(ABC):
 
     @abstractmethod
     def weights(self) -> dict[str, Tensor]:
-        """Copies of parameters and moving statistics."""
+        """Copies of parameters and moving statistics, without those of a base that never train."""
 
     @abstractmethod
     def load_weights(self, tensors: dict[str, Tensor]) -> None:

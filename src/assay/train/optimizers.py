@@ -38,6 +38,9 @@ class Optimizer(ABC):
     def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:
         """One update. ``step`` counts updates from 1."""
 
+    def begin_epoch(self, epoch: int, steps_per_epoch: int) -> None:  # noqa: B027
+        """Say which epoch (from 1) comes next, of how many steps: some parameters may begin to learn with it."""
+
 
 class SGD(Optimizer):
     def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:

@@ -7,14 +7,14 @@ from torch import Tensor, nn
 
 
 class FlatParameters:
-    """Moves a network's parameters into one float32 vector, and their gradients into another.
+    """Moves a network's parameters that train into one float32 vector, and their gradients into another.
 
     The network's parameters become views of ``values``, so that an optimizer step is one pass over whole vectors,
     however many layers there are. Memory layout (such as channels-last kernels) is kept.
     """
 
     def __init__(self, network: nn.Module) -> None:
-        parameters = dict(network.named_parameters())
+        parameters = {name: value for name, value in network.named_parameters() if value.requires_grad}
         size = sum(parameter.numel() for parameter in parameters.values())
         device = next(iter(parameters.values())).device
         self.values = torch.empty(size, device=device)
@@ -37,6 +37,10 @@ class FlatParameters:
             name: torch.as_strided(vector, (*lead, *shape), (*steps, *stride), offset)
             for name, (shape, stride, offset) in self._layouts.items()
         }
+
+    def named_slices(self) -> dict[str, slice]:
+        """Where each parameter stands in a flat vector, by name."""
+        return dict(zip(self._layouts, self.slices(), strict=True))
 
     def slices(self) -> list[slice]:
         """Where each parameter stands in a flat vector."""

@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from .. import spec
-from ..nets.build import Network
+from ..nets.build import ALL, Network
+from .groups import groups_of
 from .learner import PLAIN, Batch, Learner, Objective
 from .parameters import FlatParameters
 from .scaling import Scaling
@@ -33,13 +34,20 @@ class PlainLearner(Learner):
         objective: Objective = PLAIN,
     ) -> None:
         self.network = network
+        network.open(ALL)
         self.parameters = FlatParameters(network)
+        network.open(1)
         values, parts = self.parameters.values, self.parameters.slices()
-        self.optimizer = update_rule(optimizer, values, training=training, parts=parts)
+        groups = groups_of(network.summary, self.parameters.named_slices())
+        self.optimizer = update_rule(optimizer, values, training=training, parts=parts, groups=groups)
         self.scaling = scaling
         weights = objective.class_weights
         self._class_weights = None if weights is None else torch.from_numpy(weights)
         self._smoothing = objective.label_smoothing
+
+    def begin_epoch(self, epoch: int, steps_per_epoch: int) -> None:
+        self.network.open(epoch)
+        super().begin_epoch(epoch, steps_per_epoch)
 
     def train_batch(self, batch: Batch, *, step: int, learning_rate: float) -> tuple[float, int]:
         self.network.train()
@@ -81,12 +89,10 @@ class PlainLearner(Learner):
         return loss, hits
 
     def weights(self) -> dict[str, Tensor]:
-        return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+        return {name: value.detach().clone() for name, value in self.network.state().items()}
 
     def load_weights(self, tensors: dict[str, Tensor]) -> None:
-        with torch.no_grad():
-            for name, value in self.network.state_dict().items():
-                value.copy_(tensors[name])
+        self.network.load(tensors)
 
     def slots(self) -> dict[str, Tensor]:
         return {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,9 +11,11 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from ..data import TrainingData
-from ..nets import parse
-from ..nets.build import Network, build
+from ..nets.build import Network
 from .engine import split_of
+from .features import computed
+from .networks import network_of
+from .prepared import Prepared
 from .scaling import Scaling, scaling_of
 from .task import Task
 
@@ -27,15 +31,13 @@ class Predictor:
 
     @torch.no_grad()
     def load_weights(self, tensors: dict[str, Tensor]) -> None:
-        """Take over parameters and moving statistics."""
-        for name, value in self.network.state_dict().items():
-            value.copy_(tensors[name])
+        """Take over parameters and moving statistics; those of a base that never trained are there already."""
+        self.network.load(tensors)
 
     @torch.no_grad()
     def probabilities(self, images: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.float32]:
         """The classes' probabilities, float32 [n, classes]."""
-        parts = (np.arange(start, min(start + BATCH, len(images))) for start in range(0, len(images), BATCH))
-        found = [torch.softmax(self.network(self.scaling.apply(images, part)), 1) for part in parts]
+        found = [torch.softmax(logits, 1) for _, logits in self._logits(images)]
         probabilities: NDArray[np.float32] = torch.cat(found).numpy()
         return probabilities
 
@@ -45,17 +47,32 @@ class Predictor:
     ) -> tuple[float, NDArray[np.bool_]]:
         """Mean cross-entropy (nats), and which images are classified correctly [n]."""
         loss, hits = 0.0, np.empty(len(labels), dtype=bool)
-        for start in range(0, len(labels), BATCH):
-            chosen = np.arange(start, min(start + BATCH, len(labels)))
+        for chosen, logits in self._logits(images):
             targets = torch.from_numpy(np.asarray(labels[chosen], dtype=np.int64))
-            logits = self.network(self.scaling.apply(images, chosen))
             loss += cross_entropy(logits, targets, reduction="sum").item()
             hits[chosen] = (logits.argmax(1) == targets).numpy()
         return loss / len(labels), hits
+
+    def _logits(self, images: NDArray[np.uint8] | NDArray[np.float32]) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+        """Indices and logits, batch by batch. A frozen base runs once over a data set, for all its runs."""
+        base = self.network.summary.base
+        is_kept = base is not None and base.is_cached and isinstance(images, np.memmap)
+        features = computed(images, self.network, self.scaling) if is_kept else None
+        for start in range(0, len(images), BATCH):
+            chosen = np.arange(start, min(start + BATCH, len(images)))
+            if features is None:
+                yield chosen, self.network(self.scaling.apply(images, chosen))
+                continue
+            values = torch.from_numpy(np.take(features, chosen, axis=0))
+            is_vector = len(self.network.fixed_rows()[-1].output_shape) == 1
+            yield chosen, self.network.answers(values.flatten(1) if is_vector else values.permute(0, 3, 1, 2))
 
 
 def predictor_of(task: Task, data: TrainingData) -> Predictor:
     """The task's network, scaled as in training; its weights are still to be loaded."""
     height, width, channels = data.images.shape[1:]
-    network = build(parse(task.arm.layers), (height, width, channels), task.num_classes, task.streams)
+    network = network_of(task.arm, (height, width, channels), task.num_classes, task.streams, task.base)
+    base = network.summary.base
+    if base is not None:
+        return Predictor(network, Prepared(base.preparation))
     return Predictor(network, scaling_of(data.images, task.data.scaling, split_of(task, data).training))

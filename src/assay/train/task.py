@@ -27,6 +27,8 @@ class Task:
         published: Files of the test arrays, for a study that repeats a published protocol which validates on them; no
             other study is told of them.
         device: What trains it.
+        base: File of the base's weights, where the arm has a base with weights (``runner.bases``).
+        groups: File of the training images' groups, where the data have any.
     """
 
     id: str
@@ -41,6 +43,8 @@ class Task:
     fold: int | None = None
     published: tuple[Path, Path] | None = None
     device: Device = "cpu"
+    base: Path | None = None
+    groups: Path | None = None
 
     @property
     def streams(self) -> Streams:
@@ -61,7 +65,9 @@ class Task:
                 "arm": Arm.of(values["arm"]),
                 "data": Data.of(values["data"]),
                 "vary": tuple(values["vary"]),
+                "base": Path(values["base"]) if values.get("base") else None,
                 "published": tuple(map(Path, values["published"])) if values["published"] else None,
+                "groups": Path(values["groups"]) if values["groups"] else None,
                 **{key: Path(values[key]) for key in ("images", "labels", "folder")},
             }
         )

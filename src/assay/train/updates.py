@@ -14,6 +14,7 @@ from torch import Tensor
 
 from .. import spec
 from .fused_optimizers import fused_optimizer_for
+from .groups import Group, Grouped
 from .optimizers import Number, Optimizer, optimizer_for
 
 AVERAGE = "average"
@@ -51,6 +52,9 @@ class Updates(Optimizer):
             else:
                 average.add_(self.values, alpha=1 - momentum)
 
+    def begin_epoch(self, epoch: int, steps_per_epoch: int) -> None:
+        self.inner.begin_epoch(epoch, steps_per_epoch)
+
     def _clip(self, gradients: Tensor) -> None:
         if limit := self.training.clip_value:
             gradients.clamp_(-limit, limit)
@@ -68,6 +72,7 @@ def update_rule(
     training: spec.Training | None,
     parts: Sequence[slice],
     is_fused: bool = True,
+    groups: Sequence[Group] = (),
 ) -> Optimizer:
     """The optimizer that a spec names, with the clipping and the averaging that the protocol asks for.
 
@@ -76,9 +81,11 @@ def update_rule(
         values: The parameters.
         training: The protocol; ``None`` asks for neither.
         parts: Where each parameter stands in ``values``.
+        groups: Parts with rates and first epochs of their own; none if all learn alike.
         is_fused: Whether a step is one pass of our kernels, for one vector on the CPU, or torch's operations.
     """
-    inner = (fused_optimizer_for if is_fused else optimizer_for)(optimizer, values)
+    make = fused_optimizer_for if is_fused else optimizer_for
+    inner = make(optimizer, values) if not groups else Grouped(make, optimizer, values, groups)
     if training is None or not any(
         (training.clip_norm, training.global_clip_norm, training.clip_value, training.ema_momentum)
     ):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import statistics
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -15,10 +17,10 @@ from .frame import axis, layout_of, plain
 def accuracy_against_time(study: StudyRecord) -> go.Figure:
     """Validation accuracy against seconds of training: every finished run as a faint dot, each arm's mean as a mark.
 
-    The bar is the mean's 95 % interval. Times that differ threefold or more stand on a logarithmic axis.
+    The bar is the mean's 95 % interval. Mean times that differ fourfold or more stand on a logarithmic axis.
     """
     figure, styles = go.Figure(), arm_styles(study)
-    every: list[float] = []
+    means: list[float] = []
     for arm in ordered_arms(study):
         style = styles[arm.name]
         timed = [
@@ -29,7 +31,7 @@ def accuracy_against_time(study: StudyRecord) -> go.Figure:
         if not timed:
             continue
         times, scores = [seconds for seconds, _, _ in timed], [score for _, score, _ in timed]
-        every += times
+        means.append(statistics.fmean(times))
         figure.add_scatter(
             x=times, y=[100 * score for score in scores], mode="markers", name=plain(arm.name), showlegend=False,
             marker={"color": style.colour, "symbol": style.symbol, "size": 6, "opacity": 0.4},
@@ -41,7 +43,7 @@ def accuracy_against_time(study: StudyRecord) -> go.Figure:
         mean = statistics.fmean(scores)
         ends = (interval.low, interval.high) if interval else (mean, mean)
         figure.add_scatter(
-            x=[statistics.fmean(times)], y=[100 * mean], mode="markers", name=plain(arm.name), showlegend=True,
+            x=[means[-1]], y=[100 * mean], mode="markers", name=plain(arm.name), showlegend=True,
             marker={"color": style.colour, "symbol": style.symbol, "size": 13, "line": {"width": 1, "color": "white"}},
             error_y={
                 "type": "data", "symmetric": False, "array": [100 * (ends[1] - mean)],
@@ -50,8 +52,6 @@ def accuracy_against_time(study: StudyRecord) -> go.Figure:
             hovertemplate="mean %{y:.2f} % in %{x:.3~s} s<extra>%{fullData.name}</extra>",
             meta={"arm": arm.name, "kind": "mean"},
         )  # fmt: skip
-    is_wide = bool(every) and max(every) >= 3 * min(every)
-    scale = {"type": "log", "dtick": "D2"} if is_wide else {"rangemode": "tozero"}
     figure.update_layout(
         **{**layout_of(height=360, margin={"l": 8, "r": 12, "t": 10, "b": 8}), "showlegend": True},
         legend={
@@ -65,8 +65,16 @@ def accuracy_against_time(study: StudyRecord) -> go.Figure:
         xaxis=axis(
             title="seconds per run",
             nticks=6,
-            **scale,
+            **_scale(means),
         ),
         yaxis=axis(title="validation accuracy", ticksuffix=" %", nticks=6),
     )  # fmt: skip
     return figure
+
+
+def _scale(means: list[float]) -> dict[str, Any]:
+    if not means or max(means) < 4 * min(means):
+        return {"rangemode": "tozero"}
+    powers = range(math.floor(math.log10(min(means))) - 1, math.ceil(math.log10(max(means))) + 2)
+    ticks = [float(f"{step}e{power}") for power in powers for step in (1, 2, 5)]
+    return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}

@@ -99,6 +99,6 @@ def diagnoses_table(study: StudyRecord, found: Diagnoses) -> Table | None:
     )
     if not rows:
         return None
-    texts = [Column(title, is_number=False) for title in ("diagnosis", "runs", "evidence", "what to try")]
+    texts = [Column(title, is_number=title == "runs") for title in ("diagnosis", "runs", "evidence", "what to try")]
     looked_at = counted(sum(found.looked_at.values()), "run")
     return Table(f"What recorded curves say of {looked_at}.", (Column("arm", is_number=False), *texts), rows)

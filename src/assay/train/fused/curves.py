@@ -170,6 +170,10 @@ def _gelu_slope(x: Lanes) -> Lanes:
 # The constants are those of ``nets.activations``.
 CURVES: dict[str, tuple[Callable[[Lanes], Lanes], Callable[[Lanes], Lanes]]] = {
     "relu": (lambda x: x.at_least(0.0), lambda x: x.where_positive(1.0, 0.0)),
+    "relu6": (
+        lambda x: -(-x.at_least(0.0)).at_least(-6.0),
+        lambda x: x.where_positive((-x + 6.0).where_positive(1.0, 0.0), 0.0),
+    ),
     "leakyrelu": (lambda x: x.where_positive(x, x * 0.2), lambda x: x.where_positive(1.0, 0.2)),
     "elu": (
         lambda x: x.where_positive(x, _exp_less_1(_below(x))),

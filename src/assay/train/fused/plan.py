@@ -172,6 +172,8 @@ def blocks_of(summary: Summary) -> tuple[Block, ...]:
 
 def why_not_fused(summary: Summary) -> str | None:
     """What keeps a network off the kernels; ``None`` if nothing does."""
+    if summary.base is not None:
+        return "a base runs in every step"
     try:
         blocks_of(summary)
     except NotFused as error:
@@ -224,6 +226,8 @@ def _weighted(row: LayerSummary, shape: tuple[int, int, int], *, num_classes: in
 def _refuse_options(layer: Conv | Dense, name: str) -> None:
     if isinstance(layer, Conv) and layer.dilation != 1:
         raise NotFused(f"{name} has dilation {layer.dilation}")
+    if isinstance(layer, Conv) and isinstance(layer.padding, int):
+        raise NotFused(f"{name} has padding={layer.padding}")
     if isinstance(layer, Conv) and layer.groups != 1:
         raise NotFused(f"{name} has {layer.groups} groups")
 
@@ -245,6 +249,8 @@ def _with(tails: list[Step], row: LayerSummary, shape: tuple[int, int, int], num
     if last is not None and last.outputs != shape:  # flattened in between
         last = None
     if isinstance(layer, BatchNorm):
+        if layer != BatchNorm():
+            raise NotFused(f"{row.name} has an epsilon or a momentum of its own")
         return [*tails, Tail(shape, shape, norm=row.name)]
     if isinstance(layer, Activate):
         return _activated(tails, shape, layer.activation)
@@ -255,6 +261,8 @@ def _with(tails: list[Step], row: LayerSummary, shape: tuple[int, int, int], num
     if isinstance(layer, MaxPool | AvgPool):
         height, width, channels = row.output_shape  # type: ignore[misc]
         margin = (0, 0)
+        if isinstance(layer.padding, int):
+            raise NotFused(f"{row.name} has padding={layer.padding}")
         if layer.padding == "same":
             margin = (
                 same_padding(shape[0], layer.size, layer.stride)[0],

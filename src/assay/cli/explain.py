@@ -1,0 +1,78 @@
+"""assay explain"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .options import json_option, print_json, store_option, study_name
+
+
+@click.command("explain")
+@click.argument("run", required=False)
+@click.option(
+    "--only",
+    metavar="NAMES",
+    help="Only these pictures, with commas: confusion, classes, pairs, losses, calibration, confidence, agreement, "
+    "features, kernels, activations, strongest, maximized, gradcam, gradients, occlusion, sanity.",
+)
+@click.option("--arm", help="The arm, where a study is named.  [default: the best]")
+@click.option("--seed", type=int, help="The seed, where a study is named.  [default: the first]")
+@click.option("--layer", help="The layer of kernels and maps, as `assay describe` names it.")
+@click.option("--image", metavar="INDEX|FILE", help="The image of activations and evidence, by number or as a file.")
+@click.option(
+    "--split",
+    type=click.Choice(["validation", "test"]),
+    default="validation",
+    show_default=True,
+    help="The images that failures are explained on; test once the run has been scored on it.",
+)
+@click.option("--projection", type=click.Choice(["pca", "tsne"]), default="pca", show_default=True, help="Of features.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="The folder to write to.  [default: in the store]"
+)
+@click.option("--format", type=click.Choice(["png", "svg"]), default="png", show_default=True, help="Of the pictures.")
+@click.option(
+    "--theme", type=click.Choice(["light", "dark"]), default="light", show_default=True, help="Of the pictures."
+)
+@store_option
+@json_option
+def command(run: str | None, arm: str | None, seed: int | None, store: Path | None, **asked: Any) -> None:
+    """Pictures of what RUN learned and where it fails, one file each, and index.html, which shows them all.
+
+    RUN is the beginning of a run's id (`assay runs`), or a study's name: then the first seed of its best arm. The
+    latest study if none is named. Failures are explained on validation images.
+    """
+    from ..api import find, result
+    from ..errors import Problem, SpecError
+    from ..report.scores import LEAKY
+    from ..store import default_folder
+
+    if run is None or arm is not None or seed is not None:
+        found = result(study_name(run, store), store=store).run(arm, seed)
+    else:
+        found = find(Path(run).stem if run.endswith(".toml") else run, store=store)
+    image = asked["image"]
+    explanation = found.explain(
+        only=asked["only"], layer=asked["layer"], image=image, split=asked["split"], projection=asked["projection"]
+    )
+    if not explanation.pictures:
+        raise SpecError([Problem(why.rstrip(".")) for why in explanation.left_out.values()])
+    name = f"{found.study.name}-{found.record.id[:10]}"
+    folder = asked["output"] or (store or default_folder()) / "explanations" / name
+    paths = explanation.write(folder, format=asked["format"], theme=asked["theme"])
+    if asked["as_json"]:
+        print_json({**explanation.as_dict(), "files": {name: str(path) for name, path in paths.items()}})
+        return
+    about = explanation.about
+    click.echo(f"{explanation.title}: {about['accuracy']:.2%} of {about['images']:,} {about['split']} images right")
+    if about["leaky"]:
+        click.echo(LEAKY)
+    for picture in explanation:
+        click.echo(f"\n{paths[picture.name].name}: {picture.title}")
+        click.echo(click.wrap_text(picture.caption, 100, initial_indent="  ", subsequent_indent="  "))
+    for name, why in explanation.left_out.items():
+        click.echo(f"\nLeft out: {name}. {why}")
+    click.echo(f"\nAll of them: {paths['index'].resolve().as_uri()}")

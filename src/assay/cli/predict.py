@@ -1,0 +1,81 @@
+"""assay predict"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Literal, cast
+
+import click
+
+from .options import json_option, print_json, store_option
+
+
+@click.command("predict")
+@click.argument("run")
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The table to write.  [default: the terminal]")
+@click.option("--arm", help="Ask all seeds of this arm of study RUN, by their mean probability; best: the best arm.")
+@click.option("--probabilities", is_flag=True, help="Add a column for each class.")
+@click.option("--calibrate", is_flag=True, help="Fit a temperature on validation images, and add the confidence.")
+@click.option("--resize", is_flag=True, help="Resize images of another size (bilinear) instead of refusing them.")
+@click.option("--extra", type=click.Choice(["first", "last"]), help="The column of a table that is no pixel.")
+@store_option
+@json_option
+def command(
+    run: str,
+    inputs: tuple[str, ...],
+    output: Path | None,
+    arm: str | None,
+    probabilities: bool,
+    calibrate: bool,
+    resize: bool,
+    extra: str | None,
+    store: Path | None,
+    as_json: bool,
+) -> None:
+    """Say what images show: a table with Id and Category.
+
+    RUN is the start of a run's id, or a study: then the first seed of its best arm. INPUT is an image, a folder or an
+    archive of images, a table with one image a row (CSV, TSV, amat), IDX, .npz or .npy; "-" reads one of them from
+    standard input. An image's Id is its file's name, or its number from 0.
+
+    With --calibrate one temperature is fitted on validation images, those that a run has not trained on; confidence is
+    the probability of the class that is named. With --json a summary is printed instead of the table: give -o too.
+    """
+    import sys
+
+    from ..errors import Problem, SpecError
+    from ..predictions import Answers, ask, kept, write_answers
+    from ..store import default_folder
+
+    if as_json and output is None:
+        raise SpecError(Problem("--json prints a summary in place of the table", "say where that goes with -o"))
+    if inputs.count("-") > 1:
+        raise SpecError(Problem('"-" is given twice', "standard input can be read once"))
+    asked = ask(run, store or default_folder(), arm=arm, calibrated=calibrate)
+    with ExitStack() as held:
+        paths = [held.enter_context(kept(sys.stdin.buffer)) if name == "-" else Path(name) for name in inputs]
+        answers = Answers(asked, paths, resize=resize, extra=cast('Literal["first", "last"] | None', extra))
+        seconds = write_answers(answers, output, probabilities=probabilities)
+    if as_json:
+        counts = dict(zip(asked.ensemble.classes, answers.counts.tolist(), strict=True))
+        print_json(
+            {
+                "output": str(output),
+                "runs": [model.run.id for model in asked.models],
+                "images": answers.num_images,
+                "seconds": seconds,
+                "classes": counts,
+                "temperature": asked.ensemble.temperature if calibrate else None,
+                "notes": answers.notes,
+            }
+        )
+        return
+    for told in (*answers.notes, asked.calibration_told):
+        if told:
+            click.echo(told, err=True)
+    plural = "image" if answers.num_images == 1 else "images"
+    click.echo(f"{answers.num_images:,} {plural} in {seconds:.2f} s, by {asked.told}.", err=True)
+    if output is not None:
+        click.echo(output)

@@ -1,0 +1,6 @@
+"""What a finished run learned and where it fails, as pictures."""
+
+from .explain import MAKERS as MAKERS
+from .explain import explain as explain
+from .explanation import Explanation as Explanation
+from .subject import Split as Split

@@ -1,0 +1,248 @@
+"""Bases with their weights: files verified and read once, runs looked up in the store, kept as arrays of ours."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..data import bases_folder, find_weights, prepare, split
+from ..disk import locked, telling, write
+from ..errors import DataError, Problem, SpecError, StoreError
+from ..nets import parse, summary_of
+from ..nets.bases import Blueprint, coding
+from ..nets.bases.files import read_weights, sha256_of
+from ..nets.effects import Image
+from ..nets.foundation import Coding
+from ..nets.shapes import BASE
+from ..seeds import Streams
+from ..spec import Arm, Study, plain
+from ..store import RunRecord, StudyRecord, default_folder, open_reader
+
+_SHORTEST_ID = 4
+_ENDS = ("flatten", "globalavgpool", "globalmaxpool", "dense")  # where a network leaves off being a base
+_BEGINS = ("conv", "depthwise", "separable")
+
+
+def based(arm: Arm, stored: Image, num_classes: int, store: Path) -> tuple[Arm, Path | None]:
+    """An arm with its base's weights known by their content, and the file that keeps them.
+
+    Args:
+        arm: The arm; without a base it is returned as it is.
+        stored: Shape of a stored image.
+        num_classes: Classes.
+        store: The store that holds the runs that are bases.
+
+    Raises:
+        SpecError: The base or its run is unknown, or does not fit.
+        DataError: The weights are missing, or not what they should be.
+    """
+    base = arm.base
+    if base is None or base.is_random:
+        return arm, None
+    found = looked_up(arm, store, is_needed=True)
+    if found is None or found.base is None:
+        raise ValueError(arm.name)
+    arm, base = found, found.base
+    rows = [row for row in summary_of(arm, stored, num_classes).layers if row.block]
+    told = [[row.name, row.word, row.input_shape[-1]] for row in rows]
+    if base.content is not None and (kept := _kept(base.content, told)).exists():
+        return arm, kept
+    with telling(bases_folder(), "written"):
+        bases_folder().mkdir(parents=True, exist_ok=True)
+    if base.run is not None:
+        record, run = _run(base.run, store)
+        tensors = _of_run(store, record, run)
+        content = run.weights_sha256 or ""
+        layers = {row.name for row in rows}
+        arrays = {f"{BASE}{name}": value for name, value in tensors.items() if BASE + name.split(".")[0] in layers}
+    else:
+        path = Path(base.weights) if base.is_file else find_weights(base.name)
+        content = sha256_of(path)
+        if base.content not in (None, content):
+            what = f"the weights' SHA-256 should be {base.content}, and it is {content}"
+            raise DataError(Problem(what, "give the file that the study was made for", "base.content", str(path)))
+        named = base if base.is_file else base.model_copy(update={"weights": str(path)})
+        arrays = read_weights(path, named, rows)
+    kept = _kept(content, told)
+    with locked(kept.with_suffix(".lock")):
+        if not kept.exists():
+            _keep(kept, arrays)
+    return arm.model_copy(update={"base": base.model_copy(update={"content": content})}), kept
+
+
+def looked_up(arm: Arm, store: Path | None, *, is_needed: bool = False) -> Arm | None:
+    """The arm with what a run that is its base is made of written into it.
+
+    Args:
+        arm: The arm.
+        store: The store that holds the run; the usual one if ``None``.
+        is_needed: Whether a run that is not found is an error; else it is ``None`` where no store is named.
+
+    Raises:
+        SpecError: The run is unknown, has not finished, or is no base.
+    """
+    base = arm.base
+    if base is None or base.run is None or base.network is not None:
+        return arm
+    folder = store if store is not None else default_folder()
+    try:
+        record, run = _run(base.run, folder)
+    except (SpecError, StoreError):
+        if store is None and not is_needed:
+            return None
+        raise
+    network = _blueprint(record, run).record()
+    told = base.model_copy(update={"network": network, "content": run.weights_sha256})
+    return arm.model_copy(update={"base": told})
+
+
+def ready(tasks: Sequence[Any], *, threads: int, tell: Any = None) -> None:
+    """Computes what frozen bases put out for these tasks, with all threads, before workers ask for it one by one.
+
+    Args:
+        tasks: Those that are still to be trained.
+        threads: For torch.
+        tell: Called with a sentence now and then.
+    """
+    cached = [task for task in tasks if task.arm.base is not None]
+    if not cached:
+        return
+    import torch
+
+    from ..data import open_training
+    from ..train.features import features_of, is_cached
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    seen: set[str] = set()
+    try:
+        for task in filter(is_cached, cached):
+            base = task.arm.base
+            key = json.dumps([base.identity(), task.seed if base.is_random else 0, str(task.images)], default=str)
+            key += repr(task.arm.training.augmentation) + repr(_first_pools(task.arm))
+            if key in seen:
+                continue
+            seen.add(key)
+            title = base.name or base.weights
+            told = 0.0
+
+            def done(images: int, total: int, title: str = title) -> None:
+                nonlocal told
+                if tell is not None and (images == total or images / total >= told + 0.1):
+                    told = images / total
+                    tell(f"{title}: its outputs for {images:,} of {total:,} images are computed")
+
+            features_of(task, open_training(task.images, task.labels), done=done)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _first_pools(arm: Arm) -> list[Any]:
+    """The lines that the head begins with, as far as its first layer with weights."""
+    lines: list[Any] = plain(list(arm.layers))
+    return lines[:3]
+
+
+def _kept(content: str, told: Any) -> Path:
+    key = hashlib.sha256(json.dumps([content, told]).encode()).hexdigest()
+    return bases_folder() / f"{key}.safetensors"
+
+
+def _keep(path: Path, arrays: dict[str, Any]) -> None:
+    import safetensors.numpy
+
+    write(path, safetensors.numpy.save(arrays))
+
+
+def _run(name: str, store: Path) -> tuple[StudyRecord, RunRecord]:
+    """The finished run whose id begins with these characters; of a study of one arm, that of its first seed."""
+    key = "base.weights"
+    with open_reader(store) as reader:
+        if name in reader.study_names():
+            return _first_run(reader.study(name), key)
+        found = reader.runs_called(name) if len(name) >= _SHORTEST_ID else {}
+        if len(found) != 1:
+            what = f'there is no run whose id begins with "{name}" in {store}'
+            if found:
+                what = f'{len(found)} runs have ids that begin with "{name}" in {store}'
+            elif len(name) < _SHORTEST_ID:
+                what = f'"{name}" is too short for the start of an id'
+            raise SpecError(Problem(what, "see `assay runs STUDY`, and write more of the id", key))
+        (identity, study), *_ = found.items()
+        record = reader.study(study)
+    run = next(run for run in (*record.runs, *record.retrained) if run.id == identity)
+    if run.state != "finished" or run.weights_path is None:
+        raise SpecError(
+            Problem(f"run {identity[:10]} ({run.arm}, {run.label}) is {run.state}", "name a finished one", key)
+        )
+    return record, run
+
+
+def _first_run(record: StudyRecord, key: str) -> tuple[StudyRecord, RunRecord]:
+    finished = [run for run in record.runs if run.state == "finished" and run.weights_path is not None]
+    if len(record.arms) > 1 or not finished:
+        lack = "has several arms" if len(record.arms) > 1 else "has no finished run"
+        raise SpecError(Problem(f'study "{record.name}" {lack}', "name a finished run by the start of its id", key))
+    return record, min(finished, key=lambda run: (run.seed, run.fold or 0))
+
+
+def _of_run(store: Path, record: StudyRecord, run: RunRecord) -> dict[str, Any]:
+    """A run's weights, as contiguous arrays."""
+    import safetensors.numpy
+
+    path = store / (run.weights_path or "")
+    found = sha256_of(path)
+    if found != run.weights_sha256:
+        what = "the run's weights are not the ones that were written (SHA-256 differs)"
+        raise DataError(Problem(what, "train the run anew, or name another", file=str(path)))
+    return dict(safetensors.numpy.load_file(path))
+
+
+def _blueprint(record: StudyRecord, run: RunRecord) -> Blueprint:
+    """A run's layers until it flattens its images, as blocks that begin with a convolution each."""
+    study = Study.of(record.spec)
+    arm = next(arm for arm in study.expand() if arm.name == run.arm)
+    if arm.base is not None:
+        what = f"run {run.id[:10]} stands on a base itself"
+        raise SpecError(Problem(what, "name a run that does not", "base.weights"))
+    blocks: list[tuple[str, tuple[Any, ...]]] = []
+    for line in plain(list(arm.layers)):
+        word = parse([line])[0] if isinstance(line, str) else None
+        kind = type(word).__name__.lower() if word is not None else "block"
+        if kind in _ENDS:
+            break
+        if kind in (*_BEGINS, "block") or not blocks:
+            blocks.append((f"block{len(blocks) + 1}", ()))
+        name, lines = blocks[-1]
+        blocks[-1] = (name, (*lines, line))
+    if not blocks:
+        what = f"run {run.id[:10]} has no layer before it flattens its images"
+        raise SpecError(Problem(what, "name a run with convolutions", "base.weights"))
+    height, width, channels = record.data["shape"]
+    title = f"run {run.id[:10]} ({record.name}, {run.arm}, {run.label})"
+    return Blueprint(title, tuple(blocks), channels, _coding(record, run, study), (height, width))
+
+
+def _coding(record: StudyRecord, run: RunRecord, study: Study) -> Coding:
+    """What the run saw of bytes 0 to 255."""
+    channels = record.data["shape"][2]
+    if study.data.scaling != "standard":
+        return coding(study.data.scaling, channels)
+    from ..train.scaling import scaling_of
+
+    data = prepare(study.data).training()
+    is_retrained = any(other.id == run.id for other in record.retrained)
+    validation = "none" if is_retrained else study.data.validation
+    generator = Streams(run.seed, frozenset(study.seeds.vary)).generator("split")
+    told = study.data
+    parts = split(
+        data.labels, validation, stratified=told.stratified and not is_retrained, generator=generator, fold=run.fold,
+        groups=data.groups, per_class=told.per_class,
+    )  # fmt: skip
+    scaling = scaling_of(data.images, "standard", parts.training)
+    unit = 255.0 if record.data["dtype"] == "float32" else 1.0
+    offset, factor = (scaling.offset * unit).tolist(), (scaling.factor / unit).tolist()
+    return Coding("standardised as the run's own images were", tuple(offset), tuple(factor))

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from assay.report import bibtex, references
+from assay.store.records import ArmRecord
+
+A = (0.980, 0.982, 0.981, 0.979, 0.983, 0.980, 0.981)
+B = (0.983, 0.986, 0.983, 0.983, 0.985, 0.984, 0.983)
+
+
+def keys(study):
+    return {reference.key for reference in references(study)}
+
+
+def with_arm(study, layers=(), **training):
+    arms = tuple(
+        ArmRecord(a.name, a.position, a.levels, {"layers": list(layers), "training": training}) for a in study.arms
+    )
+    return dataclasses.replace(study, arms=arms)
+
+
+def test_a_study_cites_its_data_its_layers_and_its_tests(make_study):
+    study = with_arm(make_study({"a": A, "b": B}), ["conv 8 3x3 relu", "batchnorm", "dropout 0.5"], optimizer="adam")
+    found = references(study)
+    assert found[0].key == "lecun1998gradient"
+    assert keys(study) >= {
+        "glorot2010understanding", "ioffe2015batch", "srivastava2014dropout", "kingma2015adam", "student1908probable",
+        "fisher1935design", "wilson1927probable",
+    }  # fmt: skip
+    assert not keys(study) & {"holm1979simple", "ba2016layer", "zeiler2012adadelta", "lan1983discrete"}
+    assert bibtex(found).count("\n@") == len(found) - 1
+
+
+@pytest.mark.parametrize(
+    ("training", "key"),
+    [
+        ({"optimizer": {"name": "rmsprop", "learning_rate": 1e-4}}, "tieleman2012lecture"),
+        ({"schedule": {"name": "cosine"}}, "loshchilov2017sgdr"),
+        ({"label_smoothing": 0.1}, "szegedy2016rethinking"),
+        ({"augmentation": {"mixup": 0.2}}, "zhang2018mixup"),
+        ({"early_stopping": {"patience": 2}}, "prechelt1998early"),
+    ],
+)
+def test_settings_are_cited_where_they_are_used(make_study, training, key):
+    study = make_study({"a": A, "b": B})
+    off = {"label_smoothing": 0.0, "early_stopping": "none", "augmentation": None}
+    assert key in keys(with_arm(study, **training))
+    assert key not in keys(with_arm(study, **off))
+
+
+def test_verdicts_cite_what_they_used(make_study):
+    three = make_study({"a": A, "b": B, "c": A})
+    assert {"holm1979simple", "demsar2006statistical"} <= keys(three)
+    growing = dataclasses.replace(three, spec={"seeds": {"stop": "decided", "margin": 0.1}})
+    assert {"lan1983discrete", "schuirmann1987comparison"} <= keys(growing)
+    assert "holm1979simple" not in keys(growing)
+
+
+def test_data_of_ones_own_have_no_entry(make_study):
+    study = make_study({"a": A})
+    assert not any(
+        one.use.startswith("data set") for one in references(dataclasses.replace(study, data={"name": "mine"}))
+    )
+
+
+def test_an_entry_reads_as_people_write_it(make_study):
+    by_key = {one.key: one for one in references(make_study({"a": A, "b": B, "c": A}))}
+    ranks = by_key["demsar2006statistical"]
+    assert (ranks.authors, ranks.year, ranks.where) == ("Demšar", "2006", "Journal of Machine Learning Research")
+    assert by_key["lecun1998gradient"].authors == "LeCun and others"
+    assert by_key["student1908probable"].authors == "Student"

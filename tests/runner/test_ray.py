@@ -1,0 +1,308 @@
+"""Runs on a Ray cluster of several nodes: the same bits, and what happens when parts of it go."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+import assay
+from assay import Result
+from assay.errors import ClusterError, ClusterGone, DiskFull
+from assay.runner.events import EpochDone, Event, Finished, Lost, NoSpace, Started
+from assay.runner.progress import Silent
+from assay.runner.promote import after_loss
+from assay.runner.ray import RayCluster, RayExecutor, is_late
+from assay.spec import study_toml
+from assay.store import RunRecord
+from assay.train.checkpoint import load_weights, same_weights
+
+from ..cluster import SETTINGS, SOURCE, Nodes, workers
+from ..helpers import small_study, tasks_of
+
+MEMORY = 400 << 20
+LONG = {"epochs": 60, "batch_size": 8}
+
+
+@pytest.fixture
+def two(two_nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> Nodes:
+    monkeypatch.setenv("RAY_ADDRESS", two_nodes.address)
+    return two_nodes
+
+
+@pytest.fixture
+def nodes(tmp_path: Path, kernels: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
+    """A cluster that the test may break; it has no node yet but its head."""
+    started = Nodes(tmp_path, kernels)
+    monkeypatch.setenv("RAY_ADDRESS", started.address)
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    try:
+        yield started
+    finally:
+        started.close()
+
+
+class Told(Silent):
+    """Keeps what a study's progress is told, and does something about it."""
+
+    def __init__(self, do: Callable[[Event], None] = lambda event: None) -> None:
+        self.events: list[Event] = []
+        self.do = do
+
+    def follow(self, event: Event) -> None:
+        self.events.append(event)
+        self.do(event)
+
+
+def weights(store: Path, run: RunRecord) -> dict[str, object]:
+    return dict(load_weights(store / (run.weights_path or ""), run.weights_sha256 or ""))
+
+
+def assert_same(one: Path, other: Path, name: str = "small") -> None:
+    for mine, theirs in zip(Result(one, name).runs, Result(other, name).runs, strict=True):
+        assert mine.id == theirs.id
+        assert mine.state == theirs.state == "finished"
+        assert same_weights(weights(one, mine), weights(other, theirs))  # type: ignore[arg-type]
+        mine_seen, theirs_seen = ([dataclasses.replace(e, seconds=0.0) for e in run.epochs] for run in (mine, theirs))
+        assert mine_seen == theirs_seen
+
+
+@pytest.mark.ray
+def test_a_study_has_the_same_bits_and_its_data_travel_once_a_node(two: Nodes, tmp_path: Path) -> None:
+    plain = ["conv 4 3x3 relu", "instancenorm", "flatten", "dense classes softmax"]
+    fused = ["conv 4 3x3 relu", "maxpool 2", "dropout 0.3", "flatten", "dense classes softmax"]
+    study = small_study(
+        network=None, factors={}, arms=[{"name": "plain", "layers": plain}, {"name": "fused", "layers": fused}],
+        training={"epochs": 2, "batch_size": 64, "keep": {"best": "validation_loss"}}, seeds={"count": 3},
+    )  # fmt: skip
+    there = assay.run(study, store=tmp_path / "there", on="ray", workers=4)
+    assay.run(study, store=tmp_path / "here")
+    assert_same(tmp_path / "there", tmp_path / "here")
+    assert {run.environment["path"] for run in there.runs} == {"plain", "fused"}
+    assert all(run.environment["ray"]["host"] for run in there.runs)
+    for name in ("one", "two"):
+        files = [path for path in (two.folder / name).rglob("*.npy") if "arrays" in path.parts]
+        assert {path.name for path in files} <= {"train-images.npy", "train-labels.npy"}
+    assert list(two.folder.rglob("train-images.npy"))
+    assert [path.name for path in two.folder.glob("*/tmp/assay-slot-*")] == []
+    assert not list((tmp_path / "there").rglob("checkpoint*"))
+
+
+@pytest.mark.ray
+def test_a_client_server_does_as_well(two_nodes: Nodes, tmp_path: Path) -> None:
+    study = small_study(seeds={"count": 1})
+    assay.run(study, store=tmp_path / "there", on=f"ray://127.0.0.1:{two_nodes.client_port}", workers=1)
+    assay.run(study, store=tmp_path / "here")
+    assert_same(tmp_path / "there", tmp_path / "here")
+
+
+@pytest.mark.ray
+def test_slots_declare_the_memory_that_runs_were_measured_to_take(two: Nodes, tmp_path: Path) -> None:
+    study = small_study()
+    first = assay.run(study, store=tmp_path, on="ray", workers=1)
+    declared = [run.environment["ray"]["declared_memory_bytes"] for run in first.runs]
+    assert sorted(declared)[0] == 0  # the one that measures
+    peak = max(run.peak_memory_bytes or 0 for run in first.runs)
+    again = assay.run(small_study(seeds={"count": 3}), store=tmp_path, on="ray", workers=2)
+    new = [run.environment["ray"]["declared_memory_bytes"] for run in again.runs if run.seed == 2]
+    assert all(abs(size - 1.25 * peak) < 0.1 * peak for size in new)
+
+
+@pytest.mark.ray
+def test_a_node_is_killed_and_its_runs_go_on_elsewhere(nodes: Nodes, tmp_path: Path) -> None:
+    study = small_study(training=LONG, seeds={"count": 1})
+    raylets = {name: nodes.add(name) for name in ("one", "two")}
+    killed: list[str] = []
+
+    def kill(event: Event) -> None:
+        is_on_its_way = isinstance(event, EpochDone) and event.record.epoch > 3
+        if is_on_its_way and not killed and workers(raylets["two"]):
+            killed.append(event.run)
+            nodes.kill("two")
+
+    told = Told(kill)
+    assay.run(study, store=tmp_path / "there", on="ray", progress=told)
+    (lost,) = [event for event in told.events if isinstance(event, Lost)]
+    assert lost.is_machine
+    starts = [event.run for event in told.events if isinstance(event, Started)]
+    assert sorted(starts) == sorted([*{event.run for event in told.events}, lost.run])
+    mine = [e.record for e in told.events if isinstance(e, EpochDone) and e.run == lost.run]
+    again = mine[[record.epoch for record in mine].index(1, 1) :]
+    # Epochs that the first node had done are told again with its own seconds: they were not trained again.
+    assert again[0] == mine[0]
+    assay.run(study, store=tmp_path / "here")
+    assert_same(tmp_path / "there", tmp_path / "here")
+
+
+@pytest.mark.ray
+def test_the_driver_is_killed_and_started_again(two: Nodes, tmp_path: Path) -> None:
+    study = small_study(training=LONG, seeds={"count": 2})
+    file = tmp_path / "small.toml"
+    file.write_text(study_toml(study))
+    store = tmp_path / "there"
+    command = [sys.executable, "-m", "assay", "run", str(file), "--store", str(store), "--no-report", "--on", "ray"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 90
+    while not list(store.rglob("checkpoint.safetensors")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    left = workers()
+    process.kill()
+    process.wait()
+    assert psutil.wait_procs(left, timeout=20)[1] == []
+    done = {run.id: run.seconds for run in Result(store, "small").runs if run.state == "finished"}
+    output = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert output.returncode == 0, output.stderr
+    runs = Result(store, "small").runs
+    assert {run.id: run.seconds for run in runs if run.id in done} == done
+    assert [len(run.epochs) for run in runs] == [60] * 4
+    assay.run(study, store=tmp_path / "here")
+    assert_same(store, tmp_path / "here")
+
+
+@pytest.mark.ray
+def test_a_run_that_is_out_of_memory_twice_is_a_row_and_the_others_finish(two: Nodes, tmp_path: Path) -> None:
+    study = small_study(training=LONG, seeds={"count": 1})
+    starts: list[str] = []
+
+    def kill(event: Event) -> None:
+        if isinstance(event, Started):
+            starts.append(event.run)
+            if event.run == starts[0]:  # as the system does when memory runs out
+                for process in workers():
+                    process.send_signal(signal.SIGKILL)
+
+    result = assay.run(study, store=tmp_path, on="ray", workers=1, progress=Told(kill))
+    states = {run.id: run.state for run in result.runs}
+    assert states.pop(starts[0]) == "out of memory"
+    assert list(states.values()) == ["finished"]
+    assert starts.count(starts[0]) == 2
+
+
+LIMIT = """
+import resource, sys
+if "assay.runner.worker" in " ".join(sys.orig_argv):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+"""
+
+
+@pytest.mark.ray
+def test_a_node_with_a_full_disk_is_left_alone(nodes: Nodes, tmp_path: Path) -> None:
+    hook = tmp_path / "hook"
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text(LIMIT)
+    nodes.add("full", PYTHONPATH=f"{hook}{os.pathsep}{SOURCE}")
+    study = small_study(training={"epochs": 3, "batch_size": 64})
+    with pytest.raises(DiskFull, match="no space is left"):
+        assay.run(study, store=tmp_path / "there", on="ray")
+    assert {run.state for run in Result(tmp_path / "there", "small").runs} == {"queued"}
+
+    nodes.add("roomy")
+    told = Told()
+    result = assay.run(study, store=tmp_path / "there", on="ray", progress=told)
+    assert {run.state for run in result.runs} == {"finished"}
+    assert [event.is_machine for event in told.events if isinstance(event, Lost)] in ([], [True])
+
+
+@pytest.mark.ray
+def test_work_is_not_tied_to_a_slow_node(nodes: Nodes, tmp_path: Path) -> None:
+    raylets = {name: nodes.add(name) for name in ("quick", "slow")}
+    tasks = tasks_of(small_study(training={"epochs": 8, "batch_size": 16}, seeds={"count": 3}), tmp_path)
+    stopped: list[psutil.Process] = []
+    events: list[Event] = []
+    with RayCluster("ray", tmp_path) as cluster:
+        executor = RayExecutor(cluster, 2, memory=lambda task: MEMORY, patience_seconds=1.0)
+        for task in tasks:
+            executor.submit(task)
+        deadline = time.monotonic() + 120
+        while sum(isinstance(event, Finished) for event in events) < len(tasks):
+            assert time.monotonic() < deadline, events
+            events += executor.poll(0.2)
+            if not stopped and any(isinstance(event, EpochDone) for event in events):
+                for process in workers(raylets["slow"]):
+                    process.suspend()  # as slow as can be
+                    stopped.append(process)
+        executor.close()
+    for process in stopped:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    assert stopped
+    assert not [event for event in events if isinstance(event, Lost | NoSpace)]
+    ends = [event.run for event in events if isinstance(event, Finished)]
+    assert sorted(ends) == sorted(task.id for task in tasks)
+
+
+@pytest.mark.ray
+def test_the_cluster_is_gone_and_the_study_is_finished_here(nodes: Nodes, tmp_path: Path) -> None:
+    nodes.add("one")
+    study = small_study(training={"epochs": 200, "batch_size": 8}, seeds={"count": 1})
+    gone: list[int] = []
+
+    def kill(event: Event) -> None:
+        if isinstance(event, EpochDone) and event.record.epoch > 3 and not gone:
+            gone.append(event.record.epoch)
+            nodes.kill_all()
+
+    with pytest.raises(ClusterGone, match="--on local"):
+        assay.run(study, store=tmp_path / "there", on="ray", workers=1, progress=Told(kill))
+    assert gone
+    kept = Result(tmp_path / "there", "small").runs
+    assert [run.state for run in kept] == ["queued", "queued"]
+    assert max(len(run.epochs) for run in kept) >= gone[0]
+    with pytest.raises(ClusterError, match="no Ray cluster"):
+        assay.run(study, store=tmp_path / "there", on="ray")
+    short = small_study(training={"epochs": 200, "batch_size": 8}, seeds={"count": 1}, factors={"rate": [0.0]})
+    told = Told()
+    assay.run(short, store=tmp_path / "there", progress=told)
+    seen = [e.record for e in told.events if isinstance(e, EpochDone) and e.record.epoch <= gone[0]]
+    before = next(run for run in kept if run.epochs).epochs
+    assert seen == list(before[: gone[0]])  # from its checkpoint: the same seconds, too
+    assay.run(short, store=tmp_path / "here")
+    assert_same(tmp_path / "there", tmp_path / "here")
+
+
+def test_only_what_is_much_later_than_elsewhere_is_taken_up_twice() -> None:
+    assert is_late(pace=10.0, elsewhere=1.0, epochs_left=5, patience_seconds=30.0)
+    assert not is_late(pace=10.0, elsewhere=1.0, epochs_left=3, patience_seconds=30.0)  # 27 seconds are not worth it
+    assert not is_late(pace=1.9, elsewhere=1.0, epochs_left=1000, patience_seconds=30.0)  # nor is a bit slower
+
+
+def test_a_run_that_takes_machine_after_machine_along_is_given_up() -> None:
+    assert [after_loss(0, machines) for machines in (1, 5, 6)] == ["retry", "retry", "give up"]
+    assert after_loss(2, 1) == "give up"
+
+
+@pytest.mark.parametrize("address", ["rai", "ray://head", "ray://head:x", "10.0.0.1:6379"])
+def test_an_address_that_is_none_is_refused(address: str, tmp_path: Path) -> None:
+    with pytest.raises(ClusterError, match="no place to train"):
+        assay.run(small_study(), store=tmp_path, on=address)
+    assert not (tmp_path / "store.sqlite").exists()
+
+
+def test_everything_works_without_ray_but_the_cluster(tmp_path: Path) -> None:
+    file = tmp_path / "small.toml"
+    file.write_text(study_toml(small_study(seeds={"count": 1})))
+    code = (
+        "import sys; sys.modules['ray'] = None\n"
+        "from assay.cli import main; import assay.runner.ray\n"
+        "main(['run', sys.argv[1], '--no-report', '--store', sys.argv[2], '--on', sys.argv[3]])"
+    )
+
+    def run(on: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", code, str(file), str(tmp_path / "store"), on]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    refused = run("ray")
+    assert refused.returncode == 2
+    assert "error: Ray is not installed; pip install 'assay[ray]'" in refused.stderr
+    assert run("local").returncode == 0

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
+    from .conversions import Conversion
+    from .convert import Imported
     from .explain.projection import Projection
     from .explanations import Explanation, Split
     from .exports import Exported
@@ -30,10 +32,10 @@ if TYPE_CHECKING:
     from .report import Explanation as Illustration
 
 
-# Shipped studies of tables, which lie in a folder of the study's name where it is used, and what makes them.
+# Shipped studies of tables, which lie in a folder where they are used, and what makes them.
+_TABLES = "document-d"
 _MADE_BY = {
-    "document-d": "assay data make mnist --variation random-background --format csv --train 12000 --test 10000 "
-    "-o document-d"
+    _TABLES: "assay data make mnist --variation random-background --format csv --train 12000 --test 10000 -o document-d"
 }
 
 
@@ -58,7 +60,8 @@ def load(study: str | Path, *, data: Data | None = None) -> Study:
     known = shipped()
     if not path.is_file() and str(study) in known:
         path, folder = known[str(study)], Path.cwd()  # a shipped study's data lie where it is used
-        if (command := _MADE_BY.get(str(study))) and data is None and not (folder / str(study)).is_dir():
+        tables = str(study).removesuffix("-vgg16")
+        if (command := _MADE_BY.get(tables)) and data is None and not (folder / tables).is_dir():
             raise DataError(Problem("its tables are not in this folder", f"run `{command}`", file=str(study)))
     elif not path.exists() and path.suffix != ".toml":
         raise SpecError(Problem(f'"{study}" is neither a file nor a shipped study', nearest(str(study), list(known))))
@@ -104,10 +107,12 @@ def torch_dataset(
 def describe(study: Study) -> dict[str, Summary]:
     """Each arm's network by arm name: shapes, parameters, FLOPs. Nothing is trained or downloaded.
 
+    Runs that are bases are looked up in ``ASSAY_STORE`` or ``./assay-store``.
+
     Raises:
         SpecError: An arm cannot be built.
     """
-    return check_networks(study)
+    return check_networks(study, store=default_folder())
 
 
 def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]:
@@ -133,7 +138,7 @@ def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]
 
 
 def _before(name: str, folder: Path) -> StudyRecord | None:
-    """What a store holds under a study's name; ``None`` for nothing, or an older store that a run updates."""
+    """What a store holds under a study's name; ``None`` for nothing."""
     try:
         return result(name, store=folder).brief if (folder / DATABASE).exists() else None
     except StoreError:
@@ -280,6 +285,67 @@ def export(run: str, *formats: str, folder: str | Path | None = None, store: str
     return export_run(run, formats, Path(store) if store is not None else default_folder(), target)
 
 
+def predict(
+    run: str,
+    *images: str | Path | ArrayLike,
+    arm: str | None = None,
+    calibrate: bool = False,
+    resize: bool = False,
+    store: str | Path | None = None,
+) -> pd.DataFrame:
+    """Classes of new images, with a probability for each class.
+
+    Args:
+        run: The start of a run's id, or a study: then the first seed of its best arm.
+        images: Files and folders, as ``assay predict`` takes them, or one array [n, height, width] or
+            [n, height, width, channels]: 0 to 255, or 0 to 1.
+        arm: Ask all finished seeds of this arm of the study, by their mean probability; ``"best"`` is its best arm.
+        calibrate: Fit a temperature on validation images.
+        resize: Resize images of another size instead of refusing them.
+        store: The store's folder; ``ASSAY_STORE`` or ``./assay-store`` if ``None``.
+
+    Returns:
+        A row for each image: Id (a file's name, or a number from 0), Category, Confidence, and a column for each class.
+
+    Raises:
+        StoreError: There is no such run or study.
+        SpecError: There is no such arm, or nothing to calibrate on.
+        DataError: Images cannot be read, or have another size.
+    """
+    from .predictions import ask, frame_of
+
+    folder = Path(store) if store is not None else default_folder()
+    return frame_of(ask(run, folder, arm=arm, calibrated=calibrate), images, resize=resize)
+
+
+def from_keras(model: Any) -> Imported:
+    """A Keras Sequential model as ours: layer words, and weights where it has some.
+
+    Args:
+        model: A model in memory, or the path of a ``.keras`` file, which is read as settings and arrays: nothing in it
+            is run.
+
+    Raises:
+        SpecError: It is no Sequential model, or has layers without words here; a problem for each.
+        DataError: The file is damaged.
+    """
+    from .convert import from_keras, read_keras
+
+    return read_keras(Path(model)) if isinstance(model, str | Path) else from_keras(model)
+
+
+def convert(source: str | Path) -> Conversion:
+    """The Keras Sequential models of a notebook, a script or a ``.keras`` file as a study; nothing in it is run.
+
+    Raises:
+        SpecError: It holds no Sequential model, or one with layers without words here; a problem for each.
+        DataError: The file cannot be read.
+    """
+    from .conversions import convert_file
+
+    return convert_file(Path(source))
+
+
 @dataclass(frozen=True)
 class Result:
     """A study in a store. Everything is read from the store when asked for, also while the study runs."""
@@ -381,7 +447,8 @@ class Result:
                 plan = retrain_plan(study, record, retrain, dataset, self.store, device=device_of(study.device))
                 with open_reader(self.store) as reader, open_site("local", self.store / "logs") as site:
                     _train([plan], writer, reader, site, workers=workers, progress=progress)
-                runs = tuple(run for run in self.record.retrained if run.arm == retrain)
+                names = {arm for arm, _ in plan.members}
+                runs = tuple(run for run in self.record.retrained if run.arm in names)
             finished = [run for run in runs if run.state == "finished"]
             if not finished:
                 raise SpecError(Problem(f'study "{self.study}" has no finished run to score', "run it first"))

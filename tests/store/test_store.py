@@ -289,6 +289,19 @@ def test_every_released_schema_still_opens(path: Path, tmp_path: Path) -> None:
     connection.close()
 
 
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("store-v*.sql")), ids=lambda path: path.stem)
+def test_an_older_store_is_read_without_being_changed(path: Path, tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / DATABASE)
+    connection.executescript(path.read_text())
+    connection.close()
+    before = (tmp_path / DATABASE).read_bytes()
+    with open_reader(tmp_path) as reader:
+        study = reader.study("golden")
+    assert [run.state for run in study.runs] == ["finished", "diverged", "queued", "queued"]
+    assert study.runs[0].epochs[-1].validation_accuracy == 0.95
+    assert (tmp_path / DATABASE).read_bytes() == before
+
+
 def test_a_shared_run_that_another_study_revealed_stays_sealed_here(tmp_path: Path) -> None:
     with open_writer(tmp_path) as writer:
         put_study(writer)

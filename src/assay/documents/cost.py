@@ -41,6 +41,9 @@ def estimate(plan: Plan, missing: Sequence[Task], networks: dict[str, Summary], 
     """The cost of a plan's missing runs; ``None`` if there are none."""
     if not missing:
         return None
+    from ..nets.build import learned
+
+    networks = {name: learned(network) for name, network in networks.items()}  # a cached base runs once, not in steps
     costs = {task.id: flops_of(task, networks[task.arm.name], plan.data["num_training"]) for task in missing}
     dearest = max(missing, key=lambda task: networks[task.arm.name].flops)
     speed = measured_speed(dearest, networks[dearest.arm.name])
@@ -56,8 +59,9 @@ def measured_speed(task: Task, network: Summary) -> float:
     """FLOPs a second of training steps, on one thread, without the first step, which may compile kernels."""
     from ..data import open_training
     from ..train.engine import batch_of, learner_of, split_of
+    from ..train.features import features_of
 
-    data = open_training(task.images, task.labels, task.groups)
+    data = features_of(task, open_training(task.images, task.labels, task.groups))
     learner = learner_of(task, data)
     training = task.arm.training
     indices = split_of(task, data).training[: training.batch_size]

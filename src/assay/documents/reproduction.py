@@ -12,10 +12,10 @@ from typing import Any
 
 from ..api import Result, describe, load, result, run, shipped
 from ..api import studies as in_store
-from ..nets import parse, summarize
+from ..nets import summary_of
 from ..report import write_report
 from ..runner import Progress
-from ..spec import Study
+from ..spec import Arm, Study
 from ..store import StudyRecord, default_folder, open_writer
 from ..store.files import DATABASE
 from .claims import CLAIMS, Evidence, Finding, judge
@@ -112,7 +112,7 @@ def _names(systems: Sequence[System], as_published: bool) -> list[str]:
 
 def _study(name: str, systems: Sequence[System], as_published: bool, seeds: int | None) -> Study:
     """A shipped study with the arms that are wanted; under another name where that is not all of it."""
-    if name == "document-d":
+    if name.startswith("document-d"):
         _make_tables()
     study = load(name)
     wanted = {system.arm for system in systems if system.study == name}
@@ -222,8 +222,9 @@ def _row(system: System, folder: Path, as_published: bool) -> Row:
 def _parameters(system: System) -> int:
     """Of our network, on the images of 28 x 28 and ten classes that all documents have."""
     values = tomllib.loads(shipped()[system.study].read_text())
-    (layers,) = (arm["layers"] for arm in values["arms"] if arm["name"] == system.arm)
-    return summarize(parse(layers), (28, 28, 1), 10).parameters
+    (found,) = (arm for arm in values["arms"] if arm["name"] == system.arm)
+    arm = Arm(name=system.arm, layers=found["layers"], base=found.get("base"))
+    return summary_of(arm, (28, 28, 1), 10).parameters
 
 
 def _findings(rows: Sequence[Row], as_published: bool) -> tuple[Finding, ...]:

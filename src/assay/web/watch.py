@@ -34,6 +34,7 @@ class Watch:
         self._changed = asyncio.Condition()
         self._streams = 0
         self._asked: dict[str, float] = {}
+        self._has_ended = False
         self.version = 0
         self.trouble = ""
 
@@ -109,18 +110,24 @@ class Watch:
             await self._look()
             told: tuple[int, str] | None = None
             yield "retry: 1500\n\n"
-            while True:
+            while not self._has_ended:
                 now = (self.version, self.trouble)
                 if now != told:
                     told = now
                     yield f"data: {json.dumps({'version': now[0], 'trouble': now[1]})}\n\n"
                 try:
                     async with asyncio.timeout(_HEARTBEAT), self._changed:
-                        await self._changed.wait_for(lambda: (self.version, self.trouble) != told)  # noqa: B023
+                        await self._changed.wait()
                 except TimeoutError:
                     yield ": still here\n\n"
         finally:
             self._streams -= 1
+
+    async def end(self) -> None:
+        """Let every page's stream of events end, so that the server can."""
+        self._has_ended = True
+        async with self._changed:
+            self._changed.notify_all()
 
     def close(self) -> None:
         self._thread.submit(self._follower.close)

@@ -188,7 +188,7 @@ def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]
 def _before(name: str, folder: Path) -> StudyRecord | None:
     """What a store holds under a study's name; ``None`` for nothing."""
     try:
-        return result(name, store=folder).record if (folder / DATABASE).exists() else None
+        return result(name, store=folder).brief if (folder / DATABASE).exists() else None
     except StoreError:
         return None
 
@@ -293,7 +293,8 @@ def result(study: str, *, store: str | Path | None = None) -> Result:
         StoreError: There is no such store or study.
     """
     found = Result(Path(store) if store is not None else default_folder(), study)
-    _ = found.record
+    with open_reader(found.store) as reader:
+        reader.check(study)
     return found
 
 
@@ -416,6 +417,12 @@ class Result:
             return reader.study(self.study)
 
     @property
+    def brief(self) -> StudyRecord:
+        """The same with no more of each run than its state and its scores; large studies are read much faster so."""
+        with open_reader(self.store) as reader:
+            return reader.study(self.study, is_brief=True)
+
+    @property
     def runs(self) -> tuple[RunRecord, ...]:
         return self.record.runs
 
@@ -489,7 +496,7 @@ class Result:
         """
         from .report import compare_study
 
-        return compare_study(self.record, *names, split=split)
+        return compare_study(self.brief, *names, split=split)
 
     def diagnose(self) -> Diagnoses:
         """What is wrong with the study's runs: each diagnosis with its evidence, a next step and its source.

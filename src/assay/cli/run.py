@@ -63,7 +63,7 @@ def command(
         click.echo(f"note: {remark}", err=True)
     progress = JsonLines(sys.stderr) if as_json else Live() if sys.stderr.isatty() else Lines()
     result = run(loaded, store=store, workers=workers, device=device, on=on, progress=progress)
-    record = result.record
+    record = result.brief
     path = result.report() if report else None
     if as_json:
         told = {"best": str(result.best_file)} if record.search is not None else {}

@@ -27,7 +27,7 @@ def command(study: str | None, store: Path | None, as_json: bool) -> None:
     from .options import study_name
 
     names = studies(store) if study is None else [study_name(study, store)]
-    records = [result(name, store=store).record for name in names]
+    records = [result(name, store=store).brief for name in names]
     if as_json:
         print_json([as_values(record) for record in records])
         return

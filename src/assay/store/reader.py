@@ -15,6 +15,7 @@ from typing import Any, Literal
 from ..errors import Problem, StoreError, nearest
 from ..spec import fingerprint
 from ..train.epochs import EpochRecord
+from . import schema
 from .files import connect, translated
 from .records import ArmRecord, CandidateRecord, LookRecord, RunRecord, SearchRecord, State, StudyRecord, trial_name
 
@@ -102,6 +103,18 @@ class StoreReader:
             return self._runs("members", row["id"], positions, is_revealed=bool(looks), only=runs)
         return ()
 
+    def check(self, name: str) -> None:
+        """Raise StoreError where there is no such study."""
+        self._study_row(name)
+
+    def _study_row(self, name: str) -> sqlite3.Row:
+        rows = list(self._query("SELECT * FROM studies WHERE name = ?", name))
+        if not rows:
+            known = self.study_names()
+            fix = nearest(name, known) if known else "run one first"
+            raise StoreError(Problem(f'there is no study "{name}"', fix, file=str(self.folder)))
+        return rows[0]
+
     def study(self, name: str, *, is_brief: bool = False) -> StudyRecord:
         """A study with everything known about it, in one consistent read.
 
@@ -120,12 +133,7 @@ class StoreReader:
                 self._connection.execute("COMMIT")
 
     def _study(self, name: str, is_brief: bool) -> StudyRecord:
-        rows = list(self._query("SELECT * FROM studies WHERE name = ?", name))
-        if not rows:
-            known = self.study_names()
-            fix = nearest(name, known) if known else "run one first"
-            raise StoreError(Problem(f'there is no study "{name}"', fix, file=str(self.folder)))
-        study = rows[0]
+        study = self._study_row(name)
         arms = tuple(
             ArmRecord(row["name"], row["position"], json.loads(row["levels"]), json.loads(row["spec"]))
             for row in self._query("SELECT * FROM arms WHERE study = ? ORDER BY position", study["id"])
@@ -239,11 +247,12 @@ class StoreReader:
         """As ``_runs``, but without what a verdict has no use for: a hundred thousand runs in about a second."""
         fold = "members.fold" if table == "members" else "0"
         measures = [field.name for field in dataclasses.fields(EpochRecord) if field.name not in ("epoch", "health")]
-        # The last epoch is looked up for each run, where no other is kept.
+        is_there = list(self._query("SELECT 1 FROM sqlite_master WHERE name = ?", schema.IN_BRIEF))
+        index = f"INDEXED BY {schema.IN_BRIEF}" if is_there else ""  # SQLite would rather read whole rows
         rows = self._query(
             f"SELECT {table}.arm, {table}.seed, {fold} AS fold, runs.id, state, kept_epoch, epochs_planned, loss, "
             f"accuracy, epoch, {', '.join(f'epochs.{name}' for name in measures)} FROM {table} "
-            f"JOIN runs ON runs.id = {table}.run LEFT JOIN test_scores ON test_scores.run = runs.id "
+            f"JOIN runs {index} ON runs.id = {table}.run LEFT JOIN test_scores ON test_scores.run = runs.id "
             "LEFT JOIN epochs ON epochs.run = runs.id AND epochs.epoch = "
             "coalesce(kept_epoch, (SELECT max(epoch) FROM epochs AS other WHERE other.run = runs.id)) WHERE study = ?",
             study,

@@ -17,6 +17,7 @@ from .blocks import (
     lead_figure,
     ranking_figure,
     score_figures,
+    search_section,
 )
 from .contrasts import Contrast, ranking_of
 from .diagnoses import diagnose_study
@@ -26,6 +27,7 @@ from .numbers import counted, moment
 from .palette import arm_styles
 from .references import bibtex, references
 from .scores import LEAKY, arm_scores, best_arm, counted_epoch, failures, rule_of, varied
+from .stops import stop_sentences
 from .tables import (
     arms_table,
     contrasts_table,
@@ -91,6 +93,7 @@ def render(
             figures=[block for block in score_figures(study, "validation") if block != lead] if is_scored else [],
             arms_table=arms_table(study, summaries),
             contrasts_table=contrasts_table(study) if is_scored and len(study.arms) > 1 else None,
+            stops=stop_sentences(study),
             varied=varied(study),
             sequential=_sequential(study),
             interactions=[block for block in interaction_figures(study) if block != lead],
@@ -109,6 +112,7 @@ def render(
             counted_epoch=counted_epoch(study),
             leaky=LEAKY if study.is_leaky else "",
             curves=curve_figures(study),
+            search=search_section(study) if study.search else None,
             switches=[{"name": arm, "style": style} for arm, style in arm_styles(study).items()],
             costs=cost_figures(study),
             costs_table=costs_table(study, summaries),

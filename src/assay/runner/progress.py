@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from .drive import Outlook, Progress
-from .events import EpochDone, Event, Failed, Finished, Lost, Started, to_json, without_nan
+from .events import EpochDone, Event, Failed, Finished, Lost, Paused, Started, to_json, without_nan
 
 _QUIET_SECONDS = 10.0
+_PATIENT_SECONDS = 3.0
+_COMPILES = "no epoch yet: a network's first use compiles its kernels, several seconds, once on this machine"
 
 
 class Silent(Progress):
@@ -76,11 +78,19 @@ class Tally:
                 measured = self._accuracies.pop(event.run, {})
                 if event.kept_epoch in measured:
                     self.accuracy[event.run] = measured[event.kept_epoch]
+            case Paused():
+                self.finished += 1
+                self.running.pop(event.run, 0)
             case Failed():
                 self.failed += 1
                 self._epochs_left -= self.outlook.epochs[event.run] - self.running.pop(event.run, 0)
             case Lost():
                 self._epochs_left += self.running.pop(event.run, 0)
+
+    @property
+    def is_preparing(self) -> bool:
+        """Whether runs have begun and none has finished an epoch yet: images are scaled, kernels compiled."""
+        return bool(self.running) and not self._epochs_seen
 
     def seconds_left(self) -> float | None:
         """Estimate from the mean seconds of the epochs seen; ``None`` before the first."""
@@ -114,6 +124,9 @@ class Lines(Progress):
         match event:
             case Finished():
                 self._say(f"{place} {name}: {_told(tally.accuracy[event.run])}in {event.seconds:.1f} s")
+            case Paused():
+                epochs = counted_epochs(tally.outlook.epochs[event.run])
+                self._say(f"{place} {name}: {_told(tally.accuracy[event.run])}after {epochs}")
             case Failed():
                 self._say(f"{place} {name}: {event.state}: {event.reason}; {event.advice}")
             case Lost():
@@ -123,6 +136,7 @@ class Lines(Progress):
         if self._tally and time.monotonic() - self._told > _QUIET_SECONDS:
             left = self._tally.seconds_left()
             rest = f", about {duration(left)} left" if left is not None else ""
+            rest += f"; {_COMPILES}" if self._tally.is_preparing else ""
             self._say(f"{self._tally.done} done, {len(self._tally.running)} running, {self._tally.queued} queued{rest}")
 
     def end(self) -> None:
@@ -188,6 +202,10 @@ class Live(Progress):
                 self._console.print(
                     f"[green]✓[/] {_safe(name)}  {_told(accuracy)} [dim]{event.seconds:.1f} s[/]", highlight=False
                 )
+            case Paused():
+                epochs = counted_epochs(self._tally.outlook.epochs[event.run])
+                accuracy = self._tally.accuracy[event.run]
+                self._console.print(f"[dim]✓ {_safe(name)}  {_told(accuracy)}after {epochs}[/]", highlight=False)
             case Failed():
                 what = f"{event.state}: {event.reason}; {event.advice}"
                 self._console.print(f"[red]✗[/] {_safe(name)}  {_safe(what)}", highlight=False)
@@ -235,6 +253,8 @@ class Live(Progress):
                 f"epoch {epoch}/{planned}",
                 f"{accuracy:.2%}" if accuracy is not None and epoch and math.isfinite(accuracy) else "",
             )
+        if tally.is_preparing and time.monotonic() - self._started > _PATIENT_SECONDS:
+            return Group(head, Text(f"{_COMPILES[:1].upper()}{_COMPILES[1:]}", style="dim"), rows)
         return Group(head, rows)
 
 
@@ -246,6 +266,10 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def counted_epochs(count: int) -> str:
+    return "1 epoch" if count == 1 else f"{count} epochs"
 
 
 def _told(accuracy: float) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from ..train.epochs import EpochRecord as EpochRecord
 
-State = Literal["queued", "running", "finished", "diverged", "out of memory", "failed"]
+State = Literal["queued", "running", "paused", "finished", "diverged", "out of memory", "failed"]
 FAILED: tuple[State, ...] = ("diverged", "out of memory", "failed")
 
 
@@ -28,7 +29,9 @@ class RunRecord:
 
     ``id`` is the run's fingerprint. ``epochs`` holds the recorded epochs in order. ``weights_path`` is relative to
     the store's folder, ``None`` until the run has finished. ``environment`` holds versions and machine. ``fold`` counts
-    from 1. ``kept_epoch`` is the epoch whose weights were saved, ``None`` where that is the last.
+    from 1. ``kept_epoch`` is the epoch whose weights were saved, ``None`` where that is the last. A run that was read
+    in brief has no ``epochs``, but ``counted``: the one whose weights were saved. A paused run is one that a search has
+    stopped after some of its epochs.
     """
 
     id: str
@@ -51,6 +54,7 @@ class RunRecord:
     test_loss: float | None = None
     fold: int | None = None
     kept_epoch: int | None = None
+    counted: EpochRecord | None = None
 
     @property
     def label(self) -> str:
@@ -65,6 +69,8 @@ class RunRecord:
     @property
     def kept(self) -> EpochRecord | None:
         """The epoch whose weights count, which all scores of the run are of: the last one, or the best."""
+        if self.counted is not None:
+            return self.counted
         return self.epochs[self.kept_epoch - 1] if self.kept_epoch is not None and self.epochs else self.last
 
     @property
@@ -120,8 +126,52 @@ class LookRecord:
 
 
 @dataclass(frozen=True)
+class CandidateRecord:
+    """What a search drew: values by parameter (of a choice, the level's name), and what a run of it would cost.
+
+    Args:
+        number: In the order in which candidates were drawn, from 1.
+        trial: Its number among those that are trained, from 1; ``None`` where it was rejected before training.
+        chosen: Values of the parameters that are there.
+        costs: ``parameters``, ``flops`` and, where it was asked for, ``seconds``; empty where nothing could be built.
+        reason: Why it was rejected.
+    """
+
+    number: int
+    trial: int | None
+    chosen: dict[str, Any]
+    costs: dict[str, float]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class SearchRecord:
+    """A search. ``facts`` holds what was measured when it began; ``runs`` have ``trial 7`` as their arm."""
+
+    facts: dict[str, Any]
+    candidates: tuple[CandidateRecord, ...]
+    runs: tuple[RunRecord, ...]
+
+    @property
+    def trials(self) -> dict[int, CandidateRecord]:
+        """The candidates that are trained, by number."""
+        return {one.trial: one for one in self.candidates if one.trial is not None}
+
+    def runs_of(self, trial: int) -> tuple[RunRecord, ...]:
+        """A trial's runs, by seed."""
+        return tuple(run for run in self.runs if run.arm == trial_name(trial))
+
+
+def trial_name(trial: int) -> str:
+    """What the arm of a trial is called."""
+    return f"trial {trial}"
+
+
+@dataclass(frozen=True)
 class StudyRecord:
     """A study with everything known about it. ``spec`` is the study's JSON form (``spec.Study``).
+
+    A search's arms and runs are those of its finalists, trained anew; ``search`` holds its trials.
 
     ``data`` describes the data set: name, title, content (SHA-256), shape, classes, num_training, num_test.
     """
@@ -137,6 +187,7 @@ class StudyRecord:
     looks: tuple[LookRecord, ...] = ()
     retrained: tuple[RunRecord, ...] = ()  # of an arm anew, on training and validation images, for the test alone
     test_hits: Mapping[str, bytes] = field(default_factory=dict)  # by run id, as in TestScore
+    search: SearchRecord | None = None
 
     @property
     def is_leaky(self) -> bool:
@@ -145,7 +196,14 @@ class StudyRecord:
 
     def runs_of(self, arm: str) -> tuple[RunRecord, ...]:
         """The runs of one arm, by seed and fold."""
-        return tuple(sorted((run for run in self.runs if run.arm == arm), key=lambda run: (run.seed, run.fold or 0)))
+        return self._runs_by_arm.get(arm, ())
+
+    @cached_property
+    def _runs_by_arm(self) -> dict[str, tuple[RunRecord, ...]]:
+        found: dict[str, list[RunRecord]] = {}
+        for run in self.runs:
+            found.setdefault(run.arm, []).append(run)
+        return {arm: tuple(sorted(runs, key=lambda run: (run.seed, run.fold or 0))) for arm, runs in found.items()}
 
 
 def _percent(share: float | None) -> str | None:

@@ -668,7 +668,7 @@ class Result:
         path: str | Path | None = None,
         *,
         form: ReportForm = "html",
-        explanations: Sequence[Illustration] = (),
+        explanations: Sequence[Illustration] | None = None,
     ) -> Path:
         """Write the report and return its path.
 
@@ -676,7 +676,8 @@ class Result:
             path: Where; ``reports/STUDY`` with the form's suffix in the store's folder if ``None``.
             form: ``html``, one file that needs nothing else; ``pdf``, that file as Chromium prints it; ``notebook``, an
                 executed one whose cells call this API; ``markdown`` or ``latex``, the tables.
-            explanations: Pictures of what the best arm has learned and where it fails, for ``html`` and ``pdf``.
+            explanations: Pictures of what the best arm has learned and where it fails, for ``html`` and ``pdf``; if
+                ``None`` its confusion matrix, costliest images, calibration and first kernels.
 
         Raises:
             SpecError: What writes this form is not on this machine: Chromium for ``pdf``, nbclient for ``notebook``.
@@ -689,6 +690,10 @@ class Result:
             return write_notebook(target, record, self.store)
         if form in ("markdown", "latex"):
             return write_report(target, (as_markdown if form == "markdown" else as_latex)(record, **_told(record)))
+        if explanations is None:
+            from .explanations import illustrations
+
+            explanations = illustrations(record, self.store)
         return (write_pdf if form == "pdf" else write_report)(target, report_html(record, explanations))
 
     def _repr_html_(self) -> str:

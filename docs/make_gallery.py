@@ -34,12 +34,13 @@ SHOWN = {
     "occlusion": ("mnist", "fashion"),
     "sanity": ("mnist",),
 }
+FINE = {"kernels", "activations", "gradients", "occlusion"}  # whose colours are many
 HEAD = """# Gallery
 
 Every picture that `assay explain` draws, from real runs: three seeds of a small network each on MNIST and
-Fashion-MNIST, three epochs ([gallery/mnist.toml](gallery/mnist.toml) and
-[gallery/fashion.toml](gallery/fashion.toml)). The captions are Assay's own. `make gallery` trains, draws and writes
-this page. How to ask for them: [explain.md](explain.md).
+Fashion-MNIST, three epochs ([gallery/mnist.toml](gallery/mnist.toml), [gallery/fashion.toml](gallery/fashion.toml)).
+The captions are Assay's own. `make gallery` trains, draws and writes this page. How to ask for them:
+[explain.md](explain.md).
 """
 
 
@@ -59,7 +60,8 @@ def main() -> None:
         for name in names:
             for picture in made[f"{kind} {name}"]:
                 path = DOCS / "gallery" / f"{name}-{picture.name}.png"
-                path.write_bytes(compact(picture.encoded()))
+                content = picture.encoded()
+                path.write_bytes(content if kind in FINE else compact(content))
                 about = f"**{STUDIES[name]}: {picture.title[0].lower()}{picture.title[1:]}.** {picture.caption}"
                 parts.append(f"{about}\n\n![{STUDIES[name]}: {picture.title}](gallery/{path.name})\n")
                 print(f"{path} {path.stat().st_size / 1000:.0f} kB")
@@ -67,12 +69,12 @@ def main() -> None:
 
 
 def compact(png: bytes) -> bytes:
-    """The same picture in at most 128 colours."""
+    """The same picture in at most 256 colours."""
     from PIL import Image
 
     content = io.BytesIO()
     picture = Image.open(io.BytesIO(png)).convert("RGB")
-    few = picture.quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    few = picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     few.save(content, "PNG", optimize=True)
     return content.getvalue()
 

@@ -11,8 +11,8 @@ import assay
 SOURCE = Path(assay.__file__).parent
 ORDER = (
     "errors", "seeds", "disk", "colours", "markup", "spec", "stats", "data", "nets", "train", "store", "runner",
-    "search", "explain", "export", "report", "studies", "records", "models", "explanations", "exports", "predictions",
-    "api", "documents", "web", "cli", "__init__", "__main__",
+    "search", "explain", "export", "convert", "report", "studies", "records", "models", "explanations", "exports",
+    "predictions", "conversions", "api", "documents", "web", "cli", "__init__", "__main__",
 )  # fmt: skip
 
 

@@ -5,7 +5,9 @@ from .api import Run as Run
 from .api import arrays as arrays
 from .api import describe as describe
 from .api import find as find
+from .api import from_keras as from_keras
 from .api import load as load
+from .api import predict as predict
 from .api import remarks as remarks
 from .api import result as result
 from .api import run as run

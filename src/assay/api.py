@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
+    from .conversions import Conversion
+    from .convert import Imported
     from .explain.projection import Projection
     from .explanations import Explanation, Split
     from .exports import Exported
@@ -48,7 +50,7 @@ _DOCUMENT_D = (
     "document-d",
     "assay data make mnist --variation random-background --format csv --train 12000 --test 10000 -o document-d",
 )
-_MADE_BY = {"document-d": _DOCUMENT_D, "document-d-search": _DOCUMENT_D}
+_MADE_BY = dict.fromkeys(("document-d", "document-d-search", "document-d-vgg16"), _DOCUMENT_D)
 
 
 def shipped() -> dict[str, Path]:
@@ -139,7 +141,8 @@ def check(study: Study, *, store: Path | None = None) -> None:
 def describe(study: Study) -> dict[str, Summary]:
     """Each arm's network by arm name: shapes, parameters, FLOPs. Nothing is trained or downloaded.
 
-    A search has no arms yet: three random candidates that it might train stand for them, named by their values.
+    Runs that are bases are looked up in ``ASSAY_STORE`` or ``./assay-store``. A search has no arms yet: three random
+    candidates that it might train stand for them, named by their values.
 
     Raises:
         SpecError: An arm cannot be built, or nothing that a search may draw can be trained.
@@ -154,7 +157,7 @@ def describe(study: Study) -> dict[str, Summary]:
         tried = try_space(study.model_copy(update={"search": search}), info_of(study.data), wanted=3)
         named = {", ".join(f"{key} {value}" for key, value in one.chosen.items()): one for one in tried.allowed}
         return {name: one.summary for name, one in named.items() if one.summary is not None}
-    return check_networks(study)
+    return check_networks(study, store=default_folder())
 
 
 def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]:
@@ -183,9 +186,9 @@ def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]
 
 
 def _before(name: str, folder: Path) -> StudyRecord | None:
-    """What a store holds under a study's name; ``None`` for nothing, or an older store that a run updates."""
+    """What a store holds under a study's name; ``None`` for nothing."""
     try:
-        return result(name, store=folder).record if (folder / DATABASE).exists() else None
+        return result(name, store=folder).brief if (folder / DATABASE).exists() else None
     except StoreError:
         return None
 
@@ -290,7 +293,8 @@ def result(study: str, *, store: str | Path | None = None) -> Result:
         StoreError: There is no such store or study.
     """
     found = Result(Path(store) if store is not None else default_folder(), study)
-    _ = found.record
+    with open_reader(found.store) as reader:
+        reader.check(study)
     return found
 
 
@@ -338,6 +342,67 @@ def export(run: str, *formats: str, folder: str | Path | None = None, store: str
     return export_run(run, formats, Path(store) if store is not None else default_folder(), target)
 
 
+def predict(
+    run: str,
+    *images: str | Path | ArrayLike,
+    arm: str | None = None,
+    calibrate: bool = False,
+    resize: bool = False,
+    store: str | Path | None = None,
+) -> pd.DataFrame:
+    """Classes of new images, with a probability for each class.
+
+    Args:
+        run: The start of a run's id, or a study: then the first seed of its best arm.
+        images: Files and folders, as ``assay predict`` takes them, or one array [n, height, width] or
+            [n, height, width, channels]: 0 to 255, or 0 to 1.
+        arm: Ask all finished seeds of this arm of the study, by their mean probability; ``"best"`` is its best arm.
+        calibrate: Fit a temperature on validation images.
+        resize: Resize images of another size instead of refusing them.
+        store: The store's folder; ``ASSAY_STORE`` or ``./assay-store`` if ``None``.
+
+    Returns:
+        A row for each image: Id (a file's name, or a number from 0), Category, Confidence, and a column for each class.
+
+    Raises:
+        StoreError: There is no such run or study.
+        SpecError: There is no such arm, or nothing to calibrate on.
+        DataError: Images cannot be read, or have another size.
+    """
+    from .predictions import ask, frame_of
+
+    folder = Path(store) if store is not None else default_folder()
+    return frame_of(ask(run, folder, arm=arm, calibrated=calibrate), images, resize=resize)
+
+
+def from_keras(model: Any) -> Imported:
+    """A Keras Sequential model as ours: layer words, and weights where it has some.
+
+    Args:
+        model: A model in memory, or the path of a ``.keras`` file, which is read as settings and arrays: nothing in it
+            is run.
+
+    Raises:
+        SpecError: It is no Sequential model, or has layers without words here; a problem for each.
+        DataError: The file is damaged.
+    """
+    from .convert import from_keras, read_keras
+
+    return read_keras(Path(model)) if isinstance(model, str | Path) else from_keras(model)
+
+
+def convert(source: str | Path) -> Conversion:
+    """The Keras Sequential models of a notebook, a script or a ``.keras`` file as a study; nothing in it is run.
+
+    Raises:
+        SpecError: It holds no Sequential model, or one with layers without words here; a problem for each.
+        DataError: The file cannot be read.
+    """
+    from .conversions import convert_file
+
+    return convert_file(Path(source))
+
+
 @dataclass(frozen=True)
 class Result:
     """A study in a store. Everything is read from the store when asked for, also while the study runs."""
@@ -350,6 +415,12 @@ class Result:
         """Everything that the store knows of the study."""
         with open_reader(self.store) as reader:
             return reader.study(self.study)
+
+    @property
+    def brief(self) -> StudyRecord:
+        """The same with no more of each run than its state and its scores; large studies are read much faster so."""
+        with open_reader(self.store) as reader:
+            return reader.study(self.study, is_brief=True)
 
     @property
     def runs(self) -> tuple[RunRecord, ...]:
@@ -425,7 +496,7 @@ class Result:
         """
         from .report import compare_study
 
-        return compare_study(self.record, *names, split=split)
+        return compare_study(self.brief, *names, split=split)
 
     def diagnose(self) -> Diagnoses:
         """What is wrong with the study's runs: each diagnosis with its evidence, a next step and its source.
@@ -478,7 +549,8 @@ class Result:
                 plan = retrain_plan(study, record, retrain, dataset, self.store, device=device_of(study.device))
                 with open_reader(self.store) as reader, open_site("local", self.store / "logs") as site:
                     _train([plan], writer, reader, site, workers=workers, progress=progress)
-                runs = tuple(run for run in self.record.retrained if run.arm == retrain)
+                names = {arm for arm, _ in plan.members}
+                runs = tuple(run for run in self.record.retrained if run.arm in names)
             finished = [run for run in runs if run.state == "finished"]
             if not finished:
                 raise SpecError(Problem(f'study "{self.study}" has no finished run to score', "run it first"))

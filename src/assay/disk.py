@@ -100,6 +100,8 @@ def locked(path: Path, *, timeout_seconds: float = LOCK_SECONDS) -> Iterator[Non
 def _refusal(error: OSError, place: Path, deed: Literal["read", "written"]) -> AssayError:
     if error.errno in FULL:
         return disk_full(place)
+    if deed == "read" and str(error.filename).startswith(f"{place}{os.sep}"):
+        place = Path(error.filename)  # of all that is read in a folder, the one that is refused
     if error.errno in _FORBIDDEN:
         what, fix = f"this may not be {deed}", f"give yourself permission to {'read' if deed == 'read' else 'write'} it"
     elif error.errno == errno.ENOENT:

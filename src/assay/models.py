@@ -13,6 +13,7 @@ import numpy as np
 from .errors import Problem, SpecError, StoreError, nearest
 from .records import dataset_of, split_of_run
 from .spec import Arm, Study
+from .spec.arms import arm_name
 from .store import RunRecord, StudyRecord, open_reader
 
 if TYPE_CHECKING:
@@ -183,8 +184,8 @@ def runs_of_arm(record: StudyRecord, arm: str | None) -> tuple[RunRecord, ...]:
     from .report import best_arm
 
     arms = [known.name for known in record.arms]
-    if arm is not None and arm not in arms:
-        raise SpecError(Problem(f'study "{record.name}" has no arm "{arm}"', nearest(arm, arms)))
+    if arm is not None:
+        arm = arm_name(arm, arms, record.name)
     chosen = arm if arm is not None else best_arm(record)
     runs = tuple(run for run in record.runs_of(chosen) if run.state == "finished") if chosen else ()
     if not runs:

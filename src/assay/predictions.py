@@ -22,6 +22,8 @@ from .models import Model, find_run, load_models, runs_of_arm
 from .records import split_of_run
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from .export import Calibration, Ensemble, Fitting
     from .export.inputs import Extra
 
@@ -46,8 +48,8 @@ class Asked:
 
     @property
     def dtype(self) -> str:
-        """Of the stored values that the networks were trained on."""
-        return str(self.models[0].study.data["dtype"])
+        """Of the stored values that the networks were trained on; ``any`` on a base, which takes bytes and shares."""
+        return "any" if self.models[0].summary.base is not None else str(self.models[0].study.data["dtype"])
 
     @property
     def told(self) -> str:
@@ -153,6 +155,34 @@ class Answers:
             yield chunk.names, found
         if not self.num_images:
             raise DataError(Problem("there are no images", "give some", file=", ".join(map(str, self.paths))))
+
+
+def frame_of(asked: Asked, images: Sequence[Any], *, resize: bool = False) -> pd.DataFrame:
+    """Id, Category, Confidence and a probability for each class of files and folders, or of one array.
+
+    Raises:
+        DataError: Images cannot be read, or have another size.
+    """
+    import pandas as pd
+
+    from .export import Fitting
+    from .export.inputs import Chunk, as_images
+
+    classes = np.array(asked.ensemble.classes, object)
+    if len(images) == 1 and not isinstance(images[0], str | Path):
+        values = as_images(np.asarray(images[0]), asked.ensemble.shape, "images")
+        fitted = Fitting(asked.ensemble.shape, asked.dtype, resize=resize).fit(Chunk(values, None, "images"))
+        parts: list[tuple[tuple[str, ...] | None, NDArray[np.float32]]]
+        parts = [(None, asked.ensemble.probabilities(fitted))]
+    else:
+        parts = list(Answers(asked, [Path(path) for path in images], resize=resize))
+    found = np.concatenate([part for _, part in parts])
+    names: list[Any] = [name for told, part in parts for name in told or [None] * len(part)]
+    frame = pd.DataFrame(found, columns=list(asked.ensemble.classes))
+    frame.insert(0, "Id", [number if name is None else name for number, name in enumerate(names)])
+    frame.insert(1, "Category", classes[found.argmax(1)])
+    frame.insert(2, "Confidence", found.max(1))
+    return frame
 
 
 def write_answers(answers: Answers, target: Path | None, *, probabilities: bool = False) -> float:

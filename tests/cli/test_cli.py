@@ -77,12 +77,14 @@ def test_a_study_from_file_to_report(run, study: Path, tmp_path: Path) -> None:
     assert code == 0
     assert "4 done before, 0 to do" in errors
 
-    code, output, _ = run("run", study, "--seeds", 3, "--json", "--no-report")
-    events = [json.loads(line) for line in output.splitlines()]
+    code, output, errors = run("run", study, "--seeds", 3, "--json", "--no-report")
+    events = [json.loads(line) for line in errors.splitlines()]
     assert code == 0
     assert events[0] == {"event": "Begin", "study": "small", "runs": 6, "done": 4}
     assert sum(event["event"] == "Finished" for event in events) == 2
-    assert events[-1]["states"] == {"finished": 6}
+    ended = json.loads(output)
+    assert (ended["states"], ended["report"]) == ({"finished": 6}, None)
+    assert [arm["n"] for arm in ended["arms"]] == [3, 3]
 
     code, output, _ = run("runs", "--json")
     runs = json.loads(output)
@@ -111,6 +113,32 @@ def test_a_study_from_file_to_report(run, study: Path, tmp_path: Path) -> None:
     code, output, _ = run("report", "-o", tmp_path / "r.html")
     assert code == 0
     assert (tmp_path / "r.html").stat().st_size > 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('"maxpool 2"', '"MaxPooling2D((2, 2))"', 'MaxPooling2D((2, 2)) is a call of Keras; write "maxpool 2"'),
+        ('"maxpool 2"', '"MaxPooling2D"', "[padding=same|valid], maxpool 2 is Keras's default"),
+        ("epochs = 2", "epochs = 0", "training.epochs: got 0; give 1 or more."),
+        ("epochs = 2", "lr = 0.1", 'training.lr: this key is not known here; it is the optimizer\'s: write'),
+        ("epochs = 2", "learning_rate = 0.1", 'write optimizer = { name = "adam", learning_rate = ... }'),
+        ("epochs = 2", 'optimizer = "Adam"', 'training.optimizer.name: got \'Adam\'; did you mean "adam"?'),
+        ("epochs = 2", 'optimizer = { name = "sgd", lr = 0.1 }', "not known here; write learning_rate = 0.001"),
+        ("epochs = 2", 'keep = { best = "val_accuracy" }', 'got \'val_accuracy\'; did you mean "validation_accuracy"?'),
+    ],
+)  # fmt: skip
+def test_spellings_of_keras_are_met_with_ours(run, study: Path, old: str, new: str, told: str) -> None:
+    study.write_text(STUDY.replace(old, new))
+    code, _, errors = run("describe", study)
+    assert code == 2
+    assert told in errors
+    assert len(errors.splitlines()) == 1
+
+
+def test_a_folder_is_told_from_a_study_file(run, study: Path) -> None:
+    code, _, errors = run("run", study.parent)
+    assert (code, errors) == (2, f"error: {study.parent}: this is a folder; name a study file, such as {study}.\n")
 
 
 def test_describe_says_what_keeps_a_run_off_the_kernels(run, study: Path) -> None:
@@ -493,5 +521,7 @@ def test_running_a_study_brings_an_older_store_up_to_date(run, study: Path, tmp_
     golden = Path(__file__).parents[1] / "golden" / f"store-v{number}.sql"
     with sqlite3.connect(tmp_path / "assay-store" / "store.sqlite") as connection:
         connection.executescript(golden.read_text())
+    code, output, _ = run("status", "golden", "--json")
+    assert (code, json.loads(output)[0]["states"]) == (0, {"finished": 1, "diverged": 1, "queued": 2})
     assert run("run", study, "--seeds", 1, "--no-report")[0] == 0
     assert run("status", "golden")[0] == 0

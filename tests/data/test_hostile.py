@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import struct
 import tarfile
@@ -295,3 +296,28 @@ def test_groups_of_damaged_tables_are_read_or_refused(place, data):
     if content is not None:
         assert content.groups is not None
         assert len(content.groups) == len(content.training[0])
+
+
+@pytest.mark.parametrize("name", ["a-images-idx3-ubyte.gz", "a.csv.gz"])
+def test_what_unpacks_to_more_than_free_memory_is_refused(tmp_path, monkeypatch, name):
+    import psutil
+
+    free = psutil.virtual_memory()._replace(available=1 << 20)
+    monkeypatch.setattr("assay.data.limits._ALWAYS_BYTES", 1 << 20)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    if "idx" in name:
+        content = struct.pack(">HBB3I", 0, 8, 3, 4000, 28, 28) + bytes(4000 * 784)
+    else:
+        content = b"".join(b"0," * 784 + b"%d\n" % (at % 3) for at in range(4000))
+    (tmp_path / name).write_bytes(gzip.compress(content))
+    with pytest.raises(DataError, match=r"its images take 0\.0 GiB, and 0\.0 GiB of memory are free; give fewer or sm"):
+        read_one(tmp_path / name, Reading())
+
+
+def test_a_packed_list_of_files_is_read(pictures):
+    rows = "file,label\n" + "".join(f"png/{'ab'[at % 2]}/{at}.png,{at % 2}\n" for at in range(4))
+    (pictures / "list.csv.gz").write_bytes(gzip.compress(rows.encode()))
+    assert len(read_one(pictures / "list.csv.gz", Reading()).training.images) == 4
+    (pictures / "list.csv.gz").write_bytes(gzip.compress(rows.encode())[:-6])
+    with pytest.raises(DataError, match="its gzip stream is damaged"):
+        read_one(pictures / "list.csv.gz", Reading())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,8 +114,12 @@ def test_runs_that_do_not_train_are_counted() -> None:
     assert (found.verdict, found.sentence[:7]) == ("supported", "2 of 3 ")
 
 
-def test_what_has_not_run_is_not_decided_and_what_waits_says_so() -> None:
-    waiting = [claim for claim in CLAIMS if claim.waits]
+def test_what_has_not_run_is_not_decided_and_what_waits_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASSAY_DATA", str(tmp_path))
+    waiting = [claim for claim in CLAIMS if claim.needs]
+    assert len(waiting) == 2
     assert {found.verdict for found in judge(waiting, {})} == {"waiting"}
     assert {found.verdict for found in judge([BETTER], {})} == {"not decided"}
 

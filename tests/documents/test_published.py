@@ -8,11 +8,12 @@ import pytest
 
 import assay
 from assay import api
+from assay.data import find_weights
 from assay.documents import chosen, published, reproduction
-from assay.errors import SpecError
+from assay.errors import DataError, SpecError
 from assay.spec import Study
 
-RUNNABLE = [system for system in published() if not system.waits]
+RUNNABLE = [system for system in published() if not system.waits or system.needs]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -40,7 +41,8 @@ def test_there_are_33_systems_of_five_documents() -> None:
 
 
 def test_every_system_is_an_arm_of_a_shipped_study_or_says_what_it_waits_for(studies: dict[str, Study]) -> None:
-    assert {system.key for system in published() if system.waits} == {"A-vgg16-frozen", "D-vgg16-frozen"}
+    assert {system.key for system in published() if system.waits and not system.needs} == set()
+    assert {system.key for system in published() if system.needs} == {"A-vgg16-frozen", "D-vgg16-frozen"}
     for system in RUNNABLE:
         if studies[system.study].search is not None:
             continue  # its arm is what the search finds
@@ -49,16 +51,16 @@ def test_every_system_is_an_arm_of_a_shipped_study_or_says_what_it_waits_for(stu
 
 @pytest.mark.parametrize("system", RUNNABLE, ids=lambda system: system.key)
 def test_our_network_has_the_published_parameters(system, studies: dict[str, Study]) -> None:
-    from assay.nets import parse, summarize
+    from assay.nets import summary_of
 
     study = studies[system.study]
     if study.search is not None:  # the document prints the values of its best trial, and no counts
         best = {"units": 416, "activation": "sigmoid", "dropout": 0.1, "learning_rate": "0.0001"}
-        summary = summarize(parse(study.candidate("best", best).layers), (28, 28, 1), 10)
+        summary = summary_of(study.candidate("best", best), (28, 28, 1), 10)
         assert (summary.parameters, summary.trainable) == (624_938, 624_554)  # tests/nets/published.toml, by hand
         return
     (arm,) = (arm for arm in study.expand() if arm.name == system.arm)
-    summary = summarize(parse(arm.layers), (28, 28, 1), 10)
+    summary = summary_of(arm, (28, 28, 1), 10)
     assert (summary.parameters, summary.trainable) == (system.parameters, system.trainable)
     assert arm.training.epochs == system.epochs
 
@@ -88,3 +90,20 @@ def test_as_published_leaks_where_the_document_did(tables: Path, monkeypatch: py
         assert study.name == f"document-{letter.lower()}-as-published"
         assert (study.data.is_leaky, study.data.scaling) == (leaks, scaling)
     assert reproduction._names(chosen(["D", "E"]), as_published=True) == []
+
+
+def test_what_needs_a_weights_file_waits_for_it_and_runs_when_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASSAY_DATA", str(tmp_path))
+    file = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    (waiting,) = chosen(["A-vgg16-frozen"])
+    assert waiting.waits == f"{file} in {tmp_path / 'weights'} (`assay data fetch vgg16`)"
+    assert reproduction._names([waiting], as_published=False) == []
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / file).touch()
+    (ready,) = chosen(["A-vgg16-frozen"])
+    assert ready.waits == ""
+    assert reproduction._names([ready], as_published=False) == ["document-a-vgg16"]
+    with pytest.raises(DataError, match="this is not the published file of vgg16: its MD5 should be 6d6bbae1"):
+        find_weights("vgg16")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from assay.errors import SpecError
-from assay.report import compare_study, contrasts, summary_html
+from assay.report import compare_study, contrasts, stop_sentences, summary_html
 from assay.report.contrasts import blocks, factor_effects, ranking_of
 from assay.report.figures import critical_difference, interaction_plot
 from assay.report.images import duel, networks
@@ -140,9 +140,11 @@ def test_arms_that_stop_when_decided_are_judged_at_their_look(make_study):
     assert ranking_of(study) is None
     notes = " ".join(compare_study(study).notes)
     assert "Each arm's looks share 2.5 % of false calls" in notes
+    assert stop_sentences(study) == ("b has stopped after 10 seeds (look 3 of 9): better",)
     # A look that has not been had yet decides nothing.
     early = with_seeds(make_study({"a": a[:6], "b": [*b[:5], "running"]}), stop="decided", min=6, max=40)
     assert contrasts(early)[0].outcome == "too few seeds"
+    assert stop_sentences(early) == stop_sentences(make_study({"a": a, "b": b})) == ()
 
 
 def test_folds_get_the_corrected_test(make_study):
@@ -187,6 +189,7 @@ def test_finalists_are_chosen_by_validation_and_compared_on_images(make_study):
         ((NAMES[0],), "validation", "name two arms"),
         ((NAMES[0], "dropout=0, kernel=7x7"), "validation", "has no arm"),
         ((NAMES[0], NAMES[0]), "validation", "given twice"),
+        ((NAMES[0], "kernel=3x3, dropout=0.0"), "validation", "given twice"),
         (("a", "b", "c"), "validation", "got 3 names"),
         ((), "test", "assay reveal scores it, once"),
     ],

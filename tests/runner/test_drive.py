@@ -229,11 +229,14 @@ def test_time_left_is_epochs_left_over_lanes() -> None:
 
     tally = Tally(Outlook("s", 4, 1, dict.fromkeys("abcd", ""), dict.fromkeys("abcd", 10), 2))
     assert tally.seconds_left() is None
+    assert not tally.is_preparing
     tally.follow(Started("a", {}))
+    assert tally.is_preparing
     tally.follow(Started("b", {}))
     for epoch in (1, 2):
         tally.follow(EpochDone("a", EpochRecord(epoch, 0, 0, 0, 0, 0, 0, 0, 3.0)))
     assert tally.seconds_left() == pytest.approx(28 * 3.0 / 2)
+    assert not tally.is_preparing
     assert (tally.done, tally.queued) == (1, 1)
     assert [duration(s) for s in (41.2, 200, 7500)] == ["41 s", "3 min 20 s", "2 h 5 min"]
 

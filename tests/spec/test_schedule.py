@@ -56,7 +56,8 @@ def test_every_problem_of_a_schedule_is_named() -> None:
     assert [line.split(":")[0] for line in found] == ["schedule.min", "schedule.every", "schedule.factor"]
     assert "step has no min; it has every, factor." in found[0]
     assert "step needs every; give it." in found[1]
-    assert 'give "constant", "cosine"' in problems({"schedule": "cosin"})[0]
+    assert 'did you mean "cosine"?' in problems({"schedule": "cosin"})[0]
+    assert 'give "constant", "cosine"' in problems({"schedule": "wavy"})[0]
     assert 'did you mean "final"?' in problems({"schedule": {"name": "cosine", "finl": 0.1}})[0]
     assert "warm-up takes 10 epochs of 10" in problems({"schedule": {"name": "cosine", "warmup_epochs": 10}})[0]
 

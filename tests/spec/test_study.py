@@ -248,6 +248,7 @@ def test_a_setting_that_says_what_goes_without_saying_changes_no_fingerprint() -
         ({"last": 2400}, {"last": 2400}, False),
         ("last 20%", {"last": 0.2}, False),
         ("last 12.5 %", {"last": 0.125}, False),
+        ("last 2400", {"last": 2400}, False),
         ("5-fold", {"folds": 5}, True),
         ({"folds": 5}, {"folds": 5}, True),
     ],
@@ -262,6 +263,35 @@ def test_every_way_to_set_validation_images_aside(written: object, plain: object
     assert parse_study(study_toml(original), file="x", name="other") == original
     jsonschema.validate({"name": "digits", "validation": written}, json_schema()["$defs"]["Data"])
     assert identify(arm(), data) != identify(arm(), Data(name="digits", validation=0.3))
+
+
+@pytest.mark.parametrize(
+    ("key", "written", "plain"),
+    [
+        ("test", 0.2, 0.2),
+        ("test", 2000, 2000),
+        ("test", "last 2000", {"last": 2000}),
+        ("test", "last 20%", {"last": 0.2}),
+        ("test", {"last": 30}, {"last": 30}),
+        ("test", "/x/test.csv", "/x/test.csv"),
+        ("groups", "patient", {"column": "patient", "before": None, "folder": False}),
+        ("groups", {"column": "folder"}, {"column": "folder", "before": None, "folder": False}),
+        ("groups", "folder", {"column": None, "before": None, "folder": True}),
+        ("groups", {"before": "_"}, {"column": None, "before": "_", "folder": False}),
+    ],
+)
+def test_every_way_to_draw_a_test_split_and_to_tell_groups(key: str, written: object, plain: object) -> None:
+    import jsonschema
+
+    values = {"path": "/x/a.csv", key: written}
+    data = Data.of(values)
+    assert data.model_dump(mode="json")[key] == plain
+    assert Data.of(data.model_dump(mode="json")) == data
+    original = study(data=values)
+    assert parse_study(study_toml(original), file="/y/s.toml", name="other") == original
+    jsonschema.validate(values, json_schema()["$defs"]["Data"])
+    # Where the data come from is told by their content, and no part of what identifies a run.
+    assert identify(arm(), data) == identify(arm(), Data(path="/x/a.csv"))
 
 
 def test_only_a_study_as_published_may_validate_on_the_test_images() -> None:

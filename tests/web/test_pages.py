@@ -19,21 +19,9 @@ from assay.web.studies import curves
 from .conftest import HOSTS, URL
 
 ROW = [
-    "place",
-    "arm",
-    "seed",
-    "fold",
-    "state",
-    "epochs",
-    "planned",
-    "score",
-    "train",
-    "loss",
-    "test",
-    "seconds",
-    "id",
+    "place", "arm", "seed", "fold", "state", "epochs", "planned", "score", "train", "loss", "test", "seconds", "id",
     "reason",
-]
+]  # fmt: skip
 
 
 @pytest.fixture

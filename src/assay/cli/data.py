@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..spec import Data
-from .options import json_option, print_json, print_table, store_option, study_name
+from .options import json_option, print_json, store_option, study_name
+from .tables import print_table
 
 if TYPE_CHECKING:
     from ..data import Dataset, DatasetInfo, Survey
@@ -38,24 +39,35 @@ def list_command(as_json: bool) -> None:
             e.name,
             e.title,
             f"{e.num_training:,} + {e.num_test:,}",
-            " x ".join(map(str, e.info.shape)),
+            "x".join(map(str, e.info.shape)),
             str(len(e.classes)),
-            "yes" if is_available(e.name) else "assay data fetch " + e.name,
+            "yes" if is_available(e.name) else "no",
         ]
         for e in entries
     ]
     print_table(["name", "title", "training + test", "shape", "classes", "here"], rows, right=[2, 4])
+    if any(row[-1] == "no" for row in rows):
+        click.echo("What is not here: assay data fetch NAME")
 
 
 @command.command("show")
 @click.argument("name")
-@click.option("--test", help="With a file or folder: the test split, another one or a share such as 0.2.")
+@click.option(
+    "--test", help='With a file or folder: the test split, another one, a share such as 0.2, a count, or "last 2000".'
+)
+@click.option("--groups", help="With a file or folder: the column of images that belong together, or folder.")
 @click.option("--gallery", "target", type=click.Path(path_type=Path), help="Write a gallery: a .png or .html file.")
 @click.option("--study", help="A study that ran on these data: also show the labels that its best arm doubts.")
 @store_option
 @json_option
 def show_command(
-    name: str, test: str | None, target: Path | None, study: str | None, store: Path | None, as_json: bool
+    name: str,
+    test: str | None,
+    groups: str | None,
+    target: Path | None,
+    study: str | None,
+    store: Path | None,
+    as_json: bool,
 ) -> None:
     """What data set NAME holds, what may be wrong with it, and where it comes from.
 
@@ -66,7 +78,7 @@ def show_command(
 
     from ..data import entry, is_available, prepare, survey
 
-    data = _data(name, test)
+    data = _data(name, test, groups)
     about = entry(data.name) if data.path is None and data.content is None else None
     if about is not None and not is_available(data.name):
         if as_json:
@@ -119,27 +131,30 @@ def show_command(
         click.echo(f"Gallery: {target.absolute().as_uri()}")
 
 
-def _data(name: str, test: str | None) -> Data:
+def _data(name: str, test: str | None = None, groups: str | None = None) -> Data:
     """The data that a word on the command line names."""
     from ..data import known
     from ..errors import Problem, SpecError, nearest
     from ..spec import read_study
+    from ..spec.data import last_of
 
-    if name in known():
-        if test is not None:
-            raise SpecError(Problem(f"{name} has a test split of its own", "leave --test out"))
-        return Data(name=name)
     path = Path(name)
-    if path.suffix == ".toml":
-        return read_study(path).data
+    if name in known() or path.suffix == ".toml":
+        for option, given in (("--test", test), ("--groups", groups)):
+            if given is not None:
+                is_study = path.suffix == ".toml"
+                what = "is a study, and says this itself" if is_study else "has a test split of its own and no groups"
+                raise SpecError(Problem(f"{name} {what}", f"leave {option} out"))
+        return read_study(path).data if path.suffix == ".toml" else Data(name=name)
     if not path.exists():
         raise SpecError(Problem(f'"{name}" is no known data set and no file', nearest(name, known())))
-    place: str | float | None = test
-    try:
-        place = None if test is None else float(test)
-    except ValueError:
-        place = str(Path(test or "").absolute())
-    return Data(path=str(path.absolute()), test=place)
+    place: Any = test
+    if test is not None and last_of(test) is None:
+        try:
+            place = int(test) if test.isdigit() else float(test)
+        except ValueError:
+            place = str(Path(test).absolute())
+    return Data.of({"path": str(path.absolute()), "test": place, "groups": groups})
 
 
 def _record(info: DatasetInfo) -> dict[str, Any]:
@@ -315,7 +330,7 @@ def make_command(
     """
     from ..data import Settings, info_of, make, read_backgrounds
 
-    data = _data(name, None)
+    data = _data(name)
     pictures = [] if backgrounds is None else read_backgrounds(backgrounds, *info_of(data).shape[:2])
     paths = make(
         data,

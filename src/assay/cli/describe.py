@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import json_option, print_json, print_table
+from .options import json_option, print_json
+from .tables import print_table
 
 if TYPE_CHECKING:
     from ..nets import Summary
@@ -28,15 +29,15 @@ def command(study: str, arm: str | None, as_json: bool) -> None:
     "step" how many lie between neighbouring values.
     """
     from ..api import describe, load
-    from ..errors import Problem, SpecError, nearest
     from ..records import network_tables, training_path
+    from ..spec.arms import arm_name
 
     loaded = load(study)
     summaries = describe(loaded)
     tables = network_tables(summaries)
     paths = {arm.name: training_path(summaries[arm.name], arm.training, loaded.device) for arm in loaded.expand()}
-    if arm is not None and arm not in tables:
-        raise SpecError(Problem(f'"{study}" has no arm "{arm}"', nearest(arm, list(tables))))
+    if arm is not None:
+        arm = arm_name(arm, list(tables), loaded.name)
     chosen = {name: table for name, table in tables.items() if arm in (None, name)}
     if as_json:
         from dataclasses import asdict
@@ -47,7 +48,7 @@ def command(study: str, arm: str | None, as_json: bool) -> None:
         return
     for name, table in chosen.items():
         columns = ["layer", "as written", "output", "parameters", "FLOPs", "memory", "sees", "step"]
-        print_table(columns, _cells(table), right=[3, 4, 5, 6, 7], title=name, wraps=1, width=WIDTH)
+        print_table(columns, _cells(table), right=[3, 4, 5, 6, 7], title=name, width=WIDTH)
         click.echo(
             f"{table.parameters:,} parameters: {table.trainable:,} trainable, {table.non_trainable:,} not. "
             f"{table.flops:,} FLOPs an image.\n"

@@ -23,12 +23,13 @@ def command(study: str | None, arm: str | None, store: Path | None, as_json: boo
     Overfitting, underfitting, learning rates, dead units, classes never predicted and more, from recorded curves.
     """
     from ..api import result
-    from ..errors import Problem, SpecError, nearest
     from ..report.scores import LEAKY
+    from ..spec.arms import arm_name
+    from ..stats.diagnose import MIN_EPOCHS
 
     found = result(study_name(study, store), store=store).diagnose()
-    if arm is not None and arm not in found.looked_at:
-        raise SpecError(Problem(f'study "{found.study}" has no arm "{arm}"', nearest(arm, list(found.looked_at))))
+    if arm is not None:
+        arm = arm_name(arm, list(found.looked_at), found.study)
     if as_json:
         values = found.as_dict()
         if arm is not None:
@@ -49,7 +50,14 @@ def command(study: str | None, arm: str | None, store: Path | None, as_json: boo
             continue
         kinds = [one for one in found.arms if one.arm == name]
         runs = f"{count} {'run' if count == 1 else 'runs'} looked at"
+        short = found.too_short.get(name, 0)
         say(f"{name}: {runs}" + ("" if kinds or not count else ", nothing wrong found"))
+        if short:
+            who = "it has" if count == 1 else "all have" if short == count else f"{short} have"
+            say(
+                f"{who} fewer than {MIN_EPOCHS} epochs: too few to judge over- or underfitting, rates and convergence",
+                "  ",
+            )
         for one in kinds:
             say(f"{one.kind}, {one.num_runs} of {one.of}", "  ")
             if arm is None:

@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from .main import EXIT_BAD_INPUT, EXIT_DONE
-from .options import json_option, print_json, print_table, store_option
+from .options import json_option, print_json, store_option
+from .tables import print_table
 
 
 @click.command("doctor")

@@ -25,6 +25,7 @@ COMMANDS = {
     "reproduce": "Documents A to E: published beside ours, and a verdict on each claim.",
     "predict": "Classify images: files, folders, tables, IDX, npz.",
     "export": "Write a run's network for Keras, ONNX, PyTorch or C, with a model card.",
+    "convert": "Keras models in notebooks, scripts and .keras files as a study file.",
     "data": "List, show, fetch and make data sets.",
     "serve": "The store in a browser: studies live, and a playground.",
     "schema": "A JSON Schema of study files, for editors.",

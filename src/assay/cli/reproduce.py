@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from .main import EXIT_DONE
-from .options import json_option, print_json, print_table, store_option
+from .options import json_option, print_json, store_option
+from .tables import print_table
 
 if TYPE_CHECKING:
     from ..documents import Cost, Reproduction

@@ -30,9 +30,12 @@ def command(study: str | None, store: Path | None, retrain: str | None, workers:
     """
     from ..api import result
     from ..runner.progress import JsonLines, Lines, Live
+    from ..spec.arms import arm_name
     from .status import print_answer
 
     found = result(study_name(study, store), store=store)
+    if retrain is not None:
+        retrain = arm_name(retrain, [arm.name for arm in found.record.arms], found.study)
     progress = JsonLines(sys.stderr) if as_json else Live() if sys.stderr.isatty() else Lines()
     found.reveal(
         retrain=retrain,

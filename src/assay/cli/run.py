@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .main import EXIT_DONE, EXIT_FAILED_RUNS
-from .options import json_option, store_option
+from .options import json_option, print_json, store_option
 
 if TYPE_CHECKING:
     from ..spec import Placement
@@ -49,35 +49,25 @@ def command(
     """Run STUDY (a file or a shipped study's name), or go on with it.
 
     Finished runs are not repeated; interrupted ones go on from their last finished epoch. A search trains its trials,
-    then its finalists anew with fresh seeds, and writes the best of them as a study file.
+    then its finalists anew with fresh seeds, and writes the best of them as a study file. With --json, standard output
+    gets one object at the end, and standard error an object a line for what happens meanwhile.
     """
     from ..api import load, remarks, run
     from ..runner.progress import JsonLines, Lines, Live
-    from .status import print_answer
+    from .status import as_values, print_answer
 
     loaded = load(study)
     if seeds is not None:
         loaded = loaded.with_seeds(seeds)
     for remark in remarks(loaded, store=store):
         click.echo(f"note: {remark}", err=True)
-    progress = JsonLines() if as_json else Live() if sys.stderr.isatty() else Lines()
+    progress = JsonLines(sys.stderr) if as_json else Live() if sys.stderr.isatty() else Lines()
     result = run(loaded, store=store, workers=workers, device=device, on=on, progress=progress)
-    record = result.record
+    record = result.brief
     path = result.report() if report else None
     if as_json:
-        import json
-
-        states = [run.state for run in record.runs]
-        click.echo(
-            json.dumps(
-                {
-                    "event": "End",
-                    "states": {s: states.count(s) for s in set(states)},
-                    "report": str(path),
-                    **({"best": str(result.best_file)} if record.search is not None else {}),
-                }
-            )
-        )
+        told = {"best": str(result.best_file)} if record.search is not None else {}
+        print_json({**as_values(record), **told, "report": None if path is None else str(path)})
     else:
         print_answer(record)
         if path is not None:

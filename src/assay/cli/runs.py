@@ -10,7 +10,8 @@ import click
 
 from ..report.scores import LEAKY
 from ..store.records import State
-from .options import json_option, print_json, print_table, store_option, study_name
+from .options import json_option, print_json, store_option, study_name
+from .tables import print_table, without_empty
 
 
 @click.command("runs")
@@ -25,7 +26,7 @@ def command(
 ) -> None:
     """STUDY's runs, one a line (the latest study if none is named)."""
     from ..api import result
-    from ..errors import Problem, SpecError, nearest
+    from ..spec.arms import arm_name
 
     record = result(study_name(study, store), store=store).record
     known_runs = record.retrained if retrained else record.runs
@@ -33,8 +34,8 @@ def command(
     if record.search is not None and not retrained:
         known_runs = (*record.search.runs, *record.runs)
         arms = list(dict.fromkeys(run.arm for run in known_runs))
-    if arm is not None and arm not in arms:
-        raise SpecError(Problem(f'study "{record.name}" has no arm "{arm}"', nearest(arm, arms)))
+    if arm is not None:
+        arm = arm_name(arm, arms, record.name)
     runs = [run for run in known_runs if arm in (None, run.arm) and state in (None, run.state)]
     if as_json:
         from dataclasses import asdict
@@ -65,5 +66,6 @@ def command(
     head = ["run", "arm", "seed", *(["fold"] if has_folds else []), "state", "epochs", *(["kept"] if has_kept else [])]
     columns = [*head, "validation", "test", "seconds", "reason"]
     numbers = {"seed", "fold", "epochs", "kept", "validation", "test", "seconds"}
+    columns, rows = without_empty(columns, rows, may_go=("test", "reason"))
     title = LEAKY if record.is_leaky else ""
     print_table(columns, rows, right=[i for i, name in enumerate(columns) if name in numbers], title=title)

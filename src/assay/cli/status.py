@@ -10,7 +10,8 @@ import click
 
 from ..report.scores import LEAKY, Split
 from ..store import StudyRecord
-from .options import json_option, print_json, print_table, store_option
+from .options import json_option, print_json, store_option
+from .tables import print_table, say, without_empty
 
 if TYPE_CHECKING:
     from ..report import Contrast
@@ -26,9 +27,9 @@ def command(study: str | None, store: Path | None, as_json: bool) -> None:
     from .options import study_name
 
     names = studies(store) if study is None else [study_name(study, store)]
-    records = [result(name, store=store).record for name in names]
+    records = [result(name, store=store).brief for name in names]
     if as_json:
-        print_json([_as_json(record) for record in records])
+        print_json([as_values(record) for record in records])
         return
     if study is None:
         rows = []
@@ -40,25 +41,26 @@ def command(study: str | None, store: Path | None, as_json: bool) -> None:
                 [name, str(len(record.arms)), *(str(states[s]) for s in ("finished", "running", "queued")),
                  str(failed), str(len(record.looks)), record.question]
             )  # fmt: skip
-        columns = ["study", "arms", "finished", "running", "queued", "failed", "looks at test", "question"]
-        print_table(columns, rows, right=[1, 2, 3, 4, 5, 6])
+        columns = ["study", "arms", "finished", "running", "queued", "failed", "looks", "question"]
+        columns, rows = without_empty(columns, rows, may_go=("running", "queued", "failed", "looks"))
+        print_table(columns, rows, right=range(1, len(columns) - 1))
         return
     print_answer(records[0])
 
 
 def print_answer(record: StudyRecord) -> None:
     """The state of a study, its arms and what may be said of them so far."""
-    from ..report import answer, arm_scores, retrained_sentences
+    from ..report import answer, arm_scores, retrained_sentences, stop_sentences
 
     states = Counter(run.state for run in record.runs)
-    click.echo(record.question or record.name)
+    say(record.question or record.name)
     if record.is_leaky:
-        click.echo(LEAKY)
+        say(LEAKY)
     if record.search is not None:
         from ..report import search_sentences
 
         for sentence in search_sentences(record):
-            click.echo(f"{sentence}.")
+            say(f"{sentence}.")
         if not record.runs:
             return
         click.echo("Finalists, trained anew with fresh seeds:")
@@ -73,15 +75,19 @@ def print_answer(record: StudyRecord) -> None:
             mean = f"{arm.mean:.2%}" if arm.mean is not None else ""
             rows.append([arm.arm, f"{arm.n} of {arm.num_runs}", mean, interval if arm.n else ""])
         print_table(["arm", "n", f"mean {split} accuracy", "95 % interval"], rows, right=[1, 2, 3])
+        if split == "validation":
+            for sentence in stop_sentences(record):
+                say(f"{sentence}.")
         found = answer(record, split=split)
-        sentences = [_told(contrast) for contrast in found.contrasts] or [found.headline]
-        for sentence in sentences:
-            click.echo(f"On {split}: {sentence}.")
+        for sentence in [_told(contrast) for contrast in found.verdicts] or [found.headline]:
+            say(f"On {split}: {sentence}.")
+        if found.effects:
+            say(f"Factors are averaged over the others; assay compare {record.name} tells every arm's verdict.")
         for note in found.notes:
             if note != LEAKY:  # it stands at the top
-                click.echo(note)
+                say(note)
     for sentence in retrained_sentences(record):
-        click.echo(f"On test: {sentence}.")
+        say(f"On test: {sentence}.")
 
 
 def _told(contrast: Contrast) -> str:
@@ -90,9 +96,11 @@ def _told(contrast: Contrast) -> str:
     return f"{contrast.arm}: {contrast.sentence}" if is_refused else contrast.sentence
 
 
-def _as_json(record: StudyRecord) -> dict[str, object]:
-    from ..report import answer, arm_scores, retrained_sentences, search_values
+def as_values(record: StudyRecord) -> dict[str, object]:
+    """A study's state and answer, for JSON."""
+    from ..report import answer, arm_scores, retrained_sentences, search_values, stop_sentences
 
+    found = answer(record)
     return {
         "study": record.name,
         "question": record.question,
@@ -103,7 +111,9 @@ def _as_json(record: StudyRecord) -> dict[str, object]:
              "interval": [arm.interval.low, arm.interval.high] if arm.interval else None}
             for arm in arm_scores(record)
         ],
-        "answer": [contrast.sentence for contrast in answer(record).contrasts],
+        "answer": [contrast.sentence for contrast in found.verdicts],
+        "headline": found.headline,
+        "stopped": stop_sentences(record),
         "retrained": retrained_sentences(record),
         "looks": len(record.looks),
         **({"search": search_values(record)} if record.search is not None else {}),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import gzip
+import io
 import os
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -221,11 +224,18 @@ def read_list(path: Path, reading: Reading, groups: Groups | None = None) -> Fou
 
 def _rows(path: Path) -> list[list[str]]:
     try:
-        with telling(path, "read"), open(path, newline="", encoding="utf-8-sig") as file:
-            start = file.read(1 << 16)
-            mark = next((mark for mark in ("\t", ";") if mark in start.split("\n")[0]), ",")
-            file.seek(0)
-            return [row for row in csv.reader(file, delimiter=mark) if row]
+        with telling(path, "read"), open(path, "rb") as raw:
+            is_gzip = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            packed = gzip.GzipFile(fileobj=raw) if is_gzip else raw
+            with io.TextIOWrapper(packed, encoding="utf-8-sig", newline="") as file:
+                start = file.readline(1 << 16)
+                mark = next((mark for mark in ("\t", ";") if mark in start), ",")
+                file.seek(0)
+                return [row for row in csv.reader(file, delimiter=mark) if row]
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        what = f"its gzip stream is damaged ({error})"
+        raise DataError(Problem(what, "replace it with an intact copy", file=str(path))) from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(Problem(f"it is no table of text ({error})", "give CSV in UTF-8", file=str(path))) from None
 
@@ -272,8 +282,6 @@ def write_list(
     path: Path, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], classes: Sequence[str]
 ) -> None:
     """Writes images as PNG files into a folder beside ``path``, and a table of their names and classes."""
-    import io
-
     from PIL import Image
 
     from ..disk import write

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ..disk import replacing, telling
 from ..errors import DataError, Problem
-from .limits import MAX_DEFLATE_RATIO
+from .limits import MAX_DEFLATE_RATIO, refuse_size
 
 # Type code of the magic number -> type of the values, which IDX stores in big-endian order.
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -36,7 +36,7 @@ def read_idx(path: Path) -> npt.NDArray[Any]:
         DataError: The file is missing, unreadable, cut off, corrupt, no IDX, or longer or shorter than it declares.
     """
     with _opened(path) as (stream, most_bytes):
-        return _read(stream, most_bytes)
+        return _read(stream, most_bytes, str(path))
 
 
 def idx_chunks(path: Path, num_bytes: int) -> Iterator[npt.NDArray[Any]]:
@@ -88,7 +88,7 @@ def read_idx_stream(stream: gzip.GzipFile, packed_bytes: int, place: str) -> npt
         DataError: As in ``read_idx``.
     """
     try:
-        return _read(stream, packed_bytes * MAX_DEFLATE_RATIO)
+        return _read(stream, packed_bytes * MAX_DEFLATE_RATIO, place)
     except EOFError:
         what = "its gzip stream is cut off"
     except (gzip.BadGzipFile, zlib.error) as error:
@@ -134,10 +134,11 @@ class _Broken(Exception):
     """What is wrong with the file at hand."""
 
 
-def _read(stream: IO[bytes] | gzip.GzipFile, most_bytes: int) -> npt.NDArray[Any]:
+def _read(stream: IO[bytes] | gzip.GzipFile, most_bytes: int, place: str) -> npt.NDArray[Any]:
     shape, dtype = _declared(stream, most_bytes)
     declared = math.prod(shape) * dtype.itemsize
     told = _told(shape, dtype)
+    refuse_size(declared, place)
     body = bytearray()
     while len(body) < declared and (chunk := stream.read(min(_CHUNK_BYTES, declared - len(body)))):
         body += chunk

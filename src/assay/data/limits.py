@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ..errors import DataError, Problem
 
+_ALWAYS_BYTES = 1 << 28
+
 
 def refuse_size(num_bytes: int, place: str) -> None:
     """Refuses data that the machine's free memory cannot hold, before they are asked for.
@@ -11,7 +13,7 @@ def refuse_size(num_bytes: int, place: str) -> None:
     Raises:
         DataError: ``num_bytes`` are more than are free.
     """
-    if num_bytes < 1 << 28:
+    if num_bytes < _ALWAYS_BYTES:
         return
     import psutil
 

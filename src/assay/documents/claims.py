@@ -8,6 +8,7 @@ from typing import Literal
 
 from ..stats import MIN_PAIRS, Interval, PairedDifference, holm, mean_interval, outcome, paired_difference, pairs_needed
 from ..store.records import RunRecord
+from .published import waiting_for
 
 Verdict = Literal["supported", "contradicted", "not decided", "waiting"]
 Kind = Literal["better", "best", "overfits", "does not overfit", "underfits", "reaches", "does not train"]
@@ -30,6 +31,7 @@ class Claim:
         level: For ``reaches``: the accuracy.
         only_as_published: It is about the published protocol alone.
         waits: What keeps it from being asked here.
+        needs: The base whose weights file it takes.
     """
 
     document: str
@@ -40,16 +42,19 @@ class Claim:
     level: float = 0.0
     only_as_published: bool = False
     waits: str = ""
+    needs: str = ""
 
 
-_VGG = "waits for VGG16's ImageNet weights, which cannot be had here"
 CLAIMS = (
     Claim(
         "A", "5x5 kernels with 64 filters are the best of the grid (99.22 %)", "best", "A-grid-5x5-64",
         ("A-grid-3x3-32", "A-grid-3x3-64", "A-grid-5x5-32"),
     ),
     Claim("A", "dropout helps: 99.33 % with it, 98.84 % without", "better", "A-grid-5x5-64", ("A-no-dropout",)),
-    Claim("A", "a frozen VGG16 (95.45 %) is worse than the small network", "better", "A-grid-5x5-64", waits=_VGG),
+    Claim(
+        "A", "a frozen VGG16 (95.45 %) is worse than the small network", "better", "A-grid-5x5-64", ("A-vgg16-frozen",),
+        needs="vgg16",
+    ),
     Claim("B", "the network that is wide first overfits", "overfits", "B-3x3-wide-first"),
     Claim("B", "the one that is narrow first does not overfit", "does not overfit", "B-3x3-narrow-first"),
     Claim("B", "one and two filters underfit (88.11 %)", "underfits", "B-5x5-tiny"),
@@ -88,7 +93,10 @@ CLAIMS = (
     Claim("D", "convolutions help: 80.1 % to 95.9 %", "better", "D-conv", ("D-dense",)),
     Claim("D", "regularization and depth help: 95.9 % to 97.6 %", "better", "D-conv-regularized", ("D-conv",)),
     Claim("D", "augmentation helps: 97.6 % to 98.3 %", "better", "D-augmented", ("D-conv-regularized",)),
-    Claim("D", "a frozen VGG16 (57.8 %) is far worse than the small network", "better", "D-augmented", waits=_VGG),
+    Claim(
+        "D", "a frozen VGG16 (57.8 %) is far worse than the small network", "better", "D-augmented",
+        ("D-vgg16-frozen",), needs="vgg16",
+    ),
     Claim("E", "98.63 % within 6,000 parameters", "reaches", "E-budget", level=0.9863),
 )  # fmt: skip
 
@@ -120,8 +128,10 @@ def judge(claims: Sequence[Claim], evidence: Mapping[str, Evidence]) -> tuple[Fi
     contrasts = _contrasts(claims, evidence)
     found = []
     for claim in claims:
-        if claim.waits:
-            found.append(Finding(claim, "waiting", claim.waits))
+        has_run = all(arm in evidence and evidence[arm].runs for arm in claim.others)
+        lacking = "" if has_run else waiting_for(claim.needs)
+        if claim.waits or lacking:
+            found.append(Finding(claim, "waiting", claim.waits or f"waits for {lacking}"))
         elif claim.arm not in evidence or not evidence[claim.arm].runs:
             found.append(Finding(claim, "not decided", "it has not been run"))
         elif claim.others:

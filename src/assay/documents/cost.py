@@ -45,6 +45,9 @@ def estimate(plan: Plan, missing: Sequence[Task], networks: dict[str, Summary], 
     """The cost of a plan's missing runs; ``None`` if there are none."""
     if not missing:
         return None
+    from ..nets.build import learned
+
+    networks = {name: learned(network) for name, network in networks.items()}  # a cached base runs once, not in steps
     costs = {
         task.id: flops_of(task.arm.training, networks[task.arm.name], plan.data["num_training"]) for task in missing
     }

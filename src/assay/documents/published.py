@@ -9,6 +9,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, Literal
 
+from ..data import WEIGHTS, has_weights, weights_folder
 from ..errors import Problem, SpecError, nearest
 
 DOCUMENTS = ("A", "B", "C", "D", "E")
@@ -30,6 +31,7 @@ class System:
         arm: Its arm in the study; its key unless told.
         is_retrained: It was trained on training and validation images together.
         waits: What keeps it from running here; empty if nothing does.
+        needs: The base whose weights file it needs: without it, ``waits`` says where that belongs.
         parameters, trainable: As the document counts them.
         loss: As reported, in nats.
         minutes: Reported training time.
@@ -51,6 +53,7 @@ class System:
     arm: str = ""
     is_retrained: bool = False
     waits: str = ""
+    needs: str = ""
     parameters: int | None = None
     trainable: int | None = None
     loss: float | None = None
@@ -68,14 +71,27 @@ class System:
     curve_val_accuracy: tuple[float, ...] = ()
 
 
-@cache
 def published() -> tuple[System, ...]:
     """All systems, in the documents' order."""
+    return _published(tuple((name, has_weights(name)) for name in WEIGHTS), str(weights_folder()))
+
+
+def waiting_for(base: str) -> str:
+    """What keeps a system from running that needs a base's weights; empty where they are here."""
+    if not base or has_weights(base):
+        return ""
+    file = WEIGHTS[base].file.name
+    return f"{file} in {weights_folder()} (`assay data fetch {base}`)"
+
+
+@cache
+def _published(here: tuple[tuple[str, bool], ...], folder: str) -> tuple[System, ...]:
     text = (resources.files("assay.documents") / "published.toml").read_text()
     found = []
     for values in tomllib.loads(text)["system"]:
         told: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-        found.append(System(arm=told.pop("arm", told["key"]), **told))
+        waits = told.pop("waits", "") or waiting_for(told.get("needs", ""))
+        found.append(System(arm=told.pop("arm", told["key"]), waits=waits, **told))
     return tuple(found)
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 from ..api import Result, describe, load, result, run, shipped
 from ..api import studies as in_store
-from ..nets import parse, summarize
+from ..nets import summary_of
 from ..report import write_report
 from ..runner import Progress
 from ..search import found_in
-from ..spec import Study
+from ..spec import Arm, Study
 from ..store import StudyRecord, default_folder, open_writer
 from ..store.files import DATABASE
 from .claims import CLAIMS, Evidence, Finding, judge
@@ -241,8 +241,9 @@ def _parameters(system: System) -> int | None:
     values = tomllib.loads(shipped()[system.study].read_text())
     if "search" in values:
         return None
-    (layers,) = (arm["layers"] for arm in values["arms"] if arm["name"] == system.arm)
-    return summarize(parse(layers), (28, 28, 1), 10).parameters
+    (found,) = (arm for arm in values["arms"] if arm["name"] == system.arm)
+    arm = Arm(name=system.arm, layers=found["layers"], base=found.get("base"))
+    return summary_of(arm, (28, 28, 1), 10).parameters
 
 
 def _findings(rows: Sequence[Row], as_published: bool) -> tuple[Finding, ...]:

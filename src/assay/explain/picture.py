@@ -52,7 +52,9 @@ class Picture:
         metadata: dict[str, Any] = {"Software": None} if format == "png" else {"Date": None, "Creator": None}
         figure = self.draw(theme)
         with styled(theme):
-            figure.savefig(content, format=format, dpi=DOTS_PER_INCH, metadata=metadata)
+            figure.savefig(
+                content, format=format, dpi=DOTS_PER_INCH, metadata=metadata, bbox_inches="tight", pad_inches=0.08
+            )
         return content.getvalue()
 
     def save(self, path: str | Path, theme: Theme = "light") -> Path:

@@ -94,7 +94,7 @@ def _read(path: Path, shape: tuple[int, int, int], resize: bool, extra: Extra | 
             yield from _array(file, shape, str(path))
     elif head[:2] == b"\0\0" and head[2:3] in b"\x08\x09\x0b\x0c\x0d\x0e":
         for values in idx_chunks(path, CHUNK_BYTES):
-            yield Chunk(_as_images(values, shape, str(path)), None, str(path))
+            yield Chunk(as_images(values, shape, str(path)), None, str(path))
     elif is_archive_name(path.name):
         yield from _tree(tree_of(path), shape, resize)
     elif path.suffix.lower() in SUFFIXES or _is_picture(head):
@@ -220,11 +220,15 @@ def _array(stream: IO[bytes], shape: tuple[int, int, int], place: str) -> Iterat
                 place, f"it declares {declared[0]:,} images and ends within image {start + len(body) // size + 1}"
             )
         values = np.frombuffer(body, dtype).reshape(count, *declared[1:])
-        yield Chunk(_as_images(values, shape, place), None, place)
+        yield Chunk(as_images(values, shape, place), None, place)
 
 
-def _as_images(values: npt.NDArray[Any], shape: tuple[int, int, int], place: str) -> npt.NDArray[Any]:
-    """[n, height, width, channels], whatever of it was left out or stood elsewhere."""
+def as_images(values: npt.NDArray[Any], shape: tuple[int, int, int], place: str) -> npt.NDArray[Any]:
+    """[n, height, width, channels], whatever of it was left out or stood elsewhere.
+
+    Raises:
+        DataError: It is no array of images.
+    """
     if values.ndim == 2 and values.shape[1] == math.prod(shape):
         return values.reshape(-1, *shape)
     if values.ndim == 3:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .blocks import Node
+from .blocks import Node, Parallel, Repeat, Residual
 from .effects import Image, shape_text
+from .layers import BatchNorm
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,10 @@ class Foundation:
         if trained:
             frozen = f"Frozen: {', '.join(self.frozen)}. " if self.frozen else ""
             told.append(f"{frozen}Trained: {', '.join(trained)}.")
+            if not any(
+                _has_norm(nodes) for (_, nodes), first in zip(self.blocks, self.first_epochs, strict=True) if first
+            ):
+                return " ".join(told)
             kept = "keeps its statistics" if self.keeps_statistics else "goes on averaging its statistics"
             told.append(f"Batch normalization in trained blocks {kept}.")
         elif self.copies:
@@ -109,3 +115,20 @@ class Foundation:
         else:
             told.append("Frozen, and run in every step, since images are augmented anew (copies = N would cache N).")
         return " ".join(told)
+
+
+def _has_norm(nodes: Sequence[Node]) -> bool:
+    """Whether batch normalization is among these layers, in blocks too."""
+    for node in nodes:
+        match node:
+            case Residual():
+                inner = (*node.layers, *node.shortcut)
+            case Parallel():
+                inner = tuple(layer for branch in node.branches for layer in branch)
+            case Repeat():
+                inner = node.layers
+            case _:
+                inner = ()
+        if isinstance(node, BatchNorm) or _has_norm(inner):
+            return True
+    return False

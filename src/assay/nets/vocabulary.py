@@ -8,6 +8,7 @@ from typing import Any, get_args, get_type_hints
 
 from ..errors import Problem, nearest
 from . import layers as words
+from .calls import word_of_call
 from .layers import ActivationName, Kind, Layer, spelled
 
 WORDS: Mapping[str, type[Layer]] = {
@@ -117,6 +118,8 @@ def word_of(layer: Layer) -> str:
 def _read(line: str, spelling: str, word: str, tokens: Sequence[str]) -> tuple[list[Problem], dict[str, Any]]:
     """All problems of one line, and its values by field."""
     if spelling not in VOCABULARY:
+        if meant := word_of_call(line):
+            return [Problem(f"{line} is a call of Keras", f'write "{meant}"')], {}
         place = f'"{line}": ' if tokens or not word else ""
         return [Problem(f'{place}"{word}" is no layer', nearest(spelling, [*VOCABULARY, *_ACTIVATIONS]))], {}
     entry = VOCABULARY[spelling]
@@ -142,7 +145,8 @@ def _read(line: str, spelling: str, word: str, tokens: Sequence[str]) -> tuple[l
     named = {token.partition("=")[0] for token in tokens if "=" in token}
     for value in by_position[len(bare) :]:
         if value.is_required and value.name not in named:
-            wrong(f"no {value.name} given", f"write {entry.syntax}")
+            usual = f", {entry.word} 2 is Keras's default" if value.name == "size" else ""
+            wrong(f"no {value.name} given", f"write {entry.syntax}{usual}")
     options = {value.name: value for value in entry.values if value.is_option}
     for name, _, text in (token.partition("=") for token in tokens if "=" in token):
         if name in values and name in options:

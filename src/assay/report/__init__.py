@@ -29,6 +29,7 @@ from .scores import best_arm as best_arm
 from .scores import failure_sentence as failure_sentence
 from .search import search_sentences as search_sentences
 from .search import search_values as search_values
+from .stops import stop_sentences as stop_sentences
 from .texts import as_latex as as_latex
 from .texts import as_markdown as as_markdown
 from .write import SUFFIXES as SUFFIXES

@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Problem, SpecError, nearest
+from ..spec.arms import arm_name
 from ..stats import Ranking, factors_of
 from ..store.records import StudyRecord
-from .contrasts import Contrast, contrast_of, contrasts, factor_effects, ranking_of
+from .contrasts import Contrast, contrast_of, contrasts, factor_effects, has_interactions, ranking_of
 from .images import duel, network_sentence, networks
 from .scores import LEAKY, Split, failure_sentence, ordered_arms, rule_of, varied
 
@@ -91,7 +92,7 @@ def compare_study(study: StudyRecord, *names: str, split: Split = "validation") 
         SpecError: A name is no factor or arm, there is one arm only, or the test split is sealed.
     """
     arms = [arm.name for arm in ordered_arms(study)]
-    _refuse(study, arms, names, split)
+    names = _meant(study, arms, names, split)
     varies = varied(study)
     told = (arms, varies)
     if len(names) == 2:
@@ -101,9 +102,8 @@ def compare_study(study: StudyRecord, *names: str, split: Split = "validation") 
         return _comparison(study, split, found, (), None, *told, notes)
     if names:
         return _comparison(study, split, (), factor_effects(study, split=split, factor=names[0]), None, *told, ())
-    crossed = factor_effects(study, split=split)
-    if not any(effect.effect and effect.effect.is_interaction for effect in crossed):
-        crossed = ()  # with one factor, its effects are the arms' contrasts
+    # With one factor, its effects are the arms' contrasts.
+    crossed = factor_effects(study, split=split) if has_interactions(study) else ()
     return _comparison(study, split, contrasts(study, split=split), crossed, ranking_of(study, split=split), *told, ())
 
 
@@ -145,7 +145,8 @@ def _comparison(
     return Comparison(study.name, split, found, crossed, ranking, tuple(arms), varies, (*told, *notes), study.is_leaky)
 
 
-def _refuse(study: StudyRecord, arms: list[str], names: tuple[str, ...], split: Split) -> None:
+def _meant(study: StudyRecord, arms: list[str], names: tuple[str, ...], split: Split) -> tuple[str, ...]:
+    """The factor or the two arms that are meant; what cannot be compared is refused."""
     if len(arms) < 2:
         raise SpecError(Problem(f'study "{study.name}" has one arm only', "add an arm or a factor to compare it with"))
     if split == "test" and not any(run.test_accuracy is not None for run in study.runs):
@@ -159,17 +160,21 @@ def _refuse(study: StudyRecord, arms: list[str], names: tuple[str, ...], split: 
             fix = "name two arms" if names[0] in arms else nearest(names[0], known) if known else "name two arms"
             raise SpecError(Problem(f'"{names[0]}" is no crossed factor of study "{study.name}"', fix))
     if len(names) == 2:
-        problems = [
-            Problem(f'study "{study.name}" has no arm "{name}"', nearest(name, arms))
-            for name in names
-            if name not in arms
-        ]
-        if names[0] == names[1]:
-            problems.append(Problem(f'"{names[0]}" is given twice', "name two arms"))
+        problems: list[Problem] = []
+        found: list[str] = []
+        for name in names:
+            try:
+                found.append(arm_name(name, arms, study.name))
+            except SpecError as error:
+                problems += error.problems
+        if len(found) == 2 and found[0] == found[1]:
+            problems.append(Problem(f'"{found[0]}" is given twice', "name two arms"))
         if problems:
             raise SpecError(problems)
+        return tuple(found)
     if len(names) > 2:
         raise SpecError(Problem(f"got {len(names)} names", "name a factor or two arms"))
+    return names
 
 
 def _plain(contrast: Contrast) -> dict[str, Any]:

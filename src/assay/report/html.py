@@ -27,6 +27,7 @@ from .numbers import counted, moment
 from .palette import arm_styles
 from .references import bibtex, references
 from .scores import LEAKY, arm_scores, best_arm, counted_epoch, failures, rule_of, varied
+from .stops import stop_sentences
 from .tables import (
     arms_table,
     contrasts_table,
@@ -92,6 +93,7 @@ def render(
             figures=[block for block in score_figures(study, "validation") if block != lead] if is_scored else [],
             arms_table=arms_table(study, summaries),
             contrasts_table=contrasts_table(study) if is_scored and len(study.arms) > 1 else None,
+            stops=stop_sentences(study),
             varied=varied(study),
             sequential=_sequential(study),
             interactions=[block for block in interaction_figures(study) if block != lead],

@@ -56,7 +56,8 @@ def based(arm: Arm, stored: Image, num_classes: int, store: Path) -> tuple[Arm, 
         record, run = _run(base.run, store)
         tensors = _of_run(store, record, run)
         content = run.weights_sha256 or ""
-        arrays = {name: tensors[name.removeprefix(BASE)] for name in _names(rows)}
+        layers = {row.name for row in rows}
+        arrays = {f"{BASE}{name}": value for name, value in tensors.items() if BASE + name.split(".")[0] in layers}
     else:
         path = Path(base.weights) if base.is_file else find_weights(base.name)
         content = sha256_of(path)
@@ -156,16 +157,12 @@ def _keep(path: Path, arrays: dict[str, Any]) -> None:
     write(path, safetensors.numpy.save(arrays))
 
 
-def _names(rows: Sequence[Any]) -> list[str]:
-    from ..nets.bases.files import shapes_of
-
-    return [f"{row.name}.{part}" for row in rows if row.parameters for part in shapes_of(row)]
-
-
 def _run(name: str, store: Path) -> tuple[StudyRecord, RunRecord]:
-    """The finished run whose id begins with these characters."""
+    """The finished run whose id begins with these characters; of a study of one arm, that of its first seed."""
     key = "base.weights"
     with open_reader(store) as reader:
+        if name in reader.study_names():
+            return _first_run(reader.study(name), key)
         found = reader.runs_called(name) if len(name) >= _SHORTEST_ID else {}
         if len(found) != 1:
             what = f'there is no run whose id begins with "{name}" in {store}'
@@ -182,6 +179,14 @@ def _run(name: str, store: Path) -> tuple[StudyRecord, RunRecord]:
             Problem(f"run {identity[:10]} ({run.arm}, {run.label}) is {run.state}", "name a finished one", key)
         )
     return record, run
+
+
+def _first_run(record: StudyRecord, key: str) -> tuple[StudyRecord, RunRecord]:
+    finished = [run for run in record.runs if run.state == "finished" and run.weights_path is not None]
+    if len(record.arms) > 1 or not finished:
+        lack = "has several arms" if len(record.arms) > 1 else "has no finished run"
+        raise SpecError(Problem(f'study "{record.name}" {lack}', "name a finished run by the start of its id", key))
+    return record, min(finished, key=lambda run: (run.seed, run.fold or 0))
 
 
 def _of_run(store: Path, record: StudyRecord, run: RunRecord) -> dict[str, Any]:

@@ -116,7 +116,8 @@ def drive(
     try:
         if executor is None:
             return
-        ready(list(waiting.values()), threads=num_workers, tell=getattr(progress, "tell", None))
+        if machine_cores is None:  # other machines' workers look into caches of their own
+            ready(list(waiting.values()), threads=num_workers, tell=getattr(progress, "tell", None))
         for task in waiting.values():
             executor.submit(task)
         while waiting:

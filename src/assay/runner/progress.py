@@ -13,6 +13,8 @@ from .drive import Outlook, Progress
 from .events import EpochDone, Event, Failed, Finished, Lost, Paused, Started, to_json, without_nan
 
 _QUIET_SECONDS = 10.0
+_PATIENT_SECONDS = 3.0
+_COMPILES = "no epoch yet: a network's first use compiles its kernels, several seconds, once on this machine"
 
 
 class Silent(Progress):
@@ -85,6 +87,11 @@ class Tally:
             case Lost():
                 self._epochs_left += self.running.pop(event.run, 0)
 
+    @property
+    def is_preparing(self) -> bool:
+        """Whether runs have begun and none has finished an epoch yet: images are scaled, kernels compiled."""
+        return bool(self.running) and not self._epochs_seen
+
     def seconds_left(self) -> float | None:
         """Estimate from the mean seconds of the epochs seen; ``None`` before the first."""
         if not self._epochs_seen:
@@ -129,6 +136,7 @@ class Lines(Progress):
         if self._tally and time.monotonic() - self._told > _QUIET_SECONDS:
             left = self._tally.seconds_left()
             rest = f", about {duration(left)} left" if left is not None else ""
+            rest += f"; {_COMPILES}" if self._tally.is_preparing else ""
             self._say(f"{self._tally.done} done, {len(self._tally.running)} running, {self._tally.queued} queued{rest}")
 
     def end(self) -> None:
@@ -245,6 +253,8 @@ class Live(Progress):
                 f"epoch {epoch}/{planned}",
                 f"{accuracy:.2%}" if accuracy is not None and epoch and math.isfinite(accuracy) else "",
             )
+        if tally.is_preparing and time.monotonic() - self._started > _PATIENT_SECONDS:
+            return Group(head, Text(f"{_COMPILES[:1].upper()}{_COMPILES[1:]}", style="dim"), rows)
         return Group(head, rows)
 
 

@@ -24,7 +24,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from .. import disk
-from ..data.location import arrays_folder, lock_file
+from ..data.location import arrays_folder, bases_folder, lock_file
 from ..errors import AssayError, ClusterError, ClusterGone, Problem
 from ..spec import Arm
 from ..train.task import Task
@@ -253,13 +253,13 @@ class Slot:
         node = ray.get_runtime_context().get_node_id()
         return {"node": node, "host": platform.node(), "versions": _versions()}
 
-    def begin(self, task: str, checkpoint: bytes | None, arrays: dict[str, tuple[str, int, list[Any]]]) -> Any:
+    def begin(self, task: str, checkpoint: bytes | None, files: dict[str, tuple[int, list[Any]]]) -> Any:
         """Take up a run.
 
         Args:
             task: As JSON; its places are those of the study's machine.
             checkpoint: What to go on from.
-            arrays: For each of the task's arrays (images, labels, ...) the name and size of its file, and its content
+            files: For each file that the task names (its arrays, its base), by its place, the size, and its content
                 where it was asked for.
 
         Returns:
@@ -269,7 +269,7 @@ class Slot:
         folder = self._scratch / "run"
         try:
             shutil.rmtree(folder, ignore_errors=True)
-            places = _place(told.images.parent.name, arrays)
+            places = _placed(told, files)
             if places is None:
                 return None
             self._sent = None
@@ -278,11 +278,11 @@ class Slot:
                 self._sent = _stamp(folder / CHECKPOINT)
         except (AssayError, OSError) as error:
             return {"events": [to_json(NoSpace(told.id, str(error)))]}
-        published = (places["published images"], places["published labels"]) if told.published else None
-        here = replace(
-            told, images=places["images"], labels=places["labels"], groups=places.get("groups"), published=published,
-            folder=folder, base=places.get("base"),
-        )  # fmt: skip
+        values = told.to_json()
+        for key in ("images", "labels", "groups", "base"):
+            values[key] = values[key] and str(places[values[key]])
+        values["published"] = values["published"] and [str(places[path]) for path in values["published"]]
+        here = replace(Task.from_json(values), folder=folder)
         self._run = here
         self._executor.submit(here)
         return self.go_on()
@@ -325,25 +325,29 @@ class Slot:
         return peak
 
 
-def _place(content: str, arrays: dict[str, tuple[str, int, list[Any]]]) -> dict[str, Path] | None:
-    """The arrays among this machine's prepared data, put there if need be; ``None`` for lack of them."""
+def _placed(task: Task, files: dict[str, tuple[int, list[Any]]]) -> dict[str, Path] | None:
+    """A task's files among this machine's prepared data, put there if need be; ``None`` for lack of them.
+
+    All of them are named by what they hold, and are whole or absent.
+    """
     import ray
 
-    folder = arrays_folder(content)
-    places = {role: folder / name for role, (name, _, _) in arrays.items()}
+    folders = {str(task.base): bases_folder()}
+    content = task.images.parent.name
+    places = {path: folders.get(path, arrays_folder(content)) / Path(path).name for path in files}
 
     def lacking() -> list[str]:
-        return [role for role, path in places.items() if not path.exists() or path.stat().st_size != arrays[role][1]]
+        return [path for path, here in places.items() if not here.exists() or here.stat().st_size != files[path][0]]
 
     if not lacking():
         return places
-    if not all(box for _, _, box in arrays.values()):
+    if not all(box for _, box in files.values()):
         return None
-    with disk.telling(folder, "written"), disk.locked(lock_file("prepare", content)):
-        folder.mkdir(parents=True, exist_ok=True)
-        for role in lacking():  # another slot of this machine may have been first
-            with disk.replacing(places[role]) as file:
-                file.write(ray.get(arrays[role][2][0]).data)
+    with disk.telling(arrays_folder(content), "written"), disk.locked(lock_file("prepare", content)):
+        for path in lacking():  # another slot of this machine may have been first
+            places[path].parent.mkdir(parents=True, exist_ok=True)
+            with disk.replacing(places[path]) as file:
+                file.write(ray.get(files[path][1][0]).data)
     return places
 
 
@@ -435,7 +439,7 @@ class _Bridge:
         self._places: list[_Place] = []
         self._queue: collections.deque[_Job] = collections.deque()
         self._paces: dict[str, list[tuple[str, float]]] = {}  # by arm: machine and seconds an epoch
-        self._arrays: dict[Path, list[Any]] = {}
+        self._files: dict[Path, list[Any]] = {}
         self._full: set[str] = set()
         self._measured = 0
         self._num_failed_starts = 0
@@ -545,7 +549,7 @@ class _Bridge:
 
     def _release(self) -> None:
         self._queue.clear()
-        self._arrays.clear()
+        self._files.clear()
         self._measured = 0
         places, self._places = self._places, []
         self._stop(places)
@@ -555,9 +559,9 @@ class _Bridge:
 
     # Runs.
 
-    def _begin(self, place: _Place, job: _Job, *, is_second: bool = False, with_arrays: bool = False) -> None:
+    def _begin(self, place: _Place, job: _Job, *, is_second: bool = False, with_files: bool = False) -> None:
         try:
-            arrays = {role: self._array(Path(path), with_arrays) for role, path in _array_paths(job.task)}
+            files = {path: self._file(Path(path), with_files) for path in _files(job.task)}
         except OSError as error:
             what = f"the data cannot be read ({error})"
             self.tell(to_json(Failed(job.run, "failed", what, "run the study again, which prepares them anew")))
@@ -567,14 +571,14 @@ class _Bridge:
             checkpoint = (job.folder / CHECKPOINT).read_bytes()
         place.job, place.is_second, place.held = job, is_second, []
         place.heard, place.epochs = time.monotonic(), 0
-        self._later("told", place, place.actor.begin.remote(json.dumps(job.task), checkpoint, arrays), job)
+        self._later("told", place, place.actor.begin.remote(json.dumps(job.task), checkpoint, files), job)
 
-    def _array(self, path: Path, with_content: bool) -> tuple[str, int, list[Any]]:
+    def _file(self, path: Path, with_content: bool) -> tuple[int, list[Any]]:
         import numpy as np
 
-        if with_content and path not in self._arrays:
-            self._arrays[path] = [self._ray.put(np.fromfile(path, np.uint8))]
-        return path.name, path.stat().st_size, self._arrays[path] if with_content else []
+        if with_content and path not in self._files:
+            self._files[path] = [self._ray.put(np.fromfile(path, np.uint8))]
+        return path.stat().st_size, self._files[path] if with_content else []
 
     def _later(self, kind: str, place: _Place, reference: Any, *more: Any) -> None:
         """Puts what a slot answers, or the error instead of it, into the inbox."""
@@ -589,7 +593,7 @@ class _Bridge:
         if place.job is not job or place not in self._places:
             return  # it was dismissed, or has been given something else
         if told is None:
-            self._begin(place, job, is_second=place.is_second, with_arrays=True)
+            self._begin(place, job, is_second=place.is_second, with_files=True)
         elif isinstance(told, BaseException):
             self._bury(place, told)
         else:
@@ -718,13 +722,13 @@ class _Bridge:
         return is_late(pace, statistics.median(elsewhere), left, self._wanted["patience_seconds"])
 
 
-def _array_paths(task: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    yield from (("images", task["images"]), ("labels", task["labels"]))
-    for name in ("groups", "base"):
-        if task[name]:
-            yield name, task[name]
-    if task["published"]:
-        yield from zip(("published images", "published labels"), task["published"], strict=True)
+def _files(task: dict[str, Any]) -> list[str]:
+    """What a task needs of the study's machine, and what therefore travels."""
+    return [
+        path
+        for path in (*(task[key] for key in ("images", "labels", "groups", "base")), *(task["published"] or ()))
+        if path
+    ]
 
 
 def _short(error: BaseException) -> str:

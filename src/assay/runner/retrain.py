@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..data import Dataset
-from ..errors import Problem, SpecError, nearest
+from ..errors import Problem, SpecError
 from ..spec import Best, Device, EarlyStopping, Study, Training
+from ..spec.arms import arm_name
 from ..store import RunRecord, StudyRecord
 from .plan import Plan, recorded_arms, task_of, with_labels
 
@@ -34,8 +35,7 @@ def retrain_plan(
         SpecError: There is no such arm, its runs have not finished, or its protocol cannot do without validation.
     """
     arms = {known.name: known for known in study.expand()} or recorded_arms(record)
-    if arm not in arms:
-        raise SpecError(Problem(f'study "{study.name}" has no arm "{arm}"', nearest(arm, list(arms))))
+    arm = arm_name(arm, list(arms), study.name)
     if study.data.is_leaky:
         what = "its runs are trained on every training image already, and chosen on the test images"
         raise SpecError(Problem(f'study "{study.name}" cannot be retrained: {what}', "set validation images aside"))

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..data import Dataset
 from ..errors import StoreError
 from ..spec import Device, Study
+from ..spec.seeds import Seeds
 from ..store import RunRecord, StoreReader, StoreWriter, StudyRecord
 from .plan import Plan, make_plan
 from .promote import Standing, standing
@@ -37,11 +38,11 @@ def plans(
     offered: set[str] = set()
     while True:
         try:
-            known = {run.id: run for run in reader.study(study.name).runs}
+            known = {run.id: run for run in reader.study(study.name, is_brief=True).runs}
         except StoreError:  # it has never been run
             known = {}
         ended = [(arm, task.seed, known[task.id]) for arm, task in whole.members if task.id in known]
-        found = _standing(study, [arm.name for arm in whole.arms], ended)
+        found = _standing(study.seeds, [arm.name for arm in whole.arms], ended)
         if before is not None:
             for decision in found.decisions[len(before.decisions) :]:
                 writer.put_event(study.name, "decided", asdict(decision))
@@ -58,13 +59,13 @@ def study_standing(record: StudyRecord) -> Standing:
     """Where a study that stops when decided stands, from its record: nothing but the scores counts."""
     arms = sorted(record.arms, key=lambda arm: arm.position)
     runs = [(run.arm, run.seed, run) for run in record.runs]
-    return _standing(Study.of(record.spec), [arm.name for arm in arms], runs)
+    return _standing(Seeds.of(record.spec.get("seeds", {})), [arm.name for arm in arms], runs)
 
 
-def _standing(study: Study, arms: list[str], runs: Iterable[tuple[str, int, RunRecord]]) -> Standing:
+def _standing(seeds: Seeds, arms: list[str], runs: Iterable[tuple[str, int, RunRecord]]) -> Standing:
     scores: dict[str, dict[int, float | None]] = {arm: {} for arm in arms}
     for arm, seed, run in runs:
         if run.state == "finished" or run.is_failed:
             score = run.kept.validation_accuracy if run.state == "finished" and run.kept else math.nan
             scores[arm][seed] = score if math.isfinite(score) else None
-    return standing(arms, scores, study.seeds)
+    return standing(arms, scores, seeds)

@@ -21,8 +21,9 @@ def measured_speed(task: Task, network: Summary) -> float:
     """FLOPs a second of training steps, on one thread, without the first step, which may compile kernels."""
     from ..data import open_training
     from ..train.engine import batch_of, learner_of, split_of
+    from ..train.features import features_of
 
-    data = open_training(task.images, task.labels, task.groups)
+    data = features_of(task, open_training(task.images, task.labels, task.groups))
     learner = learner_of(task, data)
     training = task.arm.training
     indices = split_of(task, data).training[: training.batch_size]

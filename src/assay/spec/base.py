@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -14,6 +14,8 @@ else:
     ModelMetaclass = type(BaseModel)
 
 from ..errors import Problem, SpecError, nearest
+
+MISSING = "this key is required and missing"
 
 _T = TypeVar("_T")
 
@@ -46,6 +48,9 @@ class Spec(BaseModel, metaclass=_SpecType):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    # What to do instead of keys that others use, by key.
+    HINTS: ClassVar[dict[str, str]] = {}
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> Self:
@@ -88,13 +93,16 @@ def problems_of(error: ValidationError, model: type) -> list[Problem]:
             if rule not in known.fix:
                 problems[key] = Problem(known.what, f"{known.fix}, or {rule}", key)
         elif item["type"] == "extra_forbidden":
-            fix = nearest(str(item["loc"][-1]), _fields(model, path[:-1]))
+            owner, name = _owner(model, path[:-1]), str(item["loc"][-1])
+            hints = getattr(owner, "HINTS", {})
+            fix = hints[name] if name in hints else nearest(name, list(getattr(owner, "model_fields", {})))
             problems[key] = Problem(UNKNOWN_KEY, fix, key)
         elif item["type"] == "missing":
-            problems[key] = Problem("this key is required and missing", "add it", key)
+            problems[key] = Problem(MISSING, "add it", key)
         elif item["type"] == "literal_error":
-            allowed = item["ctx"]["expected"].replace("'", '"')
-            problems[key] = Problem(f"got {item['input']!r}", f"give {allowed}", key)
+            problems[key] = Problem(
+                f"got {_short(item['input'])}", _choice(item["input"], item["ctx"]["expected"]), key
+            )
         elif cause is not None:
             problems[key] = Problem(str(cause), "", key)
         else:
@@ -127,6 +135,18 @@ _BOUNDS = {
 }
 
 
+def _choice(given: Any, expected: str) -> str:
+    """The allowed word that somebody meant who wrote it as Keras does, or all of them."""
+    allowed = re.findall(r"'([^']*)'", expected)
+    if isinstance(given, str):
+        plain = re.sub(r"\(.*", "", given).lower().replace("val_", "validation_", 1)
+        fix = nearest(plain, allowed)
+        if fix.startswith("did"):
+            return fix
+    told = expected.replace("'", '"')
+    return f"give {told}"
+
+
 def _rule(item: Any) -> str:
     if item["type"] in _RULES:
         return _RULES[item["type"]]
@@ -152,14 +172,15 @@ def _without_union_tags(loc: Iterable[int | str], model: type) -> list[int | str
     return path
 
 
-def _fields(model: Any, path: Iterable[int | str]) -> list[str]:
+def _owner(model: Any, path: Iterable[int | str]) -> Any:
+    """The model that a path into another one leads to."""
     for part in path:
         if isinstance(part, int) or not hasattr(model, "model_fields"):
             continue
         field = model.model_fields.get(part)
         candidates = [] if field is None else [field.annotation, *_nested(field.annotation)]
         model = next((c for c in candidates if hasattr(c, "model_fields")), model)
-    return list(getattr(model, "model_fields", {}))
+    return model
 
 
 def _nested(annotation: Any) -> Iterable[Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, InputError, Problem, SpecError
-from .base import UNKNOWN_KEY, parts_of
+from .base import MISSING, UNKNOWN_KEY, parts_of
 from .data import last_of
 from .study import Study
 from .training import Training
@@ -37,6 +37,10 @@ def read_study(path: str | Path, *, folder: Path | None = None, check: Check | N
         text = path.read_bytes().decode()
     except FileNotFoundError:
         raise SpecError(Problem("there is no such file", "check the path", file=str(path))) from None
+    except IsADirectoryError:
+        within = ", ".join(str(found) for found in sorted(path.glob("*.toml"))[:5])
+        fix = f"name a study file, such as {within}" if within else "name a study file or a shipped study"
+        raise SpecError(Problem("this is a folder", fix, file=str(path))) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(Problem(f"cannot be read ({error})", "give a TOML text file", file=str(path))) from None
     name = re.sub(r"[^\w.-]+", "-", path.stem)
@@ -67,7 +71,9 @@ def parse_study(text: str, *, file: str, name: str, folder: Path | None = None, 
             if isinstance(error, DataError) and not problems and all(problem.file for problem in error.problems):
                 raise
             for problem in error.problems:
-                if not _follows(problem, unknown):
+                # A required key that was left out below for being wrong is told once.
+                is_told = problem.what == MISSING and any(key == problem.key for key, _ in problems)
+                if not is_told and not _follows(problem, unknown):
                     problems.setdefault((problem.key, problem.what), problem)
             # Rules about the design as a whole are checked once its parts are sound: leave out the parts that
             # are not, and ask again, so that one reading names everything.

@@ -31,6 +31,15 @@ class Optimizer(Spec):
     A field that the named optimizer does not have stays ``None``.
     """
 
+    HINTS: ClassVar[dict[str, str]] = {
+        "lr": "write learning_rate = 0.001",
+        "decay": "give a schedule under [training]",
+        "clipnorm": "write clip_norm = ... under [training]",
+        "clipvalue": "write clip_value = ... under [training]",
+        "global_clipnorm": "write global_clip_norm = ... under [training]",
+        "use_ema": "write ema_momentum = 0.99 under [training]",
+    }
+
     name: OptimizerName = "adam"
     learning_rate: float | None = Field(default=None, gt=0)
     momentum: float | None = Field(default=None, ge=0, lt=1)
@@ -116,6 +125,29 @@ class Training(Spec):
         ema_momentum: The weights that are evaluated and kept are a moving average of those of every step, with this
             share of the old average; moving statistics are their own.
     """
+
+    HINTS: ClassVar[dict[str, str]] = {
+        **{
+            name: f'it is the optimizer\'s: write optimizer = {{ name = "adam", {meant} = ... }}'
+            for name, meant in {
+                "lr": "learning_rate", "learning_rate": "learning_rate", "weight_decay": "weight_decay",
+                "beta_1": "beta_1", "beta_2": "beta_2", "epsilon": "epsilon",
+            }.items()
+        },
+        **{
+            name: f'it is the optimizer\'s: write optimizer = {{ name = "{owner}", {name} = ... }}'
+            for name, owner in {"momentum": "sgd", "nesterov": "sgd", "rho": "rmsprop", "centered": "rmsprop"}.items()
+        },
+        "loss": "leave it out: it is categorical cross-entropy",
+        "metrics": "leave it out: loss and accuracy are always recorded",
+        "callbacks": "see early_stopping, keep and schedule",
+        "validation_split": 'write validation = "last 10%" under [data]',
+        "seed": "write count = ... under [seeds]",
+        "clipnorm": "write clip_norm = ...",
+        "clipvalue": "write clip_value = ...",
+        "global_clipnorm": "write global_clip_norm = ...",
+        "use_ema": "write ema_momentum = 0.99",
+    }  # fmt: skip
 
     # Settings that came later: where they have their default, the run is the one that it was before they were known.
     _LATER: ClassVar[tuple[str, ...]] = (

@@ -25,7 +25,7 @@ class Base(Spec):
         name: Which network: ``vgg16``, ``vgg19``, ``squeezenet``, ``resnet18`` or ``mobilenetv2``; none with
             ``weights = "run:..."``.
         weights: ``imagenet``; ``random`` (drawn by the ``init`` stream, to train from scratch); ``run:`` and the start
-            of a finished run's id in the store; or a file. In a study file, relative to that file.
+            of a finished run's id in the store (or its study's name); or a file, in a study file relative to it.
         content: The SHA-256 that the weights file must have.
         until: The last block that is kept; all of them unless given.
         train: Which blocks train: ``none``, ``all`` or ``last N blocks`` (of those that are kept).

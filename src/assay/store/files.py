@@ -49,20 +49,29 @@ def connect(store: Path, *, writable: bool) -> sqlite3.Connection:
                 connection.execute("PRAGMA synchronous = NORMAL")
                 schema.migrate(connection, str(path))
             else:
-                connection.execute("PRAGMA query_only = ON")
                 if schema.version(connection) < len(schema.MIGRATIONS):
-                    raise StoreError(
-                        Problem(
-                            "an older version of Assay wrote this store",
-                            "run its study again to bring it up to date",
-                            file=str(path),
-                        )
-                    )
+                    connection = _brought_up_to_date(connection, str(path))
+                connection.execute("PRAGMA query_only = ON")
             connection.execute("PRAGMA foreign_keys = ON")
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+def _brought_up_to_date(older: sqlite3.Connection, path: str) -> sqlite3.Connection:
+    """A copy in memory of a store that an older version wrote, as this version knows it; the store stays as it is."""
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    copy.row_factory = sqlite3.Row
+    try:
+        older.backup(copy)
+        schema.migrate(copy, path)
+    except BaseException:
+        copy.close()
+        raise
+    finally:
+        older.close()
+    return copy
 
 
 @contextlib.contextmanager

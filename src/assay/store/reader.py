@@ -15,6 +15,7 @@ from typing import Any, Literal
 from ..errors import Problem, StoreError, nearest
 from ..spec import fingerprint
 from ..train.epochs import EpochRecord
+from . import schema
 from .files import connect, translated
 from .records import ArmRecord, CandidateRecord, LookRecord, RunRecord, SearchRecord, State, StudyRecord, trial_name
 
@@ -102,8 +103,24 @@ class StoreReader:
             return self._runs("members", row["id"], positions, is_revealed=bool(looks), only=runs)
         return ()
 
-    def study(self, name: str) -> StudyRecord:
+    def check(self, name: str) -> None:
+        """Raise StoreError where there is no such study."""
+        self._study_row(name)
+
+    def _study_row(self, name: str) -> sqlite3.Row:
+        rows = list(self._query("SELECT * FROM studies WHERE name = ?", name))
+        if not rows:
+            known = self.study_names()
+            fix = nearest(name, known) if known else "run one first"
+            raise StoreError(Problem(f'there is no study "{name}"', fix, file=str(self.folder)))
+        return rows[0]
+
+    def study(self, name: str, *, is_brief: bool = False) -> StudyRecord:
         """A study with everything known about it, in one consistent read.
+
+        Args:
+            name: The study's name.
+            is_brief: Of each run read what tells its state and its scores only: many times faster, for large studies.
 
         Raises:
             StoreError: There is no such study.
@@ -111,17 +128,12 @@ class StoreReader:
         with translated(self.folder):
             self._connection.execute("BEGIN")
             try:
-                return self._study(name)
+                return self._study(name, is_brief)
             finally:
                 self._connection.execute("COMMIT")
 
-    def _study(self, name: str) -> StudyRecord:
-        rows = list(self._query("SELECT * FROM studies WHERE name = ?", name))
-        if not rows:
-            known = self.study_names()
-            fix = nearest(name, known) if known else "run one first"
-            raise StoreError(Problem(f'there is no study "{name}"', fix, file=str(self.folder)))
-        study = rows[0]
+    def _study(self, name: str, is_brief: bool) -> StudyRecord:
+        study = self._study_row(name)
         arms = tuple(
             ArmRecord(row["name"], row["position"], json.loads(row["levels"]), json.loads(row["spec"]))
             for row in self._query("SELECT * FROM arms WHERE study = ? ORDER BY position", study["id"])
@@ -131,6 +143,7 @@ class StoreReader:
             for row in self._query("SELECT * FROM looks WHERE study = ? ORDER BY id", study["id"])
         )
         positions = {arm.name: arm.position for arm in arms}
+        read = self._brief_runs if is_brief else self._runs
         return StudyRecord(
             name=study["name"],
             question=study["question"],
@@ -139,9 +152,9 @@ class StoreReader:
             created=study["created"],
             updated=study["updated"],
             arms=arms,
-            runs=self._runs("members", study["id"], positions, is_revealed=bool(looks)),
+            runs=read("members", study["id"], positions, is_revealed=bool(looks)),
             looks=looks,
-            retrained=self._runs("retrained", study["id"], positions, is_revealed=bool(looks)),
+            retrained=read("retrained", study["id"], positions, is_revealed=bool(looks)),
             test_hits={
                 row["run"]: row["hits"]
                 for row in self._query(
@@ -226,6 +239,37 @@ class StoreReader:
             )
             for row in rows
         ]
+        return tuple(sorted(runs, key=lambda run: (positions[run.arm], run.seed, run.fold or 0)))
+
+    def _brief_runs(
+        self, table: Literal["members", "retrained"], study: int, positions: dict[str, int], *, is_revealed: bool
+    ) -> tuple[RunRecord, ...]:
+        """As ``_runs``, but without what a verdict has no use for: a hundred thousand runs in about a second."""
+        fold = "members.fold" if table == "members" else "0"
+        measures = [field.name for field in dataclasses.fields(EpochRecord) if field.name not in ("epoch", "health")]
+        is_there = list(self._query("SELECT 1 FROM sqlite_master WHERE name = ?", schema.IN_BRIEF))
+        index = f"INDEXED BY {schema.IN_BRIEF}" if is_there else ""  # SQLite would rather read whole rows
+        rows = self._query(
+            f"SELECT {table}.arm, {table}.seed, {fold} AS fold, runs.id, state, kept_epoch, epochs_planned, loss, "
+            f"accuracy, epoch, {', '.join(f'epochs.{name}' for name in measures)} FROM {table} "
+            f"JOIN runs {index} ON runs.id = {table}.run LEFT JOIN test_scores ON test_scores.run = runs.id "
+            "LEFT JOIN epochs ON epochs.run = runs.id AND epochs.epoch = "
+            "coalesce(kept_epoch, (SELECT max(epoch) FROM epochs AS other WHERE other.run = runs.id)) WHERE study = ?",
+            study,
+        )
+        runs = []
+        for arm, seed, of_fold, run, state, kept, planned, loss, accuracy, epoch, *measured in rows:
+            if None in measured:
+                measured = [math.nan if value is None else value for value in measured]
+            counted = None if epoch is None else EpochRecord(epoch, *measured)
+            if not is_revealed:
+                loss = accuracy = None
+            runs.append(
+                RunRecord(
+                    run, arm, seed, state, epochs_planned=planned, test_accuracy=accuracy, test_loss=loss,
+                    fold=of_fold or None, kept_epoch=kept, counted=counted,
+                )
+            )  # fmt: skip
         return tuple(sorted(runs, key=lambda run: (positions[run.arm], run.seed, run.fold or 0)))
 
     def _query(self, sql: str, *values: object) -> Iterator[sqlite3.Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from ..train.epochs import EpochRecord as EpochRecord
@@ -28,8 +29,9 @@ class RunRecord:
 
     ``id`` is the run's fingerprint. ``epochs`` holds the recorded epochs in order. ``weights_path`` is relative to
     the store's folder, ``None`` until the run has finished. ``environment`` holds versions and machine. ``fold`` counts
-    from 1. ``kept_epoch`` is the epoch whose weights were saved, ``None`` where that is the last. A paused run is one
-    that a search has stopped after some of its epochs.
+    from 1. ``kept_epoch`` is the epoch whose weights were saved, ``None`` where that is the last. A run that was read
+    in brief has no ``epochs``, but ``counted``: the one whose weights were saved. A paused run is one that a search has
+    stopped after some of its epochs.
     """
 
     id: str
@@ -52,6 +54,7 @@ class RunRecord:
     test_loss: float | None = None
     fold: int | None = None
     kept_epoch: int | None = None
+    counted: EpochRecord | None = None
 
     @property
     def label(self) -> str:
@@ -66,6 +69,8 @@ class RunRecord:
     @property
     def kept(self) -> EpochRecord | None:
         """The epoch whose weights count, which all scores of the run are of: the last one, or the best."""
+        if self.counted is not None:
+            return self.counted
         return self.epochs[self.kept_epoch - 1] if self.kept_epoch is not None and self.epochs else self.last
 
     @property
@@ -191,7 +196,14 @@ class StudyRecord:
 
     def runs_of(self, arm: str) -> tuple[RunRecord, ...]:
         """The runs of one arm, by seed and fold."""
-        return tuple(sorted((run for run in self.runs if run.arm == arm), key=lambda run: (run.seed, run.fold or 0)))
+        return self._runs_by_arm.get(arm, ())
+
+    @cached_property
+    def _runs_by_arm(self) -> dict[str, tuple[RunRecord, ...]]:
+        found: dict[str, list[RunRecord]] = {}
+        for run in self.runs:
+            found.setdefault(run.arm, []).append(run)
+        return {arm: tuple(sorted(runs, key=lambda run: (run.seed, run.fold or 0))) for arm, runs in found.items()}
 
 
 def _percent(share: float | None) -> str | None:

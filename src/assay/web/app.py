@@ -85,7 +85,11 @@ def make_app(store: Path, hosts: Hosts, *, allow_run: bool = False) -> Guard:
         exception_handlers={Refused: _refused, HTTPException: _http, InputError: _problem, Exception: _broken},
         lifespan=lifespan,
     )
-    return Guard(app, hosts)  # outside of everything, so that no answer lacks its headers
+
+    async def end() -> None:
+        await app.state.parts.watch.end()
+
+    return Guard(app, hosts, end)  # outside of everything, so that no answer lacks its headers
 
 
 async def _refused(request: Request, error: Exception) -> Response:

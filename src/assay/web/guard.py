@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import socket
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -96,9 +97,10 @@ def _parted(header: str) -> tuple[str, int]:
 class Guard:
     """The outermost layer: refuses what comes from elsewhere, logs it, and sets the headers of every answer."""
 
-    def __init__(self, app: ASGIApp, hosts: Hosts) -> None:
+    def __init__(self, app: ASGIApp, hosts: Hosts, end: Callable[[], Awaitable[None]]) -> None:
         self._app = app
         self._hosts = hosts
+        self.end = end  # lets answers that go on and on come to their end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

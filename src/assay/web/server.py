@@ -5,10 +5,14 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import InputError, Problem
 from .app import make_app
-from .guard import hosts_of
+from .guard import Guard, hosts_of
+
+if TYPE_CHECKING:
+    import uvicorn
 
 _BACKLOG = 128
 
@@ -37,8 +41,9 @@ def serve(
 
     with _listening(host, port) as listener:
         bound = int(listener.getsockname()[1])
+        app = make_app(store, hosts_of(host, bound), allow_run=allow_run)
         config = uvicorn.Config(
-            make_app(store, hosts_of(host, bound), allow_run=allow_run),
+            app,
             log_config=None,
             access_log=False,
             server_header=False,
@@ -49,7 +54,20 @@ def serve(
             h11_max_incomplete_event_size=16 << 10,
         )
         on_ready(f"http://{_named(host)}:{bound}/")
-        uvicorn.Server(config).run(sockets=[listener])
+        server = _ending(uvicorn.Server(config), app)
+        server.run(sockets=[listener])
+
+
+def _ending(server: uvicorn.Server, app: Guard) -> uvicorn.Server:
+    """The server, ending the streams of events when it is stopped: it would wait for them."""
+    shutdown = server.shutdown
+
+    async def ended(sockets: list[socket.socket] | None = None) -> None:
+        await app.end()
+        await shutdown(sockets)
+
+    server.shutdown = ended  # type: ignore[method-assign]
+    return server
 
 
 def _listening(host: str, port: int) -> socket.socket:

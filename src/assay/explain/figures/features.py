@@ -39,17 +39,20 @@ def feature_map(
             axes.scatter(chosen[:, 0], chosen[:, 1], s=9, alpha=0.55, linewidths=0, color=colour, marker=mark)
         wrong = flat.points[~right]
         axes.scatter(
-            wrong[:, 0], wrong[:, 1], s=22, marker="x", color=own.ink, linewidths=1.1, zorder=4, label="mistake"
+            wrong[:, 0], wrong[:, 1], s=14, marker="x", color=own.ink, linewidths=0.9, zorder=4, label="mistake"
         )
         if len(classes) <= 50:
-            for label, name in enumerate(classes):
-                chosen = flat.points[labels == label]
-                if len(chosen):
-                    axes.text(
-                        float(np.median(chosen[:, 0])), float(np.median(chosen[:, 1])), short(name), ha="center",
-                        va="center", zorder=5, fontsize=10, fontweight="bold",
-                        path_effects=[withStroke(linewidth=3, foreground=own.paper)],
-                    )  # fmt: skip
+            middles = {
+                label: np.median(flat.points[labels == label], axis=0)
+                for label in range(len(classes))
+                if (labels == label).any()
+            }
+            height = float(np.ptp(flat.points[:, 1])) or 1.0
+            for (label, (x, _)), y in zip(middles.items(), _apart(middles, 0.045 * height), strict=True):
+                axes.text(
+                    float(x), y, short(classes[label]), ha="center", va="center", zorder=5, fontweight="bold",
+                    path_effects=[withStroke(linewidth=3, foreground=own.paper)],
+                )  # fmt: skip
         if flat.shares is not None:
             one, other = (f"{100 * share:.0f} % of the variance" for share in flat.shares)
             axes.set_xlabel(f"first principal component, {one}")
@@ -61,3 +64,17 @@ def feature_map(
         if len(wrong):
             axes.legend(loc="best", handletextpad=0.1, labelcolor=own.ink)
     return of(axes)
+
+
+def _apart(middles: dict[int, NDArray[np.float64]], distance: float) -> list[float]:
+    """Heights of the names, moved up where one would lie on another."""
+    placed: dict[int, float] = {}
+    wide = 6 * distance
+    for label, (x, y) in sorted(middles.items(), key=lambda item: float(item[1][1])):
+        near = [placed[other] for other in placed if abs(float(middles[other][0] - x)) < wide]
+        height = float(y)
+        for other in sorted(near):
+            if abs(height - other) < distance:
+                height = other + distance
+        placed[label] = height
+    return [placed[label] for label in middles]

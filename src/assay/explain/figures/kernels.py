@@ -42,7 +42,7 @@ def kernel_grid(
     """
     shown = kernels[:filters, :inputs]
     count, width_in, height, width = shown.shape
-    blocks = 1 if width_in > 4 else min(count, max(1, (16 if count > 16 else 8) // width_in))
+    blocks = 1 if width_in > 4 else min(count, max(1, (16 if count > 32 else 8) // width_in))
     rows = math.ceil(count / blocks)
     gap = max(1, height // 4)
     across = width_in * (width + gap) - gap

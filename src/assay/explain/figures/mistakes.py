@@ -59,9 +59,7 @@ def confusion_grid(
     wrong = np.where(np.eye(n, dtype=bool), np.nan, values)
     most = float(np.nanmax(wrong, initial=0)) or 1.0
     with canvas(5.4, 5.2, theme, ax) as (axes, own):
-        colours = rising(theme).copy()
-        colours.set_bad(own.line)
-        axes.imshow(wrong, cmap=colours, vmin=0, vmax=most, interpolation="none")
+        axes.imshow(wrong, cmap=rising(theme).with_extremes(bad=own.line), vmin=0, vmax=most, interpolation="none")
         for spine in axes.spines.values():
             spine.set_visible(False)
         axes.tick_params(length=0)
@@ -156,7 +154,8 @@ def pair_rows(pairs: Sequence[PairRow], *, examples: int = 5, theme: Theme = "li
             )
             for cells, own_class, other, count, images in sides:
                 told = f"{short(own_class, 16)} taken for {short(other, 16)}: {count:,}"
-                cells[0].set_title(told, fontsize=8.5, color=own.ink if count else own.soft)
+                title = cells[0].set_title(told, fontsize=8.5, color=own.ink if count else own.soft)
+                title.set_in_layout(False)  # it may reach over its neighbours
                 for axes, image in zip(cells, images[:examples], strict=False):
                     axes.set_axis_on()
                     show(axes, image)

@@ -56,9 +56,8 @@ def signed(theme: Theme) -> Colormap:
     from matplotlib.colors import LinearSegmentedColormap
 
     own = look(theme)
-    found = LinearSegmentedColormap.from_list("signed", [*own.below, own.zero, *own.above])
-    found.set_bad(own.paper)
-    return found
+    colours = [*own.below, own.zero, *own.above]
+    return LinearSegmentedColormap.from_list("signed", colours).with_extremes(bad=own.paper)
 
 
 def rising(theme: Theme) -> Colormap:
@@ -66,9 +65,7 @@ def rising(theme: Theme) -> Colormap:
     from matplotlib.colors import LinearSegmentedColormap
 
     own = look(theme)
-    found = LinearSegmentedColormap.from_list("rising", [own.zero, *own.above])
-    found.set_bad(own.paper)
-    return found
+    return LinearSegmentedColormap.from_list("rising", [own.zero, *own.above]).with_extremes(bad=own.paper)
 
 
 @contextmanager

@@ -1,0 +1,144 @@
+"""Keras's weights in our order, and a converted model as one that can be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import Problem, SpecError
+from ..nets import LayerSummary, Summary, parse, summarize
+from ..spec import Network
+from .configs import Converted
+
+if TYPE_CHECKING:
+    from ..nets.build import Network as Module
+
+Floats = NDArray[np.float32]
+# A layer's weights in the order in which Keras keeps them, by our names.
+_NAMES = {
+    "conv": ("kernel", "bias"),
+    "depthwise": ("kernel", "bias"),
+    "separable": ("depthwise_kernel", "pointwise_kernel", "bias"),
+    "dense": ("kernel", "bias"),
+    "batchnorm": ("gamma", "beta", "moving_mean", "moving_variance"),
+    "layernorm": ("gamma", "beta"),
+    "groupnorm": ("gamma", "beta"),
+    "instancenorm": ("gamma", "beta"),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Imported:
+    """A Keras model as ours.
+
+    Args:
+        network: Its layers, as a study has them.
+        shape: Height, width and channels of an image; ``None`` where the model does not say.
+        num_classes: Units of its last layer.
+        weights: float32 by name, as ``nets.build.Network`` names and lays them out; empty where there were none.
+        notes: What is said elsewhere here, a sentence each.
+    """
+
+    network: Network
+    shape: tuple[int, int, int] | None
+    num_classes: int | None
+    weights: Mapping[str, Floats] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def summary(self) -> Summary:
+        """Its layers with shapes and counts.
+
+        Raises:
+            SpecError: The model does not say how large its images are, or layers do not go together.
+        """
+        if self.shape is None or self.num_classes is None:
+            raise SpecError(Problem("the model does not say how large its images are", "give it an input shape"))
+        return summarize(parse(self.network.layers), self.shape, self.num_classes)
+
+    def module(self) -> Module:
+        """The torch network with these weights, in evaluation mode: scaled images [n, channels, height, width] to
+        logits.
+
+        Raises:
+            SpecError: As in ``summary``, or the model came without weights.
+        """
+        import torch
+
+        from ..nets.build import build
+        from ..seeds import Streams
+
+        summary = self.summary()
+        if not self.weights:
+            raise SpecError(Problem("the model came without weights", "give a built Keras model or a .keras file"))
+        network = build(parse(self.network.layers), summary.input_shape, summary.num_classes, Streams(0))
+        with torch.no_grad():
+            for name, value in network.state_dict().items():
+                value.copy_(torch.from_numpy(self.weights[name]))
+        return network.eval()
+
+
+def imported(
+    converted: Converted, read: Callable[[Any, Sequence[tuple[int, ...]]], Sequence[Floats]] | None
+) -> Imported:
+    """A converted model with its weights.
+
+    Args:
+        converted: The model.
+        read: Reads a layer's weights: called with its source and the shapes that they must have, in Keras's order;
+            ``None`` for a model without weights.
+
+    Raises:
+        SpecError: Layers do not go together, or weights have other shapes.
+    """
+    network = Network(layers=converted.lines)
+    found = Imported(network, converted.shape, converted.num_classes, {}, converted.notes)
+    if converted.shape is None or converted.num_classes is None:
+        parse(network.layers)
+        return found
+    rows = [row for row in found.summary().layers if row.parameters]
+    if read is None:
+        return found
+    weights: dict[str, Floats] = {}
+    for row, source in zip(rows, converted.weighted, strict=True):
+        names, shapes = _expected(row)
+        for name, value in zip(names, read(source, shapes), strict=True):
+            weights[f"{row.name}.{name}"] = np.ascontiguousarray(_turned(row, name, value), dtype=np.float32)
+    return Imported(network, converted.shape, converted.num_classes, weights, converted.notes)
+
+
+def _expected(row: LayerSummary) -> tuple[list[str], list[tuple[int, ...]]]:
+    """Names and Keras's shapes of a layer's weights."""
+    layer: Any = row.layer
+    kind = row.name.rstrip("0123456789")
+    inputs, outputs = row.input_shape[-1], row.output_shape[-1]
+    shapes: dict[str, tuple[int, ...]] = {"bias": (outputs,)}
+    if kind == "conv":
+        shapes["kernel"] = (*layer.kernel, inputs // layer.groups, outputs)
+    elif kind == "depthwise":
+        shapes["kernel"] = (*layer.kernel, inputs, layer.multiplier)
+    elif kind == "separable":
+        shapes["depthwise_kernel"] = (*layer.kernel, inputs, layer.multiplier)
+        shapes["pointwise_kernel"] = (1, 1, inputs * layer.multiplier, outputs)
+    elif kind == "dense":
+        shapes["kernel"] = (inputs, outputs)
+    names = [name for name in _NAMES[kind] if name != "bias" or layer.bias]
+    return names, [shapes.get(name, (inputs,)) for name in names]
+
+
+def _turned(row: LayerSummary, name: str, value: Floats) -> Floats:
+    """A weight of Keras's in our order."""
+    if value.ndim == 2:
+        return value.T
+    if value.ndim != 4:
+        return value
+    if row.name.startswith("depthwise") or name == "depthwise_kernel":
+        return value.transpose(2, 3, 0, 1).reshape(-1, 1, *value.shape[:2])
+    return value.transpose(3, 2, 0, 1)
+
+
+def weight_error(what: str, place: str, file: str = "") -> SpecError:
+    return SpecError(Problem(what, "save the model again with model.save(...)", place, file))

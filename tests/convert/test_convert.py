@@ -1,0 +1,328 @@
+"""Every network of the five documents, written in Keras, comes back as the words that it was written from."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import assay
+from assay.convert import Imported, from_keras, read_keras, read_source
+from assay.errors import DataError, SpecError
+from assay.export import Portable
+from assay.export.keras_model import keras_model
+from assay.nets import Conv, Dense, Dropout, Flatten, MaxPool, parse, summarize
+from assay.nets.build import build
+from assay.seeds import Streams
+from assay.train.predictor import Predictor
+from assay.train.scaling import Scaling
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+keras = pytest.importorskip("keras")
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's own, on saving
+
+_FILE = Path(__file__).parent.parent / "nets" / "published.toml"
+PUBLISHED = {
+    network["key"]: network
+    for network in tomllib.loads(_FILE.read_text())["network"]
+    if "base_parameters" not in network  # a pretrained network stands before the layers
+}
+HEAD = """
+from keras import Input, Sequential
+from keras.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, MaxPooling2D
+from keras.regularizers import l2
+"""
+
+
+def call_of(layer: Any) -> str:
+    """A layer as people write it in a notebook."""
+    match layer:
+        case Conv():
+            penalty = f", kernel_regularizer=l2({layer.l2})" if layer.l2 else ""
+            padding = f", padding='{layer.padding}'" if layer.padding != "valid" else ""
+            return f"Conv2D({layer.filters}, {layer.kernel}, activation='{layer.activation}'{padding}{penalty})"
+        case Dense():
+            return f"Dense({layer.units}, activation='{layer.activation}')"
+        case MaxPool():
+            return f"MaxPooling2D({layer.size}, strides={layer.stride}, padding='{layer.padding}')"
+        case Dropout():
+            return f"Dropout({layer.rate})"
+        case Flatten():
+            return "Flatten()"
+    return "BatchNormalization()"
+
+
+def code_of(lines: list[str], style: str) -> str:
+    calls = [call_of(layer) for layer in parse(lines)]
+    if style == "list":
+        return f"{HEAD}model = Sequential([Input((28, 28, 1)), {', '.join(calls)}])\n"
+    added = "".join(f"model.add({call})\n" for call in calls)
+    return f"{HEAD}model = Sequential()\nmodel.add(Input(shape=(28, 28, 1)))\n{added}"
+
+
+def words(lines: Any) -> list[str]:
+    """Published lines as they are written here: the last layer has as many units as there are classes."""
+    return [line.replace("dense 10 softmax", "dense classes softmax") for line in lines]
+
+
+@pytest.mark.parametrize("style", ["list", "add"])
+@pytest.mark.parametrize("key", PUBLISHED)
+def test_code_of_every_document_becomes_its_words(key: str, style: str, tmp_path: Path) -> None:
+    published = PUBLISHED[key]
+    path = tmp_path / "notebook.py"
+    path.write_text(code_of(published["layers"], style))
+    (model,) = read_source(path).models
+    assert parse(model.converted.lines) == parse(words(published["layers"]))
+    summary = summarize(parse(model.converted.lines), (28, 28, 1), 10)
+    if "layer_parameters" in published:
+        assert [row.parameters for row in summary.layers] == published["layer_parameters"]
+    assert (summary.parameters, summary.trainable) == (published["parameters_total"], published["parameters_trainable"])
+
+
+SMALL = [key for key, network in PUBLISHED.items() if network["parameters_total"] < 120_000]
+
+
+@pytest.mark.parametrize("key", SMALL)
+def test_models_of_the_documents_come_with_their_weights(key: str, tmp_path: Path) -> None:
+    scope: dict[str, Any] = {}
+    exec(code_of(PUBLISHED[key]["layers"], "list"), scope)
+    model = scope["model"]
+    check(model, tmp_path)
+    assert parse(from_keras(model).network.layers) == parse(words(PUBLISHED[key]["layers"]))
+
+
+def check(model: Any, folder: Path) -> None:
+    """The same answers from memory and from a file, as many parameters."""
+    rng = np.random.default_rng(0)
+    for variable in model.variables:
+        if "moving" in variable.path or "gamma" in variable.path or "beta" in variable.path:
+            variable.assign(rng.uniform(0.2, 1.5, variable.shape))
+    images = rng.uniform(size=(8, *model.input_shape[1:])).astype(np.float32)
+    expected = model.predict(images, verbose=0)
+    model.save(folder / "model.keras")
+    for found in (assay.from_keras(model), assay.from_keras(folder / "model.keras")):
+        assert found.summary().parameters == model.count_params()
+        ours = torch.softmax(found.module()(torch.from_numpy(images).permute(0, 3, 1, 2)), 1)
+        np.testing.assert_allclose(ours.detach().numpy(), expected, atol=1e-5)
+
+
+WORDS = [
+    *[
+        "conv 4 3x2 padding=same stride=2 leakyrelu",
+        "batchnorm epsilon=0.01 momentum=0.9",
+        "relu6",
+        "conv 4 3x3 groups=2 bias=false gelu dilation=2",
+    ],
+    *["depthwise 3x3 multiplier=2 silu", "layernorm", "separable 6 2x2 multiplier=2 elu", "groupnorm 3"],
+    *["groupnorm 6", "avgpool 2 stride=1", "maxpool 2 padding=same", "spatialdropout 0.2", "tanh", "globalavgpool"],
+    *["dense 7 sigmoid l1=0.1 l2=0.2", "dropout 0.3", "dense classes softmax"],
+]
+
+
+def test_every_layer_that_has_words_goes_there_and_back(tmp_path: Path) -> None:
+    network = build(parse(WORDS), (24, 20, 3), 5, Streams(1))
+    unit = Scaling(torch.zeros(3), torch.ones(3))
+    layers = keras.layers
+    alone = keras.Sequential([keras.Input((8, 8, 3)), layers.GroupNormalization(-1), layers.Flatten(), layers.Dense(2)])
+    assert from_keras(alone).network.layers[0] in ("instancenorm", "groupnorm 3")  # Keras forgets which was meant
+    model = keras_model(Portable.of(Predictor(network, unit), WORDS, "abcde", "float32"))
+    assert parse(from_keras(model).network.layers) == parse(WORDS)
+    check(model, tmp_path)
+    model.save(tmp_path / "model.keras")
+    back = read_keras(tmp_path / "model.keras")
+    assert back.weights.keys() == from_keras(model).weights.keys() == network.state_dict().keys()
+
+
+def test_models_in_models_are_one(tmp_path: Path) -> None:
+    layers = keras.layers
+    first = keras.Sequential([layers.Conv2D(3, 3), layers.ReLU(), layers.Conv2D(2, 3)])
+    second = keras.Sequential([layers.Conv2D(3, 2), layers.BatchNormalization(), layers.Flatten()])
+    model = keras.Sequential([keras.Input((12, 12, 1)), first, second, layers.Dense(4), layers.Softmax()])
+    check(model, tmp_path)
+    assert list(from_keras(model).network.layers) == [
+        *["conv 3 3x3", "activation relu", "conv 2 3x3", "conv 3 2x2", "batchnorm", "flatten", "dense classes"],
+        "activation softmax",
+    ]
+
+
+def test_an_exported_network_can_be_imported(tmp_path: Path) -> None:
+    from assay.export import write_keras
+
+    lines = ["conv 3 3x3 relu", "batchnorm", "flatten", "dense classes softmax"]
+    predictor = Predictor(
+        build(parse(lines), (8, 8, 1), 4, Streams(1)), Scaling(torch.zeros(1), torch.full((1,), 1 / 255))
+    )
+    write_keras(Portable.of(predictor, lines, "abcd"), tmp_path / "model.keras")
+    found = assay.from_keras(str(tmp_path / "model.keras"))
+    assert list(found.network.layers) == lines
+    assert 'scaling = "unit"' in found.notes[0]
+    for name, value in predictor.network.state_dict().items():
+        np.testing.assert_array_equal(found.weights[name], value.numpy())
+
+
+CODE = """
+import tensorflow as tf
+from tensorflow.keras import layers, regularizers as reg
+from tensorflow.keras.layers import Dense as D
+%matplotlib inline
+!pip install tensorflow
+(x, y), _ = tf.keras.datasets.fashion_mnist.load_data()
+classes, shape = 10, (28, 28, 1)
+width = 4 * 4
+stack = [layers.Flatten(input_shape=shape), D(width // 2, activation=tf.nn.relu), D(classes, 'softmax')]
+one = tf.keras.models.Sequential(stack)
+def make(rate=0.5):
+    two = tf.keras.Sequential()
+    two.add(layers.Conv2D(width, shape[2] + 2, input_shape=shape, kernel_regularizer=reg.l1_l2(0.1, l2=0.2)))
+    two.add(layers.LeakyReLU(alpha=0.2))
+    two.add(layers.GlobalAveragePooling2D())
+    two.add(layers.Dropout(rate))
+    two.add(D(classes, kernel_initializer="he_normal"))
+    two.compile(optimizer=tf.keras.optimizers.SGD(learning_rate=0.1), loss="x")
+    two.fit(x, y, epochs=3)
+    return two
+"""
+
+
+@pytest.mark.parametrize("suffix", [".ipynb", ".py"])
+def test_a_notebook_becomes_a_study(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"my notebook{suffix}"
+    lines = CODE.splitlines(keepends=True)
+    if suffix == ".ipynb":
+        cells = [
+            {"cell_type": "markdown", "source": ["model.add(Dense("]},
+            {"cell_type": "code", "source": lines[:8]},
+            {"cell_type": "code", "source": "%%bash\nls model.add("},
+            {"cell_type": "code", "source": "".join(lines[8:])},
+        ]
+        path.write_text(json.dumps({"cells": cells}))
+    else:
+        path.write_text("".join(line for line in lines if line[0] not in "%!"))
+    from assay.api import convert
+
+    found = convert(path)
+    assert [model.name for model in found.models] == ["one", "two"]
+    assert list(found.models[0].lines) == ["flatten", "dense 8 relu", "dense classes softmax"]
+    assert list(found.models[1].lines) == [
+        *["conv 16 3x3 l1=0.1 l2=0.2", "activation leakyrelu", "globalavgpool", "dropout 0.5", "dense classes softmax"]
+    ]
+    assert found.models[0].parameters == 784 * 8 + 8 + 90
+    study = found.study
+    assert study.data.name == "fashion_mnist"
+    assert [arm.name for arm in study.expand()] == ["one", "two"]
+    training = study.expand()[0].training
+    assert (training.epochs, training.batch_size, training.optimizer.name) == (3, 32, "sgd")
+    assert training.optimizer.learning_rate == 0.1
+    assert any("logits" in note for note in found.notes)
+    assert any("he_normal" in note for note in found.notes)
+    from assay.spec import read_study
+    from assay.spec.files import study_toml
+
+    (tmp_path / "study.toml").write_text(study_toml(study))
+    assert read_study(tmp_path / "study.toml").expand() == study.expand()
+
+
+BAD_CODE = {
+    "Sequential([Flatten(), Dense(units, activation='softmax')])": "units is units, which cannot be worked out",
+    "Sequential([Flatten(), Dense(get(), activation='softmax')])": "units is get",
+    "Sequential([Flatten(), Attention(), Dense(3, activation='softmax')])": "no words for this layer",
+    "Sequential([Lambda(lambda x: x), Dense(3, activation='softmax')])": "holds code, which is never run",
+    "Sequential([Dense(3, activation='mish')])": "its activation is 'mish'",
+    "Sequential([Conv2D(3, 3, strides=(1, 2)), Flatten(), Dense(3, 'softmax')])": "strides is 1 x 2",
+    "Sequential([BatchNormalization(momentum=1.9), Dense(3, 'softmax')])": "momentum is 1.9",
+    "Sequential([LeakyReLU(), Dense(3, 'softmax')])": "its slope is 0.3",
+    "Sequential([Flatten(), Dense(1, 'sigmoid')])": "ends in one sigmoid unit",
+    "Sequential([Flatten()])": "it ends in flatten",
+    "Sequential([Dense(**settings)])": "come from a dictionary",
+    "Sequential(make_layers())": "no words for this layer",
+    "Sequential([RandomFlip(), Dense(3, 'softmax')])": "augmentation is said under",
+    "Sequential([Conv2D(3, 3, data_format='channels_first'), Dense(3, 'softmax')])": "data_format",
+    "Sequential([Conv2D(0, 3), Dense(3, 'softmax')])": "filters is 0",
+    "Sequential([Dropout(1.5), Dense(3, 'softmax')])": "rate is 1.5",
+    "Sequential([Mine(), Dense(3, 'softmax')])": "the file's own",
+    "Sequential()\nfor k in range(3):\n    model.add(Dense(k))": "added in a loop",
+    "Model(inputs, outputs)": "there is no Sequential model",
+    "Sequential([Dense(10 ** 10 ** 10, 'softmax')])": "cannot be worked out",
+    "Sequential([Dense('x' * 10 ** 9, 'softmax')])": "cannot be worked out",
+}
+
+
+@pytest.mark.parametrize("code", BAD_CODE)
+def test_code_that_has_no_words_is_told_with_its_line(code: str, tmp_path: Path) -> None:
+    path = tmp_path / "script.py"
+    path.write_text(f"from keras.layers import *\nclass Mine(Layer): pass\nmodel = {code}\n")
+    with pytest.raises(SpecError) as caught:
+        read_source(path)
+    told = str(caught.value)
+    assert BAD_CODE[code] in told
+    assert f"{path}:3" in told or f"{path}:5" in told or "no Sequential" in told or "ends in flatten" in told
+
+
+def test_every_layer_without_words_is_told_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "script.py"
+    path.write_text("model = Sequential([LSTM(3),\n Conv3D(2, 2),\n Dense(3, 'softmax')])\n")
+    with pytest.raises(SpecError) as caught:
+        read_source(path)
+    assert [problem.line for problem in caught.value.problems] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.py", b"model = Sequential([", "it is no Python"),
+        ("a.py", b"\xff\xfe\x00", "cannot be read|no Python"),
+        ("a.py", b"x = " + b"(" * 5000 + b")" * 5000, "no Python|cannot be read"),
+        ("a.py", b"x = " + b"-" * 50_000 + b"1", "no Python|cannot be read"),
+        ("a.ipynb", b"{}", "it is no notebook"),
+        ("a.ipynb", b'{"cells": [3]}', "it is no notebook"),
+        ("a.h5", b"", "a notebook"),
+    ],
+)
+def test_files_that_are_no_code_are_refused(name: str, content: bytes, told: str, tmp_path: Path) -> None:
+    from assay.api import convert
+
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=told):
+        convert(tmp_path / name)
+
+
+def test_code_is_never_run(tmp_path: Path) -> None:
+    path = tmp_path / "script.py"
+    mark = tmp_path / "ran"
+    run = f"open({str(mark)!r}, 'w')"
+    path.write_text(f"{run}\nimport keras\nmodel = keras.Sequential([keras.layers.Dense({run})])")
+    with pytest.raises(SpecError, match="cannot be worked out"):
+        read_source(path)
+    assert not mark.exists()
+
+
+def test_models_that_are_not_sequential_get_a_sentence(tmp_path: Path) -> None:
+    inputs = keras.Input((8, 8, 1))
+    functional = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(inputs)))
+    with pytest.raises(SpecError, match="got a Functional"):
+        from_keras(functional)
+    functional.save(tmp_path / "model.keras")
+    with pytest.raises(SpecError, match="a 'Functional' model; only Sequential models are read"):
+        read_keras(tmp_path / "model.keras")
+
+    class Own(keras.layers.Layer):
+        pass
+
+    with pytest.raises(SpecError, match="Own is no layer of Keras's own"):
+        from_keras(keras.Sequential([Own()]))
+    with pytest.raises(SpecError, match="got a dict"):
+        from_keras({})
+
+
+def test_a_model_without_an_input_shape_has_words_and_no_weights() -> None:
+    found = from_keras(keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax")]))
+    assert isinstance(found, Imported)
+    assert list(found.network.layers) == ["flatten", "dense classes softmax"]
+    with pytest.raises(SpecError, match="does not say how large its images are"):
+        found.module()

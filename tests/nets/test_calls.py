@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+
+from assay.errors import SpecError
+from assay.nets import parse
+from assay.nets.calls import word_of_call
+
+CALLS = [
+    ('Conv2D(32, (3, 3), activation="relu", padding="same")', "conv 32 3x3 relu padding=same"),
+    ("layers.Conv2D(32, 5, strides=(2, 2), input_shape=(28, 28, 1))", "conv 32 5x5 stride=2"),
+    ("keras.layers.Conv2D(filters=8, kernel_size=(1, 7), use_bias=False)", "conv 8 1x7 bias=false"),
+    ("Conv2D(8, 3, dilation_rate=2, groups=4, name='c')", "conv 8 3x3 dilation=2 groups=4"),
+    ("DepthwiseConv2D(3, depth_multiplier=2)", "depthwise 3x3 multiplier=2"),
+    ("SeparableConv2D(16, (3, 3), activation='elu')", "separable 16 3x3 elu"),
+    ("MaxPooling2D()", "maxpool 2"),
+    ("MaxPool2D((3, 3), strides=(2, 2), padding='same')", "maxpool 3 padding=same stride=2"),
+    ("AveragePooling2D(pool_size=2, strides=2)", "avgpool 2"),
+    ("GlobalAveragePooling2D()", "globalavgpool"),
+    ("BatchNormalization()", "batchnorm"),
+    ("GroupNormalization(4)", "groupnorm 4"),
+    ("Flatten()", "flatten"),
+    ("Dropout(0.5)", "dropout 0.5"),
+    ("SpatialDropout2D(rate=0.1)", "spatialdropout 0.1"),
+    ('Dense(128, activation="relu")', "dense 128 relu"),
+    ('Dense(10, "softmax")', "dense classes softmax"),
+    ('Activation("tanh")', "activation tanh"),
+    ("ReLU()", "relu"),
+]
+
+
+@pytest.mark.parametrize(("call", "word"), CALLS)
+def test_a_call_of_keras_is_told_in_our_words(call, word):
+    assert word_of_call(call) == word
+    with pytest.raises(SpecError) as caught:
+        parse([call])
+    assert caught.value.problems[0].fix == f'write "{word}"'
+    last = "" if word.endswith("classes softmax") else "dense classes softmax"
+    assert parse([word, last] if last else [word])  # what is suggested is a layer
+
+
+@pytest.mark.parametrize(("call", "word"), [c for c in CALLS if "Activation" not in c[0] and "Instance" not in c[0]])
+def test_the_word_means_what_the_call_means(call, word):
+    """Keras builds the layer from the call itself; ours from the word counts the same parameters and shape."""
+    import keras
+    from keras import layers
+
+    from assay.nets import summarize
+
+    names = {name: getattr(layers, name) for name in dir(layers)}
+    kwargs = {**names, "layers": layers, "keras": keras}
+    made = eval(call.replace(", input_shape=(28, 28, 1)", ""), kwargs)
+    flat = word.startswith("dense")
+    lines = (["flatten"] if flat else []) + [word]
+    if not word.endswith("softmax"):
+        lines += [] if flat or word == "globalavgpool" or word == "flatten" else ["flatten"]
+        lines += ["dense classes softmax"]
+    ours = summarize(parse(lines), (12, 12, 8), 10).layers[1 if flat else 0]
+    theirs = made(keras.Input((12 * 12 * 8,) if flat else (12, 12, 8)))
+    assert ours.parameters == made.count_params()
+    assert tuple(ours.output_shape) == tuple(theirs.shape[1:])
+
+
+@pytest.mark.parametrize(
+    "line", ["conv 8 3x3", "Conv2D(", "Conv2D(n, 3)", "Resizing(2, 2)", "Dense()", "MaxPool2D((2, 3))", "f(x)(y)"]
+)
+def test_what_is_no_such_call_is_left_alone(line):
+    assert word_of_call(line) == ""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import Problem, SpecError
-from ..nets import BatchNorm, Summary
+from ..nets import Summary
 from ..spec.network import plain
 from ..train.predictor import Predictor
 
@@ -43,9 +43,11 @@ class Portable:
         """The network of a predictor.
 
         Raises:
-            SpecError: It stands on a base, or has a layer that no format is written for.
+            SpecError: It stands on a base.
         """
-        _refuse(predictor.network.summary)
+        if predictor.network.summary.base is not None:
+            what = "it stands on a pretrained base, whose preparation of images no format holds yet"
+            raise SpecError(Problem(what, "export a run without a base"))
         weights = {
             name: np.ascontiguousarray(value.detach().cpu().numpy())
             for name, value in predictor.network.state_dict().items()
@@ -67,15 +69,3 @@ class Portable:
         """A layer's weights by their own names, such as ``kernel``."""
         prefix = f"{name}."
         return {key.removeprefix(prefix): value for key, value in self.weights.items() if key.startswith(prefix)}
-
-
-def _refuse(summary: Summary) -> None:
-    """Tells what is not written to files yet: it would come out as another network."""
-    if summary.base is not None:
-        what = f"the network stands on a base ({summary.base.title}), whose preprocessing no file format has here"
-        raise SpecError(Problem(what, "use it with assay predict, or export a network without a base"))
-    for row in summary.layers:
-        has_own_norm = isinstance(row.layer, BatchNorm) and row.layer != BatchNorm()
-        has_own_padding = isinstance(getattr(row.layer, "padding", ""), int)
-        if has_own_norm or has_own_padding or getattr(row.layer, "activation", "") == "relu6":
-            raise SpecError(Problem(f'{row.name} ("{row.word}") is written to no file format yet', "do without it"))

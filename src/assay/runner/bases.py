@@ -160,6 +160,13 @@ def _keep(path: Path, arrays: dict[str, Any]) -> None:
 def _run(name: str, store: Path) -> tuple[StudyRecord, RunRecord]:
     """The finished run whose id begins with these characters; of a study of one arm, that of its first seed."""
     key = "base.weights"
+    try:
+        with open_reader(store):
+            pass
+    except StoreError as error:
+        told = error.problems[0]
+        what = f'the base is run "{name}", and in {store} {told.what}'
+        raise SpecError(Problem(what, "train it first, or name the store that holds it", key)) from None
     with open_reader(store) as reader:
         if name in reader.study_names():
             return _first_run(reader.study(name), key)

@@ -101,6 +101,7 @@ BAD = {
         "search",
         "ranks candidates by",
     ),
+    "generations": ('halving = "hyperband"', 'halving = "asha"\nsampler = "cma-es"', "search", "whole generations"),
     "folds": ('name = "digits"', 'name = "digits"\nvalidation = "5-fold"', "data.validation", "trains on one split"),
     "epochs as a parameter": ("epochs = 9", 'epochs = "{depth}"', "training.epochs", "what halving gives out"),
 }

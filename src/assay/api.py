@@ -233,6 +233,9 @@ def run(
 ) -> Result:
     """Train what is missing of a study.
 
+    Of a search: train its trials as far as it decides, then its finalists anew with fresh seeds; the best of them is
+    written as a study file (``Result.best_file``).
+
     Runs are trained side by side, one worker process a core; on a CUDA device one after another. Calling it again
     runs nothing that has finished; a study that was interrupted goes on from the last finished epoch of each run.
 

@@ -189,13 +189,12 @@ def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]
 
 def _of_bases(study: Study, store: str | Path | None) -> list[str]:
     """What frozen bases cost: disk where they are cached, time where they cannot be."""
+    if not any(owner is not None and owner.base is not None for owner in (study.network, *study.arms)):
+        return []
+    from .data import info_of
     from .nets.build import learned
 
     summaries = check_networks(study, store=Path(store) if store is not None else default_folder())
-    if not any(summary.base for summary in summaries.values()):
-        return []
-    from .data import info_of
-
     images = info_of(study.data).num_training
     told: list[str] = []
     sizes = {

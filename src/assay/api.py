@@ -639,7 +639,7 @@ class Result:
         path: str | Path | None = None,
         *,
         form: ReportForm = "html",
-        explanations: Sequence[Illustration] = (),
+        explanations: Sequence[Illustration] | bool = (),
     ) -> Path:
         """Write the report and return its path.
 
@@ -647,7 +647,8 @@ class Result:
             path: Where; ``reports/STUDY`` with the form's suffix in the store's folder if ``None``.
             form: ``html``, one file that needs nothing else; ``pdf``, that file as Chromium prints it; ``notebook``, an
                 executed one whose cells call this API; ``markdown`` or ``latex``, the tables.
-            explanations: Pictures of what the best arm has learned and where it fails, for ``html`` and ``pdf``.
+            explanations: Pictures of what the best arm has learned and where it fails, for ``html`` and ``pdf``;
+                ``True`` makes them, of its first seed on its validation images.
 
         Raises:
             SpecError: What writes this form is not on this machine: Chromium for ``pdf``, nbclient for ``notebook``.
@@ -660,7 +661,22 @@ class Result:
             return write_notebook(target, record, self.store)
         if form in ("markdown", "latex"):
             return write_report(target, (as_markdown if form == "markdown" else as_latex)(record, **_told(record)))
-        return (write_pdf if form == "pdf" else write_report)(target, report_html(record, explanations))
+        return (write_pdf if form == "pdf" else write_report)(
+            target, report_html(record, self._explained(explanations))
+        )
+
+    def _explained(self, given: Sequence[Illustration] | bool) -> Sequence[Illustration]:
+        if not isinstance(given, bool):
+            return given
+        if not given:
+            return ()
+        from .explanations.illustrations import illustrations
+        from .report import Explanation as Illustration
+
+        return [
+            Illustration(one.title, one.caption, one.encoded(), one.encoded(theme="dark"))
+            for one in illustrations(self.run().model())
+        ]
 
     def _repr_html_(self) -> str:
         from .report import summary_html

@@ -219,3 +219,31 @@ def test_objects_show_themselves_in_a_notebook(result: assay.Result) -> None:
     assert found.record == run.record
     with pytest.raises(SpecError, match="seed 7 of digits-again has not finished; finished: seed 0, seed 1"):
         result.run(seed=7)
+
+
+def test_a_report_shows_pictures_of_the_best_arm_for_light_and_dark(result: assay.Result, tmp_path: Path) -> None:
+    import base64
+
+    from bs4 import BeautifulSoup
+
+    from assay.explanations.illustrations import illustrations
+
+    page = BeautifulSoup(result.report(tmp_path / "r.html", explanations=True).read_text(), "html.parser")
+    section = page.select_one("#explanations")
+    made = illustrations(result.run().model())
+    assert {one.kind for one in made} >= {"confusion", "kernels", "gradcam", "sanity"}
+    assert [found.get_text() for found in section.select(".figure-title")] == [one.title for one in made]
+    light, dark = section.select_one("img")["src"], section.select_one("source")["srcset"]
+    assert base64.b64decode(light.split(",")[1]) == made[0].encoded()
+    assert base64.b64decode(dark.split(",")[1]) == made[0].encoded(theme="dark")
+    assert (
+        BeautifulSoup(result.report(tmp_path / "r.html").read_text(), "html.parser").select_one("#explanations") is None
+    )
+
+
+def test_what_a_run_has_not_is_left_out_of_its_report(flat: assay.Result) -> None:
+    from assay.explanations.illustrations import illustrations
+
+    kinds = {one.kind for one in illustrations(flat.run().model())}
+    assert "confusion" in kinds
+    assert not kinds & {"kernels", "gradcam", "agreement"}

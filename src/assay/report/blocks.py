@@ -35,11 +35,12 @@ class FigureBlock:
 
 @dataclass(frozen=True)
 class PictureBlock:
-    """A PNG in the page, in base64, with its title and caption."""
+    """A PNG in the page, in base64, with its title and caption, and the same for a dark page."""
 
     png: str
     title: str
     note: str
+    dark: str = ""
 
 
 def lead_figure(study: StudyRecord) -> FigureBlock | None:
@@ -187,7 +188,7 @@ def gallery_figures(gallery: Gallery) -> tuple[FigureBlock, ...]:
 def explanation_blocks(explanations: Sequence[Explanation]) -> tuple[FigureBlock | PictureBlock, ...]:
     """What explains the best arm: Plotly figures drawn by the page, pictures as they are."""
     return tuple(
-        PictureBlock(base64.b64encode(one.image).decode(), one.title, one.caption)
+        PictureBlock(base64.b64encode(one.image).decode(), one.title, one.caption, base64.b64encode(one.dark).decode())
         if isinstance(one.image, bytes)
         else figure_block(f"explanation-{number}", one.image, one.title, one.caption, one.caption)
         for number, one in enumerate(explanations)

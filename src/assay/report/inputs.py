@@ -79,8 +79,10 @@ class Explanation:
         title: What it shows, in a few words.
         caption: How to read it, in a sentence or two; screen readers hear it in place of the picture.
         image: A PNG file's bytes, or a Plotly figure with a height.
+        dark: The same PNG for a dark page, where there is one.
     """
 
     title: str
     caption: str
     image: bytes | go.Figure
+    dark: bytes = b""

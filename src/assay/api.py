@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -171,6 +172,7 @@ def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]
         told.append(
             'scaling = "none" feeds raw bytes, 0 to 255: networks seldom train well on them; "unit" divides by 255.'
         )
+    told += _of_bases(study, store)
     before = _before(study.name, Path(store) if store is not None else default_folder())
     if before is not None:
         is_another = before.question != study.question and before.data["content"] != info.content
@@ -183,6 +185,33 @@ def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]
                 'place; its runs are kept. Give this one a name of its own (name = "...") to keep both.'
             )
     return tuple(told)
+
+
+def _of_bases(study: Study, store: str | Path | None) -> list[str]:
+    """What frozen bases cost: disk where they are cached, time where they cannot be."""
+    from .nets.build import learned
+
+    summaries = check_networks(study, store=Path(store) if store is not None else default_folder())
+    if not any(summary.base for summary in summaries.values()):
+        return []
+    from .data import info_of
+
+    images = info_of(study.data).num_training
+    told: list[str] = []
+    sizes = {
+        4 * math.prod(learned(summary).input_shape) * images * (1 + summary.base.copies)
+        for summary in summaries.values()
+        if summary.base is not None and summary.base.is_cached
+    }
+    if sizes:
+        told.append(f"What frozen bases put out is kept in the cache: about {sum(sizes) / 1e9:.2g} GB.")
+    live = [name for name, s in summaries.items() if s.base and not s.base.is_cached and not any(s.base.first_epochs)]
+    if live:
+        told.append(
+            f'The frozen base of arm "{live[0]}" runs in every step, since its images are augmented anew; '
+            "copies = N in its base would compute N augmented copies of each image once, for all seeds."
+        )
+    return told
 
 
 def _before(name: str, folder: Path) -> StudyRecord | None:
@@ -639,7 +668,7 @@ class Result:
         path: str | Path | None = None,
         *,
         form: ReportForm = "html",
-        explanations: Sequence[Illustration] | bool = (),
+        explanations: Sequence[Illustration] | None = None,
     ) -> Path:
         """Write the report and return its path.
 
@@ -647,8 +676,8 @@ class Result:
             path: Where; ``reports/STUDY`` with the form's suffix in the store's folder if ``None``.
             form: ``html``, one file that needs nothing else; ``pdf``, that file as Chromium prints it; ``notebook``, an
                 executed one whose cells call this API; ``markdown`` or ``latex``, the tables.
-            explanations: Pictures of what the best arm has learned and where it fails, for ``html`` and ``pdf``;
-                ``True`` makes them, of its first seed on its validation images.
+            explanations: Pictures of what the best arm has learned and where it fails, for ``html`` and ``pdf``; if
+                ``None`` its confusion matrix, costliest images, calibration and first kernels.
 
         Raises:
             SpecError: What writes this form is not on this machine: Chromium for ``pdf``, nbclient for ``notebook``.
@@ -661,22 +690,11 @@ class Result:
             return write_notebook(target, record, self.store)
         if form in ("markdown", "latex"):
             return write_report(target, (as_markdown if form == "markdown" else as_latex)(record, **_told(record)))
-        return (write_pdf if form == "pdf" else write_report)(
-            target, report_html(record, self._explained(explanations))
-        )
+        if explanations is None:
+            from .explanations import illustrations
 
-    def _explained(self, given: Sequence[Illustration] | bool) -> Sequence[Illustration]:
-        if not isinstance(given, bool):
-            return given
-        if not given:
-            return ()
-        from .explanations.illustrations import illustrations
-        from .report import Explanation as Illustration
-
-        return [
-            Illustration(one.title, one.caption, one.encoded(), one.encoded(theme="dark"))
-            for one in illustrations(self.run().model())
-        ]
+            explanations = illustrations(record, self.store)
+        return (write_pdf if form == "pdf" else write_report)(target, report_html(record, explanations))
 
     def _repr_html_(self) -> str:
         from .report import summary_html

@@ -21,7 +21,6 @@ _NAMES = {"html": "Report", "pdf": "PDF", "notebook": "Notebook", "markdown": "M
 @click.option("--notebook", is_flag=True, help="An executed Jupyter notebook whose cells call Assay's Python API.")
 @click.option("--markdown", is_flag=True, help="The tables in Markdown.")
 @click.option("--latex", is_flag=True, help="The tables in LaTeX, with booktabs.")
-@click.option("--explain", is_flag=True, help="With pictures of what the best arm learned and where it fails.")
 @json_option
 def command(
     study: str | None,
@@ -31,7 +30,6 @@ def command(
     notebook: bool,
     markdown: bool,
     latex: bool,
-    explain: bool,
     as_json: bool,
 ) -> None:
     """Write STUDY's report: one HTML file that needs no network (the latest study if none is named).
@@ -47,7 +45,7 @@ def command(
     written = {}
     for form in forms:
         path = output.with_suffix(SUFFIXES[form]) if output is not None and len(forms) > 1 else output
-        written[form] = found.report(path, form=form, explanations=explain)
+        written[form] = found.report(path, form=form)
         if not as_json:
             click.echo(f"{_NAMES[form]}: {written[form].absolute().as_uri()}")
     if as_json:

@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 
 from assay.errors import TooFewSeeds
-from assay.stats import MIN_PAIRS, mean_interval, paired_difference, sign_flip_p
+from assay.stats import MIN_PAIRS, mean_interval, paired_difference, sign_flip_p, sign_flip_ps
 
 
 def pairs(n: int, effect: float = 0.003) -> tuple[np.ndarray, np.ndarray]:
@@ -109,3 +109,12 @@ def test_scores_that_do_not_pair_are_refused():
 def test_a_diverged_score_is_refused():
     with pytest.raises(ValueError, match="not finite"):
         paired_difference([0.9, 0.8], [0.9, float("nan")])
+
+
+def test_contrasts_judged_together_have_the_p_that_each_has_alone() -> None:
+    rng = np.random.default_rng(1935)
+    rows = [rng.normal(0.1, 1.0, size=n) for n in (30, 8, 30, 45, 21, 30)]
+    together = sign_flip_ps(rows, seed=3, draws=20_001)
+    assert together == tuple(sign_flip_p(row, seed=3, draws=20_001) for row in rows)
+    assert len(set(together)) == len(rows)
+    assert sign_flip_ps([]) == ()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from assay.errors import DiskFull, StoreBusy, StoreError, StoreTooNew
+from assay.spec import fingerprint
 from assay.store import ArmRecord, TestScore, open_reader, open_writer
 from assay.store.files import DATABASE, connect, translated
 from assay.store.schema import MIGRATIONS
@@ -276,12 +278,19 @@ def test_every_released_schema_still_opens(path: Path, tmp_path: Path) -> None:
         pass
     with open_reader(tmp_path) as reader:
         study = reader.study("golden")
+        search = reader.study("searched").search if "searched" in reader.study_names() else None
     assert [(run.arm, run.seed, run.state) for run in study.runs] == [
         ("a", 0, "finished"), ("a", 1, "diverged"), ("b", 0, "queued"), ("b", 1, "queued"),
     ]  # fmt: skip
     assert study.runs[0].epochs[-1].validation_accuracy == 0.95
     assert study.runs[0].test_accuracy == 0.97
     assert len(study.looks) == 1
+    if int(path.stem.removeprefix("store-v")) >= 4:
+        assert search is not None
+        assert [(one.trial, one.reason) for one in search.candidates] == [(1, ""), (None, "99 parameters, above 50")]
+        assert [(run.arm, run.state, run.seconds, len(run.epochs)) for run in search.runs] == [
+            ("trial 1", "paused", 1.5, 1)
+        ]
     connection = connect(tmp_path, writable=False)
     assert connection.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS)
     connection.close()
@@ -309,3 +318,41 @@ def test_a_shared_run_that_another_study_revealed_stays_sealed_here(tmp_path: Pa
     with open_reader(tmp_path) as reader:
         assert reader.study("other").runs[0].test_accuracy == 0.97
         assert reader.study("s").runs[0].test_accuracy is None
+
+
+def test_a_brief_record_has_the_same_states_and_scores(tmp_path: Path) -> None:
+    with open_writer(tmp_path) as writer:
+        put_study(writer)
+        finish(writer, "a-0")
+        writer.put_started("s", "a-1", {})
+        writer.put_epochs("a-1", [epoch(1), epoch(2, 0.97), epoch(3, 0.94)])
+        writer.put_finished("s", "a-1", seconds=1.0, peak_memory_bytes=1, weights=("w", "h", 1), kept_epoch=2)
+        writer.put_started("s", "b-0", {})
+        writer.put_epochs("b-0", [epoch(1), EpochRecord(2, *[math.nan] * 8)])
+        writer.put_look("s", {"a-0": TestScore(0.1, 0.97, b"\xa0")}, num_runs=1)
+    for has_index in (True, False):
+        with open_reader(tmp_path) as reader:
+            whole, brief = reader.study("s"), reader.study("s", is_brief=True)
+        for one, other in zip(whole.runs, brief.runs, strict=True):
+            assert (one.id, one.state, one.test_accuracy, one.kept_epoch) == (
+                other.id, other.state, other.test_accuracy, other.kept_epoch,
+            )  # fmt: skip
+            assert repr(one.kept) == repr(other.kept)  # nan is not nan
+        assert [run.kept.validation_accuracy for run in brief.runs_of("a") if run.kept] == [0.95, 0.97]
+        assert (brief.arms, brief.looks, brief.test_hits) == (whole.arms, whole.looks, whole.test_hits)
+        if has_index:  # a store that an earlier version wrote has none
+            with sqlite3.connect(tmp_path / DATABASE) as connection:
+                connection.execute("DROP INDEX runs_in_brief")
+
+
+def test_peak_memory_is_the_most_of_an_arm_on_the_same_data(tmp_path: Path) -> None:
+    designs = {"x": {"arm": {"layers": ["a"]}, "data": {"content": "c"}}, "y": {"arm": {}, "data": {"content": "c"}}}
+    with open_writer(tmp_path) as writer:
+        runs = [(f"{name}{seed}", seed, 1, {**spec, "seed": seed}) for name, spec in designs.items() for seed in (0, 1)]
+        members = [("a", number, None, run) for number, (run, *_) in enumerate(runs)]
+        arms = [ArmRecord("a", 0, {}, {})]
+        writer.put_study(name="s", question="", spec={}, data={}, arms=arms, members=members, runs=runs)
+        for run, size in (("x0", 5), ("x1", 9)):
+            writer.put_finished("s", run, seconds=1.0, peak_memory_bytes=size, weights=("w", "h", 1))
+    with open_reader(tmp_path) as reader:
+        assert reader.peak_memory() == {(fingerprint({"layers": ["a"]}), "c"): 9}

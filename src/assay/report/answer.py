@@ -9,7 +9,7 @@ from typing import Literal
 
 from ..stats import MIN_PAIRS, pairs_needed, refusal
 from ..store.records import StudyRecord
-from .contrasts import Contrast, contrasts, factor_effects
+from .contrasts import Contrast, contrasts, factor_effects, has_interactions
 from .numbers import counted, percent
 from .scores import LEAKY, Split, accuracy_interval, arm_scores, failure_sentence, is_epoch_chosen_by_score, rule_of
 
@@ -66,9 +66,8 @@ def answer(study: StudyRecord, *, split: Split = "validation") -> Answer:
         if only.interval:
             headline += f" [{100 * only.interval.low:.2f}, {100 * only.interval.high:.2f}]"
         return Answer("estimate", f"{headline}, n = {only.n}", (), _notes(study, (), "estimate", split))
-    crossed = factor_effects(study, split=split) if len(found) > 1 else ()
-    if not any(contrast.effect and contrast.effect.is_interaction for contrast in crossed):
-        crossed = ()  # one factor's effects are its arms' contrasts
+    # One factor's effects are its arms' contrasts.
+    crossed = factor_effects(study, split=split) if has_interactions(study) else ()
     family = crossed or found
     tone = _tone(family)
     if tone == "refused":
@@ -112,7 +111,7 @@ def retrained_sentences(study: StudyRecord) -> tuple[str, ...]:
 
 def is_unfinished(study: StudyRecord) -> bool:
     """Whether runs are still to come."""
-    return any(run.state in {"queued", "running"} for run in study.runs) or not study.runs
+    return any(run.state in {"queued", "running", "paused"} for run in study.runs) or not study.runs
 
 
 def _tone(family: tuple[Contrast, ...]) -> Tone:

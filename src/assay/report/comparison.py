@@ -9,7 +9,7 @@ from ..errors import Problem, SpecError, nearest
 from ..spec.arms import arm_name
 from ..stats import Ranking, factors_of
 from ..store.records import StudyRecord
-from .contrasts import Contrast, contrast_of, contrasts, factor_effects, ranking_of
+from .contrasts import Contrast, contrast_of, contrasts, factor_effects, has_interactions, ranking_of
 from .images import duel, network_sentence, networks
 from .scores import LEAKY, Split, failure_sentence, ordered_arms, rule_of, varied
 
@@ -102,9 +102,8 @@ def compare_study(study: StudyRecord, *names: str, split: Split = "validation") 
         return _comparison(study, split, found, (), None, *told, notes)
     if names:
         return _comparison(study, split, (), factor_effects(study, split=split, factor=names[0]), None, *told, ())
-    crossed = factor_effects(study, split=split)
-    if not any(effect.effect and effect.effect.is_interaction for effect in crossed):
-        crossed = ()  # with one factor, its effects are the arms' contrasts
+    # With one factor, its effects are the arms' contrasts.
+    crossed = factor_effects(study, split=split) if has_interactions(study) else ()
     return _comparison(study, split, contrasts(study, split=split), crossed, ranking_of(study, split=split), *told, ())
 
 

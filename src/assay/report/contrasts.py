@@ -27,6 +27,9 @@ from ..stats import (
 from ..store.records import StudyRecord
 from .scores import Split, arm_scores, failed_in, ordered_arms, rule_of, varied
 
+MAX_RANKED = 26
+_Folds = dict[str, dict[int, tuple[float, ...]]]  # by arm and seed: the score of each fold
+
 
 @dataclass(frozen=True)
 class Contrast:
@@ -97,12 +100,13 @@ def contrasts(study: StudyRecord, *, split: Split = "validation") -> tuple[Contr
     A contrast with fewer than two pairs counts in the family, because it was planned.
     """
     names = [arm.name for arm in ordered_arms(study)]
-    return _judged(study, [_pair(study, names[0], name, split) for name in names[1:]], split)
+    scores = _folds(study, split)
+    return _judged(study, [_pair(scores, names[0], name, split) for name in names[1:]], split)
 
 
 def contrast_of(study: StudyRecord, a: str, b: str, *, split: Split = "validation") -> Contrast:
     """Arm b against arm a, as one question of its own."""
-    (found,) = _judged(study, [_pair(study, a, b, split)], split)
+    (found,) = _judged(study, [_pair(_folds(study, split), a, b, split)], split)
     return found
 
 
@@ -124,7 +128,8 @@ def factor_effects(
     arms = ordered_arms(study)
     found = effects([arm.levels for arm in arms])
     wanted = [effect for effect in found if factor in (None, effect.factor, effect.by)]
-    return _judged(study, [_effect_row(study, effect, split) for effect in wanted], split)
+    scores = _folds(study, split)
+    return _judged(study, [_effect_row(scores, [arm.name for arm in arms], effect, split) for effect in wanted], split)
 
 
 def blocks(study: StudyRecord, *, split: Split = "validation") -> tuple[tuple[int, ...], tuple[tuple[float, ...], ...]]:
@@ -137,21 +142,35 @@ def blocks(study: StudyRecord, *, split: Split = "validation") -> tuple[tuple[in
 def ranking_of(study: StudyRecord, *, split: Split = "validation") -> Ranking | None:
     """Three arms or more ranked within each seed that all of them have; ``None`` below six such seeds.
 
-    Nor is there a ranking where arms stop by themselves: its tests would look as often, and pay for nothing.
+    Nor is there a ranking where arms stop by themselves: its tests would look as often, and pay for nothing. Above
+    ``MAX_RANKED`` arms, every two of them would be another test.
     """
+    if len(study.arms) > MAX_RANKED:
+        return None
     seeds, scores = blocks(study, split=split)
     may_rank = len(study.arms) > 2 and len(seeds) >= MIN_PAIRS and not rule_of(study).stop
     return rank_arms(scores) if may_rank else None
 
 
-def _pair(study: StudyRecord, a: str, b: str, split: Split) -> _Row:
-    return _Row(a, b, (a, b), *_weighted(study, (a, b), (-1.0, 1.0), split))
+def has_interactions(study: StudyRecord) -> bool:
+    """Whether several factors are crossed, so that effects say more than arms do."""
+    return not rule_of(study).stop and any(
+        effect.is_interaction for effect in effects([arm.levels for arm in ordered_arms(study)])
+    )
 
 
-def _effect_row(study: StudyRecord, effect: Effect, split: Split) -> _Row:
-    weighted = [(arm.name, w) for arm, w in zip(ordered_arms(study), effect.weights, strict=True) if w]
+def _folds(study: StudyRecord, split: Split) -> _Folds:
+    return {arm.arm: dict(zip(arm.seeds, arm.folds, strict=True)) for arm in arm_scores(study, split=split)}
+
+
+def _pair(scores: _Folds, a: str, b: str, split: Split) -> _Row:
+    return _Row(a, b, (a, b), *_weighted(scores, (a, b), (-1.0, 1.0), split))
+
+
+def _effect_row(scores: _Folds, arms: Sequence[str], effect: Effect, split: Split) -> _Row:
+    weighted = [(arm, w) for arm, w in zip(arms, effect.weights, strict=True) if w]
     needed, weights = (tuple(part) for part in zip(*weighted, strict=True))
-    values = _weighted(study, needed, weights, split)
+    values = _weighted(scores, needed, weights, split)
     if not effect.is_interaction:
         a, b = f"{effect.factor} {effect.low}", f"{effect.factor} {effect.high}"
         return _Row(a, b, needed, *values, effect=effect)
@@ -167,14 +186,12 @@ def _effect_row(study: StudyRecord, effect: Effect, split: Split) -> _Row:
 
 
 def _weighted(
-    study: StudyRecord, arms: Sequence[str], weights: Sequence[float], split: Split
+    by_arm: _Folds, arms: Sequence[str], weights: Sequence[float], split: Split
 ) -> tuple[tuple[int, ...], tuple[float, ...], tuple[tuple[float, ...], ...]]:
     """The seeds on which all these arms have a score, the weighted sum for each, and for each of its folds.
 
     On the test split, folds are repetitions on the same images: their mean counts.
     """
-    scores = [arm for arm in arm_scores(study, split=split) if arm.arm in arms]
-    by_arm = {arm.arm: dict(zip(arm.seeds, arm.folds, strict=True)) for arm in scores}
     seeds = tuple(sorted(set[int].intersection(*(set(by_arm[arm]) for arm in arms))))
     folds = tuple(
         tuple(

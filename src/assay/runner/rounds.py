@@ -38,7 +38,7 @@ def plans(
     offered: set[str] = set()
     while True:
         try:
-            known = {run.id: run for run in reader.study(study.name).runs}
+            known = {run.id: run for run in reader.study(study.name, is_brief=True).runs}
         except StoreError:  # it has never been run
             known = {}
         ended = [(arm, task.seed, known[task.id]) for arm, task in whole.members if task.id in known]

@@ -27,6 +27,7 @@ from .paired import MIN_PAIRS as MIN_PAIRS
 from .paired import PairedDifference as PairedDifference
 from .paired import paired_difference as paired_difference
 from .paired import sign_flip_p as sign_flip_p
+from .paired import sign_flip_ps as sign_flip_ps
 from .paired import superiority as superiority
 from .power import pairs_for_difference as pairs_for_difference
 from .power import pairs_for_equivalence as pairs_for_equivalence

@@ -14,10 +14,12 @@ from .equivalence import Equivalence, equivalence
 from .folds import corrected_equivalence, corrected_resampled_difference
 from .intervals import Interval, bootstrap_interval, finite_scores
 from .many import holm
-from .paired import MIN_PAIRS, PairedDifference, paired_difference, superiority
+from .paired import MIN_PAIRS, PairedDifference, paired_difference, sign_flip_ps, superiority
 from .power import pairs_for_difference, pairs_for_equivalence, smallest_difference
 from .sequential import SOURCE, Looks, first_crossing, repeated_interval
 from .verdicts import ALPHA, Outcome, outcome, pairs_needed
+
+MAX_BOOTSTRAPPED = 200  # with more pairs a mean's skewness is too small for the bootstrap to disagree
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,9 @@ def judge(
         ValueError: A difference is not finite, or the margin is not above 0.
     """
     values = [np.asarray(row, dtype=np.float64) for row in rows]
-    differences = [_difference(row) for row in values]
+    paired = [index for index, row in enumerate(values) if row.ndim == 1 and row.size > 1]
+    ps = dict(zip(paired, sign_flip_ps([values[index] for index in paired]), strict=True))
+    differences = [_difference(row, ps.get(index)) for index, row in enumerate(values)]
     close = [_equivalence(row, margin) for row in values]
     adjusted = holm([1.0 if found is None else found.p_value for found in differences])
     close_adjusted = holm([1.0 if found is None else found.p_value for found in close])
@@ -191,12 +195,12 @@ def _or(look: int | None, otherwise: int) -> int:
     return otherwise if look is None else look
 
 
-def _difference(row: npt.NDArray[np.float64]) -> PairedDifference | None:
+def _difference(row: npt.NDArray[np.float64], p_value: float | None) -> PairedDifference | None:
     if row.size < 2:
         return None
     if row.ndim == 2:
         return corrected_resampled_difference(row)
-    return paired_difference(np.zeros(len(row)), row)
+    return paired_difference(np.zeros(len(row)), row, p_value=p_value)
 
 
 def _equivalence(row: npt.NDArray[np.float64], margin: float | None) -> Equivalence | None:
@@ -250,7 +254,7 @@ def _beside(
 ) -> dict[str, Any]:
     """What stands beside a verdict: a second interval, superiority, what n could find, and what would tell."""
     n, deviation = len(values), float(values.std(ddof=1))
-    bootstrap = bootstrap_interval(values)
+    bootstrap = bootstrap_interval(values) if n <= MAX_BOOTSTRAPPED else None
     fewest = max(pairs_needed(round(ALPHA / alpha)), n + 1)
     candidates = [pairs_for_difference(difference.mean, deviation, alpha=alpha, fewest=fewest)]
     if margin is not None:

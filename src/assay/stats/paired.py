@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +52,9 @@ class PairedDifference:
         return self.low > 0 or self.high < 0
 
 
-def paired_difference(a: npt.ArrayLike, b: npt.ArrayLike, *, confidence: float = 0.95) -> PairedDifference:
+def paired_difference(
+    a: npt.ArrayLike, b: npt.ArrayLike, *, confidence: float = 0.95, p_value: float | None = None
+) -> PairedDifference:
     """How much b scores above a, on runs paired by seed: element i of both comes from the same seed.
 
     Pairing removes what a seed does to both arms, such as an easy validation split.
@@ -59,6 +63,7 @@ def paired_difference(a: npt.ArrayLike, b: npt.ArrayLike, *, confidence: float =
         a: One score per seed.
         b: One score per seed, in the same order.
         confidence: Long-run share of such intervals that hold the true mean difference, in (0, 1).
+        p_value: Its p, where ``sign_flip_ps`` has told it already.
 
     Raises:
         TooFewSeeds: Fewer than two pairs.
@@ -73,9 +78,8 @@ def paired_difference(a: npt.ArrayLike, b: npt.ArrayLike, *, confidence: float =
         raise TooFewSeeds(Problem(f"got {count_pairs(len(first))}, a difference needs 2", "run more seeds"))
     differences = second - first
     interval = mean_interval(differences, confidence=confidence)
-    return PairedDifference(
-        interval.mean, interval.low, interval.high, interval.n, confidence, sign_flip_p(differences), _SOURCE
-    )
+    p = sign_flip_p(differences) if p_value is None else p_value
+    return PairedDifference(interval.mean, interval.low, interval.high, interval.n, confidence, p, _SOURCE)
 
 
 def sign_flip_p(differences: npt.ArrayLike, *, seed: int = 0, draws: int = 99_999) -> float:
@@ -89,20 +93,51 @@ def sign_flip_p(differences: npt.ArrayLike, *, seed: int = 0, draws: int = 99_99
         seed: Seed of the random flips; it changes nothing up to 20 pairs.
         draws: Number of random flips.
     """
-    values = finite_scores(differences)
-    size = np.abs(values)
-    observed = abs(values.sum()) - 1e-9 * size.sum()  # equal sums stay equal whatever order they are added in
-    if len(values) <= MAX_ENUMERATED:
-        sums = size[:1] if len(values) else np.zeros(1)  # two-sided, so the first sign can stand still
-        for value in size[1:]:
-            sums = np.concatenate([sums + value, sums - value])
-        return float(np.mean(np.abs(sums) >= observed))
+    return sign_flip_ps([differences], seed=seed, draws=draws)[0]
+
+
+def sign_flip_ps(rows: Sequence[npt.ArrayLike], *, seed: int = 0, draws: int = 99_999) -> tuple[float, ...]:
+    """``sign_flip_p`` of each of several contrasts. Those with as many pairs share their random flips."""
+    values = [finite_scores(row) for row in rows]
+    found: dict[int, float] = {}
+    drawn: dict[int, list[int]] = {}
+    for index, row in enumerate(values):
+        if len(row) <= MAX_ENUMERATED:
+            found[index] = _enumerated(row.tobytes())
+        else:
+            drawn.setdefault(len(row), []).append(index)
+    for indices in drawn.values():
+        together = np.array([values[index] for index in indices]).T
+        found |= zip(indices, _drawn(together.tobytes(), len(indices), seed, draws), strict=True)
+    return tuple(found[index] for index in range(len(values)))
+
+
+@functools.lru_cache(maxsize=1024)  # a report asks for the same differences in several places
+def _enumerated(differences: bytes) -> float:
+    values = np.frombuffer(differences)
+    size, observed = np.abs(values), _observed(values)
+    sums = size[:1] if len(values) else np.zeros(1)  # two-sided, so the first sign can stand still
+    for value in size[1:]:
+        sums = np.concatenate([sums + value, sums - value])
+    return float(np.mean(np.abs(sums) >= observed))
+
+
+@functools.lru_cache(maxsize=64)
+def _drawn(differences: bytes, num_contrasts: int, seed: int, draws: int) -> tuple[float, ...]:
+    """p of each column of [pairs, contrasts]."""
+    values = np.frombuffer(differences).reshape(-1, num_contrasts)
+    size, observed = np.abs(values), _observed(values)
     generator = np.random.Generator(np.random.Philox(key=seed))
-    as_large = 0
+    as_large = np.zeros(values.shape[1], np.int64)
     for start in range(0, draws, 10_000):
         flips = generator.integers(0, 2, size=(min(10_000, draws - start), len(values)), dtype=np.int8)
-        as_large += int(np.count_nonzero(np.abs((2.0 * flips - 1) @ size) >= observed))
-    return (as_large + 1) / (draws + 1)
+        as_large += np.count_nonzero(np.abs((2.0 * flips - 1) @ size) >= observed, axis=0)
+    return tuple(float(p) for p in (as_large + 1) / (draws + 1))
+
+
+def _observed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The sum that others are compared with: equal sums stay equal whatever order they are added in."""
+    return np.asarray(np.abs(values.sum(axis=0)) - 1e-9 * np.abs(values).sum(axis=0))
 
 
 def superiority(differences: npt.ArrayLike, *, confidence: float = 0.95) -> Interval:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .many import holm
-from .paired import sign_flip_p
+from .paired import sign_flip_ps
 
 _SOURCE = (
     'Demsar (2006), "Statistical comparisons of classifiers over multiple data sets", JMLR 7; groups by pairwise tests '
@@ -85,7 +85,9 @@ def _groups(
     """Runs of neighbours by mean rank of which no two are told apart."""
     order = list(np.argsort(means, kind="stable"))
     pairs = [(i, j) for at, i in enumerate(order) for j in order[at + 1 :]]
-    adjusted = holm([sign_flip_p(values[:, i] - values[:, j]) if len(values) else 1.0 for i, j in pairs])
+    adjusted = holm(
+        sign_flip_ps([values[:, i] - values[:, j] for i, j in pairs]) if len(values) else [1.0] * len(pairs)
+    )
     differ = {frozenset(pair) for pair, p in zip(pairs, adjusted, strict=True) if p < alpha}
     groups: list[Sequence[int]] = []
     for start in range(len(order)):

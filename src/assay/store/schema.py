@@ -111,7 +111,37 @@ MIGRATIONS = (
     ALTER TABLE epochs ADD COLUMN health TEXT;
     ALTER TABLE test_scores ADD COLUMN hits BLOB;
     """,
+    # Searches: what was measured when one began, every candidate that was drawn (trial is NULL where it was rejected
+    # before training), and the runs that its trials are made of.
+    """
+    CREATE TABLE searches (
+      study INTEGER PRIMARY KEY REFERENCES studies(id),
+      facts TEXT NOT NULL
+    );
+    CREATE TABLE candidates (
+      study INTEGER NOT NULL REFERENCES studies(id),
+      number INTEGER NOT NULL,
+      trial INTEGER,
+      chosen TEXT NOT NULL,
+      costs TEXT NOT NULL,
+      reason TEXT NOT NULL,
+      PRIMARY KEY (study, number)
+    ) WITHOUT ROWID;
+    CREATE TABLE trial_runs (
+      study INTEGER NOT NULL REFERENCES studies(id),
+      trial INTEGER NOT NULL,
+      seed INTEGER NOT NULL,
+      run TEXT NOT NULL REFERENCES runs(id),
+      PRIMARY KEY (study, trial, seed)
+    ) WITHOUT ROWID;
+    """,
 )
+
+
+# What only makes reading faster is no change of the schema: any version may lack it. A run's row is long; its state is
+# asked for often.
+IN_BRIEF = "runs_in_brief"
+INDEXES = f"CREATE INDEX IF NOT EXISTS {IN_BRIEF} ON runs (id, state, kept_epoch, epochs_planned);"
 
 
 def version(connection: sqlite3.Connection) -> int:
@@ -136,3 +166,4 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
     refuse_newer(connection, path)
     for number in range(version(connection), len(MIGRATIONS)):
         connection.executescript(f"BEGIN IMMEDIATE; {MIGRATIONS[number]} PRAGMA user_version = {number + 1}; COMMIT;")
+    connection.executescript(INDEXES)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -77,6 +79,20 @@ def test_it_is_stopped_from_its_page_and_keeps_its_epochs(tmp_path: Path) -> Non
         assert found["states"] == {"queued": 1}
         assert found["epochs"][0] > 2
         assert not found["training"]
+
+
+def test_why_it_cannot_be_trained_is_told(tmp_path: Path) -> None:
+    planned(tmp_path)
+    with sqlite3.connect(tmp_path / "store.sqlite") as store:
+        (text,) = store.execute("SELECT spec FROM studies").fetchone()
+        spec = json.loads(text)
+        spec["data"]["name"] = "nowhere"
+        store.execute("UPDATE studies SET spec = ?", (json.dumps(spec),))
+    store.close()
+    with TestClient(make_app(tmp_path, HOSTS, allow_run=True), base_url=URL) as client:
+        assert client.post("/api/studies/small/run", headers=token_of(client)).status_code == 202
+        until(lambda: not client.get("/api/studies/small").json()["ours"])
+        assert '"nowhere" is no known data set' in client.get("/api/studies/small").json()["trouble"]
 
 
 def test_a_store_that_another_process_writes_is_left_to_it(tmp_path: Path) -> None:

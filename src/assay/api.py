@@ -214,7 +214,7 @@ def _train(
                 plan,
                 writer,
                 reader,
-                functools.partial(site.executor, plan, reader),
+                functools.partial(site.executor, plan, reader, getattr(progress, "tell", lambda sentence: None)),
                 progress,
                 num_workers=workers or site.num_workers(plan),
                 machine_cores=site.machine_cores,

@@ -299,7 +299,8 @@ def _train(
     try:
         for plan in plans:
             num_workers = workers or site.num_workers(plan)
-            make = functools.partial(site.executor, plan, reader)
+            tell = getattr(progress, "tell", lambda sentence: None)
+            make = functools.partial(site.executor, plan, reader, tell)
             if plan.trials:  # the first of many short rounds
                 pool = pool or Pool(num_workers)
                 make = functools.partial(pool.lend, make)

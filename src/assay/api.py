@@ -189,13 +189,12 @@ def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]
 
 def _of_bases(study: Study, store: str | Path | None) -> list[str]:
     """What frozen bases cost: disk where they are cached, time where they cannot be."""
+    if not any(owner is not None and owner.base is not None for owner in (study.network, *study.arms)):
+        return []
+    from .data import info_of
     from .nets.build import learned
 
     summaries = check_networks(study, store=Path(store) if store is not None else default_folder())
-    if not any(summary.base for summary in summaries.values()):
-        return []
-    from .data import info_of
-
     images = info_of(study.data).num_training
     told: list[str] = []
     sizes = {
@@ -232,6 +231,9 @@ def run(
     progress: Progress | None = None,
 ) -> Result:
     """Train what is missing of a study.
+
+    Of a search: train its trials as far as it decides, then its finalists anew with fresh seeds; the best of them is
+    written as a study file (``Result.best_file``).
 
     Runs are trained side by side, one worker process a core; on a CUDA device one after another. Calling it again
     runs nothing that has finished; a study that was interrupted goes on from the last finished epoch of each run.
@@ -297,7 +299,8 @@ def _train(
     try:
         for plan in plans:
             num_workers = workers or site.num_workers(plan)
-            make = functools.partial(site.executor, plan, reader)
+            tell = getattr(progress, "tell", lambda sentence: None)
+            make = functools.partial(site.executor, plan, reader, tell)
             if plan.trials:  # the first of many short rounds
                 pool = pool or Pool(num_workers)
                 make = functools.partial(pool.lend, make)

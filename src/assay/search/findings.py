@@ -6,11 +6,11 @@ import math
 import statistics
 from dataclasses import dataclass
 
-from ..spec import Arm, Network, Study, plain
+from ..spec import Network, Study, plain
 from ..spec.search import FRESH
 from ..stats import Interval, mean_interval
 from ..store import StudyRecord, trial_name
-from .facts import observed, pareto_front, reached, run_score, scores_of, search_of
+from .facts import observed, pareto_front, reached, scores_of, search_of
 from .halving import WHOLE, Scores, Step, design_of, next_step
 from .sampler import Observed
 
@@ -72,7 +72,8 @@ class Optimism:
 class Saved:
     """What halving saved: epochs and seconds of training, against every trial trained to its end.
 
-    Seconds of the whole are what each run's epochs took on average, times all of its epochs.
+    Seconds that were saved are estimated: a run's missing epochs, times its FLOPs, times the median seconds that a FLOP
+    took in an epoch of the search.
     """
 
     num_trials: int
@@ -152,7 +153,7 @@ def found_in(record: StudyRecord) -> Found:
         step,
         tuple(outcomes),
         tuple(found for arm in record.arms if (found := _optimism(record, arm.name, outcomes, metric)) is not None),
-        _saved(record),
+        _saved(record, outcomes),
         _rejected(record),
         tuple(known),
         level,
@@ -177,28 +178,27 @@ def _optimism(record: StudyRecord, arm: str, outcomes: list[Outcome], metric: st
     one = next((one for one in outcomes if one.name == arm), None)
     if one is None or one.score is None or one.epochs is None:
         return None
-    training = Arm.of(next(known.spec for known in record.arms if known.name == arm)).training
-    sign = 1 if metric.endswith("accuracy") else -1
-    known = [run_score(run, training, metric, WHOLE) for run in record.runs_of(arm) if run.state == "finished"]
-    fresh = [sign * score for score in known if isinstance(score, float)]
+    kept = [run.kept for run in record.runs_of(arm) if run.state == "finished"]
+    fresh = [value for epoch in kept if epoch is not None and math.isfinite(value := getattr(epoch, metric))]
     interval = mean_interval(fresh) if len(fresh) > 1 else None
     mean = statistics.fmean(fresh) if fresh else None
     return Optimism(arm, one.epochs, one.score, mean, interval, len(fresh))
 
 
-def _saved(record: StudyRecord) -> Saved:
+def _saved(record: StudyRecord, outcomes: list[Outcome]) -> Saved:
     assert record.search is not None
+    flops = {one.name: one.flops for one in outcomes}
     runs = {run.id: run for run in record.search.runs if run.epochs}
-    epochs = whole_epochs = 0
-    seconds = whole_seconds = 0.0
+    rates = [epoch.seconds / flops[run.arm] for run in runs.values() for epoch in run.epochs]
+    rate = statistics.median(rates) if rates else 0.0  # a first epoch may hold the making of kernels
+    epochs = missing = 0
+    seconds = lacking = 0.0
     for run in runs.values():
-        spent = sum(epoch.seconds for epoch in run.epochs)
-        length = len(run.epochs) if run.state == "finished" or run.is_failed else run.epochs_planned
-        epochs += len(run.epochs)
-        whole_epochs += length
-        seconds += spent
-        whole_seconds += spent / len(run.epochs) * length
-    return Saved(len({run.arm for run in runs.values()}), epochs, whole_epochs, seconds, whole_seconds)
+        is_over = run.state == "finished" or run.is_failed
+        left = 0 if is_over else run.epochs_planned - len(run.epochs)
+        epochs, missing = epochs + len(run.epochs), missing + left
+        seconds, lacking = seconds + sum(epoch.seconds for epoch in run.epochs), lacking + left * rate * flops[run.arm]
+    return Saved(len({run.arm for run in runs.values()}), epochs, epochs + missing, seconds, seconds + lacking)
 
 
 def _rejected(record: StudyRecord) -> dict[str, int]:

@@ -114,6 +114,13 @@ def test_a_study_from_file_to_report(run, study: Path, tmp_path: Path) -> None:
     assert code == 0
     assert (tmp_path / "r.html").stat().st_size > 1_000_000
 
+    code, output, _ = run("cite", "small")
+    assert code == 0
+    assert output.startswith("@")
+    assert "srivastava2014dropout" in output
+    code, told, _ = run("cite", "--json")
+    assert [output.count(f"{{{entry['key']},") for entry in json.loads(told)] == [1] * output.count("\n@") + [1]
+
 
 @pytest.mark.parametrize(
     ("old", "new", "told"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -171,6 +172,7 @@ def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]
         told.append(
             'scaling = "none" feeds raw bytes, 0 to 255: networks seldom train well on them; "unit" divides by 255.'
         )
+    told += _of_bases(study, store)
     before = _before(study.name, Path(store) if store is not None else default_folder())
     if before is not None:
         is_another = before.question != study.question and before.data["content"] != info.content
@@ -183,6 +185,32 @@ def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]
                 'place; its runs are kept. Give this one a name of its own (name = "...") to keep both.'
             )
     return tuple(told)
+
+
+def _of_bases(study: Study, store: str | Path | None) -> list[str]:
+    """What frozen bases cost: disk where they are cached, time where they cannot be."""
+    if not any(owner is not None and owner.base is not None for owner in (study.network, *study.arms)):
+        return []
+    from .data import info_of
+    from .nets.build import learned
+
+    summaries = check_networks(study, store=Path(store) if store is not None else default_folder())
+    images = info_of(study.data).num_training
+    told: list[str] = []
+    sizes = {
+        4 * math.prod(learned(summary).input_shape) * images * (1 + summary.base.copies)
+        for summary in summaries.values()
+        if summary.base is not None and summary.base.is_cached
+    }
+    if sizes:
+        told.append(f"What frozen bases put out is kept in the cache: about {sum(sizes) / 1e9:.2g} GB.")
+    live = [name for name, s in summaries.items() if s.base and not s.base.is_cached and not any(s.base.first_epochs)]
+    if live:
+        told.append(
+            f'The frozen base of arm "{live[0]}" runs in every step, since its images are augmented anew; '
+            "copies = N in its base would compute N augmented copies of each image once, for all seeds."
+        )
+    return told
 
 
 def _before(name: str, folder: Path) -> StudyRecord | None:
@@ -271,7 +299,8 @@ def _train(
     try:
         for plan in plans:
             num_workers = workers or site.num_workers(plan)
-            make = functools.partial(site.executor, plan, reader)
+            tell = getattr(progress, "tell", lambda sentence: None)
+            make = functools.partial(site.executor, plan, reader, tell)
             if plan.trials:  # the first of many short rounds
                 pool = pool or Pool(num_workers)
                 make = functools.partial(pool.lend, make)
@@ -642,7 +671,7 @@ class Result:
         path: str | Path | None = None,
         *,
         form: ReportForm = "html",
-        explanations: Sequence[Illustration] = (),
+        explanations: Sequence[Illustration] | None = None,
     ) -> Path:
         """Write the report and return its path.
 
@@ -650,7 +679,8 @@ class Result:
             path: Where; ``reports/STUDY`` with the form's suffix in the store's folder if ``None``.
             form: ``html``, one file that needs nothing else; ``pdf``, that file as Chromium prints it; ``notebook``, an
                 executed one whose cells call this API; ``markdown`` or ``latex``, the tables.
-            explanations: Pictures of what the best arm has learned and where it fails, for ``html`` and ``pdf``.
+            explanations: Pictures of what the best arm has learned and where it fails, for ``html`` and ``pdf``; if
+                ``None`` its confusion matrix, costliest images, calibration and first kernels.
 
         Raises:
             SpecError: What writes this form is not on this machine: Chromium for ``pdf``, nbclient for ``notebook``.
@@ -663,6 +693,10 @@ class Result:
             return write_notebook(target, record, self.store)
         if form in ("markdown", "latex"):
             return write_report(target, (as_markdown if form == "markdown" else as_latex)(record, **_told(record)))
+        if explanations is None:
+            from .explanations import illustrations
+
+            explanations = illustrations(record, self.store)
         return (write_pdf if form == "pdf" else write_report)(target, report_html(record, explanations))
 
     def _repr_html_(self) -> str:

@@ -119,7 +119,7 @@ def test_a_study_from_file_to_report(run, study: Path, tmp_path: Path) -> None:
     ("old", "new", "told"),
     [
         ('"maxpool 2"', '"MaxPooling2D((2, 2))"', 'MaxPooling2D((2, 2)) is a call of Keras; write "maxpool 2"'),
-        ('"maxpool 2"', '"MaxPooling2D"', "[padding=same|valid], maxpool 2 is Keras's default"),
+        ('"maxpool 2"', '"MaxPooling2D"', "[padding=same|valid|N], maxpool 2 is Keras's default"),
         ("epochs = 2", "epochs = 0", "training.epochs: got 0; give 1 or more."),
         ("epochs = 2", "lr = 0.1", 'training.lr: this key is not known here; it is the optimizer\'s: write'),
         ("epochs = 2", "learning_rate = 0.1", 'write optimizer = { name = "adam", learning_rate = ... }'),

@@ -98,7 +98,7 @@ def test_what_needs_a_weights_file_waits_for_it_and_runs_when_it_is_there(
     monkeypatch.setenv("ASSAY_DATA", str(tmp_path))
     file = "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5"
     (waiting,) = chosen(["A-vgg16-frozen"])
-    assert waiting.waits == f"{file} in {tmp_path / 'weights'} (`assay data fetch vgg16`)"
+    assert waiting.waits == f"{file} (`assay data fetch vgg16`, or put it into the folder weights of ASSAY_DATA)"
     assert reproduction._names([waiting], as_published=False) == []
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / file).touch()

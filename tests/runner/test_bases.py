@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import assay
+from assay.api import remarks
 from assay.errors import DataError, SpecError
 from assay.models import load_models
 from assay.runner import check_networks
@@ -99,3 +100,15 @@ def test_weights_of_another_content_are_refused(tmp_path: Path, store: Path) -> 
     base = {"name": "vgg16", "weights": str(tmp_path / "w.npz"), "until": "block1", "content": "0" * 64}
     with pytest.raises(DataError, match="the weights' SHA-256 should be 0000"):
         assay.run(study_on(base), store=store)
+
+
+def test_what_a_frozen_base_costs_is_told_before_it_runs() -> None:
+    base = {"name": "squeezenet", "weights": "random", "size": 32}
+    (told,) = remarks(study_on(base))
+    assert told == "What frozen bases put out is kept in the cache: about 0.0029 GB."  # 1,438 x 512 x 4 bytes
+    augmented = {"epochs": 1, "augmentation": {"shift": 1}}
+    (told,) = remarks(study_on(base, training=augmented))
+    assert told.startswith('The frozen base of arm "on-a-run" runs in every step, since its images are augmented anew')
+    (told,) = remarks(study_on({**base, "copies": 4}, training=augmented))
+    assert told == "What frozen bases put out is kept in the cache: about 0.015 GB."
+    assert remarks(study_on({**base, "train": "all"})) == ()

@@ -208,7 +208,7 @@ def _records(system: System, folder: Path, as_published: bool) -> list[StudyReco
 
 def _row(system: System, folder: Path, as_published: bool) -> Row:
     if system.waits or (as_published and system.document not in AS_PUBLISHED):
-        return Row(system)
+        return Row(system, _parameters(system)) if system.needs else Row(system)
     best = Row(system, _parameters(system))
     for record in _records(system, folder, as_published):
         arm, parameters = system.arm, best.parameters

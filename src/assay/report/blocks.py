@@ -35,11 +35,13 @@ class FigureBlock:
 
 @dataclass(frozen=True)
 class PictureBlock:
-    """A PNG in the page, in base64, with its title and caption."""
+    """A PNG in the page, in base64, with its title and caption, the same for the dark, and its width, if known."""
 
     png: str
     title: str
     note: str
+    dark: str = ""
+    width: int = 0
 
 
 def lead_figure(study: StudyRecord) -> FigureBlock | None:
@@ -187,11 +189,17 @@ def gallery_figures(gallery: Gallery) -> tuple[FigureBlock, ...]:
 def explanation_blocks(explanations: Sequence[Explanation]) -> tuple[FigureBlock | PictureBlock, ...]:
     """What explains the best arm: Plotly figures drawn by the page, pictures as they are."""
     return tuple(
-        PictureBlock(base64.b64encode(one.image).decode(), one.title, one.caption)
+        _picture(one, one.image)
         if isinstance(one.image, bytes)
         else figure_block(f"explanation-{number}", one.image, one.title, one.caption, one.caption)
         for number, one in enumerate(explanations)
     )
+
+
+def _picture(one: Explanation, png: bytes) -> PictureBlock:
+    width = int.from_bytes(png[16:20])  # in a PNG's header
+    shown, dark = (base64.b64encode(image).decode() for image in (png, one.dark or b""))
+    return PictureBlock(shown, one.title, one.caption, dark, round(width / one.density))
 
 
 def figure_block(id_: str, figure: Any, title: str, description: str, note: str = "", group: str = "") -> FigureBlock:

@@ -84,7 +84,7 @@ BAD = {
         "it is listed below",
     ),
     "condition never": ('extra = "some" }', 'extra = "any" }', "share.when.extra", "extra is never any"),
-    "objective": ('"validation_accuracy"', '"test_accuracy"', "objective[0]", 'did you mean "validation_accuracy"?'),
+    "objective": ('"validation_accuracy"', '"test_accuracy"', "objective[0]", '"validation_accuracy"'),
     "cost first": (
         'objective = "validation_accuracy"',
         'objective = ["flops"]',

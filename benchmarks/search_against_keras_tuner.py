@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 QUICK = {
-    "images": 1500, "epochs": 9,
+    "images": 600, "epochs": 3,
     "layers": ["conv 8 3x3 relu", "maxpool 2", "flatten", "dense {units} {activation}", "dropout {dropout}",
                "dense classes softmax"],
 }  # fmt: skip

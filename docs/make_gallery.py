@@ -62,7 +62,8 @@ def main() -> None:
                 path = DOCS / "gallery" / f"{name}-{picture.name}.png"
                 content = picture.encoded()
                 path.write_bytes(content if kind in FINE else compact(content))
-                about = f"**{STUDIES[name]}: {picture.title[0].lower()}{picture.title[1:]}.** {picture.caption}"
+                end = "" if picture.title.endswith("?") else "."
+                about = f"**{STUDIES[name]}: {picture.title[0].lower()}{picture.title[1:]}{end}** {picture.caption}"
                 parts.append(f"{about}\n\n![{STUDIES[name]}: {picture.title}](gallery/{path.name})\n")
                 print(f"{path} {path.stat().st_size / 1000:.0f} kB")
     (DOCS / "gallery.md").write_text("\n".join(parts))

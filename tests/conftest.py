@@ -41,11 +41,11 @@ def kernels(shared_cache: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def two_nodes(tmp_path_factory: pytest.TempPathFactory, kernels: Path) -> Iterator[Nodes]:
-    """A Ray cluster with two nodes of two cores, which no test breaks."""
+    """A Ray cluster with two nodes of two cores, one of which says that it has a GPU, which no test breaks."""
     nodes = Nodes(tmp_path_factory.mktemp("nodes"), kernels, has_client=True)
     try:
         for name in ("one", "two"):
-            nodes.add(name, cores=2)
+            nodes.add(name, cores=2, gpus=int(name == "one"))
         yield nodes
     finally:
         nodes.close()

@@ -232,6 +232,9 @@ def run(
 ) -> Result:
     """Train what is missing of a study.
 
+    Of a search: train its trials as far as it decides, then its finalists anew with fresh seeds; the best of them is
+    written as a study file (``Result.best_file``).
+
     Runs are trained side by side, one worker process a core; on a CUDA device one after another. Calling it again
     runs nothing that has finished; a study that was interrupted goes on from the last finished epoch of each run.
 
@@ -296,7 +299,8 @@ def _train(
     try:
         for plan in plans:
             num_workers = workers or site.num_workers(plan)
-            make = functools.partial(site.executor, plan, reader)
+            tell = getattr(progress, "tell", lambda sentence: None)
+            make = functools.partial(site.executor, plan, reader, tell)
             if plan.trials:  # the first of many short rounds
                 pool = pool or Pool(num_workers)
                 make = functools.partial(pool.lend, make)

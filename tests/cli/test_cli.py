@@ -114,12 +114,19 @@ def test_a_study_from_file_to_report(run, study: Path, tmp_path: Path) -> None:
     assert code == 0
     assert (tmp_path / "r.html").stat().st_size > 1_000_000
 
+    code, output, _ = run("cite", "small")
+    assert code == 0
+    assert output.startswith("@")
+    assert "srivastava2014dropout" in output
+    code, told, _ = run("cite", "--json")
+    assert [output.count(f"{{{entry['key']},") for entry in json.loads(told)] == [1] * output.count("\n@") + [1]
+
 
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
         ('"maxpool 2"', '"MaxPooling2D((2, 2))"', 'MaxPooling2D((2, 2)) is a call of Keras; write "maxpool 2"'),
-        ('"maxpool 2"', '"MaxPooling2D"', "[padding=same|valid|N], maxpool 2 is Keras's default"),
+        ('"maxpool 2"', '"MaxPooling2D"', ", maxpool 2 is Keras's default"),
         ("epochs = 2", "epochs = 0", "training.epochs: got 0; give 1 or more."),
         ("epochs = 2", "lr = 0.1", 'training.lr: this key is not known here; it is the optimizer\'s: write'),
         ("epochs = 2", "learning_rate = 0.1", 'write optimizer = { name = "adam", learning_rate = ... }'),

@@ -29,7 +29,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def studies(tables: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Study]:
     monkeypatch.chdir(tables)
-    monkeypatch.setattr(api, "check", lambda study: None)  # the small tables are 8 x 8
+    monkeypatch.setattr(api, "check", lambda study, **_: None)  # the small tables are 8 x 8
     return {name: assay.load(name) for name in {system.study for system in RUNNABLE}}
 
 

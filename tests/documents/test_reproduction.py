@@ -156,7 +156,7 @@ def test_a_search_is_shown_as_its_best_finalist_with_fresh_seeds(
 
     make("digits", tmp_path / "document-d", variation="random-background", form="csv", num_training=60, num_test=20)
     monkeypatch.setattr(reproduction, "_make_tables", lambda: None)
-    monkeypatch.setattr(api, "check", lambda study: None)  # these tables are 8 x 8
+    monkeypatch.setattr(api, "check", lambda study, **_: None)  # these tables are 8 x 8
     told: list[Cost] = []
     found = reproduce("D-hyperband", seeds=2, store=tmp_path, confirm=lambda costs: not told.extend(costs))
     (row,) = found.rows

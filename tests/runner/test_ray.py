@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -22,8 +22,10 @@ from assay.runner.events import EpochDone, Event, Finished, Lost, NoSpace, Start
 from assay.runner.progress import Silent
 from assay.runner.promote import after_loss
 from assay.runner.ray import RayCluster, RayExecutor, is_late
+from assay.runner.site import OnRay
 from assay.spec import study_toml
 from assay.store import RunRecord
+from assay.train import Task
 from assay.train.checkpoint import load_weights, same_weights
 
 from ..cluster import SETTINGS, SOURCE, Nodes, workers
@@ -62,6 +64,20 @@ class Told(Silent):
     def follow(self, event: Event) -> None:
         self.events.append(event)
         self.do(event)
+
+
+def events_of(executor: RayExecutor, tasks: Sequence[Task], *, seconds: float = 120) -> Iterator[Event]:
+    """What becomes of these tasks, until all have finished."""
+    for task in tasks:
+        executor.submit(task)
+    left = {task.id for task in tasks}
+    deadline = time.monotonic() + seconds
+    while left:
+        assert time.monotonic() < deadline
+        for event in executor.poll(0.2):
+            yield event
+            if isinstance(event, Finished):
+                left.discard(event.run)
 
 
 def weights(store: Path, run: RunRecord) -> dict[str, object]:
@@ -116,6 +132,40 @@ def test_slots_declare_the_memory_that_runs_were_measured_to_take(two: Nodes, tm
     again = assay.run(small_study(seeds={"count": 3}), store=tmp_path, on="ray", workers=2)
     new = [run.environment["ray"]["declared_memory_bytes"] for run in again.runs if run.seed == 2]
     assert all(abs(size - 1.25 * peak) < 0.1 * peak for size in new)
+
+
+@pytest.mark.ray
+def test_runs_share_a_gpu_as_they_are_told_to(two: Nodes, tmp_path: Path) -> None:
+    endless = tasks_of(small_study(training={"epochs": 9999}, seeds={"count": 1}), tmp_path / "endless")
+    short = tasks_of(small_study(seeds={"count": 1}), tmp_path / "short")
+    with RayCluster("ray", tmp_path) as cluster:
+        assert (cluster.cores, cluster.machine_cores, cluster.gpus) == (4, 2, 1)
+        assert OnRay(cluster).device_of("auto") == "cuda"
+
+        shared = RayExecutor(cluster, 2, gpu_share=0.5, memory=lambda task: MEMORY)
+        for event in events_of(shared, endless):
+            if isinstance(event, Started) and event.run == endless[1].id:  # the first is in training still
+                break
+        shared.close()
+
+        whole = RayExecutor(cluster, 2, gpu_share=1.0, memory=lambda task: MEMORY)
+        told = [event for event in events_of(whole, short) if not isinstance(event, EpochDone)]
+        whole.close()
+    assert [type(event) for event in told] == [Started, Finished] * 2  # one after the other
+
+
+@pytest.mark.ray
+def test_what_the_cluster_has_no_room_for_is_told(two: Nodes, tmp_path: Path) -> None:
+    told: list[str] = []
+    with RayCluster("ray", tmp_path) as cluster:
+        executor = RayExecutor(cluster, 1, threads=3, memory=lambda task: MEMORY, tell=told.append, patience_seconds=1)
+        executor.submit(tasks_of(small_study(), tmp_path)[0])
+        deadline = time.monotonic() + 60
+        while not told:
+            assert time.monotonic() < deadline
+            assert executor.poll(0.5) == []
+        executor.close()
+    assert told == ["waiting for the cluster to have room for a worker with 3 cores and 500 MiB of memory"]
 
 
 @pytest.mark.ray

@@ -164,6 +164,31 @@ def test_a_constraint_that_nothing_meets_says_how_close_the_nearest_came() -> No
         )
 
 
+def test_seconds_are_estimated_from_one_measurement_that_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three forward passes of every image and epoch, at the speed that was measured when the search began."""
+    speeds = iter([1e9])
+    monkeypatch.setattr("assay.runner.speed.measured_speed", lambda task, network: next(speeds))
+    study = search_study(constraints=["seconds <= 0.3"], halving=None, trials=9, batch=4)
+
+    def kill(what: str) -> None:
+        if what == "put_paused" or (what == "put_finished" and not finished):
+            finished.append(what)
+            raise Killed
+
+    finished: list[str] = []
+    with pytest.raises(Killed):
+        play(study, tmp_path, watch=kill)
+    record = play(study, tmp_path)  # measures nothing: there is no second speed
+    assert record.search is not None
+    images = record.data["num_training"]
+    for one in record.search.candidates:
+        assert one.costs["seconds"] == pytest.approx(3 * one.costs["flops"] * images * 9 / 1e9)
+        assert (one.trial is None) == (one.costs["seconds"] > 0.3)
+    assert any(one.trial is None for one in record.search.candidates)
+
+
 def test_a_space_that_runs_out_ends_the_search_with_what_it_has(tmp_path: Path) -> None:
     layers = ["conv {filters} 3x3 relu", "maxpool 2", "flatten", "dense classes softmax"]
     space = {"filters": [2, 3, 4], "rate": [0.001, 0.01]}
@@ -230,6 +255,7 @@ def test_a_search_by_workers_is_the_same_with_one_and_with_two(tmp_path: Path) -
     assert choices(one.record) == choices(two.record)
     assert _scores(one.record) == _scores(two.record)
     assert one.best_file.read_bytes() == two.best_file.read_bytes()
+    assert not list(tmp_path.rglob("checkpoint*"))  # who never goes on leaves none behind
     states = Counter(run.state for run in one.record.search.runs) if one.record.search else Counter()
     assert states["finished"] >= 2
     assert states["paused"] >= 2

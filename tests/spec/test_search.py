@@ -84,7 +84,7 @@ BAD = {
         "it is listed below",
     ),
     "condition never": ('extra = "some" }', 'extra = "any" }', "share.when.extra", "extra is never any"),
-    "objective": ('"validation_accuracy"', '"test_accuracy"', "objective[0]", 'give "validation_accuracy"'),
+    "objective": ('"validation_accuracy"', '"test_accuracy"', "objective[0]", '"validation_accuracy"'),
     "cost first": (
         'objective = "validation_accuracy"',
         'objective = ["flops"]',
@@ -101,6 +101,7 @@ BAD = {
         "search",
         "ranks candidates by",
     ),
+    "generations": ('halving = "hyperband"', 'halving = "asha"\nsampler = "cma-es"', "search", "whole generations"),
     "folds": ('name = "digits"', 'name = "digits"\nvalidation = "5-fold"', "data.validation", "trains on one split"),
     "epochs as a parameter": ("epochs = 9", 'epochs = "{depth}"', "training.epochs", "what halving gives out"),
 }

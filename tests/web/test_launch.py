@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +13,6 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-import assay
 from assay.data import prepare
 from assay.runner import make_plan
 from assay.store import open_writer
@@ -51,32 +52,45 @@ def until(is_so: Callable[[], bool], seconds: float = 120) -> None:
         time.sleep(0.1)
 
 
-def test_a_study_goes_on_from_its_page(tmp_path: Path) -> None:
-    planned(tmp_path)
-    with TestClient(make_app(tmp_path, HOSTS, allow_run=True), base_url=URL) as client:
-        for headers in ({}, {"x-assay-token": "guessed"}, {"x-assay-token": "ü"}):
-            encoded = {name: value.encode("utf-8") for name, value in headers.items()}
-            assert client.post("/api/studies/small/run", headers=encoded).status_code == 403
-        assert client.post("/api/studies/none/run", headers=token_of(client)).status_code == 404
-        assert client.post("/api/studies/small/stop", headers=token_of(client)).status_code == 409
-        assert client.post("/api/studies/small/run", headers=token_of(client)).status_code == 202
-        assert client.get("/api/studies/small").json()["ours"]
-        assert client.post("/api/studies/small/run", headers=token_of(client)).status_code == 409
-        until(lambda: client.get("/api/studies/small").json()["states"] == {"finished": 1})
-    assert assay.result("small", store=tmp_path).record.runs[0].state == "finished"
-
-
-def test_it_is_stopped_from_its_page_and_keeps_its_epochs(tmp_path: Path) -> None:
+def test_a_study_is_gone_on_with_and_stopped_from_its_page(tmp_path: Path) -> None:
     planned(tmp_path, training={"epochs": 100_000, "batch_size": 256})
     with TestClient(make_app(tmp_path, HOSTS, allow_run=True), base_url=URL) as client:
-        assert client.post("/api/studies/small/run", headers=token_of(client)).status_code == 202
-        until(lambda: client.get("/api/studies/small").json()["epochs"][0] > 2)
-        assert client.post("/api/studies/small/stop", headers=token_of(client)).status_code == 202
-        until(lambda: not client.get("/api/studies/small").json()["ours"])
-        found = client.get("/api/studies/small").json()
+
+        def state() -> dict[str, Any]:
+            found: dict[str, Any] = client.get("/api/studies/small").json()
+            return found
+
+        for headers in ({}, {"x-assay-token": "guessed"}, {"x-assay-token": "ü"}):
+            encoded = {name: value.encode() for name, value in headers.items()}
+            assert client.post("/api/studies/small/run", headers=encoded).status_code == 403
+        token = token_of(client)
+        assert client.post("/api/studies/none/run", headers=token).status_code == 404
+        assert client.post("/api/studies/small/stop", headers=token).status_code == 409
+        assert client.post("/api/studies/small/run", headers=token).status_code == 202
+        assert state()["ours"]
+        assert client.post("/api/studies/small/run", headers=token).status_code == 409
+        until(lambda: state()["epochs"][0] > 2)
+        assert state()["training"]
+        assert client.post("/api/studies/small/stop", headers=token).status_code == 202
+        until(lambda: not state()["ours"])
+        found = state()
         assert found["states"] == {"queued": 1}
-        assert found["epochs"][0] > 2
-        assert not found["training"]
+        assert found["epochs"][0] > 2  # finished epochs are kept
+        assert (found["training"], found["trouble"]) == (False, "")
+
+
+def test_why_it_cannot_be_trained_is_told(tmp_path: Path) -> None:
+    planned(tmp_path)
+    with sqlite3.connect(tmp_path / "store.sqlite") as store:
+        (text,) = store.execute("SELECT spec FROM studies").fetchone()
+        spec = json.loads(text)
+        spec["data"]["name"] = "nowhere"
+        store.execute("UPDATE studies SET spec = ?", (json.dumps(spec),))
+    store.close()
+    with TestClient(make_app(tmp_path, HOSTS, allow_run=True), base_url=URL) as client:
+        assert client.post("/api/studies/small/run", headers=token_of(client)).status_code == 202
+        until(lambda: not client.get("/api/studies/small").json()["ours"])
+        assert '"nowhere" is no known data set' in client.get("/api/studies/small").json()["trouble"]
 
 
 def test_a_store_that_another_process_writes_is_left_to_it(tmp_path: Path) -> None:

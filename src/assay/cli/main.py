@@ -28,6 +28,7 @@ COMMANDS = {
     "convert": "Keras models in notebooks, scripts and .keras files as a study file.",
     "data": "List, show, fetch and make data sets.",
     "serve": "The store in a browser: studies live, and a playground.",
+    "cite": "BibTeX of a study's data set and methods.",
     "schema": "A JSON Schema of study files, for editors.",
     "doctor": "Check this machine and installation.",
 }

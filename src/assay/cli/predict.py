@@ -54,6 +54,10 @@ def command(
     if inputs.count("-") > 1:
         raise SpecError(Problem('"-" is given twice', "standard input can be read once"))
     asked = ask(run, store or default_folder(), arm=arm, calibrated=calibrate)
+    if asked.ensemble.is_fused:
+        import torch
+
+        torch.set_num_threads(1)  # these networks are so small that threads cost more than they bring
     with ExitStack() as held:
         paths = [held.enter_context(kept(sys.stdin.buffer)) if name == "-" else Path(name) for name in inputs]
         answers = Answers(asked, paths, resize=resize, extra=cast('Literal["first", "last"] | None', extra))

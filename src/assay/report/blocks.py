@@ -244,7 +244,7 @@ def search_section(study: StudyRecord) -> dict[str, Any]:
                 f"{metric} against parameters",
                 f"One dot per trial. On the front: {described(found.front)}.",
                 "Larger dots were trained for longer. The front joins trials that none beats in both; scores in a "
-                "search are too good, so look at the fresh seeds.",
+                "search are too good, so look at the fresh seeds. Trials that were stopped early may leave the frame.",
             ),
             figure_block(
                 "search-parallel",

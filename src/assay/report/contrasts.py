@@ -192,17 +192,17 @@ def _weighted(
 
     On the test split, folds are repetitions on the same images: their mean counts.
     """
-    seeds = tuple(sorted(set[int].intersection(*(set(by_arm[arm]) for arm in arms))))
-    folds = tuple(
-        tuple(
-            sum(weight * score for weight, score in zip(weights, of_arms, strict=True))
-            for of_arms in zip(*(by_arm[arm][seed] for arm in arms), strict=True)
-        )
-        for seed in seeds
-    )
-    values = tuple(sum(of_seed) / len(of_seed) for of_seed in folds)
-    has_folds = split == "validation" and any(len(of_seed) > 1 for of_seed in folds)
-    return seeds, values, folds if has_folds else ()
+    tables = [by_arm[arm] for arm in arms]
+    seeds = tuple(sorted(set[int].intersection(*map(set, tables))))
+    if not seeds:
+        return (), (), ()
+    scores = [np.array([table[seed] for seed in seeds]) for table in tables]  # [seeds, folds] of each arm
+    folds = sum(weight * score for weight, score in zip(weights, scores, strict=True))
+    assert isinstance(folds, np.ndarray)
+    num_folds = folds.shape[1]
+    values = sum(folds[:, fold] for fold in range(num_folds)) / num_folds
+    has_folds = split == "validation" and num_folds > 1
+    return seeds, tuple(values.tolist()), tuple(map(tuple, folds.tolist())) if has_folds else ()
 
 
 def _judged(study: StudyRecord, rows: list[_Row], split: Split) -> tuple[Contrast, ...]:

@@ -182,6 +182,7 @@ class RayExecutor(Executor):
             nothing is known, a single slot is started, and the others once its run's first epoch has measured it.
         patience_seconds: What a run must be late, compared with runs of its arm on other machines, before an idle
             slot elsewhere takes it up too, from its last checkpoint. Whichever is first counts: they are the same bits.
+        tell: Called with a sentence where the cluster has had no room for any worker for as long.
     """
 
     cluster: RayCluster
@@ -190,6 +191,7 @@ class RayExecutor(Executor):
     gpu_share: float = 0.0
     memory: Callable[[Task], int | None] = lambda task: None
     patience_seconds: float = 30.0
+    tell: Callable[[str], None] = lambda sentence: None
 
     def __post_init__(self) -> None:
         wanted = ("num_workers", "threads", "gpu_share", "patience_seconds")
@@ -199,7 +201,11 @@ class RayExecutor(Executor):
         self.cluster.send({"do": "submit", "task": task.to_json(), "memory": self.memory(task)})
 
     def poll(self, timeout_seconds: float) -> Sequence[Event]:
-        return [from_json(message) for message in self.cluster.receive(timeout_seconds)]
+        messages = self.cluster.receive(timeout_seconds)
+        for message in messages:
+            if "note" in message:
+                self.tell(message["note"])
+        return [from_json(message) for message in messages if "event" in message]
 
     def close(self) -> None:
         self.cluster.release()
@@ -443,6 +449,7 @@ class _Bridge:
         self._full: set[str] = set()
         self._measured = 0
         self._num_failed_starts = 0
+        self._since = time.monotonic()  # when a slot was last there; 0 once it has been said that none is
         self._wanted: dict[str, Any] = {}
 
     def tell(self, *messages: dict[str, Any], unless_over: _Job | None = None) -> None:
@@ -514,7 +521,10 @@ class _Bridge:
         if place not in self._places:
             return
         if isinstance(about, BaseException):
-            self._num_failed_starts += 1
+            print(about, file=sys.stderr, flush=True)
+            # A machine may go while it starts one; what the slot itself raises would be raised everywhere.
+            is_lost = isinstance(about, self._ray.exceptions.RayActorError) and "creation task" not in str(about)
+            self._num_failed_starts += not is_lost
             self._dismiss(place)
             if self._num_failed_starts >= 3:
                 what = f"no worker can start on the cluster ({_short(about)})"
@@ -656,6 +666,7 @@ class _Bridge:
         """A slot is gone, with its machine or because Ray took its memory back."""
         job = place.job
         assert job is not None
+        print(error, file=sys.stderr, flush=True)
         self._dismiss(place)
         other = next((other for other in self._places if other.job is job), None)
         if other is not None:
@@ -693,8 +704,19 @@ class _Bridge:
 
     # Slow machines.
 
+    def _tell_of_waiting(self) -> None:
+        """Say so once where nothing has been placed for some time."""
+        if any(place.about for place in self._places) or not self._places:
+            self._since = time.monotonic()
+        elif self._since and time.monotonic() - self._since > self._wanted["patience_seconds"]:
+            self._since = 0.0
+            cores, memory = self._wanted["threads"], self._places[0].memory >> 20
+            room = f"{cores} {'core' if cores == 1 else 'cores'}" + (f" and {memory} MiB of memory" if memory else "")
+            self.tell({"note": f"waiting for the cluster to have room for a worker with {room}"})
+
     def _help(self) -> None:
         """Where nothing is queued, let idle slots take up runs that are late on other machines too."""
+        self._tell_of_waiting()
         idle = [place for place in self._places if place.is_idle]
         running = collections.Counter(place.job.run for place in self._places if place.job)
         if self._queue or not idle:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,8 +42,10 @@ class Site(ABC):
         """Cores of its smallest machine; ``None`` where it is one machine only."""
 
     @abstractmethod
-    def executor(self, plan: Plan, reader: StoreReader, num_workers: int, threads: int) -> Executor:
-        """An executor for a plan, to be closed by whoever asked."""
+    def executor(
+        self, plan: Plan, reader: StoreReader, tell: Callable[[str], None], num_workers: int, threads: int
+    ) -> Executor:
+        """An executor for a plan, to be closed by whoever asked; ``tell`` takes what a user should know."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,9 @@ class ThisMachine(Site):
     def machine_cores(self) -> int | None:
         return None
 
-    def executor(self, plan: Plan, reader: StoreReader, num_workers: int, threads: int) -> Executor:
+    def executor(
+        self, plan: Plan, reader: StoreReader, tell: Callable[[str], None], num_workers: int, threads: int
+    ) -> Executor:
         return LocalExecutor(num_workers, logs=self.logs, threads=threads)
 
 
@@ -90,7 +94,9 @@ class OnRay(Site):
     def machine_cores(self) -> int | None:
         return self.cluster.machine_cores
 
-    def executor(self, plan: Plan, reader: StoreReader, num_workers: int, threads: int) -> Executor:
+    def executor(
+        self, plan: Plan, reader: StoreReader, tell: Callable[[str], None], num_workers: int, threads: int
+    ) -> Executor:
         from .ray import RayExecutor
 
         content, known = plan.data["content"], reader.peak_memory()
@@ -99,7 +105,7 @@ class OnRay(Site):
             return known.get((fingerprint(task.arm.identity()), content))
 
         share = min(1.0, self.cluster.gpus / num_workers) if plan.is_on_cuda else 0.0
-        return RayExecutor(self.cluster, num_workers, threads, gpu_share=share, memory=memory)
+        return RayExecutor(self.cluster, num_workers, threads, gpu_share=share, memory=memory, tell=tell)
 
 
 @contextlib.contextmanager

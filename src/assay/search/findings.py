@@ -6,11 +6,11 @@ import math
 import statistics
 from dataclasses import dataclass
 
-from ..spec import Arm, Network, Study, plain
+from ..spec import Network, Study, plain
 from ..spec.search import FRESH
 from ..stats import Interval, mean_interval
 from ..store import StudyRecord, trial_name
-from .facts import observed, pareto_front, reached, run_score, scores_of, search_of
+from .facts import observed, pareto_front, reached, scores_of, search_of
 from .halving import WHOLE, Scores, Step, design_of, next_step
 from .sampler import Observed
 
@@ -178,10 +178,8 @@ def _optimism(record: StudyRecord, arm: str, outcomes: list[Outcome], metric: st
     one = next((one for one in outcomes if one.name == arm), None)
     if one is None or one.score is None or one.epochs is None:
         return None
-    training = Arm.of(next(known.spec for known in record.arms if known.name == arm)).training
-    sign = 1 if metric.endswith("accuracy") else -1
-    known = [run_score(run, training, metric, WHOLE) for run in record.runs_of(arm) if run.state == "finished"]
-    fresh = [sign * score for score in known if isinstance(score, float)]
+    kept = [run.kept for run in record.runs_of(arm) if run.state == "finished"]
+    fresh = [value for epoch in kept if epoch is not None and math.isfinite(value := getattr(epoch, metric))]
     interval = mean_interval(fresh) if len(fresh) > 1 else None
     mean = statistics.fmean(fresh) if fresh else None
     return Optimism(arm, one.epochs, one.score, mean, interval, len(fresh))

@@ -13,7 +13,7 @@ from ..nets import summary_of
 from ..runner.plan import Plan, task_of, with_labels
 from ..runner.worker import CHECKPOINT
 from ..spec import Device, Study
-from ..store import SearchRecord, StoreReader, StoreWriter, StudyRecord, run_folder
+from ..store import SearchRecord, StoreReader, StoreWriter, StudyRecord, run_folder, trial_name
 from ..train.fused.plan import why_not_fused
 from .changes import refuse_changes
 from .facts import arm_of, finalists, run_score, scores_of, search_of, standing
@@ -131,9 +131,10 @@ def _settle(study: Study, record: SearchRecord, step: Step, folder: Path, writer
     going = {trial for trial, _ in step.jobs}
     waiting = {trial for rung in step.rungs if not rung.is_full for trial in rung.trials}
     is_asha = bool(design_of(study).asha)
+    numbers = {trial_name(trial): trial for trial in record.trials}
+    busy = {run.id for run in record.runs if numbers[run.arm] in going | waiting}  # trials may share a run
     for run in record.runs:
-        trial = int(run.arm.split()[1])
-        if trial in going or trial in waiting or run.state in ("finished", "diverged"):
+        if run.id in busy or run.state in ("finished", "diverged"):
             continue
         if run.state in ("queued", "running") and run.epochs:
             writer.put_paused(run.id, None)

@@ -227,6 +227,9 @@ class Search(Spec):
             problems.append(Problem(what, "leave out halving, or give one objective and constraints", "halving"))
         if len(self.objective) > 1 and self.sampler == "cma-es":
             problems.append(Problem("cma-es seeks one objective", 'use "nsga-ii", "tpe" or "gp"', "sampler"))
+        if self.halving is not None and self.proposer in ("cma-es", "nsga-ii"):
+            what = f"{self.proposer} learns from whole generations trained alike, and halving stops some early"
+            problems.append(Problem(what, 'leave out halving, or use "tpe", "gp" or "random"', "sampler"))
         if self.sampler == "cma-es" and not any(isinstance(p, Range) for p in self.space.values()):
             problems.append(Problem("cma-es moves numbers, and the space has only choices", 'use "tpe"', "sampler"))
         if problems:

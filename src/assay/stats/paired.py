@@ -127,11 +127,13 @@ def _drawn(differences: bytes, num_contrasts: int, seed: int, draws: int) -> tup
     """p of each column of [pairs, contrasts]."""
     values = np.frombuffer(differences).reshape(-1, num_contrasts)
     size, observed = np.abs(values), _observed(values)
+    total = size.sum(axis=0)
     generator = np.random.Generator(np.random.Philox(key=seed))
     as_large = np.zeros(values.shape[1], np.int64)
     for start in range(0, draws, 10_000):
         flips = generator.integers(0, 2, size=(min(10_000, draws - start), len(values)), dtype=np.int8)
-        as_large += np.count_nonzero(np.abs((2.0 * flips - 1) @ size) >= observed, axis=0)
+        sums = 2.0 * (flips.astype(np.float64) @ size) - total
+        as_large += np.count_nonzero(np.abs(sums) >= observed, axis=0)
     return tuple(float(p) for p in (as_large + 1) / (draws + 1))
 
 

@@ -30,6 +30,18 @@ class Launcher:
         """Whether our child trains this study now."""
         return self._study == study and self._process is not None and self._process.poll() is None
 
+    def trouble(self, study: str) -> str:
+        """What our child said when it could not train this study; empty where it could, or was interrupted."""
+        if self._study != study or self._process is None or self._process.poll() in (None, 0, 1, 130):
+            return ""
+        with contextlib.suppress(OSError):
+            lines = self._log(study).read_text(errors="replace").splitlines()
+            return next((line for line in reversed(lines) if line.strip()), "")[:500]
+        return ""
+
+    def _log(self, study: str) -> Path:
+        return self._store / "served" / f"{study}.log"
+
     def start(self, record: StudyRecord) -> None:
         """Go on with a study as the store has it.
 
@@ -39,10 +51,9 @@ class Launcher:
         writer = writing_process(self._store)
         if writer is not None or (self._process is not None and self._process.poll() is None):
             raise Refused(409, f"process {writer or 'of this server'} is training in this store already")
-        folder = self._store / "served"
-        file = folder / f"{record.name}.toml"
+        file = self._log(record.name).with_suffix(".toml")
         write(file, study_toml(Study.of(record.spec)).encode())
-        with open(folder / f"{record.name}.log", "wb") as told:
+        with open(self._log(record.name), "wb") as told:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "assay", "run", str(file), "--store", str(self._store.absolute()), "--json"],
                 stdin=subprocess.DEVNULL,

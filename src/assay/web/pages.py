@@ -100,6 +100,7 @@ async def study_changes(request: Request) -> Response:
     is_training = await parts.watch.ask(lambda follower: follower.is_training(name))
     found = without_nan(studies.changes(followed, int(since), is_training=is_training))
     found["ours"] = parts.launcher.is_running(name) if parts.launcher else None
+    found["trouble"] = parts.launcher.trouble(name) if parts.launcher else ""
     return JSONResponse(found)
 
 

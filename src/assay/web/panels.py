@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, Problem, SpecError
-from ..export.predict import Ensemble
 from ..models import Model, load_models, runs_of_arm
 from ..records import dataset_of, split_of_run
 from ..store import StudyRecord
@@ -24,6 +23,7 @@ from .limits import MAX_NETWORKS
 
 if TYPE_CHECKING:
     from ..data import TrainingData
+    from ..export import Ensemble
 
 _T = TypeVar("_T")
 _KEPT = 4
@@ -76,6 +76,8 @@ class Panel:
     @cached_property
     def ensemble(self) -> Ensemble:
         """All networks as one."""
+        from ..export import Ensemble
+
         return Ensemble([model.predictor for model in self.models], self.classes, self.shape)
 
     def votes(self, images: NDArray[Any]) -> NDArray[np.float32]:

@@ -109,9 +109,21 @@ def cost_front(study: StudyRecord, found: Found) -> go.Figure:
         **{**settings, "showlegend": True},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         xaxis=axis(title="parameters", **({"type": "log"} if is_wide else {}), **ticks),
-        yaxis=axis(title=_metric(found), ticksuffix=_unit(found), nticks=6),
+        yaxis=axis(title=_metric(found), ticksuffix=_unit(found), nticks=6, **_frame(found)),
     )
     return figure
+
+
+def _frame(found: Found) -> dict[str, Sequence[float]]:
+    """The range that holds the trials that came furthest and all fresh scores: others, far off, would flatten them."""
+    furthest = max((_depth(one.epochs) for one in found.outcomes if one.score is not None), default=0.0)
+    shown = [_shown(found, one.score) for one in found.outcomes if one.score and _depth(one.epochs) == furthest]
+    shown += [_shown(found, end) for one in found.optimism if (i := one.interval) for end in (i.low, i.high)]
+    shown += [_shown(found, one.fresh) for one in found.optimism if one.fresh is not None]
+    if not shown:
+        return {}
+    room = 0.08 * (max(shown) - min(shown)) or 1.0
+    return {"range": [min(shown) - room, max(shown) + room]}
 
 
 def parallel_coordinates(found: Found) -> go.Figure:

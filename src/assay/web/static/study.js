@@ -30,7 +30,7 @@ const refresh = calmly(async () => {
     }
     return;
   }
-  banner("");
+  banner(found.trouble);
   if (found.full) {
     state.arms = found.arms;
     state.planned = found.planned;

@@ -1,0 +1,25 @@
+"""assay cite"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .options import json_option, print_json, store_option, study_name
+
+
+@click.command("cite")
+@click.argument("study", required=False)
+@store_option
+@json_option
+def command(study: str | None, store: Path | None, as_json: bool) -> None:
+    """BibTeX of STUDY's data set and of the methods that made and judged its runs (the latest if none is named)."""
+    from ..api import result
+    from ..report import bibtex, references
+
+    found = references(result(study_name(study, store), store=store).record)
+    if as_json:
+        print_json([{"key": one.key, "use": one.use, "bibtex": one.bibtex} for one in found])
+        return
+    click.echo(bibtex(found), nl=False)

@@ -155,6 +155,7 @@ def test_a_writer_that_was_killed_is_no_writer(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "[]", "{}", '{"pid": "x", "since": 0}', json.dumps({"pid": os.getpid(), "since": 0, "host": "here"})],
+    ids=["empty", "list", "nothing", "words", "this process, before it began"],
 )
 def test_a_file_that_says_nothing_sound_names_no_writer(tmp_path: Path, text: str) -> None:
     (tmp_path / "writer.json").write_text(text)

@@ -26,7 +26,7 @@ SHOWN = {
     "agreement": ("mnist", "fashion"),
     "features": ("mnist", "fashion"),
     "kernels": ("mnist", "fashion"),
-    "activations": ("mnist", "fashion"),
+    "activations": ("mnist",),
     "strongest": ("mnist", "fashion"),
     "maximized": ("mnist",),
     "gradcam": ("mnist", "fashion"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ import assay
 from assay import exports
 from assay.cli import main
 from assay.errors import RunError, SpecError, StoreError
+from assay.export import onnx_answer
 from assay.exports import export_run
+from assay.models import find_run, load_models
 from assay.stats import share_interval
 
 from .helpers import small_study
@@ -55,6 +58,36 @@ def test_files_and_card_agree(store: Path, tmp_path: Path) -> None:
     assert own in card
     assert "2 seeds" in card
     assert "test split is sealed" in card
+
+
+def test_eight_bits_are_told_with_what_they_cost(store: Path, tmp_path: Path) -> None:
+    found = export_run("small", ["onnx", "onnx-int8"], store, tmp_path / "out")
+    plain, small = found.files
+    told = re.search(
+        r"; ([\d,]+) bytes, ([\d,]+) in float32; accuracy on 288 validation images (.*)%, (.*)% in", small.about
+    )
+    assert told is not None
+    assert [int(number.replace(",", "")) for number in told.groups()[:2]] == [small.num_bytes, plain.num_bytes]
+    record = assay.result("small", store=store).record
+    (model,) = load_models(record, [find_run("small", store)[1]], store)
+    images, labels = model.validation()
+    answers = onnx_answer(tmp_path / "out" / "model-int8.onnx")(np.ascontiguousarray(images))
+    assert f"{(answers.argmax(1) == labels).mean():.2%}" == f"{told[3]}%"
+    assert f"{(model.probabilities(images).argmax(1) == labels).mean():.2%}" == f"{told[4]}%"
+    np.testing.assert_allclose(answers, model.probabilities(images), atol=0.1)
+
+
+def test_a_c_header_comes_from_a_run(store: Path, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"batchnorm1 .* right behind a conv or dense layer"):
+        export_run("small", ["c"], store, tmp_path / "out")
+    study = small_study(
+        name="c", network={"layers": ["conv 4 3x3 relu", "maxpool 2", "flatten", "dense classes softmax"]}, factors={},
+        seeds={"count": 1},
+    )  # fmt: skip
+    assay.run(study, store=tmp_path / "store")
+    found = export_run("c", ["c"], tmp_path / "store", tmp_path / "out")
+    assert (tmp_path / "out" / "model.h").read_text().startswith("/* c: ")
+    assert "in 8 bits accuracy on 288 validation images" in found.files[0].about
 
 
 def test_a_file_that_answers_otherwise_is_not_kept(

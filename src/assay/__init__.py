@@ -24,6 +24,7 @@ from .spec import Optimizer as Optimizer
 from .spec import Parallel as Parallel
 from .spec import Repeat as Repeat
 from .spec import Residual as Residual
+from .spec import Search as Search
 from .spec import Seeds as Seeds
 from .spec import Study as Study
 from .spec import Training as Training

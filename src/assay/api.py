@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -13,7 +14,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .errors import DataError, Interrupted, Problem, SpecError, StoreError, nearest
 from .records import dataset_of, gallery_of, network_tables, recorded_networks, shared_images
-from .runner import Plan, Progress, Site, check_networks, check_split, drive, make_plan, open_site, plans, retrain_plan
+from .runner import (
+    Plan,
+    Pool,
+    Progress,
+    Site,
+    check_networks,
+    check_split,
+    drive,
+    open_site,
+    plans,
+    recorded_plan,
+    retrain_plan,
+)
 from .spec import Data, Placement, Study, read_study, study_toml
 from .store import DATABASE, RunRecord, StoreReader, StoreWriter, StudyRecord, default_folder, open_reader, open_writer
 
@@ -30,13 +43,15 @@ if TYPE_CHECKING:
     from .nets import Summary
     from .report import Comparison, Diagnoses, ReportForm
     from .report import Explanation as Illustration
+    from .search import Found
 
 
 # Shipped studies of tables, which lie in a folder where they are used, and what makes them.
-_TABLES = "document-d"
-_MADE_BY = {
-    _TABLES: "assay data make mnist --variation random-background --format csv --train 12000 --test 10000 -o document-d"
-}
+_DOCUMENT_D = (
+    "document-d",
+    "assay data make mnist --variation random-background --format csv --train 12000 --test 10000 -o document-d",
+)
+_MADE_BY = dict.fromkeys(("document-d", "document-d-search", "document-d-vgg16"), _DOCUMENT_D)
 
 
 def shipped() -> dict[str, Path]:
@@ -60,19 +75,19 @@ def load(study: str | Path, *, data: Data | None = None) -> Study:
     known = shipped()
     if not path.is_file() and str(study) in known:
         path, folder = known[str(study)], Path.cwd()  # a shipped study's data lie where it is used
-        tables = str(study).removesuffix("-vgg16")
-        if (command := _MADE_BY.get(tables)) and data is None and not (folder / tables).is_dir():
+        tables, command = _MADE_BY.get(str(study), ("", ""))
+        if tables and data is None and not (folder / tables).is_dir():
             raise DataError(Problem("its tables are not in this folder", f"run `{command}`", file=str(study)))
     elif not path.exists() and path.suffix != ".toml":
         raise SpecError(Problem(f'"{study}" is neither a file nor a shipped study', nearest(str(study), list(known))))
     if data is None:
-        return read_study(path, folder=folder, check=check_networks)
+        return read_study(path, folder=folder, check=check)
     source = {key: getattr(data, key) for key in Data.SOURCE}
 
     def on_data(study: Study) -> Study:
         return study.model_copy(update={"data": study.data.model_copy(update=source)})
 
-    return on_data(read_study(path, folder=folder, check=lambda study: check_networks(on_data(study))))
+    return on_data(read_study(path, folder=folder, check=lambda study: check(on_data(study))))
 
 
 def arrays(
@@ -104,14 +119,45 @@ def torch_dataset(
     return keep(training, test=test, classes=classes, groups=groups, name=name)
 
 
+def check(study: Study, *, store: Path | None = None) -> None:
+    """Every rule that a study must keep and that needs no data: its networks can be built; of a search, at least one.
+
+    Args:
+        study: The study.
+        store: The store that holds the runs that are bases.
+
+    Raises:
+        SpecError: A problem for each broken rule; where a search's constraints let nothing be trained, how close the
+            nearest candidate came.
+    """
+    if study.search is None:
+        check_networks(study, store=store)
+        return
+    from .data import info_of
+    from .search import try_space
+
+    try_space(study, info_of(study.data))
+
+
 def describe(study: Study) -> dict[str, Summary]:
     """Each arm's network by arm name: shapes, parameters, FLOPs. Nothing is trained or downloaded.
 
-    Runs that are bases are looked up in ``ASSAY_STORE`` or ``./assay-store``.
+    Runs that are bases are looked up in ``ASSAY_STORE`` or ``./assay-store``. A search has no arms yet: three random
+    candidates that it might train stand for them, named by their values.
 
     Raises:
-        SpecError: An arm cannot be built.
+        SpecError: An arm cannot be built, or nothing that a search may draw can be trained.
     """
+    if study.search is not None:
+        from .data import info_of
+        from .search import try_space
+
+        limits = {key: value for key, value in study.search.limits.items() if key != "seconds"}
+        told = tuple(f"{cost} <= {most!r}" for cost, most in limits.items())
+        search = study.search.model_copy(update={"constraints": told})
+        tried = try_space(study.model_copy(update={"search": search}), info_of(study.data), wanted=3)
+        named = {", ".join(f"{key} {value}" for key, value in one.chosen.items()): one for one in tried.allowed}
+        return {name: one.summary for name, one in named.items() if one.summary is not None}
     return check_networks(study, store=default_folder())
 
 
@@ -126,15 +172,46 @@ def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]
         told.append(
             'scaling = "none" feeds raw bytes, 0 to 255: networks seldom train well on them; "unit" divides by 255.'
         )
+    told += _of_bases(study, store)
     before = _before(study.name, Path(store) if store is not None else default_folder())
     if before is not None:
         is_another = before.question != study.question and before.data["content"] != info.content
-        if is_another or not {arm.name for arm in before.arms} & {arm.name for arm in study.expand()}:
+        is_shared = bool({arm.name for arm in before.arms} & {arm.name for arm in study.expand()})
+        if study.search is not None:
+            is_shared = before.search is not None  # what changed in a search is told when it goes on
+        if is_another or not is_shared:
             told.append(
                 f'The store holds another study called "{study.name}" ("{before.question}"), and this one takes its '
                 'place; its runs are kept. Give this one a name of its own (name = "...") to keep both.'
             )
     return tuple(told)
+
+
+def _of_bases(study: Study, store: str | Path | None) -> list[str]:
+    """What frozen bases cost: disk where they are cached, time where they cannot be."""
+    from .nets.build import learned
+
+    summaries = check_networks(study, store=Path(store) if store is not None else default_folder())
+    if not any(summary.base for summary in summaries.values()):
+        return []
+    from .data import info_of
+
+    images = info_of(study.data).num_training
+    told: list[str] = []
+    sizes = {
+        4 * math.prod(learned(summary).input_shape) * images * (1 + summary.base.copies)
+        for summary in summaries.values()
+        if summary.base is not None and summary.base.is_cached
+    }
+    if sizes:
+        told.append(f"What frozen bases put out is kept in the cache: about {sum(sizes) / 1e9:.2g} GB.")
+    live = [name for name, s in summaries.items() if s.base and not s.base.is_cached and not any(s.base.first_epochs)]
+    if live:
+        told.append(
+            f'The frozen base of arm "{live[0]}" runs in every step, since its images are augmented anew; '
+            "copies = N in its base would compute N augmented copies of each image once, for all seeds."
+        )
+    return told
 
 
 def _before(name: str, folder: Path) -> StudyRecord | None:
@@ -180,7 +257,7 @@ def run(
     if not isinstance(study, Study):
         study = load(study)
     folder = Path(store) if store is not None else default_folder()
-    check_networks(study, store=folder)
+    check(study, store=folder)
     if workers is not None and workers < 1:
         raise SpecError(Problem(f"got {workers} workers", "give 1 or more"))
     if device is not None:
@@ -190,9 +267,17 @@ def run(
     with open_site(on, folder / "logs") as site:
         device_there = site.device_of(study.device)
         with open_writer(folder) as writer, open_reader(folder) as reader:
-            rounds = plans(study, dataset, folder, reader, writer, device=device_there)
+            if study.search is not None:
+                from .search import search_plans
+
+                rounds = search_plans(study, dataset, folder, reader, writer, device=device_there)
+            else:
+                rounds = plans(study, dataset, folder, reader, writer, device=device_there)
             _train(rounds, writer, reader, site, workers=workers, progress=progress)
-    return Result(folder, study.name)
+    found = Result(folder, study.name)
+    if study.search is not None:
+        found.write_best()
+    return found
 
 
 def _train(
@@ -208,19 +293,21 @@ def _train(
 
     if progress is None:
         progress = Live() if sys.stderr.isatty() else Silent()
+    tell = getattr(progress, "tell", lambda sentence: None)
+    pool: Pool | None = None
     try:
         for plan in plans:
-            drive(
-                plan,
-                writer,
-                reader,
-                functools.partial(site.executor, plan, reader, getattr(progress, "tell", lambda sentence: None)),
-                progress,
-                num_workers=workers or site.num_workers(plan),
-                machine_cores=site.machine_cores,
-            )
+            num_workers = workers or site.num_workers(plan)
+            make = functools.partial(site.executor, plan, reader, tell)
+            if plan.trials:  # the first of many short rounds
+                pool = pool or Pool(num_workers)
+                make = functools.partial(pool.lend, make)
+            drive(plan, writer, reader, make, progress, num_workers=num_workers, machine_cores=site.machine_cores)
     except KeyboardInterrupt:
         raise Interrupted("stopped; every finished epoch is kept, and the same command goes on from there") from None
+    finally:
+        if pool is not None:
+            pool.close()
 
 
 def studies(store: str | Path | None = None) -> list[str]:
@@ -369,6 +456,51 @@ class Result:
     def runs(self) -> tuple[RunRecord, ...]:
         return self.record.runs
 
+    def search(self) -> Found:
+        """What a search found: its rungs, every trial, how lucky the finalists were.
+
+        Raises:
+            SpecError: The study is no search.
+        """
+        from .search import found_in
+
+        record = self.record
+        if record.search is None:
+            raise SpecError(Problem(f'study "{self.study}" is no search', "add [search] to its file"))
+        return found_in(record)
+
+    def trials(self) -> pd.DataFrame:
+        """One row for each trial of a search: its parameters' values, costs, epochs (0: all) and score."""
+        import pandas as pd
+
+        found = self.search()
+        rows = [
+            {"trial": one.trial, **one.chosen, "parameters": one.parameters, "flops": one.flops, "epochs": one.epochs,
+             found.metric: one.score}
+            for one in found.outcomes
+        ]  # fmt: skip
+        return pd.DataFrame(rows)
+
+    @property
+    def best_file(self) -> Path:
+        """Where a search's best arm is written as a study file."""
+        return self.store / "studies" / f"{self.study}-best.toml"
+
+    def write_best(self) -> Path | None:
+        """Write the finalist with the best mean over fresh seeds as a study file; ``None`` before there is one.
+
+        Raises:
+            SpecError: The study is no search.
+        """
+        from .disk import write
+        from .search import best_study
+
+        best = best_study(self.search())
+        if best is None:
+            return None
+        write(self.best_file, study_toml(best).encode())
+        return self.best_file
+
     def frame(self) -> pd.DataFrame:
         """One row for each run: arm, levels, seed, state, metrics of the kept epoch, test metrics once revealed."""
         from .report import runs_frame
@@ -442,7 +574,7 @@ class Result:
             record = self.record
             study, dataset = Study.of(record.spec), dataset_of(record)
             if retrain is None:
-                plan, runs = make_plan(study, dataset, self.store), record.runs
+                plan, runs = recorded_plan(record, dataset, self.store), record.runs
             else:
                 plan = retrain_plan(study, record, retrain, dataset, self.store, device=device_of(study.device))
                 with open_reader(self.store) as reader, open_site("local", self.store / "logs") as site:
@@ -520,7 +652,7 @@ class Result:
 
         record = self.record
         dataset, best = dataset_of(record), best_arm(record)
-        tasks = {task.id: task for task in make_plan(Study.of(record.spec), dataset, self.store).tasks}
+        tasks = {task.id: task for task in recorded_plan(record, dataset, self.store).tasks}
         runs = [run for run in record.runs if run.arm == best and run.state == "finished"]
         found = doubts([(run, tasks[run.id]) for run in runs], dataset, self.store)
         names = dataset.info.classes
@@ -537,7 +669,7 @@ class Result:
         path: str | Path | None = None,
         *,
         form: ReportForm = "html",
-        explanations: Sequence[Illustration] = (),
+        explanations: Sequence[Illustration] | None = None,
     ) -> Path:
         """Write the report and return its path.
 
@@ -545,7 +677,8 @@ class Result:
             path: Where; ``reports/STUDY`` with the form's suffix in the store's folder if ``None``.
             form: ``html``, one file that needs nothing else; ``pdf``, that file as Chromium prints it; ``notebook``, an
                 executed one whose cells call this API; ``markdown`` or ``latex``, the tables.
-            explanations: Pictures of what the best arm has learned and where it fails, for ``html`` and ``pdf``.
+            explanations: Pictures of what the best arm has learned and where it fails, for ``html`` and ``pdf``; if
+                ``None`` its confusion matrix, costliest images, calibration and first kernels.
 
         Raises:
             SpecError: What writes this form is not on this machine: Chromium for ``pdf``, nbclient for ``notebook``.
@@ -558,6 +691,10 @@ class Result:
             return write_notebook(target, record, self.store)
         if form in ("markdown", "latex"):
             return write_report(target, (as_markdown if form == "markdown" else as_latex)(record, **_told(record)))
+        if explanations is None:
+            from .explanations import illustrations
+
+            explanations = illustrations(record, self.store)
         return (write_pdf if form == "pdf" else write_report)(target, report_html(record, explanations))
 
     def _repr_html_(self) -> str:

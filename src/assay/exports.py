@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from . import disk
 from .errors import DataError, Problem, RunError, SpecError, nearest
 from .models import Model, find_run, load_models
+from .records import split_of_run
 from .stats import mean_interval, share_interval
 
 if TYPE_CHECKING:
@@ -23,8 +25,10 @@ if TYPE_CHECKING:
 FORMATS = {
     "keras": "Keras 3: model.keras",
     "onnx": "ONNX: model.onnx",
+    "onnx-int8": "ONNX in 8 bits, calibrated on training images: model-int8.onnx",
     "torch": "a PyTorch module that needs torch and safetensors alone: network.py, network.safetensors",
     "safetensors": "weights and a JSON spec: model.safetensors, model.json",
+    "c": "a C header with a float32 and an int8 pass, for small networks: model.h",
 }
 CARD = "model-card.md"
 _TOLERANCE = 1e-4
@@ -74,10 +78,9 @@ def export_run(name: str, formats: Sequence[str], store: Path, folder: Path | No
     images, what = _images_to_check(model)
     expected = model.probabilities(images)
     title = f"{record.name}: {run.arm}, {run.label}"
+    check = _Check(model, images, expected, what)
     files = [
-        written
-        for wanted in dict.fromkeys(formats)
-        for written in _WRITERS[wanted](network, target, title, _Check(images, expected, what))
+        written for wanted in dict.fromkeys(formats) for written in _WRITERS[wanted](network, target, title, check)
     ]
     from .export import card_of
 
@@ -97,6 +100,7 @@ def portable_of(model: Model) -> Portable:
 class _Check:
     """Images and our predictions of them."""
 
+    model: Model
     images: NDArray[Any]
     expected: NDArray[np.float32]
     what: str
@@ -113,6 +117,33 @@ class _Check:
             what = f"{path.name} answers otherwise than the run: a probability differs by {difference:.2g}"
             raise RunError(what, "export another format, and report this")
         return f"largest difference from our predictions {difference:.1e}, on {len(self.images):,} {self.what}"
+
+    def calibration(self) -> NDArray[Any]:
+        """Some of the images that the run was trained on.
+
+        Raises:
+            DataError: The data are gone, or have changed.
+        """
+        from .export import CALIBRATION_IMAGES
+
+        training = self.model.dataset.training()
+        own = split_of_run(self.model.study, self.model.run, training).training
+        chosen = np.random.default_rng(0).choice(own, min(len(own), CALIBRATION_IMAGES), replace=False)
+        return np.ascontiguousarray(training.images[np.sort(chosen)])
+
+    def loss(self, answer: Callable[[NDArray[Any]], NDArray[np.float32]]) -> str:
+        """What 8 bits cost in accuracy on all validation images, as a clause; empty where there are none."""
+        try:
+            images, labels = self.model.validation()
+        except (DataError, SpecError):
+            return "its loss of accuracy is not measured: the run has no validation images at hand"
+        whole = self.model.probabilities(images).argmax(1)
+        small = answer(np.ascontiguousarray(images)).argmax(1)
+        before, after, same = (float(np.mean(found)) for found in (whole == labels, small == labels, whole == small))
+        return (
+            f"accuracy on {len(labels):,} validation images {after:.2%}, {before:.2%} in float32 "
+            f"({after - before:+.2%}); {same:.2%} of answers are the same"
+        )
 
 
 def _images_to_check(model: Model) -> tuple[NDArray[Any], str]:
@@ -153,6 +184,29 @@ def _onnx(network: Portable, folder: Path, title: str, check: _Check) -> list[Wr
     return [_written(path, "onnx", f"{use}; {told}.")]
 
 
+def _onnx_int8(network: Portable, folder: Path, title: str, check: _Check) -> list[Written]:
+    from .export import onnx_answer, write_onnx, write_onnx_int8
+
+    path, images = folder / "model-int8.onnx", check.calibration()
+    write_onnx_int8(network, path, images)
+    with tempfile.TemporaryDirectory() as name:
+        plain = Path(name) / "model.onnx"
+        write_onnx(network, plain)
+        sizes = f"{path.stat().st_size:,} bytes, {plain.stat().st_size:,} in float32"
+    told = f"8-bit weights and activations, calibrated on {len(images):,} training images; {sizes}"
+    use = "input and output as `model.onnx`"
+    return [_written(path, "onnx-int8", f"{use}; {told}; {check.loss(onnx_answer(path))}.")]
+
+
+def _c(network: Portable, folder: Path, title: str, check: _Check) -> list[Written]:
+    from .export import write_c
+
+    path = folder / "model.h"
+    small = write_c(network, path, check.calibration(), title)
+    use = f"`model_classify` (float32) and `model_classify_int8` ({small.num_bytes:,} bytes of constants)"
+    return [_written(path, "c", f"{use}; in 8 bits {check.loss(small.logits)}.")]
+
+
 def _torch(network: Portable, folder: Path, title: str, check: _Check) -> list[Written]:
     from .export import torch_answer, write_torch
 
@@ -175,8 +229,10 @@ def _safetensors(network: Portable, folder: Path, title: str, check: _Check) -> 
 _WRITERS: dict[str, Callable[[Portable, Path, str, _Check], list[Written]]] = {
     "keras": _keras,
     "onnx": _onnx,
+    "onnx-int8": _onnx_int8,
     "torch": _torch,
     "safetensors": _safetensors,
+    "c": _c,
 }
 
 

@@ -110,6 +110,7 @@ def load_models(record: StudyRecord, runs: Sequence[RunRecord], store: Path) -> 
         DataError: Weights are missing or damaged, or data that are needed are gone.
     """
     from .runner.bases import based
+    from .runner.plan import recorded_arms
     from .seeds import Streams
     from .train.checkpoint import load_weights
     from .train.networks import network_of
@@ -118,7 +119,7 @@ def load_models(record: StudyRecord, runs: Sequence[RunRecord], store: Path) -> 
     from .train.scaling import scaling_of
 
     study = Study.of(record.spec)
-    arms = {arm.name: arm for arm in study.expand()}
+    arms = recorded_arms(record)
     height, width, channels = record.data["shape"]
     num_classes = len(record.data["classes"])
     needs_data = study.data.scaling == "standard"

@@ -48,8 +48,8 @@ class Asked:
 
     @property
     def dtype(self) -> str:
-        """Of the stored values that the networks were trained on."""
-        return str(self.models[0].study.data["dtype"])
+        """Of the stored values that the networks were trained on; ``any`` on a base, which takes bytes and shares."""
+        return "any" if self.models[0].summary.base is not None else str(self.models[0].study.data["dtype"])
 
     @property
     def told(self) -> str:

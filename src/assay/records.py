@@ -93,9 +93,10 @@ def recorded_networks(record: StudyRecord) -> dict[str, Summary]:
 
     height, width, channels = record.data["shape"]
     classes = len(record.data["classes"])
-    known = {arm.name: Arm.of(arm.spec) for arm in record.arms}  # with what a run that is a base is made of
-    arms = [known.get(arm.name, arm) for arm in Study.of(record.spec).expand()]
-    return {arm.name: summary_of(arm, (height, width, channels), classes) for arm in arms}
+    arms = {arm.name: Arm.of(arm.spec) for arm in record.arms}  # with what a run that is a base is made of
+    if record.search is None:
+        arms = {arm.name: arms.get(arm.name, arm) for arm in Study.of(record.spec).expand()}
+    return {arm.name: summary_of(arm, (height, width, channels), classes) for arm in arms.values()}
 
 
 def network_tables(summaries: dict[str, Summary]) -> dict[str, NetworkTable]:

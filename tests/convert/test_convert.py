@@ -113,7 +113,12 @@ def check(model: Any, folder: Path) -> None:
 
 
 WORDS = [
-    *["conv 4 3x2 padding=same stride=2 leakyrelu", "batchnorm", "conv 4 3x3 groups=2 bias=false gelu dilation=2"],
+    *[
+        "conv 4 3x2 padding=same stride=2 leakyrelu",
+        "batchnorm epsilon=0.01 momentum=0.9",
+        "relu6",
+        "conv 4 3x3 groups=2 bias=false gelu dilation=2",
+    ],
     *["depthwise 3x3 multiplier=2 silu", "layernorm", "separable 6 2x2 multiplier=2 elu", "groupnorm 3"],
     *["groupnorm 6", "avgpool 2 stride=1", "maxpool 2 padding=same", "spatialdropout 0.2", "tanh", "globalavgpool"],
     *["dense 7 sigmoid l1=0.1 l2=0.2", "dropout 0.3", "dense classes softmax"],
@@ -228,9 +233,9 @@ BAD_CODE = {
     "Sequential([Flatten(), Dense(get(), activation='softmax')])": "units is get",
     "Sequential([Flatten(), Attention(), Dense(3, activation='softmax')])": "no words for this layer",
     "Sequential([Lambda(lambda x: x), Dense(3, activation='softmax')])": "holds code, which is never run",
-    "Sequential([Dense(3, activation='relu6')])": "its activation is 'relu6'",
+    "Sequential([Dense(3, activation='mish')])": "its activation is 'mish'",
     "Sequential([Conv2D(3, 3, strides=(1, 2)), Flatten(), Dense(3, 'softmax')])": "strides is 1 x 2",
-    "Sequential([BatchNormalization(momentum=0.9), Dense(3, 'softmax')])": "momentum is 0.9",
+    "Sequential([BatchNormalization(momentum=1.9), Dense(3, 'softmax')])": "momentum is 1.9",
     "Sequential([LeakyReLU(), Dense(3, 'softmax')])": "its slope is 0.3",
     "Sequential([Flatten(), Dense(1, 'sigmoid')])": "ends in one sigmoid unit",
     "Sequential([Flatten()])": "it ends in flatten",

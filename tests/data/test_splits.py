@@ -149,3 +149,30 @@ def test_impossible_splits_are_refused(validation, stratified, said):
     (problem,) = caught.value.problems
     assert problem.key == "data.validation"
     assert said in str(problem)
+
+
+def test_a_few_per_class_are_nested_and_leave_validation_alone() -> None:
+    labels = np.random.default_rng(0).integers(0, 5, 1000)
+    for validation in (0.2, Last(last=100), Folds(folds=4)):
+        found = {}
+        for per_class in (None, 10, 40):
+            generator = Streams(3).generator("split")
+            found[per_class] = split(
+                labels, validation, stratified=True, generator=generator, fold=2, per_class=per_class
+            )
+        whole, few, more = found[None], found[10], found[40]
+        assert np.array_equal(few.validation, whole.validation)
+        assert np.array_equal(more.validation, whole.validation)
+        assert np.bincount(labels[few.training]).tolist() == [10] * 5
+        assert set(few.training) < set(more.training) < set(whole.training)
+        assert np.array_equal(few.training, np.sort(few.training))
+        other = split(
+            labels, validation, stratified=True, generator=Streams(4).generator("split"), fold=2, per_class=10
+        )
+        assert set(other.training) != set(few.training)
+
+
+def test_a_class_with_too_few_images_is_told() -> None:
+    labels = np.array([0] * 50 + [1] * 8)
+    with pytest.raises(SpecError, match=r"data\.training: got 10 per class, and class 1 has 6 besides the validation"):
+        split(labels, 0.25, stratified=True, generator=Streams(0).generator("split"), per_class=10)

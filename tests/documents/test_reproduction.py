@@ -10,9 +10,9 @@ import pytest
 from assay import api, reproduce
 from assay.cli.main import main
 from assay.documents import Cost, reproduction
-from assay.documents.cost import flops_of
 from assay.errors import SpecError
-from assay.spec import Data, Study
+from assay.runner.speed import flops_of
+from assay.spec import Data, Network, Study
 
 
 @pytest.fixture(autouse=True)
@@ -21,6 +21,13 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     def load(name: str) -> Study:
         study = api.load(name)
+        if study.search is not None:
+            network = Network(layers=("conv 2 3x3 relu", "layernorm", "flatten", "dense {units} {activation}",
+                                      "dropout {dropout}", "dense classes softmax"))  # fmt: skip
+            training = {"epochs": 3, "optimizer": {"learning_rate": "{learning_rate}"}}
+            search = study.search.model_copy(update={"trials": 4, "finalists": 1})
+            changes = {"data": Data.of({"name": "digits"}), "network": network, "training": training, "search": search}
+            return study.model_copy(update=changes)
         layers = ("conv 4 3x3 relu", "maxpool 2", "flatten", "dense classes softmax")
         arms = tuple(
             arm.model_copy(update={"layers": layers if index % 2 else layers[2:], "training": {}})
@@ -103,7 +110,7 @@ def test_flops_are_three_forward_passes_of_every_image_and_epoch(tmp_path: Path)
     study = reproduction.load("document-e")
     network = api.describe(study)["E-budget"]
     (task, *_) = make_plan(study, prepare("digits"), tmp_path).tasks
-    assert flops_of(task, network, 1000) == 3 * network.flops * 1000 * 2
+    assert flops_of(task.arm.training, network, 1000) == 3 * network.flops * 1000 * 2
 
 
 def test_unlabelled_images_become_a_submission(tmp_path: Path) -> None:
@@ -142,7 +149,27 @@ def test_parts_of_a_document_are_kept_apart_and_shown_together(tmp_path: Path) -
     assert (shown["A-no-dropout"], shown["A-grid-3x3-64"], shown["A-grid-5x5-64"]) == (2, 2, 0)
 
 
+def test_a_search_is_shown_as_its_best_finalist_with_fresh_seeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from assay.data.make import make
+
+    make("digits", tmp_path / "document-d", variation="random-background", form="csv", num_training=60, num_test=20)
+    monkeypatch.setattr(reproduction, "_make_tables", lambda: None)
+    monkeypatch.setattr(api, "check", lambda study: None)  # these tables are 8 x 8
+    told: list[Cost] = []
+    found = reproduce("D-hyperband", seeds=2, store=tmp_path, confirm=lambda costs: not told.extend(costs))
+    (row,) = found.rows
+    best = api.result("document-d-search", store=tmp_path).search()
+    assert sorted(row.scores) == [1000, 1001]
+    assert row.parameters == next(one.parameters for one in best.outcomes if one.name == best.best)
+    assert [(cost.study, cost.seconds > 0) for cost in told] == [("document-d-search", True)]
+    again = reproduce("D-hyperband", seeds=2, store=tmp_path, confirm=lambda costs: not costs)
+    assert again.rows == found.rows
+
+
 def test_showing_writes_nothing(tmp_path: Path) -> None:
     found = reproduce("D", "E", store=tmp_path / "store", trains=False)
-    assert [row.parameters for row in found.rows if not row.system.waits] == [50890, 93322, 440842, 440842, 5899]
+    known = [row.parameters for row in found.rows if not row.system.waits]
+    assert known == [50890, 93322, 440842, 440842, None, 5899]  # a search has no network beforehand
     assert not list(tmp_path.iterdir())

@@ -196,6 +196,44 @@ def test_the_command(result: assay.Result, tmp_path: Path, capsys: pytest.Captur
     assert len(err.strip().splitlines()) == 1
 
 
+def test_the_report_explains_the_best_arm_and_does_without_where_it_cannot(tmp_path: Path) -> None:
+    from bs4 import BeautifulSoup
+
+    result = trained(tmp_path, seeds={"count": 1})
+    page = BeautifulSoup(result.report().read_text(), "html.parser")
+    section = page.find(id="explanations")
+    assert section is not None
+    titles = [title.text for title in section.select(".figure-title")]
+    assert titles == [
+        "What is taken for what",
+        "The costliest images",
+        "Is it right as often as it claims?",
+        "Kernels of conv1",
+    ]
+    for picture in section.select("picture"):
+        light, dark = picture.select_one("img"), picture.select_one("source")
+        assert light is not None
+        assert dark is not None
+        assert light["src"] != dark["srcset"]
+        assert int(str(light["width"])) < 1000
+        assert str(light["alt"]).count(".") > 1
+    (tmp_path / str(result.runs[0].weights_path)).unlink()
+    assert BeautifulSoup(result.report().read_text(), "html.parser").find(id="explanations") is None
+
+
+def test_a_report_of_a_costly_network_looks_at_a_part_of_the_images(
+    result: assay.Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from assay.explanations import illustrate
+
+    model = result.run().model()
+    monkeypatch.setattr(illustrate, "_FEWEST", 10)
+    monkeypatch.setattr(illustrate, "_FLOPS", 100 * model.summary.flops)
+    (first, *_) = illustrate.illustrations(result.record, result.store)
+    assert first.caption.startswith("100 validation images")
+    assert first.caption.endswith("All pictures are of seed 0, the arm's first.")
+
+
 def test_help_names_every_picture() -> None:
     from assay.cli.explain import command
 

@@ -6,7 +6,7 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-from assay.store import ArmRecord, TestScore, open_writer
+from assay.store import ArmRecord, CandidateRecord, TestScore, open_writer
 from assay.store.files import DATABASE
 from assay.store.schema import MIGRATIONS
 from assay.train import EpochRecord
@@ -38,6 +38,22 @@ def main() -> None:
             writer.put_started("golden", "a-1", {"threads": 1})
             writer.put_failed("golden", "a-1", state="diverged", reason="it grew", advice="shrink it")
             writer.put_retrained("golden", [("a", 0, "a-0-on-all")], [("a-0-on-all", 0, 2, {"seed": 0})])
+            searched = {"name": "searched", "search": {"space": {"x": [1, 2]}}}
+            writer.put_study(
+                name="searched", question="Which?", spec=searched, data={"name": "digits"}, arms=[], members=[], runs=[]
+            )
+            writer.begin_search("searched", {"optuna": "5.0.0"})
+            writer.put_candidates(
+                "searched",
+                [
+                    CandidateRecord(1, 1, {"x": "1"}, {"parameters": 10, "flops": 20}),
+                    CandidateRecord(2, None, {"x": "2"}, {"parameters": 99, "flops": 20}, "99 parameters, above 50"),
+                ],
+            )
+            writer.put_trial_runs("searched", [(1, 0, "x-0")], [("x-0", 0, 3, {"seed": 0})])
+            writer.put_started("searched", "x-0", {"threads": 1})
+            writer.put_epochs("x-0", [EpochRecord(1, *measured)])
+            writer.put_paused("x-0", 1.5)
             writer.put_look("golden", {"a-0": TestScore(0.1, 0.97, b"\xa0")}, num_runs=1)
         connection = sqlite3.connect(Path(folder) / DATABASE)
         dump = "\n".join(connection.iterdump())

@@ -44,7 +44,7 @@ def keras_layer(row):
         "avgpool": lambda: kernels.AveragePooling2D(layer.size, **window),
         "globalmaxpool": kernels.GlobalMaxPooling2D,
         "globalavgpool": kernels.GlobalAveragePooling2D,
-        "batchnorm": kernels.BatchNormalization,
+        "batchnorm": lambda: kernels.BatchNormalization(epsilon=layer.epsilon, momentum=layer.momentum),
         "layernorm": kernels.LayerNormalization,
         "groupnorm": lambda: kernels.GroupNormalization(layer.groups),
         "instancenorm": lambda: kernels.GroupNormalization(-1),
@@ -147,7 +147,8 @@ INCEPTION = {
     ]
 }
 WORDS = [
-    *[f"conv 3 3x3 {name}" for name in ("relu", "leakyrelu", "elu", "gelu", "silu", "sigmoid", "tanh", "linear")],
+    *[f"conv 3 3x3 {name}" for name in ("relu", "relu6", "leakyrelu", "elu", "gelu", "silu")],
+    *[f"conv 3 3x3 {name}" for name in ("sigmoid", "tanh", "linear")],
     *["conv 3 3x3 padding=same", "conv 3 4x4 padding=same", "conv 3 3x3 padding=same stride=2"],
     *["conv 3 5x2 padding=same stride=3", "conv 3 3x3 stride=2", "conv 6 3x3 groups=2 bias=false"],
     *["conv 3 3x3 dilation=2", "conv 4 3x2 dilation=3 padding=same groups=4 relu"],
@@ -157,6 +158,7 @@ WORDS = [
     *["maxpool 2 padding=same", "maxpool 3 stride=2", "maxpool 3 stride=2 padding=same"],
     *["maxpool 3 stride=1 padding=same", "maxpool 4 stride=3 padding=same"],
     *["avgpool 2", "avgpool 3 stride=2", "avgpool 3 stride=1 padding=same", "avgpool 5 stride=3"],
+    *["batchnorm epsilon=1e-05 momentum=0.9"],
     *["batchnorm", "layernorm", "groupnorm 1", "groupnorm 2", "instancenorm", "dropout 0.3", "spatialdropout 0.3"],
     *["relu", "leakyrelu", "elu", "gelu", "silu", "sigmoid", "activation tanh"],
     *[RESIDUAL, INCEPTION, {"parallel": [["relu"], [], ["tanh"]], "join": "add"}],

@@ -278,12 +278,19 @@ def test_every_released_schema_still_opens(path: Path, tmp_path: Path) -> None:
         pass
     with open_reader(tmp_path) as reader:
         study = reader.study("golden")
+        search = reader.study("searched").search if "searched" in reader.study_names() else None
     assert [(run.arm, run.seed, run.state) for run in study.runs] == [
         ("a", 0, "finished"), ("a", 1, "diverged"), ("b", 0, "queued"), ("b", 1, "queued"),
     ]  # fmt: skip
     assert study.runs[0].epochs[-1].validation_accuracy == 0.95
     assert study.runs[0].test_accuracy == 0.97
     assert len(study.looks) == 1
+    if int(path.stem.removeprefix("store-v")) >= 4:
+        assert search is not None
+        assert [(one.trial, one.reason) for one in search.candidates] == [(1, ""), (None, "99 parameters, above 50")]
+        assert [(run.arm, run.state, run.seconds, len(run.epochs)) for run in search.runs] == [
+            ("trial 1", "paused", 1.5, 1)
+        ]
     connection = connect(tmp_path, writable=False)
     assert connection.execute("PRAGMA user_version").fetchone()[0] == len(MIGRATIONS)
     connection.close()

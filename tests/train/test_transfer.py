@@ -249,3 +249,31 @@ def test_a_head_starts_from_the_same_weights_on_every_base(kept: Path) -> None:
     scratch = [learner_of(task_on({"train": "all"}, kept, seed=seed), data).weights() for seed in (0, 1)]
     assert torch.equal(scratch[0]["base_conv1.kernel"], scratch[1]["base_conv1.kernel"])
     assert not torch.equal(scratch[0]["dense1.kernel"], scratch[1]["dense1.kernel"])
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_the_cuda_path_does_the_same_on_the_processor(epoch: int, kept: Path) -> None:
+    from assay import spec
+    from assay.train.cuda import CudaLearner
+    from assay.train.learner import Learner
+    from assay.train.plain import PlainLearner
+
+    data = prepare("digits").training()
+    task = task_on({"unfreeze": {2: "last 2 blocks"}, "learning_rate_scale": 0.5, "size": 9}, kept)
+    found = []
+    for make, settings in (
+        (PlainLearner, {}),
+        (CudaLearner, {"batch_size": 64, "precision": "float32", "device": "cpu"}),
+    ):
+        network = network_of(task.arm, (8, 8, 1), 10, task.streams, kept)
+        prepared = Prepared(network.summary.base.preparation)
+        learner: Learner = make(network, spec.Optimizer.of({"name": "adam"}), prepared, **settings)
+        learner.begin_epoch(epoch, 2)
+        for step in range(2):
+            batch = batch_of(task, data, np.arange(64) + 64 * step, step)
+            learner.train_batch(batch, step=2 * (epoch - 1) + step, learning_rate=0.01)
+        found.append((learner.weights(), learner.score(data.images, data.labels, np.arange(100))))
+    (plain, score), (cuda, other) = found
+    for name, value in plain.items():
+        torch.testing.assert_close(cuda[name], value, rtol=1e-4, atol=1e-5, msg=name)
+    assert score == pytest.approx(other, rel=1e-4)

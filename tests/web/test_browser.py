@@ -198,12 +198,13 @@ def test_a_study_is_watched_to_its_end(tmp_path: Path, open_page: Any) -> None:
         page.fill("#filter", "")
         page.get_by_role("button", name="validation accuracy", exact=True).click()
         scores = page.locator("#runs tbody tr[data-place] td:nth-child(4)").all_text_contents()
-        assert scores == sorted(scores, reverse=True)
+        shares = [float(score.rstrip(" %")) for score in scores]
+        assert shares == sorted(shares, reverse=True)
         boxes = page.locator("#runs tbody input")
         boxes.nth(0).check()
         boxes.nth(1).check()
         page.wait_for_selector("#compare svg")
-        assert page.locator("#compare thead th").count() == 4
+        expect(page.locator("#compare thead th")).to_have_count(4)
 
 
 def test_tabs_outlive_the_training_and_the_store(tmp_path: Path, open_page: Any) -> None:

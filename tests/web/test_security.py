@@ -231,7 +231,7 @@ def test_a_report_is_shut_off_from_the_pages(client: TestClient) -> None:
 def test_names_from_the_store_are_texts(tmp_path: Path) -> None:
     hostile = '</script><img src=x onerror="alert(1)">'
     study = small_study(question=hostile)
-    arm = ArmRecord(hostile, 0, {}, {"layers": ["flatten", "dense classes softmax"], "training": {}})
+    arm = ArmRecord(hostile, 0, {}, {"name": hostile, "layers": ["flatten", "dense classes softmax"]})
     data = {"name": "x", "title": hostile, "content": "0", "shape": [8, 8, 1], "classes": ["0", "1"], "dtype": "uint8"}
     with open_writer(tmp_path) as writer:
         spec = study.model_dump(mode="json", exclude_none=True)

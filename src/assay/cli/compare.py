@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import sys
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .options import json_option, print_json, store_option, study_name
+from .tables import wrapped
 
 if TYPE_CHECKING:
     from ..report import Comparison, Contrast
@@ -60,7 +60,7 @@ def _lines(found: Comparison) -> list[str]:
         lines += _ranks(found, width)
     lines.append("")
     for note in found.notes:
-        lines += textwrap.wrap(f"{note}.", width)
+        lines += wrapped(f"{note}.", width)
     return lines
 
 
@@ -71,9 +71,9 @@ def _family(contrasts: Sequence[Contrast], width: int) -> list[str]:
         said = contrast.sentence
         if contrast.outcome == "too few seeds":
             said = f"{contrast.arm}: {said}"
-        lines += textwrap.wrap(f"{said}.", width, initial_indent=f"{mark} ", subsequent_indent="  ")
+        lines += wrapped(f"{said}.", width, f"{mark} ", "  ")
         if beside := _beside(contrast):
-            lines += textwrap.wrap(beside, width, initial_indent="    ", subsequent_indent="    ")
+            lines += wrapped(beside, width, "    ", "    ")
     return lines
 
 
@@ -108,4 +108,4 @@ def _ranks(found: Comparison, width: int) -> list[str]:
     told = "Arms that share a letter are not told apart by pairwise sign-flip tests after Holm."
     if critical is not None:
         told += f" Nemenyi's critical difference is {critical:.2f}; it depends on which arms are ranked."
-    return lines + textwrap.wrap(told, width, initial_indent="  ", subsequent_indent="  ")
+    return lines + wrapped(told, width, "  ", "  ")

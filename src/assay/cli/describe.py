@@ -44,7 +44,7 @@ def command(study: str, arm: str | None, as_json: bool) -> None:
 
         bases = {name: summary.base for name, summary in summaries.items()}
         texts = {name: base.text() if base else None for name, base in bases.items()}
-        print_json({n: {**asdict(table), "path": paths[n], "base": texts[n]} for n, table in chosen.items()})
+        print_json({n: {**asdict(table), "path": paths.get(n, ""), "base": texts[n]} for n, table in chosen.items()})
         return
     for name, table in chosen.items():
         columns = ["layer", "as written", "output", "parameters", "FLOPs", "memory", "sees", "step"]
@@ -54,7 +54,7 @@ def command(study: str, arm: str | None, as_json: bool) -> None:
             f"{table.flops:,} FLOPs an image.\n"
             f"{short(table.activation_bytes, 'B')} of activations an image, all layers kept, as in training.\n"
             f"{_base(summaries[name])}"
-            f"{paths[name]}\n"
+            f"{paths.get(name, 'A random candidate of the search.')}\n"
         )
 
 

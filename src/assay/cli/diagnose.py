@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sys
-import textwrap
 from pathlib import Path
 
 import click
 
 from .options import json_option, print_json, store_option, study_name
+from .tables import wrapped
 
 
 @click.command("diagnose")
@@ -40,7 +40,7 @@ def command(study: str | None, arm: str | None, store: Path | None, as_json: boo
     width = min(shutil.get_terminal_size((100, 24)).columns, 110) if sys.stdout.isatty() else 100
 
     def say(text: str, indent: str = "") -> None:
-        for line in textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent):
+        for line in wrapped(text, width, indent, indent):
             click.echo(line)
 
     if found.leaky:

@@ -11,7 +11,7 @@ import click
 
 from .main import EXIT_DONE
 from .options import json_option, print_json, store_option
-from .tables import print_table
+from .tables import print_table, say
 
 if TYPE_CHECKING:
     from ..documents import Cost, Reproduction
@@ -82,7 +82,7 @@ def _print(found: Reproduction) -> None:
     )
     print_table(columns, [system_cells(row) for row in found.rows], right=(1, 2, 3, 4), title=title)
     for finding in found.findings:
-        click.echo(f"{finding.claim.document}: {finding_sentence(finding)}")
+        say(f"{finding.claim.document}: {finding_sentence(finding)}")
 
 
 def _values(found: Reproduction, path: Path) -> dict[str, object]:

@@ -48,7 +48,8 @@ def command(
 ) -> int:
     """Run STUDY (a file or a shipped study's name), or go on with it.
 
-    Finished runs are not repeated; interrupted ones go on from their last finished epoch. With --json, standard output
+    Finished runs are not repeated; interrupted ones go on from their last finished epoch. A search trains its trials,
+    then its finalists anew with fresh seeds, and writes the best of them as a study file. With --json, standard output
     gets one object at the end, and standard error an object a line for what happens meanwhile.
     """
     from ..api import load, remarks, run
@@ -65,9 +66,13 @@ def command(
     record = result.brief
     path = result.report() if report else None
     if as_json:
-        print_json({**as_values(record), "report": None if path is None else str(path)})
+        told = {"best": str(result.best_file)} if record.search is not None else {}
+        print_json({**as_values(record), **told, "report": None if path is None else str(path)})
     else:
         print_answer(record)
         if path is not None:
             click.echo(f"Report: {path.absolute().as_uri()}")
-    return EXIT_FAILED_RUNS if any(run.is_failed for run in record.runs) else EXIT_DONE
+        if record.search is not None and result.best_file.exists():
+            click.echo(f"Best arm as a study file: {result.best_file}")
+    runs = (*record.runs, *(record.search.runs if record.search else ()))
+    return EXIT_FAILED_RUNS if any(run.is_failed for run in runs) else EXIT_DONE

@@ -34,7 +34,7 @@ def command(study: str | None, store: Path | None, as_json: bool) -> None:
     if study is None:
         rows = []
         for record in records:
-            states = Counter(run.state for run in record.runs)
+            states = Counter(run.state for run in (*record.runs, *(record.search.runs if record.search else ())))
             failed = sum(run.is_failed for run in record.runs)
             name = f"{record.name} (leaky)" if record.is_leaky else record.name
             rows.append(
@@ -56,6 +56,14 @@ def print_answer(record: StudyRecord) -> None:
     say(record.question or record.name)
     if record.is_leaky:
         say(LEAKY)
+    if record.search is not None:
+        from ..report import search_sentences
+
+        for sentence in search_sentences(record):
+            say(f"{sentence}.")
+        if not record.runs:
+            return
+        click.echo("Finalists, trained anew with fresh seeds:")
     click.echo(f"{len(record.runs)} runs: " + ", ".join(f"{count} {state}" for state, count in states.most_common()))
     splits: list[Split] = ["validation"]
     if any(run.test_accuracy is not None for run in record.runs):
@@ -90,7 +98,7 @@ def _told(contrast: Contrast) -> str:
 
 def as_values(record: StudyRecord) -> dict[str, object]:
     """A study's state and answer, for JSON."""
-    from ..report import answer, arm_scores, retrained_sentences, stop_sentences
+    from ..report import answer, arm_scores, retrained_sentences, search_values, stop_sentences
 
     found = answer(record)
     return {
@@ -108,4 +116,5 @@ def as_values(record: StudyRecord) -> dict[str, object]:
         "stopped": stop_sentences(record),
         "retrained": retrained_sentences(record),
         "looks": len(record.looks),
+        **({"search": search_values(record)} if record.search is not None else {}),
     }  # fmt: skip

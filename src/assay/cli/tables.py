@@ -51,10 +51,15 @@ def say(text: str, *, indent: str = "") -> None:
     if not sys.stdout.isatty():
         click.echo(indent + text)
         return
-    for line in textwrap.wrap(
-        text, terminal_width(most=110), initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
-    ):
+    for line in wrapped(text, terminal_width(most=110), indent, indent):
         click.echo(line)
+
+
+def wrapped(text: str, width: int, first: str = "", rest: str = "") -> list[str]:
+    """A sentence in lines of whole words; "n = 8" is one word."""
+    kept = text.replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}").replace(" %", "\N{NO-BREAK SPACE}%")
+    lines = textwrap.wrap(kept, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
 
 
 def terminal_width(*, most: int | None = None) -> int:

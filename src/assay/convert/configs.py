@@ -221,10 +221,10 @@ class _Settings:
             raise _Unfit(f"padding is {_short(value)}", 'give "valid" or "same"')
         return value
 
-    def rate(self) -> float:
-        value = self._settings.get("rate")
-        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1:
-            raise _Unfit(f"rate is {_short(value)}", "give a share from 0 to below 1")
+    def number(self, name: str, default: float | None = None, *, below: float = 1e9) -> float:
+        value = self._settings.get(name, default)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < below:
+            raise _Unfit(f"{name} is {_short(value)}", f"give a number from 0 to below {below:g}")
         return float(value)
 
     def activation(self, default: str = "linear") -> Any:
@@ -330,13 +330,16 @@ def _global(kind: type[words.GlobalMaxPool] | type[words.GlobalAvgPool]) -> Call
 
 def _batchnorm(s: _Settings) -> list[Layer]:
     s.must_be("axis", -1, [-1], 3, [3])
-    s.must_be("momentum", 0.99)
-    _norm(s)
-    return [words.BatchNorm()]
+    _affine(s)
+    return [words.BatchNorm(epsilon=s.number("epsilon", 0.001), momentum=s.number("momentum", 0.99, below=1))]
 
 
 def _norm(s: _Settings) -> None:
     s.must_be("epsilon", 0.001)
+    _affine(s)
+
+
+def _affine(s: _Settings) -> None:
     s.must_be("center", True)
     s.must_be("scale", True)
     s.penalties()
@@ -355,9 +358,12 @@ def _groupnorm(s: _Settings) -> list[Layer]:
 
 
 def _relu(s: _Settings) -> list[Layer]:
-    s.must_be("max_value", None)
+    s.must_be("max_value", None, 6, 6.0)
     s.must_be("threshold", 0)
     slope = s.get("negative_slope", 0)
+    if s.get("max_value") is not None and not slope:
+        return [words.Activate("relu6")]
+    s.must_be("max_value", None)
     if slope not in (0, 0.2):
         raise _Unfit(f"negative_slope is {_short(slope)}", "leakyrelu has 0.2 here")
     return [words.Activate("leakyrelu" if slope else "relu")]
@@ -397,8 +403,8 @@ _READERS: Mapping[str, Callable[[_Settings], list[Layer]]] = {
     "BatchNormalization": _batchnorm,
     "LayerNormalization": _layernorm,
     "GroupNormalization": _groupnorm,
-    "Dropout": lambda s: [words.Dropout(s.rate())],
-    "SpatialDropout2D": lambda s: [words.SpatialDropout(s.rate())],
+    "Dropout": lambda s: [words.Dropout(s.number("rate", below=1))],
+    "SpatialDropout2D": lambda s: [words.SpatialDropout(s.number("rate", below=1))],
     "Flatten": lambda s: [words.Flatten()],
     "Activation": lambda s: [words.Activate(s.activation())],
     "ReLU": _relu,

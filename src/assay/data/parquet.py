@@ -156,35 +156,46 @@ def _values(path: Path, column: str) -> Iterator[Any]:
 
 def _numbers(files: Sequence[Path], column: str, count: int, place: str) -> npt.NDArray[Any]:
     """Lists of numbers, all as long as the first, as one array [n, ...]."""
-    from pyarrow import compute, parquet
+    from pyarrow import parquet
 
     kept: npt.NDArray[Any] | None = None
     done = 0
     for path in files:
         with parquet.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=_BATCH, columns=[column]):
-                values, shape = batch.column(0), [len(batch)]
-                while hasattr(values, "flatten") and hasattr(values.type, "value_type"):
-                    lengths = compute.list_value_length(values).to_numpy(zero_copy_only=False)
-                    size = int(lengths[0]) if len(shape) > 1 or kept is None else kept.shape[1]
-                    if (lengths != size).any():
-                        row = done + int(np.flatnonzero(lengths != size)[0]) // math.prod(shape[1:]) + 1
-                        raise DataError(Problem(f"row {row} has another size than the first", "correct it", file=place))
-                    shape.append(size)
-                    values = values.flatten()
-                numbers = values.to_numpy(zero_copy_only=False).reshape(shape)
+                numbers = _dense(batch.column(0), None if kept is None else kept.shape[1:], done, place)
                 if kept is None:
                     refuse_size(count * numbers[:1].nbytes, place)
-                    kept = np.empty((count, *shape[1:]), numbers.dtype)
-                if numbers.shape[1:] != kept.shape[1:]:
-                    raise DataError(
-                        Problem(f"row {done + 1} has another size than the first", "correct it", file=place)
-                    )
+                    kept = np.empty((count, *numbers.shape[1:]), numbers.dtype)
                 kept[done : done + len(numbers)] = numbers
                 done += len(numbers)
     if kept is None:
         raise DataError(Problem("there are no images", "give some", file=place))
     return kept
+
+
+def _dense(values: Any, expected: tuple[int, ...] | None, first: int, place: str) -> npt.NDArray[Any]:
+    """A column of lists as an array [n, ...]; ``first`` rows stand before it."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    shape = [len(values)]
+
+    def refuse(wrong: npt.NDArray[np.bool_], what: str) -> None:
+        if wrong.any():
+            row = first + int(np.flatnonzero(wrong)[0]) // math.prod(shape[1:]) + 1
+            raise DataError(Problem(f"row {row} {what}", "correct it", file=place))
+
+    while pa.types.is_nested(values.type):
+        refuse(compute.is_null(values).to_numpy(zero_copy_only=False), "lacks an image or a part of one")
+        lengths = compute.list_value_length(values).to_numpy(zero_copy_only=False)
+        size = int(lengths[0]) if expected is None else (*expected, 0, 0)[len(shape) - 1]
+        refuse(lengths != size, "has another size than the first")
+        shape.append(size)
+        values = values.flatten()
+    refuse(compute.is_null(values).to_numpy(zero_copy_only=False), "lacks a pixel")
+    dense: npt.NDArray[Any] = values.to_numpy(zero_copy_only=False).reshape(shape)
+    return dense
 
 
 def _contents(files: Sequence[Path], column: str) -> Iterator[tuple[int, bytes]]:

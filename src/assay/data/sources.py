@@ -188,7 +188,7 @@ def _test_note(found: Found, test: Drawn | None) -> str:
             what = f"got {told}, and {found.test.place} holds a test split"
             raise SpecError(Problem(what, "leave test out", "data.test"))
         if isinstance(test, Last):
-            size = f"{100 * test.last:.4g}%" if isinstance(test.last, float) else f"{test.last:,}"
+            size = f"{100 * test.last:.4g}% of the" if isinstance(test.last, float) else f"{test.last:,}"
             return f"The test split is the last {size} images in the order of the file."
         size = f"{100 * test:.4g}% of the" if isinstance(test, float) else f"{test:,}"
         if found.training.groups is not None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import time
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from ..data import Dataset
 from ..nets import Summary
 from ..runner import Plan
+from ..runner.plan import task_of
+from ..runner.speed import BACKWARD, flops_of, measured_speed
+from ..search import num_epochs, try_space
+from ..spec import Study
+from ..store import StudyRecord
 from ..train.task import Task
-
-STEPS, PATIENCE = 20, 10.0  # of a measurement: steps, and seconds after which fewer will do
-BACKWARD = 3  # a training step costs about three times the forward pass
 
 
 @dataclass(frozen=True)
@@ -44,30 +48,36 @@ def estimate(plan: Plan, missing: Sequence[Task], networks: dict[str, Summary], 
     from ..nets.build import learned
 
     networks = {name: learned(network) for name, network in networks.items()}  # a cached base runs once, not in steps
-    costs = {task.id: flops_of(task, networks[task.arm.name], plan.data["num_training"]) for task in missing}
+    costs = {
+        task.id: flops_of(task.arm.training, networks[task.arm.name], plan.data["num_training"]) for task in missing
+    }
     dearest = max(missing, key=lambda task: networks[task.arm.name].flops)
     speed = measured_speed(dearest, networks[dearest.arm.name])
     return Cost(plan.study.name, len(missing), float(sum(costs.values())), speed, workers)
 
 
-def flops_of(task: Task, network: Summary, num_images: int) -> float:
-    """FLOPs of a run's training steps, if it takes all of its epochs."""
-    return float(BACKWARD * network.flops * num_images * task.arm.training.epochs)
+def epochs_left(study: Study, record: StudyRecord | None) -> int:
+    """Epochs that a search and its finalists will still take, at most."""
+    assert study.search is not None
+    finalists = study.search.finalists * study.seeds.planned
+    if record is not None and record.search is not None:
+        done = [run for run in record.runs if run.state == "finished"]
+        if record.runs and len(done) == len(record.runs) >= finalists:
+            return 0
+        spent = sum(len(run.epochs) for run in (*record.search.runs, *record.runs))
+    else:
+        spent = 0
+    return max(1, num_epochs(study) + finalists * study.planned_epochs - spent)
 
 
-def measured_speed(task: Task, network: Summary) -> float:
-    """FLOPs a second of training steps, on one thread, without the first step, which may compile kernels."""
-    from ..data import open_training
-    from ..train.engine import batch_of, learner_of, split_of
-    from ..train.features import features_of
-
-    data = features_of(task, open_training(task.images, task.labels, task.groups))
-    learner = learner_of(task, data)
-    training = task.arm.training
-    indices = split_of(task, data).training[: training.batch_size]
-    learner.train_batch(batch_of(task, data, indices, 0), step=0, learning_rate=0.0)
-    steps, started = 0, time.perf_counter()
-    while steps < STEPS and time.perf_counter() - started < PATIENCE:
-        steps += 1
-        learner.train_batch(batch_of(task, data, indices, steps), step=steps, learning_rate=0.0)
-    return BACKWARD * network.flops * len(indices) * steps / (time.perf_counter() - started)
+def search_cost(study: Study, dataset: Dataset, folder: Path, epochs: int, workers: int) -> Cost:
+    """The cost of so many epochs of a search, each of the candidate with the median cost of nine."""
+    allowed = try_space(study, dataset.info, wanted=9).allowed
+    middle = statistics.median_low([one.costs["flops"] for one in allowed])
+    one = next(one for one in allowed if one.costs["flops"] == middle)
+    assert one.arm is not None
+    assert one.summary is not None
+    task = task_of(one.arm, study.data, study.seeds.vary, dataset, folder, seed=0)
+    flops = float(BACKWARD * one.summary.flops * dataset.info.num_training * epochs)
+    num_runs = max(1, epochs // study.planned_epochs)
+    return Cost(study.name, num_runs, flops, measured_speed(task, one.summary), workers)

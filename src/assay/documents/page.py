@@ -149,9 +149,9 @@ def _failed(rows: Sequence[Row]) -> tuple[str, ...]:
     told = []
     for row in rows:
         states = [run.state for run in row.runs]
-        for state in sorted({s for s in states if s not in ("finished", "queued", "running")}):
+        for state in sorted({s for s in states if s not in ("finished", "queued", "running", "paused")}):
             told.append(f"{row.system.key}: {states.count(state)} of {len(states)} runs {state}.")
-        if waiting := sum(s in ("queued", "running") for s in states):
+        if waiting := sum(s in ("queued", "running", "paused") for s in states):
             told.append(f"{row.system.key}: {waiting} of {len(states)} runs are still to be done.")
     return tuple(told)
 

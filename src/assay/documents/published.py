@@ -9,7 +9,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, Literal
 
-from ..data import WEIGHTS, has_weights, weights_folder
+from ..data import WEIGHTS, has_weights
 from ..errors import Problem, SpecError, nearest
 
 DOCUMENTS = ("A", "B", "C", "D", "E")
@@ -73,19 +73,18 @@ class System:
 
 def published() -> tuple[System, ...]:
     """All systems, in the documents' order."""
-    return _published(tuple((name, has_weights(name)) for name in WEIGHTS), str(weights_folder()))
+    return _published(tuple((name, has_weights(name)) for name in WEIGHTS))
 
 
 def waiting_for(base: str) -> str:
     """What keeps a system from running that needs a base's weights; empty where they are here."""
     if not base or has_weights(base):
         return ""
-    file = WEIGHTS[base].file.name
-    return f"{file} in {weights_folder()} (`assay data fetch {base}`)"
+    return f"{WEIGHTS[base].file.name} (`assay data fetch {base}`, or put it into the folder weights of ASSAY_DATA)"
 
 
 @cache
-def _published(here: tuple[tuple[str, bool], ...], folder: str) -> tuple[System, ...]:
+def _published(here: tuple[tuple[str, bool], ...]) -> tuple[System, ...]:
     text = (resources.files("assay.documents") / "published.toml").read_text()
     found = []
     for values in tomllib.loads(text)["system"]:

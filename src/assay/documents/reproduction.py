@@ -15,11 +15,12 @@ from ..api import studies as in_store
 from ..nets import summary_of
 from ..report import write_report
 from ..runner import Progress
+from ..search import found_in
 from ..spec import Arm, Study
 from ..store import StudyRecord, default_folder, open_writer
 from ..store.files import DATABASE
 from .claims import CLAIMS, Evidence, Finding, judge
-from .cost import Cost, estimate
+from .cost import Cost, epochs_left, estimate, search_cost
 from .page import Laid, Row, fragment, html, markdown
 from .published import System, chosen
 from .submission import submit
@@ -152,6 +153,12 @@ def _costs(studies: Sequence[Study], folder: Path, workers: int | None) -> list[
 
     costs = []
     for study in studies:
+        if study.search is not None:
+            found = _found(study.name, folder)
+            left = epochs_left(study, found.record if found else None)
+            if left:
+                costs.append(search_cost(study, prepare(study.data), folder, left, workers or num_cores()))
+            continue
         plan = make_plan(study, prepare(study.data), folder)
         found = _found(study.name, folder)
         done = {run.id for run in found.runs if run.state in ("finished", "diverged")} if found else set()
@@ -201,10 +208,13 @@ def _records(system: System, folder: Path, as_published: bool) -> list[StudyReco
 
 def _row(system: System, folder: Path, as_published: bool) -> Row:
     if system.waits or (as_published and system.document not in AS_PUBLISHED):
-        return Row(system)
+        return Row(system, _parameters(system)) if system.needs else Row(system)
     best = Row(system, _parameters(system))
     for record in _records(system, folder, as_published):
-        runs = [r for r in (record.retrained if system.is_retrained else record.runs) if r.arm == system.arm]
+        arm, parameters = system.arm, best.parameters
+        if record.search is not None:
+            arm, parameters = _found_by_search(record)
+        runs = [r for r in (record.retrained if system.is_retrained else record.runs) if r.arm == arm]
         of_test = system.split == "test" and not record.is_leaky
         scored: dict[int, tuple[float, float]] = {}
         for one in runs:
@@ -214,14 +224,23 @@ def _row(system: System, folder: Path, as_published: bool) -> Row:
                 scored[one.seed] = one.kept.validation_accuracy, one.kept.validation_loss
         if runs and (len(scored), len(runs)) > (len(best.scores), len(best.runs)):
             accuracies = {seed: accuracy for seed, (accuracy, _) in scored.items()}
-            best = Row(system, best.parameters, accuracies, tuple(loss for _, loss in scored.values()), tuple(runs))
+            best = Row(system, parameters, accuracies, tuple(loss for _, loss in scored.values()), tuple(runs))
     return best
 
 
+def _found_by_search(record: StudyRecord) -> tuple[str, int | None]:
+    """The best finalist of a search and its parameters; no name before there is one."""
+    found = found_in(record)
+    parameters = next((one.parameters for one in found.outcomes if one.name == found.best), None)
+    return found.best or "", parameters
+
+
 @cache
-def _parameters(system: System) -> int:
-    """Of our network, on the images of 28 x 28 and ten classes that all documents have."""
+def _parameters(system: System) -> int | None:
+    """Of our network, on the images of 28 x 28 and ten classes that all documents have; ``None`` for a search's."""
     values = tomllib.loads(shipped()[system.study].read_text())
+    if "search" in values:
+        return None
     (found,) = (arm for arm in values["arms"] if arm["name"] == system.arm)
     arm = Arm(name=system.arm, layers=found["layers"], base=found.get("base"))
     return summary_of(arm, (28, 28, 1), 10).parameters

@@ -3,4 +3,5 @@
 from .explain import MAKERS as MAKERS
 from .explain import explain as explain
 from .explanation import Explanation as Explanation
+from .illustrate import illustrations as illustrations
 from .subject import Split as Split

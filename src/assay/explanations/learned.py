@@ -25,7 +25,7 @@ from .subject import Shown, Subject, image_of
 from .wishes import Wishes, counted
 
 _MOST_LAYERS = 6
-_SANITY_IMAGES = 6
+_SANITY_IMAGES = 4
 _MOST_FILTERS = 32
 
 
@@ -224,14 +224,14 @@ def _evidence(
             for_own[at] = heat
 
     def note(at: int, label: int) -> str:
-        return f"{subject.classes[label]} ({100 * probabilities[at, label]:.0f} %)"
+        return f"{_cut(subject.classes[label])} ({100 * probabilities[at, label]:.0f} %)"
 
     rows: dict[str, Any] = {"for what it\nis taken for": list(for_predicted)}
     notes = {"for what it\nis taken for": [note(at, label) for at, label in enumerate(predicted)]}
     if len(wrong):
         rows["for its\nown class"] = for_own
         notes["for its\nown class"] = [note(at, label) for at, label in enumerate(own)]
-    titles = [f"{one.name}\n{subject.classes[one.label]}" if one.label is not None else one.name for one in shown]
+    titles = [f"{one.name}\n{_cut(subject.classes[one.label])}" if one.label is not None else one.name for one in shown]
     trained = " The network trained on this image." if any(one.is_trained for one in shown) else ""
     which = "" if wishes.image is not None else " First the costliest mistakes, then images that it gets right."
     data = [
@@ -259,6 +259,10 @@ def _examples(subject: Subject) -> list[Shown]:
 
 def _is_wrong(subject: Subject, at: int) -> bool:
     return bool(subject.predicted[at] != subject.labels[at])
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= 11 else f"{name[:10]}…"
 
 
 def _silent(values: NDArray[np.float32]) -> int:

@@ -22,7 +22,8 @@ class Fitting:
 
     Args:
         shape: Height, width and channels that the network takes.
-        dtype: Of the values that it was trained on: ``uint8`` (0 to 255) or ``float32`` (0 to 1).
+        dtype: Of the values that it was trained on: ``uint8`` (0 to 255) or ``float32`` (0 to 1); ``any`` for a network
+            on a base, which takes both.
         resize: Whether images of another size are resized (bilinear) instead of refused.
     """
 
@@ -78,6 +79,8 @@ class Fitting:
         else:
             self._check(values, chunk, 255)
             found = self._numbers(values.astype(np.float32), chunk)
+        if self.dtype == "any":
+            return found
         if self.dtype == "uint8":
             return found if found.dtype == np.uint8 else found * np.float32(255)
         return found if found.dtype == np.float32 else found / np.float32(255)

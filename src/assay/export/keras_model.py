@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import disk
-from ..nets import AvgPool, LayerSummary, same_padding
+from ..errors import Problem, SpecError
+from ..nets import AvgPool, LayerSummary
 from ..nets import layers as words
+from ..nets.effects import window_of
 from .needed import needed
 from .portable import Portable
 
@@ -27,7 +29,7 @@ def write_keras(network: Portable, path: Path) -> None:
     Class names stand in its member ``assay.json``.
 
     Raises:
-        SpecError: Keras is not installed.
+        SpecError: Keras is not installed, or has no such layer.
         DiskFull: There is no space left.
     """
     model = keras_model(network)
@@ -45,13 +47,13 @@ def keras_model(network: Portable) -> Any:
     """The network as a Keras model: Sequential, or functional where it has blocks.
 
     Raises:
-        SpecError: Keras is not installed.
+        SpecError: Keras is not installed, or has no such layer.
     """
     os.environ.setdefault("KERAS_BACKEND", "torch")  # torch is here; Keras alone would look for TensorFlow
     keras = needed("keras")
     summary = network.summary
     last = summary.layers[-1]
-    made: dict[str, list[Any]] = {row.name: _layers(keras, row, is_last=row is last) for row in summary.layers}
+    made: dict[str, list[Any]] = {row.name: _layers(keras, row) for row in summary.layers}
     images = keras.layers.Input(summary.input_shape, dtype="float32", name="images")
     before = []
     if network.is_scaled:
@@ -71,8 +73,9 @@ def keras_model(network: Portable) -> Any:
             values[row.name] = value
         model = keras.Model(images, values[last.name])
     for row in summary.layers:
+        (holder,) = (layer for layer in made[row.name] if layer.name == row.name)
         for name, weight in network.of_layer(row.name).items():
-            getattr(made[row.name][0], name).assign(_turned(row, name, weight))
+            getattr(holder, name).assign(_turned(row, name, weight))
     return model
 
 
@@ -83,13 +86,17 @@ def _rescaling(keras: Any, network: Portable) -> Any:
     return keras.layers.Rescaling(scale.tolist(), offset.tolist(), name="scaling")
 
 
-def _layers(keras: Any, row: LayerSummary, *, is_last: bool) -> list[Any]:
-    """The row's layer, the one with its weights first; padding and activations where Keras has them apart."""
+def _layers(keras: Any, row: LayerSummary) -> list[Any]:
+    """The row's layer, with padding and activations where Keras has them apart. The one with weights has its name."""
     layers, layer, name = keras.layers, row.layer, row.name
     activation = getattr(layer, "activation", "linear").replace("leakyrelu", "leaky_relu")
     weighted: dict[str, Any] = {"activation": activation, "use_bias": getattr(layer, "bias", True), "name": name}
     last = {"data_format": "channels_last", "name": name}
-    window = {"padding": getattr(layer, "padding", "valid"), "strides": getattr(layer, "stride", 1), **last}
+    padding = getattr(layer, "padding", "valid")
+    before: list[Any] = []
+    if isinstance(padding, int):
+        before, padding = [layers.ZeroPadding2D(padding, data_format="channels_last", name=f"{name}_padding")], "valid"
+    window = {"padding": padding, "strides": getattr(layer, "stride", 1), **last}
 
     def penalty() -> Any:
         l1, l2 = getattr(layer, "l1", 0.0), getattr(layer, "l2", 0.0)
@@ -97,25 +104,28 @@ def _layers(keras: Any, row: LayerSummary, *, is_last: bool) -> list[Any]:
 
     match layer:
         case words.Conv():
-            return [layers.Conv2D(
+            return [*before, layers.Conv2D(
                 layer.filters, layer.kernel, groups=layer.groups, dilation_rate=layer.dilation,
                 kernel_regularizer=penalty(), **window, **_without_name(weighted),
             )]  # fmt: skip
         case words.Depthwise():
-            return [layers.DepthwiseConv2D(
+            return [*before, layers.DepthwiseConv2D(
                 layer.kernel, depth_multiplier=layer.multiplier, dilation_rate=layer.dilation,
                 depthwise_regularizer=penalty(), **window, **_without_name(weighted),
             )]  # fmt: skip
         case words.Separable():
-            return [layers.SeparableConv2D(
+            return [*before, layers.SeparableConv2D(
                 layer.filters, layer.kernel, depth_multiplier=layer.multiplier, dilation_rate=layer.dilation,
                 depthwise_regularizer=penalty(), pointwise_regularizer=penalty(), **window, **_without_name(weighted),
             )]  # fmt: skip
         case words.Dense():
             return [layers.Dense(row.output_shape[0], kernel_regularizer=penalty(), **weighted)]
+        case words.MaxPool() if before:
+            what = f'{name} ("{row.word}") pads with what never wins a maximum, and Keras only with zeros'
+            raise SpecError(Problem(what, "export it as onnx or torch"))
         case words.MaxPool():
             return [layers.MaxPooling2D(layer.size, **window)]
-        case words.AvgPool() if layer.padding == "same":
+        case words.AvgPool() if layer.padding != "valid":
             return _average(keras, row, layer)
         case words.AvgPool():
             return [layers.AveragePooling2D(layer.size, **window)]
@@ -124,7 +134,7 @@ def _layers(keras: Any, row: LayerSummary, *, is_last: bool) -> list[Any]:
         case words.GlobalAvgPool():
             return [layers.GlobalAveragePooling2D(**last)]
         case words.BatchNorm():
-            return [layers.BatchNormalization(momentum=0.99, epsilon=0.001, name=name)]
+            return [layers.BatchNormalization(momentum=layer.momentum, epsilon=layer.epsilon, name=name)]
         case words.LayerNorm():
             return [layers.LayerNormalization(epsilon=0.001, name=name)]
         case words.GroupNorm():
@@ -157,7 +167,10 @@ def _average(keras: Any, row: LayerSummary, layer: AvgPool) -> list[Any]:
     Keras's own ``padding="same"`` means this too, but on its torch backend one-sided padding counts as pixels.
     """
     height, width, _ = row.input_shape  # type: ignore[misc]
-    sides = [same_padding(side, layer.size, layer.stride) for side in (height, width)]
+    window = window_of(layer)
+    if window is None:
+        raise TypeError(row.name)
+    sides = [window.padding(side, axis) for axis, side in enumerate((height, width))]
     counts = []
     for side, (before, after) in zip((height, width), sides, strict=True):
         inside = np.pad(np.ones(side), (before, after))
@@ -178,7 +191,7 @@ def _turned(row: LayerSummary, name: str, weight: NDArray[np.float32]) -> NDArra
         return weight.T
     if weight.ndim != 4:
         return weight
-    if row.name.startswith("depthwise") or name == "depthwise_kernel":
+    if isinstance(row.layer, words.Depthwise) or name == "depthwise_kernel":
         channels = row.input_shape[-1]
         return weight.reshape(channels, -1, *weight.shape[2:]).transpose(2, 3, 0, 1)
     return weight.transpose(2, 3, 1, 0)

@@ -87,6 +87,12 @@ class _Graph:
         self.constants.append(self._onnx.numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
+    def scalar(self, value: float) -> str:
+        """Add a number; its name."""
+        name = f"constant_{len(self.constants)}"
+        self.constants.append(self._onnx.helper.make_tensor(name, self._onnx.TensorProto.FLOAT, [], [value]))
+        return name
+
 
 def _layer(graph: _Graph, row: LayerSummary, network: Portable, inputs: list[str]) -> str:
     layer, name, source = row.layer, row.name, inputs[0]
@@ -114,7 +120,7 @@ def _layer(graph: _Graph, row: LayerSummary, network: Portable, inputs: list[str
             found = graph.node("Flatten", graph.node("GlobalAveragePool", source), axis=1)
         case words.BatchNorm():
             keys = ("gamma", "beta", "moving_mean", "moving_variance")
-            found = graph.node("BatchNormalization", source, *(weights[key] for key in keys), epsilon=_EPSILON)
+            found = graph.node("BatchNormalization", source, *(weights[key] for key in keys), epsilon=layer.epsilon)
         case words.LayerNorm():
             is_image = len(row.input_shape) == 3
             last = graph.node("Transpose", source, perm=_TO_CHANNELS_LAST) if is_image else source
@@ -176,6 +182,8 @@ def _activated(graph: _Graph, source: str, activation: str) -> str:
     match activation:
         case "relu":
             return graph.node("Relu", source)
+        case "relu6":
+            return graph.node("Clip", source, graph.scalar(0), graph.scalar(6))
         case "leakyrelu":
             return graph.node("LeakyRelu", source, alpha=0.2)
         case "elu":

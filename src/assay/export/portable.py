@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import Problem, SpecError
 from ..nets import Summary
 from ..spec.network import plain
 from ..train.predictor import Predictor
@@ -39,7 +40,14 @@ class Portable:
 
     @classmethod
     def of(cls, predictor: Predictor, lines: Sequence[Any], classes: Sequence[str], dtype: str = "uint8") -> Portable:
-        """The network of a predictor."""
+        """The network of a predictor.
+
+        Raises:
+            SpecError: It stands on a base.
+        """
+        if predictor.network.summary.base is not None:
+            what = "it stands on a pretrained base, whose preparation of images no format holds yet"
+            raise SpecError(Problem(what, "export a run without a base"))
         weights = {
             name: np.ascontiguousarray(value.detach().cpu().numpy())
             for name, value in predictor.network.state_dict().items()

@@ -161,7 +161,7 @@ def _members(row: LayerSummary) -> list[str]:
             return [f"self.{name} = nn.Linear({channels}, {row.output_shape[0]}{bias})"]
         case words.BatchNorm():
             kind = "BatchNorm2d" if len(row.input_shape) == 3 else "BatchNorm1d"
-            return [f"self.{name} = nn.{kind}({channels}, eps=0.001, momentum=0.01)"]
+            return [f"self.{name} = nn.{kind}({channels}, eps={layer.epsilon!r}, momentum={1 - layer.momentum:.6g})"]
         case words.LayerNorm():
             return [f"self.{name} = nn.LayerNorm({channels}, eps=0.001)"]
         case words.GroupNorm():
@@ -198,7 +198,7 @@ def _expression(row: LayerSummary, inputs: list[str]) -> str:
             found = f"F.max_pool2d({_padded(row, x, ', value=-torch.inf')}, {layer.size}, {layer.stride})"
         case words.AvgPool():
             found = f"F.avg_pool2d({_padded(row, x)}, {layer.size}, {layer.stride})"
-            if layer.padding == "same":
+            if layer.padding != "valid":
                 inside = _padded(row, f"torch.ones_like({x}[:1, :1])")
                 found += f" / F.avg_pool2d({inside}, {layer.size}, {layer.stride})"
         case words.GlobalMaxPool():
@@ -232,6 +232,7 @@ def _padded(row: LayerSummary, x: str, fill: str = "") -> str:
 
 _ACTIVATIONS: dict[str, Any] = {
     "relu": "torch.relu({})",
+    "relu6": "F.relu6({})",
     "leakyrelu": "F.leaky_relu({}, 0.2)",
     "elu": "F.elu({})",
     "gelu": "F.gelu({})",

@@ -27,6 +27,8 @@ from .scores import ArmScores as ArmScores
 from .scores import arm_scores as arm_scores
 from .scores import best_arm as best_arm
 from .scores import failure_sentence as failure_sentence
+from .search import search_sentences as search_sentences
+from .search import search_values as search_values
 from .stops import stop_sentences as stop_sentences
 from .texts import as_latex as as_latex
 from .texts import as_markdown as as_markdown

@@ -111,7 +111,7 @@ def retrained_sentences(study: StudyRecord) -> tuple[str, ...]:
 
 def is_unfinished(study: StudyRecord) -> bool:
     """Whether runs are still to come."""
-    return any(run.state in {"queued", "running"} for run in study.runs) or not study.runs
+    return any(run.state in {"queued", "running", "paused"} for run in study.runs) or not study.runs
 
 
 def _tone(family: tuple[Contrast, ...]) -> Tone:

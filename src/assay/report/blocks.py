@@ -35,11 +35,13 @@ class FigureBlock:
 
 @dataclass(frozen=True)
 class PictureBlock:
-    """A PNG in the page, in base64, with its title and caption."""
+    """A PNG in the page, in base64, with its title and caption, the same for the dark, and its width, if known."""
 
     png: str
     title: str
     note: str
+    dark: str = ""
+    width: int = 0
 
 
 def lead_figure(study: StudyRecord) -> FigureBlock | None:
@@ -187,11 +189,17 @@ def gallery_figures(gallery: Gallery) -> tuple[FigureBlock, ...]:
 def explanation_blocks(explanations: Sequence[Explanation]) -> tuple[FigureBlock | PictureBlock, ...]:
     """What explains the best arm: Plotly figures drawn by the page, pictures as they are."""
     return tuple(
-        PictureBlock(base64.b64encode(one.image).decode(), one.title, one.caption)
+        _picture(one, one.image)
         if isinstance(one.image, bytes)
         else figure_block(f"explanation-{number}", one.image, one.title, one.caption, one.caption)
         for number, one in enumerate(explanations)
     )
+
+
+def _picture(one: Explanation, png: bytes) -> PictureBlock:
+    width = int.from_bytes(png[16:20])  # in a PNG's header
+    shown, dark = (base64.b64encode(image).decode() for image in (png, one.dark or b""))
+    return PictureBlock(shown, one.title, one.caption, dark, round(width / one.density))
 
 
 def figure_block(id_: str, figure: Any, title: str, description: str, note: str = "", group: str = "") -> FigureBlock:
@@ -201,3 +209,79 @@ def figure_block(id_: str, figure: Any, title: str, description: str, note: str 
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return FigureBlock(id_, text, title, description, note, group, int(figure.layout.height or 450))
+
+
+def search_section(study: StudyRecord) -> dict[str, Any]:
+    """The section of a search: what was spent and found, then how the finalists fared with fresh seeds."""
+    from ..search import found_in, importances
+    from .figures.search import (
+        cost_front,
+        described,
+        importance_bars,
+        optimism_strip,
+        parallel_coordinates,
+        trial_curves,
+    )
+    from .search import optimism_table, rungs_table, search_sentences, trials_table
+
+    found = found_in(study)
+    has_scores = any(one.score is not None for one in found.outcomes)
+    known = importances(found)
+    metric = found.metric.replace("_", " ").capitalize()
+    blocks = []
+    if has_scores:
+        blocks = [
+            figure_block(
+                "search-curves",
+                trial_curves(study, found),
+                "Trials, epoch by epoch",
+                f"{metric} of every trial after each epoch; a line ends where its trial was stopped.",
+                "A line ends where its trial was stopped.",
+            ),
+            figure_block(
+                "search-front",
+                cost_front(study, found),
+                f"{metric} against parameters",
+                f"One dot per trial. On the front: {described(found.front)}.",
+                "Larger dots were trained for longer. The front joins trials that none beats in both; scores in a "
+                "search are too good, so look at the fresh seeds.",
+            ),
+            figure_block(
+                "search-parallel",
+                parallel_coordinates(found),
+                "Values of every trial",
+                "One line per trial through the values of its parameters; the table of trials holds the same.",
+                "The best are those that came furthest, with the best score. A line at the foot lacks that parameter.",
+            ),
+        ]
+    if known:
+        told = ", ".join(f"{name} {share:.0%}" for name, share in known.items())
+        after = "" if not found.observed_epochs else f" after {counted(found.observed_epochs, 'epoch')}"
+        number = sum(one.values is not None for one in found.observed)
+        blocks.append(
+            figure_block(
+                "search-importance",
+                importance_bars(found, known),
+                "Importance of parameters",
+                f"Share of the variation of scores that each parameter explains: {told}.",
+                f"Functional ANOVA over the scores of {counted(number, 'trial')}{after}; parameters that some trials "
+                "lack are left out. A guide to the space, not a verdict.",
+            )
+        )
+    fresh = any(one.fresh is not None for one in found.optimism)
+    return {
+        "sentences": search_sentences(study),
+        "optimism": figure_block(
+            "search-optimism",
+            optimism_strip(study, found),
+            "Finalists: in the search, and with fresh seeds",
+            "The search's score and the mean over fresh seeds of every finalist; the table holds the same.",
+            "Open: the score that the search saw. Filled: the mean over fresh seeds, with its 95 % interval.",
+        )
+        if fresh
+        else None,
+        "optimism_table": optimism_table(study, found) if fresh else None,
+        "figures": blocks,
+        "rungs_table": rungs_table(found),
+        "trials_table": trials_table(found),
+    }

@@ -17,6 +17,7 @@ from .blocks import (
     lead_figure,
     ranking_figure,
     score_figures,
+    search_section,
 )
 from .contrasts import Contrast, ranking_of
 from .diagnoses import diagnose_study
@@ -111,6 +112,7 @@ def render(
             counted_epoch=counted_epoch(study),
             leaky=LEAKY if study.is_leaky else "",
             curves=curve_figures(study),
+            search=search_section(study) if study.search else None,
             switches=[{"name": arm, "style": style} for arm, style in arm_styles(study).items()],
             costs=cost_figures(study),
             costs_table=costs_table(study, summaries),

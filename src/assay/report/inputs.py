@@ -79,8 +79,12 @@ class Explanation:
         title: What it shows, in a few words.
         caption: How to read it, in a sentence or two; screen readers hear it in place of the picture.
         image: A PNG file's bytes, or a Plotly figure with a height.
+        dark: The same PNG for readers in the dark; ``None`` shows them ``image``.
+        density: Pixels of the PNG for each of the page, more than 1 for pictures that are sharp on any screen.
     """
 
     title: str
     caption: str
     image: bytes | go.Figure
+    dark: bytes | None = None
+    density: float = 1.0

@@ -9,6 +9,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from ..spec import Study
 from ..store.records import StudyRecord
 from .contrasts import contrasts, factor_effects, ranking_of
 from .images import networks
@@ -56,7 +57,7 @@ class Reference:
 
 def references(study: StudyRecord) -> tuple[Reference, ...]:
     """The study's data set, then its methods of training, then those of its verdicts; each once."""
-    used = [*_training(study), *_verdicts(study)]
+    used = [*_training(study), *_search(study), *_verdicts(study)]
     entries = _entries()
     methods = tuple(Reference(key, use, entries[key]) for key, use in dict(used).items())
     return (*_data(study), *methods)
@@ -74,6 +75,32 @@ def _data(study: StudyRecord) -> tuple[Reference, ...]:
     if name not in known() or not (cited := entry(name).citation):
         return ()
     return (Reference(re.findall(r"@\w+\{([^,]+),", cited)[0], f"data set {entry(name).title}", cited),)
+
+
+_HALVING = {
+    "hyperband": ("li2018hyperband", "Hyperband"),
+    "successive-halving": ("jamieson2016nonstochastic", "successive halving"),
+    "asha": ("li2020system", "asynchronous successive halving"),
+}
+_SAMPLERS = {
+    "tpe": ("bergstra2011algorithms", "tree-structured Parzen estimators"),
+    "cma-es": ("hansen2001completely", "CMA-ES"),
+    "nsga-ii": ("deb2002fast", "NSGA-II"),
+}
+
+
+def _search(study: StudyRecord) -> list[tuple[str, str]]:
+    """The methods of a search, and of the importances that its report shows."""
+    if study.search is None or (search := Study.of(study.spec).search) is None:
+        return []
+    used = [("akiba2019optuna", "proposals"), ("hutter2014efficient", "importance of parameters")]
+    if search.proposer in _SAMPLERS:
+        used.append(_SAMPLERS[search.proposer])
+    if search.halving is not None:
+        used.append(_HALVING[search.halving.method])
+        if search.proposer != "random":
+            used.append(("falkner2018bohb", "proposals from scores at several epochs"))
+    return used
 
 
 # A layer word, or an activation, and what it cites.

@@ -9,6 +9,8 @@ from .plan import Plan as Plan
 from .plan import check_networks as check_networks
 from .plan import check_split as check_split
 from .plan import make_plan as make_plan
+from .plan import recorded_plan as recorded_plan
+from .pool import Pool as Pool
 from .promote import Decision as Decision
 from .promote import Standing as Standing
 from .promote import standing as standing

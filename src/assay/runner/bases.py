@@ -204,7 +204,8 @@ def _of_run(store: Path, record: StudyRecord, run: RunRecord) -> dict[str, Any]:
 def _blueprint(record: StudyRecord, run: RunRecord) -> Blueprint:
     """A run's layers until it flattens its images, as blocks that begin with a convolution each."""
     study = Study.of(record.spec)
-    arm = next(arm for arm in study.expand() if arm.name == run.arm)
+    recorded = (Arm.of(arm.spec) for arm in record.arms)  # a search has no other arms
+    arm = next(arm for arm in study.expand() or recorded if arm.name == run.arm)
     if arm.base is not None:
         what = f"run {run.id[:10]} stands on a base itself"
         raise SpecError(Problem(what, "name a run that does not", "base.weights"))

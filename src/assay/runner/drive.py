@@ -12,7 +12,7 @@ from typing import Protocol
 from ..errors import DiskFull
 from ..store import StoreReader, StoreWriter
 from .bases import ready
-from .events import EpochDone, Event, Failed, Finished, Lost, NoSpace, Started
+from .events import EpochDone, Event, Failed, Finished, Lost, NoSpace, Paused, Started
 from .executor import Executor
 from .plan import Plan, due
 from .promote import after_loss
@@ -69,7 +69,9 @@ def drive(
     study = plan.study
     writer.requeue_interrupted()
     runs = [(task.id, task.seed, task.arm.training.planned_epochs, plan.run_spec(task)) for task in plan.tasks]
-    if plan.is_retraining:
+    if plan.trials:
+        writer.put_trial_runs(study.name, [(plan.trials[arm], task.seed, task.id) for arm, task in plan.members], runs)
+    elif plan.is_retraining:
         writer.put_retrained(study.name, [(arm, task.seed, task.id) for arm, task in plan.members], runs)
     else:
         writer.put_study(
@@ -95,7 +97,7 @@ def drive(
             num_runs=len(plan.tasks),
             num_done=len(plan.tasks) - len(waiting),
             labels=names,
-            epochs={task.id: task.arm.training.planned_epochs for task in plan.tasks},
+            epochs={task.id: task.pause_after or task.arm.training.planned_epochs for task in plan.tasks},
             num_workers=num_workers,
         )
     )
@@ -103,9 +105,13 @@ def drive(
     machines: collections.Counter[str] = collections.Counter()
     # Runs side by side beat threads inside a run; those are for cores that would otherwise idle. How many is a matter
     # of the whole plan, not of what is left of it: torch's bits depend on it, and a resumed run must have the same.
-    # A study that grows counts what it starts with.
+    # A study that grows counts what it starts with; a search, where few runs are left of many, shares only where any
+    # number of threads gives the same bits.
     at_first = study.seeds.first * len(plan.arms) * (study.data.num_folds or 1)
-    threads = max(1, min(num_workers, machine_cores or num_workers) // min(len(plan.tasks), at_first))
+    width = min(len(plan.tasks), at_first)
+    if plan.trials:
+        width = len(plan.tasks) if plan.is_thread_free else num_workers
+    threads = max(1, min(num_workers, machine_cores or num_workers) // width)
     executor = make_executor(min(num_workers // threads, len(waiting)), threads) if waiting else None
     try:
         if executor is None:
@@ -126,7 +132,7 @@ def drive(
                         shown = _given_up(event, losses[event.run] + machines[event.run])
                 _record(shown, study.name, writer, waiting[event.run].folder)
                 progress.follow(shown)
-                if isinstance(shown, Finished | Failed):
+                if isinstance(shown, Finished | Paused | Failed):
                     del waiting[event.run]
             progress.tick()
     except KeyboardInterrupt:
@@ -157,6 +163,8 @@ def _record(event: Event, study: str, writer: StoreWriter, folder: Path) -> None
                 kept_epoch=event.kept_epoch,
             )
             (folder / CHECKPOINT).unlink(missing_ok=True)  # not before the store knows of the weights
+        case Paused():
+            writer.put_paused(event.run, event.seconds)
         case Failed():
             writer.put_failed(study, event.run, state=event.state, reason=event.reason, advice=event.advice)
         case NoSpace():

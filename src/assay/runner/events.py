@@ -40,6 +40,14 @@ class Finished:
 
 
 @dataclass(frozen=True)
+class Paused:
+    """A run has stopped where its task told it to. Its checkpoint is on disk."""
+
+    run: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Failed:
     """A run ended without a result, for a reason that lies in the run."""
 
@@ -70,8 +78,10 @@ class NoSpace:
     reason: str
 
 
-Event = Started | EpochDone | Finished | Failed | Lost | NoSpace
-_KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in (Started, EpochDone, Finished, Failed, Lost, NoSpace)}
+Event = Started | EpochDone | Finished | Paused | Failed | Lost | NoSpace
+_KINDS: dict[str, type[Event]] = {
+    kind.__name__: kind for kind in (Started, EpochDone, Finished, Paused, Failed, Lost, NoSpace)
+}
 
 
 def to_json(event: Event) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from .events import Event
 class Executor(ABC):
     """Places runs somewhere and tells what becomes of them.
 
-    Every submitted task ends in exactly one Finished, Failed, Lost or NoSpace, and may be submitted again after
-    Lost: it goes on from its checkpoint.
+    Every submitted task ends in exactly one Finished, Paused, Failed, Lost or NoSpace, and may be submitted again after
+    Lost and Paused: it goes on from its checkpoint.
     """
 
     @abstractmethod

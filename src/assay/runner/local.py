@@ -115,7 +115,7 @@ class LocalExecutor(Executor):
         *lines, worker.unread = (worker.unread + chunk).split(b"\n")
         events = [from_json(json.loads(line)) for line in lines]
         for event in events:
-            if type(event).__name__ in ("Finished", "Failed", "NoSpace"):
+            if type(event).__name__ in ("Finished", "Paused", "Failed", "NoSpace"):
                 worker.task = None
         return events
 

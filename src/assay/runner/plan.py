@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from ..errors import InputError, Problem, SpecError, nearest
 from ..nets import Summary, foundation_of, parse, summarize, summary_of
 from ..seeds import Stream, Streams
 from ..spec import Arm, Data, Device, Study, run_fingerprint
-from ..store import ArmRecord, run_folder
+from ..store import ArmRecord, StudyRecord, run_folder
 from ..train.task import Task
 from .bases import based, looked_up
 
@@ -24,6 +24,9 @@ class Plan:
 
     With ``is_retraining`` they are a chosen arm's runs without validation images instead. Runs among ``settled`` have
     failed since the study was started, and are not tried again.
+
+    A search's plan trains some of its trials: ``trials`` holds their numbers by arm name. ``is_thread_free`` says that
+    any number of threads gives the same bits.
     """
 
     study: Study
@@ -32,6 +35,8 @@ class Plan:
     members: tuple[tuple[str, Task], ...]
     is_retraining: bool = False
     settled: frozenset[str] = frozenset()
+    trials: Mapping[str, int] = field(default_factory=dict)
+    is_thread_free: bool = False
 
     @property
     def is_on_cuda(self) -> bool:
@@ -214,6 +219,35 @@ def make_plan(
         if seeds is None or number < seeds[arm.name]
     ]  # fmt: skip
     return Plan(study, arms, info.record(), tuple(members))
+
+
+def recorded_plan(record: StudyRecord, dataset: Dataset, store: Path) -> Plan:
+    """The runs of a study as the store has them; of a search, those of its finalists.
+
+    Args:
+        record: What the store knows of the study.
+        dataset: The data that it was run on.
+        store: The store's folder.
+    """
+    study = Study.of(record.spec)
+    arms = recorded_arms(record)
+    members = [
+        (
+            run.arm,
+            task_of(
+                with_labels(arms[run.arm], dataset.info), study.data, study.seeds.vary, dataset, store, seed=run.seed,
+                fold=run.fold,
+            ),
+        )
+        for run in record.runs
+    ]  # fmt: skip
+    return Plan(study, tuple(arms.values()), dataset.info.record(), tuple(members))
+
+
+def recorded_arms(record: StudyRecord) -> dict[str, Arm]:
+    """A study's arms by name: its file's, or those that the store has where a search has found them."""
+    arms = {arm.name: arm for arm in Study.of(record.spec).expand()}
+    return arms or {arm.name: Arm.of(arm.spec) for arm in sorted(record.arms, key=lambda arm: arm.position)}
 
 
 def task_of(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from .drive import Outlook, Progress
-from .events import EpochDone, Event, Failed, Finished, Lost, Started, to_json, without_nan
+from .events import EpochDone, Event, Failed, Finished, Lost, Paused, Started, to_json, without_nan
 
 _QUIET_SECONDS = 10.0
 _PATIENT_SECONDS = 3.0
@@ -78,6 +78,9 @@ class Tally:
                 measured = self._accuracies.pop(event.run, {})
                 if event.kept_epoch in measured:
                     self.accuracy[event.run] = measured[event.kept_epoch]
+            case Paused():
+                self.finished += 1
+                self.running.pop(event.run, 0)
             case Failed():
                 self.failed += 1
                 self._epochs_left -= self.outlook.epochs[event.run] - self.running.pop(event.run, 0)
@@ -121,6 +124,9 @@ class Lines(Progress):
         match event:
             case Finished():
                 self._say(f"{place} {name}: {_told(tally.accuracy[event.run])}in {event.seconds:.1f} s")
+            case Paused():
+                epochs = counted_epochs(tally.outlook.epochs[event.run])
+                self._say(f"{place} {name}: {_told(tally.accuracy[event.run])}after {epochs}")
             case Failed():
                 self._say(f"{place} {name}: {event.state}: {event.reason}; {event.advice}")
             case Lost():
@@ -196,6 +202,10 @@ class Live(Progress):
                 self._console.print(
                     f"[green]✓[/] {_safe(name)}  {_told(accuracy)} [dim]{event.seconds:.1f} s[/]", highlight=False
                 )
+            case Paused():
+                epochs = counted_epochs(self._tally.outlook.epochs[event.run])
+                accuracy = self._tally.accuracy[event.run]
+                self._console.print(f"[dim]✓ {_safe(name)}  {_told(accuracy)}after {epochs}[/]", highlight=False)
             case Failed():
                 what = f"{event.state}: {event.reason}; {event.advice}"
                 self._console.print(f"[red]✗[/] {_safe(name)}  {_safe(what)}", highlight=False)
@@ -256,6 +266,10 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def counted_epochs(count: int) -> str:
+    return "1 epoch" if count == 1 else f"{count} epochs"
 
 
 def _told(accuracy: float) -> str:

@@ -11,7 +11,7 @@ from ..errors import Problem, SpecError
 from ..spec import Best, Device, EarlyStopping, Study, Training
 from ..spec.arms import arm_name
 from ..store import RunRecord, StudyRecord
-from .plan import Plan, task_of, with_labels
+from .plan import Plan, recorded_arms, task_of, with_labels
 
 
 def retrain_plan(
@@ -34,13 +34,13 @@ def retrain_plan(
     Raises:
         SpecError: There is no such arm, its runs have not finished, or its protocol cannot do without validation.
     """
-    arms = {known.name: known for known in study.expand()}
+    arms = {known.name: known for known in study.expand()} or recorded_arms(record)
     arm = arm_name(arm, list(arms), study.name)
     if study.data.is_leaky:
         what = "its runs are trained on every training image already, and chosen on the test images"
         raise SpecError(Problem(f'study "{study.name}" cannot be retrained: {what}', "set validation images aside"))
     runs = record.runs_of(arm)
-    waiting = sum(run.state in ("queued", "running") for run in runs)
+    waiting = sum(run.state in ("queued", "running", "paused") for run in runs)
     if waiting or not runs:
         raise SpecError(
             Problem(f'{waiting or "all"} of the runs of arm "{arm}" have not finished', "run the study first")
@@ -56,7 +56,7 @@ def retrain_plan(
             members.append((arm, task_of(anew, data, study.seeds.vary, dataset, store, seed=seed, device=device)))
     if not members:
         raise SpecError(Problem(f'no seed of arm "{arm}" has finished', "see why in assay runs, or choose another arm"))
-    return Plan(study, study.expand(), dataset.info.record(), tuple(members), is_retraining=True)
+    return Plan(study, tuple(arms.values()), dataset.info.record(), tuple(members), is_retraining=True)
 
 
 def without_validation(training: Training, runs: Sequence[RunRecord]) -> Training:

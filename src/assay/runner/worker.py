@@ -19,7 +19,7 @@ from typing import IO, Any
 from ..disk import FULL, disk_full
 from ..errors import DiskFull, RunError
 from ..train.task import Task
-from .events import EpochDone, Event, Failed, Finished, NoSpace, Started, to_json
+from .events import EpochDone, Event, Failed, Finished, NoSpace, Paused, Started, to_json
 
 WEIGHTS = "weights.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
@@ -76,6 +76,9 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
             threads=threads,
             published=open_published(*task.published, task.data) if task.published else None,
         )
+        if trained.is_paused:
+            tell(Paused(task.id, trained.seconds))
+            return
         sha256, size = save_weights(task.folder / WEIGHTS, trained.weights, task.id)
         memory = _peak_memory_bytes()
         tell(Finished(task.id, trained.seconds, memory, WEIGHTS, sha256, size, trained.kept_epoch))

@@ -20,6 +20,10 @@ from .network import Repeat as Repeat
 from .network import Residual as Residual
 from .network import plain as plain
 from .schedule import Schedule as Schedule
+from .search import Choice as Choice
+from .search import Halving as Halving
+from .search import Range as Range
+from .search import Search as Search
 from .seeds import Seeds as Seeds
 from .study import Arm as Arm
 from .study import ArmTemplate as ArmTemplate

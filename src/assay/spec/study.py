@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, Self
 
@@ -11,8 +12,9 @@ from pydantic import Field, field_validator, model_validator
 from ..errors import Problem, SpecError, nearest
 from .base import Problems, Spec, dotted, parts_of
 from .data import Data
-from .factors import levels_of, placeholders, source_path, substitute
+from .factors import level_name, levels_of, placeholders, source_path, substitute
 from .network import BaseTemplate, Lines, Network, plain, words_in
+from .search import FRESH, Choice, Halving, Search, Value, levels_for, missing
 from .seeds import Seeds
 from .training import Training
 from .transfer import Base
@@ -72,6 +74,7 @@ class Study(Spec):
         arms: Arms that share no skeleton; each may override ``[training]``.
         training: The protocol; its values may be ``{factor}`` placeholders too.
         seeds: The replicates.
+        search: What makes the study a search: its arms are the finalists, which are not known beforehand.
         device: Where runs are trained: the processor, a CUDA device, or that where there is one. It is no part of a
             run's identity; every run's record says what trained it.
     """
@@ -84,6 +87,7 @@ class Study(Spec):
     arms: tuple[ArmTemplate, ...] = ()
     training: dict[str, Any] = {}
     seeds: Seeds = Seeds()
+    search: Search | None = None
     device: Placement = "cpu"
 
     @field_validator("factors")
@@ -118,6 +122,10 @@ class Study(Spec):
         if self.data.validation == "none":
             fix = "set some aside, such as 0.1; assay reveal --retrain then trains a chosen arm on all"
             raise Problems([Problem("a study needs validation images to choose by", fix, "data.validation")])
+        if self.search is not None:
+            if problems := self._problems_of_search(self.search):
+                raise Problems(problems)
+            return self
         arms = self.expand()
         if self.seeds.stop and self.data.num_folds:
             what = "folds are not independent, so looks at them cannot be paid for"
@@ -128,11 +136,13 @@ class Study(Spec):
         return self
 
     def expand(self) -> tuple[Arm, ...]:
-        """The arms of the study: every listed arm crossed with every combination of levels.
+        """The arms of the study: every listed arm crossed with every combination of levels. A search has none yet.
 
         Raises:
             SpecError: A placeholder names no factor, a factor is not used, or an arm breaks a rule.
         """
+        if self.search is not None:
+            return ()
         problems: list[Problem] = []
         templates = self._templates(problems)
         for template in templates:
@@ -162,6 +172,109 @@ class Study(Spec):
         if broken:
             raise Problems(broken.values())
         return tuple(arms.values())
+
+    def candidate(self, name: str, chosen: Mapping[str, Value]) -> Arm:
+        """The arm that a search's parameters with these values make.
+
+        Args:
+            name: Of the arm.
+            chosen: Values by parameter, those that are there; of a choice, the level's name.
+
+        Raises:
+            SpecError: The values make no arm: layers or training break a rule, or a placeholder stands for nothing.
+        """
+        if self.search is None or self.network is None:
+            raise SpecError(Problem(f'study "{self.name}" is no search', "add [search]"))
+        levels = levels_for(self.search.space, chosen)
+        layers, training, base = plain(self.network.layers), dict(self.training), self.network.base
+        if unknown := (placeholders(layers) | placeholders(training) | placeholders(base)) - set(levels):
+            raise SpecError(missing(unknown, self.search.space))
+        try:
+            made = Training.of(substitute(training, levels))
+        except SpecError as error:
+            raise SpecError(replace(problem, key=f"training.{problem.key}") for problem in error.problems) from None
+        try:
+            layers, base = substitute(layers, levels), substitute(base, levels)
+        except KeyError as error:
+            what = f"{error.args[0]} is no field of its level"
+            raise SpecError(Problem(what, "give each level that field", "search.space")) from None
+        names = {key: level_name(value) for key, value in chosen.items()}
+        base = None if base in (None, "none") else base
+        return Arm(name=name, layers=layers, training=made, levels=names, base=base)
+
+    def _problems_of_search(self, search: Search) -> list[Problem]:
+        problems = []
+        if self.network is None or self.arms or self.factors:
+            what = "a search has one network, with placeholders for the space's parameters"
+            problems.append(Problem(what, "give [network], and no [[arms]] and no [factors]", "search"))
+            return problems
+        told = placeholders([plain(self.network.layers), self.training, self.network.base])
+        for parameter in search.space.values():
+            told |= placeholders(parameter.levels) if isinstance(parameter, Choice) else set()
+        problems += [
+            Problem(f'"{{{name}}}" names no parameter', nearest(name, list(search.space)), "search.space")
+            for name in sorted(told - set(search.space))
+        ]
+        problems += [
+            Problem("no placeholder uses this parameter", f'write "{{{name}}}" in a layer or in [training]', key)
+            for name in search.space
+            if name not in self._used_by(search) and (key := f"search.space.{name}")
+        ]
+        if self.seeds.stop:
+            what = "finalists are compared with a fixed number of seeds"
+            problems.append(Problem(what, "give count instead of stop", "seeds.stop"))
+        if self.first_fresh_seed in range(search.seed, search.seed + search.replicates):
+            what = f"seed {self.first_fresh_seed} trains the search's own runs, so it is not fresh"
+            problems.append(Problem(what, "give another start, or leave it out", "seeds.start"))
+        if self.data.num_folds:
+            what = "a search trains on one split"
+            problems.append(Problem(what, "give a share of validation images", "data.validation"))
+        if self.data.is_leaky:
+            what = "a search must not see the test images"
+            problems.append(Problem(what, "give a share of validation images", "data.validation"))
+        if search.halving is not None:
+            problems += self._problems_of_halving(search.halving)
+        return problems
+
+    def _used_by(self, search: Search) -> set[str]:
+        """The parameters that layers or training depend on: named there, in a level in use, or as its condition."""
+        assert self.network is not None
+        used: set[str] = set()
+        new = placeholders([plain(self.network.layers), self.training, self.network.base])
+        while new:
+            used |= new
+            known = [search.space[name] for name in new if name in search.space]
+            new = {name for parameter in known for name in parameter.when}
+            new |= {n for parameter in known if isinstance(parameter, Choice) for n in placeholders(parameter.levels)}
+            new -= used
+        return used
+
+    def _problems_of_halving(self, halving: Halving) -> list[Problem]:
+        if placeholders([self.training.get("epochs"), self.training.get("stop_after")]):
+            what = "epochs are what halving gives out, so they cannot be a parameter"
+            return [Problem(what, "give a number, or leave out halving", "training.epochs")]
+        planned = self.planned_epochs
+        most = halving.max_epochs or planned
+        if most > planned:
+            return [Problem(f"runs have {planned} epochs", "give no more", "search.halving.max_epochs")]
+        if most < halving.min_epochs * halving.reduction:
+            what = f"{halving.min_epochs} to {most} epochs leave no room for a reduction of {halving.reduction}"
+            return [Problem(what, "train for more epochs, or give a smaller reduction", "search.halving")]
+        return []
+
+    @property
+    def first_fresh_seed(self) -> int:
+        """Where the seeds of a search's finalists begin: far from the search's own, or where ``[seeds] start`` says."""
+        return self.seeds.start or FRESH
+
+    @property
+    def planned_epochs(self) -> int:
+        """The most epochs that a run of ``[training]`` may take, where they are no parameter."""
+        told: dict[str, Any] = {key: self.training[key] for key in ("epochs", "stop_after") if key in self.training}
+        try:
+            return Training.of(told).planned_epochs
+        except SpecError:  # it is told elsewhere
+            return Training().planned_epochs
 
     def with_seeds(self, count: int) -> Study:
         """The same study with another number of seeds.

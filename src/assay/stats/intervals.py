@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,10 +90,16 @@ def bootstrap_interval(
     values = finite_scores(scores)
     if len(np.unique(values)) < 3:
         return None
+    ends = _bootstrapped(values.tobytes(), confidence, seed, draws)
+    return None if ends is None else Interval(student.mean, *ends, student.n, confidence, _EFRON)
+
+
+@functools.lru_cache(maxsize=1024)  # a report asks for the same scores in several places
+def _bootstrapped(scores: bytes, confidence: float, seed: int, draws: int) -> tuple[float, float] | None:
     from scipy.stats import bootstrap
 
     found = bootstrap(
-        (values,),
+        (np.frombuffer(scores),),
         np.mean,
         confidence_level=confidence,
         n_resamples=draws,
@@ -102,7 +109,7 @@ def bootstrap_interval(
     ).confidence_interval
     if not (np.isfinite(found.low) and np.isfinite(found.high)):
         return None
-    return Interval(student.mean, float(found.low), float(found.high), student.n, confidence, _EFRON)
+    return float(found.low), float(found.high)
 
 
 def share_interval(count: float, total: int, *, confidence: float = 0.95) -> Interval:

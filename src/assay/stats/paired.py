@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -102,15 +103,18 @@ def sign_flip_ps(rows: Sequence[npt.ArrayLike], *, seed: int = 0, draws: int = 9
     drawn: dict[int, list[int]] = {}
     for index, row in enumerate(values):
         if len(row) <= MAX_ENUMERATED:
-            found[index] = _enumerated(row)
+            found[index] = _enumerated(row.tobytes())
         else:
             drawn.setdefault(len(row), []).append(index)
     for indices in drawn.values():
-        found |= zip(indices, _drawn(np.array([values[index] for index in indices]).T, seed, draws), strict=True)
+        together = np.array([values[index] for index in indices]).T
+        found |= zip(indices, _drawn(together.tobytes(), len(indices), seed, draws), strict=True)
     return tuple(found[index] for index in range(len(values)))
 
 
-def _enumerated(values: npt.NDArray[np.float64]) -> float:
+@functools.lru_cache(maxsize=1024)  # a report asks for the same differences in several places
+def _enumerated(differences: bytes) -> float:
+    values = np.frombuffer(differences)
     size, observed = np.abs(values), _observed(values)
     sums = size[:1] if len(values) else np.zeros(1)  # two-sided, so the first sign can stand still
     for value in size[1:]:
@@ -118,8 +122,10 @@ def _enumerated(values: npt.NDArray[np.float64]) -> float:
     return float(np.mean(np.abs(sums) >= observed))
 
 
-def _drawn(values: npt.NDArray[np.float64], seed: int, draws: int) -> list[float]:
+@functools.lru_cache(maxsize=64)
+def _drawn(differences: bytes, num_contrasts: int, seed: int, draws: int) -> tuple[float, ...]:
     """p of each column of [pairs, contrasts]."""
+    values = np.frombuffer(differences).reshape(-1, num_contrasts)
     size, observed = np.abs(values), _observed(values)
     total = size.sum(axis=0)
     generator = np.random.Generator(np.random.Philox(key=seed))
@@ -128,7 +134,7 @@ def _drawn(values: npt.NDArray[np.float64], seed: int, draws: int) -> list[float
         flips = generator.integers(0, 2, size=(min(10_000, draws - start), len(values)), dtype=np.int8)
         sums = 2.0 * (flips.astype(np.float64) @ size) - total
         as_large += np.count_nonzero(np.abs(sums) >= observed, axis=0)
-    return [float(p) for p in (as_large + 1) / (draws + 1)]
+    return tuple(float(p) for p in (as_large + 1) / (draws + 1))
 
 
 def _observed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

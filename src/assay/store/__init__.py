@@ -11,10 +11,13 @@ from .reader import StoreReader as StoreReader
 from .reader import open_reader as open_reader
 from .records import FAILED as FAILED
 from .records import ArmRecord as ArmRecord
+from .records import CandidateRecord as CandidateRecord
 from .records import LookRecord as LookRecord
 from .records import RunRecord as RunRecord
+from .records import SearchRecord as SearchRecord
 from .records import State as State
 from .records import StudyRecord as StudyRecord
 from .records import TestScore as TestScore
+from .records import trial_name as trial_name
 from .writer import StoreWriter as StoreWriter
 from .writer import open_writer as open_writer

@@ -17,7 +17,7 @@ from ..spec import fingerprint
 from ..train.epochs import EpochRecord
 from . import schema
 from .files import connect, translated
-from .records import ArmRecord, LookRecord, RunRecord, State, StudyRecord
+from .records import ArmRecord, CandidateRecord, LookRecord, RunRecord, SearchRecord, State, StudyRecord, trial_name
 
 
 class StoreReader:
@@ -163,11 +163,24 @@ class StoreReader:
                     study["id"],
                 )
             },
+            search=self._search(study["id"]) if json.loads(study["spec"]).get("search") else None,
         )
+
+    def _search(self, study: int) -> SearchRecord:
+        facts = [json.loads(row["facts"]) for row in self._query("SELECT facts FROM searches WHERE study = ?", study)]
+        candidates = tuple(
+            CandidateRecord(
+                row["number"], row["trial"], json.loads(row["chosen"]), json.loads(row["costs"]), row["reason"]
+            )
+            for row in self._query("SELECT * FROM candidates WHERE study = ? ORDER BY number", study)
+        )
+        positions = {trial_name(one.trial): one.number for one in candidates if one.trial is not None}
+        runs = self._runs("trial_runs", study, positions, is_revealed=False)
+        return SearchRecord(facts[0] if facts else {}, candidates, runs)
 
     def _runs(
         self,
-        table: Literal["members", "retrained"],
+        table: Literal["members", "retrained", "trial_runs"],
         study: int,
         positions: dict[str, int],
         *,
@@ -177,6 +190,7 @@ class StoreReader:
         """The study's runs, or only those with these ids. A run's test score may come of another study that shares it:
         before a study's own look at the test split, it has none."""
         fold = "members.fold" if table == "members" else "0"
+        arm = "'trial ' || trial_runs.trial" if table == "trial_runs" else f"{table}.arm"
         some, chosen = ("", ()) if only is None else ("AND {}.run IN (SELECT value FROM json_each(?))", _json(only))
         epochs: dict[str, list[EpochRecord]] = {}
         # Many thousand rows: the columns in the record's own order, and no names looked up.
@@ -192,7 +206,7 @@ class StoreReader:
             values = [epoch, *measures, health and json.loads(health)]
             epochs.setdefault(run, []).append(EpochRecord(*values))
         rows = self._query(
-            f"SELECT runs.*, {table}.arm, {table}.seed AS member_seed, {fold} AS fold, path, sha256, loss, accuracy "
+            f"SELECT runs.*, {arm} AS arm, {table}.seed AS member_seed, {fold} AS fold, path, sha256, loss, accuracy "
             f"FROM {table} JOIN runs ON runs.id = {table}.run "
             "LEFT JOIN artifacts ON artifacts.run = runs.id AND kind = 'weights' "
             f"LEFT JOIN test_scores ON test_scores.run = runs.id WHERE study = ? {some.format(table)}",

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from ..train.epochs import EpochRecord as EpochRecord
 
-State = Literal["queued", "running", "finished", "diverged", "out of memory", "failed"]
+State = Literal["queued", "running", "paused", "finished", "diverged", "out of memory", "failed"]
 FAILED: tuple[State, ...] = ("diverged", "out of memory", "failed")
 
 
@@ -30,7 +30,8 @@ class RunRecord:
     ``id`` is the run's fingerprint. ``epochs`` holds the recorded epochs in order. ``weights_path`` is relative to
     the store's folder, ``None`` until the run has finished. ``environment`` holds versions and machine. ``fold`` counts
     from 1. ``kept_epoch`` is the epoch whose weights were saved, ``None`` where that is the last. A run that was read
-    in brief has no ``epochs``, but ``counted``: the one whose weights were saved.
+    in brief has no ``epochs``, but ``counted``: the one whose weights were saved. A paused run is one that a search has
+    stopped after some of its epochs.
     """
 
     id: str
@@ -125,8 +126,52 @@ class LookRecord:
 
 
 @dataclass(frozen=True)
+class CandidateRecord:
+    """What a search drew: values by parameter (of a choice, the level's name), and what a run of it would cost.
+
+    Args:
+        number: In the order in which candidates were drawn, from 1.
+        trial: Its number among those that are trained, from 1; ``None`` where it was rejected before training.
+        chosen: Values of the parameters that are there.
+        costs: ``parameters``, ``flops`` and, where it was asked for, ``seconds``; empty where nothing could be built.
+        reason: Why it was rejected.
+    """
+
+    number: int
+    trial: int | None
+    chosen: dict[str, Any]
+    costs: dict[str, float]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class SearchRecord:
+    """A search. ``facts`` holds what was measured when it began; ``runs`` have ``trial 7`` as their arm."""
+
+    facts: dict[str, Any]
+    candidates: tuple[CandidateRecord, ...]
+    runs: tuple[RunRecord, ...]
+
+    @property
+    def trials(self) -> dict[int, CandidateRecord]:
+        """The candidates that are trained, by number."""
+        return {one.trial: one for one in self.candidates if one.trial is not None}
+
+    def runs_of(self, trial: int) -> tuple[RunRecord, ...]:
+        """A trial's runs, by seed."""
+        return tuple(run for run in self.runs if run.arm == trial_name(trial))
+
+
+def trial_name(trial: int) -> str:
+    """What the arm of a trial is called."""
+    return f"trial {trial}"
+
+
+@dataclass(frozen=True)
 class StudyRecord:
     """A study with everything known about it. ``spec`` is the study's JSON form (``spec.Study``).
+
+    A search's arms and runs are those of its finalists, trained anew; ``search`` holds its trials.
 
     ``data`` describes the data set: name, title, content (SHA-256), shape, classes, num_training, num_test.
     """
@@ -142,6 +187,7 @@ class StudyRecord:
     looks: tuple[LookRecord, ...] = ()
     retrained: tuple[RunRecord, ...] = ()  # of an arm anew, on training and validation images, for the test alone
     test_hits: Mapping[str, bytes] = field(default_factory=dict)  # by run id, as in TestScore
+    search: SearchRecord | None = None
 
     @property
     def is_leaky(self) -> bool:

@@ -111,6 +111,30 @@ MIGRATIONS = (
     ALTER TABLE epochs ADD COLUMN health TEXT;
     ALTER TABLE test_scores ADD COLUMN hits BLOB;
     """,
+    # Searches: what was measured when one began, every candidate that was drawn (trial is NULL where it was rejected
+    # before training), and the runs that its trials are made of.
+    """
+    CREATE TABLE searches (
+      study INTEGER PRIMARY KEY REFERENCES studies(id),
+      facts TEXT NOT NULL
+    );
+    CREATE TABLE candidates (
+      study INTEGER NOT NULL REFERENCES studies(id),
+      number INTEGER NOT NULL,
+      trial INTEGER,
+      chosen TEXT NOT NULL,
+      costs TEXT NOT NULL,
+      reason TEXT NOT NULL,
+      PRIMARY KEY (study, number)
+    ) WITHOUT ROWID;
+    CREATE TABLE trial_runs (
+      study INTEGER NOT NULL REFERENCES studies(id),
+      trial INTEGER NOT NULL,
+      seed INTEGER NOT NULL,
+      run TEXT NOT NULL REFERENCES runs(id),
+      PRIMARY KEY (study, trial, seed)
+    ) WITHOUT ROWID;
+    """,
 )
 
 

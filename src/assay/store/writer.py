@@ -13,7 +13,7 @@ from typing import Any
 from ..train.epochs import EpochRecord
 from .files import connect, translated
 from .lock import writer_lock
-from .records import ArmRecord, State, TestScore
+from .records import ArmRecord, CandidateRecord, State, TestScore
 
 
 class StoreWriter:
@@ -94,6 +94,54 @@ class StoreWriter:
             sql.executemany("INSERT INTO retrained VALUES (?, ?, ?, ?)", [(number, *member) for member in members])
             self._event(sql, study, "retraining", {"runs": len(members)})
 
+    def put_spec(self, study: str, question: str, spec: dict[str, Any]) -> None:
+        """The study's file as it stands now, where nothing changed that its runs depend on."""
+        with self._transaction() as sql:
+            sql.execute("UPDATE studies SET question = ?, spec = ? WHERE name = ?", (question, json.dumps(spec), study))
+
+    def begin_search(self, study: str, facts: dict[str, Any]) -> None:
+        """A search of a study that has none under way: what was measured beforehand."""
+        with self._transaction() as sql:
+            number = sql.execute("SELECT id FROM studies WHERE name = ?", (study,)).fetchone()["id"]
+            for table in ("candidates", "trial_runs"):  # of an earlier study of that name
+                sql.execute(f"DELETE FROM {table} WHERE study = ?", (number,))
+            sql.execute("INSERT OR REPLACE INTO searches VALUES (?, ?)", (number, json.dumps(facts)))
+            self._event(sql, study, "search begun", facts)
+
+    def put_facts(self, study: str, facts: dict[str, Any]) -> None:
+        """What is known of a search besides its candidates and runs."""
+        with self._transaction() as sql:
+            sql.execute(
+                "UPDATE searches SET facts = ? WHERE study = (SELECT id FROM studies WHERE name = ?)",
+                (json.dumps(facts), study),
+            )
+
+    def put_candidates(self, study: str, candidates: Sequence[CandidateRecord]) -> None:
+        """What a search has drawn, all of a batch at once."""
+        with self._transaction() as sql:
+            number = sql.execute("SELECT id FROM studies WHERE name = ?", (study,)).fetchone()["id"]
+            sql.executemany(
+                "INSERT OR REPLACE INTO candidates VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (number, one.number, one.trial, json.dumps(one.chosen), json.dumps(one.costs), one.reason)
+                    for one in candidates
+                ],
+            )
+            self._event(sql, study, "proposed", {"candidates": len(candidates)})
+
+    def put_trial_runs(
+        self, study: str, members: Sequence[tuple[int, int, str]], runs: Sequence[tuple[str, int, int, dict[str, Any]]]
+    ) -> None:
+        """Runs of a search's trials: ``members`` are (trial, seed, run id), ``runs`` as for a study."""
+        with self._transaction() as sql:
+            self._plan(sql, runs)
+            number = sql.execute("SELECT id FROM studies WHERE name = ?", (study,)).fetchone()["id"]
+            sql.executemany(
+                "INSERT OR REPLACE INTO trial_runs VALUES (?, ?, ?, ?)", [(number, *member) for member in members]
+            )
+            sql.execute("UPDATE studies SET updated = ? WHERE id = ?", (time.time(), number))
+            self._event(sql, study, "training trials", {"runs": len(members)})
+
     @staticmethod
     def _plan(sql: sqlite3.Connection, runs: Sequence[tuple[str, int, int, dict[str, Any]]]) -> None:
         sql.executemany(
@@ -152,6 +200,11 @@ class StoreWriter:
                 (time.time(), seconds, peak_memory_bytes, kept_epoch, run),
             )
             self._event(sql, study, "finished", {"run": run})
+
+    def put_paused(self, run: str, seconds: float | None) -> None:
+        """A run that a search has stopped; ``seconds`` so far, or ``None`` for those that are known."""
+        with self._transaction() as sql:
+            sql.execute("UPDATE runs SET state = 'paused', seconds = coalesce(?, seconds) WHERE id = ?", (seconds, run))
 
     def put_failed(self, study: str, run: str, *, state: State, reason: str, advice: str) -> None:
         with self._transaction() as sql:

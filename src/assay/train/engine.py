@@ -47,12 +47,14 @@ class Trained:
         history: Every epoch's record.
         seconds: Spent in training and evaluation.
         kept_epoch: The epoch that counts, from 1.
+        is_paused: It stopped where its task says, before its end: its state is in the checkpoint, and no weights here.
     """
 
     weights: dict[str, Tensor]
     history: tuple[EpochRecord, ...]
     seconds: float
     kept_epoch: int
+    is_paused: bool = False
 
 
 def train(
@@ -66,7 +68,8 @@ def train(
 ) -> Trained:
     """Train one run to its end, from its checkpoint where there is one.
 
-    It ends with its last epoch or, with early stopping, before; the weights are those of the epoch that counts.
+    It ends with its last epoch or, with early stopping, before; the weights are those of the epoch that counts. A task
+    with ``pause_after`` stops after so many epochs, to be gone on with from its checkpoint.
 
     The result is a function of the task and the data alone: the same bits whether the run was interrupted or not, on
     one machine. On the plain path it depends on the number of threads too; on a CUDA device bits are not promised.
@@ -108,6 +111,8 @@ def train(
             on_epoch(record)
 
     while not is_over(training, history):
+        if task.pause_after is not None and len(history) >= task.pause_after:
+            return Trained({}, tuple(history), seconds, kept_epoch(training, history), is_paused=True)
         epoch, started = len(history), time.perf_counter()
         order = parts.training[task.streams.generator("order", epoch).permutation(len(parts.training))]
         learner.begin_epoch(epoch + 1, steps_per_epoch)

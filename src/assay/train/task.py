@@ -27,6 +27,7 @@ class Task:
         published: Files of the test arrays, for a study that repeats a published protocol which validates on them; no
             other study is told of them.
         device: What trains it.
+        pause_after: Stop after so many epochs and keep the checkpoint; no part of the run's identity or schedule.
         base: File of the base's weights, where the arm has a base with weights (``runner.bases``).
         groups: File of the training images' groups, where the data have any.
     """
@@ -43,6 +44,7 @@ class Task:
     fold: int | None = None
     published: tuple[Path, Path] | None = None
     device: Device = "cpu"
+    pause_after: int | None = None
     base: Path | None = None
     groups: Path | None = None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
 from functools import cache
 from hashlib import sha256
 from importlib import resources
@@ -163,10 +165,11 @@ async def events(request: Request) -> Response:
     stream = parts_of(request).watch.events()
     first = await anext(stream)  # raises before the answer has begun
 
-    async def all_of() -> Any:
-        yield first
-        async for event in stream:
-            yield event
+    async def all_of() -> AsyncIterator[str]:
+        async with contextlib.aclosing(stream):
+            yield first
+            async for event in stream:
+                yield event
 
     return StreamingResponse(all_of(), media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 

@@ -8,7 +8,7 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -35,8 +35,7 @@ class Watch:
         self._streams = 0
         self._asked: dict[str, float] = {}
         self._has_ended = False
-        self.version = 0
-        self.trouble = ""
+        self._state = (0, "")  # the store's version, and what is the matter with it
 
     async def ask(self, question: Callable[[StoreFollower], _T]) -> _T:
         """An answer from the store as it stands now.
@@ -82,22 +81,22 @@ class Watch:
 
     async def _look(self) -> None:
         try:
-            version, trouble = await self.ask(lambda follower: follower.version), ""
+            state = (await self.ask(lambda follower: follower.version), "")
         except StoreError as error:
-            version, trouble = self.version, str(error)
+            state = (self._state[0], str(error))
         for name, asked in list(self._asked.items()):
             if time.monotonic() - asked > _FORGET_SECONDS:
                 del self._asked[name]
                 await self._in_thread(lambda name=name: self._follower.forget(name))  # type: ignore[misc]
-        if (version, trouble) != (self.version, self.trouble):
+        if state != self._state:
             async with self._changed:
-                self.version, self.trouble = version, trouble
+                self._state = state
                 self._changed.notify_all()
 
     async def _in_thread(self, deed: Callable[[], None]) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, deed)
 
-    async def events(self) -> AsyncIterator[str]:
+    async def events(self) -> AsyncGenerator[str, None]:
         """Server-sent events: the store's version whenever it has changed, or what is the matter with it.
 
         Raises:
@@ -111,13 +110,12 @@ class Watch:
             told: tuple[int, str] | None = None
             yield "retry: 1500\n\n"
             while not self._has_ended:
-                now = (self.version, self.trouble)
-                if now != told:
-                    told = now
-                    yield f"data: {json.dumps({'version': now[0], 'trouble': now[1]})}\n\n"
+                if self._state != told:
+                    told = self._state
+                    yield f"data: {json.dumps({'version': told[0], 'trouble': told[1]})}\n\n"
                 try:
                     async with asyncio.timeout(_HEARTBEAT), self._changed:
-                        await self._changed.wait()
+                        await self._changed.wait_for(lambda: self._has_ended or self._state != told)  # noqa: B023
                 except TimeoutError:
                     yield ": still here\n\n"
         finally:

@@ -11,7 +11,7 @@ from assay.nets.vocabulary import WORDS
 from assay.train.fused.plan import why_not_fused
 
 END = ["flatten", "dense classes softmax"]
-ACTIVATIONS = ("relu", "leakyrelu", "elu", "gelu", "silu", "sigmoid", "tanh")
+ACTIVATIONS = ("relu", "relu6", "leakyrelu", "elu", "gelu", "silu", "sigmoid", "tanh")
 FUSED = [
     "conv 4 3x3", "dense 4", "batchnorm", "maxpool 2", "avgpool 2", "globalmaxpool", "globalavgpool", "dropout 0.2",
     "flatten",
@@ -23,6 +23,9 @@ FUSED = [
 REFUSED = {
     "conv 4 3x3 dilation=2": "conv2 has dilation 2",
     "conv 4 3x3 groups=2": "conv2 has 2 groups",
+    "conv 4 3x3 padding=1": "conv2 has padding=1",
+    "maxpool 3 stride=2 padding=1": "maxpool1 has padding=1",
+    "batchnorm epsilon=0.01": "batchnorm1 has an epsilon or a momentum of its own",
     **{
         word: f"{word.split()[0]}1 is a layer without a kernel of ours"
         for word in (

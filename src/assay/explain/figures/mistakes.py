@@ -140,11 +140,12 @@ def pair_rows(pairs: Sequence[PairRow], *, examples: int = 5, theme: Theme = "li
     """The pairs of classes that are mixed up most often, with examples of both directions."""
     side = (_WIDTH - 0.4) / (2 * examples)
     with styled(theme) as own:
-        fig = figure(_WIDTH, len(pairs) * (side + 0.3) + 0.05)
+        height = len(pairs) * (side + 0.3) + 0.05
+        fig = figure(_WIDTH, height)
         grid = fig.subplots(
             len(pairs), 2 * examples + 1, squeeze=False, width_ratios=[*[1] * examples, 0.3, *[1] * examples]
         )
-        spaced(fig, w_pad=0.015, h_pad=0.02, wspace=0.01, hspace=0.02)
+        spaced(fig, w_pad=0.015, h_pad=0.02, wspace=0.01, hspace=0.24 / side, rect=(0, 0, 1, 1 - 0.25 / height))
         for axes in grid.flat:
             axes.set_axis_off()
         for row, pair in zip(grid, pairs, strict=True):
@@ -154,8 +155,9 @@ def pair_rows(pairs: Sequence[PairRow], *, examples: int = 5, theme: Theme = "li
             )
             for cells, own_class, other, count, images in sides:
                 told = f"{short(own_class, 16)} taken for {short(other, 16)}: {count:,}"
-                title = cells[0].set_title(told, fontsize=8.5, color=own.ink if count else own.soft)
-                title.set_in_layout(False)  # it may reach over its neighbours
+                # The figure's own text may reach over several images; an axes' would push them apart.
+                place = {"transform": cells[0].transAxes, "fontsize": 8.5}
+                fig.text(0, 1.05, told, color=own.ink if count else own.soft, **place)
                 for axes, image in zip(cells, images[:examples], strict=False):
                     axes.set_axis_on()
                     show(axes, image)

@@ -35,12 +35,15 @@ export function strip(place, arms, scores) {
   if (!width) return;
   const step = rows.length > 30 ? 16 : narrow ? 50 : 40;
   const names = narrow ? 0 : Math.min(240, 24 + 7.2 * Math.max(...rows.map((row) => row.arm.name.length)));
-  const left = names + 8, right = width - 12, top = 10, foot = 34;
+  const left = names + 8, right = width - 28, top = 10, foot = 34;
   const height = top + rows.length * step + foot;
-  let [low, high] = bounds(rows.flatMap((row) => [...row.scores, ...(row.low === null ? [] : [row.low, row.high])]));
+  // Intervals of two or three seeds may be many times as wide as everything else; they leave the frame.
+  const [lowest, highest] = bounds(rows.flatMap((row) => row.scores)), reach = Math.max(highest - lowest, 0.002);
+  let [low, high] = bounds(rows.flatMap((row) => [row.mean, ...row.scores, ...(row.low === null ? [] : [row.low, row.high])]));
+  low = Math.max(low, lowest - reach); high = Math.min(high, highest + reach, 1);
   const pad = Math.max((high - low) * 0.04, 0.0005);
   low -= pad; high = Math.min(high + pad, Math.max(1, high));
-  const x = (v) => left + ((v - low) / (high - low)) * (right - left);
+  const x = (v) => left + ((Math.min(Math.max(v, low), high) - low) / (high - low)) * (right - left);
   const root = svg(place, width, height, `Validation accuracy of every run. ${rows.slice(0, 12).map((row) => `${row.arm.name}: mean ${percent(row.mean)}, ${row.scores.length} runs`).join("; ")}`);
   const { found, digits } = ticks(100 * low, 100 * high, (right - left) / 90);
   for (const tick of found) {

@@ -25,7 +25,7 @@ export class Pad {
   begin(event) {
     if (event.button) return;
     event.preventDefault();
-    this.canvas.focus({ preventScroll: true });
+    this.canvas.focus({ preventScroll: true, focusVisible: false });
     this.cursor.hidden = true;
     this.canvas.setPointerCapture(event.pointerId);
     this.drawing = [this.point(event)];

@@ -65,7 +65,7 @@ function show(found, milliseconds) {
   const n = found.votes.length;
   let told = n === 1 ? "One network answers." : agree === n ? `All ${n} networks agree.` : `${agree} of ${n} networks say so.`;
   if (found.label !== undefined) {
-    told = `${found.label === name ? "Right: its label is" : "Wrong: its label is"} ${found.label}. ${n === 1 ? "1 network" : `${n} networks`} never trained on it, and ${n === 1 ? "answers" : "answer"}.`;
+    told = `${found.label === name ? "Right: its label is" : "Wrong: its label is"} ${found.label}. Asked: ${n === 1 ? "the one network that" : `the ${n} networks that`} never trained on it.`;
   }
   one("verdict").classList.toggle("wrong", found.label !== undefined && found.label !== name);
   one("agree").textContent = told;
@@ -100,17 +100,18 @@ function picture(place, found) {
   place.getContext("2d").putImageData(pixels(found), 0, 0);
 }
 
-// The image dimmed, and over it where the class comes from: from nothing over orange to pale yellow.
+// The image dimmed to blue-grey, and over it, where the class comes from, orange to pale yellow.
 function heat(place, found) {
   one("cam-figure").classList.toggle("missing", !found.cam);
   const n = found.cam_networks, class_ = about.classes[found.probabilities.indexOf(Math.max(...found.probabilities))];
-  one("cam-note").textContent = found.cam ? `Grad-CAM: the brighter, the more speaks for ${class_}${n > 1 ? `; mean of ${n} networks` : ""}` : "";
+  one("cam-note").textContent = found.cam ? `Grad-CAM: the brighter, the more speaks for ${class_}${n > 1 ? `; mean of ${n} networks` : ""}` : "These networks have no feature maps to explain.";
   if (!found.cam) return;
   [place.height, place.width] = found.shape;
-  const image = pixels(found), values = bytes(found.cam);
+  const image = pixels(found), values = bytes(found.cam), highest = Math.max(1, ...values);
   values.forEach((value, i) => {
-    const heat_ = value / 255, ink = [213 + 42 * heat_, 70 + 160 * heat_, 20 + 110 * heat_ * heat_], cover = 0.85 * Math.sqrt(heat_);
-    for (let c = 0; c < 3; c += 1) image.data[4 * i + c] = image.data[4 * i + c] * 0.55 * (1 - cover) + ink[c] * cover;
+    const share = value / highest, cover = 0.92 * share ** 1.6;
+    const ink = [200 + 55 * share, 60 + 170 * share ** 1.5, 20 + 110 * share ** 4], cool = [0.5, 0.6, 0.75];
+    for (let c = 0; c < 3; c += 1) image.data[4 * i + c] = image.data[4 * i + c] * cool[c] * (1 - cover) + ink[c] * cover;
   });
   place.getContext("2d").putImageData(image, 0, 0);
 }

@@ -143,7 +143,7 @@ function paintCurves() {
   const text = (value) => (share ? percent(value) : value.toFixed(4));
   curves(one("curves"), {
     lines: [...thin, ...inked],
-    bands: thick.map((mean) => ({ low: mean.low, high: mean.high, ink: colour(state.arms[mean.arm]) })),
+    bands: thick.filter((mean) => mean.n > 2).map((mean) => ({ low: mean.low, high: mean.high, ink: colour(state.arms[mean.arm]) })),
     epochs: Math.max(state.planned || 1, 1), share,
     label: `${measure.replace("_", " ")} after each epoch. ${thick.slice(0, 12).map((mean) => `${state.arms[mean.arm].name}: ${text(mean.mean[mean.mean.length - 1] ?? 0)} at the end`).join("; ")}`,
     read: (epoch) => thick.map((mean) => [state.arms[mean.arm].name, mean.mean[epoch - 1], colour(state.arms[mean.arm])]).filter(([, value]) => value !== null && value !== undefined).sort((a, b) => (share ? b[1] - a[1] : a[1] - b[1])).slice(0, 8).map(([name, value, ink]) => [name, text(value), ink]),
@@ -221,6 +221,7 @@ window.addEventListener("resize", () => { if (window.innerWidth !== width) { wid
 // The pictures are read when they come near: that may mean reading the whole data set.
 const gallery = one("gallery");
 gallery.addEventListener("error", () => { one("pictures").hidden = true; });
+gallery.addEventListener("load", () => { gallery.hidden = false; one("pictures").querySelector(".waiting")?.remove(); });
 one("pictures").hidden = false;
 new IntersectionObserver((entries, observer) => {
   if (entries.some((entry) => entry.isIntersecting)) { gallery.src = gallery.dataset.src; observer.disconnect(); }

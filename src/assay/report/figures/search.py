@@ -1,0 +1,278 @@
+"""The figures of a search, from what it found to Plotly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+
+from ...search import WHOLE, Found, Outcome
+from ...spec import Choice, Range
+from ...store.records import StudyRecord
+from ..numbers import counted, whole
+from ..palette import PALETTE, arm_styles
+from .frame import GREY, axis, joined, layout_of, plain, row_name, rows_layout
+
+_BEST, _GOOD, _REST = "#D55E00", "#0072B2", "rgba(128,128,128,0.55)"
+
+
+def trial_curves(study: StudyRecord, found: Found) -> go.Figure:
+    """The metric of every trial's first run after each epoch, a colour for each bracket: who was stopped where."""
+    assert study.search is not None
+    figure = go.Figure()
+    runs = {run.arm: run for run in reversed(study.search.runs)}  # the first seed's
+    brackets: dict[int, list[int]] = {}
+    for rung in found.step.rungs:
+        for trial in rung.trials:
+            if trial not in brackets.setdefault(rung.bracket, []):
+                brackets[rung.bracket].append(trial)
+    longest = max((len(run.epochs) for run in runs.values()), default=1)
+    is_halved = any(rung.epochs != WHOLE for rung in found.step.rungs)
+    groups = brackets if is_halved else {1: [trial for trials in brackets.values() for trial in trials]}
+    for index, (bracket, trials) in enumerate(groups.items()):
+        style = PALETTE[index % len(PALETTE)]
+        mine = [run for trial in trials if (run := runs.get(f"trial {trial}")) is not None and run.epochs]
+        figure.add_scatter(
+            x=joined([[epoch.epoch for epoch in run.epochs] for run in mine]),
+            y=joined([[_shown(found, getattr(epoch, found.metric)) for epoch in run.epochs] for run in mine]),
+            mode="lines+markers" if longest < 40 else "lines",
+            line={"color": style.colour, "width": 1.3},
+            marker={"color": style.colour, "symbol": style.symbol, "size": 4},
+            opacity=0.75,
+            text=joined([[run.arm] * len(run.epochs) for run in mine]),
+            hovertemplate=f"epoch %{{x}}: %{{y:.4g}}{_unit(found)}<extra>%{{text}}</extra>",
+            name=f"bracket {bracket}",
+            showlegend=len(groups) > 1,
+        )
+    settings = layout_of(height=320, margin={"l": 8, "r": 12, "t": 10, "b": 8})
+    figure.update_layout(
+        **{**settings, "showlegend": len(groups) > 1},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        xaxis=axis(title="epoch", range=[0.7, longest + 0.3], nticks=8),
+        yaxis=axis(title=_metric(found), ticksuffix=_unit(found), nticks=6),
+    )
+    return figure
+
+
+def cost_front(study: StudyRecord, found: Found) -> go.Figure:
+    """Every trial's score against its network's parameters; the front joined; finalists' fresh means with intervals."""
+    figure = go.Figure()
+    levels = sorted({one.epochs for one in found.outcomes if one.score is not None}, key=_depth)
+    for index, level in enumerate(levels):
+        mine = [one for one in found.outcomes if one.epochs == level and one.score is not None]
+        share = 1.0 if len(levels) == 1 else index / (len(levels) - 1)
+        epochs = "all epochs" if level == WHOLE else counted(level or 0, "epoch")
+        figure.add_scatter(
+            x=[one.parameters for one in mine],
+            y=[_shown(found, one.score) for one in mine],
+            mode="markers",
+            marker={"color": _GOOD, "opacity": 0.25 + 0.6 * share, "size": 6 + 4 * share},
+            text=[f"{one.name}: {whole(one.parameters)} parameters" for one in mine],
+            hovertemplate=f"%{{text}}, %{{y:.4g}}{_unit(found)}<extra>after {epochs}</extra>",
+            name=f"after {epochs}",
+        )
+    front = found.front
+    figure.add_scatter(
+        x=[one.parameters for one in front],
+        y=[_shown(found, one.score) for one in front],
+        mode="lines",
+        line={"color": _GOOD, "width": 1.5, "shape": "hv"},
+        hoverinfo="skip",
+        name="Pareto front in the search",
+    )
+    parameters = {one.name: one.parameters for one in found.outcomes}
+    styles = arm_styles(study)
+    for one in found.optimism:
+        if one.fresh is None:
+            continue
+        low, high = (one.interval.low, one.interval.high) if one.interval else (one.fresh, one.fresh)
+        middle, ends = _shown(found, one.fresh), sorted((_shown(found, low), _shown(found, high)))
+        style = styles[one.arm]
+        figure.add_scatter(
+            x=[parameters[one.arm]],
+            y=[middle],
+            error_y={"type": "data", "symmetric": False, "array": [ends[1] - middle], "arrayminus": [middle - ends[0]],
+                     "color": _BEST, "thickness": 2, "width": 5},
+            mode="markers",
+            marker={"color": _BEST, "symbol": style.symbol, "size": 10, "line": {"width": 0}},
+            hovertemplate=f"{plain(one.arm)}: %{{y:.4g}}{_unit(found)}, n = {one.n}<extra>fresh seeds</extra>",
+            name="fresh seeds, 95 %",
+            legendgroup="fresh",
+            showlegend=one is found.optimism[0],
+        )  # fmt: skip
+    settings = layout_of(height=360, margin={"l": 8, "r": 12, "t": 10, "b": 8})
+    counts = [one.parameters for one in found.outcomes if one.score is not None] or [1, 10]
+    is_wide = max(counts) > 3 * min(counts)
+    ticks = _ticks(min(counts), max(counts)) if is_wide else {"nticks": 6}
+    figure.update_layout(
+        **{**settings, "showlegend": True},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        xaxis=axis(title="parameters", **({"type": "log"} if is_wide else {}), **ticks),
+        yaxis=axis(title=_metric(found), ticksuffix=_unit(found), nticks=6),
+    )
+    return figure
+
+
+def parallel_coordinates(found: Found) -> go.Figure:
+    """Every trial with a score as a line through its values; a parameter that a trial has not is left out at the foot.
+
+    The best tenth is drawn last and in another colour than the best third.
+    """
+    space = found.study.search.space if found.study.search else {}
+    sign = 1 if found.metric.endswith("accuracy") else -1
+    known = [one for one in found.outcomes if one.score is not None]
+    ranked = sorted(known, key=lambda one: (_depth(one.epochs), sign * (one.score or 0.0), -one.trial))
+    count = len(ranked)
+    best, good = max(1, count // 10), max(1, count // 3)
+    groups = (
+        ("others", ranked[: count - good], _REST, 1.0),
+        ("best third", ranked[count - good : count - best], _GOOD, 1.5),
+        ("best tenth", ranked[count - best :], _BEST, 2.4),
+    )
+    figure = go.Figure()
+    for name, trials, colour, width in groups:
+        figure.add_scatter(
+            x=joined([list(range(len(space))) for _ in trials]),
+            y=joined([[_place(space[key], one.chosen.get(key)) for key in space] for one in trials]),
+            mode="lines",
+            line={"color": colour, "width": width},
+            text=joined([[f"{one.name}: {key} {one.chosen.get(key, 'not there')}" for key in space] for one in trials]),
+            hovertemplate="%{text}<extra></extra>",
+            name=name,
+            showlegend=bool(trials),
+        )
+    for at, parameter in enumerate(space.values()):
+        figure.add_shape(type="line", x0=at, x1=at, y0=0, y1=1, line={"color": GREY, "width": 1}, layer="below")
+        for place, text in _marks(parameter):
+            figure.add_annotation(
+                text=plain(text), x=at, y=place, showarrow=False, xanchor="left", xshift=4, font={"size": 11}
+            )
+    has_gaps = any(key not in one.chosen for one in known for key in space)
+    settings = layout_of(height=360, margin={"l": 20, "r": 60, "t": 10, "b": 8})
+    figure.update_layout(
+        **{**settings, "showlegend": True},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        xaxis=axis(
+            tickvals=list(range(len(space))), ticktext=[plain(key) for key in space], showgrid=False,
+            range=[-0.1, max(len(space) - 0.6, 0.5)],
+        ),
+        yaxis=axis(visible=False, range=[-0.2 if has_gaps else -0.06, 1.08]),
+    )  # fmt: skip
+    return figure
+
+
+def importance_bars(found: Found, importances: Mapping[str, float]) -> go.Figure:
+    """How much of the variation of scores each parameter explains."""
+    names = list(importances)
+    figure = go.Figure()
+    figure.add_bar(
+        x=[100 * importances[name] for name in names],
+        y=list(range(len(names))),
+        orientation="h",
+        marker={"color": _GOOD},
+        customdata=[plain(name) for name in names],
+        hovertemplate="%{customdata}: %{x:.0f} %<extra></extra>",
+        name="importance",
+    )
+    figure.update_layout(
+        **layout_of(height=70 + 26 * len(names), margin={"l": 8, "r": 16, "t": 8, "b": 8}),
+        bargap=0.35,
+        xaxis=axis(title="share of the variation", ticksuffix=" %", nticks=5, rangemode="tozero"),
+        yaxis=axis(
+            tickvals=list(range(len(names))), ticktext=[plain(name) for name in names], showgrid=False,
+            autorange="reversed",
+        ),
+    )  # fmt: skip
+    return figure
+
+
+def optimism_strip(study: StudyRecord, found: Found) -> go.Figure:
+    """Every finalist's score in the search (open) and its mean over fresh seeds with its interval (filled)."""
+    figure, styles = go.Figure(), arm_styles(study)
+    shown = [one for one in found.optimism if one.fresh is not None]
+    for row, one in enumerate(shown):
+        style, searched = styles[one.arm], _shown(found, one.found)
+        middle = _shown(found, one.fresh)
+        low, high = (one.interval.low, one.interval.high) if one.interval else (one.fresh or 0.0, one.fresh or 0.0)
+        ends = sorted((_shown(found, low), _shown(found, high)))
+        figure.add_scatter(
+            x=[searched, middle], y=[row, row], mode="lines", line={"color": GREY, "width": 1, "dash": "dot"},
+            hoverinfo="skip", name="optimism",
+        )  # fmt: skip
+        figure.add_scatter(
+            x=[searched],
+            y=[row],
+            mode="markers",
+            marker={"color": style.colour, "symbol": f"{style.symbol}-open", "size": 13, "line": {"width": 2}},
+            hovertemplate=f"in the search: %{{x:.4g}}{_unit(found)}<extra>%{{fullData.name}}</extra>",
+            name=plain(one.arm),
+        )
+        figure.add_scatter(
+            x=[middle],
+            y=[row],
+            mode="markers",
+            error_x={"type": "data", "symmetric": False, "array": [ends[1] - middle], "arrayminus": [middle - ends[0]],
+                     "color": style.colour, "thickness": 2.5, "width": 5},
+            marker={"color": style.colour, "symbol": style.symbol, "size": 11},
+            hovertemplate=f"mean of {one.n} fresh seeds: %{{x:.4g}}{_unit(found)}<extra>%{{fullData.name}}</extra>",
+            name=plain(one.arm),
+        )  # fmt: skip
+        row_name(figure, one.arm, style, row - 0.34)
+    rows_layout(figure, len(shown), _metric(found), _unit(found))
+    return figure
+
+
+def _shown(found: Found, score: float | None) -> float:
+    value = math.nan if score is None else score
+    return 100 * value if found.metric.endswith("accuracy") else value
+
+
+def _unit(found: Found) -> str:
+    return " %" if found.metric.endswith("accuracy") else ""
+
+
+def _metric(found: Found) -> str:
+    return found.metric.replace("_", " ")
+
+
+def _depth(epochs: int | None) -> float:
+    return -1.0 if epochs is None else math.inf if epochs == WHOLE else float(epochs)
+
+
+def _place(parameter: Range | Choice, value: int | float | str | None) -> float:
+    """Where a value stands between the foot (0) and the top (1) of its axis; below it, where there is none."""
+    if value is None:
+        return -0.14
+    if isinstance(parameter, Choice):
+        names = list(parameter.levels)
+        return 0.5 if len(names) == 1 else names.index(str(value)) / (len(names) - 1)
+    low, high, at = float(parameter.low), float(parameter.high), float(value)
+    if low == high:
+        return 0.5
+    if parameter.log:
+        return math.log(at / low) / math.log(high / low)
+    return (at - low) / (high - low)
+
+
+def _marks(parameter: Range | Choice) -> list[tuple[float, str]]:
+    if isinstance(parameter, Choice):
+        return [(_place(parameter, name), name if len(name) <= 14 else f"{name[:13]}…") for name in parameter.levels]
+    middle = math.sqrt(parameter.low * parameter.high) if parameter.log else (parameter.low + parameter.high) / 2
+    ends = [(0.0, f"{parameter.low:g}"), (1.0, f"{parameter.high:g}")]
+    if parameter.is_whole and not parameter.log and middle != int(middle):
+        return ends
+    return [ends[0], (0.5, f"{middle:.3g}"), ends[1]]
+
+
+def _ticks(low: int, high: int) -> dict[str, Sequence[float] | Sequence[str]]:
+    """Round numbers of parameters on a logarithmic axis."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    steps = (1, 2, 5) if high < 100 * low else (1,)
+    values = [step * 10**power for power in powers for step in steps if low / 2 <= step * 10**power <= 2 * high]
+    return {"tickvals": values, "ticktext": [whole(round(value)) for value in values]}
+
+
+def described(outcomes: Sequence[Outcome]) -> str:
+    """The front in words."""
+    return ", ".join(f"{one.name} ({whole(one.parameters)} parameters)" for one in outcomes)

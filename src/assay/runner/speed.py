@@ -1,0 +1,35 @@
+"""How fast this machine trains: FLOPs over the time of twenty steps."""
+
+from __future__ import annotations
+
+import time
+
+from ..nets import Summary
+from ..spec import Training
+from ..train.task import Task
+
+STEPS, PATIENCE = 20, 10.0  # of a measurement: steps, and seconds after which fewer will do
+BACKWARD = 3  # a training step costs about three times the forward pass
+
+
+def flops_of(training: Training, network: Summary, num_images: int) -> float:
+    """FLOPs of a run's training steps, if it takes all of its epochs."""
+    return float(BACKWARD * network.flops * num_images * training.planned_epochs)
+
+
+def measured_speed(task: Task, network: Summary) -> float:
+    """FLOPs a second of training steps, on one thread, without the first step, which may compile kernels."""
+    from ..data import open_training
+    from ..train.engine import batch_of, learner_of, split_of
+    from ..train.features import features_of
+
+    data = features_of(task, open_training(task.images, task.labels, task.groups))
+    learner = learner_of(task, data)
+    training = task.arm.training
+    indices = split_of(task, data).training[: training.batch_size]
+    learner.train_batch(batch_of(task, data, indices, 0), step=0, learning_rate=0.0)
+    steps, started = 0, time.perf_counter()
+    while steps < STEPS and time.perf_counter() - started < PATIENCE:
+        steps += 1
+        learner.train_batch(batch_of(task, data, indices, steps), step=steps, learning_rate=0.0)
+    return BACKWARD * network.flops * len(indices) * steps / (time.perf_counter() - started)

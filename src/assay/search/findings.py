@@ -1,0 +1,271 @@
+"""What a search found, from its record alone: what it spent, how lucky its best trials were, and the best arm."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass
+
+from ..spec import Arm, Network, Study, plain
+from ..spec.search import FRESH
+from ..stats import Interval, mean_interval
+from ..store import StudyRecord, trial_name
+from .facts import observed, pareto_front, reached, run_score, scores_of, search_of
+from .halving import WHOLE, Scores, Step, design_of, next_step
+from .sampler import Observed
+
+MIN_TRIALS = 10  # for importances
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A trial of a search as it ended.
+
+    Args:
+        trial: Its number.
+        chosen: Values by parameter.
+        parameters: Of its network, Keras's total.
+        flops: Of one image forward.
+        epochs: Of the highest rung at which it has a score; ``WHOLE`` for all, ``None`` where it has none.
+        score: The validation metric there, as it is measured; ``None`` where it failed.
+    """
+
+    trial: int
+    chosen: dict[str, int | float | str]
+    parameters: int
+    flops: int
+    epochs: int | None
+    score: float | None
+
+    @property
+    def name(self) -> str:
+        return trial_name(self.trial)
+
+
+@dataclass(frozen=True)
+class Optimism:
+    """How much better a finalist looked in the search than it is.
+
+    Args:
+        arm: Its name.
+        epochs: After which the search saw its score.
+        found: That score.
+        fresh: The mean with fresh seeds; ``None`` before the first.
+        interval: Its 95 % interval; ``None`` below two seeds.
+        n: Fresh seeds.
+    """
+
+    arm: str
+    epochs: int
+    found: float
+    fresh: float | None
+    interval: Interval | None
+    n: int
+
+    @property
+    def luck(self) -> float | None:
+        """The search's score less the fresh mean."""
+        return None if self.fresh is None else self.found - self.fresh
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What halving saved: epochs and seconds of training, against every trial trained to its end.
+
+    Seconds that were saved are estimated: a run's missing epochs, times its FLOPs, times the median seconds that a FLOP
+    took in an epoch of the search.
+    """
+
+    num_trials: int
+    epochs: int
+    whole_epochs: int
+    seconds: float
+    whole_seconds: float
+
+
+@dataclass(frozen=True)
+class Found:
+    """A search, worked out once.
+
+    Args:
+        study: Its file.
+        metric: What its trials are ranked by.
+        step: Where it stands.
+        outcomes: Every trial.
+        optimism: Every finalist.
+        saved: What halving saved.
+        rejected: How many candidates were never trained, by reason.
+        observed: Scores at one rung that can be compared, for importances.
+        observed_epochs: That rung's epochs.
+    """
+
+    study: Study
+    metric: str
+    step: Step
+    outcomes: tuple[Outcome, ...]
+    optimism: tuple[Optimism, ...]
+    saved: Saved
+    rejected: dict[str, int]
+    observed: tuple[Observed, ...]
+    observed_epochs: int | None
+
+    @property
+    def front(self) -> tuple[Outcome, ...]:
+        """Of the trials that came furthest, those that none beats in both score and parameters; smallest first."""
+        furthest = max((depth for one in self.outcomes if (depth := _depth(one)) is not None), default=None)
+        known = {one.trial: one for one in self.outcomes if one.score is not None and _depth(one) == furthest}
+        values = {trial: (one.score or 0.0, one.parameters) for trial, one in known.items()}
+        chosen = pareto_front(values, [self.metric.endswith("accuracy"), False])
+        return tuple(sorted((known[trial] for trial in chosen), key=lambda one: (one.parameters, one.trial)))
+
+    @property
+    def best(self) -> str | None:
+        """The finalist with the best fresh mean; ``None`` before there is one."""
+        known = [one for one in self.optimism if one.fresh is not None]
+        sign = 1 if self.metric.endswith("accuracy") else -1
+        return max(known, key=lambda one: sign * (one.fresh or 0.0)).arm if known else None
+
+
+def found_in(record: StudyRecord) -> Found:
+    """Everything that a search's record says.
+
+    Raises:
+        ValueError: The study is no search.
+    """
+    study, search = Study.of(record.spec), record.search
+    if search is None:
+        raise ValueError(f"study {record.name} is no search")
+    metric, design = search_of(study).metric, design_of(study)
+    scores = scores_of(study, search, design)
+    step = next_step(design, len(search.trials), scores, is_exhausted=bool(search.facts.get("is_exhausted")))
+    sign = 1 if metric.endswith("accuracy") else -1
+    ends = reached(step, scores)
+    outcomes = []
+    for trial, one in search.trials.items():
+        epochs, score = ends.get(trial, (None, None))
+        parameters, flops = int(one.costs["parameters"]), int(one.costs["flops"])
+        shown = None if score is None else sign * score
+        outcomes.append(Outcome(trial, dict(one.chosen), parameters, flops, epochs, shown))
+    level, known = observed(study, search, _comparable(step, scores))
+    return Found(
+        study,
+        metric,
+        step,
+        tuple(outcomes),
+        tuple(found for arm in record.arms if (found := _optimism(record, arm.name, outcomes, metric)) is not None),
+        _saved(record, outcomes),
+        _rejected(record),
+        tuple(known),
+        level,
+    )
+
+
+def _depth(one: Outcome) -> float | None:
+    return None if one.epochs is None else math.inf if one.epochs == WHOLE else float(one.epochs)
+
+
+def _comparable(step: Step, scores: Scores) -> dict[int, dict[int, float | None]]:
+    """The scores of all rungs that the search has reached."""
+    seen: dict[int, dict[int, float | None]] = {}
+    for rung in step.rungs:
+        for trial in rung.trials:
+            if rung.epochs in scores.get(trial, {}):
+                seen.setdefault(trial, {})[rung.epochs] = scores[trial][rung.epochs]
+    return seen
+
+
+def _optimism(record: StudyRecord, arm: str, outcomes: list[Outcome], metric: str) -> Optimism | None:
+    one = next((one for one in outcomes if one.name == arm), None)
+    if one is None or one.score is None or one.epochs is None:
+        return None
+    training = Arm.of(next(known.spec for known in record.arms if known.name == arm)).training
+    sign = 1 if metric.endswith("accuracy") else -1
+    known = [run_score(run, training, metric, WHOLE) for run in record.runs_of(arm) if run.state == "finished"]
+    fresh = [sign * score for score in known if isinstance(score, float)]
+    interval = mean_interval(fresh) if len(fresh) > 1 else None
+    mean = statistics.fmean(fresh) if fresh else None
+    return Optimism(arm, one.epochs, one.score, mean, interval, len(fresh))
+
+
+def _saved(record: StudyRecord, outcomes: list[Outcome]) -> Saved:
+    assert record.search is not None
+    flops = {one.name: one.flops for one in outcomes}
+    runs = {run.id: run for run in record.search.runs if run.epochs}
+    rates = [epoch.seconds / flops[run.arm] for run in runs.values() for epoch in run.epochs]
+    rate = statistics.median(rates) if rates else 0.0  # a first epoch may hold the making of kernels
+    epochs = missing = 0
+    seconds = lacking = 0.0
+    for run in runs.values():
+        is_over = run.state == "finished" or run.is_failed
+        left = 0 if is_over else run.epochs_planned - len(run.epochs)
+        epochs, missing = epochs + len(run.epochs), missing + left
+        seconds, lacking = seconds + sum(epoch.seconds for epoch in run.epochs), lacking + left * rate * flops[run.arm]
+    return Saved(len({run.arm for run in runs.values()}), epochs, epochs + missing, seconds, seconds + lacking)
+
+
+def _rejected(record: StudyRecord) -> dict[str, int]:
+    assert record.search is not None
+    counts = {"over budget": 0, "cannot be built": 0, "drawn before": 0}
+    for one in record.search.candidates:
+        if one.trial is None:
+            kinds = [kind for kind in counts if one.reason.startswith(kind)]
+            counts[kinds[0] if kinds else "over budget"] += 1
+    return {kind: count for kind, count in counts.items() if count}
+
+
+def best_study(found: Found) -> Study | None:
+    """The best finalist as a study of its own; ``None`` before one has a score."""
+    if found.best is None:
+        return None
+    trial = next(one for one in found.outcomes if one.name == found.best)
+    return study_of(found.study, trial)
+
+
+def study_of(study: Study, one: Outcome) -> Study:
+    """A trial as a study of its own, without placeholders, on seeds that it was not chosen by."""
+    arm = study.candidate(one.name, one.chosen)
+    base = None if arm.base is None else arm.base.model_dump(mode="json", exclude_none=True)
+    training = arm.training.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    question = f"How good is {one.name} of the search {study.name}?"
+    values = ", ".join(f"{name} {value}" for name, value in one.chosen.items())
+    return study.model_copy(
+        update={
+            "name": f"{study.name}-best"[:80],
+            "question": f"{question} ({values})",
+            "network": Network(layers=tuple(plain(list(arm.layers))), base=base),
+            "training": {"epochs": arm.training.epochs, **training},
+            "arms": (),
+            "search": None,
+            "seeds": study.seeds.model_copy(update={"start": study.first_fresh_seed + FRESH}),
+        }
+    )
+
+
+def importances(found: Found) -> dict[str, float]:
+    """How much of the score's variation each parameter explains, by functional ANOVA; empty where too little is known.
+
+    Only parameters that every trial has take part, and at least ``MIN_TRIALS`` trials whose scores differ.
+
+    Source: Hutter, Hoos and Leyton-Brown (2014), "An efficient approach for assessing hyperparameter importance", ICML;
+    Optuna's ``FanovaImportanceEvaluator``.
+    """
+    import optuna
+
+    from .sampler import quiet, rebuilt
+
+    known = [one for one in found.observed if one.values is not None]
+    search = search_of(found.study)
+    scores = {one.values[0] for one in known if one.values is not None}
+    shared = [name for name in search.space if all(name in one.chosen for one in known)]
+    varied = [name for name in shared if len({one.chosen[name] for one in known}) > 1]
+    if len(known) < MIN_TRIALS or len(scores) < 2 or not varied:
+        return {}
+    with quiet():
+        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
+        told = optuna.importance.get_param_importances(
+            rebuilt(search, known),
+            evaluator=evaluator,
+            params=varied,
+            target=lambda trial: trial.values[0],
+        )
+    return dict(sorted(told.items(), key=lambda item: -item[1]))

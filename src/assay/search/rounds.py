@@ -1,0 +1,193 @@
+"""A search's plans, one after another: what to train next, until its finalists have been trained anew."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..data import Dataset, DatasetInfo
+from ..nets import summary_of
+from ..runner.plan import Plan, task_of, with_labels
+from ..runner.worker import CHECKPOINT
+from ..spec import Device, Study
+from ..store import SearchRecord, StoreReader, StoreWriter, StudyRecord, run_folder
+from ..train.fused.plan import why_not_fused
+from .changes import refuse_changes
+from .facts import arm_of, finalists, run_score, scores_of, search_of, standing
+from .halving import WHOLE, Step, design_of
+from .propose import propose, try_space
+
+_MEASURED = 9  # candidates, of which the one with the median cost is timed
+
+
+def search_plans(
+    study: Study,
+    dataset: Dataset,
+    folder: Path,
+    reader: StoreReader,
+    writer: StoreWriter,
+    *,
+    device: Device = "cpu",
+) -> Iterator[Plan]:
+    """What to train next, asked for again after each plan has ended, until nothing is left.
+
+    What is decided is replayed from the store each time: the trials that there are and the scores of their runs.
+
+    Raises:
+        SpecError: The file is another search's than the one that has begun under its name, or nothing in its space may
+            be trained.
+    """
+    _begin(study, dataset, folder, reader, writer, device)
+    design = design_of(study)
+    while True:
+        record = _record(reader, study)
+        step = standing(study, record)
+        _settle(study, record, step, folder, writer)
+        if step.num_trials > len(record.trials):
+            found, is_exhausted = propose(study, dataset.info, record, design, step)
+            writer.put_candidates(study.name, found)
+            if is_exhausted:
+                writer.put_facts(study.name, {**record.facts, "is_exhausted": True})
+        elif step.jobs:
+            yield _trials_plan(study, dataset, folder, record, step, device)
+        else:
+            break
+    chosen = finalists(study, record, step, scores_of(study, record, design))
+    if chosen:
+        yield finalists_plan(study, dataset, folder, record, chosen, device=device)
+
+
+def _begin(
+    study: Study, dataset: Dataset, folder: Path, reader: StoreReader, writer: StoreWriter, device: Device
+) -> None:
+    """The search in the store: as it was, where it has begun already."""
+    spec = study.model_dump(mode="json", exclude_none=True)
+    if study.name in reader.study_names():
+        before = reader.study(study.name)
+        if before.search is not None and before.search.facts:
+            refuse_other_data(before, dataset.info)
+            refuse_changes(Study.of(before.spec), study, num_trials=len(before.search.trials))
+            writer.put_spec(study.name, study.question, spec)
+            return
+    facts = {"optuna": _optuna_version(), **_measured(study, dataset, folder, device)}
+    writer.put_study(
+        name=study.name, question=study.question, spec=spec, data=dataset.info.record(), arms=(), members=(), runs=()
+    )
+    writer.begin_search(study.name, facts)
+
+
+def refuse_other_data(before: StudyRecord, info: DatasetInfo) -> None:
+    """Raise where the data are not those that the search began with.
+
+    Raises:
+        SpecError: Their content differs.
+    """
+    from ..errors import Problem, SpecError
+
+    if before.data["content"] != info.content:
+        what = f"the content of {info.title} has changed since the search began"
+        raise SpecError(Problem(what, "put the data back, or give the new search a name of its own", "data"))
+
+
+def _measured(study: Study, dataset: Dataset, folder: Path, device: Device) -> dict[str, Any]:
+    """This machine's speed, where the search limits seconds: in training steps of the median of some candidates."""
+    if "seconds" not in search_of(study).limits:
+        try_space(study, dataset.info)
+        return {}
+    from ..runner.speed import measured_speed
+
+    free = {key: value for key, value in search_of(study).limits.items() if key != "seconds"}
+    told = tuple(f"{cost} <= {most!r}" for cost, most in free.items())
+    search = search_of(study).model_copy(update={"constraints": told})
+    tried = try_space(study.model_copy(update={"search": search}), dataset.info, wanted=_MEASURED)
+    flops = statistics.median_low([one.costs["flops"] for one in tried.allowed])
+    one = next(one for one in tried.allowed if one.costs["flops"] == flops)
+    assert one.arm is not None
+    assert one.summary is not None
+    arm = with_labels(one.arm, dataset.info)
+    task = task_of(arm, study.data, study.seeds.vary, dataset, folder, seed=0, device=device)
+    speed = measured_speed(task, one.summary)
+    try_space(study, dataset.info, speed=speed)
+    return {"flops_per_second": speed}
+
+
+def _optuna_version() -> str:
+    from importlib.metadata import version
+
+    return version("optuna")
+
+
+def _record(reader: StoreReader, study: Study) -> SearchRecord:
+    found = reader.study(study.name).search
+    assert found is not None
+    return found
+
+
+def _settle(study: Study, record: SearchRecord, step: Step, folder: Path, writer: StoreWriter) -> None:
+    """Runs that wait for nothing are paused, and the checkpoints of those that never go on are let go."""
+    going = {trial for trial, _ in step.jobs}
+    waiting = {trial for rung in step.rungs if not rung.is_full for trial in rung.trials}
+    is_asha = bool(design_of(study).asha)
+    for run in record.runs:
+        trial = int(run.arm.split()[1])
+        if trial in going or trial in waiting or run.state in ("finished", "diverged"):
+            continue
+        if run.state in ("queued", "running") and run.epochs:
+            writer.put_paused(run.id, None)
+        if not is_asha or step.is_over:
+            (run_folder(folder, run.id) / CHECKPOINT).unlink(missing_ok=True)
+
+
+def _trials_plan(
+    study: Study, dataset: Dataset, folder: Path, record: SearchRecord, step: Step, device: Device
+) -> Plan:
+    """The jobs of a step as runs, those with most epochs to go first."""
+    search, info = search_of(study), dataset.info
+    known = {(run.arm, run.seed): run for run in record.runs}
+    members, trials, arms, left = [], {}, {}, {}
+    for trial, epochs in step.jobs:
+        arm = arms[trial] = arm_of(study, record, trial)
+        trials[arm.name] = trial
+        for seed in search.seeds:
+            run = known.get((arm.name, seed))
+            task = task_of(
+                with_labels(arm, info), study.data, study.seeds.vary, dataset, folder, seed=seed, device=device
+            )
+            if run is not None and run_score(run, arm.training, search.metric, epochs) != "unknown":
+                continue  # another replicate is waited for
+            whole = epochs == WHOLE or epochs >= arm.training.planned_epochs
+            left[task.id] = (arm.training.planned_epochs if whole else epochs) - (len(run.epochs) if run else 0)
+            members.append((arm.name, replace(task, pause_after=None if whole else epochs)))
+    members.sort(key=lambda member: -left[member[1].id])
+    # Two trials may be the same arm, where an unused value differs: the run is trained as far as the longer one asks.
+    furthest: dict[str, tuple[str, Any]] = {}
+    for name, task in members:
+        before = furthest.get(task.id)
+        if before is None or (task.pause_after or 10**9) > (before[1].pause_after or 10**9):
+            furthest[task.id] = (name, task)
+    members = [(name, furthest[task.id][1]) for name, task in members]
+    free = device == "cpu" and all(
+        why_not_fused(summary_of(arm, info.shape, info.num_classes)) is None for arm in arms.values()
+    )
+    return Plan(study, tuple(arms.values()), info.record(), tuple(members), trials=trials, is_thread_free=free)
+
+
+def finalists_plan(
+    study: Study, dataset: Dataset, folder: Path, record: SearchRecord, chosen: list[int], *, device: Device = "cpu"
+) -> Plan:
+    """The finalists, the best first, each with as many fresh seeds as ``[seeds]`` says."""
+    arms = tuple(arm_of(study, record, trial) for trial in chosen)
+    members = tuple(
+        (
+            arm.name,
+            task_of(
+                with_labels(arm, dataset.info), study.data, study.seeds.vary, dataset, folder, seed=seed, device=device
+            ),
+        )
+        for seed in range(study.first_fresh_seed, study.first_fresh_seed + study.seeds.planned)
+        for arm in arms
+    )
+    return Plan(study, arms, dataset.info.record(), members)

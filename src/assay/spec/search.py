@@ -1,0 +1,354 @@
+"""A search: what may vary, what is sought, within which budget, and how candidates are proposed and judged."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, Literal, Self, TypeAlias, get_args
+
+from pydantic import Field, field_validator, model_validator
+
+from ..errors import Problem, SpecError, nearest
+from .base import Problems, Spec
+from .factors import Scalar, level_name, levels_of, placeholders, substitute
+
+Sampler = Literal["random", "tpe", "gp", "cma-es", "nsga-ii"]
+Method = Literal["hyperband", "successive-halving", "asha"]
+Cost = Literal["parameters", "flops", "seconds"]
+Objective = Literal["validation_accuracy", "validation_loss", "parameters", "flops"]
+COSTS: tuple[Cost, ...] = ("parameters", "flops", "seconds")
+
+FRESH = 1000  # the finalists' first seed; a search's own seeds lie below
+_DIGITS = 6  # of a float: what is stored, shown and trained is the same number
+
+When: TypeAlias = dict[str, Scalar | tuple[Scalar, ...]]
+
+
+class Range(Spec):
+    """Numbers from ``low`` to ``high``, both included: whole ones where both are whole.
+
+    Args:
+        step: Only every so many, from ``low`` on.
+        log: Spread evenly over orders of magnitude.
+        when: The parameter is there only while other parameters, listed above it, have one of these values.
+    """
+
+    low: int | float
+    high: int | float
+    step: int | float | None = Field(default=None, gt=0)
+    log: bool = False
+    when: When = {}
+
+    @property
+    def is_whole(self) -> bool:
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+    @model_validator(mode="after")
+    def _has_values(self) -> Self:
+        problems = []
+        if self.low > self.high:
+            what = f"low is {self.low:g}, above high ({self.high:g}), so no value is left"
+            problems.append(Problem(what, "swap them", "low"))
+        if self.log and self.low <= 0:
+            problems.append(Problem(f"log needs numbers above 0, and low is {self.low:g}", "raise low", "low"))
+        if self.log and self.step is not None:
+            problems.append(Problem("log and step are both given", "give one of them, or list the values", "step"))
+        if self.step is not None and self.is_whole and not isinstance(self.step, int):
+            problems.append(Problem(f"got {self.step!r} between whole numbers", "give a whole number", "step"))
+        if problems:
+            raise Problems(problems)
+        return self
+
+
+class Choice(Spec):
+    """One of several values: numbers, texts, or named levels that may be lists of layers, as a factor's.
+
+    Args:
+        choices: A list of values, or a table of named levels; a level may hold placeholders of other parameters.
+        when: As for a range.
+    """
+
+    choices: tuple[Scalar, ...] | dict[str, Any]
+    when: When = {}
+
+    @property
+    def levels(self) -> dict[str, Any]:
+        """What each name stands for."""
+        return levels_of(self.choices)
+
+    @model_validator(mode="after")
+    def _has_values(self) -> Self:
+        if not self.choices:
+            raise Problems([Problem("there is nothing to choose from", "list at least one value", "choices")])
+        if len(self.levels) < len(self.choices):
+            raise Problems([Problem("a value is listed twice", "list each once", "choices")])
+        return self
+
+
+Parameter: TypeAlias = Range | Choice
+Value: TypeAlias = int | float | str  # of a choice: its level's name
+
+
+class Halving(Spec):
+    """Bad candidates are stopped early: epochs are the resource. A promoted run goes on where it was stopped.
+
+    Args:
+        method: ``hyperband``; ``successive-halving`` (one bracket of all trials); ``asha`` (no rung waits until it is
+            full: in each round, as many runs as ``batch`` are promoted or begun).
+        min_epochs: Of the first rung, at least.
+        max_epochs: Of the last; those of ``[training]`` unless given. The schedule is always drawn for all epochs of
+            ``[training]``.
+        reduction: One in so many is promoted, and trained so many times as long.
+
+    Sources: Jamieson and Talwalkar (2016); Li et al. (2018), "Hyperband", JMLR 18; Li et al. (2020), "A system for
+    massively parallel hyperparameter tuning", MLSys.
+    """
+
+    method: Method = "hyperband"
+    min_epochs: int = Field(default=1, ge=1, strict=True)
+    max_epochs: int | None = Field(default=None, ge=1, strict=True)
+    reduction: int = Field(default=3, ge=2, strict=True)
+
+
+def _or_one(schema: dict[str, Any]) -> None:
+    """A list's JSON Schema that takes one of its items as well, as study files may write it."""
+    about = {key: schema.pop(key) for key in ("title", "description", "default") if key in schema}
+    several = dict(schema)
+    schema.clear()
+    schema.update(anyOf=[several, several["items"]], **about)
+
+
+def _or_method(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [{"enum": list(get_args(Method)), "type": "string"}, *schema["anyOf"]]
+
+
+def _as_files_write_it(schema: dict[str, Any]) -> None:
+    scalars = {"type": "array", "minItems": 1, "items": {"type": ["number", "string", "boolean"]}}
+    known = schema["additionalProperties"]["anyOf"]
+    named = {"type": "object", "minProperties": 1, "not": {"anyOf": [{"required": ["low"]}, {"required": ["high"]}]}}
+    schema["additionalProperties"] = {"anyOf": [scalars, *known, named]}
+    schema["minProperties"] = 1
+
+
+class Search(Spec):
+    """A search for the best arm of a space.
+
+    Args:
+        space: Parameters by name, in the order in which they are drawn. Placeholders in ``[network]`` and
+            ``[training]`` stand for them.
+        objective: What is sought: the best ``validation_accuracy`` or ``validation_loss``; several, such as
+            ``["validation_accuracy", "parameters"]``, seek the Pareto front.
+        sampler: What proposes candidates; ``tpe`` unless given, ``nsga-ii`` for several objectives.
+        trials: Candidates that are trained. Hyperband runs whole brackets until there are so many, each once unless
+            given. 50 unless given.
+        seed: The sampler's; the search's runs are trained with ``seed``, ``seed + 1``, ...
+        replicates: Runs of each candidate; their mean is its score.
+        batch: Candidates that are proposed at once, whatever the number of workers.
+        halving: Whether bad candidates are stopped early, and how; a method's name or a table.
+        constraints: Such as ``"parameters <= 6000"``: checked before anything is trained. ``parameters`` are Keras's
+            total, ``flops`` are for one image forward, ``seconds`` are estimated for one whole run on one core.
+        finalists: Candidates that are trained anew with fresh seeds (as many as ``[seeds]`` says) and compared.
+    """
+
+    space: dict[str, Parameter] = Field(json_schema_extra=_as_files_write_it)
+    objective: tuple[Objective, ...] = Field(default=("validation_accuracy",), json_schema_extra=_or_one)
+    sampler: Sampler | None = None
+    trials: int | None = Field(default=None, ge=1, le=100_000, strict=True)
+    seed: int = Field(default=0, ge=0, lt=FRESH // 2, strict=True)
+    replicates: int = Field(default=1, ge=1, le=100, strict=True)
+    batch: int = Field(default=8, ge=1, le=1000, strict=True)
+    halving: Halving | None = Field(default=None, json_schema_extra=_or_method)
+    constraints: tuple[str, ...] = Field(default=(), json_schema_extra=_or_one)
+    finalists: int = Field(default=3, ge=1, le=20, strict=True)
+
+    @field_validator("space", mode="before")
+    @classmethod
+    def _as_parameters(cls, space: Any) -> Any:
+        if not isinstance(space, Mapping):
+            return space
+        if not space:
+            raise Problems([Problem("the space is empty", "add a parameter such as units = { low = 32, high = 256 }")])
+        made: dict[str, Parameter] = {}
+        problems: list[Problem] = []
+        for name, value in space.items():
+            if not str(name).isidentifier():
+                problems.append(Problem(f'"{name}" is not a name', "use letters, digits and _", name))
+            try:
+                made[name] = _parameter(value)
+            except SpecError as error:
+                inner = [Problem(p.what, p.fix, f"{name}.{p.key}" if p.key else name) for p in error.problems]
+                problems += inner
+        problems += _problems_of_conditions(made)
+        if problems:
+            raise Problems(problems)
+        return made
+
+    @field_validator("objective", mode="before")
+    @classmethod
+    def _as_several(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("constraints", mode="before")
+    @classmethod
+    def _as_list(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("halving", mode="before")
+    @classmethod
+    def _as_table(cls, value: Any) -> Any:
+        return {"method": value} if isinstance(value, str) else value
+
+    @field_validator("constraints")
+    @classmethod
+    def _can_be_read(cls, constraints: tuple[str, ...]) -> tuple[str, ...]:
+        problems = []
+        for index, text in enumerate(constraints):
+            found = _CONSTRAINT.fullmatch(text.strip())
+            if found is None or found[1] not in COSTS:
+                known = nearest(found[1], COSTS) if found else f"known costs: {', '.join(COSTS)}"
+                problems.append(
+                    Problem(f'cannot read "{text}"', f'write it as "parameters <= 6000"; {known}', f"[{index}]")
+                )
+        if problems:
+            raise Problems(problems)
+        return constraints
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        problems = []
+        if not self.objective or not self.objective[0].startswith("validation"):
+            what = "a search must seek something that training decides"
+            problems.append(Problem(what, 'name "validation_accuracy" or "validation_loss" first', "objective"))
+        if len(set(self.objective)) < len(self.objective):
+            problems.append(Problem("an objective is named twice", "name each once", "objective"))
+        if len(self.objective) > 1 and self.halving is not None:
+            what = "halving ranks candidates by one objective, and there are several"
+            problems.append(Problem(what, "leave out halving, or give one objective and constraints", "halving"))
+        if len(self.objective) > 1 and self.sampler == "cma-es":
+            problems.append(Problem("cma-es seeks one objective", 'use "nsga-ii", "tpe" or "gp"', "sampler"))
+        if self.sampler == "cma-es" and not any(isinstance(p, Range) for p in self.space.values()):
+            problems.append(Problem("cma-es moves numbers, and the space has only choices", 'use "tpe"', "sampler"))
+        if problems:
+            raise Problems(problems)
+        return self
+
+    @property
+    def proposer(self) -> Sampler:
+        """The sampler, as given or by default."""
+        return self.sampler or ("nsga-ii" if len(self.objective) > 1 else "tpe")
+
+    @property
+    def metric(self) -> str:
+        """The validation metric that candidates are ranked by."""
+        return self.objective[0]
+
+    @property
+    def limits(self) -> dict[Cost, float]:
+        """The most that a candidate may cost."""
+        found: dict[Cost, float] = {}
+        for text in self.constraints:
+            match = _CONSTRAINT.fullmatch(text.strip())
+            assert match is not None
+            cost: Cost = match[1]  # type: ignore[assignment]
+            found[cost] = min(found.get(cost, math.inf), float(re.sub("[,_]", "", match[2])))
+        return found
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds of the search's own runs."""
+        return tuple(range(self.seed, self.seed + self.replicates))
+
+
+_CONSTRAINT = re.compile(r"(\w+)\s*<=\s*(\d[\d_,]*(?:\.\d+)?(?:[eE][+-]?\d+)?)")
+
+
+def _parameter(value: Any) -> Parameter:
+    if isinstance(value, Range | Choice):
+        return value
+    if isinstance(value, list | tuple):
+        return Choice.of({"choices": list(value)})
+    if not isinstance(value, Mapping):
+        fix = "give a list of values, a range such as { low = 1, high = 8 }, or named levels"
+        raise SpecError(Problem(f"got {value!r}", fix))
+    if "low" in value or "high" in value:
+        return Range.of(dict(value))
+    return Choice.of(dict(value) if "choices" in value else {"choices": dict(value)})
+
+
+def _problems_of_conditions(space: Mapping[str, Parameter]) -> list[Problem]:
+    """``when`` may name parameters that are listed above, and values that they can have."""
+    problems, above = [], dict[str, Parameter]()
+    for name, parameter in space.items():
+        for other, wanted in parameter.when.items():
+            key = f"{name}.when.{other}"
+            if other not in above:
+                where = "it is listed below" if other in space else "there is no such parameter"
+                fix = f"move {other} above {name}" if other in space else nearest(other, list(above) or list(space))
+                problems.append(Problem(f'"{other}" cannot be a condition here: {where}', fix, key))
+                continue
+            problems += [
+                Problem(f"{other} is never {level_name(value)}", "give a value that it can have", key)
+                for value in wanted_values(wanted)
+                if not _can_be(above[other], value)
+            ]
+        above[name] = parameter
+    return problems
+
+
+def wanted_values(wanted: Scalar | tuple[Scalar, ...]) -> tuple[Scalar, ...]:
+    return wanted if isinstance(wanted, tuple) else (wanted,)
+
+
+def _can_be(parameter: Parameter, value: Scalar) -> bool:
+    if isinstance(parameter, Choice):
+        return level_name(value) in parameter.levels
+    if isinstance(value, bool) or not isinstance(value, int | float) or not parameter.low <= value <= parameter.high:
+        return False
+    if parameter.step is not None:
+        return math.isclose((value - parameter.low) / parameter.step % 1, 0, abs_tol=1e-9)
+    return not parameter.is_whole or value == int(value)
+
+
+def is_active(parameter: Parameter, chosen: Mapping[str, Value]) -> bool:
+    """Whether a parameter is there, given the values of those above it."""
+    return all(
+        other in chosen and level_name(chosen[other]) in {level_name(value) for value in wanted_values(wanted)}
+        for other, wanted in parameter.when.items()
+    )
+
+
+def rounded(value: float) -> float:
+    """A float with as many digits as are stored and shown."""
+    return float(f"{value:.{_DIGITS}g}")
+
+
+def levels_for(space: Mapping[str, Parameter], chosen: Mapping[str, Value]) -> dict[str, Any]:
+    """What the placeholders of a candidate stand for; a level's own placeholders are filled in.
+
+    Raises:
+        SpecError: A level in use holds a placeholder of a parameter that is not there, or of itself.
+    """
+    found: dict[str, Any] = {}
+    for name, value in chosen.items():
+        parameter = space[name]
+        found[name] = parameter.levels[str(value)] if isinstance(parameter, Choice) else value
+    for _ in range(len(found) + 1):
+        inner = {name: placeholders(level) for name, level in found.items()}
+        if not any(inner.values()):
+            return found
+        unknown = {used for names in inner.values() for used in names} - set(found)
+        if unknown:
+            raise SpecError(missing(unknown, space))
+        found = {name: substitute(level, found) if inner[name] else level for name, level in found.items()}
+    raise SpecError(Problem("levels refer to each other in a circle", "leave a placeholder out", "search.space"))
+
+
+def missing(names: set[str], space: Mapping[str, Parameter]) -> list[Problem]:
+    """What to say of placeholders that stand for no parameter of a candidate."""
+    return [
+        Problem(f'"{{{name}}}" is used where its "when" does not hold', "use it only in levels where it does", "search")
+        if name in space
+        else Problem(f'"{{{name}}}" names no parameter', nearest(name, list(space)), "search.space")
+        for name in sorted(names)
+    ]

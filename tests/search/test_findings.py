@@ -1,0 +1,161 @@
+"""What a search says that it found, against what was put in."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+
+import pytest
+
+from assay import api
+from assay.search import best_study, found_in, importances
+from assay.search.findings import Found
+from assay.spec import parse_study, study_toml
+from assay.store import StudyRecord
+
+from .played import epoch_of, play, search_study
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> StudyRecord:
+    folder = tmp_path_factory.mktemp("search")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        return play(search_study(seeds=3, trials=17, constraints=["parameters <= 2500"]), folder / "store")
+
+
+@pytest.fixture(scope="module")
+def found(record: StudyRecord) -> Found:
+    return found_in(record)
+
+
+def test_optimism_is_the_searchs_score_less_the_fresh_mean(record: StudyRecord, found: Found) -> None:
+    assert record.search is not None
+    assert len(found.optimism) == 3
+    for one in found.optimism:
+        (run,) = [run for run in record.search.runs if run.arm == one.arm]
+        fresh = [epoch_of(run.id, 9).validation_accuracy for run in record.runs_of(one.arm) if run.state == "finished"]
+        assert one.found == epoch_of(run.id, one.epochs).validation_accuracy
+        assert one.luck == pytest.approx(one.found - sum(fresh) / len(fresh))
+        assert one.n == len(fresh)
+    best = max(found.optimism, key=lambda one: one.fresh or 0.0)
+    assert found.best == best.arm
+
+
+def test_what_was_saved_counts_epochs_once(record: StudyRecord, found: Found) -> None:
+    """Formula-made epochs take one second each, whatever the network: what is missing goes by FLOPs."""
+    assert record.search is not None
+    runs = record.search.runs
+    failed = [run for run in runs if run.is_failed]
+    assert found.saved.epochs == sum(len(run.epochs) for run in runs) == found.saved.seconds
+    assert found.saved.whole_epochs == 9 * (len(runs) - len(failed)) + sum(len(run.epochs) for run in failed)
+    flops = {one.name: one.flops for one in found.outcomes}
+    middle = statistics.median([1 / flops[run.arm] for run in runs for _ in run.epochs])
+    missing = sum((9 - len(run.epochs)) * flops[run.arm] * middle for run in runs if not run.is_failed)
+    assert found.saved.whole_seconds == pytest.approx(found.saved.seconds + missing)
+
+
+def test_the_best_arm_is_a_study_of_its_own(found: Found) -> None:
+    best = best_study(found)
+    assert best is not None
+    again = parse_study(study_toml(best), file="best.toml", name="x")
+    (arm,) = again.expand()
+    outcome = next(one for one in found.outcomes if one.name == found.best)
+    assert arm.identity() == found.study.candidate("x", outcome.chosen).identity()
+    assert again.search is None
+
+
+def test_importance_finds_the_parameter_that_decides() -> None:
+    """A truth in which the learning rate explains nearly all."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from assay.search.findings import Saved
+    from assay.search.halving import Step
+    from assay.search.sampler import Observed, draw, generator_of
+
+    study = search_study()
+    assert study.search is not None
+    known = [draw(study.search.space, generator_of(study.search, 5, n)) for n in range(60)]
+    observed = tuple(
+        Observed(one, (-abs(np.log10(float(one["rate"])) + 2.5) + 0.01 * int(one["filters"]),)) for one in known
+    )
+    made = Found(study, "validation_accuracy", Step(0, {}), (), (), Saved(0, 0, 0, 0.0, 0.0), {}, observed, 9)
+    told = importances(made)
+    assert next(iter(told)) == "rate"
+    assert told["rate"] > 0.8
+    assert "share" not in told  # some trials lack it
+    assert importances(replace(made, observed=observed[:9])) == {}
+
+
+def test_the_page_shows_the_search_and_loads_nothing(record: StudyRecord, tmp_path: Path) -> None:
+    from bs4 import BeautifulSoup
+
+    from assay.report import render
+
+    page = render(record, summaries={}, gallery=None, version="0")
+    assert page == render(record, summaries={}, gallery=None, version="0")
+    soup = BeautifulSoup(page, "html.parser")
+    section = soup.find(id="search")
+    assert section is not None
+    shown = {plot["data-figure"] for plot in section.find_all(class_="plot")}
+    assert {f"figure-search-{name}" for name in ("optimism", "curves", "front", "parallel", "importance")} == shown
+    found = found_in(record)
+    lines = json.loads(section.find(id="figure-search-curves").string)["data"]
+    drawn = sum(value is not None for trace in lines for value in trace["x"])
+    assert record.search is not None
+    assert drawn == sum(len(run.epochs) for run in record.search.runs)
+    front = next(
+        trace for trace in json.loads(section.find(id="figure-search-front").string)["data"] if "front" in trace["name"]
+    )
+    assert front["x"] == [one.parameters for one in found.front] == sorted(front["x"])
+    assert front["y"] == sorted(front["y"])
+    cells = [cell.get_text() for cell in section.find_all("td")]
+    assert f"{100 * (found.optimism[0].luck or 0):+.2f} points" in cells
+
+
+def test_an_unfinished_search_has_a_page_too(tmp_path: Path) -> None:
+    from .played import Killed
+
+    left = 25
+
+    def kill(what: str) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            raise Killed
+
+    with pytest.raises(Killed):
+        play(search_study(), tmp_path, watch=kill)
+    result = api.result("small", store=tmp_path)
+    assert "Under way" in result.report(tmp_path / "page.html").read_text()
+    assert result.write_best() is None
+    assert len(result.trials()) == 9
+
+
+def test_the_commands_show_a_search(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from assay.cli.main import main
+
+    play(search_study(constraints=["parameters <= 2500"]), tmp_path)
+    told = {}
+    for command in (["status", "small"], ["runs", "small"], ["compare", "small"], ["status", "small", "--json"]):
+        with pytest.raises(SystemExit) as ended:
+            main([*command, "--store", str(tmp_path)])
+        assert ended.value.code == 0
+        told[" ".join(command)] = capsys.readouterr().out
+    assert "never trained" in told["status small"]
+    assert "fresh seeds it is" in told["status small"]
+    assert "paused" in told["runs small"]
+    (values,) = json.loads(told["status small --json"])
+    assert values["search"]["is_over"]
+    assert values["search"]["best"] in told["compare small"]
+
+
+def test_the_methods_of_a_search_are_cited(record: StudyRecord) -> None:
+    from assay.report.references import references
+
+    keys = {reference.key for reference in references(record)}
+    assert {"akiba2019optuna", "bergstra2011algorithms", "li2018hyperband", "falkner2018bohb"} <= keys
+    assert not keys & {"deb2002fast", "li2020system"}

@@ -295,11 +295,11 @@ def _train(
 
     if progress is None:
         progress = Live() if sys.stderr.isatty() else Silent()
+    tell = getattr(progress, "tell", lambda sentence: None)
     pool: Pool | None = None
     try:
         for plan in plans:
             num_workers = workers or site.num_workers(plan)
-            tell = getattr(progress, "tell", lambda sentence: None)
             make = functools.partial(site.executor, plan, reader, tell)
             if plan.trials:  # the first of many short rounds
                 pool = pool or Pool(num_workers)

@@ -30,6 +30,7 @@ from assay.train.checkpoint import load_weights, same_weights
 
 from ..cluster import SETTINGS, SOURCE, Nodes, workers
 from ..helpers import small_study, tasks_of
+from ..search.played import search_study
 
 MEMORY = 400 << 20
 LONG = {"epochs": 60, "batch_size": 8}
@@ -119,6 +120,23 @@ def test_a_client_server_does_as_well(two_nodes: Nodes, tmp_path: Path) -> None:
     study = small_study(seeds={"count": 1})
     assay.run(study, store=tmp_path / "there", on=f"ray://127.0.0.1:{two_nodes.client_port}", workers=1)
     assay.run(study, store=tmp_path / "here")
+    assert_same(tmp_path / "there", tmp_path / "here")
+
+
+@pytest.mark.ray
+def test_a_search_with_asynchronous_halving_chooses_the_same(two: Nodes, tmp_path: Path) -> None:
+    study = search_study(halving={"method": "asha"}, batch=3, trials=6)
+    there = assay.run(study, store=tmp_path / "there", on="ray", workers=2).record
+    here = assay.run(study, store=tmp_path / "here").record
+    assert there.search is not None
+    assert here.search is not None
+    trained = [
+        [(run.id, run.state, [epoch.validation_loss for epoch in run.epochs]) for run in record.search.runs]
+        for record in (there, here)
+        if record.search
+    ]
+    assert trained[0] == trained[1]
+    assert "paused" in {state for _, state, _ in trained[0]}
     assert_same(tmp_path / "there", tmp_path / "here")
 
 

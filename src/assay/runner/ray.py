@@ -696,7 +696,10 @@ class _Bridge:
             if place is not None:
                 self.inbox.put(("kept", place, job))
 
-        self._disks.submit(keep)
+        if told.keys() & {"checkpoint", "weights", "words"}:
+            self._disks.submit(keep)
+        else:
+            keep()
 
     def _kept(self, place: _Place, job: _Job) -> None:
         if place.job is job and place in self._places:

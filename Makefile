@@ -24,7 +24,7 @@ demo: $(VENV)/.installed  ## Run the demo study and write its report
 		xdg-open demo-store/reports/first-look.html >/dev/null 2>&1 & fi
 
 test: $(VENV)/.installed-test  ## Install what the tests need and run them
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.installed-test  ## Style, formatting and types
 	$(BIN)/ruff check .

@@ -16,7 +16,7 @@ from ..nets import summary_of
 from ..report import write_report
 from ..runner import Progress
 from ..search import found_in
-from ..spec import Arm, Study
+from ..spec import Study
 from ..store import StudyRecord, default_folder, open_writer
 from ..store.files import DATABASE
 from .claims import CLAIMS, Evidence, Finding, judge
@@ -241,8 +241,7 @@ def _parameters(system: System) -> int | None:
     values = tomllib.loads(shipped()[system.study].read_text())
     if "search" in values:
         return None
-    (found,) = (arm for arm in values["arms"] if arm["name"] == system.arm)
-    arm = Arm(name=system.arm, layers=found["layers"], base=found.get("base"))
+    (arm,) = (arm for arm in Study.of({"name": system.study, **values}).expand() if arm.name == system.arm)
     return summary_of(arm, (28, 28, 1), 10).parameters
 
 

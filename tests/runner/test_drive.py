@@ -10,7 +10,7 @@ import pytest
 
 from assay.data import entry, prepare
 from assay.errors import DiskFull, SpecError
-from assay.runner import Executor, drive, make_plan, plans
+from assay.runner import Executor, Outlook, drive, make_plan, plans
 from assay.runner.events import EpochDone, Event, Failed, Finished, Lost, NoSpace, Started
 from assay.runner.plan import with_labels
 from assay.runner.progress import Lines, Silent, Tally, duration
@@ -189,9 +189,17 @@ def test_lines_tell_what_happens(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert lines[-1] == "[4/4] rate=0.3, seed 1: diverged: it grew; shrink it"
 
 
-def test_a_run_that_stops_early_takes_its_epochs_off_what_is_left() -> None:
-    from assay.runner import Outlook
+def test_a_line_that_would_say_the_same_waits(capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("assay.runner.progress.time.monotonic", lambda: now[0])
+    lines = Lines()
+    lines.begin(Outlook("small", 1, 0, {"a": "rate=0, seed 0"}, {"a": 2}, 1))
+    for now[0] in (11.0, 22.0, 33.0, 80.0):
+        lines.tick()
+    assert capsys.readouterr().err.splitlines()[1:] == ["0 done, 0 running, 1 queued"] * 2
 
+
+def test_a_run_that_stops_early_takes_its_epochs_off_what_is_left() -> None:
     tally = Tally(Outlook("s", 2, 0, dict.fromkeys("ab", ""), dict.fromkeys("ab", 10), 1))
     tally.follow(Started("a", {}))
     for epoch, accuracy in ((1, 0.5), (2, 0.9), (3, 0.7)):
@@ -225,8 +233,6 @@ def test_class_weights_are_told_by_name_or_by_label(tmp_path: Path) -> None:
 
 
 def test_time_left_is_epochs_left_over_lanes() -> None:
-    from assay.runner import Outlook
-
     tally = Tally(Outlook("s", 4, 1, dict.fromkeys("abcd", ""), dict.fromkeys("abcd", 10), 2))
     assert tally.seconds_left() is None
     assert not tally.is_preparing

@@ -13,6 +13,7 @@ from .drive import Outlook, Progress
 from .events import EpochDone, Event, Failed, Finished, Lost, Paused, Started, to_json, without_nan
 
 _QUIET_SECONDS = 10.0
+_UNCHANGED_SECONDS = 60.0  # before the same line is said again
 _PATIENT_SECONDS = 3.0
 _COMPILES = "no epoch yet: a network's first use compiles its kernels, several seconds, once on this machine"
 
@@ -107,6 +108,7 @@ class Lines(Progress):
         self._stream = stream or sys.stderr
         self._tally: Tally | None = None
         self._told = 0.0
+        self._last = ""
 
     def begin(self, outlook: Outlook) -> None:
         self._tally = Tally(outlook)
@@ -137,7 +139,9 @@ class Lines(Progress):
             left = self._tally.seconds_left()
             rest = f", about {duration(left)} left" if left is not None else ""
             rest += f"; {_COMPILES}" if self._tally.is_preparing else ""
-            self._say(f"{self._tally.done} done, {len(self._tally.running)} running, {self._tally.queued} queued{rest}")
+            text = f"{self._tally.done} done, {len(self._tally.running)} running, {self._tally.queued} queued{rest}"
+            if text != self._last or time.monotonic() - self._told > _UNCHANGED_SECONDS:
+                self._say(text)
 
     def end(self) -> None:
         pass
@@ -146,7 +150,7 @@ class Lines(Progress):
         self._say(text)
 
     def _say(self, text: str) -> None:
-        self._told = time.monotonic()
+        self._told, self._last = time.monotonic(), text
         print(text, file=self._stream, flush=True)
 
 

@@ -283,6 +283,8 @@ def test_a_value_that_depends_on_what_runs_is_told_with_its_line(code: str, tmp_
 END = "Flatten(), Dense(3, 'softmax')"
 UNSURE_LAYERS = {
     "m = Sequential()\nif x:\n  m.add(Flatten())\nm.add(Dense(3, 'softmax'))\n": (3, "added under a condition"),
+    f"def Dense(n):\n  return 3\nm = Sequential([{END}])": (3, "this function is the file's own"),
+    f"Dense = partial(Dense, use_bias=False)\nm = Sequential([{END}])": (2, "the file's own"),
     "m = Sequential([Flatten()])\nwhile x:\n  m.add(Dense(3))\nm.add(Dense(3, 'softmax'))": (3, "added in a loop"),
     "if x:\n  m = Sequential([Flatten()])\nelse:\n  m = Sequential([Dropout(0.5), Flatten()])\nm.add(Dense(3))": (
         5,
@@ -322,6 +324,9 @@ KNOWN = {
     f"BIG = True\nif BIG:\n  n = 8\nelse:\n  n = 9\na = {net('n')}": {"a": [8]},
     f"n, m = 8, 9\nn, m = m, n\na = {net('n')}": {"a": [9]},
     f"if x:\n  n = 8\n  a = {net('n')}\nelse:\n  n = 9\n  b = {net('n')}": {"a": [8], "b": [9]},
+    "n = 8\nif x:\n  raise ValueError\na = Sequential()\na.add(Conv2D(n, 3))\nfor part in [1]:\n  a.add(Flatten())\n"
+    "a.add(Dense(3, 'softmax'))": {"a": [8]},
+    f"C, n = keras.layers.Conv2D, 8\na = Sequential([C(n, 3), {END}])": {"a": [8]},
     f"{BUILD}small = build(8)\nlarge = build(n=64)": {"small": [8], "large": [64]},
     f"{BUILD}build(8).summary()\nbuild()": {"model": [8], "model-2": [32]},
     f"{BUILD}for n in (8, 64):\n  a = build(n)": {"a": [8], "a-2": [64]},
@@ -330,8 +335,9 @@ KNOWN = {
     f"{BUILD}use(build)": {"model": [32]},
     f"def main():\n  a = build(8)\n{BUILD}if __name__ == '__main__':\n  main()": {"a": [8]},
     f"build = lambda n: {net('n')}\na = build(8)": {"a": [8]},
-    f"a = Sequential()\nfor n in [4, 5]:\n  a.add(Conv2D(n, 3))\nfor x in [{END}]:\n  pass\n"
-    "a.add(Flatten())\na.add(Dense(3, 'softmax'))": {"a": [4, 5]},
+    "a = Sequential()\nfor n in [4, 5]:\n  a.add(Conv2D(n, 3))\na.add(Flatten())\na.add(Dense(3, 'softmax'))": {
+        "a": [4, 5]
+    },
     "a = Sequential()\nn = 4\nfor _ in range(3):\n  a.add(Conv2D(n, 3))\n  n *= 2\n"
     "a.add(Flatten())\na.add(Dense(3, 'softmax'))": {"a": [4, 8, 16]},
     "def block(net, n):\n  net.add(Conv2D(n, 3))\na = Sequential()\nblock(a, 8)\nblock(a, n=9)\n"
@@ -390,6 +396,7 @@ def test_every_layer_without_words_is_told_at_once(tmp_path: Path) -> None:
         ("a.py", b"\xff\xfe\x00", "cannot be read|no Python"),
         ("a.py", b"x = " + b"(" * 5000 + b")" * 5000, "no Python|cannot be read"),
         ("a.py", b"x = " + b"-" * 50_000 + b"1", "no Python|cannot be read"),
+        ("a.py", b"".join(b"def f%d(): f%d(), f%d()\n" % (k, k + 1, k + 1) for k in range(40)) + b"f0()", "cannot be"),
         ("a.ipynb", b"{}", "it is no notebook"),
         ("a.ipynb", b'{"cells": [3]}', "it is no notebook"),
         ("a.h5", b"", "a notebook"),

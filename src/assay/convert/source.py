@@ -6,6 +6,7 @@ import ast
 import json
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
@@ -147,7 +148,7 @@ class _Unknown(Exception):
         super().__init__(self.text)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Building:
     """A model whose layers are being added; ``doubts`` is how many unsure blocks it was made in."""
 
@@ -158,7 +159,7 @@ class _Building:
     is_sure: bool = True
 
 
-@dataclass
+@dataclass(eq=False)
 class _Function:
     """A function of the file's own, read anew at each call."""
 
@@ -171,7 +172,7 @@ class _Function:
     is_sure: bool = True
 
 
-@dataclass
+@dataclass(eq=False)
 class _Scope:
     """Names that stand for plain values, for imported things and for models."""
 
@@ -304,7 +305,7 @@ class _Reader:
                 made = self._expression(node.value, scope) if node.value is not None else None
                 self._returned[-1].append(made)
                 return _Leaves.YES
-            case ast.Break() | ast.Continue() | ast.Raise():
+            case ast.Break() | ast.Continue():
                 return _Leaves.YES
             case ast.With():
                 for item in node.items:
@@ -321,7 +322,7 @@ class _Reader:
                 if _makes_models(left_out):
                     self._note(f"Line {left_out[0].lineno} is not read: line {node.lineno} says {truth}.")
                 return self.block(taken, scope)
-            case ast.Try():
+            case ast.Try() | ast.TryStar():
                 leaves = self._branches([[*node.body, *node.orelse], *(one.body for one in node.handlers)], scope)
                 final = self.block(node.finalbody, scope)
                 return leaves if final is _Leaves.NO else final
@@ -332,6 +333,9 @@ class _Reader:
                 return self._branches([*(case.body for case in node.cases), []], scope)
             case ast.For() | ast.While():
                 return self._loop(node, scope)
+            case _:
+                for name in _assigned_in([node]):
+                    scope.forget(name)
         return _Leaves.NO
 
     def _branches(self, blocks: Sequence[list[ast.stmt]], scope: _Scope) -> _Leaves:
@@ -443,10 +447,8 @@ class _Reader:
             if model is not None:
                 models[name] = model
                 continue
-            try:
+            with suppress(_Unknown):
                 values[name] = _value(argument, scope)
-            except _Unknown:
-                pass
             if isinstance(argument, ast.Name):
                 scope.lists.pop(argument.id, None)  # it may be changed there
         function.is_called = True
@@ -505,12 +507,16 @@ class _Reader:
             body: list[ast.stmt] = [ast.copy_location(ast.Return(value.body), value.body)]
             self._define(name, value.args, body, scope)
             return
-        if isinstance(value, ast.List) and any(isinstance(element, ast.Call) for element in value.elts):
-            if not all(isinstance(one, ast.Call) and self._gives_model(one, scope) for one in value.elts):
-                layers = list(self._listed(value, scope))
-                scope.forget(name)
-                scope.lists[name] = layers
-                return
+        if isinstance(value, ast.Attribute) and value.attr in KINDS:  # Conv = keras.layers.Conv2D
+            scope.imported[name] = value.attr
+        elif name in KINDS:
+            scope.custom.add(name)
+        calls = [one for one in value.elts if isinstance(one, ast.Call)] if isinstance(value, ast.List) else []
+        if calls and not all(self._gives_model(one, scope) for one in calls):
+            layers = list(self._listed(value, scope))
+            scope.forget(name)
+            scope.lists[name] = layers
+            return
         model = self._expression(value, scope, name)
         try:
             known = _value(value, scope)
@@ -636,19 +642,17 @@ class _Reader:
         if model is not None and deed in ("add", "pop"):
             if len(self._doubts) > model.doubts or not model.is_sure:
                 place = self._doubts[-1] if self._doubts else "to one model or another"
-                known = (
-                    "which is not run here" if place == "in a loop" else "which is not known without running the code"
-                )
-                self._refuse(f"layers are {'added' if deed == 'add' else 'taken away'} {place}, {known}", call)
+                known = "run here" if place == "in a loop" else "known without running the code"
+                done = "added" if deed == "add" else "taken away"
+                self._refuse(f"layers are {done} {place}, which is not {known}", call)
             elif deed == "pop":
                 del model.calls[-1:]
             else:
                 added = call.args[0] if call.args else next((k.value for k in call.keywords if k.arg == "layer"), None)
                 model.calls += self._listed(added, scope) if added is not None else []
             return True
-        if deed == "compile" and (model is not None or names & {"optimizer", "loss"}):
-            self._training(call, scope, deed)
-        elif deed == "fit" and (model is not None or "epochs" in names):
+        is_training = {"compile": names & {"optimizer", "loss"}, "fit": names & {"epochs"}}.get(deed)
+        if is_training or (is_training is not None and model is not None):
             self._training(call, scope, deed)
         return False
 
@@ -657,12 +661,8 @@ class _Reader:
         assert isinstance(call.func, ast.Attribute)
         stack, deed = self._stack(name, scope), call.func.attr
         argument = call.args[0] if call.args else None
-        if stack is not None and deed == "append" and isinstance(argument, ast.Call):
-            if not self._gives_model(argument, scope):
-                scope.forget(name)
-                scope.lists[name] = [*stack, *self._listed(argument, scope)]
-                return True
-        if stack is not None and deed == "extend" and isinstance(argument, ast.List):
+        is_one = deed == "append" and isinstance(argument, ast.Call) and not self._gives_model(argument, scope)
+        if stack is not None and argument is not None and (is_one or (deed, type(argument)) == ("extend", ast.List)):
             scope.forget(name)
             scope.lists[name] = [*stack, *self._listed(argument, scope)]
             return True
@@ -712,6 +712,8 @@ class _Reader:
 
         if kind in scope.custom:
             raise refuse("this class is the file's own, and its code is never run", "use Keras's own layers")
+        if isinstance(call.func, ast.Name) and call.func.id in scope.functions:
+            raise refuse("this function is the file's own, and what it gives is not worked out", "write the layers out")
         if kind == "Sequential":
             inner = _Building("", call.lineno, [])
             if call.args:
@@ -815,7 +817,9 @@ def _truth(node: ast.expr, scope: _Scope) -> bool | None:
                 truth = _truth(node.operand, scope)
                 return None if truth is None else not truth
             case ast.Compare(ops=[comparison], comparators=[right]) if type(comparison) in _COMPARISONS:
-                return bool(_COMPARISONS[type(comparison)](_value(node.left, scope), _value(right, scope)))
+                sides = _value(node.left, scope), _value(right, scope)
+                is_plain = not any(isinstance(side, tuple) for side in sides)
+                return bool(_COMPARISONS[type(comparison)](*sides)) if is_plain else None
         return bool(_value(node, scope))
     except (_Unknown, TypeError):
         return None
@@ -826,7 +830,9 @@ def _iterated(node: ast.expr, scope: _Scope) -> Sequence[Any] | None:
     try:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range":
             bounds = [_value(argument, scope) for argument in node.args]
-            is_plain = 1 <= len(bounds) <= 3 and all(isinstance(bound, int) for bound in bounds)
+            is_plain = 1 <= len(bounds) <= 3 and all(
+                isinstance(bound, int) and abs(bound) < _MOST_NUMBER for bound in bounds
+            )
             return range(*bounds) if is_plain and bounds[2:] != [0] else None
         values = _value(node, scope)
     except _Unknown:

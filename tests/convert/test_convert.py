@@ -285,6 +285,7 @@ UNSURE_LAYERS = {
     "m = Sequential()\nif x:\n  m.add(Flatten())\nm.add(Dense(3, 'softmax'))\n": (3, "added under a condition"),
     f"def Dense(n):\n  return 3\nm = Sequential([{END}])": (3, "this function is the file's own"),
     f"Dense = partial(Dense, use_bias=False)\nm = Sequential([{END}])": (2, "the file's own"),
+    f"o.m = Sequential([{END}])\no.m.add(Dense(3))": (2, "which model o.m is"),
     "m = Sequential([Flatten()])\nwhile x:\n  m.add(Dense(3))\nm.add(Dense(3, 'softmax'))": (3, "added in a loop"),
     "if x:\n  m = Sequential([Flatten()])\nelse:\n  m = Sequential([Dropout(0.5), Flatten()])\nm.add(Dense(3))": (
         5,
@@ -367,6 +368,10 @@ def test_training_of_models_that_functions_make_is_read(tmp_path: Path) -> None:
     told = " ".join(found.notes)
     assert "epochs is 3 in line 6 and 9 in line 10" in told
     assert "and adam in line 9" in told
+    path.write_text(f"a = {net('8')}\na.compile(SGD(0.1, momentum=0.9, clipnorm=1.0))\n")
+    found = read_source(path)
+    assert found.training == {"optimizer": {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9}}
+    assert found.notes == ["The optimizer's clipnorm (line 2) is not taken over."]
     assert "batch_size is size in line 6, which cannot be worked out" in told
 
 

@@ -51,6 +51,7 @@ _COMPARISONS: Mapping[type[ast.AST], Callable[[Any, Any], bool]] = {
     ast.GtE: operator.ge,
 }  # fmt: skip
 _CHANGES = ("add", "append", "extend", "insert", "pop", "remove", "clear", "sort", "reverse")
+_OPTIMIZER_SETTINGS = ("momentum", "nesterov", "beta_1", "beta_2", "rho", "epsilon", "centered", "weight_decay")
 _MOST_REPEATS = 256
 _MOST_CALLS = 2000
 
@@ -651,6 +652,11 @@ class _Reader:
                 added = call.args[0] if call.args else next((k.value for k in call.keywords if k.arg == "layer"), None)
                 model.calls += self._listed(added, scope) if added is not None else []
             return True
+        if model is None and deed == "add" and self._is_layer(call, scope):
+            self._refuse(
+                f"which model {ast.unparse(owner)[:60]} is cannot be worked out without running the code", call
+            )
+            return True
         is_training = {"compile": names & {"optimizer", "loss"}, "fit": names & {"epochs"}}.get(deed)
         if is_training or (is_training is not None and model is not None):
             self._training(call, scope, deed)
@@ -666,13 +672,16 @@ class _Reader:
             scope.forget(name)
             scope.lists[name] = [*stack, *self._listed(argument, scope)]
             return True
-        is_layer = isinstance(argument, ast.Call) and _called(argument.func, scope) in KINDS
-        if deed == "add" and is_layer and all(one.is_called for one in self._running):
+        if deed == "add" and self._is_layer(call, scope) and all(one.is_called for one in self._running):
             self._refuse(f"which model {name} is cannot be worked out without running the code", call)
             return True
         scope.values.pop(name, None)
         scope.lists.pop(name, None)
         return False
+
+    def _is_layer(self, call: ast.Call, scope: _Scope) -> bool:
+        argument = call.args[0] if call.args else None
+        return isinstance(argument, ast.Call) and _called(argument.func, scope) in KINDS
 
     def _training(self, call: ast.Call, scope: _Scope, deed: str) -> None:
         wanted = ("optimizer",) if deed == "compile" else ("epochs", "batch_size")
@@ -685,6 +694,12 @@ class _Reader:
                 value = _value(node, scope) if node is not None else None
             except _Unknown:
                 value = _optimizer(node, scope) if node is not None and name == "optimizer" else None
+                if isinstance(node, ast.Call) and value is not None:
+                    for keyword in node.keywords:
+                        if keyword.arg not in (*_OPTIMIZER_SETTINGS, "learning_rate", "lr", "name"):
+                            self._note(
+                                f"The optimizer's {keyword.arg} (line {keyword.value.lineno}) is not taken over."
+                            )
             is_right = isinstance(value, str | dict) if name == "optimizer" else isinstance(value, int)
             if value is not None and is_right:
                 self._say(name, value.lower() if isinstance(value, str) else value, call)
@@ -870,18 +885,24 @@ def _function(node: ast.expr, scope: _Scope) -> Any:
 
 
 def _optimizer(call: ast.expr, scope: _Scope) -> Any:
-    """An optimizer's name, with its learning rate if that is plain; ``None`` if it cannot be worked out."""
+    """An optimizer's name, with its settings if they are plain; ``None`` if it cannot be worked out."""
     if not isinstance(call, ast.Call):
         return None
     name = _called(call.func, scope).lower()
     rate = (
         call.args[0] if call.args else next((k.value for k in call.keywords if k.arg in ("learning_rate", "lr")), None)
     )
+    settings: dict[str, Any] = {}
     try:
         value = _value(rate, scope) if rate is not None else None
+        for keyword in call.keywords:
+            if keyword.arg in _OPTIMIZER_SETTINGS:
+                settings[keyword.arg] = _value(keyword.value, scope)
     except _Unknown:
         return None
-    return {"name": name, "learning_rate": float(value)} if isinstance(value, int | float) else name
+    if isinstance(value, int | float):
+        settings["learning_rate"] = float(value)
+    return {"name": name, **settings} if settings else name
 
 
 def _value(node: ast.expr, scope: _Scope) -> Any:

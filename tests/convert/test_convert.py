@@ -246,11 +246,133 @@ BAD_CODE = {
     "Sequential([Conv2D(0, 3), Dense(3, 'softmax')])": "filters is 0",
     "Sequential([Dropout(1.5), Dense(3, 'softmax')])": "rate is 1.5",
     "Sequential([Mine(), Dense(3, 'softmax')])": "the file's own",
-    "Sequential()\nfor k in range(3):\n    model.add(Dense(k))": "added in a loop",
+    "Sequential()\nfor k in range(count):\n    model.add(Dense(k))": "added in a loop",
     "Model(inputs, outputs)": "there is no Sequential model",
     "Sequential([Dense(10 ** 10 ** 10, 'softmax')])": "cannot be worked out",
     "Sequential([Dense('x' * 10 ** 9, 'softmax')])": "cannot be worked out",
 }
+
+
+UNSURE = {
+    "n = 32\nif big():\n  n = 64\nelse:\n  n = 16\n": "filters is n",
+    "n = 32\nfor x in data:\n  n = n * 2\n": "filters is n",
+    "n = 32\nwhile x:\n  n = 64\n": "filters is n",
+    "n = 32\ntry:\n  n = 64\nexcept ValueError:\n  pass\n": "filters is n",
+    "n = 32\nwith open(p) as n:\n  pass\n": "filters is n",
+    "n = 32\nmatch x:\n  case [n]: pass\n": "filters is n",
+    "n = 32\nn += other\n": "filters is n",
+    "n = 32\ndel n\n": "filters is n",
+    "n = 32\nprint(n := 64)\n": "filters is n",
+    "n = 32\nn, m = read()\n": "filters is n",
+    "n = 32\ndef change():\n  global n\n  n = 64\nchange()\n": "filters is n",
+    "n = [32]\nn[0] = 64\nn = n[0]\n": "filters is n",
+    "def n(): pass\nn = 5\nimport n\n": "filters is n",
+}
+
+
+@pytest.mark.parametrize("code", UNSURE)
+def test_a_value_that_depends_on_what_runs_is_told_with_its_line(code: str, tmp_path: Path) -> None:
+    path = tmp_path / "script.py"
+    path.write_text(f"{code}model = Sequential([Conv2D(n, 3), Flatten(), Dense(3, 'softmax')])\n")
+    with pytest.raises(SpecError) as caught:
+        read_source(path)
+    assert f"{UNSURE[code]}, which cannot be worked out" in str(caught.value)
+    assert caught.value.problems[0].line == code.count("\n") + 1
+
+
+END = "Flatten(), Dense(3, 'softmax')"
+UNSURE_LAYERS = {
+    "m = Sequential()\nif x:\n  m.add(Flatten())\nm.add(Dense(3, 'softmax'))\n": (3, "added under a condition"),
+    f"def Dense(n):\n  return 3\nm = Sequential([{END}])": (3, "this function is the file's own"),
+    f"Dense = partial(Dense, use_bias=False)\nm = Sequential([{END}])": (2, "the file's own"),
+    f"o.m = Sequential([{END}])\no.m.add(Dense(3))": (2, "which model o.m is"),
+    "m = Sequential([Flatten()])\nwhile x:\n  m.add(Dense(3))\nm.add(Dense(3, 'softmax'))": (3, "added in a loop"),
+    "if x:\n  m = Sequential([Flatten()])\nelse:\n  m = Sequential([Dropout(0.5), Flatten()])\nm.add(Dense(3))": (
+        5,
+        "added to one model or another",
+    ),
+    f"stack = [{END}]\nif x:\n  stack.append(Dense(3))\nm = Sequential(stack)": (4, '"stack" is no layer'),
+    f"def build(n):\n  return Sequential([Conv2D(n, 3), {END}])\nbuild(read())": (2, "filters is n"),
+    f"def build(n=3):\n  return Sequential([Conv2D(n, 3), {END}])\nbuild(**settings)": (2, "filters is n"),
+    f"def build(n=3):\n  return Sequential([Conv2D(n, 3), {END}])\n[build(n) for n in x]": (2, "filters is n"),
+    "def build():\n  m = Sequential([Flatten()])\n  if x:\n    return m\n  m.add(Dense(3))\n  return m\nbuild()": (
+        5,
+        "added behind a condition",
+    ),
+    f"m = Sequential([{END}])\n[m.add(Dense(3)) for _ in x]": (2, "added in a loop"),
+    f"def build(n):\n  build(n)\n  return Sequential([Conv2D(n, 3), {END}])\nbuild(8)": (2, "what build(...) makes"),
+}
+
+
+@pytest.mark.parametrize("code", UNSURE_LAYERS)
+def test_layers_that_depend_on_what_runs_are_told_with_their_line(code: str, tmp_path: Path) -> None:
+    path = tmp_path / "script.py"
+    path.write_text(code)
+    with pytest.raises(SpecError) as caught:
+        read_source(path)
+    line, told = UNSURE_LAYERS[code]
+    assert (line, True) in [(problem.line, told in str(problem)) for problem in caught.value.problems]
+
+
+def net(n: str) -> str:
+    return f"Sequential([Conv2D({n}, 3), {END}])"
+
+
+BUILD = f"def build(n=32, rate=0.5):\n  model = Sequential([Conv2D(n, 3), {END}])\n  return model\n"
+KNOWN = {
+    f"n = 5\nn += 3\na = {net('n')}": {"a": [8]},
+    f"n = 8\na = {net('n')}\nn = 64\nb = {net('n')}": {"a": [8], "b": [64]},
+    f"BIG = True\nif BIG:\n  n = 8\nelse:\n  n = 9\na = {net('n')}": {"a": [8]},
+    f"n, m = 8, 9\nn, m = m, n\na = {net('n')}": {"a": [9]},
+    f"if x:\n  n = 8\n  a = {net('n')}\nelse:\n  n = 9\n  b = {net('n')}": {"a": [8], "b": [9]},
+    "n = 8\nif x:\n  raise ValueError\na = Sequential()\na.add(Conv2D(n, 3))\nfor part in [1]:\n  a.add(Flatten())\n"
+    "a.add(Dense(3, 'softmax'))": {"a": [8]},
+    f"C, n = keras.layers.Conv2D, 8\na = Sequential([C(n, 3), {END}])": {"a": [8]},
+    f"{BUILD}small = build(8)\nlarge = build(n=64)": {"small": [8], "large": [64]},
+    f"{BUILD}build(8).summary()\nbuild()": {"model": [8], "model-2": [32]},
+    f"{BUILD}for n in (8, 64):\n  a = build(n)": {"a": [8], "a-2": [64]},
+    f"{BUILD}for fold in range(5):\n  a = build(8)": {"a": [8]},
+    f"{BUILD}models = [build(8), build(64)]": {"model": [8], "model-2": [64]},
+    f"{BUILD}use(build)": {"model": [32]},
+    f"def main():\n  a = build(8)\n{BUILD}if __name__ == '__main__':\n  main()": {"a": [8]},
+    f"build = lambda n: {net('n')}\na = build(8)": {"a": [8]},
+    "a = Sequential()\nfor n in [4, 5]:\n  a.add(Conv2D(n, 3))\na.add(Flatten())\na.add(Dense(3, 'softmax'))": {
+        "a": [4, 5]
+    },
+    "a = Sequential()\nn = 4\nfor _ in range(3):\n  a.add(Conv2D(n, 3))\n  n *= 2\n"
+    "a.add(Flatten())\na.add(Dense(3, 'softmax'))": {"a": [4, 8, 16]},
+    "def block(net, n):\n  net.add(Conv2D(n, 3))\na = Sequential()\nblock(a, 8)\nblock(a, n=9)\n"
+    "a.add(Flatten())\na.add(Dense(3, 'softmax'))": {"a": [8, 9]},
+    "stack = []\nstack.append(Conv2D(8, 3))\nstack += [Flatten()]\nstack.extend([Dense(3, 'softmax')])\n"
+    "a = Sequential(stack)": {"a": [8]},
+}
+
+
+@pytest.mark.parametrize("code", KNOWN)
+def test_values_are_those_of_their_place(code: str, tmp_path: Path) -> None:
+    path = tmp_path / "script.py"
+    path.write_text(code)
+    found = {
+        model.name: [layer.filters for layer in parse(model.converted.lines) if isinstance(layer, Conv)]
+        for model in read_source(path).models
+    }
+    assert found == KNOWN[code]
+
+
+def test_training_of_models_that_functions_make_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "script.py"
+    train = "def train(m, epochs):\n  m.compile(SGD(0.1))\n  m.fit(x, y, epochs=epochs, batch_size=size)\n"
+    path.write_text(f"{BUILD}{train}train(build(8), 3)\nb = build(64)\nb.compile('adam')\nb.fit(x, y, epochs=9)\n")
+    found = read_source(path)
+    assert found.training == {"optimizer": {"name": "sgd", "learning_rate": 0.1}, "epochs": 3, "batch_size": 32}
+    told = " ".join(found.notes)
+    assert "epochs is 3 in line 6 and 9 in line 10" in told
+    assert "and adam in line 9" in told
+    path.write_text(f"a = {net('8')}\na.compile(SGD(0.1, momentum=0.9, clipnorm=1.0))\n")
+    found = read_source(path)
+    assert found.training == {"optimizer": {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9}}
+    assert found.notes == ["The optimizer's clipnorm (line 2) is not taken over."]
+    assert "batch_size is size in line 6, which cannot be worked out" in told
 
 
 @pytest.mark.parametrize("code", BAD_CODE)
@@ -279,6 +401,7 @@ def test_every_layer_without_words_is_told_at_once(tmp_path: Path) -> None:
         ("a.py", b"\xff\xfe\x00", "cannot be read|no Python"),
         ("a.py", b"x = " + b"(" * 5000 + b")" * 5000, "no Python|cannot be read"),
         ("a.py", b"x = " + b"-" * 50_000 + b"1", "no Python|cannot be read"),
+        ("a.py", b"".join(b"def f%d(): f%d(), f%d()\n" % (k, k + 1, k + 1) for k in range(40)) + b"f0()", "cannot be"),
         ("a.ipynb", b"{}", "it is no notebook"),
         ("a.ipynb", b'{"cells": [3]}', "it is no notebook"),
         ("a.h5", b"", "a notebook"),

@@ -138,7 +138,8 @@ def _read_keras(path: Path) -> dict[str, dict[str, NDArray[Any]]]:
     layers: dict[str, dict[str, NDArray[Any]]] = {}
     try:
         with h5py.File(path, "r") as file:
-            root = _inside(path, file, "model_weights") if "model_weights" in file else file
+            is_nested = file.get("model_weights", getlink=True) is not None
+            root = _inside(path, file, "model_weights") if is_nested else file
             if "layer_names" not in root.attrs:
                 what = "it has no layer_names"
                 if "layers" in file or "_layer_checkpoint_dependencies" in file:

@@ -136,18 +136,22 @@ def check(study: Study, *, store: Path | None = None) -> None:
     from .data import info_of
     from .search import try_space
 
-    try_space(study, info_of(study.data))
+    try_space(study, info_of(study.data), store=store)
 
 
-def describe(study: Study) -> dict[str, Summary]:
+def describe(study: Study, *, store: str | Path | None = None) -> dict[str, Summary]:
     """Each arm's network by arm name: shapes, parameters, FLOPs. Nothing is trained or downloaded.
 
-    Runs that are bases are looked up in ``ASSAY_STORE`` or ``./assay-store``. A search has no arms yet: three random
-    candidates that it might train stand for them, named by their values.
+    A search has no arms yet: three random candidates that it might train stand for them, named by their values.
+
+    Args:
+        study: The study.
+        store: The store that holds the runs that are bases; ``ASSAY_STORE`` or ``./assay-store`` if ``None``.
 
     Raises:
         SpecError: An arm cannot be built, or nothing that a search may draw can be trained.
     """
+    folder = Path(store) if store is not None else default_folder()
     if study.search is not None:
         from .data import info_of
         from .search import try_space
@@ -155,10 +159,11 @@ def describe(study: Study) -> dict[str, Summary]:
         limits = {key: value for key, value in study.search.limits.items() if key != "seconds"}
         told = tuple(f"{cost} <= {most!r}" for cost, most in limits.items())
         search = study.search.model_copy(update={"constraints": told})
-        tried = try_space(study.model_copy(update={"search": search}), info_of(study.data), wanted=3)
+        searched = study.model_copy(update={"search": search})
+        tried = try_space(searched, info_of(study.data), wanted=3, store=folder)
         named = {", ".join(f"{key} {value}" for key, value in one.chosen.items()): one for one in tried.allowed}
         return {name: one.summary for name, one in named.items() if one.summary is not None}
-    return check_networks(study, store=default_folder())
+    return check_networks(study, store=folder)
 
 
 def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]:

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+import assay
 from assay import shipped
 from assay.cli import main
 from assay.cli.main import COMMANDS
+
+from ..helpers import small_study
 
 STUDY = """
 question = "Does dropout help?"
@@ -152,6 +155,24 @@ def test_describe_says_what_keeps_a_run_off_the_kernels(run, study: Path) -> Non
     assert "Fused path" in run("describe", study)[1]
     study.write_text(STUDY.replace('"flatten"', '"layernorm", "flatten"'))
     assert "Plain path (float32): layernorm1 is a layer without a kernel of ours." in run("describe", study)[1]
+
+
+def test_describe_looks_a_base_up_in_the_store_that_is_named(run, study: Path, tmp_path: Path) -> None:
+    store = tmp_path / "elsewhere"
+    layers = ["conv 4 3x3 relu", "flatten", "dense classes softmax"]
+    told = {"network": {"layers": layers}, "factors": {}, "seeds": {"count": 1}, "training": {"epochs": 1}}
+    assay.run(small_study(name="first", **told), store=store)
+    study.write_text(
+        'question = "Which head?"\n[data]\nname = "digits"\nvalidation = 0.2\n[network]\n'
+        'base = { weights = "run:first" }\nlayers = ["flatten", "dense classes softmax"]\n[training]\nepochs = 1\n'
+    )
+    code, output, errors = run("describe", study, "--store", store)
+    assert (code, errors) == (0, "")
+    assert "Base: run " in output
+    code, _, errors = run("describe", study)
+    assert code == 2
+    assert "train it first, or name the store that holds it" in errors
+    assert len(errors.splitlines()) == 1
 
 
 def test_a_chosen_arm_is_retrained_and_scored_alone(run, study: Path) -> None:

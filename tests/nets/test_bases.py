@@ -286,6 +286,34 @@ def broken_h5(path: Path, kind: str) -> None:
             group["block1_conv1_b_1:0"] = np.full(64, np.nan if kind == "nan" else 0, "f4")
 
 
+@pytest.mark.parametrize("place", ["model_weights", "block1_conv1", "block1_conv1/inner", "block1_conv1/inner/b:0"])
+@pytest.mark.parametrize("kind", ["external", "soft"])
+def test_no_link_of_an_h5_file_is_followed(kind: str, place: str, tmp_path: Path) -> None:
+    """Each file would be read without a word if its link were followed."""
+
+    def filled(group: Any) -> None:
+        group.attrs["layer_names"] = ["block1_conv1"]
+        layer = group.create_group("block1_conv1")
+        layer.attrs["weight_names"] = ["inner/W:0", "inner/b:0"]
+        layer["inner/W:0"], layer["inner/b:0"] = np.zeros((3, 3, 3, 64), "f4"), np.zeros(64, "f4")
+
+    base = Base(name="vgg16", weights=str(tmp_path / "w.h5"), until="block1")
+    rows = base_rows(arm(name="vgg16", weights=base.weights, until="block1"))[:1]
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        filled(other.create_group("model_weights"))
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        filled(file.create_group("model_weights"))
+        file.copy(file["model_weights"], "elsewhere")
+    assert read_weights(tmp_path / "w.h5", base, rows)
+    inner = place if place == "model_weights" else f"model_weights/{place}"
+    with h5py.File(tmp_path / "w.h5", "a") as file:
+        del file[inner]
+        target = inner.replace("model_weights", "/elsewhere")
+        file[inner] = h5py.SoftLink(target) if kind == "soft" else h5py.ExternalLink(str(tmp_path / "other.h5"), inner)
+    with pytest.raises(DataError, match="is a link to another place, which is never followed"):
+        read_weights(tmp_path / "w.h5", base, rows)
+
+
 @pytest.mark.parametrize(
     ("kind", "told"),
     [
@@ -293,7 +321,7 @@ def broken_h5(path: Path, kind: str) -> None:
         ("layout", "it has no layer_names: Keras 3 wrote it with save_weights"),
         ("type", "is int32 3 x 3 x 3 x 64, no array of weights"),
         ("missing", "its HDF5 content is damaged"),
-        ("link", "is no array of its own"),
+        ("link", "block1_conv1_b_1:0 is a link to another place, which is never followed"),
         ("nan", "bias of layer block1_conv1 holds values that are no finite numbers"),
         ("short", "lacks layer block1_conv2"),
     ],

@@ -10,6 +10,7 @@ import pytest
 
 import assay
 from assay.api import remarks
+from assay.data import prepare
 from assay.errors import DataError, SpecError
 from assay.models import load_models
 from assay.runner import check_networks
@@ -112,3 +113,93 @@ def test_what_a_frozen_base_costs_is_told_before_it_runs() -> None:
     (told,) = remarks(study_on({**base, "copies": 4}, training=augmented))
     assert told == "What frozen bases put out is kept in the cache: about 0.015 GB."
     assert remarks(study_on({**base, "train": "all"})) == ()
+
+
+def probabilities(study: str, store: Path) -> Any:
+    result = assay.result(study, store=store)
+    run = result.runs[0]
+    (model,) = load_models(result.record, [run], store)
+    return model.probabilities(prepare("digits").training().images[:20])
+
+
+@pytest.mark.parametrize("filters", [4, 5])
+def test_a_study_stays_on_the_weights_that_it_was_trained_on(
+    filters: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its base's study is run anew under the same name: for longer, or as a network of other shapes."""
+
+    def first(filters: int, epochs: int) -> Study:
+        layers = [f"conv {filters} 3x3 relu", *LAYERS[1:]]
+        return small_study(
+            name="pre", network={"layers": layers}, factors={}, seeds={"count": 1}, training={"epochs": epochs}
+        )
+
+    assay.run(first(4, 1), store=tmp_path)
+    result = assay.run(study_on({"weights": "run:pre"}), store=tmp_path)
+    content = load_models(result.record, result.runs, tmp_path)[0].arm.base.content
+    before = probabilities("on-a-run", tmp_path)
+    assay.run(first(filters, 3), store=tmp_path)
+    assert assay.result("pre", store=tmp_path).runs[0].weights_sha256 != content
+    assert np.array_equal(probabilities("on-a-run", tmp_path), before)
+    assert result.reveal()["test_accuracy"].notna().all()
+    assert len(result.doubtful_labels().columns) == 6
+    assert result.reveal(retrain="on-a-run")["test_accuracy"].notna().all()
+    (anew,) = load_models(result.record, result.record.retrained, tmp_path)
+    assert anew.arm.base.content == content
+    monkeypatch.setattr("assay.runner.bases.bases_folder", lambda: tmp_path / "emptied")
+    with pytest.raises(DataError, match=f'run "pre": its weights\' SHA-256 should be {content}'):
+        probabilities("on-a-run", tmp_path)
+
+
+def test_a_run_of_another_content_is_refused(store: Path) -> None:
+    with pytest.raises(DataError, match='run "first": its weights\' SHA-256 should be 0000'):
+        assay.run(study_on({"weights": "run:first", "content": "0" * 64}, name="other"), store=store)
+
+
+def test_a_weights_file_that_was_moved_is_still_at_hand(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    shapes = {"block1_conv1": (3, 64), "block1_conv2": (64, 64)}
+    arrays = {f"{key}_kernel": rng.normal(0, 0.1, (3, 3, *shape)) for key, shape in shapes.items()}
+    np.savez(tmp_path / "w.npz", **arrays, **{f"{key}_bias": np.zeros(64) for key in shapes})
+    base = {"name": "vgg16", "weights": str(tmp_path / "w.npz"), "until": "block1"}
+    result = assay.run(study_on(base, name="on-a-file"), store=tmp_path / "store")
+    before = probabilities("on-a-file", tmp_path / "store")
+    (tmp_path / "w.npz").rename(tmp_path / "moved.npz")
+    assert np.array_equal(probabilities("on-a-file", tmp_path / "store"), before)
+    assert result.reveal()["test_accuracy"].notna().all()
+
+
+def search_on(base: Any, **changes: Any) -> Study:
+    space = {"rate": {"low": 1e-4, "high": 1e-2, "log": True}, **changes.pop("space", {})}
+    return Study.of(
+        {
+            "name": "searched",
+            "question": "Which rate is best?",
+            "data": {"name": "digits", "validation": 0.2},
+            "network": {"layers": HEAD, "base": base},
+            "training": {"epochs": 1, "optimizer": {"name": "adam", "learning_rate": "{rate}"}},
+            "seeds": {"count": 1},
+            "search": {"space": space, "trials": 2, "finalists": 1, **changes},
+        }
+    )
+
+
+def test_a_search_stands_on_a_run(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = assay.run(search_on({"weights": "run:first"}, constraints=["parameters <= 2000"]), store=store)
+    (arm,) = result.record.arms
+    assert arm.spec["base"]["content"] == assay.result("first", store=store).runs[0].weights_sha256
+    assert result.record.spec["network"]["base"] == {"weights": "run:first"}
+    assert probabilities("searched", store).shape == (20, 10)
+    assert result.reveal()["test_accuracy"].notna().all()
+    chosen = search_on({"weights": "{from}"}, space={"from": ["run:first"]})
+    for search in (search_on({"weights": "run:first"}), chosen):
+        assert {summary.base.title[:4] for summary in assay.describe(search, store=store).values()} == {"run "}
+    monkeypatch.chdir(store.parent)
+    monkeypatch.delenv("ASSAY_STORE", raising=False)
+    assay.api.check(search_on({"weights": "run:first"}))  # as a study file is read, before a store is named
+
+
+def test_a_search_on_an_unknown_run_is_told_in_one_sentence(store: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        assay.run(search_on({"weights": "run:0123456789"}), store=store)
+    assert str(caught.value).startswith('network.base.weights: there is no run whose id begins with "0123456789"')

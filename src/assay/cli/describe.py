@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from .options import json_option, print_json
+from .options import json_option, print_json, store_option
 from .tables import print_table
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ WIDTH = 100
 @click.command("describe")
 @click.argument("study")
 @click.option("--arm", help="Only this arm.")
+@store_option
 @json_option
-def command(study: str, arm: str | None, as_json: bool) -> None:
+def command(study: str, arm: str | None, store: Path | None, as_json: bool) -> None:
     """STUDY's networks: output shape, parameters, FLOPs, memory and receptive field of each layer. Nothing is trained.
 
     Parameters are counted as Keras does: moving statistics are part of the total and not trainable.
@@ -33,7 +35,7 @@ def command(study: str, arm: str | None, as_json: bool) -> None:
     from ..spec.arms import arm_name
 
     loaded = load(study)
-    summaries = describe(loaded)
+    summaries = describe(loaded, store=store)
     tables = network_tables(summaries)
     paths = {arm.name: training_path(summaries[arm.name], arm.training, loaded.device) for arm in loaded.expand()}
     if arm is not None:

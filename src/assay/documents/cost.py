@@ -72,7 +72,7 @@ def epochs_left(study: Study, record: StudyRecord | None) -> int:
 
 def search_cost(study: Study, dataset: Dataset, folder: Path, epochs: int, workers: int) -> Cost:
     """The cost of so many epochs of a search, each of the candidate with the median cost of nine."""
-    allowed = try_space(study, dataset.info, wanted=9).allowed
+    allowed = try_space(study, dataset.info, wanted=9, store=folder).allowed
     middle = statistics.median_low([one.costs["flops"] for one in allowed])
     one = next(one for one in allowed if one.costs["flops"] == middle)
     assert one.arm is not None

@@ -163,7 +163,7 @@ def _costs(studies: Sequence[Study], folder: Path, workers: int | None) -> list[
         found = _found(study.name, folder)
         done = {run.id for run in found.runs if run.state in ("finished", "diverged")} if found else set()
         missing = [task for task in plan.tasks if task.id not in done]
-        cost = estimate(plan, missing, describe(study), workers or num_cores())
+        cost = estimate(plan, missing, describe(study, store=folder), workers or num_cores())
         if cost is not None:
             costs.append(cost)
     return costs

@@ -18,7 +18,7 @@ from ..nets.effects import Image
 from ..nets.foundation import Coding
 from ..nets.shapes import BASE
 from ..seeds import Streams
-from ..spec import Arm, Study, plain
+from ..spec import Arm, Base, Study, plain
 from ..store import RunRecord, StudyRecord, default_folder, open_reader
 
 _SHORTEST_ID = 4
@@ -56,14 +56,13 @@ def based(arm: Arm, stored: Image, num_classes: int, store: Path) -> tuple[Arm, 
         record, run = _run(base.run, store)
         tensors = _of_run(store, record, run)
         content = run.weights_sha256 or ""
+        _refuse_other(base, content, "train the study anew on it, or put the run back that it was trained on", store)
         layers = {row.name for row in rows}
         arrays = {f"{BASE}{name}": value for name, value in tensors.items() if BASE + name.split(".")[0] in layers}
     else:
         path = Path(base.weights) if base.is_file else find_weights(base.name)
         content = sha256_of(path)
-        if base.content not in (None, content):
-            what = f"the weights' SHA-256 should be {base.content}, and it is {content}"
-            raise DataError(Problem(what, "give the file that the study was made for", "base.content", str(path)))
+        _refuse_other(base, content, "give the file that the study was made for", path)
         named = base if base.is_file else base.model_copy(update={"weights": str(path)})
         arrays = read_weights(path, named, rows)
     kept = _kept(content, told)
@@ -83,10 +82,18 @@ def looked_up(arm: Arm, store: Path | None, *, is_needed: bool = False) -> Arm |
 
     Raises:
         SpecError: The run is unknown, has not finished, or is no base.
+        DataError: Its weights are not those that the base must have.
     """
-    base = arm.base
-    if base is None or base.run is None or base.network is not None:
+    if arm.base is None:
         return arm
+    found = base_of_run(arm.base, store, is_needed=is_needed)
+    return None if found is None else arm.model_copy(update={"base": found})
+
+
+def base_of_run(base: Base, store: Path | None, *, is_needed: bool = False) -> Base | None:
+    """``looked_up`` for a base alone; one that is no run's is returned as it is."""
+    if base.run is None or base.network is not None:
+        return base
     folder = store if store is not None else default_folder()
     try:
         record, run = _run(base.run, folder)
@@ -94,9 +101,17 @@ def looked_up(arm: Arm, store: Path | None, *, is_needed: bool = False) -> Arm |
         if store is None and not is_needed:
             return None
         raise
+    _refuse_other(base, run.weights_sha256 or "", "name the run that the study was made for", folder)
     network = _blueprint(record, run).record()
-    told = base.model_copy(update={"network": network, "content": run.weights_sha256})
-    return arm.model_copy(update={"base": told})
+    return base.model_copy(update={"network": network, "content": run.weights_sha256})
+
+
+def _refuse_other(base: Base, content: str, fix: str, place: Path) -> None:
+    """Raise where weights are not those that a base is known by."""
+    if base.content not in (None, content):
+        named = f'run "{base.run}": its' if base.run is not None else "the"
+        what = f"{named} weights' SHA-256 should be {base.content}, and it is {content}"
+        raise DataError(Problem(what, fix, "base.content", str(place)))
 
 
 def ready(tasks: Sequence[Any], *, threads: int, tell: Any = None) -> None:

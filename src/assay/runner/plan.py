@@ -245,9 +245,11 @@ def recorded_plan(record: StudyRecord, dataset: Dataset, store: Path) -> Plan:
 
 
 def recorded_arms(record: StudyRecord) -> dict[str, Arm]:
-    """A study's arms by name: its file's, or those that the store has where a search has found them."""
-    arms = {arm.name: arm for arm in Study.of(record.spec).expand()}
-    return arms or {arm.name: Arm.of(arm.spec) for arm in sorted(record.arms, key=lambda arm: arm.position)}
+    """A study's arms by name as the store has them, each with the content of its base's weights: what the study's file
+    says of them may lead to other weights by now."""
+    stored = {arm.name: Arm.of(arm.spec) for arm in sorted(record.arms, key=lambda arm: arm.position)}
+    expanded = Study.of(record.spec).expand()  # none of a search
+    return {arm.name: stored.get(arm.name, arm) for arm in expanded} or stored
 
 
 def task_of(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..data import Dataset
 from ..errors import Problem, SpecError
-from ..spec import Best, Device, EarlyStopping, Study, Training
+from ..spec import Arm, Best, Device, EarlyStopping, Study, Training
 from ..spec.arms import arm_name
 from ..store import RunRecord, StudyRecord
 from .plan import Plan, recorded_arms, task_of, with_labels
@@ -34,7 +34,8 @@ def retrain_plan(
     Raises:
         SpecError: There is no such arm, its runs have not finished, or its protocol cannot do without validation.
     """
-    arms = {known.name: known for known in study.expand()} or recorded_arms(record)
+    recorded = recorded_arms(record)
+    arms = {known.name: _on_its_base(known, recorded.get(known.name)) for known in study.expand()} or recorded
     arm = arm_name(arm, list(arms), study.name)
     if study.data.is_leaky:
         what = "its runs are trained on every training image already, and chosen on the test images"
@@ -57,6 +58,13 @@ def retrain_plan(
     if not members:
         raise SpecError(Problem(f'no seed of arm "{arm}" has finished', "see why in assay runs, or choose another arm"))
     return Plan(study, tuple(arms.values()), dataset.info.record(), tuple(members), is_retraining=True)
+
+
+def _on_its_base(arm: Arm, recorded: Arm | None) -> Arm:
+    """The arm on the very weights that its runs stand on."""
+    if arm.base is None or recorded is None:
+        return arm
+    return arm.model_copy(update={"base": recorded.base})
 
 
 def without_validation(training: Training, runs: Sequence[RunRecord]) -> Training:

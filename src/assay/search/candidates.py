@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from ..data import DatasetInfo
 from ..errors import SpecError
 from ..nets import Summary, summary_of
+from ..runner.bases import base_of_run, looked_up
 from ..runner.plan import with_labels
 from ..runner.speed import flops_of
-from ..spec import Arm, Study
+from ..spec import Arm, Base, Study
+from ..spec.factors import placeholders
 from ..spec.search import Cost, Value
+from ..spec.transfer import RUN
 
 UNITS = {"parameters": "parameters", "flops": "FLOPs", "seconds": "seconds"}
 
@@ -38,7 +42,37 @@ class Weighed:
         return max((self.costs[cost] / most for cost, most in limits.items() if cost in self.costs), default=0.0)
 
 
-def weigh(study: Study, info: DatasetInfo, chosen: Mapping[str, Value], *, speed: float | None = None) -> Weighed:
+def on_its_base(study: Study, store: Path | None) -> Study:
+    """The search with the run that is its base looked up, once for all candidates.
+
+    A base with placeholders in it is looked up for each candidate, as is one that no store is named for.
+
+    Raises:
+        SpecError: The run is unknown, has not finished, or is no base.
+    """
+    network = study.network
+    if network is None or not isinstance(network.base, dict) or placeholders(network.base):
+        return study
+    if not str(network.base.get("weights", "")).startswith(RUN):
+        return study
+    try:
+        found = base_of_run(Base.of(network.base), store)
+    except SpecError as error:
+        told = (replace(problem, key=f"network.base.{problem.key.removeprefix('base.')}") for problem in error.problems)
+        raise SpecError(told) from None
+    if found is None:
+        return study
+    return study.model_copy(update={"network": network.model_copy(update={"base": found.model_dump(mode="json")})})
+
+
+def weigh(
+    study: Study,
+    info: DatasetInfo,
+    chosen: Mapping[str, Value],
+    *,
+    speed: float | None = None,
+    store: Path | None = None,
+) -> Weighed:
     """The costs of a candidate, and whether the search's constraints let it be trained.
 
     Args:
@@ -46,6 +80,8 @@ def weigh(study: Study, info: DatasetInfo, chosen: Mapping[str, Value], *, speed
         info: Its data.
         chosen: Values by parameter.
         speed: FLOPs a second in training steps, where ``seconds`` are to be estimated.
+        store: The store that holds the runs that are bases; without one, a candidate on a run that is not found in the
+            usual store has no costs.
 
     Raises:
         SpecError: The search's file is at fault, whatever the values.
@@ -54,6 +90,10 @@ def weigh(study: Study, info: DatasetInfo, chosen: Mapping[str, Value], *, speed
     told = dict(chosen)
     try:
         arm = study.candidate("candidate", told)
+        found = looked_up(arm, store)
+        if found is None:
+            return Weighed(told, arm, {})
+        arm = found
         summary = summary_of(with_labels(arm, info), info.shape, info.num_classes)
     except SpecError as error:
         if any(problem.key.startswith("search") for problem in error.problems):

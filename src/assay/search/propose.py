@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..data import DatasetInfo
 from ..errors import Problem, SpecError
 from ..spec import Study
 from ..spec.search import Value
 from ..store import CandidateRecord, SearchRecord
-from .candidates import UNITS, Weighed, weigh
+from .candidates import UNITS, Weighed, on_its_base, weigh
 from .facts import objectives, observed, search_of
 from .halving import Design, Step
 from .sampler import GENERATIONAL, Drawn, Proposer, draw, generator_of
@@ -28,17 +29,20 @@ class Tried:
     allowed: tuple[Weighed, ...]
 
 
-def try_space(study: Study, info: DatasetInfo, *, wanted: int = 1, speed: float | None = None) -> Tried:
-    """Draw at random until ``wanted`` candidates may be trained.
+def try_space(
+    study: Study, info: DatasetInfo, *, wanted: int = 1, speed: float | None = None, store: Path | None = None
+) -> Tried:
+    """Draw at random until ``wanted`` candidates may be trained. ``store`` holds the runs that are bases.
 
     Raises:
         SpecError: None of ``TRIED`` draws may be; it says how close the nearest came. Or the file is at fault.
     """
+    study = on_its_base(study, store)
     search = search_of(study)
     allowed: list[Weighed] = []
     refused: list[Weighed] = []
     for number in range(TRIED):
-        one = weigh(study, info, draw(search.space, generator_of(search, -1, number)), speed=speed)
+        one = weigh(study, info, draw(search.space, generator_of(search, -1, number)), speed=speed, store=store)
         (refused if one.reason else allowed).append(one)
         if len(allowed) == wanted:
             break
@@ -65,7 +69,7 @@ def nothing_fits(study: Study, refused: Sequence[Weighed]) -> Problem:
 
 
 def propose(
-    study: Study, info: DatasetInfo, record: SearchRecord, design: Design, step: Step
+    study: Study, info: DatasetInfo, record: SearchRecord, design: Design, step: Step, *, store: Path | None = None
 ) -> tuple[list[CandidateRecord], bool]:
     """The candidates that a step asks for, rejected ones among them, and whether the space has run out.
 
@@ -81,7 +85,7 @@ def propose(
         for attempt in range(ASKED + DRAWN):
             number += 1
             chosen = proposer.ask(number) if attempt < ASKED else draw(search.space, generator_of(search, number))
-            weighed = weigh(study, info, chosen, speed=speed)
+            weighed = weigh(study, info, chosen, speed=speed, store=store)
             before = known.get(_text(weighed.chosen))
             reason = weighed.reason or ("" if before is None else f"drawn before, as trial {before}")
             if not reason:

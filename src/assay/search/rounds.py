@@ -10,11 +10,13 @@ from typing import Any
 
 from ..data import Dataset, DatasetInfo
 from ..nets import summary_of
+from ..runner.bases import based
 from ..runner.plan import Plan, task_of, with_labels
 from ..runner.worker import CHECKPOINT
 from ..spec import Device, Study
 from ..store import SearchRecord, StoreReader, StoreWriter, StudyRecord, run_folder, trial_name
 from ..train.fused.plan import why_not_fused
+from .candidates import on_its_base
 from .changes import refuse_changes
 from .facts import arm_of, finalists, run_score, scores_of, search_of, standing
 from .halving import WHOLE, Step, design_of
@@ -40,36 +42,43 @@ def search_plans(
         SpecError: The file is another search's than the one that has begun under its name, or nothing in its space may
             be trained.
     """
-    _begin(study, dataset, folder, reader, writer, device)
+    as_written, study = study, on_its_base(study, folder)
+    _begin(as_written, study, dataset, folder, reader, writer, device)
     design = design_of(study)
     while True:
         record = _record(reader, study)
         step = standing(study, record)
         _settle(study, record, step, folder, writer)
         if step.num_trials > len(record.trials):
-            found, is_exhausted = propose(study, dataset.info, record, design, step)
+            found, is_exhausted = propose(study, dataset.info, record, design, step, store=folder)
             writer.put_candidates(study.name, found)
             if is_exhausted:
                 writer.put_facts(study.name, {**record.facts, "is_exhausted": True})
         elif step.jobs:
-            yield _trials_plan(study, dataset, folder, record, step, device)
+            yield replace(_trials_plan(study, dataset, folder, record, step, device), study=as_written)
         else:
             break
     chosen = finalists(study, record, step, scores_of(study, record, design))
     if chosen:
-        yield finalists_plan(study, dataset, folder, record, chosen, device=device)
+        yield replace(finalists_plan(study, dataset, folder, record, chosen, device=device), study=as_written)
 
 
 def _begin(
-    study: Study, dataset: Dataset, folder: Path, reader: StoreReader, writer: StoreWriter, device: Device
+    as_written: Study,
+    study: Study,
+    dataset: Dataset,
+    folder: Path,
+    reader: StoreReader,
+    writer: StoreWriter,
+    device: Device,
 ) -> None:
-    """The search in the store: as it was, where it has begun already."""
-    spec = study.model_dump(mode="json", exclude_none=True)
+    """The search in the store, as its file writes it: as it was, where it has begun already."""
+    spec = as_written.model_dump(mode="json", exclude_none=True)
     if study.name in reader.study_names():
         before = reader.study(study.name)
         if before.search is not None and before.search.facts:
             refuse_other_data(before, dataset.info)
-            refuse_changes(Study.of(before.spec), study, num_trials=len(before.search.trials))
+            refuse_changes(Study.of(before.spec), as_written, num_trials=len(before.search.trials))
             writer.put_spec(study.name, study.question, spec)
             return
     facts = {"optuna": _optuna_version(), **_measured(study, dataset, folder, device)}
@@ -95,14 +104,14 @@ def refuse_other_data(before: StudyRecord, info: DatasetInfo) -> None:
 def _measured(study: Study, dataset: Dataset, folder: Path, device: Device) -> dict[str, Any]:
     """This machine's speed, where the search limits seconds: in training steps of the median of some candidates."""
     if "seconds" not in search_of(study).limits:
-        try_space(study, dataset.info)
+        try_space(study, dataset.info, store=folder)
         return {}
     from ..runner.speed import measured_speed
 
     free = {key: value for key, value in search_of(study).limits.items() if key != "seconds"}
     told = tuple(f"{cost} <= {most!r}" for cost, most in free.items())
     search = search_of(study).model_copy(update={"constraints": told})
-    tried = try_space(study.model_copy(update={"search": search}), dataset.info, wanted=_MEASURED)
+    tried = try_space(study.model_copy(update={"search": search}), dataset.info, wanted=_MEASURED, store=folder)
     flops = statistics.median_low([one.costs["flops"] for one in tried.allowed])
     one = next(one for one in tried.allowed if one.costs["flops"] == flops)
     assert one.arm is not None
@@ -110,7 +119,7 @@ def _measured(study: Study, dataset: Dataset, folder: Path, device: Device) -> d
     arm = with_labels(one.arm, dataset.info)
     task = task_of(arm, study.data, study.seeds.vary, dataset, folder, seed=0, device=device)
     speed = measured_speed(task, one.summary)
-    try_space(study, dataset.info, speed=speed)
+    try_space(study, dataset.info, speed=speed, store=folder)
     return {"flops_per_second": speed}
 
 
@@ -150,7 +159,7 @@ def _trials_plan(
     known = {(run.arm, run.seed): run for run in record.runs}
     members, trials, arms, left = [], {}, {}, {}
     for trial, epochs in step.jobs:
-        arm = arms[trial] = arm_of(study, record, trial)
+        arm = arms[trial] = based(arm_of(study, record, trial), info.shape, info.num_classes, folder)[0]
         trials[arm.name] = trial
         for seed in search.seeds:
             run = known.get((arm.name, seed))
@@ -180,15 +189,14 @@ def finalists_plan(
     study: Study, dataset: Dataset, folder: Path, record: SearchRecord, chosen: list[int], *, device: Device = "cpu"
 ) -> Plan:
     """The finalists, the best first, each with as many fresh seeds as ``[seeds]`` says."""
-    arms = tuple(arm_of(study, record, trial) for trial in chosen)
+    info = dataset.info
+    arms = tuple(based(arm_of(study, record, trial), info.shape, info.num_classes, folder)[0] for trial in chosen)
     members = tuple(
         (
             arm.name,
-            task_of(
-                with_labels(arm, dataset.info), study.data, study.seeds.vary, dataset, folder, seed=seed, device=device
-            ),
+            task_of(with_labels(arm, info), study.data, study.seeds.vary, dataset, folder, seed=seed, device=device),
         )
         for seed in range(study.first_fresh_seed, study.first_fresh_seed + study.seeds.planned)
         for arm in arms
     )
-    return Plan(study, arms, dataset.info.record(), members)
+    return Plan(study, arms, info.record(), members)

@@ -138,14 +138,15 @@ def _read_keras(path: Path) -> dict[str, dict[str, NDArray[Any]]]:
     layers: dict[str, dict[str, NDArray[Any]]] = {}
     try:
         with h5py.File(path, "r") as file:
-            root = file.get("model_weights", file)
+            is_nested = file.get("model_weights", getlink=True) is not None
+            root = _inside(path, file, "model_weights") if is_nested else file
             if "layer_names" not in root.attrs:
                 what = "it has no layer_names"
                 if "layers" in file or "_layer_checkpoint_dependencies" in file:
                     what += ": Keras 3 wrote it with save_weights, in another layout"
                 raise DataError(_bad(path, what))
             for name in map(_text, root.attrs["layer_names"]):
-                group = root[name]
+                group = _inside(path, root, name)
                 names = list(map(_text, group.attrs["weight_names"]))
                 if names:
                     layers[name] = _parts(path, name, {inner: _dataset(path, group, inner) for inner in names})
@@ -154,11 +155,29 @@ def _read_keras(path: Path) -> dict[str, dict[str, NDArray[Any]]]:
     return layers
 
 
+def _inside(path: Path, group: Any, name: str) -> Any:
+    """A member that lies in this very file: no part of the way to it is a link to another place.
+
+    Raises:
+        DataError: One is.
+        KeyError: There is no such member.
+    """
+    import h5py
+
+    for part in name.split("/"):
+        link = group.get(part, getlink=True) if isinstance(group, h5py.Group) else None
+        if link is None:
+            raise KeyError(f"{name} is not there")
+        if not isinstance(link, h5py.HardLink):
+            raise DataError(_bad(path, f"{name} is a link to another place, which is never followed"))
+        group = group[part]
+    return group
+
+
 def _dataset(path: Path, group: Any, name: str) -> NDArray[Any]:
     import h5py
 
-    link = group.get(name, getlink=True)
-    found = group[name] if not isinstance(link, h5py.ExternalLink) else None
+    found = _inside(path, group, name)
     if not isinstance(found, h5py.Dataset) or found.is_virtual or found.external:
         raise DataError(_bad(path, f"{name} is no array of its own"))
     if found.dtype.kind != "f" or found.ndim > 4 or math.prod(found.shape) * 4 > MAX_BYTES:

@@ -10,6 +10,7 @@ import pytest
 import assay
 from assay.data import open_training, prepare
 from assay.errors import SpecError
+from assay.report import references
 from assay.runner import make_plan, retrain_plan
 from assay.runner.retrain import without_validation
 from assay.spec import Study, Training
@@ -117,6 +118,30 @@ def test_from_choice_to_one_look(tmp_path: Path) -> None:
     page = result.report().read_text()
     assert "Trained anew" in page
     assert "Leaky" not in page
+
+
+def test_no_other_arm_is_looked_at_where_another_study_scored_shared_runs(tmp_path: Path) -> None:
+    one, two = (
+        assay.run(small_study(name=name, network={"layers": LAYERS}), store=tmp_path, workers=1)
+        for name in ("one", "two")
+    )
+    assert {run.id for run in one.runs} == {run.id for run in two.runs}
+    scored = one.reveal()
+    assert len(one.record.test_hits) == len(scored) == len(one.runs)
+
+    def is_sealed() -> bool:
+        record = two.record
+        cited = "mcnemar1947note" in [one.key for one in references(record)]
+        return not record.test_hits and not cited and all(run.test_accuracy is None for run in record.runs)
+
+    assert is_sealed()
+    two.reveal(retrain="rate=0.3")
+    assert is_sealed()
+    assert two.record.retrained[0].test_accuracy is not None
+    assert [look.is_of_retrained for look in two.record.looks] == [True]
+    assert two.reveal()["test_accuracy"].tolist() == scored["test_accuracy"].tolist()
+    assert [look.is_of_retrained for look in two.record.looks] == [True, False]
+    assert len(two.record.test_hits) == len(two.runs)
 
 
 def test_a_published_protocol_is_marked_wherever_it_is_shown(tmp_path: Path) -> None:

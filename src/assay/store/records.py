@@ -118,11 +118,15 @@ class TestScore:
 
 @dataclass(frozen=True)
 class LookRecord:
-    """One look at the sealed test split: when, and how many runs were scored for the first time."""
+    """One look at the sealed test split: when, and how many runs were scored for the first time.
+
+    A look that ``is_of_retrained`` runs showed these alone, and no run of the study.
+    """
 
     time: float
     num_runs: int
     num_new: int
+    is_of_retrained: bool = False
 
 
 @dataclass(frozen=True)

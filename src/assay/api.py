@@ -554,7 +554,8 @@ class Result:
 
         Args:
             retrain: Name of the chosen arm. It is trained anew with every seed, on training and validation images
-                together, and these runs alone are scored: no other arm is looked at.
+                together (on so many of each class of these where the study's ``training`` says so), and these runs
+                alone are scored: no other arm is looked at.
             on_scored: Called after each run.
             workers: As for :func:`run`; only for training.
             progress: As for :func:`run`; only for training.

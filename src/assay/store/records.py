@@ -198,6 +198,12 @@ class StudyRecord:
         """Whether the validation images are the test images, as in a published protocol that is repeated."""
         return bool(self.spec.get("data", {}).get("validation") == "test")
 
+    @property
+    def retrained_on(self) -> str:
+        """What retrained runs learn from: all images that are no test images, or so many of each class of these."""
+        limit, images = self.spec.get("data", {}).get("training"), "training and validation images"
+        return f"{limit} of the {images}" if limit else images
+
     def runs_of(self, arm: str) -> tuple[RunRecord, ...]:
         """The runs of one arm, by seed and fold."""
         return self._runs_by_arm.get(arm, ())

@@ -143,8 +143,9 @@ MIGRATIONS = (
     UPDATE looks SET is_of_retrained = 1 WHERE EXISTS (
       SELECT 1 FROM events JOIN studies ON studies.name = events.study
       WHERE studies.id = looks.study AND events.kind = 'retraining' AND events.time <= looks.time
-        AND events.time > coalesce(
-          (SELECT max(earlier.time) FROM looks AS earlier WHERE earlier.study = looks.study AND earlier.id < looks.id), 0
+        AND NOT EXISTS (
+          SELECT 1 FROM looks AS earlier
+          WHERE earlier.study = looks.study AND earlier.id < looks.id AND earlier.time >= events.time
         )
         AND json_extract(events.detail, '$.runs') >= looks.num_runs
     ) AND (

@@ -559,7 +559,8 @@ class Result:
 
         Args:
             retrain: Name of the chosen arm. It is trained anew with every seed, on training and validation images
-                together, and these runs alone are scored: no other arm is looked at.
+                together (on so many of each class of these where the study's ``training`` says so), and these runs
+                alone are scored: no other arm is looked at.
             on_scored: Called after each run.
             workers: As for :func:`run`; only for training.
             progress: As for :func:`run`; only for training.
@@ -594,7 +595,7 @@ class Result:
             tasks = {task.id: task for task in plan.tasks}
             new = {run.id: (run, tasks[run.id]) for run in finished if run.test_accuracy is None}
             scores = score_runs(list(new.values()), dataset, self.store, on_scored=on_scored)
-            writer.put_look(self.study, scores, num_runs=len(finished))
+            writer.put_look(self.study, scores, num_runs=len(finished), is_of_retrained=retrain is not None)
         return self.frame() if retrain is None else runs_frame(self.record, retrained=True)
 
     def run(self, arm: str | None = None, seed: int | None = None, *, fold: int | None = None) -> Run:

@@ -246,7 +246,7 @@ def facts_of(model: Model) -> Facts:
     versions = run.environment.get("versions", {})
     limits = [LEAKY] if record.is_leaky else []
     if model.is_retrained:
-        limits.append("It was trained on training and validation images together: only test images can judge it.")
+        limits.append(f"It was trained on {record.retrained_on} together: only test images can judge it.")
     if not record.looks:
         limits.append("The test split is sealed: nothing here was measured on it.")
     else:
@@ -268,6 +268,7 @@ def facts_of(model: Model) -> Facts:
         ("content", f"SHA-256 {data['content']}"),
         ("images", f"{data['num_training']:,} for training and validation, {data['num_test']:,} for the test"),
         ("validation", str(spec.get("validation"))),
+        *((("learned from", str(limit)),) if (limit := spec.get("training")) else ()),
         ("scaling", str(spec.get("scaling", "unit"))),
     )
     title = f"{record.name}: {run.arm}, {run.label}"

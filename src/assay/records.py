@@ -55,7 +55,7 @@ def shared_images(record: StudyRecord) -> dict[str, int]:
 
 
 def split_of_run(record: StudyRecord, run: RunRecord, training: TrainingData) -> Split:
-    """The training and validation images of a run of the study, by index; a retrained run's are all for training."""
+    """The training and validation images of a run of the study, by index; a retrained run has none for validation."""
     from .data import split
     from .seeds import Streams
 

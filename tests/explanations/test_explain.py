@@ -13,7 +13,8 @@ from click.testing import CliRunner
 import assay
 from assay.cli.main import main
 from assay.errors import DataError, SpecError
-from assay.explanations import MAKERS
+from assay.explanations import MAKERS, Explanation, explain
+from assay.models import load_models
 
 from ..helpers import small_study
 
@@ -164,6 +165,34 @@ def test_the_test_split_is_explained_once_it_is_revealed(tmp_path: Path) -> None
     assert explanation.about["accuracy"] == pytest.approx(run.test_accuracy, abs=1e-9)
     assert explanation["agreement"].data["images"] == explanation.about["images"] == 359
     assert len(result.record.looks) == 1
+
+
+def test_a_retrained_run_shows_its_own_mistakes_and_never_those_of_the_study(tmp_path: Path) -> None:
+    result = trained(tmp_path, network={"layers": ["flatten", "dense classes softmax"]})
+    record = result.record
+
+    def of_retrained() -> Explanation:
+        known = result.record
+        return explain(load_models(known, known.retrained[:1], tmp_path)[0], split="test")
+
+    result.reveal(retrain=record.arms[0].name)
+    explanation = of_retrained()
+    assert explanation["confusion"].data
+    assert "agreement" not in [picture.name for picture in explanation]
+    assert "trained anew" in explanation.left_out["agreement"]
+    with pytest.raises(SpecError, match="is sealed"):
+        result.explain(split="test")
+    result.reveal()
+    assert "trained anew" in of_retrained().left_out["agreement"]
+    assert result.explain(only="agreement", split="test")["agreement"].data["runs"] == 2
+
+
+def test_agreement_on_test_images_speaks_of_the_runs_that_were_scored(tmp_path: Path) -> None:
+    layers = {"layers": ["flatten", "dense classes softmax"]}
+    trained(tmp_path, network=layers, seeds={"count": 1}).reveal()
+    more = trained(tmp_path, network=layers, seeds={"count": 3})
+    with pytest.raises(SpecError, match="1 run whose mistakes on the test images are stored"):
+        more.run(seed=0).explain(only="agreement", split="test")
 
 
 def test_weights_that_are_gone_are_named(tmp_path: Path) -> None:

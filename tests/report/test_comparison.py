@@ -15,6 +15,7 @@ from assay.report.contrasts import blocks, factor_effects, ranking_of
 from assay.report.figures import critical_difference, interaction_plot
 from assay.report.images import duel, networks
 from assay.stats import corrected_resampled_difference, effect_values, effects, mcnemar, mean_interval
+from assay.store.records import SearchRecord
 
 CELLS = list(itertools.product(("0", "0.5"), ("3x3", "5x5")))
 NAMES = [f"dropout={d}, kernel={k}" for d, k in CELLS]
@@ -203,6 +204,13 @@ def test_what_cannot_be_compared_is_refused(crossed, names, split, told):
 def test_one_arm_has_nothing_to_be_compared_with(make_study):
     with pytest.raises(SpecError, match="one arm only"):
         compare_study(make_study({"a": [0.9] * 6}))
+
+
+def test_a_search_without_finalists_has_nothing_to_compare_yet(make_study):
+    study = make_study({"a": [0.9] * 6})
+    study = dataclasses.replace(study, arms=(), runs=(), search=SearchRecord({}, (), ()))
+    with pytest.raises(SpecError, match=r"finalists of search .* have not been trained yet; run it again"):
+        compare_study(study)
 
 
 def test_the_report_shows_factors_interactions_and_ranks(crossed, page_of):

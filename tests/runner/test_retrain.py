@@ -5,11 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import assay
 from assay.data import open_training, prepare
 from assay.errors import SpecError
+from assay.exports import facts_of
+from assay.models import load_models
+from assay.records import split_of_run
+from assay.report import references, retrained_sentences
+from assay.report.tables import retrained_table
 from assay.runner import make_plan, retrain_plan
 from assay.runner.retrain import without_validation
 from assay.spec import Study, Training
@@ -117,6 +123,46 @@ def test_from_choice_to_one_look(tmp_path: Path) -> None:
     page = result.report().read_text()
     assert "Trained anew" in page
     assert "Leaky" not in page
+
+
+def test_a_number_per_class_stays_and_is_told(tmp_path: Path) -> None:
+    data = {"name": "digits", "validation": 0.2, "training": "20 per class"}
+    study = small_study(data=data, network={"layers": LAYERS}, seeds={"count": 2})
+    result = assay.run(study, store=tmp_path, workers=1)
+    result.reveal(retrain="rate=0.3")
+    record, training = result.record, prepare("digits").training()
+    drawn = split_of_run(record, record.retrained[0], training)
+    assert np.bincount(training.labels[drawn.training]).tolist() == [20] * 10
+    assert not len(drawn.validation)
+    told = "20 per class of the training and validation images"
+    assert f"trained on {told}, scores" in retrained_sentences(record)[0]
+    assert f"Trained anew on {told}" in retrained_table(record).caption
+    facts = facts_of(load_models(record, record.retrained[:1], tmp_path)[0])
+    assert any(f"trained on {told} together" in limit for limit in facts.limits)
+
+
+def test_no_other_arm_is_looked_at_where_another_study_scored_shared_runs(tmp_path: Path) -> None:
+    one, two = (
+        assay.run(small_study(name=name, network={"layers": LAYERS}), store=tmp_path, workers=1)
+        for name in ("one", "two")
+    )
+    assert {run.id for run in one.runs} == {run.id for run in two.runs}
+    scored = one.reveal()
+    assert len(one.record.test_hits) == len(scored) == len(one.runs)
+
+    def is_sealed() -> bool:
+        record = two.record
+        cited = "mcnemar1947note" in [one.key for one in references(record)]
+        return not record.test_hits and not cited and all(run.test_accuracy is None for run in record.runs)
+
+    assert is_sealed()
+    two.reveal(retrain="rate=0.3")
+    assert is_sealed()
+    assert two.record.retrained[0].test_accuracy is not None
+    assert [look.is_of_retrained for look in two.record.looks] == [True]
+    assert two.reveal()["test_accuracy"].tolist() == scored["test_accuracy"].tolist()
+    assert [look.is_of_retrained for look in two.record.looks] == [True, False]
+    assert len(two.record.test_hits) == len(two.runs)
 
 
 def test_a_published_protocol_is_marked_wherever_it_is_shown(tmp_path: Path) -> None:

@@ -320,6 +320,55 @@ def test_a_shared_run_that_another_study_revealed_stays_sealed_here(tmp_path: Pa
         assert reader.study("s").runs[0].test_accuracy is None
 
 
+def test_a_look_at_retrained_runs_shows_these_alone(tmp_path: Path) -> None:
+    score = TestScore(0.1, 0.97, b"\xa0")
+    with open_writer(tmp_path) as writer:
+        for name in ("s", "other"):
+            put_study(writer, name=name)
+            writer.put_retrained(name, [("a", 0, "a-all")], [("a-all", 0, 3, {})])
+        finish(writer, "a-0")
+        writer.put_look("other", {"a-0": score, "a-all": score}, num_runs=2)
+        writer.put_look("s", {"a-all": score}, num_runs=1, is_of_retrained=True)
+    with open_reader(tmp_path) as reader:
+        for is_brief in (False, True):
+            study, other = (reader.study(name, is_brief=is_brief) for name in ("s", "other"))
+            assert (study.runs[0].test_accuracy, study.retrained[0].test_accuracy) == (None, 0.97)
+            assert (other.runs[0].test_accuracy, other.retrained[0].test_accuracy) == (0.97, None)
+            assert (dict(study.test_hits), set(other.test_hits)) == ({}, {"a-0"})
+            assert [look.is_of_retrained for look in study.looks] == [True]
+        assert reader.some_runs("s", ["a-0"])[0].test_accuracy is None
+
+
+@pytest.mark.parametrize(
+    ("looks", "expected"),
+    [
+        (["study"], [False]),
+        (["retrained"], [True]),
+        (["retrained", "retrained", "study"], [True, True, False]),
+        (["study", "retrained", "study"], [False, True, False]),
+        (["interrupted", "study"], [False]),
+    ],
+)
+def test_what_an_earlier_version_looked_at_is_found(looks: list[str], expected: list[bool], tmp_path: Path) -> None:
+    """A version 4 store did not write down which runs a look was at."""
+    score = TestScore(0.1, 0.97, b"\xa0")
+    with open_writer(tmp_path) as writer:
+        put_study(writer)
+        for look in looks:
+            if look != "study":
+                writer.put_retrained("s", [("a", 0, "a-all")], [("a-all", 0, 3, {})])
+            if look != "interrupted":
+                scores = {"a-all": score} if look == "retrained" else {"a-0": score, "b-0": score}
+                writer.put_look("s", scores, num_runs=len(scores))
+    connection = sqlite3.connect(tmp_path / DATABASE)
+    connection.executescript("ALTER TABLE looks DROP COLUMN is_of_retrained; PRAGMA user_version = 4;")
+    connection.close()
+    with open_reader(tmp_path) as reader:
+        study = reader.study("s")
+    assert [look.is_of_retrained for look in study.looks] == expected
+    assert (study.runs[0].test_accuracy is not None) == (False in expected)
+
+
 def test_a_brief_record_has_the_same_states_and_scores(tmp_path: Path) -> None:
     with open_writer(tmp_path) as writer:
         put_study(writer)

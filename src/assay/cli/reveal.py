@@ -25,8 +25,8 @@ def command(study: str | None, store: Path | None, retrain: str | None, workers:
     """Score STUDY's finished runs on the sealed test split, once, and record the look.
 
     Choose on validation first: what is chosen after a look at the test split is no longer tested by it. The chosen arm
-    may then learn from the validation images too: --retrain ARM trains it anew on all training images, with the study's
-    seeds, and scores these runs and no other.
+    may then learn from the validation images too: --retrain ARM trains it anew on all training images (of which as many
+    per class as the study says, where it does), with the study's seeds, and scores these runs and no other.
     """
     from ..api import result
     from ..runner.progress import JsonLines, Lines, Live

@@ -206,9 +206,18 @@ def confidence(subject: Subject, wishes: Wishes) -> list[Picture]:
 
 def seeds(subject: Subject, wishes: Wishes) -> list[Picture]:
     """Which mistakes all runs of the arm make, and on which chance decides."""
-    runs = runs_of_arm(subject.model.study, subject.model.run.arm)
+    record, arm = subject.model.study, subject.model.run.arm
+    if subject.model.is_retrained:
+        what = f"{subject.model.run.label} of {arm} was trained anew, and agreement is of the study's own runs"
+        raise SpecError(Problem(what, "explain a run of the study"))
+    runs = runs_of_arm(record, arm)
     if len(runs) < 2:
-        raise SpecError(Problem(f"{subject.model.run.arm} has one finished run", "agreement needs two: add a seed"))
+        raise SpecError(Problem(f"{arm} has one finished run", "agreement needs two: add a seed"))
+    if subject.split == "test" and not record.is_leaky:
+        runs = tuple(run for run in runs if run.id in record.test_hits)
+        if len(runs) < 2:
+            what = f"{arm} has {counted(len(runs), 'run')} whose mistakes on the test images are stored"
+            raise SpecError(Problem(what, "agreement needs two: `assay reveal` scores all that have finished"))
     images, labels, hits, asked = _hits(subject, runs)
     found = agreement(hits, asked)
     if not len(found.images):
@@ -258,8 +267,7 @@ def _hits(
     """Images, labels, and by run what is right, and what counts because the run did not train on it."""
     record, dataset = subject.model.study, subject.model.dataset
     if subject.split == "test" and not record.is_leaky:
-        scored = [run for run in runs if run.id in record.test_hits]
-        packed = np.array([np.frombuffer(record.test_hits[run.id], np.uint8) for run in scored])
+        packed = np.array([np.frombuffer(record.test_hits[run.id], np.uint8) for run in runs])
         known = np.unpackbits(packed, axis=1, count=len(subject.labels)).astype(bool)
         return subject.images, subject.labels, known, None
     store = subject.model.store

@@ -105,7 +105,7 @@ def retrained_sentences(study: StudyRecord) -> tuple[str, ...]:
             interval = f" [{100 * found.low:.2f}, {100 * found.high:.2f}]"
         of = f" of {len(runs)}" if len(runs) > len(scores) else ""
         mean = percent(sum(scores) / len(scores))
-        told.append(f"{arm}, trained on training and validation images, scores {mean}{interval}, n = {len(scores)}{of}")
+        told.append(f"{arm}, trained on {study.retrained_on}, scores {mean}{interval}, n = {len(scores)}{of}")
     return tuple(told)
 
 

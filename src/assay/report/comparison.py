@@ -89,7 +89,8 @@ def compare_study(study: StudyRecord, *names: str, split: Split = "validation") 
         split: Whose accuracy: ``"validation"``, or ``"test"`` once revealed.
 
     Raises:
-        SpecError: A name is no factor or arm, there is one arm only, or the test split is sealed.
+        SpecError: A name is no factor or arm, there is one arm only, a search has no finalists yet, or the test split
+            is sealed.
     """
     arms = [arm.name for arm in ordered_arms(study)]
     names = _meant(study, arms, names, split)
@@ -147,6 +148,9 @@ def _comparison(
 
 def _meant(study: StudyRecord, arms: list[str], names: tuple[str, ...], split: Split) -> tuple[str, ...]:
     """The factor or the two arms that are meant; what cannot be compared is refused."""
+    if study.search is not None and not arms:
+        what = f'the finalists of search "{study.name}" have not been trained yet'
+        raise SpecError(Problem(what, "run it again: it goes on where it stopped, and trains them in the end"))
     if len(arms) < 2:
         raise SpecError(Problem(f'study "{study.name}" has one arm only', "add an arm or a factor to compare it with"))
     if split == "test" and not any(run.test_accuracy is not None for run in study.runs):

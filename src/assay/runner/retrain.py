@@ -19,6 +19,8 @@ def retrain_plan(
 ) -> Plan:
     """One run of an arm for each of its seeds, with no image set aside.
 
+    Where the study learns from so many images of each class, so do these runs, drawn from all training images.
+
     What validation images decided cannot be decided without them, so it is taken over from the seed's own run: where
     a metric of theirs stopped runs or chose their epoch, the new run ends after as many epochs (with folds, their
     median).

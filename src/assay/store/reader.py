@@ -100,7 +100,7 @@ class StoreReader:
         for row in list(self._query("SELECT id FROM studies WHERE name = ?", study)):
             arms = self._query("SELECT name, position FROM arms WHERE study = ?", row["id"])
             positions = {arm["name"]: arm["position"] for arm in arms}
-            looks = next(self._query("SELECT count(*) AS n FROM looks WHERE study = ?", row["id"]))["n"]
+            looks = list(self._query("SELECT 1 FROM looks WHERE study = ? AND NOT is_of_retrained", row["id"]))
             return self._runs("members", row["id"], positions, is_revealed=bool(looks), only=runs)
         return ()
 
@@ -141,9 +141,12 @@ class StoreReader:
             for row in self._query("SELECT * FROM arms WHERE study = ? ORDER BY position", study["id"])
         )
         looks = tuple(
-            LookRecord(row["time"], row["num_runs"], row["num_new"])
+            LookRecord(row["time"], row["num_runs"], row["num_new"], bool(row["is_of_retrained"]))
             for row in self._query("SELECT * FROM looks WHERE study = ? ORDER BY id", study["id"])
         )
+        # A score may come of another study that shares the run: it shows after this study's own look at such runs.
+        is_revealed = any(not look.is_of_retrained for look in looks)
+        are_retrained_revealed = any(look.is_of_retrained for look in looks)
         positions = {arm.name: arm.position for arm in arms}
         read = self._brief_runs if is_brief else self._runs
         return StudyRecord(
@@ -154,19 +157,20 @@ class StoreReader:
             created=study["created"],
             updated=study["updated"],
             arms=arms,
-            runs=read("members", study["id"], positions, is_revealed=bool(looks)),
+            runs=read("members", study["id"], positions, is_revealed=is_revealed),
             looks=looks,
-            retrained=read("retrained", study["id"], positions, is_revealed=bool(looks)),
-            test_hits={
-                row["run"]: row["hits"]
-                for row in self._query(
-                    "SELECT DISTINCT test_scores.run, hits FROM test_scores JOIN members "
-                    "ON members.run = test_scores.run WHERE study = ? AND hits IS NOT NULL",
-                    study["id"],
-                )
-            },
+            retrained=read("retrained", study["id"], positions, is_revealed=are_retrained_revealed),
+            test_hits=self._hits(study["id"]) if is_revealed else {},
             search=self._search(study["id"]) if json.loads(study["spec"]).get("search") else None,
         )
+
+    def _hits(self, study: int) -> dict[str, bytes]:
+        rows = self._query(
+            "SELECT DISTINCT test_scores.run, hits FROM test_scores JOIN members ON members.run = test_scores.run "
+            "WHERE study = ? AND hits IS NOT NULL",
+            study,
+        )
+        return {row["run"]: row["hits"] for row in rows}
 
     def _search(self, study: int) -> SearchRecord:
         facts = [json.loads(row["facts"]) for row in self._query("SELECT facts FROM searches WHERE study = ?", study)]
@@ -189,8 +193,7 @@ class StoreReader:
         is_revealed: bool,
         only: Collection[str] | None = None,
     ) -> tuple[RunRecord, ...]:
-        """The study's runs, or only those with these ids. A run's test score may come of another study that shares it:
-        before a study's own look at the test split, it has none."""
+        """The study's runs, or only those with these ids; without test scores unless ``is_revealed``."""
         fold = "members.fold" if table == "members" else "0"
         arm = "'trial ' || trial_runs.trial" if table == "trial_runs" else f"{table}.arm"
         some, chosen = ("", ()) if only is None else ("AND {}.run IN (SELECT value FROM json_each(?))", _json(only))

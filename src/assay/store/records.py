@@ -118,11 +118,15 @@ class TestScore:
 
 @dataclass(frozen=True)
 class LookRecord:
-    """One look at the sealed test split: when, and how many runs were scored for the first time."""
+    """One look at the sealed test split: when, and how many runs were scored for the first time.
+
+    A look that ``is_of_retrained`` runs showed these alone, and no run of the study.
+    """
 
     time: float
     num_runs: int
     num_new: int
+    is_of_retrained: bool = False
 
 
 @dataclass(frozen=True)
@@ -193,6 +197,12 @@ class StudyRecord:
     def is_leaky(self) -> bool:
         """Whether the validation images are the test images, as in a published protocol that is repeated."""
         return bool(self.spec.get("data", {}).get("validation") == "test")
+
+    @property
+    def retrained_on(self) -> str:
+        """What retrained runs learn from: all images that are no test images, or so many of each class of these."""
+        limit, images = self.spec.get("data", {}).get("training"), "training and validation images"
+        return f"{limit} of the {images}" if limit else images
 
     def runs_of(self, arm: str) -> tuple[RunRecord, ...]:
         """The runs of one arm, by seed and fold."""

@@ -135,6 +135,29 @@ MIGRATIONS = (
       PRIMARY KEY (study, trial, seed)
     ) WITHOUT ROWID;
     """,
+    # Which looks were at runs of an arm trained again, and so at no run of the study. An earlier look was, where such
+    # training came between it and the look before, of no fewer runs than it showed; and where such a run has a score,
+    # or else no run of the study has one.
+    """
+    ALTER TABLE looks ADD COLUMN is_of_retrained INTEGER NOT NULL DEFAULT 0;
+    UPDATE looks SET is_of_retrained = 1 WHERE EXISTS (
+      SELECT 1 FROM events JOIN studies ON studies.name = events.study
+      WHERE studies.id = looks.study AND events.kind = 'retraining' AND events.time <= looks.time
+        AND NOT EXISTS (
+          SELECT 1 FROM looks AS earlier
+          WHERE earlier.study = looks.study AND earlier.id < looks.id AND earlier.time >= events.time
+        )
+        AND json_extract(events.detail, '$.runs') >= looks.num_runs
+    ) AND (
+      EXISTS (
+        SELECT 1 FROM retrained JOIN test_scores ON test_scores.run = retrained.run
+        WHERE retrained.study = looks.study
+      )
+      OR NOT EXISTS (
+        SELECT 1 FROM members JOIN test_scores ON test_scores.run = members.run WHERE members.study = looks.study
+      )
+    );
+    """,
 )
 
 

@@ -218,16 +218,19 @@ class StoreWriter:
         with self._transaction() as sql:
             self._event(sql, study, kind, detail)
 
-    def put_look(self, study: str, scores: dict[str, TestScore], *, num_runs: int) -> None:
-        """One look at the test split: new scores by run id, and how many runs it showed."""
+    def put_look(
+        self, study: str, scores: dict[str, TestScore], *, num_runs: int, is_of_retrained: bool = False
+    ) -> None:
+        """One look at the test split: new scores by run id, and how many runs, the study's or retrained, it showed."""
         with self._transaction() as sql:
             sql.executemany(
                 "INSERT OR REPLACE INTO test_scores (run, loss, accuracy, hits) VALUES (?, ?, ?, ?)",
                 [(run, score.loss, score.accuracy, score.hits) for run, score in scores.items()],
             )
             sql.execute(
-                "INSERT INTO looks (study, time, num_runs, num_new) SELECT id, ?, ?, ? FROM studies WHERE name = ?",
-                (time.time(), num_runs, len(scores), study),
+                "INSERT INTO looks (study, time, num_runs, num_new, is_of_retrained) "
+                "SELECT id, ?, ?, ?, ? FROM studies WHERE name = ?",
+                (time.time(), num_runs, len(scores), is_of_retrained, study),
             )
             self._event(sql, study, "revealed", {"runs": num_runs, "new": len(scores)})
 

@@ -58,7 +58,7 @@ def changes(followed: Followed, since: int, *, is_training: bool) -> dict[str, A
             {"name": arm.name, "levels": arm.levels, **_look(styles[arm.name])} for arm in record.arms
         ]  # record.arms come in the study's order
         found["planned"] = max((run.epochs_planned for run in record.runs), default=0)
-        found["revealed"] = bool(record.looks)
+        found["revealed"] = any(not look.is_of_retrained for look in record.looks)
         found["folds"] = any(run.fold for run in record.runs)
     return found
 

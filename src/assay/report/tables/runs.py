@@ -89,4 +89,4 @@ def retrained_table(study: StudyRecord) -> Table:
         Column("state", is_number=False),
         *(Column(title) for title in ("epochs", "test accuracy", "time")),
     )
-    return Table("Trained anew on training and validation images, and scored on the test split once.", columns, rows)
+    return Table(f"Trained anew on {study.retrained_on}, and scored on the test split once.", columns, rows)

@@ -403,7 +403,9 @@ class _Job:
 
     @property
     def arm(self) -> str:
-        return json.dumps([self.task["arm"]["layers"], self.task["arm"]["training"]])
+        """What runs have in common that take as long."""
+        arm = self.task["arm"]
+        return json.dumps([arm["layers"], arm.get("base"), arm["training"]])
 
     @property
     def folder(self) -> Path:

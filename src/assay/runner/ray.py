@@ -47,7 +47,8 @@ _LONG_POLL_SECONDS = 10.0
 _MARGIN = 1.25  # declared memory over that of the worker process: the actor beside it takes some too
 _IDLE_SECONDS = 60.0  # after which a slot is given back to the cluster
 _LOG_BYTES = 1 << 14
-_JOINS = 4
+_JOINS = 3  # each that fails takes Ray about 40 seconds
+_JOIN_SECONDS = 240.0
 _GO_ON = "finished epochs are kept: give the same command again once it is back, or finish here with --on local"
 
 
@@ -88,7 +89,7 @@ class RayCluster:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._process.stdout, selectors.EVENT_READ)
         try:
-            self._about = self._next("cluster")["cluster"]
+            self._about = self._next("cluster", seconds=_JOIN_SECONDS)["cluster"]
         except ClusterGone:
             self.close()
             raise ClusterError(_no_cluster(address)) from None
@@ -161,7 +162,7 @@ class RayCluster:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _next(self, key: str, *, seconds: float = 120.0) -> dict[str, Any]:
+    def _next(self, key: str, *, seconds: float) -> dict[str, Any]:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             for message in self.receive(max(0.0, deadline - time.monotonic())):

@@ -51,6 +51,37 @@ def test_settings_are_cited_where_they_are_used(make_study, training, key):
     assert key not in keys(with_arm(study, **off))
 
 
+@pytest.mark.parametrize(
+    ("base", "expected"),
+    [
+        ({"name": "vgg16", "weights": "imagenet"}, {"simonyan2015very", "russakovsky2015imagenet"}),
+        ({"name": "vgg19", "weights": "weights/vgg19.h5"}, {"simonyan2015very"}),
+        (
+            {"name": "vgg19", "weights": "w/vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"},
+            {"simonyan2015very", "russakovsky2015imagenet"},
+        ),
+        (
+            {"name": "mobilenetv2", "weights": "mobilenet_v2-b0353104.pth"},
+            {"sandler2018mobilenetv2", "russakovsky2015imagenet"},
+        ),
+        ({"name": "squeezenet", "weights": "random"}, {"iandola2016squeezenet"}),
+        ({"name": "squeezenet"}, {"iandola2016squeezenet", "russakovsky2015imagenet"}),
+        ({"name": "resnet18", "weights": "imagenet"}, {"he2016deep", "russakovsky2015imagenet"}),
+        ({"name": "mobilenetv2", "weights": "imagenet"}, {"sandler2018mobilenetv2", "russakovsky2015imagenet"}),
+        ({"weights": "run:abcdef"}, set()),
+        (None, set()),
+    ],
+)
+def test_a_base_and_what_it_was_trained_on_are_cited(make_study, base, expected):
+    study = make_study({"a": A})
+    (arm,) = study.arms
+    on = dataclasses.replace(arm, spec={"layers": ["flatten"], "training": {}, "base": base})
+    every = {
+        "simonyan2015very", "iandola2016squeezenet", "he2016deep", "sandler2018mobilenetv2", "russakovsky2015imagenet",
+    }  # fmt: skip
+    assert keys(dataclasses.replace(study, arms=(on,))) & every == expected
+
+
 def test_verdicts_cite_what_they_used(make_study):
     three = make_study({"a": A, "b": B, "c": A})
     assert {"holm1979simple", "demsar2006statistical"} <= keys(three)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from unittest.mock import Mock
 
 import psutil
 import pytest
@@ -21,7 +22,7 @@ from assay.errors import ClusterError, ClusterGone, DiskFull
 from assay.runner.events import EpochDone, Event, Finished, Lost, NoSpace, Started
 from assay.runner.progress import Silent
 from assay.runner.promote import after_loss
-from assay.runner.ray import RayCluster, RayExecutor, is_late
+from assay.runner.ray import RayCluster, RayExecutor, _Job, _join, is_late
 from assay.runner.site import OnRay
 from assay.spec import study_toml
 from assay.store import RunRecord
@@ -343,6 +344,31 @@ def test_only_what_is_much_later_than_elsewhere_is_taken_up_twice() -> None:
     assert is_late(pace=10.0, elsewhere=1.0, epochs_left=5, patience_seconds=30.0)
     assert not is_late(pace=10.0, elsewhere=1.0, epochs_left=3, patience_seconds=30.0)  # 27 seconds are not worth it
     assert not is_late(pace=1.9, elsewhere=1.0, epochs_left=1000, patience_seconds=30.0)  # nor is a bit slower
+
+
+def test_a_client_server_that_dies_as_it_begins_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    deaths = [ConnectionAbortedError("Starting Ray client server failed.")] * 9
+    asked = Mock(side_effect=[*deaths[:2], "joined"])
+    _join(asked)
+    assert asked.call_count == 3
+    with pytest.raises(ConnectionAbortedError):
+        _join(Mock(side_effect=deaths))
+    nobody = Mock(side_effect=ConnectionError("ray client connection timeout"))
+    with pytest.raises(ConnectionError, match="timeout"):
+        _join(nobody)
+    assert nobody.call_count == 1
+
+
+def test_paces_are_compared_between_runs_of_the_same_layers_base_and_training(tmp_path: Path) -> None:
+    task = tasks_of(small_study(seeds={"count": 1}), tmp_path)[0].to_json()
+
+    def kind(**changes: object) -> str:
+        return _Job({**task, "arm": {**task["arm"], **changes}}, None).arm
+
+    assert kind(name="other") == kind()
+    bases = [{"name": "vgg16"}, {"name": "squeezenet"}, {"name": "vgg16", "train": "all"}]
+    assert len({kind(), kind(layers=[]), *(kind(base=base) for base in bases)}) == 5
 
 
 def test_a_run_that_takes_machine_after_machine_along_is_given_up() -> None:

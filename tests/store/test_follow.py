@@ -14,7 +14,16 @@ from pathlib import Path
 import pytest
 
 from assay.errors import StoreError
-from assay.store import ArmRecord, StoreFollower, StoreWriter, TestScore, open_reader, open_writer, writing_process
+from assay.store import (
+    ArmRecord,
+    CandidateRecord,
+    StoreFollower,
+    StoreWriter,
+    TestScore,
+    open_reader,
+    open_writer,
+    writing_process,
+)
 from assay.train.epochs import EpochRecord
 
 RUNS = {("a", 0): "a0" * 32, ("a", 1): "a1" * 32, ("b", 0): "b0" * 32, ("b", 1): "b1" * 32}
@@ -71,6 +80,54 @@ def test_what_is_followed_is_what_a_fresh_read_says(writer: StoreWriter, tmp_pat
         version = follower.study("followed").version
         assert not follower.poll()
     follower.close()
+
+
+def test_a_search_is_followed_as_it_goes_on(tmp_path: Path) -> None:
+    def propose(trial: int) -> None:
+        writer.put_candidates("searched", [CandidateRecord(trial, trial, {}, {}, "")])
+
+    def train(*trials: int) -> None:
+        runs = [(trial, 0, f"{trial:064}") for trial in trials]
+        writer.put_trial_runs("searched", runs, [(run, seed, 3, {}) for _, seed, run in runs])
+
+    with open_writer(tmp_path) as writer:
+        writer.put_study(
+            name="searched", question="", spec={"search": {"trials": 2}, "data": {}}, data={"name": "digits"},
+            arms=[], members=[], runs=[],
+        )  # fmt: skip
+        writer.begin_search("searched", {})
+        propose(1)
+        train(1)
+        plan(writer)  # another study is trained before the search goes on
+        follower = StoreFollower(tmp_path)
+        follower.study("searched")
+        first, second = f"{1:064}", f"{2:064}"
+        finished = follower.study("searched").finished
+        deeds = [
+            (lambda: train(1), True),
+            (lambda: writer.put_started("searched", first, {}), False),
+            (lambda: writer.put_epochs(first, [EPOCH]), False),
+            (lambda: writer.put_paused(first, 1.0), True),
+            (lambda: propose(2), True),
+            (lambda: train(1, 2), True),
+            (lambda: writer.put_started("searched", second, {}), False),
+            (
+                lambda: writer.put_finished(
+                    "searched", second, seconds=1, peak_memory_bytes=1, weights=("w", "0" * 64, 1)
+                ),
+                True,
+            ),
+        ]
+        for deed, is_news in deeds:
+            deed()
+            assert follower.poll()
+            with open_reader(tmp_path) as reader:
+                assert follower.study("searched").record == reader.study("searched")
+                assert reader.last_event()[1] == "searched"
+            assert follower.is_training("searched")
+            assert (follower.study("searched").finished > finished) or not is_news
+            finished = follower.study("searched").finished
+        follower.close()
 
 
 def test_only_runs_that_changed_are_told(writer: StoreWriter, tmp_path: Path) -> None:

@@ -194,6 +194,20 @@ def test_a_finished_head_and_its_base_answer_as_one_network(kept: Path) -> None:
     np.testing.assert_array_equal(kept_hits[judged], hits)
 
 
+def test_only_a_whole_file_of_images_is_kept_in_the_cache(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from assay.data import features_folder
+
+    data = prepare("digits").training()
+    predictor = predictor_of(task_on({"repeat": False}, kept), data)
+    before = set(features_folder().glob("*"))
+    some = [predictor.probabilities(data.images[part]) for part in (slice(0, 1), slice(3, 5))]
+    one = predictor.probabilities(data.images[7][None])
+    assert set(features_folder().glob("*")) == before
+    every = predictor.probabilities(data.images)
+    assert set(features_folder().glob("*")) > before
+    np.testing.assert_allclose(np.concatenate([*some, one]), every[[0, 3, 4, 7]], rtol=1e-4, atol=1e-6)
+
+
 def test_the_cache_knows_whatever_its_values_depend_on(kept: Path, tmp_path: Path) -> None:
     from assay.data import features_folder
 

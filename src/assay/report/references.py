@@ -134,6 +134,25 @@ _SETTINGS = {
     "ema_momentum": ("polyak1992acceleration", "averaged weights"),
 }
 
+_BASES = {
+    "vgg16": ("simonyan2015very", "VGG16 as a base"),
+    "vgg19": ("simonyan2015very", "VGG19 as a base"),
+    "squeezenet": ("iandola2016squeezenet", "SqueezeNet as a base"),
+    "resnet18": ("he2016deep", "ResNet-18 as a base"),
+    "mobilenetv2": ("sandler2018mobilenetv2", "MobileNetV2 as a base"),
+}
+# As Keras and torchvision name the files that they publish.
+_PUBLISHED = re.compile(r"weights_tf_dim_ordering_tf_kernels.*\.h5$|-[0-9a-f]{8}\.pth$")
+
+
+def _base(base: dict[str, Any]) -> list[tuple[str, str]]:
+    """A pretrained network, and what its weights come from; nothing for a run's."""
+    name, weights = base.get("name"), str(base.get("weights", "imagenet"))
+    if name not in _BASES or weights.startswith("run:"):
+        return []
+    is_imagenet = weights == "imagenet" or _PUBLISHED.search(weights) is not None
+    return [_BASES[name], *([("russakovsky2015imagenet", "the base's weights")] if is_imagenet else [])]
+
 
 def _training(study: StudyRecord) -> list[tuple[str, str]]:
     used = []
@@ -143,6 +162,7 @@ def _training(study: StudyRecord) -> list[tuple[str, str]]:
         words |= set(re.findall(r"[a-z]+", str(layers).lower().replace("_", "")))
         if layers:
             used.append(("glorot2010understanding", "initial weights"))
+        used += _base(arm.spec.get("base") or {})
         optimizer = _name(training.get("optimizer"))
         if optimizer in _OPTIMIZERS:
             used.append((_OPTIMIZERS[optimizer], f"optimizer {optimizer}"))

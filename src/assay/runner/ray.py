@@ -47,6 +47,8 @@ _LONG_POLL_SECONDS = 10.0
 _MARGIN = 1.25  # declared memory over that of the worker process: the actor beside it takes some too
 _IDLE_SECONDS = 60.0  # after which a slot is given back to the cluster
 _LOG_BYTES = 1 << 14
+_JOINS = 3  # each that fails takes Ray about 40 seconds
+_JOIN_SECONDS = 240.0
 _GO_ON = "finished epochs are kept: give the same command again once it is back, or finish here with --on local"
 
 
@@ -87,7 +89,7 @@ class RayCluster:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._process.stdout, selectors.EVENT_READ)
         try:
-            self._about = self._next("cluster")["cluster"]
+            self._about = self._next("cluster", seconds=_JOIN_SECONDS)["cluster"]
         except ClusterGone:
             self.close()
             raise ClusterError(_no_cluster(address)) from None
@@ -160,7 +162,7 @@ class RayCluster:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _next(self, key: str, *, seconds: float = 120.0) -> dict[str, Any]:
+    def _next(self, key: str, *, seconds: float) -> dict[str, Any]:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             for message in self.receive(max(0.0, deadline - time.monotonic())):
@@ -403,7 +405,9 @@ class _Job:
 
     @property
     def arm(self) -> str:
-        return json.dumps([self.task["arm"]["layers"], self.task["arm"]["training"]])
+        """What runs have in common that take as long."""
+        arm = self.task["arm"]
+        return json.dumps([arm["layers"], arm.get("base"), arm["training"]])
 
     @property
     def folder(self) -> Path:
@@ -761,6 +765,22 @@ def _short(error: BaseException) -> str:
     return lines[-1][:300] if lines else type(error).__name__
 
 
+def _join(init: Callable[[], Any]) -> None:
+    """Connect, again where a client server's process has died as it began.
+
+    The client server forks it while threads of its own are in gRPC, which the new process does not always survive
+    (https://github.com/ray-project/ray/issues/63202).
+    """
+    for left in reversed(range(_JOINS)):
+        try:
+            init()
+            return
+        except ConnectionAbortedError:
+            if not left:
+                raise
+            time.sleep(1.0)
+
+
 def bridge(address: str, logs: str) -> None:
     """Serve one study: see the module's first lines."""
     pipe = os.fdopen(os.dup(1), "w")
@@ -773,7 +793,7 @@ def bridge(address: str, logs: str) -> None:
 
     where = (os.environ.get("RAY_ADDRESS") or "auto") if address == "ray" else address
     try:
-        ray.init(where, log_to_driver=False, namespace="assay", logging_level=logging.WARNING)
+        _join(lambda: ray.init(where, log_to_driver=False, namespace="assay", logging_level=logging.WARNING))
     except Exception as error:
         problem = _no_cluster(address, f" ({_short(error)})")
         pipe.write(json.dumps({"refusal": [problem.what, problem.fix]}) + "\n")

@@ -6,17 +6,17 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import Problem, StoreError
 from .files import DATABASE, connect, translated
 from .lock import writing_process
-from .reader import StoreReader
-from .records import RunRecord, State, StudyRecord
+from .reader import BEGINS, StoreReader
+from .records import RunRecord, SearchRecord, State, StudyRecord
 
-_RESHAPES = {"planned", "retraining", "revealed"}
+_RESHAPES = {*BEGINS, "revealed"}
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class StoreFollower:
         self._file: tuple[int, int] | None = None
         self._data_version = -1
         self._event = 0
-        self._latest = ""  # the study that was planned last
+        self._latest = ""  # the study whose training began last
         self._studies: dict[str, Followed] = {}
         self._version = time.time_ns() // 1_000_000
         self._writer: int | None = None
@@ -174,7 +174,7 @@ class StoreFollower:
         touched: set[str] = set()
         for number, study, kind, detail in reader.events_after(self._event):
             self._event = number
-            if kind == "planned" or kind == "retraining":
+            if kind in BEGINS:
                 self._latest = study
             if kind in _RESHAPES:
                 self._studies.pop(study, None)
@@ -186,16 +186,10 @@ class StoreFollower:
     def _refreshed(self, name: str, followed: Followed, touched: set[str]) -> Followed:
         """Only runs that an event names or that were running can have changed."""
         record = followed.record
-        places: dict[str, list[int]] = {}
-        for place, run in enumerate(record.runs):
-            if run.id in touched or run.state == "running":
-                places.setdefault(run.id, []).append(place)
-        if not places:
-            followed.version = self._version
-            return followed
+        places = _places(record.runs, touched)
         runs = list(record.runs)
         has_ended = False
-        for new in self._opened().some_runs(name, places):
+        for new in self._opened().some_runs(name, places) if places else ():
             for place in places[new.id]:
                 old = runs[place]
                 if (old.arm, old.seed, old.fold) != (new.arm, new.seed, new.fold) or old == new:
@@ -203,11 +197,34 @@ class StoreFollower:
                 runs[place] = new
                 followed.versions[place] = self._version
                 has_ended = has_ended or _counts(new) != _counts(old)
-        followed.record = replace(record, runs=tuple(runs))
+        search = self._refreshed_search(name, record.search, touched)
+        if record.search is not None and search is not None:
+            pairs = zip(record.search.runs, search.runs, strict=True)
+            has_ended = has_ended or any(_counts(old) != _counts(new) for old, new in pairs)
+        followed.record = replace(record, runs=tuple(runs), search=search)
         followed.version = self._version
         if has_ended:
             followed.finished = self._version
         return followed
+
+    def _refreshed_search(self, name: str, search: SearchRecord | None, touched: set[str]) -> SearchRecord | None:
+        if search is None or not (places := _places(search.runs, touched)):
+            return search
+        runs = list(search.runs)
+        for new in self._opened().some_trial_runs(name, search, places):
+            for place in places[new.id]:
+                if (runs[place].arm, runs[place].seed) == (new.arm, new.seed):
+                    runs[place] = new
+        return replace(search, runs=tuple(runs))
+
+
+def _places(runs: Iterable[RunRecord], touched: set[str]) -> dict[str, list[int]]:
+    """Where the runs are that can have changed, by their ids."""
+    found: dict[str, list[int]] = {}
+    for place, run in enumerate(runs):
+        if run.id in touched or run.state == "running":
+            found.setdefault(run.id, []).append(place)
+    return found
 
 
 def _counts(run: RunRecord) -> tuple[str, float | None]:

@@ -20,6 +20,8 @@ from . import schema
 from .files import connect, translated
 from .records import ArmRecord, CandidateRecord, LookRecord, RunRecord, SearchRecord, State, StudyRecord, trial_name
 
+BEGINS = ("planned", "retraining", "search begun", "proposed", "training trials")  # events of a process at work
+
 
 class StoreReader:
     """Answers questions about a store. Use :func:`open_reader`."""
@@ -85,10 +87,11 @@ class StoreReader:
         return found
 
     def last_event(self) -> tuple[int, str]:
-        """The last event's number, and the study that was planned last."""
+        """The last event's number, and the study whose training began last."""
         number = next(self._query("SELECT coalesce(max(id), 0) AS n FROM events"))["n"]
-        planned = "SELECT study FROM events WHERE kind IN ('planned', 'retraining') ORDER BY id DESC LIMIT 1"
-        return number, next((row["study"] for row in self._query(planned)), "")
+        kinds = ", ".join("?" * len(BEGINS))
+        began = f"SELECT study FROM events WHERE kind IN ({kinds}) ORDER BY id DESC LIMIT 1"
+        return number, next((row["study"] for row in self._query(began, *BEGINS)), "")
 
     def events_after(self, number: int) -> list[tuple[int, str, str, str]]:
         """(number, study, kind, detail as JSON) of every later event, in order."""
@@ -102,6 +105,13 @@ class StoreReader:
             positions = {arm["name"]: arm["position"] for arm in arms}
             looks = list(self._query("SELECT 1 FROM looks WHERE study = ? AND NOT is_of_retrained", row["id"]))
             return self._runs("members", row["id"], positions, is_revealed=bool(looks), only=runs)
+        return ()
+
+    def some_trial_runs(self, study: str, search: SearchRecord, runs: Collection[str]) -> tuple[RunRecord, ...]:
+        """A search's runs with these ids, as they stand now."""
+        positions = {trial_name(trial): one.number for trial, one in search.trials.items()}
+        for row in list(self._query("SELECT id FROM studies WHERE name = ?", study)):
+            return self._runs("trial_runs", row["id"], positions, is_revealed=False, only=runs)
         return ()
 
     def check(self, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from mmap import mmap
 
 import numpy as np
 import torch
@@ -56,7 +57,7 @@ class Predictor:
     def _logits(self, images: NDArray[np.uint8] | NDArray[np.float32]) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
         """Indices and logits, batch by batch. A frozen base runs once over a data set, for all its runs."""
         base = self.network.summary.base
-        is_kept = base is not None and base.is_cached and isinstance(images, np.memmap)
+        is_kept = base is not None and base.is_cached and _is_file(images)
         features = computed(images, self.network, self.scaling) if is_kept else None
         for start in range(0, len(images), BATCH):
             chosen = np.arange(start, min(start + BATCH, len(images)))
@@ -66,6 +67,11 @@ class Predictor:
             values = torch.from_numpy(np.take(features, chosen, axis=0))
             is_vector = len(self.network.fixed_rows()[-1].output_shape) == 1
             yield chosen, self.network.answers(values.flatten(1) if is_vector else values.permute(0, 3, 1, 2))
+
+
+def _is_file(images: NDArray[np.uint8] | NDArray[np.float32]) -> bool:
+    """Whether they are all the images of a file: a part of one is not worth a place in the cache."""
+    return isinstance(images, np.memmap) and isinstance(images.base, mmap)
 
 
 def predictor_of(task: Task, data: TrainingData) -> Predictor:

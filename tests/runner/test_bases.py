@@ -15,6 +15,7 @@ from assay.errors import DataError, SpecError
 from assay.models import load_models
 from assay.runner import check_networks
 from assay.spec import Study
+from assay.store import open_writer
 
 from ..helpers import small_study
 
@@ -194,6 +195,10 @@ def test_a_search_stands_on_a_run(store: Path, monkeypatch: pytest.MonkeyPatch) 
     chosen = search_on({"weights": "{from}"}, space={"from": ["run:first"]})
     for search in (search_on({"weights": "run:first"}), chosen):
         assert {summary.base.title[:4] for summary in assay.describe(search, store=store).values()} == {"run "}
+    with open_writer(store) as writer:
+        writer.put_facts("searched", {**result.record.search.facts, "base": "0" * 64})
+    with pytest.raises(SpecError, match="the run that is the base has other weights than when the search began"):
+        assay.run(search_on({"weights": "run:first"}, constraints=["parameters <= 2000"]), store=store)
     monkeypatch.chdir(store.parent)
     monkeypatch.delenv("ASSAY_STORE", raising=False)
     assay.api.check(search_on({"weights": "run:first"}))  # as a study file is read, before a store is named

@@ -78,10 +78,11 @@ def _begin(
         before = reader.study(study.name)
         if before.search is not None and before.search.facts:
             refuse_other_data(before, dataset.info)
+            _refuse_other_base(before.search, study)
             refuse_changes(Study.of(before.spec), as_written, num_trials=len(before.search.trials))
             writer.put_spec(study.name, study.question, spec)
             return
-    facts = {"optuna": _optuna_version(), **_measured(study, dataset, folder, device)}
+    facts = {"optuna": _optuna_version(), **_base_of(study), **_measured(study, dataset, folder, device)}
     writer.put_study(
         name=study.name, question=study.question, spec=spec, data=dataset.info.record(), arms=(), members=(), runs=()
     )
@@ -99,6 +100,22 @@ def refuse_other_data(before: StudyRecord, info: DatasetInfo) -> None:
     if before.data["content"] != info.content:
         what = f"the content of {info.title} has changed since the search began"
         raise SpecError(Problem(what, "put the data back, or give the new search a name of its own", "data"))
+
+
+def _base_of(study: Study) -> dict[str, str]:
+    """The content of the run that is a search's base, where it has one that was looked up."""
+    base = study.network.base if study.network is not None else None
+    return {"base": base["content"]} if isinstance(base, dict) and base.get("network") else {}
+
+
+def _refuse_other_base(before: SearchRecord, study: Study) -> None:
+    from ..errors import Problem, SpecError
+
+    now = _base_of(study)
+    if now and before.facts.get("base", now["base"]) != now["base"]:
+        what = "the run that is the base has other weights than when the search began"
+        fix = "give the new search a name of its own"
+        raise SpecError(Problem(what, fix, "network.base.weights"))
 
 
 def _measured(study: Study, dataset: Dataset, folder: Path, device: Device) -> dict[str, Any]:

@@ -40,10 +40,8 @@ def calibration_curve(found: Calibration, *, theme: Theme = "light", ax: Axes | 
         low = 100 * max(0.0, math.floor(10 * low) / 10)
         axes.set_xlim(low, 100)
         axes.set_ylim(low, 101)
-        axes.text(
-            0.03, 0.97, f"expected calibration error {100 * found.error:.2g} %\n{found.n:,} images",
-            transform=axes.transAxes, va="top", linespacing=1.5,
-        )  # fmt: skip
+        # Above the axes: a few images put points and bars anywhere within them.
+        axes.set_title(f"expected calibration error {100 * found.error:.2g} %, {found.n:,} images", loc="left")
         axes.set_xlabel("confidence, %")
         axes.set_ylabel("accuracy, %")
         axes.grid(linewidth=0.7)

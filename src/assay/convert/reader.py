@@ -16,6 +16,7 @@ from .scope import Building, Function, Scope, Unknown, called_name, iterated, tr
 from .syntax import CHANGES, assigned_in, changed_elsewhere, makes_models, targets, within
 
 _DATA = {"mnist": "mnist", "fashion_mnist": "fashion_mnist", "cifar10": "cifar10", "cifar100": "cifar100"}
+_UNSAID = {"optimizer": "rmsprop", "epochs": 1, "batch_size": 32}  # Keras's own defaults
 _MOST_REPEATS = 256
 _MOST_CALLS = 2000
 
@@ -560,8 +561,8 @@ class Reader:
             is_right = isinstance(value, str | dict) if name == "optimizer" else isinstance(value, int)
             if value is not None and is_right:
                 self._say(name, value.lower() if isinstance(value, str) else value, call)
-            elif name == "batch_size" and node is None:
-                self._say(name, 32, call)  # Keras's own
+            elif node is None and None not in given:  # a dictionary may say it
+                self._say(name, _UNSAID[name], call)
             elif node is not None and not (isinstance(node, ast.Constant) and node.value is None):
                 self._note(
                     f"{name} is {ast.unparse(node)[:60]} in line {call.lineno}, which cannot be worked out without "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def joined(gradients: dict[str, Tensor]) -> Tensor:
     return torch.cat([gradients[name].double().flatten() for name in sorted(gradients)])
 
 
-WHOLE = {
+WHOLE: dict[str, tuple[list[Any], tuple[int, int, int]]] = {
     "odd channels, odd sizes": (["conv 5 3x3 relu", "maxpool 2", "dropout 0.5", "conv 5 3x3 relu", *END], (11, 9, 1)),
     "same padding, windows at the edge": (
         ["conv 5 3x3 relu padding=same", "maxpool 2 padding=same", "conv 5 2x3 padding=same", *END], (7, 9, 3),
@@ -64,6 +65,15 @@ WHOLE = {
     ),
     "nothing behind a convolution": (
         ["conv 6 3x3 relu", "conv 10 2x2 relu padding=same", "globalmaxpool", "softmax"], (8, 8, 1),
+    ),
+    "a residual block": (
+        ["conv 5 3x3", {"residual": ["conv 5 1x1 relu", "depthwise 3x3 padding=same"], "activation": "relu"},
+         "maxpool 2", *END],
+        (11, 10, 1),
+    ),
+    "a residual block at the end": (
+        ["conv 6 3x3", "conv 10 1x1", {"residual": ["depthwise 3x3 padding=same"]}, "globalmaxpool", "softmax"],
+        (8, 8, 1),
     ),
     "dense layers": (["flatten", "dense 30 relu", "dropout 0.5", "dense 11", "dense classes softmax"], (5, 4, 3)),
     "softmax regression": (END, (5, 4, 1)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -238,6 +240,32 @@ def test_what_is_no_number_reaches_the_loss(name: str) -> None:
     assert np.isnan(by_kernels(fused, batch).loss)
     fused.pack()
     assert np.isnan(fused.score(batch.classes)[0])
+
+
+RESIDUAL: dict[str, list[Any]] = {  # smooth throughout: no decision is to be taken twice the same way
+    "one layer": ["conv 5 3x3", {"residual": ["conv 5 3x3 tanh padding=same"], "activation": "elu"}, *END],
+    "blocks in blocks, wide margins": [
+        "conv 5 3x3", "avgpool 2", {"residual": [
+            "conv 4 1x1 gelu", {"residual": ["depthwise 3x3 padding=same bias=false", "batchnorm", "silu"]},
+            "dropout 0.2", "separable 5 3x3 padding=same", "dropout 0.3",
+        ]}, "batchnorm", {"residual": ["conv 5 3x3 padding=same"]}, "avgpool 2", *END,
+    ],
+    "behind a first layer pooled in its kernel": [
+        "conv 5 3x3", "maxpool 2", {"residual": ["separable 5 3x3 elu padding=same"]}, "globalavgpool", END[1],
+    ],
+    "the end of the network": [
+        "conv 10 3x3 gelu",
+        {"repeat": 2, "layers": [{"residual": ["conv 10 3x3 tanh padding=same", "depthwise 3x3 padding=same"]}]},
+        "globalavgpool", "softmax",
+    ],
+    "vectors": ["flatten", "dense 9 tanh", {"residual": ["dense 9 gelu", "batchnorm"]}, END[1]],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", RESIDUAL)
+def test_residual_blocks_equal_float64(case: str) -> None:
+    shape = (12, 11, 1)
+    assert_equal_to_float64(network_of(RESIDUAL[case], shape), random_batch(shape, 21))
 
 
 @pytest.mark.parametrize("last", ["conv 5 3x3 relu padding=same", "depthwise 3x3 relu"])

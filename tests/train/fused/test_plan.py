@@ -10,7 +10,7 @@ import pytest
 
 from assay.nets import Summary, parse, summarize
 from assay.nets.vocabulary import WORDS
-from assay.train.fused.plan import Activation, Block, NotFused, Pool, Tail, blocks_of, fused_groups, why_not_fused
+from assay.train.fused.plan import Activation, Block, NotFused, Pool, Sum, Tail, blocks_of, fused_groups, why_not_fused
 
 PUBLISHED = Path(__file__).parents[4] / "shared" / "reference" / "published.toml"
 END = ["flatten", "dense classes softmax"]
@@ -110,6 +110,16 @@ def test_a_separable_layer_is_two_products_with_nothing_between() -> None:
         (1, 1), (26, 26, 6), (26, 26, 8),
     )  # fmt: skip
     assert second.tails[0].window == 2
+
+
+def test_a_residual_block_ends_in_a_sum() -> None:
+    block = {"residual": ["separable 8 3x3 relu padding=same", "batchnorm"], "activation": "relu"}
+    made = blocks_of(summarize(parse(["conv 8 3x3", "maxpool 2", block, "dropout 0.1", *END]), (28, 28, 1), 10))
+    shape = (13, 13, 8)
+    assert made[2].tails == (
+        Tail(shape, shape, norm="batchnorm1"), Sum(shape, start=1), Activation(shape, "relu"),
+        Tail(shape, shape, rate=0.1),
+    )  # fmt: skip
 
 
 def test_what_stands_behind_the_last_kernel_ends_the_network() -> None:

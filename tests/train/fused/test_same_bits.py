@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -71,14 +71,16 @@ CURVED = ["conv 5 3x3 gelu", "avgpool 3 stride=2 padding=same", "conv 6 3x3", "b
           "dense 9 silu", "dense classes softmax"]  # fmt: skip
 
 
-APART = ["conv 6 3x3 relu", "depthwise 3x3 multiplier=2 bias=false", "batchnorm", "relu",
-         "separable 10 3x3 relu padding=same", "maxpool 2", "globalavgpool", "softmax"]  # fmt: skip
+APART: list[Any] = [
+    "conv 6 3x3 relu", "depthwise 3x3 multiplier=2 bias=false", "batchnorm", "relu",
+    {"residual": ["separable 12 3x3 relu padding=same"]}, "maxpool 2", "conv 10 1x1", "globalavgpool", "softmax",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("words", [WORDS, CURVED, APART], ids=["largest", "curved", "channels apart"])
 @pytest.mark.parametrize("precision", [NATIVE, "float32"])
 def test_any_number_of_threads_gives_the_same_bits(
-    precision: Precision, words: list[str], monkeypatch: pytest.MonkeyPatch
+    precision: Precision, words: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("assay.train.fused.tape.WORTH_SHARING", 0)  # share even the smallest call
     monkeypatch.setattr(f"{__name__}.WORDS", words)
@@ -93,7 +95,7 @@ def test_any_number_of_threads_gives_the_same_bits(
 
 
 @pytest.mark.parametrize("words", [WORDS, APART], ids=["largest", "channels apart"])
-def test_weights_go_in_and_come_out_as_they_are(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_go_in_and_come_out_as_they_are(words: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"{__name__}.WORDS", words)
     given = {name: value.detach() for name, value in network().state_dict().items()}
     returned = fused().weights()
@@ -114,7 +116,7 @@ def test_returned_weights_are_copies() -> None:
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop", "adadelta"])
 @pytest.mark.parametrize("words", [WORDS, APART], ids=["largest", "channels apart"])
 def test_slots_have_the_names_and_shapes_of_the_plain_path(
-    optimizer: str, words: list[str], monkeypatch: pytest.MonkeyPatch
+    optimizer: str, words: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(f"{__name__}.WORDS", words)
     ours, theirs = (train(learner, range(3)) for learner in (fused(optimizer), plain(optimizer)))

@@ -37,10 +37,18 @@ REFUSED = {
         )
     },
 }  # fmt: skip
-BLOCKS: list[Any] = [
-    {"residual": ["conv 8 3x3 padding=same"]},
-    {"parallel": [["conv 4 3x3"], ["conv 4 3x3"]]},
-    {"repeat": 2, "layers": [{"residual": ["batchnorm"]}]},
+BLOCKS: list[tuple[Any, str | None]] = [
+    ({"residual": ["conv 8 3x3 padding=same"]}, None),
+    ({"repeat": 2, "layers": [{"residual": ["separable 8 3x3 relu padding=same", "batchnorm"]}]}, None),
+    ({"residual": [{"residual": ["conv 8 1x1"]}, "dropout 0.2"], "activation": "gelu"}, None),
+    ({"parallel": [["conv 4 3x3"], ["conv 4 3x3"]]}, "conv2 stands in a parallel block"),
+    ({"parallel": [[], ["conv 8 1x1"]], "join": "add"}, "conv2 stands in a parallel block"),
+    ({"residual": ["conv 8 1x1"], "shortcut": ["conv 8 1x1"]}, "conv3 stands in a shortcut"),
+    (
+        {"repeat": 2, "layers": [{"residual": ["batchnorm", "conv 8 1x1"]}]},
+        "add1 adds what no convolution or dense layer before it reads",
+    ),
+    ({"residual": ["batchnorm"]}, "add1 adds what no convolution or dense layer before it reads"),
 ]
 
 
@@ -58,11 +66,14 @@ def test_no_word_is_forgotten_here() -> None:
     assert {line.split()[0] for line in (*FUSED, *REFUSED)} == set(WORDS)
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=str)
-def test_blocks_are_left_to_torch(block: Any) -> None:
-    reason = reason_for(block)
-    assert reason is not None
-    assert reason.endswith("stands in a block")
+@pytest.mark.parametrize(("block", "reason"), BLOCKS, ids=str)
+def test_residual_blocks_around_chains_are_taken_and_others_left_to_torch(block: Any, reason: str | None) -> None:
+    assert reason_for(block) == reason
+
+
+def test_a_residual_block_around_the_picture_is_left_to_torch() -> None:
+    summary = summarize(parse([{"residual": ["conv 1 1x1"]}, *END]), (12, 12, 1), 5)
+    assert why_not_fused(summary) == "add1 adds what no convolution or dense layer before it reads"
 
 
 def test_a_repeated_chain_is_a_chain() -> None:

@@ -18,7 +18,7 @@ from ...nets import (
     Summary,
     same_padding,
 )
-from ...nets.layers import Activate, AvgPool, GlobalAvgPool, GlobalMaxPool
+from ...nets.layers import Activate, Add, AvgPool, GlobalAvgPool, GlobalMaxPool
 
 _CODES = 65_536  # places in a window that two bytes can tell apart
 _WITH_KERNELS = (Conv, Depthwise, Separable, Dense)
@@ -135,7 +135,24 @@ class Activation:
         return self.inputs
 
 
-Step = Tail | Pool | Activation
+@dataclass(frozen=True)
+class Sum:
+    """The end of a residual block: what the weighted layer of that number reads is added.
+
+    Args:
+        inputs: Height, width and channels.
+        start: Which weighted layer, counted from 0.
+    """
+
+    inputs: tuple[int, int, int]
+    start: int
+
+    @property
+    def outputs(self) -> tuple[int, int, int]:
+        return self.inputs
+
+
+Step = Tail | Pool | Activation | Sum
 
 
 @dataclass(frozen=True)
@@ -164,21 +181,28 @@ def blocks_of(summary: Summary) -> tuple[Block, ...]:
     tails: list[Step] = []
     shape: tuple[int, int, int] = summary.input_shape
     num_dropouts = 0
+    readers: dict[str, int] = {}  # weighted layers by the name of what they read
     for index, row in enumerate(summary.layers):
         layer = row.layer
-        if row.path:
-            raise NotFused(f"{row.name} stands in a block")
+        if any(part == "shortcut" or part.startswith("parallel") for part in row.path):
+            raise NotFused(f"{row.name} stands in a {'shortcut' if 'shortcut' in row.path else 'parallel block'}")
         if isinstance(layer, _WITH_KERNELS):
             if weighted is not None:
                 blocks.append(Block(weighted, tuple(tails) or (Tail(shape, shape),)))
             elif tails:
                 raise NotFused(_too_early(summary))
+            readers[row.inputs[0]] = len(blocks)
             *before, weighted = _weighted(row, shape, num_classes=summary.num_classes)
             blocks += [Block(part, (Tail(part.outputs, part.outputs),)) for part in before]
             shape = weighted.outputs
             tails = _activated([], shape, "linear" if layer.activation == "relu" else layer.activation)
         elif isinstance(layer, Flatten):
             pass  # the same numbers in the same order
+        elif isinstance(layer, Add):
+            start = readers.get(row.inputs[1], 0)
+            if not 0 < start <= len(blocks) or (start < len(blocks) and blocks[start].weighted.inputs != shape):
+                raise NotFused(f"{row.name} adds what no convolution or dense layer before it reads")
+            tails = _activated([*(tails or [Tail(shape, shape)]), Sum(shape, start)], shape, layer.activation)
         elif isinstance(layer, Activate) and layer.activation == "softmax":
             if weighted is None:
                 raise NotFused(_too_early(summary))

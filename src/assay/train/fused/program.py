@@ -11,10 +11,11 @@ import numpy as np
 from ...seeds import Streams
 from . import edges, layouts
 from .activated import ActivationOp
+from .added import SumOp
 from .depthwise import DepthwiseOp
 from .grid import Floats, Grid, Run, reshaped
 from .normed import TailOp
-from .plan import Activation, Block, Pool, Step, Tail, Weighted
+from .plan import Activation, Block, Pool, Step, Sum, Tail, Weighted
 from .pooled import PooledOp, takes
 from .pools import PoolOp
 from .tails import Mode
@@ -23,7 +24,7 @@ from .vectors import LANES
 from .weighted import WeightedOp
 
 WeightsOp = WeightedOp | DepthwiseOp | PooledOp
-StepOp = TailOp | PoolOp | ActivationOp
+StepOp = TailOp | PoolOp | ActivationOp | SumOp
 
 
 class Program:
@@ -100,9 +101,8 @@ class Program:
         height, width, channels = tails[-1].outputs
         return Grid(height, width, channels, mode, num_blocks, *following.margin)
 
-    @staticmethod
     def _tail_ops(
-        op: WeightsOp, tails: tuple[Step, ...], outlet: Grid, gradient: Grid, streams: Streams
+        self, op: WeightsOp, tails: tuple[Step, ...], outlet: Grid, gradient: Grid, streams: Streams
     ) -> list[StepOp]:
         """The steps from a weighted layer's output to ``outlet``, whose gradient is given."""
         ops: list[StepOp] = []
@@ -118,6 +118,9 @@ class Program:
                 ops.append(PoolOp(tail, source=source, target=target, dz=dz))
             elif isinstance(tail, Activation):
                 ops.append(ActivationOp(tail, source=source, target=target, dz=dz))
+            elif isinstance(tail, Sum):
+                start = self.weighted[tail.start].x
+                ops.append(SumOp(tail, source=source, target=target, dz=dz, start=start))
             else:
                 ops.append(TailOp(tail, source=source, target=target, dz=dz, streams=streams))
             source = target
@@ -171,6 +174,9 @@ class Program:
             if op is last:
                 self._end_gradient(tape, run)
             op.backward(tape, run)
+            for sum_op in (tail for tails in self.tails for tail in tails if isinstance(tail, SumOp)):
+                if self.weighted[sum_op.plan.start] is op and not isinstance(op, PooledOp):
+                    sum_op.add_gradient(tape, run, op.dx)
 
     def _end_gradient(self, tape: Tape, run: Run) -> None:
         """The gradient of the last weighted layer's output, as that layer reads it."""

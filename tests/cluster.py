@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-import assay
+from .held import Hold
 
 # A dead node is noticed within some seconds, not half a minute; a slow one is not taken for dead; and nothing is told
 # to anybody.
@@ -28,7 +28,6 @@ SETTINGS = {
     "RAY_health_check_failure_threshold": "5",
     "RAY_gcs_rpc_server_reconnect_timeout_s": "3",
 }
-SOURCE = str(Path(assay.__file__).parents[1])
 STORE_BYTES = 100 << 20
 
 
@@ -39,21 +38,25 @@ class Nodes:
         folder: Where the nodes keep theirs.
         kernels: Where compiled kernels are kept, for all of them: compiling takes long.
         has_client: Whether it has a client server, at ``client_port``.
+
+    Its workers wait where ``hold`` says.
     """
 
     def __init__(self, folder: Path, kernels: Path, *, has_client: bool = False) -> None:
         if importlib.util.find_spec("ray") is None:
             pytest.skip("Ray is not installed")
         self.folder = folder
+        self.hold = Hold(folder / "hold.json")
         self.client_port = _free_port() if has_client else None
         with (folder / "nodes.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, __file__, str(self.client_port or "")],
+                [sys.executable, "-m", "tests.cluster", str(self.client_port or "")],
+                cwd=Path(__file__).parents[1],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                env={**os.environ, **SETTINGS, "PYTHONPATH": SOURCE, "ASSAY_KERNELS": str(kernels)},
+                env={**os.environ, **SETTINGS, **self.hold.variables, "ASSAY_KERNELS": str(kernels)},
             )
         self.address = self._answer()["address"]
 

@@ -20,7 +20,8 @@ from assay.train import Task
 from assay.train.checkpoint import load_weights, same_weights
 from assay.train.epochs import EpochRecord
 
-from ..cluster import workers
+from ..cluster import Nodes, workers
+from ..held import PATIENCE_SECONDS, Hold
 from ..helpers import small_study, tasks_of
 
 Make = Callable[[int], Executor]
@@ -47,9 +48,23 @@ def make(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
             executor.close()
 
 
-def collect(executor: Executor, num_ends: int, *, seconds: float = 120) -> list[Event]:
+@pytest.fixture
+def hold(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hold]:
+    """What stops the workers of the executors that are made."""
+    if request.node.callspec.params["make"] == "ray":
+        nodes: Nodes = request.getfixturevalue("two_nodes")
+        yield nodes.hold
+        nodes.hold.open()
+        return
+    held = Hold(tmp_path / "hold.json")
+    for name, value in held.variables.items():
+        monkeypatch.setenv(name, value)
+    yield held
+
+
+def collect(executor: Executor, num_ends: int) -> list[Event]:
     events: list[Event] = []
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while sum(isinstance(event, Finished | Failed | Lost | NoSpace) for event in events) < num_ends:
         assert time.monotonic() < deadline, f"only got {events}"
         events += executor.poll(0.2)
@@ -107,10 +122,13 @@ def test_a_failing_run_does_not_disturb_the_next(make: Make, tmp_path: Path) -> 
     assert "none.npy" in ends[1].reason
 
 
-def test_a_killed_worker_is_told_and_the_run_goes_on_from_its_checkpoint(make: Make, tmp_path: Path) -> None:
+def test_a_killed_worker_is_told_and_the_run_goes_on_from_its_checkpoint(
+    make: Make, hold: Hold, tmp_path: Path
+) -> None:
     study = small_study(training={"epochs": 12, "batch_size": 16})
     task = tasks_of(study, tmp_path / "killed")[1]
     executor = make(1)
+    hold.close(3)
     executor.submit(task)
     events: list[Event] = []
     while sum(isinstance(event, EpochDone) for event in events) < 3:
@@ -118,6 +136,7 @@ def test_a_killed_worker_is_told_and_the_run_goes_on_from_its_checkpoint(make: M
     (worker,) = workers()
     worker.send_signal(signal.SIGKILL)
     lost = collect(executor, 1)[-1]
+    hold.open()
     assert isinstance(lost, Lost)
     assert lost.is_memory
     executor.submit(task)
@@ -129,16 +148,17 @@ def test_a_killed_worker_is_told_and_the_run_goes_on_from_its_checkpoint(make: M
     assert same_weights(weights(untouched, collect(executor, 1)), weights(task, resumed))  # type: ignore[arg-type]
 
 
-def test_closing_leaves_no_process(make: Make, tmp_path: Path) -> None:
+def test_closing_leaves_no_process(make: Make, hold: Hold, tmp_path: Path) -> None:
     executor = make(2)
-    for task in tasks_of(small_study(training={"epochs": 500}), tmp_path):
+    hold.close(1)
+    for task in tasks_of(small_study(), tmp_path):
         executor.submit(task)
     while not executor.poll(0.2):
         pass
     started = workers()
     assert started
     executor.close()
-    assert psutil.wait_procs(started, timeout=5)[1] == []
+    assert psutil.wait_procs(started, timeout=PATIENCE_SECONDS)[1] == []
     assert workers() == []
 
 

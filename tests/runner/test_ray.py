@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import os
 import signal
 import subprocess
@@ -29,18 +30,21 @@ from assay.store import RunRecord
 from assay.train import Task
 from assay.train.checkpoint import load_weights, same_weights
 
-from ..cluster import SETTINGS, SOURCE, Nodes, workers
+from ..cluster import SETTINGS, Nodes, workers
+from ..held import PATIENCE_SECONDS, SOURCE, wait_until
 from ..helpers import small_study, tasks_of
 from ..search.played import search_study
 
 MEMORY = 400 << 20
-LONG = {"epochs": 60, "batch_size": 8}
+LONG = {"epochs": 8, "batch_size": 32}
+HELD = 4  # the epoch after which tests hold runs
 
 
 @pytest.fixture
-def two(two_nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> Nodes:
+def two(two_nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
     monkeypatch.setenv("RAY_ADDRESS", two_nodes.address)
-    return two_nodes
+    yield two_nodes
+    two_nodes.hold.open()
 
 
 @pytest.fixture
@@ -68,18 +72,23 @@ class Told(Silent):
         self.do(event)
 
 
-def events_of(executor: RayExecutor, tasks: Sequence[Task], *, seconds: float = 120) -> Iterator[Event]:
+def events_of(executor: RayExecutor, tasks: Sequence[Task]) -> Iterator[Event]:
     """What becomes of these tasks, until all have finished."""
     for task in tasks:
         executor.submit(task)
     left = {task.id for task in tasks}
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while left:
         assert time.monotonic() < deadline
         for event in executor.poll(0.2):
             yield event
             if isinstance(event, Finished):
                 left.discard(event.run)
+
+
+def take(events: Iterator[Event], count: int, kind: type[Event]) -> list[Event]:
+    """The first events of a kind, as soon as they are there."""
+    return list(itertools.islice((event for event in events if isinstance(event, kind)), count))
 
 
 def weights(store: Path, run: RunRecord) -> dict[str, object]:
@@ -147,30 +156,35 @@ def test_slots_declare_the_memory_that_runs_were_measured_to_take(two: Nodes, tm
     first = assay.run(study, store=tmp_path, on="ray", workers=1)
     declared = [run.environment["ray"]["declared_memory_bytes"] for run in first.runs]
     assert sorted(declared)[0] == 0  # the one that measures
-    peak = max(run.peak_memory_bytes or 0 for run in first.runs)
+    peaks = [run.peak_memory_bytes or 0 for run in first.runs]
     again = assay.run(small_study(seeds={"count": 3}), store=tmp_path, on="ray", workers=2)
     new = [run.environment["ray"]["declared_memory_bytes"] for run in again.runs if run.seed == 2]
-    assert all(abs(size - 1.25 * peak) < 0.1 * peak for size in new)
+    most = max(run.peak_memory_bytes or 0 for run in again.runs)
+    assert len(new) == 2
+    assert all(1.2 * min(peaks) <= size <= 1.3 * most for size in new)  # 1.25, but the system counts a bit roughly
 
 
 @pytest.mark.ray
 def test_runs_share_a_gpu_as_they_are_told_to(two: Nodes, tmp_path: Path) -> None:
-    endless = tasks_of(small_study(training={"epochs": 9999}, seeds={"count": 1}), tmp_path / "endless")
-    short = tasks_of(small_study(seeds={"count": 1}), tmp_path / "short")
+    tasks = tasks_of(small_study(seeds={"count": 1}), tmp_path)
     with RayCluster("ray", tmp_path) as cluster:
         assert (cluster.cores, cluster.machine_cores, cluster.gpus) == (4, 2, 1)
         assert OnRay(cluster).device_of("auto") == "cuda"
 
         shared = RayExecutor(cluster, 2, gpu_share=0.5, memory=lambda task: MEMORY)
-        for event in events_of(shared, endless):
-            if isinstance(event, Started) and event.run == endless[1].id:  # the first is in training still
-                break
-        shared.close()
+        with two.hold.closed(1):
+            started = {event.run for event in take(events_of(shared, tasks), 2, Started)}
+            beside = workers()
+            shared.close()
+            assert psutil.wait_procs(beside, timeout=PATIENCE_SECONDS)[1] == []
+        assert started == {task.id for task in tasks}  # the first is in training still as the second begins
+        assert len(beside) == 2
 
         whole = RayExecutor(cluster, 2, gpu_share=1.0, memory=lambda task: MEMORY)
-        told = [event for event in events_of(whole, short) if not isinstance(event, EpochDone)]
+        seen = [(event, len(workers())) for event in events_of(whole, tasks)]
         whole.close()
-    assert [type(event) for event in told] == [Started, Finished] * 2  # one after the other
+    assert sum(isinstance(event, Finished) for event, _ in seen) == 2
+    assert max(count for _, count in seen) == 1  # one after the other
 
 
 @pytest.mark.ray
@@ -179,7 +193,7 @@ def test_what_the_cluster_has_no_room_for_is_told(two: Nodes, tmp_path: Path) ->
     with RayCluster("ray", tmp_path) as cluster:
         executor = RayExecutor(cluster, 1, threads=3, memory=lambda task: MEMORY, tell=told.append, patience_seconds=1)
         executor.submit(tasks_of(small_study(), tmp_path)[0])
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while not told:
             assert time.monotonic() < deadline
             assert executor.poll(0.5) == []
@@ -194,12 +208,15 @@ def test_a_node_is_killed_and_its_runs_go_on_elsewhere(nodes: Nodes, tmp_path: P
     killed: list[str] = []
 
     def kill(event: Event) -> None:
-        if isinstance(event, EpochDone) and event.record.epoch > 3 and not killed:
+        if isinstance(event, EpochDone) and event.record.epoch == HELD and not killed:
             killed.append(event.run)
-            (name,) = [name for name, pid in raylets.items() if workers(pid)]
+            ((name, left),) = [(name, left) for name, pid in raylets.items() if (left := workers(pid))]
             nodes.kill(name)
+            assert psutil.wait_procs(left, timeout=PATIENCE_SECONDS)[1] == []
+            nodes.hold.open()
 
     told = Told(kill)
+    nodes.hold.close(HELD)
     assay.run(study, store=tmp_path / "there", on="ray", workers=1, progress=told)
     (lost,) = [event for event in told.events if isinstance(event, Lost)]
     assert lost.is_machine
@@ -208,7 +225,8 @@ def test_a_node_is_killed_and_its_runs_go_on_elsewhere(nodes: Nodes, tmp_path: P
     mine = [e.record for e in told.events if isinstance(e, EpochDone) and e.run == lost.run]
     again = mine[[record.epoch for record in mine].index(1, 1) :]
     # Epochs that the first node had done are told again with its own seconds: they were not trained again.
-    assert again[0] == mine[0]
+    assert again[:HELD] == mine[:HELD]
+    assert [record.epoch for record in again] == list(range(1, LONG["epochs"] + 1))
     assay.run(study, store=tmp_path / "here")
     assert_same(tmp_path / "there", tmp_path / "here")
 
@@ -220,21 +238,28 @@ def test_the_driver_is_killed_and_started_again(two: Nodes, tmp_path: Path) -> N
     file.write_text(study_toml(study))
     store = tmp_path / "there"
     command = [sys.executable, "-m", "assay", "run", str(file), "--store", str(store), "--no-report", "--on", "ray"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 90
-    while not list(store.rglob("checkpoint.safetensors")):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    left = workers()
-    process.kill()
-    process.wait()
-    assert psutil.wait_procs(left, timeout=20)[1] == []
+
+    def is_under_way() -> bool:
+        if not list(store.rglob("checkpoint.safetensors")):
+            return False
+        runs = Result(store, "small").runs
+        return any(run.state == "finished" for run in runs) and any(len(run.epochs) == HELD for run in runs)
+
+    with two.hold.closed(HELD, seed=1):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until(is_under_way)
+        left = workers()
+        assert left
+        process.kill()
+        process.wait()
+        assert psutil.wait_procs(left, timeout=PATIENCE_SECONDS)[1] == []
     done = {run.id: run.seconds for run in Result(store, "small").runs if run.state == "finished"}
-    output = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done
+    output = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert output.returncode == 0, output.stderr
     runs = Result(store, "small").runs
     assert {run.id: run.seconds for run in runs if run.id in done} == done
-    assert [len(run.epochs) for run in runs] == [60] * 4
+    assert [len(run.epochs) for run in runs] == [LONG["epochs"]] * 4
     assay.run(study, store=tmp_path / "here")
     assert_same(store, tmp_path / "here")
 
@@ -247,10 +272,14 @@ def test_a_run_that_is_out_of_memory_twice_is_a_row_and_the_others_finish(two: N
     def kill(event: Event) -> None:
         if isinstance(event, Started):
             starts.append(event.run)
-            if event.run == starts[0]:  # as the system does when memory runs out
-                for process in workers():
+            if event.run == starts[0]:  # killed as the system does when memory runs out
+                for process in (there := workers()):
                     process.send_signal(signal.SIGKILL)
+                assert psutil.wait_procs(there, timeout=PATIENCE_SECONDS)[1] == []
+                if starts.count(event.run) == 2:
+                    two.hold.open()
 
+    two.hold.close(1)
     result = assay.run(study, store=tmp_path, on="ray", workers=1, progress=Told(kill))
     states = {run.id: run.state for run in result.runs}
     assert states.pop(starts[0]) == "out of memory"
@@ -291,16 +320,15 @@ def test_work_is_not_tied_to_a_slow_node(nodes: Nodes, tmp_path: Path) -> None:
     events: list[Event] = []
     with RayCluster("ray", tmp_path) as cluster:
         executor = RayExecutor(cluster, 2, memory=lambda task: MEMORY, patience_seconds=1.0)
-        for task in tasks:
-            executor.submit(task)
-        deadline = time.monotonic() + 120
-        while sum(isinstance(event, Finished) for event in events) < len(tasks):
-            assert time.monotonic() < deadline, events
-            events += executor.poll(0.2)
-            if not stopped and any(isinstance(event, EpochDone) for event in events):
-                for process in workers(raylets["slow"]):
+        nodes.hold.close(2)
+        for event in events_of(executor, tasks):
+            events.append(event)
+            begun = {event.run for event in events if isinstance(event, EpochDone) and event.record.epoch == 2}
+            if not stopped and len(begun) == 2:  # both nodes have one
+                stopped += workers(raylets["slow"])
+                for process in stopped:
                     process.suspend()  # as slow as can be
-                    stopped.append(process)
+                nodes.hold.open()
         executor.close()
     for process in stopped:
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -314,23 +342,24 @@ def test_work_is_not_tied_to_a_slow_node(nodes: Nodes, tmp_path: Path) -> None:
 @pytest.mark.ray
 def test_the_cluster_is_gone_and_the_study_is_finished_here(nodes: Nodes, tmp_path: Path) -> None:
     nodes.add("one")
-    study = small_study(training={"epochs": 200, "batch_size": 8}, seeds={"count": 1})
+    study = small_study(training=LONG, seeds={"count": 1})
     gone: list[int] = []
 
     def kill(event: Event) -> None:
-        if isinstance(event, EpochDone) and event.record.epoch > 3 and not gone:
+        if isinstance(event, EpochDone) and event.record.epoch == HELD and not gone:
             gone.append(event.record.epoch)
             nodes.kill_all()
 
+    nodes.hold.close(HELD)
     with pytest.raises(ClusterGone, match="--on local"):
         assay.run(study, store=tmp_path / "there", on="ray", workers=1, progress=Told(kill))
     assert gone
     kept = Result(tmp_path / "there", "small").runs
     assert [run.state for run in kept] == ["queued", "queued"]
-    assert max(len(run.epochs) for run in kept) >= gone[0]
+    assert max(len(run.epochs) for run in kept) == HELD
     with pytest.raises(ClusterError, match="no Ray cluster"):
         assay.run(study, store=tmp_path / "there", on="ray")
-    short = small_study(training={"epochs": 200, "batch_size": 8}, seeds={"count": 1}, factors={"rate": [0.0]})
+    short = small_study(training=LONG, seeds={"count": 1}, factors={"rate": [0.0]})
     told = Told()
     assay.run(short, store=tmp_path / "there", progress=told)
     seen = [e.record for e in told.events if isinstance(e, EpochDone) and e.record.epoch <= gone[0]]

@@ -17,6 +17,7 @@ from assay.spec import Study, study_toml
 from assay.store import RunRecord
 from assay.train.checkpoint import load_weights, same_weights
 
+from ..held import PATIENCE_SECONDS, Hold, wait_until
 from ..helpers import small_study
 
 EPOCHS = 150
@@ -25,6 +26,14 @@ EPOCHS = 150
 @pytest.fixture(scope="module")
 def study() -> Study:
     return small_study(training={"epochs": EPOCHS, "batch_size": 16}, seeds={"count": 2})
+
+
+@pytest.fixture
+def hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hold:
+    held = Hold(tmp_path / "hold.json")
+    for name, value in held.variables.items():
+        monkeypatch.setenv(name, value)
+    return held
 
 
 def start(file: Path, store: Path) -> subprocess.Popen[str]:
@@ -36,7 +45,7 @@ def start(file: Path, store: Path) -> subprocess.Popen[str]:
 
 def finish(file: Path, store: Path) -> str:
     process = start(file, store)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 0, output
     return output
 
@@ -53,77 +62,67 @@ def assert_same(one: Path, other: Path, name: str) -> None:
         assert [e.validation_loss for e in mine.epochs] == [e.validation_loss for e in theirs.epochs]
 
 
-def test_killed_at_random_points_it_ends_as_if_it_had_not_been(study: Study, tmp_path: Path) -> None:
+def test_killed_at_random_points_it_ends_as_if_it_had_not_been(study: Study, hold: Hold, tmp_path: Path) -> None:
     file = tmp_path / "small.toml"
     file.write_text(study_toml(study))
     finish(file, tmp_path / "whole")
 
     chance = random.Random(1977)
     killed = tmp_path / "killed"
-    num_kills = 0
-    for _ in range(5):
-        process = start(file, killed)
-        time.sleep(chance.uniform(0.3, 3.5))
-        if process.poll() is None:
+    with hold.closed(EPOCHS - 1, seed=1):  # it does not end before it is killed
+        for _ in range(5):
+            process = start(file, killed)
+            time.sleep(chance.uniform(0.3, 3.5))
+            assert process.poll() is None
             os.killpg(process.pid, signal.SIGKILL)
-            num_kills += 1
-        process.communicate()
-    assert num_kills >= 3, "the study ended before it could be killed often enough"
+            process.communicate()
     finish(file, killed)
     assert_same(tmp_path / "whole", killed, "small")
     leftovers = [p for p in killed.rglob("*") if p.name.startswith("checkpoint")]
     assert leftovers == []
 
 
-def test_killed_right_after_a_checkpoint_it_loses_no_finished_epoch(study: Study, tmp_path: Path) -> None:
+def test_killed_right_after_a_checkpoint_it_loses_no_finished_epoch(study: Study, hold: Hold, tmp_path: Path) -> None:
     file = tmp_path / "small.toml"
     file.write_text(study_toml(study))
     store = tmp_path / "store"
-    process = start(file, store)
-    deadline = time.monotonic() + 60
-    while not list(store.rglob("checkpoint.safetensors")):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    with hold.closed(20):
+        process = start(file, store)
+        wait_until(lambda: list(store.rglob("checkpoint.safetensors")))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
     output = finish(file, store)
     assert "4 runs" in output
     assert all(len(run.epochs) == EPOCHS for run in Result(store, "small").runs)
 
 
-def test_ctrl_c_stops_soon_and_says_how_to_go_on(tmp_path: Path) -> None:
+def test_ctrl_c_waits_for_no_run_and_says_how_to_go_on(hold: Hold, tmp_path: Path) -> None:
     file = tmp_path / "long.toml"
-    file.write_text(study_toml(small_study(name="long", training={"epochs": 5000})))
+    file.write_text(study_toml(small_study(name="long")))
+    hold.close(1)
     store = tmp_path / "store"
     process = start(file, store)
-    deadline = time.monotonic() + 60
-    while not list(store.rglob("checkpoint.safetensors")):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    stopped = time.monotonic()
+    wait_until(lambda: list(store.rglob("checkpoint.safetensors")))
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
-    output, _ = process.communicate(timeout=30)
-    assert time.monotonic() - stopped < 5  # 2 on a machine that does nothing else
+    output, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert process.returncode == 130
     assert "the same command goes on from there" in output
     assert {run.state for run in Result(store, "long").runs} == {"queued"}
     assert load(file).name == "long"
 
 
-def test_workers_end_when_their_parent_is_gone(tmp_path: Path) -> None:
+def test_workers_end_when_their_parent_is_gone(hold: Hold, tmp_path: Path) -> None:
     import psutil
 
     file = tmp_path / "long.toml"
-    file.write_text(study_toml(small_study(name="long", training={"epochs": 5000})))
+    file.write_text(study_toml(small_study(name="long")))
+    hold.close(1)
     process = start(file, tmp_path / "store")
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.rglob("checkpoint.safetensors")):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: list(tmp_path.rglob("checkpoint.safetensors")))
     workers = psutil.Process(process.pid).children()
     assert workers
     process.kill()  # the parent alone
     process.communicate()
-    gone, alive = psutil.wait_procs(workers, timeout=10)
+    gone, alive = psutil.wait_procs(workers, timeout=PATIENCE_SECONDS)
     assert not alive
     assert len(gone) == len(workers)

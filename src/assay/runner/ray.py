@@ -46,6 +46,7 @@ _GOES_ON = ("Started", "EpochDone")  # every other event ends a run
 _LONG_POLL_SECONDS = 10.0
 _MARGIN = 1.25  # declared memory over that of the worker process: the actor beside it takes some too
 _IDLE_SECONDS = 60.0  # after which a slot is given back to the cluster
+_STOP_SECONDS = 15.0  # for a slot to clear its machine; one whose machine is gone answers at once
 _LOG_BYTES = 1 << 14
 _JOINS = 3  # each that fails takes Ray about 40 seconds
 _JOIN_SECONDS = 240.0
@@ -140,7 +141,7 @@ class RayCluster:
         """Stop everything that was begun and give the cluster's machines back."""
         self.send({"do": "release"})
         with contextlib.suppress(AssayError):
-            self._next("released", seconds=20.0)
+            self._next("released", seconds=_STOP_SECONDS + 10.0)
 
     def close(self) -> None:
         """End the connection; the cluster goes on."""
@@ -556,7 +557,7 @@ class _Bridge:
     def _stop(self, places: list[_Place]) -> None:
         stopped = [place.actor.stop.remote() for place in places if place.about]
         with contextlib.suppress(Exception):
-            self._ray.wait(stopped, num_returns=len(stopped), timeout=5.0)
+            self._ray.wait(stopped, num_returns=len(stopped), timeout=_STOP_SECONDS)
         for place in places:
             with contextlib.suppress(Exception):
                 self._ray.kill(place.actor)

@@ -18,7 +18,10 @@ from assay.data import prepare
 from assay.models import Model, load_models, runs_of_arm
 from assay.spec import Study
 from assay.store import StudyRecord
+from assay.web.app import make_app
 from assay.web.predict import openapi
+
+from .conftest import HOSTS, URL
 
 ARM = "rate=0.3"
 API = "/api/studies/small/play"
@@ -67,6 +70,20 @@ def test_a_picture_is_answered_by_all_seeds(client: TestClient, models: tuple[Mo
     heat = np.frombuffer(base64.b64decode(found["cam"]), np.uint8)
     assert heat.shape == (64,)
     assert found["milliseconds"] > 0
+
+
+def test_networks_on_a_base_are_asked_about_stored_images(based_store: Path, images: Any) -> None:
+    model = assay.find("based", store=based_store).model()
+    play = f"/api/studies/based/play/image?arm={model.arm.name}"
+    with TestClient(make_app(based_store, HOSTS), base_url=URL) as client:
+        found = client.post(play, content=png_of(images[3, :, :, 0]), headers={"content-type": "image/png"}).json()
+        seen = np.frombuffer(base64.b64decode(found["seen"]), np.uint8).reshape(1, 8, 8, 1)
+        np.testing.assert_allclose(found["probabilities"], model.probabilities(seen)[0], atol=1e-4)
+        heat = np.frombuffer(base64.b64decode(found["cam"]), np.uint8)
+        assert heat.shape == (64,)  # though the base sees 20 x 20
+        body = {"study": "based", "arm": model.arm.name, "images": [images[3].tolist()]}
+        (predicted,) = client.post("/predict", json=body).json()["predictions"]
+    np.testing.assert_allclose(predicted["probabilities"], model.probabilities(images[3:4])[0], atol=1e-5)
 
 
 def test_a_blank_board_has_no_heat(client: TestClient) -> None:

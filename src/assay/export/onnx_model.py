@@ -95,8 +95,8 @@ class _Graph:
 
 
 def _prepared(graph: _Graph, network: Portable, pixels: str) -> str:
-    """What the first layer sees. Resizing is a product along each axis, as ONNX's own operator does not antialias before
-    opset 18, and ours does where images shrink."""
+    """What the first layer sees. Resizing is a product along each axis: ours antialiases where images shrink, and the
+    operator of ONNX from opset 18 on only."""
     if network.resizing is not None:
         rows, columns = network.resizing
         wide = graph.node("MatMul", pixels, graph.constant(columns.T), output=f"{PREPARATION}_columns")

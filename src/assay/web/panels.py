@@ -90,6 +90,7 @@ class Panel:
         import torch
 
         from ..explain.gradcam import grad_cam
+        from ..explain.places import maps_on
 
         maps = []
         for model in (self.models[place] for place in places):
@@ -98,7 +99,7 @@ class Panel:
                 maps.append(grad_cam(model.network, scaled, torch.tensor([label]))[0])
             except SpecError:
                 return None
-        found: NDArray[np.float32] = np.mean(maps, axis=0)
+        found: NDArray[np.float32] = maps_on(np.mean(maps, axis=0)[None], self.shape[:2])[0]
         return found
 
     @cached_property

@@ -67,6 +67,7 @@ def make_app(store: Path, hosts: Hosts, *, allow_run: bool = False) -> Guard:
         Route(f"{study}/curves", pages.study_curves),
         Route(f"{study}/arms", pages.study_arms),
         Route(f"{study}/answer", pages.study_answer),
+        Route(f"{study}/trials", pages.study_trials),
         Route(f"{study}/runs/{{run}}", pages.study_run),
         Route(f"{study}/play", play.about),
         Route(f"{study}/play/picks", play.picks),

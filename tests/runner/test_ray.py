@@ -266,7 +266,7 @@ def test_the_driver_is_killed_and_started_again(two: Nodes, tmp_path: Path) -> N
 
 @pytest.mark.ray
 def test_a_run_that_is_out_of_memory_twice_is_a_row_and_the_others_finish(two: Nodes, tmp_path: Path) -> None:
-    study = small_study(training=LONG, seeds={"count": 1})
+    study = small_study(training=LONG, factors={"rate": [0.0]}, seeds={"count": 2})
     starts: list[str] = []
 
     def kill(event: Event) -> None:
@@ -279,7 +279,7 @@ def test_a_run_that_is_out_of_memory_twice_is_a_row_and_the_others_finish(two: N
                 if starts.count(event.run) == 2:
                     two.hold.open()
 
-    two.hold.close(1)
+    two.hold.close(1, seed=0)  # the first
     result = assay.run(study, store=tmp_path, on="ray", workers=1, progress=Told(kill))
     states = {run.id: run.state for run in result.runs}
     assert states.pop(starts[0]) == "out of memory"

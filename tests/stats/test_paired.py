@@ -85,6 +85,23 @@ def test_beyond_enumeration_the_p_value_is_drawn():
     assert drawn == pytest.approx(exact, abs=4 * (exact * (1 - exact) / 99_999) ** 0.5)
 
 
+def test_a_common_p_value_is_drawn_from_fewer_and_called_no_more_often() -> None:
+    rng = np.random.default_rng(1991)
+    ps = np.array(sign_flip_ps(list(rng.normal(size=(2000, 21)))))
+    common = ps[ps > 0.11]
+    assert np.allclose(common * 10_001, np.rint(common * 10_001))
+    rare = ps[ps < 0.09]
+    assert np.allclose(rare * 100_000, np.rint(rare * 100_000))
+    for level in (0.01, 0.05, 0.1, 0.3):  # four standard errors of a share of 2,000 studies
+        assert np.mean(ps <= level) == pytest.approx(level, abs=4 * (level * (1 - level) / 2000) ** 0.5)
+
+
+def test_what_is_too_rare_to_be_drawn_has_the_p_of_no_such_draw(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = sign_flip_p(np.ones(80), seed=5)
+    monkeypatch.setattr("assay.stats.paired._TOO_RARE", np.inf)
+    assert told == sign_flip_p(np.ones(80), seed=6) == 1 / 100_000
+
+
 def test_a_drawn_p_value_is_never_zero():
     assert sign_flip_p(np.ones(60), draws=999) == 1 / 1000
 

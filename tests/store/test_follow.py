@@ -196,7 +196,7 @@ def test_a_writer_that_was_killed_is_no_writer(tmp_path: Path) -> None:
     assert writing_process(tmp_path) is None
     code = (
         "import sys, time\nfrom pathlib import Path\nfrom assay.store import open_writer\n"
-        "with open_writer(Path(sys.argv[1])):\n    print('ready', flush=True)\n    time.sleep(60)"
+        "with open_writer(Path(sys.argv[1])):\n    print('ready', flush=True)\n    time.sleep(3600)"
     )
     child = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None

@@ -20,6 +20,7 @@ import assay
 from assay.data import prepare
 from assay.spec import Data, study_toml
 
+from ..held import PATIENCE_SECONDS, Hold
 from ..helpers import small_study
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed (the test extra has it)")
@@ -53,7 +54,7 @@ def serving(store: Path, *options: str) -> Iterator[str]:
             yield json.loads(text)["url"]
         finally:
             process.send_signal(signal.SIGINT)
-            assert process.wait(30) in (0, 130)
+            assert process.wait(120) in (0, 130)
 
 
 @pytest.fixture(scope="module")
@@ -181,12 +182,17 @@ def test_a_study_is_watched_to_its_end(tmp_path: Path, open_page: Any) -> None:
             "--workers",
             "1",
         ]
-        with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as training:
+        hold = Hold(tmp_path / "hold.json")
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        environment = {**os.environ, **hold.variables}
+        hold.close(3, seed=2)
+        with subprocess.Popen(command, cwd=tmp_path, env=environment, **quiet) as training:  # type: ignore[call-overload]
             page.get_by_role("link", name="Does dropout help?").click()
             page.wait_for_selector("#pulse.live")
             expect(page.locator("#curves path").first).to_be_attached()
+            hold.open()
             expect(page.locator("#counts")).to_contain_text("6 of 6 runs finished")
-            assert training.wait(60) == 0
+            assert training.wait(PATIENCE_SECONDS) == 0
         page.wait_for_selector("#answer .label")
         expect(page.locator("#answer")).to_contain_text("6 are needed")
         expect(page.locator("#strip circle, #strip rect")).to_have_count(6)
@@ -210,9 +216,9 @@ def test_a_study_is_watched_to_its_end(tmp_path: Path, open_page: Any) -> None:
 def test_tabs_outlive_the_training_and_the_store(tmp_path: Path, open_page: Any) -> None:
     store = tmp_path / "store"
     layers = ["conv 4 3x3 relu", "layernorm", "flatten", "dense classes softmax"]
-    study = small_study(
-        network={"layers": layers}, factors={}, training={"epochs": 5000, "batch_size": 64}, seeds={"count": 2}
-    )
+    study = small_study(network={"layers": layers}, factors={}, training={"epochs": 2}, seeds={"count": 2})
+    hold = Hold(tmp_path / "hold.json")
+    hold.close(1)
     (tmp_path / "small.toml").write_text(study_toml(study))
     command = [
         sys.executable,
@@ -226,7 +232,7 @@ def test_tabs_outlive_the_training_and_the_store(tmp_path: Path, open_page: Any)
         "--workers",
         "1",
     ]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": {**os.environ, **hold.variables}}
     with (
         serving(store) as url,
         subprocess.Popen(command, cwd=tmp_path, start_new_session=True, **quiet) as training,  # type: ignore[call-overload]

@@ -45,7 +45,7 @@ def token_of(client: TestClient) -> dict[str, str]:
     return {"x-assay-token": found[1]}
 
 
-def until(is_so: Callable[[], bool], seconds: float = 120) -> None:
+def until(is_so: Callable[[], bool], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < end

@@ -64,7 +64,7 @@ def test_pages_are_told_of_changes_of_trouble_and_of_its_end(tmp_path: Path, mon
             looking.cancel()
             watch.close()
 
-    asyncio.run(asyncio.wait_for(story(), 60))
+    asyncio.run(asyncio.wait_for(story(), 300))
 
 
 def test_more_pages_than_can_be_served_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +82,7 @@ def test_more_pages_than_can_be_served_are_refused(tmp_path: Path, monkeypatch: 
         await anext(watch.events())
         watch.close()
 
-    asyncio.run(asyncio.wait_for(story(), 60))
+    asyncio.run(asyncio.wait_for(story(), 300))
 
 
 def test_a_body_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from ..errors import Problem, TooFewSeeds
 from .intervals import Interval, finite_scores, mean_interval, share_interval
@@ -15,6 +17,9 @@ from .intervals import Interval, finite_scores, mean_interval, share_interval
 # Below 6 pairs a two-sided sign-flip test cannot reach p < 0.05: with 5, its smallest p is 2/32.
 MIN_PAIRS = 6
 MAX_ENUMERATED = 20
+_FIRST_DRAWS = 10_000
+_COMMON = 0.1  # the share of the first draws from which on no verdict hangs on more of them
+_TOO_RARE = 30.0  # 2 exp(-30) is 2e-13
 _SOURCE = 'Student (1908), "The probable error of a mean"; Fisher (1935), "The Design of Experiments", section 21'
 
 
@@ -86,12 +91,16 @@ def sign_flip_p(differences: npt.ArrayLike, *, seed: int = 0, draws: int = 99_99
     """Two-sided p of a mean difference when each difference could as well have had the other sign.
 
     Exact, by enumeration, up to 20 pairs. Beyond that, from random flips, counting the observed one, which keeps
-    the test valid at any number of draws.
+    the test valid at any number of draws. Where a tenth or more of the first 10,000 are as large, those are all: p is
+    then 0.1 or more either way, and at every level no more often too small than with all draws.
 
     Args:
         differences: One difference per pair.
         seed: Seed of the random flips; it changes nothing up to 20 pairs.
         draws: Number of random flips.
+
+    Source: Fisher (1935); Besag and Clifford (1991), "Sequential Monte Carlo p-values", Biometrika 78(2), for ending
+    early.
     """
     return sign_flip_ps([differences], seed=seed, draws=draws)[0]
 
@@ -128,13 +137,25 @@ def _drawn(differences: bytes, num_contrasts: int, seed: int, draws: int) -> tup
     values = np.frombuffer(differences).reshape(-1, num_contrasts)
     size, observed = np.abs(values), _observed(values)
     total = size.sum(axis=0)
+    as_large, drawn = np.zeros(num_contrasts, np.int64), np.full(num_contrasts, draws)
+    # Sums as large may be too rare to be met (Hoeffding 1963); where they are common, the first draws tell enough.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        open_ = np.flatnonzero(~(observed**2 / (2 * (size**2).sum(axis=0)) > _TOO_RARE))
     generator = np.random.Generator(np.random.Philox(key=seed))
-    as_large = np.zeros(values.shape[1], np.int64)
-    for start in range(0, draws, 10_000):
-        flips = generator.integers(0, 2, size=(min(10_000, draws - start), len(values)), dtype=np.int8)
-        sums = 2.0 * (flips.astype(np.float64) @ size) - total
-        as_large += np.count_nonzero(np.abs(sums) >= observed, axis=0)
-    return tuple(float(p) for p in (as_large + 1) / (draws + 1))
+    with threadpool_limits(1, "blas"):  # these products are too small to be shared
+        for start in range(0, draws, _FIRST_DRAWS):
+            if not len(open_):
+                break
+            flips = generator.integers(0, 2, size=(min(_FIRST_DRAWS, draws - start), len(values)), dtype=np.int8)
+            left = size[:, open_]
+            for some in np.array_split(flips, math.ceil(len(flips) / 1000)):  # that a processor's cache holds
+                sums = 2.0 * (some.astype(np.float64) @ left) - total[open_]
+                as_large[open_] += np.count_nonzero(np.abs(sums) >= observed[open_], axis=0)
+            if start == 0:
+                is_common = as_large[open_] >= _COMMON * len(flips)
+                drawn[open_[is_common]] = len(flips)
+                open_ = open_[~is_common]
+    return tuple(float(p) for p in (as_large + 1) / (drawn + 1))
 
 
 def _observed(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

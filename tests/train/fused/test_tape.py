@@ -62,7 +62,7 @@ def test_helpers_that_fell_asleep_are_woken(monkeypatch: pytest.MonkeyPatch) -> 
     tape.seconds_alone = 1e9  # never alone
     counts[:] = 0
     for _ in range(20):
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 120
         while team._board[tapes._ASLEEP] < 2 and time.monotonic() < deadline:
             time.sleep(0.001)
         assert team._board[tapes._ASLEEP] == 2

@@ -16,20 +16,24 @@ FUSED = [
     "conv 4 3x3", "dense 4", "batchnorm", "maxpool 2", "avgpool 2", "globalmaxpool", "globalavgpool", "dropout 0.2",
     "flatten",
     "conv 4 3x3 bias=true groups=1 dilation=1 l1=0", "conv 4 3x3 bias=false", "conv 4 3x3 l1=0.1", "dense 4 bias=false",
+    "conv 16 3x3 groups=8", "depthwise 3x3", "depthwise 3x3 gelu multiplier=2 padding=same stride=2 bias=false l1=0.1",
+    "separable 4 3x3", "separable 4 3x3 relu multiplier=2 padding=same stride=2 bias=false l2=0.1",
     "dense 4 l1=0.1", "conv 4 3x3 stride=2", "maxpool 3 stride=2", "maxpool 3 stride=1 padding=same",
     *(f"conv 4 3x3 {name}" for name in ACTIVATIONS), *(f"dense 4 {name}" for name in ACTIVATIONS),
     *(f"activation {name}" for name in ACTIVATIONS),
 ]  # fmt: skip
 REFUSED = {
     "conv 4 3x3 dilation=2": "conv2 has dilation 2",
-    "conv 4 3x3 groups=2": "conv2 has 2 groups",
+    "conv 4 3x3 groups=2": "conv2 has 2 groups for 8 channels",
+    "depthwise 3x3 dilation=2": "depthwise1 has dilation 2",
+    "separable 4 3x3 padding=1": "separable1 has padding=1",
     "conv 4 3x3 padding=1": "conv2 has padding=1",
     "maxpool 3 stride=2 padding=1": "maxpool1 has padding=1",
     "batchnorm epsilon=0.01": "batchnorm1 has an epsilon or a momentum of its own",
     **{
         word: f"{word.split()[0]}1 is a layer without a kernel of ours"
         for word in (
-            "depthwise 3x3", "separable 4 3x3", "layernorm", "groupnorm 2", "instancenorm", "spatialdropout 0.2",
+            "layernorm", "groupnorm 2", "instancenorm", "spatialdropout 0.2",
         )
     },
 }  # fmt: skip
@@ -65,6 +69,13 @@ def test_a_repeated_chain_is_a_chain() -> None:
     assert reason_for({"repeat": 2, "layers": ["conv 8 3x3 relu", "batchnorm"]}) is None
 
 
-def test_a_softmax_of_its_own_belongs_to_the_loss() -> None:
-    summary = summarize(parse(["conv 8 3x3", "flatten", "dense classes", "softmax"]), (12, 12, 1), 5)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["flatten", "dense classes"], ["flatten", "dense classes gelu"], ["conv 5 1x1", "globalavgpool"],
+        ["separable 5 3x3 relu", "globalmaxpool"], ["conv 5 10x10", "flatten"],
+    ],
+)  # fmt: skip
+def test_a_softmax_of_its_own_belongs_to_the_loss(words: list[str]) -> None:
+    summary = summarize(parse(["conv 8 3x3", *words, "softmax"]), (12, 12, 1), 5)
     assert why_not_fused(summary) is None

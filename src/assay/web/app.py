@@ -70,6 +70,7 @@ def make_app(store: Path, hosts: Hosts, *, allow_run: bool = False) -> Guard:
         Route(f"{study}/trials", pages.study_trials),
         Route(f"{study}/runs/{{run}}", pages.study_run),
         Route(f"{study}/play", play.about),
+        Route(f"{study}/play/calibration", play.calibration),
         Route(f"{study}/play/picks", play.picks),
         Route(f"{study}/play/picks/{{index:int}}", play.pick),
         Route(f"{study}/play/image", play.image, methods=["POST"]),

@@ -21,7 +21,7 @@ from assay.train.fused.tails import Mode
 from assay.train.fused.tape import Tape, Team
 
 CASES: list[tuple[Mode, bool]] = [("f", False), ("b", False), ("b", True)][: 3 if has_bfloat16() else 1]
-COMPILED = [((3, 3), 1, 1), ((3, 3), 2, 3), ((4, 2), 1, 3), ((1, 2), 2, 1)]  # kernel, stride, multiplier
+COMPILED = [((3, 3), 1, 1), ((4, 2), 1, 3), ((1, 3), 2, 2)]  # kernel, stride, multiplier
 
 
 @st.composite

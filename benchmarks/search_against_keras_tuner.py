@@ -6,7 +6,8 @@
 Document D's space, data and 30 epochs (the shipped study `document-d-search`, run where its tables lie). Both search by
 Hyperband with reduction 3, draw at random, and train every candidate once; plateaus and early stopping are left out.
 Keras Tuner runs on all cores with `fit` at its defaults; ours with a worker a core. Rounds take turns. Told are seconds
-until each has its own best accuracy, and until ours has theirs: medians of the rounds' ratios.
+until each has its own best accuracy, and until ours has theirs: medians of the rounds' ratios. With ``--minutes`` the
+rival is stopped so long after its start: its best is then what it has by that time.
 
 Samples go to `results/search-DATE.json`: for each round and system, (seconds, best accuracy so far).
 """
@@ -40,6 +41,7 @@ def main() -> None:
     parser.add_argument("--rival", default=sys.executable, help="Python with keras-tuner and a backend of Keras")
     parser.add_argument("--backends", nargs="+", default=["tensorflow"], help="tensorflow, jax, torch")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--minutes", type=float, default=0.0, help="stop the rival after so many; 0 for never")
     parser.add_argument("--quick", action="store_true", help="a toy: figures mean nothing")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--as-rival", type=Path, help=argparse.SUPPRESS)
@@ -49,7 +51,7 @@ def main() -> None:
         return
     rounds = 1 if chosen.quick else chosen.rounds
     with tempfile.TemporaryDirectory() as folder:
-        told = prepare(Path(folder), quick=chosen.quick)
+        told = {**prepare(Path(folder), quick=chosen.quick), "minutes": chosen.minutes}
         samples: list[dict[str, Any]] = []
         for number in range(rounds):
             for system in ("assay", *chosen.backends)[:: 1 if number % 2 == 0 else -1]:
@@ -190,6 +192,9 @@ def keras_tuner(work: Path) -> None:
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
             best = max(float(logs["val_accuracy"]), curve[-1][1] if curve else 0.0)
             curve.append((time.perf_counter() - started, best))
+            (work / "curve.json").write_text(json.dumps(curve))
+            if told["minutes"] and curve[-1][0] > 60 * told["minutes"]:
+                raise SystemExit
 
         def __deepcopy__(self, memo: Any) -> Watch:
             return self  # the tuner copies callbacks for every trial
@@ -203,7 +208,6 @@ def keras_tuner(work: Path) -> None:
         images[:cut], labels[:cut], validation_data=(images[cut:], labels[cut:]), batch_size=told["batch"],
         callbacks=[Watch()], verbose=0,
     )  # fmt: skip
-    (work / "curve.json").write_text(json.dumps(curve))
 
 
 def layer_of(word: str) -> Any:

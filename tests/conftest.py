@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from .cluster import Nodes
+from .helpers import based_study
 
 ROOT = Path(__file__).parent.parent
 
@@ -26,6 +27,18 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_places(monkeypatch: pytest.MonkeyPatch, shared_cache: Path, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(shared_cache))
     monkeypatch.setenv("ASSAY_STORE", str(tmp_path / "assay-store"))
+
+
+@pytest.fixture(scope="session")
+def based_store(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Path:
+    """A store with ``based_study``, finished."""
+    import assay
+
+    store = tmp_path_factory.mktemp("based") / "store"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(shared_cache))
+        assay.run(based_study(), store=store)
+    return store
 
 
 @pytest.fixture(scope="session")

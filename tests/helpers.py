@@ -27,5 +27,21 @@ def small_study(**changes: Any) -> Study:
     return Study.of(values)
 
 
+def based_study(**changes: Any) -> Study:
+    """Digits of 8 x 8 on the first block of a SqueezeNet that sees 20 x 20, frozen and not, with weights drawn."""
+    base = {"name": "squeezenet", "weights": "random", "until": "block1", "size": 20, "train": "{train}"}
+    # A layer that kernels do not take: nothing has to be compiled.
+    layers = ["conv 6 1x1 relu", "layernorm", "flatten", "dense classes softmax"]
+    values = {
+        "name": "based",
+        "network": {"base": base, "layers": layers},
+        "factors": {"train": ["none", "all"]},
+        "training": {"epochs": 1, "batch_size": 64},
+        "seeds": {"count": 1},
+        **changes,
+    }
+    return small_study(**values)
+
+
 def tasks_of(study: Study, store: Path) -> tuple[Task, ...]:
     return make_plan(study, prepare(study.data), store).tasks

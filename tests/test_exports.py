@@ -77,6 +77,36 @@ def test_eight_bits_are_told_with_what_they_cost(store: Path, tmp_path: Path) ->
     np.testing.assert_allclose(answers, model.probabilities(images), atol=0.1)
 
 
+@pytest.mark.parametrize("arm", ["train=none", "train=all"])
+def test_a_run_on_a_base_leaves_with_its_card(arm: str, based_store: Path, tmp_path: Path) -> None:
+    (run,) = assay.result("based", store=based_store).record.runs_of(arm)
+    found = export_run(run.id, ["keras", "onnx", "torch", "onnx-int8", "safetensors"], based_store, tmp_path / "out")
+    told = [file.about for file in found.files if "largest difference" in file.about]
+    assert len(told) == 3
+    assert all(float(re.search(r"predictions ([\d.e+-]+), on 288", about)[1]) < 1e-4 for about in told)  # type: ignore[index]
+    card = found.card.read_text()
+    steps = "1 channel repeated to 3; resized bilinearly to 20 x 20; blue, green, red; minus 103.939, 116.779, 123.68"
+    assert f"preparation is inside the model: {steps}" in card
+    assert "batch x 8 x 8 x 1" in card
+    assert "| base | SqueezeNet 1.1 until block1, random weights. " in card
+    spec = json.loads((tmp_path / "out" / "model.json").read_text())
+    assert spec["base"]["frozen"] == (["block1"] if arm == "train=none" else [])
+    with pytest.raises(SpecError, match=r"SqueezeNet 1.1, and a C header has no code"):
+        export_run(run.id, ["c"], based_store, tmp_path / "c")
+
+
+def test_a_run_on_another_run_leaves_too(store: Path, tmp_path: Path) -> None:
+    own = assay.result("small", store=store).record.runs_of("rate=0.3")[0]
+    layers = ["flatten", "layernorm", "dense classes softmax"]
+    network = {"base": {"weights": f"run:{own.id[:12]}", "train": "last 1 block"}, "layers": layers}
+    study = small_study(name="on-a-run", network=network, factors={}, seeds={"count": 1})
+    assay.run(study, store=store)
+    found = export_run("on-a-run", ["onnx", "keras"], store, tmp_path / "out")
+    card = found.card.read_text()
+    assert f"| base | run {own.id[:10]} (small, rate=0.3, seed 0) until block1" in card
+    assert f"| base's weights | SHA-256 {own.weights_sha256} |" in card
+
+
 def test_a_c_header_comes_from_a_run(store: Path, tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"batchnorm1 .* right behind a conv or dense layer"):
         export_run("small", ["c"], store, tmp_path / "out")

@@ -243,6 +243,7 @@ def facts_of(model: Model) -> Facts:
 
     record, run, data = model.study, model.run, model.study.data
     spec, training = record.spec.get("data", {}), model.arm.training
+    base = model.summary.base
     versions = run.environment.get("versions", {})
     limits = [LEAKY] if record.is_leaky else []
     if model.is_retrained:
@@ -254,6 +255,12 @@ def facts_of(model: Model) -> Facts:
     seconds = f"{run.seconds:.1f} s" if run.seconds is not None else "not recorded"
     made = (
         ("arm", run.arm),
+        *((("base", base.text().removeprefix("Base: ")),) if base else ()),
+        *(
+            (("base's weights", f"SHA-256 {content}"),)
+            if (content := model.arm.base and model.arm.base.content)
+            else ()
+        ),
         ("run", f"{run.id} ({run.label})"),
         ("epochs", f"{len(run.epochs)}, weights {counted_epoch(record)}"),
         ("batch size", str(training.batch_size)),
@@ -269,7 +276,7 @@ def facts_of(model: Model) -> Facts:
         ("images", f"{data['num_training']:,} for training and validation, {data['num_test']:,} for the test"),
         ("validation", str(spec.get("validation"))),
         *((("learned from", str(limit)),) if (limit := spec.get("training")) else ()),
-        ("scaling", str(spec.get("scaling", "unit"))),
+        ("scaling", str(spec.get("scaling", "unit")) if base is None else "the base's own, see above"),
     )
     title = f"{record.name}: {run.arm}, {run.label}"
     return Facts(title, record.question, made, about, _evidence(model), tuple(limits))

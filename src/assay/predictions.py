@@ -24,6 +24,7 @@ from .records import split_of_run
 if TYPE_CHECKING:
     import pandas as pd
 
+    from .data import TrainingData
     from .export import Calibration, Ensemble, Fitting
     from .export.inputs import Extra
 
@@ -106,22 +107,67 @@ def ask(name: str, store: Path, *, arm: str | None = None, calibrated: bool = Fa
 
 def _calibrated(models: Sequence[Model]) -> tuple[Calibration, float]:
     """A temperature for the mean of those runs that held an image out, over all images that any of them did."""
-    from .export import calibrate
-
     training = models[0].dataset.training()
-    total = np.zeros((len(training), len(models[0].classes)), np.float32)
-    count = np.zeros(len(training), np.int64)
-    for model in models:
-        held_out = split_of_run(model.study, model.run, training).validation
-        if len(held_out):
-            total[held_out] += model.probabilities(training.images[held_out])
-            count[held_out] += 1
-    judged = np.flatnonzero(count)
-    if len(judged) < _FEWEST_TO_CALIBRATE:
-        what = f"a temperature is fitted on validation images, and there are {len(judged)}"
-        raise SpecError(Problem(what, f"ask runs that have {_FEWEST_TO_CALIBRATE} or more, or leave --calibrate out"))
-    mean: NDArray[np.float32] = (total[judged] / count[judged, None]).astype(np.float32)
-    return calibrate(mean, np.asarray(training.labels[judged])), float(count[judged].mean())
+    held_out = np.zeros((len(models), len(training)), dtype=bool)
+    for mask, model in zip(held_out, models, strict=True):
+        mask[split_of_run(model.study, model.run, training).validation] = True
+    judgement = Judgement(models, training, held_out)
+    while judgement.go_on():
+        pass
+    return judgement.calibration()
+
+
+class Judgement:
+    """What runs say about images that they did not train on, gathered run by run, to calibrate them together.
+
+    Args:
+        models: The runs.
+        training: The data that they share.
+        held_out: Which images each of them never trained on, bool [runs, n].
+        most: Images at most, spread evenly; all of them if ``None``.
+
+    Raises:
+        SpecError: There are too few images to fit a temperature on.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[Model],
+        training: TrainingData,
+        held_out: NDArray[np.bool_],
+        *,
+        most: int | None = None,
+    ) -> None:
+        chosen = np.flatnonzero(held_out.any(0))
+        if len(chosen) < _FEWEST_TO_CALIBRATE:
+            what = f"a temperature is fitted on validation images, and there are {len(chosen)}"
+            fix = f"ask runs that have {_FEWEST_TO_CALIBRATE} or more, or leave --calibrate out"
+            raise SpecError(Problem(what, fix))
+        if most is not None and len(chosen) > most:
+            chosen = chosen[np.linspace(0, len(chosen) - 1, most).astype(np.int64)]
+        self._models, self._training, self._chosen = models, training, chosen
+        self._held_out = held_out[:, chosen]
+        self._total = np.zeros((len(chosen), len(models[0].classes)), np.float32)
+        self._num_asked = 0
+
+    def go_on(self) -> bool:
+        """Ask the next run; whether there was one."""
+        if self._num_asked == len(self._models):
+            return False
+        mine = np.flatnonzero(self._held_out[self._num_asked])
+        if len(mine):
+            model = self._models[self._num_asked]
+            self._total[mine] += model.probabilities(self._training.images[self._chosen[mine]])
+        self._num_asked += 1
+        return True
+
+    def calibration(self) -> tuple[Calibration, float]:
+        """The temperature for the runs' mean, and how many of them judged an image on average."""
+        from .export import calibrate
+
+        counts = self._held_out.sum(0)
+        mean: NDArray[np.float32] = (self._total / counts[:, None]).astype(np.float32)
+        return calibrate(mean, np.asarray(self._training.labels[self._chosen])), float(counts.mean())
 
 
 @dataclass

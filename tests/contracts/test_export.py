@@ -16,15 +16,19 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch.nn.functional import interpolate
 
 from assay import api
 from assay.errors import SpecError
-from assay.export import Portable, write_keras, write_onnx, write_safetensors, write_torch
-from assay.nets import parse
-from assay.nets.build import build
+from assay.export import Portable, write_c, write_keras, write_onnx, write_onnx_int8, write_safetensors, write_torch
+from assay.nets import parse, summary_of
+from assay.nets.bases import DEFINITIONS, Blueprint, coding
+from assay.nets.build import Network, build
+from assay.nets.norms import BatchNorm
 from assay.seeds import Streams
-from assay.spec import read_study
+from assay.spec import Arm, read_study
 from assay.train.predictor import Predictor
+from assay.train.prepared import Prepared
 from assay.train.scaling import Scaling
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -83,9 +87,23 @@ def written_safetensors(network: Portable, folder: Path) -> tuple[Answer, Sequen
     about = spec["input"]
     shape = about["height"], about["width"], about["channels"]
     scaling = Scaling(torch.tensor(about["offset"]), torch.tensor(about["factor"]))
-    predictor = Predictor(build(parse(spec["layers"]), shape, len(spec["classes"]), Streams(9)), scaling)
-    predictor.load_weights(load_file(path))
-    return predictor.probabilities, spec["classes"]
+    before = [line for lines in spec.get("base", {}).get("blocks", {}).values() for line in lines]
+    told = about.get("preparation", {"size": shape[:2], "channels": range(shape[2])})
+    seen = (*told["size"], len(told["channels"]))
+    predictor = Predictor(build(parse([*before, *spec["layers"]]), seen, len(spec["classes"]), Streams(9)), scaling)
+    rows, weights = predictor.network.summary.layers, load_file(path)
+    names = dict(zip((step["name"] for step in spec["steps"]), (row.name for row in rows), strict=True))
+    renamed = {f"{names[name.split('.')[0]]}.{name.split('.')[1]}": value for name, value in weights.items()}
+    predictor.load_weights(renamed)
+
+    def answer(images: NDArray[Any]) -> Any:
+        values = torch.from_numpy(images).float().permute(0, 3, 1, 2)
+        if tuple(told["size"]) != shape[:2]:
+            smooth = told["interpolation"].endswith("antialiased")
+            values = interpolate(values, tuple(told["size"]), mode="bilinear", antialias=smooth)
+        return predictor.probabilities(values[:, list(told["channels"])].permute(0, 2, 3, 1).numpy())
+
+    return answer, spec["classes"]
 
 
 FORMATS = {
@@ -108,22 +126,45 @@ def network_of(
     lines: Sequence[Any], shape: tuple[int, int, int], *, dtype: str = "uint8", scaling: Scaling | None = None
 ) -> tuple[Portable, Predictor]:
     """A network as after some training: nothing but the kernels at the value that it starts from."""
-    network = build(parse(lines), shape, 10, Streams(3))
+    channels, factor = shape[2], 1 / 255 if dtype == "uint8" else 1.0
+    unit = Scaling(torch.zeros(channels), torch.full((channels,), factor))
+    predictor = trained(build(parse(lines), shape, 10, Streams(3)), scaling or unit, images_of(8, shape, dtype))
+    return Portable.of(predictor, lines, CLASSES, dtype), predictor
+
+
+def network_on(
+    base: dict[str, Any], shape: tuple[int, int, int], *, dtype: str = "uint8", head: Sequence[Any] | None = None
+) -> tuple[Portable, Predictor]:
+    """The same on a base with made-up weights."""
+    lines = HEAD if head is None else head
+    summary = summary_of(Arm(name="a", layers=lines, base=base), shape, 10)
+    assert summary.base is not None
+    predictor = trained(Network(summary, Streams(3)), Prepared(summary.base.preparation), images_of(8, shape, dtype))
+    return Portable.of(predictor, lines, CLASSES, dtype), predictor
+
+
+def trained(network: Network, scaling: Scaling, images: NDArray[Any]) -> Predictor:
     rng = np.random.default_rng(4)
     with torch.no_grad():
         for name, values in network.state_dict().items():
             if not name.endswith("kernel"):
                 values.copy_(torch.from_numpy(rng.uniform(0.2, 1.5, values.shape)))
-    factor = 1 / 255 if dtype == "uint8" else 1.0
-    channels = shape[2]
-    unit = Scaling(torch.zeros(channels), torch.full((channels,), factor))
-    predictor = Predictor(network, scaling or unit)
+
+    def settle(module: Any, inputs: tuple[torch.Tensor]) -> None:
+        """Moving statistics near those of what comes in, so that no depth loses what tells images apart."""
+        (values,) = inputs
+        module.moving_mean.copy_(values.mean([0, 2, 3] if values.dim() == 4 else 0) + 0.1)
+        module.moving_variance.copy_(values.var([0, 2, 3] if values.dim() == 4 else 0) + 0.05)
+
+    hooks = [norm.register_forward_pre_hook(settle) for norm in network.modules() if isinstance(norm, BatchNorm)]
+    predictor = Predictor(network, scaling)
     with torch.no_grad():  # probabilities between 0 and 1, where differences would show
-        chosen = np.arange(8)
-        spread = network(predictor.scaling.apply(images_of(8, shape, dtype), chosen)).std()
+        spread = network(scaling.apply(images, np.arange(len(images)))).std()
+        for hook in hooks:
+            hook.remove()
         last = next(row.name for row in reversed(network.summary.layers) if row.trainable)
         network.get_submodule(last).kernel.mul_(2 / spread)
-    return Portable.of(predictor, lines, CLASSES, dtype), predictor
+    return predictor
 
 
 def images_of(count: int, shape: tuple[int, int, int], dtype: str = "uint8") -> NDArray[Any]:
@@ -244,12 +285,101 @@ def test_scaling_travels_inside(form: str, dtype: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_maxima_with_pixels_of_padding(form: str, tmp_path: Path) -> None:
-    made = network_of(["conv 4 3x3", "maxpool 3 stride=2 padding=1", *END], (13, 12, 2))
+    maxima = ["maxpool 3 stride=2 padding=1", "maxpool 5 stride=2 padding=1", "maxpool 3 stride=1 padding=1"]
+    check(form, *network_of(["conv 4 3x3", *maxima, *END], (29, 32, 2)), tmp_path, 40)
+    even = network_of(["conv 4 3x3", "maxpool 2 padding=1", *END], (13, 12, 2))
     if form == "keras":
         with pytest.raises(SpecError, match=r"maxpool1 .* Keras only with zeros"):
-            check(form, *made, tmp_path, 40)
+            check(form, *even, tmp_path, 40)
     else:
-        check(form, *made, tmp_path, 40)
+        check(form, *even, tmp_path, 40)
+
+
+HEAD = ["flatten", "dropout 0.2", "dense 7 relu", "dense classes softmax"]
+GREY, COLOUR = (14, 11, 1), (12, 13, 3)
+
+
+def run_of(coded: str, size: tuple[int, int], channels: int) -> dict[str, Any]:
+    """A run's network as a base, as it is written in when the run is looked up."""
+    blocks = (("block1", ("conv 4 3x3 relu", "batchnorm")), ("block2", ("conv 6 3x3 tanh",)))
+    network = Blueprint("run 1234", blocks, channels, coding(coded, channels), size).record()
+    return {"weights": "run:1234", "network": network}
+
+
+def named(name: str, until: str, size: int | tuple[int, int] | None = None, **more: Any) -> dict[str, Any]:
+    return {"name": name, "weights": "random", "until": until, **({"size": size} if size else {}), **more}
+
+
+# Each family cut early, each preparation and each direction of resizing once.
+BASES: dict[str, tuple[dict[str, Any], tuple[int, int, int], str]] = {
+    "vgg16 enlarged": (named("vgg16", "block1", 17), GREY, "uint8"),
+    "vgg19 in colours": (named("vgg19", "block1"), COLOUR, "uint8"),
+    "squeezenet enlarged": (named("squeezenet", "block2", (31, 28), train="all"), GREY, "uint8"),
+    "resnet18 enlarged": (named("resnet18", "block2", 22, train="last 1 block"), GREY, "uint8"),
+    "mobilenetv2 in shares": (named("mobilenetv2", "block2", 18, statistics="moving", train="all"), GREY, "float32"),
+    "vgg16 shrunk": (named("vgg16", "block1", 9), (21, 16, 1), "uint8"),
+    "squeezenet shrunk and enlarged": (named("squeezenet", "block1", (13, 18)), (20, 12, 3), "float32"),
+    "raw bytes": (named("vgg16", "block1", preprocessing="none"), GREY, "uint8"),
+    "a run": (run_of("unit", GREY[:2], 1), GREY, "uint8"),
+    "a run of another size": (run_of("none", (9, 15), 3) | {"size": (9, 15), "train": "all"}, GREY, "uint8"),
+}
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("name", BASES)
+def test_a_base_leaves_with_its_preparation(form: str, name: str, tmp_path: Path) -> None:
+    base, shape, dtype = BASES[name]
+    check(form, *network_on(base, shape, dtype=dtype), tmp_path, 20)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_a_whole_base_leaves_in_every_format(form: str, name: str, tmp_path: Path) -> None:
+    base = {"name": name, "weights": "random", "size": 48, "train": "last 1 block"}
+    check(form, *network_on(base, (28, 28, 1), head=["globalavgpool", *HEAD[1:]]), tmp_path, 100)
+
+
+def test_what_is_frozen_here_is_frozen_in_keras(tmp_path: Path) -> None:
+    """So that training goes on with the layers that trained, and never changes how images are prepared."""
+    keras = pytest.importorskip("keras")
+    network, _ = network_on(named("resnet18", "block2", 22, train="last 1 block"), GREY)
+    write_keras(network, tmp_path / "model.keras")
+    model = keras.saving.load_model(tmp_path / "model.keras")
+    trainable = {layer.name for layer in model.layers if layer.trainable_weights}
+    assert trainable == {row.name for row in network.summary.layers if row.trainable}
+    assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == network.summary.trainable
+    before = model.predict(images_of(8, GREY), verbose=0)
+    model.compile(optimizer="sgd", loss="sparse_categorical_crossentropy")
+    model.fit(images_of(8, GREY), np.arange(8), verbose=0)
+    assert np.abs(model.predict(images_of(8, GREY), verbose=0) - before).max() > 1e-3
+    kept = {layer.name: layer.get_weights() for layer in model.layers if layer.name not in trainable}
+    for name in ("resize_rows", "resize_columns", "channels"):
+        np.testing.assert_array_equal(np.sum(kept[name][0], axis=0), pytest.approx(1))
+    np.testing.assert_array_equal(kept["base_conv1"][0], network.weights["base_conv1.kernel"].transpose(2, 3, 1, 0))
+
+
+def test_in_eight_bits_images_are_still_prepared_in_float32(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    network, predictor = network_on(named("squeezenet", "block2", (31, 28)), GREY)
+    images, path = images_of(60, GREY), tmp_path / "model.onnx"
+    write_onnx_int8(network, path, images)
+    graph = onnx.load(path).graph
+    products = {node.output[0]: node for node in graph.node if node.op_type == "MatMul" and "resized" in node.name}
+    assert len(products) == 2
+    quantized = {name for node in graph.node if node.op_type == "DequantizeLinear" for name in node.output}
+    assert not quantized & {name for node in products.values() for name in node.input}
+    assert any(quantized & set(node.input) for node in graph.node if node.op_type == "Conv")
+    found = runtime.InferenceSession(path).run(None, {"images": images})[0]
+    np.testing.assert_allclose(found, predictor.probabilities(images), atol=0.2)
+
+
+def test_a_c_header_has_no_base(tmp_path: Path) -> None:
+    network, _ = network_on(run_of("unit", GREY[:2], 1), GREY)
+    with pytest.raises(SpecError, match=r"stands on run 1234, and a C header has no code that prepares images"):
+        write_c(network, tmp_path / "model.h", images_of(8, GREY), "a title")
+    assert not list(tmp_path.iterdir())
 
 
 def shipped() -> dict[str, tuple[list[Any], int]]:

@@ -375,6 +375,15 @@ def test_training_of_models_that_functions_make_is_read(tmp_path: Path) -> None:
     assert "batch_size is size in line 6, which cannot be worked out" in told
 
 
+def test_what_training_leaves_unsaid_is_keras_default(tmp_path):
+    path = tmp_path / "a.py"
+    net = "Sequential([Flatten(input_shape=(28, 28)), Dense(10, activation='softmax')])"
+    path.write_text(f"a = {net}\na.compile(loss='sparse_categorical_crossentropy')\na.fit(x, y)\n")
+    assert read_source(path).training == {"optimizer": "rmsprop", "epochs": 1, "batch_size": 32}
+    path.write_text(f"a = {net}\na.compile(**settings)\na.fit(x, y, **more)\n")
+    assert read_source(path).training == {}
+
+
 @pytest.mark.parametrize("code", BAD_CODE)
 def test_code_that_has_no_words_is_told_with_its_line(code: str, tmp_path: Path) -> None:
     path = tmp_path / "script.py"

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 import assay
 from assay.cli.main import main
 from assay.errors import DataError, SpecError
+from assay.explain import figures
 from assay.explanations import MAKERS, Explanation, explain
 from assay.models import load_models
 
@@ -118,6 +120,32 @@ def test_what_a_network_has_not_is_left_out_or_refused_by_name(flat: assay.Resul
         flat.explain(only="kernels")
     with pytest.raises(SpecError, match="agreement needs two"):
         flat.explain(only="agreement")
+
+
+def test_what_a_base_sees_is_shown_on_the_images_as_they_are_stored(
+    based_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """8 x 8 pixels, of which the base sees 20 x 20, blue first."""
+    drawn: dict[str, Any] = {}
+    monkeypatch.setattr(figures, "evidence_panels", lambda images, titles, rows, **_: drawn.update(rows))
+    monkeypatch.setattr(figures, "strongest_grid", lambda images, found, **_: drawn.update(boxes=found.boxes))
+    monkeypatch.setattr(figures, "filters_at_best", lambda pictures, **_: drawn.update(pictures=pictures))
+    (run,) = assay.result("based", store=based_store).record.runs_of("train=all")
+    model = assay.find(run.id, store=based_store).model()
+    kernel = model.network.get_submodule("base_conv1").kernel
+    with torch.no_grad():
+        kernel.copy_(torch.tensor([1.0, -1.0, -1.0])[None, :, None, None].expand_as(kernel))  # likes blue
+    explanation = explain(model, only=["gradcam", "occlusion", "strongest", "maximized"], layer="base_conv1", image=3)
+    for kind in ("gradcam", "occlusion"):
+        explanation[kind].figure()
+        assert all(heat.shape == (8, 8) for heat in drawn["for what it\nis taken for"])
+    assert "square of 3 x 3 pixels (of the 20 x 20 that the base sees)" in explanation["occlusion"].caption
+    explanation["strongest"].figure()
+    assert drawn["boxes"].max() <= 8
+    assert (drawn["boxes"][..., 2:] - drawn["boxes"][..., :2]).max() <= 3  # 3 of 20 pixels touch 3 of 8 at most
+    explanation["maximized"].figure()
+    assert (drawn["pictures"][..., 2] > 0.9).all()
+    assert (drawn["pictures"][..., :2] < 0.1).all()
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,13 @@ import json
 
 import pytest
 
-from assay.report.figures import accuracy_against_time, difference_strip, learning_curves, score_strip
+from assay.report.figures import (
+    accuracy_against_parameters,
+    accuracy_against_time,
+    difference_strip,
+    learning_curves,
+    score_strip,
+)
 from assay.report.palette import arm_styles
 
 A = (0.980, 0.982, 0.981)
@@ -95,6 +101,21 @@ def test_cost_is_that_of_finished_runs(make_study):
     assert dots["y"] == pytest.approx([100 * score for score in A])
     (mean,) = traces(figure, "a", "mean")
     assert (mean["x"], mean["y"]) == ([pytest.approx(11.0)], [pytest.approx(100 * sum(A) / 3)])
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_accuracy_stands_against_parameters_with_its_interval(make_study, split):
+    from assay.stats import mean_interval
+
+    study = make_study({"a": A, "b": B}, tests={"a": B, "b": A})
+    figure = accuracy_against_parameters(study, {"a": 700, "b": 6000}, split)
+    shown = {"a": A, "b": B} if split == "validation" else {"a": B, "b": A}
+    for arm, parameters in (("a", 700), ("b", 6000)):
+        (mean,) = traces(figure, arm, "mean")
+        interval = mean_interval(shown[arm])
+        assert (mean["x"], mean["y"]) == ([parameters], [pytest.approx(100 * interval.mean)])
+        assert mean["y"][0] + mean["error_y"]["array"][0] == pytest.approx(100 * interval.high)
+    assert (figure.layout.xaxis.type, figure.layout.yaxis.title.text) == ("log", f"{split} accuracy")
 
 
 def test_no_accuracy_is_drawn_beyond_its_scale(make_study):

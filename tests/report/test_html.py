@@ -260,6 +260,12 @@ def test_cost_holds_time_size_and_accuracy_for_it(make_study, page_of):
     assert rows[0] == ["● a", "3", "11.0 s", "2.50 s", "33.0 s", "1,610", "392 k", "98.10 %", rate]
 
 
+@pytest.mark.parametrize("same_network", [True, False])
+def test_accuracy_against_parameters_is_drawn_where_arms_differ_in_them(make_study, page_of, same_network):
+    page = page_of(make_study({"a": A[:3], "b": B[:3]}), same_network=same_network)
+    assert bool(page.select_one("#cost #plot-parameters")) is not same_network
+
+
 def test_explanations_of_the_best_arm_stand_in_a_section_of_their_own(make_study, page_of):
     import plotly.graph_objects as go
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from assay import api
+from assay.report import best_arm
 from assay.search import best_study, found_in, importances
 from assay.search.findings import Found
 from assay.spec import parse_study, study_toml
@@ -41,6 +43,22 @@ def test_optimism_is_the_searchs_score_less_the_fresh_mean(record: StudyRecord, 
         assert one.n == len(fresh)
     best = max(found.optimism, key=lambda one: one.fresh or 0.0)
     assert found.best == best.arm
+
+
+@pytest.mark.parametrize("objective", ["validation_accuracy", "validation_loss", ["validation_loss", "parameters"]])
+def test_the_report_explains_the_arm_that_the_search_calls_best(
+    record: StudyRecord, objective: str | list[str]
+) -> None:
+    """Losses are made to rank the finalists the other way round than accuracies do."""
+    halving = {"halving": None} if isinstance(objective, list) else {}
+    runs = tuple(
+        replace(run, epochs=tuple(replace(one, validation_loss=one.validation_accuracy) for one in run.epochs))
+        for run in record.runs
+    )
+    spec = {**record.spec, "search": {**record.spec["search"], "objective": objective, **halving}}
+    turned = replace(record, runs=runs, spec=spec)
+    assert best_arm(turned) == found_in(turned).best
+    assert (best_arm(turned) == best_arm(record)) == (objective == "validation_accuracy")
 
 
 def test_what_was_saved_counts_epochs_once(record: StudyRecord, found: Found) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from assay import spec
 from assay.data import prepare
-from assay.nets import parse
+from assay.nets import LayerSummary, parse
 from assay.nets.build import Network, build
 from assay.seeds import Streams
 from assay.train.fused.learner import FusedLearner
@@ -44,6 +44,12 @@ C_TWO = ["conv 16 3x3 relu", "maxpool 2", "batchnorm", "conv 16 3x3 relu", "maxp
          "dense 80 relu", "batchnorm", "dense classes softmax"]  # fmt: skip
 E = ["conv 10 3x3 relu", "maxpool 2 padding=same", "conv 4 3x3 relu", "maxpool 2 padding=same", "flatten",
      "dense 35 relu", "dense classes softmax"]  # fmt: skip
+APART = ["conv 6 3x3 relu", "separable 8 3x3 relu padding=same", "maxpool 2",
+         "depthwise 3x3 relu multiplier=2 stride=2", "conv 10 1x1", "globalavgpool", "softmax"]  # fmt: skip
+PARAMETERS = {
+    "Separable": ("depthwise_kernel", "pointwise_kernel", "bias"),
+    "BatchNorm": ("gamma", "beta", "moving_mean", "moving_variance"),
+}
 
 OPTIMIZERS: dict[str, tuple[dict[str, Any], Callable[[], keras.optimizers.Optimizer]]] = {
     "sgd": ({"name": "sgd"}, lambda: keras.optimizers.SGD()),
@@ -78,34 +84,55 @@ def as_keras(network: Network) -> keras.Sequential:
         options = {"activation": activation, "kernel_regularizer": keras.regularizers.L2(l2) if l2 else None}
         if kind == "Conv":
             stack.append(keras.layers.Conv2D(layer.filters, layer.kernel, layer.stride, layer.padding, **options))
+        elif kind == "Depthwise":
+            del options["kernel_regularizer"]
+            stack.append(keras.layers.DepthwiseConv2D(
+                layer.kernel, layer.stride, layer.padding, layer.multiplier, **options
+            ))  # fmt: skip
+        elif kind == "Separable":
+            del options["kernel_regularizer"]
+            stack.append(keras.layers.SeparableConv2D(
+                layer.filters, layer.kernel, layer.stride, layer.padding, **options
+            ))  # fmt: skip
         elif kind == "Dense":
             stack.append(keras.layers.Dense(row.output_shape[0], **options))
         elif kind == "MaxPool":
             stack.append(keras.layers.MaxPooling2D(layer.size, layer.stride, layer.padding))
         else:
-            stack.append({"BatchNorm": keras.layers.BatchNormalization, "Flatten": keras.layers.Flatten}[kind]())
+            others = {
+                "BatchNorm": keras.layers.BatchNormalization, "Flatten": keras.layers.Flatten,
+                "GlobalAvgPool": keras.layers.GlobalAveragePooling2D, "Activate": keras.layers.Identity,
+            }  # fmt: skip
+            stack.append(others[kind]())
     model = keras.Sequential(stack)
     for row, made in zip(network.summary.layers, model.layers, strict=True):
-        values = {n: v.detach().numpy().copy() for n, v in network.get_submodule(row.name).state_dict().items()}
-        if "kernel" in values:
-            order = (2, 3, 1, 0) if values["kernel"].ndim == 4 else (1, 0)
-            made.set_weights([values["kernel"].transpose(order), values["bias"]])
-        elif values:
-            made.set_weights([values[name] for name in ("gamma", "beta", "moving_mean", "moving_variance")])
+        values = network.get_submodule(row.name).state_dict()
+        shapes = [variable.shape for variable in made.get_weights()]
+        given = (values[name].detach().clone() for name in _names(row))
+        turned = (value.permute(2, 3, 1, 0) if value.dim() == 4 else value.t() for value in given)
+        made.set_weights([value.reshape(shape).numpy() for value, shape in zip(turned, shapes, strict=True)])
     return model
+
+
+def _names(row: LayerSummary) -> tuple[str, ...]:
+    """A layer's parameters and statistics in Keras's order."""
+    return PARAMETERS.get(type(row.layer).__name__, ("kernel", "bias")) if row.trainable else ()
+
+
+def in_our_layout(name: str, value: Tensor) -> Tensor:
+    """A tensor of Keras's as ours of that name; a depthwise kernel's last two axes are one."""
+    if name.startswith("depthwise") or name.endswith("depthwise_kernel"):
+        value = value.reshape(*value.shape[:2], 1, -1) if value.dim() == 4 else value
+    return value.permute(3, 2, 0, 1) if value.dim() == 4 else value.T if value.dim() == 2 else value
 
 
 def weights_of(model: keras.Sequential, network: Network) -> dict[str, Tensor]:
     """Keras's weights and moving statistics under our names, in our layouts."""
     found = {}
     for row, made in zip(network.summary.layers, model.layers, strict=True):
-        values = [torch.from_numpy(np.array(value)) for value in made.get_weights()]
-        if len(values) == 2:
-            kernel = values[0].permute(3, 2, 0, 1) if values[0].dim() == 4 else values[0].T
-            found |= {f"{row.name}.kernel": kernel, f"{row.name}.bias": values[1]}
-        elif values:
-            names = ("gamma", "beta", "moving_mean", "moving_variance")
-            found |= {f"{row.name}.{name}": value for name, value in zip(names, values, strict=True)}
+        for part, value in zip(_names(row), made.get_weights(), strict=True):
+            name = f"{row.name}.{part}"
+            found[name] = in_our_layout(name, torch.from_numpy(np.array(value)))
     return found
 
 
@@ -185,9 +212,7 @@ class Pair:
         lists = {"mean": "_momentums", "square": "_velocities"}
         for slot in self.learner.optimizer.state:  # type: ignore[attr-defined]
             for name, variable in zip(parameters, getattr(self.model.optimizer, lists[slot]), strict=True):
-                value = variable.value.detach().clone()
-                turned = value.permute(3, 2, 0, 1) if value.dim() == 4 else value.T if value.dim() == 2 else value
-                tensors[f"optimizer.{slot}.{name}"] = turned
+                tensors[f"optimizer.{slot}.{name}"] = in_our_layout(name, variable.value.detach().clone())
         self.learner.load_weights(tensors)
         self.learner.load_slots(tensors)
 
@@ -217,6 +242,7 @@ def test_twenty_steps_of_document_c_are_those_of_keras(words: Sequence[str], pat
         pytest.param(A, "adam", 24, id="A 5x5 64"),
         pytest.param(C_TWO, "sgd", 100, id="C 2conv batchnorm"),
         pytest.param(E, "rmsprop", 128, id="E"),
+        pytest.param(APART, "adam", 48, id="channels apart"),
     ],
 )
 def test_each_of_twenty_steps_of_deeper_networks_is_that_of_keras(

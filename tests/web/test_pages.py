@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,15 @@ from starlette.testclient import TestClient
 
 import assay
 from assay.report import answer, arm_scores
+from assay.report.numbers import percent
+from assay.report.search import search_sentences
+from assay.search import standing_of
 from assay.stats import mean_interval
-from assay.store import StudyRecord
+from assay.store import StudyRecord, open_reader, trial_name
 from assay.web import make_app
 from assay.web.studies import curves
 
+from ..search.played import Killed, epoch_of, play, search_study
 from .conftest import HOSTS, URL
 
 ROW = [
@@ -95,6 +100,69 @@ def test_arms_and_answer_are_those_of_the_report(client: TestClient, record: Stu
     assert headline is not None
     assert headline.get_text().rstrip(".").lower() == answer(record).headline.lower()
     assert (found["tone"], found["headline"]) == (answer(record).tone, answer(record).headline)
+
+
+def trials_of(store: Path, record: StudyRecord) -> list[dict[str, str]]:
+    """The table of trials that the page shows, by its columns' titles."""
+    with TestClient(make_app(store, HOSTS), base_url=URL) as client:
+        assert client.get(f"/api/studies/{record.name}?since=0").json()["search"] is True
+        found = client.get(f"/api/studies/{record.name}/trials").json()
+    assert found["told"].startswith(search_sentences(record)[0])
+    page = BeautifulSoup(found["html"], "html.parser")
+    titles = [cell.get_text() for cell in page.select("thead th")]
+    return [
+        dict(zip(titles, (cell.get_text() for cell in row.select("th, td")), strict=True))
+        for row in page.select("tbody tr")
+    ]
+
+
+def test_a_search_shows_where_each_trial_ended(tmp_path: Path) -> None:
+    record = play(search_study(seeds=1), tmp_path)
+    rows = trials_of(tmp_path, record)
+    assert record.search is not None
+    assert {row["trial"] for row in rows} == {trial_name(trial) for trial in record.search.trials}
+    finalists = {arm.name for arm in record.arms}
+    step = standing_of(record)
+    for row in rows:
+        (run,) = record.search.runs_of(int(row["trial"].split()[1]))
+        mine = [rung for rung in step.rungs if int(row["trial"].split()[1]) in rung.trials]
+        assert row["rung"] == f"{len(mine)} of bracket {mine[-1].bracket}"
+        assert int(row["epochs"]) == mine[-1].epochs == len(run.epochs)
+        assert row["validation accuracy"] == percent(epoch_of(run.id, mine[-1].epochs).validation_accuracy)
+        assert row["state"] == ("finalist" if row["trial"] in finalists else "stopped")
+    assert len(rows) > len(finalists) == 3
+
+
+def test_a_search_that_is_under_way_shows_who_waits_for_what(tmp_path: Path) -> None:
+    writes: Counter[str] = Counter()
+
+    def die(what: str) -> None:
+        writes[what] += 1
+        if writes["put_paused"] == 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        play(search_study(seeds=1), tmp_path, watch=die)
+    with open_reader(tmp_path) as reader:
+        record = reader.study("small")
+    assert record.search is not None
+    states = {row["trial"]: row["state"] for row in trials_of(tmp_path, record)}
+    told = {trial_name(trial): record.search.runs_of(trial) for trial in record.search.trials}
+    paused = {name for name, (run,) in told.items() if run.state == "paused"}
+    assert len(paused) == 2
+    assert {states[name] for name in paused} == {"waits for its rung"}
+    running = [name for name, (run,) in told.items() if run.state == "running"]
+    assert [states[name] for name in running] == [
+        f"training, epoch {len(told[name][0].epochs) + 1}" for name in running
+    ]
+    untouched = {name for name, (run,) in told.items() if not run.epochs and name not in running}
+    assert untouched
+    assert {states[name] for name in untouched} == {"waiting"}
+
+
+def test_a_study_that_is_no_search_has_no_trials(client: TestClient) -> None:
+    assert client.get("/api/studies/small?since=0").json()["search"] is False
+    assert client.get("/api/studies/small/trials").status_code == 404
 
 
 def test_one_run_with_its_curves_and_its_arm(client: TestClient, record: StudyRecord) -> None:

@@ -16,9 +16,14 @@ from starlette.testclient import TestClient
 import assay
 from assay.data import prepare
 from assay.models import Model, load_models, runs_of_arm
+from assay.predictions import ask
 from assay.spec import Study
 from assay.store import StudyRecord
+from assay.web.app import make_app
 from assay.web.predict import openapi
+
+from ..helpers import small_study
+from .conftest import HOSTS, URL
 
 ARM = "rate=0.3"
 API = "/api/studies/small/play"
@@ -67,6 +72,49 @@ def test_a_picture_is_answered_by_all_seeds(client: TestClient, models: tuple[Mo
     heat = np.frombuffer(base64.b64decode(found["cam"]), np.uint8)
     assert heat.shape == (64,)
     assert found["milliseconds"] > 0
+
+
+def test_networks_on_a_base_are_asked_about_stored_images(based_store: Path, images: Any) -> None:
+    model = assay.find("based", store=based_store).model()
+    play = f"/api/studies/based/play/image?arm={model.arm.name}"
+    with TestClient(make_app(based_store, HOSTS), base_url=URL) as client:
+        found = client.post(play, content=png_of(images[3, :, :, 0]), headers={"content-type": "image/png"}).json()
+        seen = np.frombuffer(base64.b64decode(found["seen"]), np.uint8).reshape(1, 8, 8, 1)
+        np.testing.assert_allclose(found["probabilities"], model.probabilities(seen)[0], atol=1e-4)
+        heat = np.frombuffer(base64.b64decode(found["cam"]), np.uint8)
+        assert heat.shape == (64,)  # though the base sees 20 x 20
+        body = {"study": "based", "arm": model.arm.name, "images": [images[3].tolist()]}
+        (predicted,) = client.post("/predict", json=body).json()["predictions"]
+    np.testing.assert_allclose(predicted["probabilities"], model.probabilities(images[3:4])[0], atol=1e-5)
+
+
+def test_confidence_is_calibrated_as_predict_does_it(
+    client: TestClient, models: tuple[Model, ...], images: Any, finished_store: Path
+) -> None:
+    ask_one = f"{API}/image?arm={ARM}"
+    png, kind = png_of(images[5, :, :, 0]), {"content-type": "image/png"}
+    assert client.post(ask_one, content=png, headers=kind).json()["confidence"] is None
+    asked = ask("small", finished_store, arm=ARM, calibrated=True)
+    assert asked.calibration is not None
+    for _ in range(2):  # worked out once
+        told = client.get(f"{API}/calibration?arm={ARM}").json()
+        assert told["temperature"] == pytest.approx(asked.calibration.temperature, rel=1e-6)
+        assert told["images"] == asked.calibration.num_images > 400
+        assert told["error"] == pytest.approx(asked.calibration.error)
+    found = client.post(ask_one, content=png, headers=kind).json()
+    seen = np.frombuffer(base64.b64decode(found["seen"]), np.uint8).reshape(1, 8, 8, 1)
+    assert found["confidence"] == pytest.approx(asked.ensemble.probabilities(seen).max(), abs=1e-4)
+    assert found["confidence"] != pytest.approx(max(found["probabilities"]), abs=1e-4)
+
+
+def test_without_validation_images_confidence_is_not_calibrated(tmp_path: Path) -> None:
+    layers = ["flatten", "layernorm", "dense classes softmax"]
+    data = {"name": "digits", "validation": 50}
+    study = small_study(name="few", data=data, network={"layers": layers}, factors={}, seeds={"count": 1})
+    assay.run(study, store=tmp_path)
+    with TestClient(make_app(tmp_path, HOSTS), base_url=URL) as client:
+        told = client.get("/api/studies/few/play/calibration").json()
+    assert told == {"temperature": None, "why": "a temperature is fitted on validation images, and there are 50"}
 
 
 def test_a_blank_board_has_no_heat(client: TestClient) -> None:

@@ -2,7 +2,7 @@
 
 from .keras_file import read_keras as read_keras
 from .keras_live import from_keras as from_keras
-from .source import Source as Source
+from .reader import Source as Source
 from .source import read_source as read_source
 from .study import study_of as study_of
 from .weights import Imported as Imported

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from ..explain.kernels import kernels_of
 from ..explain.maximize import maximize_filters
 from ..explain.mistakes import top_losses
 from ..explain.picture import Picture
+from ..explain.places import boxes_on
 from ..explain.sanity import ALIKE, Method, sanity_check
 from ..nets.build import Network
 from .subject import Shown, Subject, image_of
@@ -43,6 +45,7 @@ def _kernels_of(subject: Subject, layer: str) -> Picture:
         if inputs > 4
         else f"{counted(filters, 'filter')} of {height} x {width}, by number"
         + (f", each with {inputs} input channels side by side" if inputs > 1 else "")
+        + (" (blue, green, red)" if inputs == 3 and _is_reversed(subject) else "")
         + ". Orange is above zero, blue below, on one scale for all kernels."
     )
     data = {
@@ -55,6 +58,12 @@ def _kernels_of(subject: Subject, layer: str) -> Picture:
         f"kernels-{layer}", f"Kernels of {layer}", caption,
         lambda theme: figures.kernel_grid(values, theme=theme), data,
     )  # fmt: skip
+
+
+def _is_reversed(subject: Subject) -> bool:
+    """Whether the network sees blue first."""
+    base = subject.model.summary.base
+    return base is not None and base.preparation.coding.is_reversed
 
 
 def activations(subject: Subject, wishes: Wishes) -> list[Picture]:
@@ -93,6 +102,7 @@ def strongest(subject: Subject, wishes: Wishes) -> list[Picture]:
 
 def _strongest_of(subject: Subject, layer: str) -> Picture:
     found = strongest_images(subject.model.network, subject.batches(), layer, count=6)
+    found = replace(found, boxes=boxes_on(found.boxes, subject.seen, subject.model.shape[:2]))
     count = min(16, len(found.images))
     some = "" if count == len(found.images) else f" The first {count} of {len(found.images)} filters."
     caption = (
@@ -120,6 +130,8 @@ def _maximized_of(subject: Subject, layer: str) -> Picture:
     count = len(kernels_of(subject.model.network, layer))
     filters = range(min(count, _MOST_FILTERS))
     pictures = maximize_filters(subject.model.network, *subject.extremes(), layer, filters=filters)
+    if _is_reversed(subject):
+        pictures = pictures[..., ::-1]
     some = "" if len(filters) == count else f" The first {len(filters)} of {count} filters."
     caption = (
         f"What the middle of each map of {layer} likes best, by gradient ascent on the pixels from black to white: "
@@ -159,10 +171,11 @@ def gradients(subject: Subject, wishes: Wishes) -> list[Picture]:
 
 def covered(subject: Subject, wishes: Wishes) -> list[Picture]:
     """Occlusion maps of mistakes and hits, or of one image."""
-    side = occlusion_window(subject.model.shape[:2])
+    side, (height, width) = occlusion_window(subject.seen), subject.seen
+    of = f" (of the {height} x {width} that the base sees)" if subject.seen != subject.model.shape[:2] else ""
     caption = (
-        f"Orange: covering this part with a black square of {side} x {side} pixels lowers the class's score. Blue: it "
-        "raises it. Each map is on its own scale."
+        f"Orange: covering this part with a black square of {side} x {side} pixels{of} lowers the class's score. "
+        "Blue: it raises it. Each map is on its own scale."
     )
     method = _methods(subject)["occlusion"]
     return [
@@ -215,11 +228,11 @@ def _evidence(
     predicted = probabilities.argmax(1)
     own = np.array([one.label if one.label is not None else taken for one, taken in zip(shown, predicted, strict=True)])
     scaled = subject.scaled(images)
-    for_predicted = method(subject.model.network, scaled, torch.from_numpy(predicted))
+    for_predicted = subject.on_images(method(subject.model.network, scaled, torch.from_numpy(predicted)))
     wrong = np.flatnonzero(own != predicted)
     for_own: list[NDArray[np.float32] | None] = [None] * len(shown)
     if len(wrong):
-        found = method(subject.model.network, scaled[wrong], torch.from_numpy(own[wrong]))
+        found = subject.on_images(method(subject.model.network, scaled[wrong], torch.from_numpy(own[wrong])))
         for at, heat in zip(wrong, found, strict=True):
             for_own[at] = heat
 

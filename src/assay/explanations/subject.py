@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, Problem, SpecError
+from ..explain.places import maps_on
 from ..models import Model
 from ..records import split_of_run
 
@@ -73,12 +74,21 @@ class Subject:
 
     def extremes(self) -> tuple[Tensor, Tensor]:
         """A black and a white pixel as the network sees them, float32 [channels] each."""
-        channels = self.model.shape[2]
-        white = 255 if self.model.study.data["dtype"] == "uint8" else 1
-        both = np.zeros((2, 1, 1, channels), np.float32)
-        both[1] = white
+        kind = np.dtype(self.model.study.data["dtype"])
+        both = np.zeros((2, 1, 1, self.model.shape[2]), kind)
+        both[1] = 255 if kind == np.uint8 else 1
         low, high = self.scaled(both)
         return low[:, 0, 0], high[:, 0, 0]
+
+    @property
+    def seen(self) -> tuple[int, int]:
+        """Height and width of what the network sees of an image."""
+        height, width, _ = self.model.summary.input_shape
+        return height, width
+
+    def on_images(self, maps: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Maps of what the network sees [n, height, width] over the images as they are stored."""
+        return maps_on(maps, self.model.shape[:2])
 
 
 def subject_of(model: Model, split: Split) -> Subject:

@@ -20,5 +20,6 @@ from .plain_files import write_safetensors as write_safetensors
 from .portable import Portable as Portable
 from .predict import FEW as FEW
 from .predict import Ensemble as Ensemble
+from .predict import sharpened as sharpened
 from .quantized import Int8Network as Int8Network
 from .torch_module import write_torch as write_torch

@@ -184,10 +184,13 @@ def write_c(network: Portable, path: Path, images: NDArray[Any], title: str) -> 
         The network in 8 bits, as NumPy computes it: the header gives the same sums.
 
     Raises:
-        SpecError: It has another layer, or more than 100,000 parameters.
+        SpecError: It stands on a base, or has another layer, or more than 100,000 parameters.
         DiskFull: There is no space left.
     """
-    count = network.summary.parameters
+    base, count = network.summary.base, network.summary.parameters
+    if base is not None:
+        what = f"it stands on {base.title}, and a C header has no code that prepares images for a base"
+        raise SpecError(Problem(what, "export it as onnx or keras, or a run without a base as c"))
     if count > MOST_PARAMETERS:
         what = f"it has {count:,} parameters, and a header holds {MOST_PARAMETERS:,} at most"
         raise SpecError(Problem(what, "export a smaller network, or another format"))

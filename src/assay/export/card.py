@@ -84,6 +84,12 @@ def card_of(network: Portable, facts: Facts, files: Sequence[Written]) -> str:
     colours = {1: "grey", 3: "red, green, blue"}.get(channels, f"{channels} channels")
     offset, factor = network.offset.tolist(), network.factor.tolist()
     scaled = f"(value - {_numbers(offset)}) x {_numbers(factor)}" if network.is_scaled else "as they are"
+    base = network.summary.base
+    if base is None:
+        prepared = f"Scaling is inside the model: its first layer sees the values {scaled}. Do not scale them yourself."
+    else:
+        steps = "; ".join(base.preparation.steps)
+        prepared = f"Its base's preparation is inside the model: {steps}. Do not resize or scale images yourself."
     lines = [
         f"# {facts.title}",
         "",
@@ -94,7 +100,7 @@ def card_of(network: Portable, facts: Facts, files: Sequence[Written]) -> str:
         "",
         f"- Input: the stored pixel values ({pixel}), batch x {height} x {width} x {channels} "
         f"(batch, height, width, channels; {colours}); any batch size.",
-        f"- Scaling is inside the model: its first layer sees the values {scaled}. Do not scale them yourself.",
+        f"- {prepared}",
         f"- Output: a probability for each of {len(network.classes)} classes, in this order: "
         + ", ".join(f"`{name}`" for name in network.classes)
         + ".",

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from .. import disk
 from ..errors import Problem, SpecError
-from ..nets import AvgPool, LayerSummary
+from ..nets import AvgPool, LayerSummary, MaxPool
 from ..nets import layers as words
 from ..nets.effects import window_of
 from .needed import needed
 from .portable import Portable
 
 EXTRA = "assay.json"  # a member of the file that Keras leaves alone
+_TURNS = (3, 1, 2), (1, 3, 2), (3, 2, 1)  # height, width, channels so that the width is last, then the height, and back
 
 
 def write_keras(network: Portable, path: Path) -> None:
@@ -54,10 +55,9 @@ def keras_model(network: Portable) -> Any:
     summary = network.summary
     last = summary.layers[-1]
     made: dict[str, list[Any]] = {row.name: _layers(keras, row) for row in summary.layers}
-    images = keras.layers.Input(summary.input_shape, dtype="float32", name="images")
-    before = []
-    if network.is_scaled:
-        before = [_rescaling(keras, network)]
+    images = keras.layers.Input(network.shape, dtype="float32", name="images")
+    products = _products(network)
+    before = _preparation(keras, network, products)
     previous = ["", *(row.name for row in summary.layers)]
     if all(row.inputs == (name,) for row, name in zip(summary.layers, previous, strict=False)):
         model = keras.Sequential([images, *before, *(layer for row in summary.layers for layer in made[row.name])])
@@ -76,7 +76,40 @@ def keras_model(network: Portable) -> Any:
         (holder,) = (layer for layer in made[row.name] if layer.name == row.name)
         for name, weight in network.of_layer(row.name).items():
             getattr(holder, name).assign(_turned(row, name, weight))
+        if row.name in network.frozen:
+            holder.trainable = False
+    for layer in before:
+        if layer.name in products:
+            layer.kernel.assign(products[layer.name])
+            layer.trainable = False
     return model
+
+
+def _products(network: Portable) -> dict[str, NDArray[np.float32]]:
+    """What the last axis is multiplied by, by the name of the dense layer that does it.
+
+    Keras has a layer that resizes, but only late versions of it antialias, as ours does where images shrink.
+    """
+    found = {}
+    if network.resizing is not None:
+        rows, columns = network.resizing
+        found = {"resize_columns": columns.T, "resize_rows": rows.T}
+    if network.channels is not None:
+        found["channels"] = np.eye(network.shape[2], dtype=np.float32)[:, list(network.channels)]
+    return found
+
+
+def _preparation(keras: Any, network: Portable, products: dict[str, NDArray[np.float32]]) -> list[Any]:
+    """Layers that make of stored values what the first layer sees."""
+    layers = keras.layers
+    dense = {name: layers.Dense(kernel.shape[1], use_bias=False, name=name) for name, kernel in products.items()}
+    found = []
+    if network.resizing is not None:
+        turns = [layers.Permute(axes, name=f"resize_turn{n}") for n, axes in enumerate(_TURNS, start=1)]
+        found = [turns[0], dense["resize_columns"], turns[1], dense["resize_rows"], turns[2]]
+    if network.channels is not None:
+        found.append(dense["channels"])
+    return [*found, _rescaling(keras, network)] if network.is_scaled else found
 
 
 def _rescaling(keras: Any, network: Portable) -> Any:
@@ -120,9 +153,8 @@ def _layers(keras: Any, row: LayerSummary) -> list[Any]:
             )]  # fmt: skip
         case words.Dense():
             return [layers.Dense(row.output_shape[0], kernel_regularizer=penalty(), **weighted)]
-        case words.MaxPool() if before:
-            what = f'{name} ("{row.word}") pads with what never wins a maximum, and Keras only with zeros'
-            raise SpecError(Problem(what, "export it as onnx or torch"))
+        case words.MaxPool() if isinstance(layer.padding, int):
+            return _maximum(keras, row, layer)
         case words.MaxPool():
             return [layers.MaxPooling2D(layer.size, **window)]
         case words.AvgPool() if layer.padding != "valid":
@@ -159,6 +191,29 @@ def _layers(keras: Any, row: LayerSummary) -> list[Any]:
 
 def _without_name(values: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key != "name"}
+
+
+def _maximum(keras: Any, row: LayerSummary, layer: MaxPool) -> list[Any]:
+    """Maxima whose padding never wins, as Keras has it with ``padding="same"`` alone: at every position, of which
+    those are kept that the stride and the padding name.
+
+    Raises:
+        SpecError: The padding is more than ``same`` has on the first side.
+    """
+    height, width, _ = row.input_shape  # type: ignore[misc]
+    first = (layer.size - 1) // 2 - int(layer.padding)
+    if first < 0:
+        what = f'{row.name} ("{row.word}") pads with what never wins a maximum, and Keras only with zeros'
+        raise SpecError(Problem(what, "give an odd size, or export it as onnx or torch"))
+    rows, columns, _ = row.output_shape  # type: ignore[misc]
+    reach = [first + (count - 1) * layer.stride + 1 for count in (rows, columns)]
+    cut = [(first, side - end) for side, end in zip((height, width), reach, strict=True)]
+    layers, last = keras.layers, {"data_format": "channels_last"}
+    return [
+        layers.MaxPooling2D(layer.size, 1, "same", name=f"{row.name}_everywhere", **last),
+        layers.Cropping2D(cut, name=f"{row.name}_crop", **last),
+        layers.MaxPooling2D(1, layer.stride, name=row.name, **last),
+    ]
 
 
 def _average(keras: Any, row: LayerSummary, layer: AvgPool) -> list[Any]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .. import disk
 from .needed import needed
-from .onnx_model import onnx_model
+from .onnx_model import PREPARATION, onnx_model
 from .portable import Portable
 
 CALIBRATION_IMAGES = 512
@@ -59,7 +59,11 @@ def write_onnx_int8(network: Portable, path: Path, images: NDArray[Any]) -> None
                 per_channel=True,
                 activation_type=quantization.QuantType.QUInt8,
                 weight_type=quantization.QuantType.QInt8,
-                nodes_to_exclude=[node.name for node in nodes if node.op_type == "Softmax"],
+                nodes_to_exclude=[
+                    node.name
+                    for node in nodes
+                    if node.op_type == "Softmax" or node.name.startswith(PREPARATION)  # weights of pixels, not learned
+                ],
             )
         finally:
             root.setLevel(level)

@@ -15,9 +15,11 @@ from ..nets import LayerSummary
 from ..nets import layers as words
 from ..nets.effects import window_of
 from .needed import needed
+from .plain_files import base_of
 from .portable import Portable
 
 OPSET = 17  # every operator that is used, in every onnxruntime of the last years
+PREPARATION = "resized"  # what the names of the operators that resize begin with
 _EPSILON = 0.001
 _TO_CHANNELS_FIRST, _TO_CHANNELS_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 
@@ -43,11 +45,7 @@ def onnx_model(network: Portable) -> Any:
     graph = _Graph(onnx)
     summary = network.summary
     pixels = graph.node("Cast", "images", to=onnx.TensorProto.FLOAT) if network.dtype == "uint8" else "images"
-    if network.offset.any():
-        pixels = graph.node("Sub", pixels, graph.constant(network.offset))
-    if (network.factor != 1).any():
-        pixels = graph.node("Mul", pixels, graph.constant(network.factor))
-    values = {"": graph.node("Transpose", pixels, perm=_TO_CHANNELS_FIRST)}
+    values = {"": _prepared(graph, network, graph.node("Transpose", pixels, perm=_TO_CHANNELS_FIRST))}
     for row in summary.layers:
         values[row.name] = _layer(graph, row, network, [values[name] for name in row.inputs])
     graph.node("Identity", values[summary.layers[-1].name], output="probabilities")
@@ -56,12 +54,14 @@ def onnx_model(network: Portable) -> Any:
     made = helper.make_graph(
         graph.nodes,
         "network",
-        [helper.make_tensor_value_info("images", stored, ["batch", *summary.input_shape])],
+        [helper.make_tensor_value_info("images", stored, ["batch", *network.shape])],
         [helper.make_tensor_value_info("probabilities", onnx.TensorProto.FLOAT, ["batch", summary.num_classes])],
         graph.constants,
     )
     model = helper.make_model(made, producer_name="assay", ir_version=8, opset_imports=[helper.make_opsetid("", OPSET)])
     about = {"classes": json.dumps(network.classes), "layers": json.dumps(network.lines)}
+    if summary.base is not None:
+        about["base"] = json.dumps(base_of(network))
     helper.set_model_props(model, about)
     onnx.checker.check_model(model, full_check=True)
     return model
@@ -92,6 +92,22 @@ class _Graph:
         name = f"constant_{len(self.constants)}"
         self.constants.append(self._onnx.helper.make_tensor(name, self._onnx.TensorProto.FLOAT, [], [value]))
         return name
+
+
+def _prepared(graph: _Graph, network: Portable, pixels: str) -> str:
+    """What the first layer sees. Resizing is a product along each axis: ours antialiases where images shrink, and the
+    operator of ONNX from opset 18 on only."""
+    if network.resizing is not None:
+        rows, columns = network.resizing
+        wide = graph.node("MatMul", pixels, graph.constant(columns.T), output=f"{PREPARATION}_columns")
+        pixels = graph.node("MatMul", graph.constant(rows), wide, output=f"{PREPARATION}_rows")
+    if network.channels is not None:
+        pixels = graph.node("Gather", pixels, graph.constant(np.array(network.channels)), axis=1)
+    if network.offset.any():
+        pixels = graph.node("Sub", pixels, graph.constant(network.offset[:, None, None]))
+    if (network.factor != 1).any():
+        pixels = graph.node("Mul", pixels, graph.constant(network.factor[:, None, None]))
+    return pixels
 
 
 def _layer(graph: _Graph, row: LayerSummary, network: Portable, inputs: list[str]) -> str:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import Problem, SpecError
-from ..nets import Summary
+from ..nets import Preparation, Summary
 from ..spec.network import plain
 from ..train.predictor import Predictor
+from ..train.prepared import Prepared
 
 Floats = NDArray[np.float32]
 
@@ -23,11 +23,15 @@ class Portable:
 
     Args:
         summary: Its layers.
-        lines: The layers as a study file writes them, as JSON values.
+        lines: The layers as a study file writes them, as JSON values; on a base, those of the head.
         weights: float32 by name, as ``nets.build.Network`` names and lays them out.
-        offset, factor: The first layer sees (stored value - offset) * factor, by channel [channels].
+        offset, factor: The first layer sees (value - offset) * factor, by channel [channels], of stored values, which
+            ``resizing`` and ``channels`` come before.
         classes: Class names by label.
         dtype: Of the stored values: ``uint8`` (0 to 255) or ``float32`` (0 to 1).
+        resizing: Where images are resized, what rows [new height, height] and columns [new width, width] are
+            multiplied by.
+        channels: Which stored channel each channel is that the first layer sees; ``None`` for the stored ones.
     """
 
     summary: Summary
@@ -37,28 +41,39 @@ class Portable:
     factor: Floats
     classes: tuple[str, ...]
     dtype: str = "uint8"
+    resizing: tuple[Floats, Floats] | None = None
+    channels: tuple[int, ...] | None = None
 
     @classmethod
     def of(cls, predictor: Predictor, lines: Sequence[Any], classes: Sequence[str], dtype: str = "uint8") -> Portable:
-        """The network of a predictor.
-
-        Raises:
-            SpecError: It stands on a base.
-        """
-        if predictor.network.summary.base is not None:
-            what = "it stands on a pretrained base, whose preparation of images no format holds yet"
-            raise SpecError(Problem(what, "export a run without a base"))
+        """The network of a predictor."""
         weights = {
             name: np.ascontiguousarray(value.detach().cpu().numpy())
             for name, value in predictor.network.state_dict().items()
         }
-        offset, factor = predictor.scaling.offset.numpy(), predictor.scaling.factor.numpy()
-        return cls(predictor.network.summary, tuple(map(plain, lines)), weights, offset, factor, tuple(classes), dtype)
+        summary, scaling = predictor.network.summary, predictor.scaling
+        offset, factor = scaling.offset.numpy(), scaling.factor.numpy()
+        made = (summary, tuple(map(plain, lines)), weights)
+        if not isinstance(scaling, Prepared):
+            return cls(*made, offset, factor, tuple(classes), dtype)
+        if dtype == "float32":  # a base is told of bytes
+            offset, factor = offset / np.float32(255), factor * np.float32(255)
+        preparation = scaling.preparation
+        rows, columns = (matrix.numpy() for matrix in scaling.resizing())
+        resizing = (rows, columns) if preparation.size != preparation.stored[:2] else None
+        return cls(*made, offset, factor, tuple(classes), dtype, resizing, _channels(preparation))
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of an image."""
-        return self.summary.input_shape
+        """Height, width and channels of a stored image."""
+        base = self.summary.base
+        return self.summary.input_shape if base is None else base.preparation.stored
+
+    @property
+    def frozen(self) -> frozenset[str]:
+        """Names of the layers that were never trained, which are those of a base's frozen blocks."""
+        blocks = self.summary.base.frozen if self.summary.base is not None else ()
+        return frozenset(row.name for row in self.summary.layers if row.block in blocks)
 
     @property
     def is_scaled(self) -> bool:
@@ -69,3 +84,10 @@ class Portable:
         """A layer's weights by their own names, such as ``kernel``."""
         prefix = f"{name}."
         return {key.removeprefix(prefix): value for key, value in self.weights.items() if key.startswith(prefix)}
+
+
+def _channels(preparation: Preparation) -> tuple[int, ...] | None:
+    stored, seen = preparation.stored[2], preparation.channels
+    order = tuple(channel if stored == seen else 0 for channel in range(seen))
+    found = order[::-1] if preparation.coding.is_reversed else order
+    return None if found == tuple(range(stored)) else found

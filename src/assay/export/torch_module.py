@@ -107,7 +107,7 @@ def source_of(network: Portable, module: str, title: str) -> str:
         expression = _expression(row, inputs)
         if expression != names[row.name]:
             forward.append(f"{names[row.name]} = {expression}")
-    height, width, channels = summary.input_shape
+    height, width, channels = network.shape
     values = "0 to 255" if network.dtype == "uint8" else "0 to 1"
     return _HEAD.format(
         title=title.replace("\\", "/").replace('"""', "'''"), module=module, dtype=network.dtype, values=values,
@@ -124,6 +124,13 @@ def _listed(classes: tuple[str, ...]) -> str:
 
 def _scaling(network: Portable) -> list[str]:
     lines = ["x = images.to(torch.float32)"]
+    if network.resizing is not None:
+        size = tuple(len(matrix) for matrix in network.resizing)
+        shrinks = any(new < old for new, old in zip(size, network.shape, strict=False))
+        smooth = ", antialias=True" if shrinks else ""
+        lines.append(f'x = F.interpolate(x.permute(0, 3, 1, 2), {size}, mode="bilinear"{smooth}).permute(0, 2, 3, 1)')
+    if network.channels is not None:
+        lines.append(f"x = x[..., {list(network.channels)}]")
     if network.offset.any():
         lines.append(f"x = x - {_constant(network.offset)}")
     if (network.factor != 1).any():

@@ -60,6 +60,7 @@ def foundation_of(arm: spec.Arm, stored: Image) -> Foundation | None:
         is_cached=base.is_frozen and (arm.training.augmentation is None or base.copies > 0),
         copies=base.copies,
         weights=known.get(base.weights, f"weights {base.weights}"),
+        lines=tuple(lines),
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from .blocks import Node, Parallel, Repeat, Residual
 from .effects import Image, shape_text
@@ -70,6 +71,7 @@ class Foundation:
         is_cached: Whether its outputs are computed once and kept, since nothing that comes before them changes.
         copies: How many augmented copies of each training image are kept; 0 for the images themselves.
         weights: Where its weights come from, in words.
+        lines: The blocks' layers as a study file writes them, as JSON values.
     """
 
     title: str
@@ -81,6 +83,7 @@ class Foundation:
     is_cached: bool
     copies: int
     weights: str
+    lines: tuple[tuple[str, tuple[Any, ...]], ...] = field(compare=False, repr=False)
 
     @property
     def frozen(self) -> tuple[str, ...]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..store.records import StudyRecord
 from .answer import answer
 from .contrasts import Contrast, blocks, factor_effects, ranking_of
-from .inputs import Explanation, Gallery
+from .inputs import Explanation, Gallery, NetworkTable
 from .numbers import counted, whole
 from .scores import Split, arm_scores, ordered_arms
 
@@ -163,15 +163,23 @@ def curve_figures(study: StudyRecord) -> tuple[FigureBlock, ...]:
     )
 
 
-def cost_figures(study: StudyRecord) -> tuple[FigureBlock, ...]:
-    """Accuracy against time, where runs have finished and been timed."""
-    from .figures import accuracy_against_time
+def cost_figures(study: StudyRecord, networks: Mapping[str, NetworkTable]) -> tuple[FigureBlock, ...]:
+    """Accuracy against time, where runs have been timed, and against parameters, where arms differ in them."""
+    from .figures import accuracy_against_parameters, accuracy_against_time
 
-    if not any(run.state == "finished" and run.seconds for run in study.runs):
-        return ()
-    described = "Mean validation accuracy against mean seconds per run, one mark per arm; the table has the numbers."
+    finished = [run for run in study.runs if run.state == "finished"]
     note = "A faint dot is a run, a mark the mean of an arm, its bar the 95 % interval. Up and to the left is better."
-    return (figure_block("cost", accuracy_against_time(study), "Accuracy against time", described, note),)
+    found: list[FigureBlock] = []
+    if any(run.seconds for run in finished):
+        described = "Mean validation accuracy against mean seconds per run, one mark per arm."
+        found.append(figure_block("cost", accuracy_against_time(study), "Accuracy against time", described, note))
+    parameters = {name: table.parameters for name, table in networks.items()}
+    if len({parameters[run.arm] for run in finished if run.arm in parameters}) > 1:
+        split: Split = "test" if any(arm.n for arm in arm_scores(study, split="test")) else "validation"
+        described = f"Mean {split} accuracy against parameters, one mark per arm."
+        figure = accuracy_against_parameters(study, parameters, split)
+        found.append(figure_block("parameters", figure, "Accuracy against parameters", described, note))
+    return tuple(found)
 
 
 def gallery_figures(gallery: Gallery) -> tuple[FigureBlock, ...]:

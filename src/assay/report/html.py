@@ -114,7 +114,7 @@ def render(
             curves=curve_figures(study),
             search=search_section(study) if study.search else None,
             switches=[{"name": arm, "style": style} for arm, style in arm_styles(study).items()],
-            costs=cost_figures(study),
+            costs=cost_figures(study, summaries),
             costs_table=costs_table(study, summaries),
             networks=network_tables(study, summaries),
             gallery=gallery,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -101,9 +102,22 @@ def arm_scores(study: StudyRecord, *, split: Split = "validation") -> tuple[ArmS
 
 
 def best_arm(study: StudyRecord) -> str | None:
-    """The arm with the highest mean validation accuracy; ``None`` where none has a score."""
+    """The arm with the highest mean validation accuracy; ``None`` where none has a score.
+
+    In a search that goes by loss it is the finalist with the lowest mean validation loss.
+    """
+    objective = study.spec.get("search", {}).get("objective", "validation_accuracy")
+    first = objective if isinstance(objective, str) else objective[0]
+    if first == "validation_loss":
+        losses = {arm.name: _kept_losses(study, arm.name) for arm in ordered_arms(study)}
+        return min((arm for arm in losses if losses[arm]), key=lambda arm: statistics.fmean(losses[arm]), default=None)
     scored = [arm for arm in arm_scores(study) if arm.mean is not None]
     return max(scored, key=lambda arm: arm.mean or 0.0).arm if scored else None
+
+
+def _kept_losses(study: StudyRecord, arm: str) -> list[float]:
+    kept = [run.kept for run in study.runs_of(arm) if run.state == "finished"]
+    return [one.validation_loss for one in kept if one is not None and math.isfinite(one.validation_loss)]
 
 
 def rule_of(study: StudyRecord) -> Seeds:

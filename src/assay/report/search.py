@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..search import WHOLE, Found, Outcome, best_study, found_in
-from ..store.records import StudyRecord
+from ..store.records import StudyRecord, trial_name
 from .numbers import counted, flops, percent, points, seconds, significant, whole
 from .palette import arm_styles
 from .tables import Cell, Column, Table
@@ -126,8 +126,15 @@ def optimism_table(study: StudyRecord, found: Found) -> Table:
     return Table(f"Finalists: {metric} in the search, and with fresh seeds.", columns, tuple(rows))
 
 
-def trials_table(found: Found) -> Table:
-    """Every trial with its values, costs and score, the best first."""
+def trials_table(found: Found, *, under_way: StudyRecord | None = None) -> Table:
+    """Every trial with its values, costs and score, the best first.
+
+    Args:
+        found: The search, worked out.
+        under_way: Its record, for columns that say where each trial stands now: its last rung, and its state.
+    """
+    places = {} if under_way is None else {one.trial: _place(found, one.trial) for one in found.outcomes}
+    states = {} if under_way is None else {one.trial: _state(under_way, found, one.trial) for one in found.outcomes}
     names = list(found.study.search.space) if found.study.search else []
     sign = 1 if found.metric.endswith("accuracy") else -1
 
@@ -138,6 +145,7 @@ def trials_table(found: Found) -> Table:
     rows = tuple(
         (
             Cell(one.name),
+            *([Cell(states[one.trial]), Cell(places[one.trial])] if under_way else []),
             *(Cell(_value(one.chosen.get(name))) for name in names),
             Cell(whole(one.parameters)),
             Cell(flops(one.flops)),
@@ -147,8 +155,40 @@ def trials_table(found: Found) -> Table:
         for one in sorted(found.outcomes, key=order)
     )
     titles = (*names, "parameters", "FLOPs per image", "epochs", found.metric.replace("_", " "))
-    columns = (Column("trial", is_number=False), *(Column(title) for title in titles))
+    now = ("state", "rung") if under_way else ()
+    columns = (*(Column(title, is_number=False) for title in ("trial", *now)), *(Column(title) for title in titles))
     return Table(f"All {counted(len(rows), 'trial')}, those that came furthest first.", columns, rows)
+
+
+def _place(found: Found, trial: int) -> str:
+    """The last rung that a trial is in, counted within its bracket."""
+    mine = [rung for rung in found.step.rungs if trial in rung.trials]
+    if not mine:
+        return "–"
+    last = mine[-1]
+    if all(rung.epochs == WHOLE for rung in found.step.rungs):
+        return f"batch {last.bracket}"
+    same = [rung.epochs for rung in found.step.rungs if rung.bracket == last.bracket]
+    return f"{same.index(last.epochs) + 1} of bracket {last.bracket}"
+
+
+def _state(study: StudyRecord, found: Found, trial: int) -> str:
+    """What a trial does now, or how it ended."""
+    assert study.search is not None
+    runs = study.search.runs_of(trial)
+    failed = next((run.state for run in runs if run.is_failed), None)
+    if failed:
+        return failed
+    if any(run.state == "running" for run in runs):
+        return f"training, epoch {min(len(run.epochs) for run in runs) + 1}"
+    if any(one == trial for one, _ in found.step.jobs):
+        return "promoted" if any(run.epochs for run in runs) else "waiting"
+    if trial_name(trial) in {arm.name for arm in study.arms}:
+        return "finalist"
+    mine = [rung for rung in found.step.rungs if trial in rung.trials]
+    if mine and not mine[-1].is_full:
+        return "waits for its rung"
+    return "finished" if runs and all(run.state == "finished" for run in runs) else "stopped"
 
 
 def epochs_text(epochs: int) -> str:

@@ -36,15 +36,30 @@ class Prepared(Scaling):
         values = stored.to(torch.float32)
         if stored.dtype == torch.float32:
             values = values * 255
-        height, width = preparation.size
-        if values.shape[1:3] != (height, width):
-            shrinks = values.shape[1] > height or values.shape[2] > width
-            small = interpolate(
-                values.permute(0, 3, 1, 2), (height, width), mode="bilinear", align_corners=False, antialias=shrinks
-            )
-            values = small.permute(0, 2, 3, 1)
+        if values.shape[1:3] != preparation.size:
+            shrinks = _shrinks(values.shape[1], values.shape[2], preparation.size)
+            values = _resized(values.permute(0, 3, 1, 2), preparation.size, shrinks).permute(0, 2, 3, 1)
         if values.shape[3] == 1 and preparation.channels > 1:
             values = values.expand(-1, -1, -1, preparation.channels)
         if preparation.coding.is_reversed:
             values = values.flip(3)
         return ((values - offset) * factor).permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
+
+    def resizing(self) -> tuple[Tensor, Tensor]:
+        """The resizing of images of the stored size as what it is, a product with a matrix along each axis:
+        [new height, height] and [new width, width]."""
+        height, width, _ = self.preparation.stored
+        new_height, new_width = self.preparation.size
+        shrinks = _shrinks(height, width, self.preparation.size)
+        rows = _resized(torch.eye(height)[None, None], (new_height, height), shrinks)
+        columns = _resized(torch.eye(width)[None, None], (new_width, width), shrinks)
+        return rows[0, 0], columns[0, 0]
+
+
+def _shrinks(height: int, width: int, size: tuple[int, int]) -> bool:
+    return height > size[0] or width > size[1]
+
+
+def _resized(images: Tensor, size: tuple[int, int], shrinks: bool) -> Tensor:
+    """Images [batch, channels, height, width] in another size."""
+    return interpolate(images, size, mode="bilinear", align_corners=False, antialias=shrinks)

@@ -13,7 +13,9 @@ from ..records import network_tables, recorded_networks
 from ..report import answer, retrained_sentences
 from ..report.html import environment
 from ..report.scores import LEAKY, counted_epoch, varied
+from ..report.search import search_sentences, trials_table
 from ..report.tables import arms_table, failures_table, looks_table
+from ..search import found_in
 from ..store import StudyRecord
 from . import studies
 
@@ -57,6 +59,13 @@ def answer_of(record: StudyRecord) -> dict[str, Any]:
         leaky=LEAKY if record.is_leaky else "",
     )
     return {"html": html, "tone": found.tone, "label": found.label, "headline": found.headline}
+
+
+def trials_of(record: StudyRecord) -> dict[str, Any]:
+    """A search's trials, each with where it stands, and what the search has done so far."""
+    found = found_in(record)
+    table = trials_table(found, under_way=record)
+    return {"html": fragment("_table.html", data=table), "told": ". ".join(search_sentences(record)) + "."}
 
 
 class Findings:

@@ -18,7 +18,7 @@ from ..errors import SpecError, StoreError
 from ..report.numbers import counted
 from ..runner.events import without_nan
 from . import studies
-from .findings import answer_of, arms_of, fragment, timed
+from .findings import answer_of, arms_of, fragment, timed, trials_of
 from .guard import REPORT_POLICY
 from .limits import Refused
 from .parts import parts_of
@@ -120,6 +120,15 @@ async def study_arms(request: Request) -> Response:
     record, state = followed.record, followed.finished
     found = await parts.findings.get("arms", name, state, timed(lambda: arms_of(record)))
     return JSONResponse({**found, "finished": state})
+
+
+async def study_trials(request: Request) -> Response:
+    parts, name = parts_of(request), request.path_params["name"]
+    followed = await parts.watch.study(name)
+    record, state = followed.record, followed.version
+    if record.search is None:
+        raise Refused(404, "this study is no search")
+    return JSONResponse(await parts.findings.get("trials", name, state, timed(lambda: trials_of(record))))
 
 
 async def study_answer(request: Request) -> Response:

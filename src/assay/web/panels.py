@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, Problem, SpecError
 from ..models import Model, load_models, runs_of_arm
+from ..predictions import Judgement
 from ..records import dataset_of, split_of_run
 from ..store import StudyRecord
 from .framing import Framing, framing_of, is_drawable
@@ -23,12 +24,14 @@ from .limits import MAX_NETWORKS
 
 if TYPE_CHECKING:
     from ..data import TrainingData
-    from ..export import Ensemble
+    from ..export import Calibration, Ensemble
 
 _T = TypeVar("_T")
 _KEPT = 4
 _CANDIDATES = 400
 _BATCH = 50
+_MOST_JUDGED, _FEWEST_JUDGED = 2000, 100  # validation images that a temperature is fitted on
+_JUDGED_FLOPS = 2e10  # of one network: about a second, in which drawings wait
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Panel:
         self.record = record
         self.models = models
         self.num_all = num_all
+        self.calibration: Calibration | None = None
 
     @property
     def arm(self) -> str:
@@ -90,6 +94,7 @@ class Panel:
         import torch
 
         from ..explain.gradcam import grad_cam
+        from ..explain.places import maps_on
 
         maps = []
         for model in (self.models[place] for place in places):
@@ -98,7 +103,7 @@ class Panel:
                 maps.append(grad_cam(model.network, scaled, torch.tensor([label]))[0])
             except SpecError:
                 return None
-        found: NDArray[np.float32] = np.mean(maps, axis=0)
+        found: NDArray[np.float32] = maps_on(np.mean(maps, axis=0)[None], self.shape[:2])[0]
         return found
 
     @cached_property
@@ -133,6 +138,27 @@ class Panel:
         if not found.any():
             raise SpecError(Problem("the study has no validation images", "draw, or drop a picture"))
         return found
+
+    @cached_property
+    def _judgement(self) -> Judgement:
+        held_out = self.held_out
+        assert self.training is not None
+        most = int(_JUDGED_FLOPS / max(self.models[0].summary.flops, 1))
+        most = min(max(most, _FEWEST_JUDGED), _MOST_JUDGED)
+        return Judgement(self.models, self.training, held_out, most=most)
+
+    def calibrate_some(self) -> bool:
+        """Ask one more network about the images that it held out, towards ``calibration``; whether any is left.
+
+        Raises:
+            SpecError: There are no validation images, too few of them, or they are test images.
+        """
+        if self.calibration is not None:
+            return False
+        if self._judgement.go_on():
+            return True
+        self.calibration, _ = self._judgement.calibration()
+        return False
 
     @cached_property
     def picks(self) -> tuple[Pick, ...]:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ..data import png
+from ..errors import SpecError
 from ..report import best_arm
 from ..store import StudyRecord
 from .limits import MAX_PICTURE_BYTES, Refused, body_of
@@ -52,6 +53,22 @@ def _about(panel: Panel) -> dict[str, Any]:
         "data": str(panel.record.data.get("title") or panel.record.data["name"]),
         "leaky": panel.record.is_leaky,
     }
+
+
+async def calibration(request: Request) -> Response:
+    """Fit one temperature for an arm's networks, so that their confidence means what it says; network by network, so
+    that other questions are answered in between."""
+    record, arm = await _record(request), request.query_params.get("arm")
+    panels = parts_of(request).panels
+    try:
+        while (await panels.ask(record, arm, Panel.calibrate_some))[0]:
+            pass
+    except SpecError as error:
+        return JSONResponse({"temperature": None, "why": error.problems[0].what})
+    found, _ = await panels.ask(record, arm, lambda panel: panel.calibration)
+    if found is None:
+        return JSONResponse({"temperature": None, "why": "the networks were trained anew meanwhile"})
+    return JSONResponse({"temperature": found.temperature, "images": found.num_images, "error": found.error})
 
 
 async def image(request: Request) -> Response:
@@ -137,12 +154,17 @@ def answer(panel: Panel, given: NDArray[Any], asked: NDArray[np.bool_] | None = 
         given: [height, width, channels].
         asked: Which of the networks are asked; all if ``None``.
     """
+    from ..export import sharpened
+
     chosen = np.flatnonzero(asked) if asked is not None else np.arange(len(panel.models))
     votes = np.stack([panel.models[place].probabilities(given[None])[0] for place in chosen])
     mean = votes.mean(0)
     explained = chosen[:_NUM_EXPLAINED].tolist()
     cam = panel.evidence(given, int(mean.argmax()), explained) if given.any() else None
+    known = panel.calibration
+    calibrated = None if known is None else float(sharpened(mean[None], known.temperature).max())
     return {
+        "confidence": None if calibrated is None else round(calibrated, 5),
         "probabilities": [round(float(value), 5) for value in mean],
         "votes": [[round(float(value), 4) for value in vote] for vote in votes],
         "networks": [int(place) for place in chosen],

@@ -60,6 +60,7 @@ def changes(followed: Followed, since: int, *, is_training: bool) -> dict[str, A
         found["planned"] = max((run.epochs_planned for run in record.runs), default=0)
         found["revealed"] = any(not look.is_of_retrained for look in record.looks)
         found["folds"] = any(run.fold for run in record.runs)
+        found["search"] = record.search is not None
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -53,7 +53,7 @@ def random_batch(shape: tuple[int, int, int], count: int, seed: int = 1) -> Batc
     return Batch(images, rng.integers(0, CLASSES, count), offset, factor)
 
 
-def network_of(words: Sequence[str], shape: tuple[int, int, int], seed: int = 0) -> Network:
+def network_of(words: Sequence[Any], shape: tuple[int, int, int], seed: int = 0) -> Network:
     """A network as in the midst of training: no parameter at the value it starts from, gammas of both signs."""
     network = build(parse(words), shape, CLASSES, STREAMS)
     generator = torch.Generator().manual_seed(seed)
@@ -89,7 +89,7 @@ class Found:
 
 def by_torch(network: Network, batch: Batch, *, dtype: torch.dtype = torch.float64, autocast: bool = False) -> Found:
     """The pass by autograd, on a copy of the network; the penalty is in the gradients."""
-    copy = build([row.layer for row in network.summary.layers], network.summary.input_shape, CLASSES, STREAMS)
+    copy = Network(network.summary, STREAMS)
     copy.load_state_dict(network.state_dict())
     copy = copy.to(dtype).train()
     copy.set_step(STEP)
@@ -130,7 +130,7 @@ def clearance(network: Network, batch: Batch) -> float:
 
     Gradients of two precisions can be compared only where rounding cannot turn a call.
     """
-    copy = build([row.layer for row in network.summary.layers], network.summary.input_shape, CLASSES, STREAMS)
+    copy = Network(network.summary, STREAMS)
     copy.load_state_dict(network.state_dict())
     copy = copy.double().train()
     copy.set_step(STEP)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ def joined(gradients: dict[str, Tensor]) -> Tensor:
     return torch.cat([gradients[name].double().flatten() for name in sorted(gradients)])
 
 
-WHOLE = {
+WHOLE: dict[str, tuple[list[Any], tuple[int, int, int]]] = {
     "odd channels, odd sizes": (["conv 5 3x3 relu", "maxpool 2", "dropout 0.5", "conv 5 3x3 relu", *END], (11, 9, 1)),
     "same padding, windows at the edge": (
         ["conv 5 3x3 relu padding=same", "maxpool 2 padding=same", "conv 5 2x3 padding=same", *END], (7, 9, 3),
@@ -52,6 +53,28 @@ WHOLE = {
     ),
     "nothing between": (["conv 6 3x3 stride=2", "conv 5 3x3 relu", "flatten", "dense 10 relu", END[1]], (13, 12, 1)),
     "more channels than are summed at once": (["conv 17 3x3 relu", "maxpool 2", "conv 19 3x3 relu", *END], (9, 9, 1)),
+    "each channel by itself": (
+        ["conv 5 3x3 relu", "depthwise 3x3 relu padding=same", "maxpool 2", "depthwise 2x2 multiplier=3", *END],
+        (11, 10, 1),
+    ),
+    "each channel of a picture by itself": (
+        ["depthwise 2x2 relu stride=2", "depthwise 2x2 multiplier=2 stride=2 padding=same", *END], (13, 12, 3),
+    ),
+    "nothing behind a convolution but its largest": (
+        ["conv 6 3x3", "separable 10 2x2 relu padding=same", "globalmaxpool", "softmax"], (8, 8, 1),
+    ),
+    "nothing behind a convolution": (
+        ["conv 6 3x3 relu", "conv 10 2x2 relu padding=same", "globalmaxpool", "softmax"], (8, 8, 1),
+    ),
+    "a residual block": (
+        ["conv 5 3x3", {"residual": ["conv 5 1x1 relu", "depthwise 3x3 padding=same"], "activation": "relu"},
+         "maxpool 2", *END],
+        (11, 10, 1),
+    ),
+    "a residual block at the end": (
+        ["conv 6 3x3", "conv 10 1x1", {"residual": ["depthwise 3x3 padding=same"]}, "globalmaxpool", "softmax"],
+        (8, 8, 1),
+    ),
     "dense layers": (["flatten", "dense 30 relu", "dropout 0.5", "dense 11", "dense classes softmax"], (5, 4, 3)),
     "softmax regression": (END, (5, 4, 1)),
 }  # fmt: skip
@@ -68,7 +91,7 @@ def in_whole_numbers(fused: FusedNetwork, batch: Batch, kernels: dict[str, Tenso
     program.pack(there, for_training=True)
     program.forward(there, run)
     fused.team.play(there)
-    stored = program.weighted[-1].stored_outputs
+    stored = program.stored_classes
     lanes = np.zeros((run.blocks * 16, stored), np.float32)
     lanes[: len(gradient), : gradient.shape[1]] = gradient
     turned = lanes.reshape(run.blocks, 16, stored).transpose(0, 2, 1).ravel()
@@ -89,7 +112,7 @@ def test_small_whole_numbers_give_the_bits_of_float32(case: str, count: int) -> 
     network = network_of(words, shape)
     weights = {}
     for name, value in network.state_dict().items():
-        share = 0.1 if name.endswith("kernel") else 0.5
+        share = 0.1 if name.endswith("kernel") and "depthwise" not in name else 0.5  # of four taps or nine
         drawn = rng.choice([-1.0, 0.0, 1.0], size=value.shape, p=[share / 2, 1 - share, share / 2])
         weights[name] = torch.empty_like(value).copy_(torch.from_numpy(drawn))
     gradient = rng.choice([-1.0, 0.0, 1.0], size=(count, 10))
@@ -120,6 +143,18 @@ ROUNDED = {
             END[1],
         ],
         (12, 11, 1),
+    ),
+    "channels apart": (
+        [
+            "conv 6 3x3 relu",
+            "separable 8 3x3 relu padding=same",
+            "maxpool 2",
+            "depthwise 3x3 relu",
+            "conv 10 1x1",
+            "globalavgpool",
+            "softmax",
+        ],
+        (14, 12, 1),
     ),
     "document C": (["conv 16 3x3 relu", "maxpool 2", "flatten", "dense 80 relu", END[1]], (28, 28, 1)),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ import torch
 from assay.nets.dropout import dropout
 from assay.nets.masks import keep_mask
 
+from . import reference
 from .reference import (
     CLASSES,
     STEP,
@@ -96,6 +99,39 @@ NETWORKS = {
          "conv 5 1x1 stride=2 padding=same", *END],
         (16, 15, 3),
     ),
+    "each channel by itself": (
+        ["conv 5 3x3 relu", "depthwise 3x3 relu", "maxpool 2", "conv 6 1x1", "depthwise 2x4 padding=same bias=false",
+         "batchnorm", "relu", "conv 6 3x3 groups=6", "dropout 0.2", *END],
+        (13, 15, 1),
+    ),
+    "each channel by itself, several times, with strides": (
+        ["depthwise 3x3 relu padding=same multiplier=2", "depthwise 4x2 stride=2 multiplier=3 bias=false", "batchnorm",
+         "conv 7 1x1 relu", "conv 14 3x3 relu groups=7 stride=2 padding=same", "maxpool 2 stride=1", *END],
+        (16, 15, 3),
+    ),
+    "each channel by itself, kernels as large as the picture": (
+        ["conv 3 1x1", "depthwise 11x9 padding=same gelu", "depthwise 11x9 multiplier=2", *END],
+        (11, 9, 1),
+    ),
+    "depthwise of one channel": (["depthwise 3x3 relu multiplier=4", "maxpool 2", *END], (11, 9, 1)),
+    "separable": (
+        ["separable 5 3x3 relu padding=same", "separable 6 3x3 relu multiplier=2", "batchnorm", "maxpool 2",
+         "separable 7 2x3 relu stride=2 bias=false", "avgpool 2 stride=1", *END],
+        (15, 13, 3),
+    ),
+    "separable of one channel": (["separable 5 3x3 relu multiplier=2", "separable 6 3x3 relu", *END], (13, 15, 1)),
+    "means and softmax": (
+        ["conv 5 3x3 relu", "separable 10 3x3 relu padding=same", "globalavgpool", "softmax"], (12, 11, 1)
+    ),
+    "means of everything, each channel by itself": (
+        ["conv 10 3x3", "depthwise 3x3 relu padding=same", "globalavgpool", "softmax"], (12, 11, 1)
+    ),
+    "everything behind the last convolution": (
+        ["conv 10 3x3 relu padding=same", "maxpool 2", "batchnorm", "dropout 0.2", "globalmaxpool", "elu", "softmax"],
+        (12, 11, 1),
+    ),
+    "a convolution of everything": (["conv 5 3x3 relu", "conv 10 3x3", "flatten", "softmax"], (5, 5, 1)),
+    "a relu behind the last layer": (["conv 5 3x3 relu", "flatten", "dense classes relu", "softmax"], (11, 9, 1)),
     "no bias": (
         ["conv 5 3x3 relu bias=false", "maxpool 2", "conv 5 3x3 bias=false", "batchnorm", "relu", "flatten",
          "dense 10 relu bias=false", "dense classes softmax bias=false"],
@@ -123,6 +159,9 @@ NETWORKS = {
         ["conv 5 3x3 relu l2=0.02 l1=0.01", "maxpool 2", "conv 5 3x3 relu l1=0.1", "flatten", "dense 10 relu l2=0.03",
          "dense classes softmax"],
         (11, 10, 1),
+    ),
+    "penalties on two kernels": (
+        ["conv 5 3x3 relu", "separable 6 3x3 relu l2=0.02 l1=0.01", "depthwise 3x3 l1=0.1", *END], (13, 15, 1)
     ),
     "wide layers": (["conv 17 3x3 relu", "conv 19 5x5 relu", "flatten", "dense 83 relu", "dense classes softmax"],
                     (9, 10, 1)),
@@ -201,6 +240,39 @@ def test_what_is_no_number_reaches_the_loss(name: str) -> None:
     assert np.isnan(by_kernels(fused, batch).loss)
     fused.pack()
     assert np.isnan(fused.score(batch.classes)[0])
+
+
+RESIDUAL: dict[str, list[Any]] = {  # smooth throughout: no decision is to be taken twice the same way
+    "one layer": ["conv 5 3x3", {"residual": ["conv 5 3x3 tanh padding=same"], "activation": "elu"}, *END],
+    "blocks in blocks, wide margins": [
+        "conv 5 3x3", "avgpool 2", {"residual": [
+            "conv 4 1x1 gelu", {"residual": ["depthwise 3x3 padding=same bias=false", "batchnorm", "silu"]},
+            "dropout 0.2", "separable 5 3x3 padding=same", "dropout 0.3",
+        ]}, "batchnorm", {"residual": ["conv 5 3x3 padding=same"]}, "avgpool 2", *END,
+    ],
+    "behind a first layer pooled in its kernel": [
+        "conv 5 3x3", "maxpool 2", {"residual": ["separable 5 3x3 elu padding=same"]}, "globalavgpool", END[1],
+    ],
+    "the end of the network": [
+        "conv 10 3x3 gelu",
+        {"repeat": 2, "layers": [{"residual": ["conv 10 3x3 tanh padding=same", "depthwise 3x3 padding=same"]}]},
+        "globalavgpool", "softmax",
+    ],
+    "vectors": ["flatten", "dense 9 tanh", {"residual": ["dense 9 gelu", "batchnorm"]}, END[1]],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", RESIDUAL)
+def test_residual_blocks_equal_float64(case: str) -> None:
+    shape = (12, 11, 1)
+    assert_equal_to_float64(network_of(RESIDUAL[case], shape), random_batch(shape, 21))
+
+
+@pytest.mark.parametrize("last", ["conv 5 3x3 relu padding=same", "depthwise 3x3 relu"])
+def test_an_odd_number_of_classes_without_a_dense_layer(last: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reference, "CLASSES", 5)
+    words, shape = ["conv 5 3x3 relu", last, "batchnorm", "globalavgpool", "softmax"], (11, 9, 1)
+    assert_equal_to_float64(*clear_case(words, shape, 21))
 
 
 def test_images_are_taken_by_index() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from assay.nets import Summary, parse, summarize
 from assay.nets.vocabulary import WORDS
-from assay.train.fused.plan import Activation, Block, NotFused, Pool, Tail, blocks_of, fused_groups, why_not_fused
+from assay.train.fused.plan import Activation, Block, NotFused, Pool, Sum, Tail, blocks_of, fused_groups, why_not_fused
 
 PUBLISHED = Path(__file__).parents[4] / "shared" / "reference" / "published.toml"
 END = ["flatten", "dense classes softmax"]
@@ -81,6 +82,55 @@ def test_activations_that_the_weighted_kernels_do_not_apply_follow_them() -> Non
     assert second.tails == (Tail((11, 11, 8), (11, 11, 8), norm="batchnorm1"), Activation((11, 11, 8), "silu"))
 
 
+def test_a_convolution_with_as_many_groups_as_channels_is_depthwise() -> None:
+    _, named, _ = blocks("conv 8 3x3", "depthwise 3x3 relu multiplier=2 padding=same stride=2")
+    _, grouped, _ = blocks("conv 8 3x3", "conv 16 3x3 relu groups=8 padding=same stride=2")
+    assert named.weighted.is_depthwise
+    assert (named.weighted.inputs, named.weighted.outputs) == ((26, 26, 8), (13, 13, 16))
+    assert (named.weighted.depth, named.weighted.size) == (1, 3 * 3 * 16)
+    assert replace(grouped.weighted, name="depthwise1") == named.weighted
+
+
+def test_depthwise_of_one_channel_is_an_ordinary_convolution() -> None:
+    named, grouped = blocks("depthwise 3x3 relu multiplier=8")[0], blocks("conv 8 3x3 relu")[0]
+    assert replace(named.weighted, name="conv1") == grouped.weighted
+    assert not named.weighted.is_depthwise
+
+
+def test_a_separable_layer_is_two_products_with_nothing_between() -> None:
+    first, second, _ = blocks("separable 8 3x3 relu multiplier=2 l2=0.1", "maxpool 2", shape=(28, 28, 3))
+    assert [part.weighted.name for part in (first, second)] == ["separable1", "separable1"]
+    assert [part.weighted.kernel_name for part in (first, second)] == ["depthwise_kernel", "pointwise_kernel"]
+    assert [part.weighted.has_bias for part in (first, second)] == [False, True]
+    assert [part.weighted.activation for part in (first, second)] == ["linear", "relu"]
+    assert [part.weighted.is_depthwise for part in (first, second)] == [True, False]
+    assert [part.weighted.l2 for part in (first, second)] == [0.1, 0.1]
+    assert first.tails == (Tail((26, 26, 6), (26, 26, 6)),)
+    assert (second.weighted.kernel, second.weighted.inputs, second.weighted.outputs) == (
+        (1, 1), (26, 26, 6), (26, 26, 8),
+    )  # fmt: skip
+    assert second.tails[0].window == 2
+
+
+def test_a_residual_block_ends_in_a_sum() -> None:
+    block = {"residual": ["separable 8 3x3 relu padding=same", "batchnorm"], "activation": "relu"}
+    made = blocks_of(summarize(parse(["conv 8 3x3", "maxpool 2", block, "dropout 0.1", *END]), (28, 28, 1), 10))
+    shape = (13, 13, 8)
+    assert made[2].tails == (
+        Tail(shape, shape, norm="batchnorm1"), Sum(shape, start=1), Activation(shape, "relu"),
+        Tail(shape, shape, rate=0.1),
+    )  # fmt: skip
+
+
+def test_what_stands_behind_the_last_kernel_ends_the_network() -> None:
+    (only,) = blocks_of(summary_of(["conv 10 3x3 relu", "globalavgpool", "softmax"]))
+    assert only.tails == (
+        Tail((26, 26, 10), (26, 26, 10)), Pool((26, 26, 10), (1, 1, 10), window=(26, 26), stride=1, is_mean=True),
+    )  # fmt: skip
+    (only,) = blocks_of(summary_of(["flatten", "dense classes relu", "softmax"]))
+    assert only.tails == (Tail((1, 1, 10), (1, 1, 10)),)  # takes the gradient through the relu
+
+
 def test_a_relu_behind_a_layer_is_the_layers() -> None:
     assert blocks("conv 8 3x3", "relu", "maxpool 2") == blocks("conv 8 3x3 relu", "maxpool 2")
     _, last = blocks_of(summary_of(["conv 8 3x3", "flatten", "dense classes", "softmax"]))
@@ -111,14 +161,8 @@ def test_a_vector_behind_flatten_is_normalized_by_element() -> None:
         (["flatten", "dropout 0.2", END[1]], "dropout1 stands before the first convolution or dense layer"),
         (["conv 8 3x3 dilation=2", *END], "conv1 has dilation 2"),
         (["relu", *END], "activation1 stands before the first convolution or dense layer"),
-        (
-            ["conv 10 3x3", "globalavgpool", "softmax"],
-            "activation1 does not stand behind a dense layer without activation",
-        ),
-        (
-            ["flatten", "dense classes gelu", "softmax"],
-            "activation1 does not stand behind a dense layer without activation",
-        ),
+        (["conv 2 24x28", "flatten", "softmax"], "activation1 follows flatten and 5 x 1 pixels"),
+        (["conv 8 3x3", "conv 8 3x3 groups=4", *END], "conv2 has 4 groups for 8 channels"),
         (["conv 7 3x3", "flatten", "batchnorm", END[1]], "batchnorm1 follows flatten and 7 channels, an odd number"),
     ],
 )
@@ -140,6 +184,8 @@ def test_what_is_refused_and_why(words: list[str], reason: str) -> None:
         ["conv 7 3x3", "batchnorm", *END],
         ["conv 7 28x28", "flatten", "batchnorm", END[1]],  # one pixel: its channels are the vector
         ["conv 8 3x3", "maxpool 1", *END],
+        ["conv 10 3x3", "globalavgpool", "softmax"],
+        ["flatten", "dense classes gelu", "softmax"],
     ],
 )
 def test_what_is_taken(words: list[str]) -> None:
@@ -150,6 +196,10 @@ def test_groups_hold_every_layer_once_in_order() -> None:
     words = ["conv 8 3x3 relu", "batchnorm", "maxpool 2", "flatten", "dense 9 relu", "dropout 0.1", END[1]]
     assert fused_groups(summary_of(words)) == (
         ("conv1", "batchnorm1", "maxpool1", "flatten1"), ("dense1", "dropout1"), ("dense2",),
+    )  # fmt: skip
+    words = ["separable 8 3x3 relu", "maxpool 2", "depthwise 3x3", "conv 10 1x1", "globalavgpool", "softmax"]
+    assert fused_groups(summary_of(words)) == (
+        ("separable1", "maxpool1"), ("depthwise1",), ("conv1", "globalavgpool1", "activation1"),
     )  # fmt: skip
 
 

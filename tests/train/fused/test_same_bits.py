@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -71,10 +71,16 @@ CURVED = ["conv 5 3x3 gelu", "avgpool 3 stride=2 padding=same", "conv 6 3x3", "b
           "dense 9 silu", "dense classes softmax"]  # fmt: skip
 
 
-@pytest.mark.parametrize("words", [WORDS, CURVED], ids=["largest", "curved"])
+APART: list[Any] = [
+    "conv 6 3x3 relu", "depthwise 3x3 multiplier=2 bias=false", "batchnorm", "relu",
+    {"residual": ["separable 12 3x3 relu padding=same"]}, "maxpool 2", "conv 10 1x1", "globalavgpool", "softmax",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [WORDS, CURVED, APART], ids=["largest", "curved", "channels apart"])
 @pytest.mark.parametrize("precision", [NATIVE, "float32"])
 def test_any_number_of_threads_gives_the_same_bits(
-    precision: Precision, words: list[str], monkeypatch: pytest.MonkeyPatch
+    precision: Precision, words: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("assay.train.fused.tape.WORTH_SHARING", 0)  # share even the smallest call
     monkeypatch.setattr(f"{__name__}.WORDS", words)
@@ -88,7 +94,9 @@ def test_any_number_of_threads_gives_the_same_bits(
         assert scores[0] == scores[1]
 
 
-def test_weights_go_in_and_come_out_as_they_are() -> None:
+@pytest.mark.parametrize("words", [WORDS, APART], ids=["largest", "channels apart"])
+def test_weights_go_in_and_come_out_as_they_are(words: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(f"{__name__}.WORDS", words)
     given = {name: value.detach() for name, value in network().state_dict().items()}
     returned = fused().weights()
     assert list(returned) == list(given)
@@ -106,7 +114,11 @@ def test_returned_weights_are_copies() -> None:
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop", "adadelta"])
-def test_slots_have_the_names_and_shapes_of_the_plain_path(optimizer: str) -> None:
+@pytest.mark.parametrize("words", [WORDS, APART], ids=["largest", "channels apart"])
+def test_slots_have_the_names_and_shapes_of_the_plain_path(
+    optimizer: str, words: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{__name__}.WORDS", words)
     ours, theirs = (train(learner, range(3)) for learner in (fused(optimizer), plain(optimizer)))
     assert ours.slots().keys() == theirs.slots().keys() != set()
     for name, value in theirs.slots().items():

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import plotly.graph_objects as go
 
-from ...store.records import StudyRecord
+from ...store.records import RunRecord, StudyRecord
 from ..palette import arm_styles
-from ..scores import accuracy_interval, ordered_arms, score_of
+from ..scores import Split, accuracy_interval, ordered_arms, score_of
 from .frame import axis, layout_of, plain
 
 
@@ -19,24 +20,51 @@ def accuracy_against_time(study: StudyRecord) -> go.Figure:
 
     The bar is the mean's 95 % interval. Mean times that differ fourfold or more stand on a logarithmic axis.
     """
+    return _accuracy_against(
+        study, lambda run: run.seconds, "validation", title="seconds per run", told="in %{x:.3~s} s"
+    )
+
+
+def accuracy_against_parameters(study: StudyRecord, parameters: Mapping[str, int], split: Split) -> go.Figure:
+    """Accuracy against Keras's total of parameters: every finished run as a faint dot, each arm's mean as a mark.
+
+    The bar is the mean's 95 % interval. Totals that differ fourfold or more stand on a logarithmic axis.
+
+    Args:
+        study: The study.
+        parameters: Of each arm's network, by the arm's name; arms that are not in it are left out.
+        split: Whose accuracy: "validation" or "test".
+    """
+    return _accuracy_against(
+        study,
+        lambda run: parameters.get(run.arm),
+        split,
+        title="parameters",
+        told="with %{x:,d} parameters",
+    )
+
+
+def _accuracy_against(
+    study: StudyRecord, cost: Callable[[RunRecord], float | None], split: Split, *, title: str, told: str
+) -> go.Figure:
     figure, styles = go.Figure(), arm_styles(study)
     means: list[float] = []
     for arm in ordered_arms(study):
         style = styles[arm.name]
-        timed = [
-            (run.seconds, score, run.seed)
+        known = [
+            (spent, score, run.seed)
             for run in study.runs_of(arm.name)
-            if run.seconds and (score := score_of(run, "validation")) is not None
+            if (spent := cost(run)) and (score := score_of(run, split)) is not None
         ]
-        if not timed:
+        if not known:
             continue
-        times, scores = [seconds for seconds, _, _ in timed], [score for _, score, _ in timed]
-        means.append(statistics.fmean(times))
+        costs, scores = [spent for spent, _, _ in known], [score for _, score, _ in known]
+        means.append(statistics.fmean(costs))
         figure.add_scatter(
-            x=times, y=[100 * score for score in scores], mode="markers", name=plain(arm.name), showlegend=False,
+            x=costs, y=[100 * score for score in scores], mode="markers", name=plain(arm.name), showlegend=False,
             marker={"color": style.colour, "symbol": style.symbol, "size": 6, "opacity": 0.4},
-            customdata=[seed for _, _, seed in timed],
-            hovertemplate="seed %{customdata}: %{y:.2f} % in %{x:.3~s} s<extra>%{fullData.name}</extra>",
+            customdata=[seed for _, _, seed in known],
+            hovertemplate=f"seed %{{customdata}}: %{{y:.2f}} % {told}<extra>%{{fullData.name}}</extra>",
             meta={"arm": arm.name, "kind": "runs"},
         )  # fmt: skip
         interval = accuracy_interval(scores) if len(scores) > 1 else None
@@ -49,7 +77,7 @@ def accuracy_against_time(study: StudyRecord) -> go.Figure:
                 "type": "data", "symmetric": False, "array": [100 * (ends[1] - mean)],
                 "arrayminus": [100 * (mean - ends[0])], "color": style.colour, "thickness": 2, "width": 5,
             },
-            hovertemplate="mean %{y:.2f} % in %{x:.3~s} s<extra>%{fullData.name}</extra>",
+            hovertemplate=f"mean %{{y:.2f}} % {told}<extra>%{{fullData.name}}</extra>",
             meta={"arm": arm.name, "kind": "mean"},
         )  # fmt: skip
     figure.update_layout(
@@ -62,12 +90,8 @@ def accuracy_against_time(study: StudyRecord) -> go.Figure:
             "itemclick": False,
             "itemdoubleclick": False,
         },
-        xaxis=axis(
-            title="seconds per run",
-            nticks=6,
-            **_scale(means),
-        ),
-        yaxis=axis(title="validation accuracy", ticksuffix=" %", nticks=6),
+        xaxis=axis(title=title, nticks=6, **_scale(means)),
+        yaxis=axis(title=f"{split} accuracy", ticksuffix=" %", nticks=6),
     )  # fmt: skip
     return figure
 

@@ -139,6 +139,26 @@ def pack_turned_pairs(
             target[c] = word
 
 
+@kernel("w[word 1] packed[word 1] taps outputs reads multiplier step is_paired is_turned")
+def pack_depthwise(
+    part: int, parts: int, w: Any, packed: Any, taps: int, outputs: int, reads: int, multiplier: int, step: int,
+    is_paired: int, is_turned: int,
+) -> None:  # fmt: skip
+    """Kernel [taps, outputs * reads] as ``depthwise`` reads it: [outputs / step, reads, taps, step].
+
+    With ``is_paired`` a weight is the half of a pair of bfloat16 that its input is, beside a zero. What lies beyond
+    ``outputs`` must be zero and stays so.
+    """
+    for o in range(outputs * part // parts, outputs * (part + 1) // parts):
+        for r in range(reads):
+            source = o * reads + r
+            for t in range(taps):
+                word = w[(taps - 1 - t if is_turned else t) * outputs * reads + source]
+                if is_paired:
+                    word = _u32(_rounded(word) << _u32(16 * (source // multiplier % 2)))
+                packed[((o // step * reads + r) * taps + t) * step + o % step] = word
+
+
 @kernel("w[word 1] packed[word 1]")
 def pack_rows(part: int, parts: int, w: Any, packed: Any) -> None:
     """Neighbours as pairs in bfloat16, in the order that they have."""

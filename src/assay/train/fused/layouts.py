@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import cache
 
 from .compiler import Kernel, compiled
+from .grid import Grid, Run
+from .tape import Tape
 
 
 @cache
@@ -91,5 +93,36 @@ def spread_out() -> Kernel:
                 there = ((b * full_height + i * stride + top) * full_width + j * stride + left) * channels
                 for k in range(channels):
                     store_i(target, (there + k) * 16, load_i(source, (here + k) * 16))
+""",
+    )
+
+
+def record_spread(tape: Tape, run: Run, source: Grid, target: Grid, stride: int) -> None:
+    """Add the call of ``spread_out`` from a grid without a margin."""
+    tape(
+        run.blocks * source.passing, spread_out(), source.data, target.data, run.blocks, source.height, source.width,
+        source.vectors, stride, target.full_height, target.full_width, target.top, target.left,
+    )  # fmt: skip
+
+
+@cache
+def narrow() -> Kernel:
+    """float32 [blocks, pixels, channels] to pairs of channels in bfloat16, with a margin.
+
+    Arguments: part, parts, source, target, number of blocks, height, width, pairs a pixel, target height and width
+    (with margin), target margins at top and left.
+    """
+    return compiled(
+        "narrow",
+        "source[] target[] blocks height width pairs full_height full_width top left",
+        """    for b in range(blocks * part // parts, blocks * (part + 1) // parts):
+        for i in range(height):
+            for j in range(width):
+                here = ((b * height + i) * width + j) * pairs
+                there = ((b * full_height + i + top) * full_width + j + left) * pairs
+                for k in range(pairs):
+                    first = load_f(source, 2 * (here + k) * 16)
+                    second = load_f(source, (2 * (here + k) + 1) * 16)
+                    store_i(target, (there + k) * 16, pair(first, second))
 """,
     )

@@ -54,18 +54,16 @@ class FusedNetwork:
         self.team = Team(threads)
         self._tapes: dict[tuple[int, str], Tape] = {}
         self._order = [row.name for row in summary.layers if row.trainable]
-        self._weighted = {op.plan.name: op for op in self.program.weighted}
         tails = [op for ops in self.program.tails for op in ops if isinstance(op, TailOp)]
         self._norms = {op.plan.norm: op for op in tails if op.plan.norm is not None}
-        sizes = {name: self._sizes(name) for name in self._order}
-        total = sum(sum(pair) for pair in sizes.values())
-        self.values = torch.zeros(total)
-        self.gradients = torch.zeros(total)
-        self._views: dict[str, tuple[slice, slice]] = {}
+        self._views: dict[str, dict[str, slice]] = {name: {} for name in self._order}  # by layer, then by parameter
         offset = 0
-        for name, (first, second) in sizes.items():
-            self._views[name] = (slice(offset, offset + first), slice(offset + first, offset + first + second))
-            offset += first + second
+        for name, views in self._views.items():
+            for parameter, size in self._sizes(name).items():
+                views[parameter] = slice(offset, offset + size)
+                offset += size
+        self.values = torch.zeros(offset)
+        self.gradients = torch.zeros(offset)
         self._bind()
         channels = self.program.images.channels
         self._indices = np.zeros(max_batch, np.int64)
@@ -76,29 +74,30 @@ class FusedNetwork:
         self._found = np.zeros(2)
         self._images = np.zeros((1, *summary.input_shape), np.uint8)
 
-    def _sizes(self, name: str) -> tuple[int, int]:
-        if name in self._weighted:
-            op = self._weighted[name]
-            return op.size, op.plan.outputs[2] if op.plan.has_bias else 0
-        channels = self._norms[name].y.channels
-        return channels, channels
+    def _sizes(self, name: str) -> dict[str, int]:
+        if name in self._norms:
+            channels = self._norms[name].plan.inputs[2]
+            return {"gamma": channels, "beta": channels}
+        plans = [op.plan for op in self.program.weighted if op.plan.name == name]
+        sizes = {plan.kernel_name: plan.size for plan in plans}
+        return {**sizes, "bias": plans[-1].outputs[2]} if plans[-1].has_bias else sizes
 
     def parts(self) -> list[slice]:
         """Where each parameter stands in the flat vectors."""
-        return [part for pair in self._views.values() for part in pair if part.stop > part.start]
+        return [part for views in self._views.values() for part in views.values()]
 
     def _bind(self) -> None:
         values, gradients = self.values.numpy(), self.gradients.numpy()
-        for name, (first, second) in self._views.items():
-            if name in self._weighted:
-                op = self._weighted[name]
-                op.weights, op.gradient = values[first], gradients[first]
-                if op.plan.has_bias:
-                    op.bias, op.bias_gradient = values[second], gradients[second]
-            else:
-                norm = self._norms[name]
-                norm.gamma, norm.beta = values[first], values[second]
-                norm.gamma_gradient, norm.beta_gradient = gradients[first], gradients[second]
+        for op in self.program.weighted:
+            views = self._views[op.plan.name]
+            kernel = views[op.plan.kernel_name]
+            op.weights, op.gradient = values[kernel], gradients[kernel]
+            if op.plan.has_bias:
+                op.bias, op.bias_gradient = values[views["bias"]], gradients[views["bias"]]
+        for name, norm in self._norms.items():
+            gamma, beta = self._views[name].values()
+            norm.gamma, norm.beta = values[gamma], values[beta]
+            norm.gamma_gradient, norm.beta_gradient = gradients[gamma], gradients[beta]
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Take over weights and moving statistics."""
@@ -125,29 +124,25 @@ class FusedNetwork:
     def flat(self, tensors: dict[str, Tensor]) -> Tensor:
         """The inverse of ``split``."""
         vector = torch.empty_like(self.values)
-        for name, (first, second) in self._views.items():
-            if name in self._weighted:
-                kernel = tensors[f"{name}.kernel"]
-                turned = kernel.t() if kernel.dim() == 2 else kernel.permute(2, 3, 1, 0)
-                vector[first] = turned.reshape(-1)
-                if self._weighted[name].plan.has_bias:
-                    vector[second] = tensors[f"{name}.bias"]
-            else:
-                vector[first], vector[second] = tensors[f"{name}.gamma"], tensors[f"{name}.beta"]
+        for name, views in self._views.items():
+            for parameter, view in views.items():
+                value = tensors[f"{name}.{parameter}"]
+                if value.dim() > 1:
+                    value = value.t() if value.dim() == 2 else value.permute(2, 3, 1, 0)
+                vector[view] = value.reshape(-1)
         return vector
 
     def _tensors(self, name: str, vector: Tensor) -> dict[str, Tensor]:
-        first, second = (vector[view].clone() for view in self._views[name])
-        if name in self._norms:
-            return {f"{name}.gamma": first, f"{name}.beta": second}
-        plan = self._weighted[name].plan
-        (height, width), inputs, outputs = plan.kernel, plan.inputs[2], plan.outputs[2]
-        if plan.is_dense:
-            kernel = first.reshape(-1, outputs).t().contiguous()
-        else:
-            kernel = first.reshape(height, width, inputs, outputs).permute(3, 2, 0, 1)
-            kernel = kernel.contiguous(memory_format=torch.channels_last)
-        return {f"{name}.kernel": kernel, f"{name}.bias": second} if plan.has_bias else {f"{name}.kernel": kernel}
+        tensors = {parameter: vector[view].clone() for parameter, view in self._views[name].items()}
+        for plan in (op.plan for op in self.program.weighted if op.plan.name == name):
+            kernel, outputs = tensors[plan.kernel_name], plan.outputs[2]
+            if plan.is_dense:
+                kernel = kernel.reshape(-1, outputs).t().contiguous()
+            else:
+                kernel = kernel.reshape(*plan.kernel, plan.depth, outputs).permute(3, 2, 0, 1)
+                kernel = kernel.contiguous(memory_format=torch.channels_last)
+            tensors[plan.kernel_name] = kernel
+        return {f"{name}.{parameter}": value for parameter, value in tensors.items()}
 
     def put_images(self, images: NDArray[np.uint8], indices: NDArray[np.int64], offset: Floats, factor: Floats) -> None:
         """The next batch: images by index, scaled to (byte - offset) * factor.
@@ -200,7 +195,7 @@ class FusedNetwork:
     def logits(self, count: int) -> Floats:
         """Logits in evaluation mode of the batch that was put in, [count, classes]. Call ``pack`` first."""
         self._play(count, "logits")
-        stored = self.program.weighted[-1].stored_outputs
+        stored = self.program.stored_classes
         lanes = self.program.logits.reshape(-1, stored, LANES)
         ordered: Floats = lanes.transpose(0, 2, 1).reshape(-1, stored)[:count, : self.program.classes]
         return ordered
@@ -248,7 +243,7 @@ class FusedNetwork:
         weights = self._equal if objective.class_weights is None else objective.class_weights
         tape(
             0, edges.softmax_loss(), program.logits, *targets, weights, objective.label_smoothing,
-            program.logit_gradient, program.weighted[-1].stored_outputs, self._found,
+            program.logit_gradient, program.stored_classes, self._found,
         )  # fmt: skip
         if is_training:
             program.backward(tape, run)

@@ -35,8 +35,8 @@ class TailOp:
         if plan.norm is not None:
             self.mean, self.inverse = np.zeros(stored, np.float64), np.zeros(stored, np.float64)
             self.gamma = self.beta = self.gamma_gradient = self.beta_gradient = np.empty(0, np.float32)
-            self.moving_mean = np.zeros(source.channels, np.float32)
-            self.moving_variance = np.ones(source.channels, np.float32)
+            self.moving_mean = np.zeros(plan.inputs[2], np.float32)
+            self.moving_variance = np.ones(plan.inputs[2], np.float32)
         self._kernel = tails.tail(self.mode, window=plan.window, has_dropout=False)
         self._dropping = tails.tail(self.mode, window=plan.window, has_dropout=True) if plan.rate else self._kernel
         self._gather = tails.gather(self.mode, has_dropout=plan.rate > 0, has_sums=plan.norm is not None)

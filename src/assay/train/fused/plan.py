@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
-from ...nets import BatchNorm, Conv, Dense, Dropout, Flatten, LayerSummary, MaxPool, Summary, same_padding
-from ...nets.layers import Activate, AvgPool, GlobalAvgPool, GlobalMaxPool
+from ...nets import (
+    BatchNorm,
+    Conv,
+    Dense,
+    Depthwise,
+    Dropout,
+    Flatten,
+    LayerSummary,
+    MaxPool,
+    Separable,
+    Summary,
+    same_padding,
+)
+from ...nets.layers import Activate, Add, AvgPool, GlobalAvgPool, GlobalMaxPool
 
 _CODES = 65_536  # places in a window that two bytes can tell apart
+_WITH_KERNELS = (Conv, Depthwise, Separable, Dense)
 
 
 @dataclass(frozen=True)
 class Weighted:
-    """A convolution, or a dense layer as a convolution over everything at once.
+    """A convolution, or a dense layer as a convolution over everything at once. A separable layer is two of them.
 
     Args:
         name: The layer's name.
@@ -26,6 +40,9 @@ class Weighted:
         is_dense: Whether the kernel is kept as (units, inputs).
         l1: Penalty on the kernel's absolute values.
         has_bias: Whether there is a bias, or 0 in its place.
+        is_depthwise: Whether every output channel reads one input channel: as many outputs side by side read the same
+            one as there are times more outputs than inputs.
+        kernel_name: What the layer calls the kernel.
     """
 
     name: str
@@ -39,6 +56,18 @@ class Weighted:
     is_dense: bool
     l1: float = 0.0
     has_bias: bool = True
+    is_depthwise: bool = False
+    kernel_name: str = "kernel"
+
+    @property
+    def depth(self) -> int:
+        """Input channels that one output channel reads."""
+        return 1 if self.is_depthwise else self.inputs[2]
+
+    @property
+    def size(self) -> int:
+        """Numbers in the kernel: [height, width, depth, outputs]."""
+        return math.prod(self.kernel) * self.depth * self.outputs[2]
 
 
 @dataclass(frozen=True)
@@ -106,12 +135,29 @@ class Activation:
         return self.inputs
 
 
-Step = Tail | Pool | Activation
+@dataclass(frozen=True)
+class Sum:
+    """The end of a residual block: what the weighted layer of that number reads is added.
+
+    Args:
+        inputs: Height, width and channels.
+        start: Which weighted layer, counted from 0.
+    """
+
+    inputs: tuple[int, int, int]
+    start: int
+
+    @property
+    def outputs(self) -> tuple[int, int, int]:
+        return self.inputs
+
+
+Step = Tail | Pool | Activation | Sum
 
 
 @dataclass(frozen=True)
 class Block:
-    """A weighted layer and the steps behind it, at least one; the last block of a network has none.
+    """A weighted layer and the steps behind it, at least one; a dense layer that ends a network has none.
 
     The first of them is always a ``Tail``, which takes gradients through the layer's activation and sums the bias's.
     """
@@ -135,24 +181,33 @@ def blocks_of(summary: Summary) -> tuple[Block, ...]:
     tails: list[Step] = []
     shape: tuple[int, int, int] = summary.input_shape
     num_dropouts = 0
+    readers: dict[str, int] = {}  # weighted layers by the name of what they read
     for index, row in enumerate(summary.layers):
         layer = row.layer
-        if row.path:
-            raise NotFused(f"{row.name} stands in a block")
-        if isinstance(layer, Conv | Dense):
+        if any(part == "shortcut" or part.startswith("parallel") for part in row.path):
+            raise NotFused(f"{row.name} stands in a {'shortcut' if 'shortcut' in row.path else 'parallel block'}")
+        if isinstance(layer, _WITH_KERNELS):
             if weighted is not None:
                 blocks.append(Block(weighted, tuple(tails) or (Tail(shape, shape),)))
             elif tails:
-                early = next(row for row in summary.layers if not isinstance(row.layer, Flatten))
-                raise NotFused(f"{early.name} stands before the first convolution or dense layer")
-            weighted = _weighted(row, shape, num_classes=summary.num_classes)
+                raise NotFused(_too_early(summary))
+            readers[row.inputs[0]] = len(blocks)
+            *before, weighted = _weighted(row, shape, num_classes=summary.num_classes)
+            blocks += [Block(part, (Tail(part.outputs, part.outputs),)) for part in before]
             shape = weighted.outputs
             tails = _activated([], shape, "linear" if layer.activation == "relu" else layer.activation)
         elif isinstance(layer, Flatten):
             pass  # the same numbers in the same order
+        elif isinstance(layer, Add):
+            start = readers.get(row.inputs[1], 0)
+            if not 0 < start <= len(blocks) or (start < len(blocks) and blocks[start].weighted.inputs != shape):
+                raise NotFused(f"{row.name} adds what no convolution or dense layer before it reads")
+            tails = _activated([*(tails or [Tail(shape, shape)]), Sum(shape, start)], shape, layer.activation)
         elif isinstance(layer, Activate) and layer.activation == "softmax":
-            if not (_is_bare(weighted, tails) and weighted.is_dense):  # type: ignore[union-attr]
-                raise NotFused(f"{row.name} does not stand behind a dense layer without activation")
+            if weighted is None:
+                raise NotFused(_too_early(summary))
+            if shape != (1, 1, summary.num_classes):
+                raise NotFused(f"{row.name} follows flatten and {shape[0]} x {shape[1]} pixels")
         elif isinstance(layer, Activate) and layer.activation == "relu" and _is_bare(weighted, tails):
             weighted = replace(weighted, activation="relu")  # type: ignore[type-var]
         else:
@@ -166,6 +221,8 @@ def blocks_of(summary: Summary) -> tuple[Block, ...]:
             shape = tails[-1].outputs
             num_dropouts += isinstance(layer, Dropout)
         if index == len(summary.layers) - 1 and weighted is not None:
+            if not tails and not (weighted.is_dense and weighted.activation == "linear"):
+                tails = [Tail(shape, shape)]
             blocks.append(Block(weighted, tuple(tails)))
     return tuple(blocks)
 
@@ -191,45 +248,63 @@ def fused_groups(summary: Summary) -> tuple[tuple[str, ...], ...]:
     groups: list[tuple[str, ...]] = []
     has_weights = False
     for row in summary.layers:
-        if (isinstance(row.layer, Conv | Dense) and has_weights) or not groups:
+        if (isinstance(row.layer, _WITH_KERNELS) and has_weights) or not groups:
             groups.append(())
-        has_weights = has_weights or isinstance(row.layer, Conv | Dense)
+        has_weights = has_weights or isinstance(row.layer, _WITH_KERNELS)
         groups[-1] = (*groups[-1], row.name)
     return tuple(groups)
 
 
-def _weighted(row: LayerSummary, shape: tuple[int, int, int], *, num_classes: int) -> Weighted:
+def _too_early(summary: Summary) -> str:
+    early = next(row for row in summary.layers if not isinstance(row.layer, Flatten))
+    return f"{early.name} stands before the first convolution or dense layer"
+
+
+def _weighted(row: LayerSummary, shape: tuple[int, int, int], *, num_classes: int) -> tuple[Weighted, ...]:
+    """The products that a layer is: one, or a separable layer's two."""
     layer = row.layer
-    if isinstance(layer, Conv | Dense):
-        _refuse_options(layer, row.name)
-        activation = "relu" if layer.activation == "relu" else "linear"
     if isinstance(layer, Dense):
         units = num_classes if layer.units == "classes" else int(layer.units)
-        return Weighted(
-            row.name, (shape[0], shape[1]), 1, shape, (1, 1, units), (0, 0, 0, 0), activation,
+        return (Weighted(
+            row.name, (shape[0], shape[1]), 1, shape, (1, 1, units), (0, 0, 0, 0), _own_activation(layer.activation),
             layer.l2, is_dense=True, l1=layer.l1, has_bias=layer.bias,
-        )  # fmt: skip
-    if not isinstance(layer, Conv):
+        ),)  # fmt: skip
+    if not isinstance(layer, Conv | Depthwise | Separable):
         raise TypeError(row.name)
+    if layer.dilation != 1:
+        raise NotFused(f"{row.name} has dilation {layer.dilation}")
+    if isinstance(layer.padding, int):
+        raise NotFused(f"{row.name} has padding={layer.padding}")
+    if isinstance(layer, Conv) and layer.groups not in (1, shape[2]):
+        raise NotFused(f"{row.name} has {layer.groups} groups for {shape[2]} channels")
     margin = (0, 0, 0, 0)
     if layer.padding == "same":
         vertical = same_padding(shape[0], layer.kernel[0], layer.stride)
         horizontal = same_padding(shape[1], layer.kernel[1], layer.stride)
         margin = (*vertical, *horizontal)
     height, width, channels = row.output_shape  # type: ignore[misc]
-    return Weighted(
+    if isinstance(layer, Separable):
+        channels = shape[2] * layer.multiplier
+    first = Weighted(
         row.name, layer.kernel, layer.stride, shape, (height, width, channels), margin,
-        activation, layer.l2, is_dense=False, l1=layer.l1, has_bias=layer.bias,
+        _own_activation(layer.activation), layer.l2, is_dense=False, l1=layer.l1, has_bias=layer.bias,
+        # Of one channel, each by itself is all together.
+        is_depthwise=shape[2] > 1 and (not isinstance(layer, Conv) or layer.groups > 1),
+    )  # fmt: skip
+    if not isinstance(layer, Separable):
+        return (first,)
+    return (
+        replace(first, activation="linear", has_bias=False, kernel_name="depthwise_kernel"),
+        Weighted(
+            row.name, (1, 1), 1, first.outputs, (height, width, layer.filters), (0, 0, 0, 0), first.activation,
+            layer.l2, is_dense=False, l1=layer.l1, has_bias=layer.bias, kernel_name="pointwise_kernel",
+        ),
     )  # fmt: skip
 
 
-def _refuse_options(layer: Conv | Dense, name: str) -> None:
-    if isinstance(layer, Conv) and layer.dilation != 1:
-        raise NotFused(f"{name} has dilation {layer.dilation}")
-    if isinstance(layer, Conv) and isinstance(layer.padding, int):
-        raise NotFused(f"{name} has padding={layer.padding}")
-    if isinstance(layer, Conv) and layer.groups != 1:
-        raise NotFused(f"{name} has {layer.groups} groups")
+def _own_activation(name: str) -> str:
+    """What a weighted kernel applies itself; the softmax belongs to the loss, others follow in a pass of their own."""
+    return "relu" if name == "relu" else "linear"
 
 
 def _is_bare(weighted: Weighted | None, tails: list[Step]) -> bool:

@@ -185,7 +185,7 @@ def takes(plan: Weighted, tail: Tail, stored: int) -> bool:
     """Whether a first layer and what follows it have the shape for these kernels."""
     height, width, _ = plan.outputs
     return (
-        not plan.is_dense
+        not (plan.is_dense or plan.is_depthwise)
         and plan.stride == 1
         and tail.norm is None
         and tail.window > 1

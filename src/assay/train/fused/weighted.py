@@ -17,6 +17,29 @@ from .tape import Tape
 from .vectors import LANES
 
 
+def gradient_grid(plan: Weighted, precision: Mode, num_blocks: int, *, needs_dx: bool) -> Grid:
+    """The gradient of y, with the margin that the turned convolution needs."""
+    height, width, outputs = plan.outputs
+    stored = outputs + outputs % 2 if precision == "b" else outputs
+    if not needs_dx or plan.is_dense or plan.stride > 1:
+        return Grid(height, width, stored, precision, num_blocks)
+    (rows, columns), (above, below, before, after) = plan.kernel, plan.margin
+    margins = rows - 1 - above, rows - 1 - below, columns - 1 - before, columns - 1 - after
+    return Grid(height, width, stored, precision, num_blocks, *margins)
+
+
+def spread_grid(plan: Weighted, precision: Mode, num_blocks: int) -> Grid:
+    """The same with zeros between pixels, where there is a stride."""
+    (height, width), (above, _, before, _) = plan.kernel, plan.margin
+    rows, columns = ((size - 1) * plan.stride + 1 for size in plan.outputs[:2])
+    outputs = plan.outputs[2]
+    stored = outputs + outputs % 2 if precision == "b" else outputs
+    return Grid(
+        rows, columns, stored, precision, num_blocks, height - 1 - above, plan.inputs[0] + above - rows,
+        width - 1 - before, plan.inputs[1] + before - columns,
+    )  # fmt: skip
+
+
 class WeightedOp:
     """A convolution or dense layer: its packed weights, its buffers, its three products."""
 
@@ -32,7 +55,7 @@ class WeightedOp:
         self.y = Grid(height, width, outputs, "f" if is_last else precision, source.num_blocks)
         self.precision: Mode = precision
         inputs = plan.inputs[2]
-        self.size = kernel_height * kernel_width * inputs * outputs
+        self.size = plan.size
         self.weights: Floats = np.empty(0, np.float32)  # views of the flat vectors, given by the network
         self.gradient: Floats = np.empty(0, np.float32)
         self.bias: Floats = np.zeros(outputs, np.float32)  # its own, unless the network has one
@@ -46,20 +69,12 @@ class WeightedOp:
         self.packed_bias = np.zeros(self.stored_outputs, np.float32)
         if is_last and self.stored_outputs != outputs:
             self.y = Grid(height, width, self.stored_outputs, "f", source.num_blocks)
-        # The gradient of y, with the margin that the turned convolution needs.
-        above, below, before, after = plan.margin
         self.needs_dx = not is_first
-        margins = {}
-        if self.needs_dx:
-            margins = {
-                "top": kernel_height - 1 - above, "bottom": kernel_height - 1 - below,
-                "left": kernel_width - 1 - before, "right": kernel_width - 1 - after,
-            }  # fmt: skip
-            if plan.is_dense or plan.stride > 1:
-                margins = {}
-        self.dy = Grid(height, width, self.stored_outputs, precision, source.num_blocks, **margins)
+        self.dy = gradient_grid(plan, precision, source.num_blocks, needs_dx=self.needs_dx)
         # What the turned convolution reads: with a stride, dy with zeros between.
-        self.spread = self._spread_grid() if self.needs_dx and plan.stride > 1 else self.dy
+        self.spread = self.dy
+        if self.needs_dx and plan.stride > 1:
+            self.spread = spread_grid(plan, precision, source.num_blocks)
         self._choose_groups()
         pairs = (source.num_blocks + 1) // 2
         if precision == "b":
@@ -87,15 +102,6 @@ class WeightedOp:
         elif self.needs_dx:
             dx_outputs, dx_positions = blocking(self.dx_stored, plan.inputs[1], is_paired=precision == "b")
             self._turned = products.convolution(precision, precision, "linear", dx_outputs, dx_positions)
-
-    def _spread_grid(self) -> Grid:
-        plan, stride = self.plan, self.plan.stride
-        (height, width), (above, _, before, _) = plan.kernel, plan.margin
-        rows, columns = ((size - 1) * stride + 1 for size in plan.outputs[:2])
-        return Grid(
-            rows, columns, self.stored_outputs, self.precision, self.x.num_blocks, height - 1 - above,
-            plan.inputs[0] + above - rows, width - 1 - before, plan.inputs[1] + before - columns,
-        )  # fmt: skip
 
     def _choose_groups(self) -> None:
         """How the operands of the kernel gradient lie, and how much of it is accumulated at once."""
@@ -232,11 +238,7 @@ class WeightedOp:
             return
         kernel_height, kernel_width = self.plan.kernel
         if self.plan.stride > 1:
-            tape(
-                run.blocks * dy.passing, layouts.spread_out(), dy.data, self.spread.data, run.blocks, dy.height,
-                dy.width, dy.vectors, self.plan.stride, self.spread.full_height, self.spread.full_width,
-                self.spread.top, self.spread.left,
-            )  # fmt: skip
+            layouts.record_spread(tape, run, dy, self.spread, self.plan.stride)
             dy = self.spread
         tape(
             run.blocks * dy.height * dy.width * dy.vectors * kernel_height * kernel_width * self.dx_stored,

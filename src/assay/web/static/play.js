@@ -9,9 +9,9 @@ let about = null, pad = null, bars = [];
 const arm = () => `arm=${encodeURIComponent(about.arm)}`;
 
 // One question at a time; of those that come meanwhile only the last is asked.
-let waiting = null, asking = false, number = 0;
+let waiting = null, asking = false, number = 0, last = null;
 async function ask(question) {
-  waiting = question;
+  waiting = last = question;
   if (asking) return;
   asking = true;
   while (waiting) {
@@ -36,7 +36,7 @@ function drawn() {
   one("hint").hidden = !pad.isEmpty;
   if (!one("shown").hidden) { URL.revokeObjectURL(one("shown").src); one("shown").hidden = true; }
   unpick();
-  if (pad.isEmpty) { waiting = null; number += 1; blank(); return; }
+  if (pad.isEmpty) { waiting = last = null; number += 1; blank(); return; }
   ask(async () => send(await pad.image(), "drawing"));
 }
 
@@ -45,6 +45,7 @@ function blank() {
   one("guess").className = "guess";
   one("saying").textContent = about.framing ? "Nothing drawn yet" : "Nothing chosen yet";
   one("agree").textContent = "";
+  one("sure").textContent = "";
   one("took").textContent = "";
   one("cam-note").textContent = "";
   one("seen-note").textContent = "";
@@ -56,7 +57,7 @@ let speaking = 0;
 function show(found, milliseconds) {
   if (found.is_blank && !found.label) { blank(); return; }
   const top = found.probabilities.indexOf(Math.max(...found.probabilities));
-  const name = about.classes[top], share = found.probabilities[top];
+  const name = about.classes[top], own = found.probabilities[top], share = found.confidence ?? own;
   one("guess").textContent = name;
   one("guess").className = `guess${name.length > 2 ? " word" : ""}`;
   const sure = share > 0.995 ? "Nearly certain" : share > 0.9 ? "Confident" : share > 0.6 ? "Fairly sure" : "Unsure";
@@ -67,6 +68,7 @@ function show(found, milliseconds) {
   if (found.label !== undefined) {
     told = `${found.label === name ? "Right: its label is" : "Wrong: its label is"} ${found.label}. Asked: ${n === 1 ? "the one network that" : `the ${n} networks that`} never trained on it.`;
   }
+  one("sure").textContent = found.confidence === null ? (about.uncalibrated || "") : `Calibrated; uncalibrated ${percent(own, 1)}.`;
   one("verdict").classList.toggle("wrong", found.label !== undefined && found.label !== name);
   one("agree").textContent = told;
   bars.forEach((bar, label) => {
@@ -114,6 +116,17 @@ function heat(place, found) {
     for (let c = 0; c < 3; c += 1) image.data[4 * i + c] = image.data[4 * i + c] * cool[c] * (1 - cover) + ink[c] * cover;
   });
   place.getContext("2d").putImageData(image, 0, 0);
+}
+
+// The networks' confidence is worked out aside; what is shown is asked again when it is known.
+async function calibrate() {
+  const mine = about;
+  let found;
+  try { found = await get(`${api}/calibration?${arm()}`); } catch { return; }
+  if (mine !== about) return;
+  if (found.temperature === null) about.uncalibrated = `Not calibrated: ${found.why}.`;
+  else one("bars-note").append(` Bars are not calibrated; the confidence above is: temperature ${found.temperature.toFixed(2)}, fitted on ${counted(found.images, "validation image")}, calibration error ${percent(found.error[0], 1)} before and ${percent(found.error[1], 1)} after.`);
+  if (last) ask(last);
 }
 
 async function give(file) {
@@ -172,6 +185,7 @@ function choose(button, pick) {
 
 async function load(name) {
   try {
+    last = null;
     about = await get(`${api}${name ? `?arm=${encodeURIComponent(name)}` : ""}`);
   } catch (error) {
     banner(error.message);
@@ -205,6 +219,7 @@ async function load(name) {
   if (hadDrawing) drawn(); else { one("shown").hidden = true; one("hint").hidden = false; blank(); }
   one("picking").hidden = false;
   const found = await picks(false);
+  calibrate();
   if (!isDrawn && found && found.picks.length) one("picks").querySelector("button").click();
 }
 

@@ -35,10 +35,13 @@ const refresh = calmly(async () => {
     state.arms = found.arms;
     state.planned = found.planned;
     state.runs = [];
+    state.search = found.search;
+    one("search").hidden = !found.search;
     table = new Runs(one("runs"), { arms: found.arms, revealed: found.revealed, folds: found.folds, onChoose });
     legend();
   }
   for (const row of found.runs) state.runs[row[0]] = unpack(row);
+  if (state.search && state.version !== found.version) trials();
   state.version = found.version;
   state.training = found.training;
   state.states = found.states;
@@ -169,6 +172,14 @@ const arms = calmly(async () => {
   if (!found) return;
   state.scores = found.arms;
   strip(one("strip"), state.arms, state.scores);
+}, 1000);
+
+const trials = calmly(async () => {
+  const place = one("trials"), top = place.querySelector(".scroll")?.scrollTop || 0;
+  const found = await fill(place, `${api}/trials`);
+  if (!found) return;
+  one("trials-note").textContent = found.told;
+  place.querySelector(".scroll").scrollTop = top;
 }, 1000);
 
 const answer = calmly(() => fill(one("answer"), `${api}/answer`), 1500);

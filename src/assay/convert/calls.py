@@ -1,0 +1,120 @@
+"""From a call of Keras's in code to the settings that it gives: layers, penalties, optimizers."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import Problem, SpecError
+from .configs import KINDS, LayerConfig
+from .scope import Scope, Unknown, called_name, value_of
+
+# What stands where in a layer's call, where no name is given.
+_POSITIONS: Mapping[str, tuple[str, ...]] = {
+    "Conv2D": ("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "groups", "activation"),
+    "DepthwiseConv2D": ("kernel_size", "strides", "padding", "depth_multiplier"),
+    "SeparableConv2D": ("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate"),
+    "Dense": ("units", "activation", "use_bias"),
+    "MaxPooling2D": ("pool_size", "strides", "padding"),
+    "AveragePooling2D": ("pool_size", "strides", "padding"),
+    "Dropout": ("rate",),
+    "SpatialDropout2D": ("rate",),
+    "Activation": ("activation",),
+    "BatchNormalization": ("axis", "momentum", "epsilon"),
+    "LayerNormalization": ("axis", "epsilon"),
+    "GroupNormalization": ("groups", "axis", "epsilon"),
+    "LeakyReLU": ("negative_slope",),
+    "ELU": ("alpha",),
+    "ReLU": ("max_value", "negative_slope", "threshold"),
+    "Softmax": ("axis",),
+    "Rescaling": ("scale", "offset"),
+    "Input": ("shape",),
+    "InputLayer": ("input_shape",),
+}
+OTHER_NAMES = {"MaxPool2D": "MaxPooling2D", "AvgPool2D": "AveragePooling2D", "Convolution2D": "Conv2D"}
+OPTIMIZER_SETTINGS = ("momentum", "nesterov", "beta_1", "beta_2", "rho", "epsilon", "centered", "weight_decay")
+
+
+def layer_config(kind: str, call: ast.Call, scope: Scope, file: str) -> LayerConfig:
+    """The settings that the call of a layer's class gives.
+
+    Raises:
+        SpecError: They cannot be worked out without running the code.
+    """
+    place = f"{kind}(...)"
+
+    def refuse(what: str, fix: str) -> SpecError:
+        return SpecError(Problem(what, fix, place, file, call.lineno))
+
+    if kind not in KINDS:
+        return LayerConfig(kind, {}, place, call.lineno)
+    names = _POSITIONS.get(kind, ())
+    if len(call.args) > len(names) or any(isinstance(argument, ast.Starred) for argument in call.args):
+        raise refuse("what stands in its brackets cannot be read", "name its settings: Conv2D(filters=32, ...)")
+    given: list[tuple[str | None, ast.expr]] = [
+        *zip(names, call.args, strict=False),
+        *((keyword.arg, keyword.value) for keyword in call.keywords),
+    ]
+    settings: dict[str, Any] = {}
+    for name, node in given:
+        if name is None:
+            raise refuse("its settings come from a dictionary", "write them out")
+        if name in ("name", "seed", "noise_shape", "trainable", "dtype", "bias_initializer"):
+            continue
+        if name.endswith("_initializer"):
+            settings[name] = (
+                node.value if isinstance(node, ast.Constant) else called_name(getattr(node, "func", node), scope)
+            )
+            continue
+        try:
+            settings["activation" if name == "activation" else name] = (
+                _activation(node, scope) if name == "activation" else _setting(name, node, scope)
+            )
+        except Unknown as unknown:
+            what = f"{name} is {unknown.text}, which cannot be worked out without running the code"
+            raise refuse(what, "write the value") from None
+    return LayerConfig(kind, settings, place, call.lineno)
+
+
+def _setting(name: str, node: ast.expr, scope: Scope) -> Any:
+    if name.endswith("_regularizer") and isinstance(node, ast.Call):
+        kind = called_name(node.func, scope).lower().replace("_", "")
+        names = {"l1": ("l1",), "l2": ("l2",), "l1l2": ("l1", "l2")}.get(kind)
+        if names is None:
+            raise Unknown(node)
+        settings = dict(zip(names, (value_of(argument, scope) for argument in node.args), strict=False))
+        for keyword in node.keywords:
+            settings[{"l": kind}.get(keyword.arg or "", keyword.arg or "")] = value_of(keyword.value, scope)
+        return {"class_name": kind, "config": settings}
+    return value_of(node, scope)
+
+
+def _activation(node: ast.expr, scope: Scope) -> Any:
+    """An activation: its name, or a function of Keras's or TensorFlow's such as ``tf.nn.relu``."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    if isinstance(node, ast.Name) and node.id in scope.imported:
+        return scope.imported[node.id]
+    return value_of(node, scope)
+
+
+def optimizer_of(call: ast.expr, scope: Scope) -> Any:
+    """An optimizer's name, with its settings if they are plain; ``None`` if it cannot be worked out."""
+    if not isinstance(call, ast.Call):
+        return None
+    name = called_name(call.func, scope).lower()
+    rate = (
+        call.args[0] if call.args else next((k.value for k in call.keywords if k.arg in ("learning_rate", "lr")), None)
+    )
+    settings: dict[str, Any] = {}
+    try:
+        value = value_of(rate, scope) if rate is not None else None
+        for keyword in call.keywords:
+            if keyword.arg in OPTIMIZER_SETTINGS:
+                settings[keyword.arg] = value_of(keyword.value, scope)
+    except Unknown:
+        return None
+    if isinstance(value, int | float):
+        settings["learning_rate"] = float(value)
+    return {"name": name, **settings} if settings else name

@@ -1,0 +1,36 @@
+"""From what a network sees back to its images as they are stored, which a base may have resized."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn.functional import interpolate
+
+
+def maps_on(maps: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Maps [n, height, width] over images of a size, bilinear and antialiased where they shrink.
+
+    Args:
+        maps: Of what the network sees, from edge to edge of the images.
+        size: Height and width of the images.
+    """
+    if maps.shape[1:] == size:
+        return maps
+    given = torch.from_numpy(maps)[:, None]
+    found: NDArray[np.float32] = interpolate(given, size, mode="bilinear", antialias=True)[:, 0].numpy()
+    return found
+
+
+def boxes_on(boxes: NDArray[np.int64], seen: tuple[int, int], size: tuple[int, int]) -> NDArray[np.int64]:
+    """Boxes [..., 4] (top, left, bottom, right, the last two exclusive), with every pixel that they touch.
+
+    Args:
+        boxes: In pixels of what the network sees.
+        seen: Its height and width.
+        size: Height and width of the images.
+    """
+    factors = np.array(size) / np.array(seen)
+    first, last = boxes[..., :2] * factors, boxes[..., 2:] * factors
+    found: NDArray[np.int64] = np.concatenate([np.floor(first), np.ceil(last)], axis=-1).astype(np.int64)
+    return found

@@ -1,0 +1,284 @@
+"""Convolutions of each channel by itself: their kernels, and those as calls. How arrays lie: see ``tails``.
+
+A vector of pixels meets one tap of one kernel at a time. In bfloat16 its words hold two channels, and the instruction
+that multiplies pairs adds both products; so a weight is kept as a pair whose other half is zero, and no word is taken
+apart.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import numpy as np
+
+from . import edges, layouts
+from .compiler import Kernel, compiled
+from .grid import Floats, Grid, Run
+from .plan import Weighted
+from .tails import Mode
+from .tape import Tape
+from .vectors import LANES
+from .weighted import gradient_grid, spread_grid
+
+_ACCUMULATORS = 26  # of 32 registers: the rest for operands
+_POSITIONS = 8
+_COLUMNS = 8  # taps of a kernel's row that are written out
+
+
+@cache
+def depthwise(
+    source: Mode, target: Mode, activation: str, *, columns: int, stride: int, positions: int, reads: int,
+    multiplier: int,
+) -> Kernel:  # fmt: skip
+    """y = activation(x * w + bias), where output ``o`` adds up the inputs ``(o * reads + r) // multiplier`` for every
+    ``r`` below ``reads``: one input forward (``reads`` is 1); back, with the kernels turned, the outputs that an input
+    made (``multiplier`` is 1).
+
+    Weights lie as [vectors of y, reads, kernel height, kernel width, channels of a vector].
+
+    Arguments: part, parts, x, w, bias, y, number of blocks, x height and width (with margin), vectors a pixel in x,
+    last channel of x, kernel height and width (a multiple of ``columns``), output height and width, y height and width
+    (with margin), y margin at the top and left, vectors a pixel in y.
+    """
+    channels = range(2 if target == "b" else 1)
+    is_shared = source == target == "b" and reads == multiplier == 1  # the channels of a vector lie in one word
+    word, multiply = ("i", "dot({a}, {x}, {w})") if source == "b" else ("f", "fma({x}, {w}, {a})")
+    place, inner = " " * 20, " " * 32
+    start = "".join(
+        f"{place}a{p}_{c} = spread_f(bias, k * {len(channels)} + {c})\n" for p in range(positions) for c in channels
+    )
+    sources = range(1 if is_shared else len(channels))
+    chosen = "".join(
+        f"{place}    c{c} = min(((k * {len(channels)} + {c}) * {reads} + r) // {multiplier}, last)"
+        f"{' // 2' if source == 'b' else ''}\n"
+        for c in sources
+    )
+    steps = "".join(
+        f"{inner}w{v}_{c} = spread_{word}(w, at + {v * len(channels) + c})\n" for v in range(columns) for c in channels
+    )
+    for offset in range((positions - 1) * stride + columns):
+        uses = [(p, offset - p * stride) for p in range(positions) if 0 <= offset - p * stride < columns]
+        if not uses:
+            continue
+        steps += "".join(f"{inner}x{c} = load_{word}(x, (row + {offset} * channels + c{c}) * 16)\n" for c in sources)
+        for p, v in uses:
+            for c in channels:
+                a = f"a{p}_{c}"
+                steps += f"{inner}{a} = {multiply.format(a=a, x=f'x{0 if is_shared else c}', w=f'w{v}_{c}')}\n"
+    finish = ""
+    for p in range(positions):
+        if activation == "relu":
+            finish += "".join(f"{place}a{p}_{c} = larger(nothing, a{p}_{c})\n" for c in channels)
+        there = f"(((b * y_height + i + margin_top) * y_width + j + {p} + margin_left) * vectors + k) * 16"
+        value = f"i(y, {there}, pair(a{p}_0, a{p}_1))" if target == "b" else f"f(y, {there}, a{p}_0)"
+        finish += f"{place}store_{value}\n"
+    return compiled(
+        "depthwise",
+        "x[] w[] bias[] y[] blocks x_height x_width channels last kernel_height kernel_width height width y_height "
+        "y_width margin_top margin_left vectors",
+        f"""    nothing = splat(ZERO)
+    for b in range(blocks * part // parts, blocks * (part + 1) // parts):
+        for i in range(height):
+            for column in range(0, width, {positions}):
+                j = min(column, width - {positions})
+                for k in range(vectors):
+{start}                    for r in range({reads}):
+{chosen}                        for u in range(kernel_height):
+                            for v in range(0, kernel_width, {columns}):
+                                row = ((b * x_height + i * {stride} + u) * x_width + j * {stride} + v) * channels
+                                at = (((k * {reads} + r) * kernel_height + u) * kernel_width + v) * {len(channels)}
+{steps}{finish}""",
+    )
+
+
+@cache
+def depthwise_gradient(source: Mode, mode: Mode, *, rows: int, columns: int, multiplier: int) -> Kernel:
+    """g += x * d summed over images and positions: [kernel height, kernel width, output channels].
+
+    In bfloat16 one channel of d's pair at a time stands beside a zero, in the half where its input stands in x's.
+
+    Arguments: part, parts, x, d, g, number of blocks, x height and width (with margin), vectors a pixel in x, last
+    channel of x, kernel height (a multiple of ``rows``) and width (of ``columns``), stride, output channels, output
+    height and width, d height and width (with margin), d margins at top and left, vectors a pixel in d.
+    """
+    channels = range(2 if mode == "b" else 1)
+    is_shared = source == mode == "b" and multiplier == 1
+    taps = [(r, v) for r in range(rows) for v in range(columns)]
+    names = [f"a{r}_{v}_{c}" for c in channels for r, v in taps]
+    word, multiply = ("i", "dot({a}, {x}, {d})") if source == "b" else ("f", "fma({x}, {d}, {a})")
+    place, inner = " " * 12, " " * 20
+    sources = range(1 if is_shared else len(channels))
+    start = "".join(
+        f"{place}c{c} = min((k * {len(channels)} + {c}) // {multiplier}, last)\n" for c in channels
+    ) + "".join(f"{place}{name} = nothing\n" for name in names)
+    first = "".join(
+        f"{place}    here{c} = ((b * x_height + i * stride + u) * x_width + v) * channels "
+        f"+ c{c}{' // 2' if source == 'b' else ''}\n"
+        for c in sources
+    )
+    if mode == "f":
+        steps = f"{inner}d0 = load_f(d, there * 16)\n"
+    else:
+        steps = f"{inner}given = load_i(d, there * 16)\n"
+        for c, (half, taken) in enumerate((("low", "lows"), ("high", "highs"))):
+            if source == "f":
+                steps += f"{inner}d{c} = {half}(given)\n"
+            elif is_shared:
+                steps += f"{inner}d{c} = {'lows(given, zeros)' if c == 0 else 'highs(zeros, given)'}\n"
+            else:
+                steps += f"{inner}d{c} = {taken}(given, zeros) if c{c} % 2 == 0 else {taken}(zeros, given)\n"
+    for r, v in taps:
+        steps += "".join(
+            f"{inner}x{c} = load_{word}(x, (here{c} + {r} * line + {v} * channels) * 16)\n" for c in sources
+        )
+        for c in channels:
+            a = f"a{r}_{v}_{c}"
+            steps += f"{inner}{a} = {multiply.format(a=a, x=f'x{0 if is_shared else c}', d=f'd{c}')}\n"
+    steps += "".join(f"{inner}here{c} += stride * channels\n" for c in sources)
+    padded = names + ["nothing"] * (-len(names) % 16)
+    store = "".join(
+        f"{place}store_f(sums, {start}, totals({', '.join(padded[start : start + 16])}))\n"
+        for start in range(0, len(padded), 16)
+    )
+    return compiled(
+        "depthwise_gradient",
+        "x[] d[] g[] blocks x_height x_width channels last kernel_height kernel_width stride outputs height width "
+        "d_height d_width d_top d_left vectors",
+        f"""    nothing, zeros = splat(ZERO), splat_i(np.uint32(0))
+    sums = np.empty({len(padded)}, np.float32)
+    line = x_width * channels
+    steps_down, steps_right = kernel_height // {rows}, kernel_width // {columns}
+    jobs = vectors * steps_down * steps_right
+    for b in range(blocks):
+        for job in range(jobs * part // parts, jobs * (part + 1) // parts):
+            k = job // (steps_down * steps_right)
+            u = job // steps_right % steps_down * {rows}
+            v = job % steps_right * {columns}
+{start}            for i in range(height):
+                there = ((b * d_height + i + d_top) * d_width + d_left) * vectors + k
+{first}                for _ in range(width):
+{steps}                    there += vectors
+{store}            for c in range(min({len(channels)}, outputs - k * {len(channels)})):
+                for t in range({len(taps)}):
+                    tap = (u + t // {columns}) * kernel_width + v + t % {columns}
+                    add_at(g, tap * outputs + k * {len(channels)} + c, sums, c * {len(taps)} + t)
+""",
+    )
+
+
+def _positions(width: int) -> int:
+    """How many neighbouring positions a convolution accumulates at once: little waste, and pixels that they share."""
+    return min(range(1, min(width, _POSITIONS) + 1), key=lambda count: (math.ceil(width / count) * (count + 2), -count))
+
+
+def _divisor(size: int, most: int) -> int:
+    return max(count for count in range(1, size + 1) if size % count == 0 and (count <= most or count == 1))
+
+
+class DepthwiseOp:
+    """A depthwise convolution: its packed weights, its buffers, its three products."""
+
+    takes_pairs = False
+
+    def __init__(self, plan: Weighted, precision: Mode, *, source: Grid, is_first: bool, is_last: bool) -> None:
+        self.plan, self.x, self.precision = plan, source, precision
+        self.needs_dx = not is_first
+        height, width, outputs = plan.outputs
+        self.stored_outputs = outputs + outputs % 2 if precision == "b" else outputs
+        self.y = Grid(height, width, outputs, precision, source.num_blocks)
+        if is_last:
+            self.y = Grid(height, width, self.stored_outputs, "f", source.num_blocks)
+        self.size = plan.size
+        self.weights: Floats = np.empty(0, np.float32)  # views of the flat vectors, given by the network
+        self.gradient: Floats = np.empty(0, np.float32)
+        self.bias: Floats = np.zeros(outputs, np.float32)  # its own, unless the network has one
+        self.bias_gradient: Floats = np.zeros(outputs, np.float32)
+        self.multiplier = outputs // plan.inputs[2]
+        taps = math.prod(plan.kernel)
+        self.packed = np.zeros(taps * self.y.stored, np.uint32)
+        self.packed_bias = np.zeros(self.y.stored, np.float32)
+        self.dy = gradient_grid(plan, precision, source.num_blocks, needs_dx=self.needs_dx)
+        self.spread = self.dy
+        columns = _divisor(plan.kernel[1], _COLUMNS)
+        self._forward = depthwise(
+            source.mode, self.y.mode, plan.activation, columns=columns, stride=plan.stride,
+            positions=_positions(width), reads=1, multiplier=self.multiplier,
+        )  # fmt: skip
+        if self.needs_dx:
+            if plan.stride > 1:
+                self.spread = spread_grid(plan, precision, source.num_blocks)
+            self.dx = Grid(*plan.inputs, precision, source.num_blocks)
+            self.turned = np.zeros(self.multiplier * taps * self.dx.stored, np.uint32)
+            self.no_bias = np.zeros(self.dx.stored, np.float32)
+            self._turned = depthwise(
+                precision, precision, "linear", columns=columns, stride=1, positions=_positions(plan.inputs[1]),
+                reads=self.multiplier, multiplier=1,
+            )  # fmt: skip
+        most = _ACCUMULATORS // (2 if precision == "b" else 1)
+        columns = _divisor(plan.kernel[1], most)
+        rows = _divisor(plan.kernel[0], most // columns)
+        self._gradient = depthwise_gradient(
+            source.mode, precision, rows=rows, columns=columns, multiplier=self.multiplier
+        )  # fmt: skip
+
+    def set_step(self, step: int) -> None:
+        """Nothing here depends on it."""
+
+    def pack(self, tape: Tape, *, for_training: bool) -> None:
+        """The weights as the kernels read them."""
+        bits, taps, outputs = self.weights.view(np.uint32), math.prod(self.plan.kernel), self.plan.outputs[2]
+        is_paired = self.x.mode == "b"
+        tape(0, edges.copy(), self.bias, self.packed_bias)
+        tape(
+            0, edges.pack_depthwise(), bits, self.packed, taps, outputs, 1, self.multiplier, self._step(self.y),
+            is_paired, False,
+        )  # fmt: skip
+        if for_training and self.needs_dx:
+            tape(
+                0, edges.pack_depthwise(), bits, self.turned, taps, self.plan.inputs[2], self.multiplier, 1,
+                self._step(self.dx), self.precision == "b", True,
+            )  # fmt: skip
+
+    @staticmethod
+    def _step(grid: Grid) -> int:
+        return 2 if grid.mode == "b" else 1
+
+    @property
+    def _work(self) -> int:
+        height, width, _ = self.plan.outputs
+        return height * width * math.prod(self.plan.kernel) * self.stored_outputs
+
+    def forward(self, tape: Tape, run: Run) -> None:
+        x, y = self.x, self.y
+        tape(
+            run.blocks * self._work, self._forward, x.data, self.packed, self.packed_bias, y.data, run.blocks,
+            x.full_height, x.full_width, x.vectors, x.channels - 1, *self.plan.kernel, y.height, y.width,
+            y.full_height, y.full_width, y.top, y.left, y.vectors,
+        )  # fmt: skip
+
+    def backward(self, tape: Tape, run: Run) -> None:
+        """From the gradient of y to the kernel's and, except in the first layer, to ``dx``."""
+        x, dy = self.x, self.dy
+        height, width, outputs = self.plan.outputs
+        tape(0, edges.clear(), self.gradient)
+        tape(
+            run.blocks * self._work, self._gradient, x.data, dy.data, self.gradient, run.blocks, x.full_height,
+            x.full_width, x.vectors, x.channels - 1, *self.plan.kernel, self.plan.stride, outputs, height, width,
+            dy.full_height, dy.full_width, dy.top, dy.left, dy.vectors,
+        )  # fmt: skip
+        if self.plan.l1 or self.plan.l2:
+            penalties = self.plan.l1, self.plan.l2
+            tape(self.size // LANES, edges.add_penalty(), self.weights, self.gradient, *penalties)
+        if not self.needs_dx:
+            return
+        dx = self.dx
+        if self.plan.stride > 1:
+            layouts.record_spread(tape, run, dy, self.spread, self.plan.stride)
+            dy = self.spread
+        work = dx.height * dx.width * dx.stored * self.multiplier * math.prod(self.plan.kernel)
+        tape(
+            run.blocks * work, self._turned, dy.data, self.turned, self.no_bias, dx.data, run.blocks, dy.full_height,
+            dy.full_width, dy.vectors, dy.channels - 1, *self.plan.kernel, dx.height, dx.width, dx.height, dx.width,
+            0, 0, dx.vectors,
+        )  # fmt: skip

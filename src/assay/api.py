@@ -28,7 +28,17 @@ from .runner import (
     retrain_plan,
 )
 from .spec import Data, Placement, Study, read_study, study_toml
-from .store import DATABASE, RunRecord, StoreReader, StoreWriter, StudyRecord, default_folder, open_reader, open_writer
+from .store import (
+    DATABASE,
+    RunRecord,
+    StoreReader,
+    StoreWriter,
+    StudyRecord,
+    default_folder,
+    open_reader,
+    open_writer,
+    uncollected,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -233,6 +243,7 @@ def run(
     workers: int | None = None,
     device: Placement | None = None,
     on: str = "local",
+    artifacts: str | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Train what is missing of a study.
@@ -251,6 +262,8 @@ def run(
         device: ``cpu``, ``cuda`` or ``auto``, instead of the study's own.
         on: ``local``, this machine; or a Ray cluster that is there already: ``ray``, the one that this machine belongs
             to, or ``ray://host:port``. See docs/cluster.md.
+        artifacts: URL (fsspec's) of a folder that all of a cluster's machines reach: checkpoints stay there and weights
+            come by it, instead of as messages. On this machine: where a cluster has left checkpoints to go on from.
         progress: What follows the study; a live display in a terminal and nothing elsewhere if ``None``.
 
     Raises:
@@ -271,7 +284,7 @@ def run(
         study = study.model_copy(update={"device": device})
     dataset = prepare(study.data)
     check_split(study, dataset)
-    with open_site(on, folder / "logs") as site:
+    with open_site(on, folder / "logs", artifacts) as site:
         device_there = site.device_of(study.device)
         with open_writer(folder) as writer, open_reader(folder) as reader:
             if study.search is not None:
@@ -321,6 +334,12 @@ def studies(store: str | Path | None = None) -> list[str]:
     """Names of the studies in a store, the one that changed last first."""
     with open_reader(Path(store) if store is not None else default_folder()) as reader:
         return reader.study_names()
+
+
+def overviews(store: str | Path | None = None) -> list[dict[str, Any]]:
+    """What stands where in each study of a store, the one that changed last first: ``StoreReader.overviews``."""
+    with open_reader(Path(store) if store is not None else default_folder()) as reader:
+        return reader.overviews()
 
 
 def result(study: str, *, store: str | Path | None = None) -> Result:
@@ -533,7 +552,8 @@ class Result:
         """
         from .report import compare_study
 
-        return compare_study(self.brief, *names, split=split)
+        with uncollected():
+            return compare_study(self.brief, *names, split=split)
 
     def diagnose(self) -> Diagnoses:
         """What is wrong with the study's runs: each diagnosis with its evidence, a next step and its source.

@@ -546,6 +546,18 @@ def test_another_study_of_the_same_name_is_remarked_on(run, study: Path, tmp_pat
     assert 'note: The store holds another study called "small" ("Does dropout help?")' in errors
 
 
+def test_all_studies_of_a_store_are_counted(run, tmp_path: Path) -> None:
+    (tmp_path / "assay-store").mkdir()
+    golden = Path(__file__).parents[1] / "golden" / "store-v5.sql"
+    connection = sqlite3.connect(tmp_path / "assay-store" / "store.sqlite")
+    connection.executescript(golden.read_text())
+    connection.close()
+    told = {line.split()[0]: line.split()[1:] for line in run("status")[1].splitlines()}
+    assert told["study"] == ["arms", "finished", "queued", "failed", "looks", "question"]
+    assert told["golden"][:5] == ["2", "1", "2", "1", "1"]
+    assert told["searched"][:5] == ["0", "0", "0", "0", "0"]
+
+
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_running_a_study_brings_an_older_store_up_to_date(run, study: Path, tmp_path: Path, number: int) -> None:
     import sqlite3

@@ -25,6 +25,7 @@ from assay.runner.progress import Silent
 from assay.runner.promote import after_loss
 from assay.runner.ray import RayCluster, RayExecutor, _Job, _join, is_late
 from assay.runner.site import OnRay
+from assay.runner.worker import CHECKPOINT
 from assay.spec import study_toml
 from assay.store import RunRecord
 from assay.train import Task
@@ -134,9 +135,12 @@ def test_a_client_server_does_as_well(two_nodes: Nodes, tmp_path: Path) -> None:
 
 
 @pytest.mark.ray
-def test_a_search_with_asynchronous_halving_chooses_the_same(two: Nodes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_shared", [False, True], ids=["messages", "shared folder"])
+def test_a_search_with_asynchronous_halving_chooses_the_same(two: Nodes, tmp_path: Path, is_shared: bool) -> None:
     study = search_study(halving={"method": "asha"}, batch=3, trials=6)
-    there = assay.run(study, store=tmp_path / "there", on="ray", workers=2).record
+    url = (tmp_path / "shared").as_uri() if is_shared else None
+    there = assay.run(study, store=tmp_path / "there", on="ray", artifacts=url, workers=2).record
+    assert not list((tmp_path / "shared").glob("*"))
     here = assay.run(study, store=tmp_path / "here").record
     assert there.search is not None
     assert here.search is not None
@@ -202,7 +206,9 @@ def test_what_the_cluster_has_no_room_for_is_told(two: Nodes, tmp_path: Path) ->
 
 
 @pytest.mark.ray
-def test_a_node_is_killed_and_its_runs_go_on_elsewhere(nodes: Nodes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_shared", [False, True], ids=["messages", "shared folder"])
+def test_a_node_is_killed_and_its_runs_go_on_elsewhere(nodes: Nodes, tmp_path: Path, is_shared: bool) -> None:
+    shared = tmp_path / "shared"
     study = small_study(training=LONG, seeds={"count": 1})
     raylets = {name: nodes.add(name) for name in ("one", "two")}
     killed: list[str] = []
@@ -210,6 +216,10 @@ def test_a_node_is_killed_and_its_runs_go_on_elsewhere(nodes: Nodes, tmp_path: P
     def kill(event: Event) -> None:
         if isinstance(event, EpochDone) and event.record.epoch == HELD and not killed:
             killed.append(event.run)
+            kept = shared / event.run if is_shared else next((tmp_path / "there").rglob(event.run))
+            assert (kept / CHECKPOINT).exists()
+            assert len(list(tmp_path.glob(f"sh*/**/{CHECKPOINT}"))) == is_shared
+            assert len(list(tmp_path.glob(f"there/**/{CHECKPOINT}"))) == (not is_shared)
             ((name, left),) = [(name, left) for name, pid in raylets.items() if (left := workers(pid))]
             nodes.kill(name)
             assert psutil.wait_procs(left, timeout=PATIENCE_SECONDS)[1] == []
@@ -217,7 +227,8 @@ def test_a_node_is_killed_and_its_runs_go_on_elsewhere(nodes: Nodes, tmp_path: P
 
     told = Told(kill)
     nodes.hold.close(HELD)
-    assay.run(study, store=tmp_path / "there", on="ray", workers=1, progress=told)
+    url = shared.as_uri() if is_shared else None
+    assay.run(study, store=tmp_path / "there", on="ray", artifacts=url, workers=1, progress=told)
     (lost,) = [event for event in told.events if isinstance(event, Lost)]
     assert lost.is_machine
     starts = [event.run for event in told.events if isinstance(event, Started)]
@@ -227,6 +238,7 @@ def test_a_node_is_killed_and_its_runs_go_on_elsewhere(nodes: Nodes, tmp_path: P
     # Epochs that the first node had done are told again with its own seconds: they were not trained again.
     assert again[:HELD] == mine[:HELD]
     assert [record.epoch for record in again] == list(range(1, LONG["epochs"] + 1))
+    assert not list(shared.glob("**/*"))
     assay.run(study, store=tmp_path / "here")
     assert_same(tmp_path / "there", tmp_path / "here")
 
@@ -340,8 +352,10 @@ def test_work_is_not_tied_to_a_slow_node(nodes: Nodes, tmp_path: Path) -> None:
 
 
 @pytest.mark.ray
-def test_the_cluster_is_gone_and_the_study_is_finished_here(nodes: Nodes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_shared", [False, True], ids=["messages", "shared folder"])
+def test_the_cluster_is_gone_and_the_study_is_finished_here(nodes: Nodes, tmp_path: Path, is_shared: bool) -> None:
     nodes.add("one")
+    url = (tmp_path / "shared").as_uri() if is_shared else None
     study = small_study(training=LONG, seeds={"count": 1})
     gone: list[int] = []
 
@@ -352,7 +366,7 @@ def test_the_cluster_is_gone_and_the_study_is_finished_here(nodes: Nodes, tmp_pa
 
     nodes.hold.close(HELD)
     with pytest.raises(ClusterGone, match="--on local"):
-        assay.run(study, store=tmp_path / "there", on="ray", workers=1, progress=Told(kill))
+        assay.run(study, store=tmp_path / "there", on="ray", artifacts=url, workers=1, progress=Told(kill))
     assert gone
     kept = Result(tmp_path / "there", "small").runs
     assert [run.state for run in kept] == ["queued", "queued"]
@@ -361,12 +375,20 @@ def test_the_cluster_is_gone_and_the_study_is_finished_here(nodes: Nodes, tmp_pa
         assay.run(study, store=tmp_path / "there", on="ray")
     short = small_study(training=LONG, seeds={"count": 1}, factors={"rate": [0.0]})
     told = Told()
-    assay.run(short, store=tmp_path / "there", progress=told)
+    assay.run(short, store=tmp_path / "there", artifacts=url, progress=told)
     seen = [e.record for e in told.events if isinstance(e, EpochDone) and e.record.epoch <= gone[0]]
+    assert [path.name for path in (tmp_path / "shared").glob("*")] == []
     before = next(run for run in kept if run.epochs).epochs
     assert seen == list(before[: gone[0]])  # from its checkpoint: the same seconds, too
     assay.run(short, store=tmp_path / "here")
     assert_same(tmp_path / "there", tmp_path / "here")
+
+
+@pytest.mark.ray
+def test_machines_that_do_not_see_the_folder_for_artifacts_are_named(two: Nodes, tmp_path: Path) -> None:
+    with pytest.raises(ClusterError, match=r"machine .* cannot use memory://here .it does not see there"):
+        assay.run(small_study(), store=tmp_path, on="ray", artifacts="memory://here", workers=1)
+    assert {run.attempts for run in Result(tmp_path, "small").runs} == {0}
 
 
 def test_only_what_is_much_later_than_elsewhere_is_taken_up_twice() -> None:

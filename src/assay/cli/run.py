@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     help="This machine, or a Ray cluster that is there already: this machine's, or by its client server.  "
     "[default: local]",
 )
+@click.option(
+    "--artifacts",
+    metavar="URL",
+    help="A folder that all the cluster's machines reach (s3://..., file:///...), for checkpoints and weights.  "
+    "[default: they come back as messages]",
+)
 @click.option("--seeds", type=click.IntRange(min=1), help="Seeds per arm, instead of the file's count.")
 @click.option("--report/--no-report", default=True, help="Write the report at the end.")
 @json_option
@@ -42,6 +48,7 @@ def command(
     workers: int | None,
     device: Placement | None,
     on: str,
+    artifacts: str | None,
     seeds: int | None,
     report: bool,
     as_json: bool,
@@ -62,7 +69,7 @@ def command(
     for remark in remarks(loaded, store=store):
         click.echo(f"note: {remark}", err=True)
     progress = JsonLines(sys.stderr) if as_json else Live() if sys.stderr.isatty() else Lines()
-    result = run(loaded, store=store, workers=workers, device=device, on=on, progress=progress)
+    result = run(loaded, store=store, workers=workers, device=device, on=on, artifacts=artifacts, progress=progress)
     record = result.brief
     path = result.report() if report else None
     if as_json:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..report.scores import LEAKY, Split
-from ..store import StudyRecord
+from ..store import StudyRecord, uncollected
+from ..store.records import FAILED
 from .options import json_option, print_json, store_option
 from .tables import print_table, say, without_empty
 
@@ -23,29 +24,34 @@ if TYPE_CHECKING:
 @json_option
 def command(study: str | None, store: Path | None, as_json: bool) -> None:
     """What is done, running and queued: of STUDY, or of every study in the store."""
-    from ..api import result, studies
+    from ..api import overviews, result, studies
     from .options import study_name
 
-    names = studies(store) if study is None else [study_name(study, store)]
-    records = [result(name, store=store).brief for name in names]
-    if as_json:
-        print_json([as_values(record) for record in records])
+    if study is None and not as_json:
+        _print_studies(overviews(store))
         return
-    if study is None:
-        rows = []
-        for record in records:
-            states = Counter(run.state for run in (*record.runs, *(record.search.runs if record.search else ())))
-            failed = sum(run.is_failed for run in record.runs)
-            name = f"{record.name} (leaky)" if record.is_leaky else record.name
-            rows.append(
-                [name, str(len(record.arms)), *(str(states[s]) for s in ("finished", "running", "queued")),
-                 str(failed), str(len(record.looks)), record.question]
-            )  # fmt: skip
-        columns = ["study", "arms", "finished", "running", "queued", "failed", "looks", "question"]
-        columns, rows = without_empty(columns, rows, may_go=("running", "queued", "failed", "looks"))
-        print_table(columns, rows, right=range(1, len(columns) - 1))
-        return
-    print_answer(records[0])
+    with uncollected():
+        names = studies(store) if study is None else [study_name(study, store)]
+        records = [result(name, store=store).brief for name in names]
+        if as_json:
+            print_json([as_values(record) for record in records])
+            return
+        print_answer(records[0])
+
+
+def _print_studies(found: list[dict[str, Any]]) -> None:
+    rows = []
+    for one in found:
+        states = Counter(one["states"])
+        all_states = states + Counter(one["trial_states"])
+        rows.append(
+            [f"{one['name']} (leaky)" if one["is_leaky"] else one["name"], str(one["num_arms"]),
+             *(str(all_states[state]) for state in ("finished", "running", "queued")),
+             str(sum(states[state] for state in FAILED)), str(one["num_looks"]), one["question"]]
+        )  # fmt: skip
+    columns = ["study", "arms", "finished", "running", "queued", "failed", "looks", "question"]
+    columns, rows = without_empty(columns, rows, may_go=("running", "queued", "failed", "looks"))
+    print_table(columns, rows, right=range(1, len(columns) - 1))
 
 
 def print_answer(record: StudyRecord) -> None:

@@ -133,7 +133,7 @@ def drive(
                 _record(shown, study.name, writer, waiting[event.run].folder)
                 progress.follow(shown)
                 if isinstance(shown, Finished | Paused | Failed):
-                    del waiting[event.run]
+                    executor.recorded(waiting.pop(event.run), is_finished=isinstance(shown, Finished))
             progress.tick()
     except KeyboardInterrupt:
         writer.put_event(study.name, "interrupted", {"left": len(waiting)})

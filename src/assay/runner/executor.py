@@ -24,6 +24,9 @@ class Executor(ABC):
     def poll(self, timeout_seconds: float) -> Sequence[Event]:
         """Events since the last call, in order for each run; waits for the first one at most ``timeout_seconds``."""
 
+    def recorded(self, task: Task, *, is_finished: bool) -> None:  # noqa: B027
+        """The store knows that a task has come to its end: nothing needs to be kept of it elsewhere."""
+
     @abstractmethod
     def close(self) -> None:
         """Stop at once. Runs in flight lose the epoch that they are in, nothing else."""

@@ -22,6 +22,9 @@ class _Lent(Executor):
     def poll(self, timeout_seconds: float) -> Sequence[Event]:
         return self.executor.poll(timeout_seconds)
 
+    def recorded(self, task: Task, *, is_finished: bool) -> None:
+        self.executor.recorded(task, is_finished=is_finished)
+
     def close(self) -> None:
         pass
 

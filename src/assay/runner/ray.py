@@ -3,19 +3,22 @@
 The study's process talks, in lines of JSON, to a bridge: a process of its own and the only one with Ray in it, since
 Ray ends the process that has lost its cluster. The bridge keeps a queue, and an actor for each slot on the cluster's
 machines. The slot hands runs to a worker process beside it, the same as on one machine (``local.LocalExecutor``), and
-sends back what it says with the bytes of the files that it writes. Only the bridge's machine sees the store.
+sends back what it says with the bytes of the files that it writes, or puts these into a folder that all machines reach
+(``artifacts.Artifacts``). Only the bridge's machine sees the store.
 """
 
 from __future__ import annotations
 
 import collections
 import contextlib
+import hashlib
 import importlib.util
 import json
 import logging
 import os
 import queue
 import re
+import secrets
 import selectors
 import shutil
 import statistics
@@ -24,7 +27,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -36,6 +39,7 @@ from ..data.location import arrays_folder, bases_folder, lock_file
 from ..errors import AssayError, ClusterError, ClusterGone, Problem
 from ..spec import Arm
 from ..train.task import Task
+from .artifacts import Artifacts
 from .events import Event, Failed, Lost, NoSpace, from_json, to_json
 from .executor import Executor
 from .local import LocalExecutor
@@ -186,6 +190,7 @@ class RayExecutor(Executor):
         patience_seconds: What a run must be late, compared with runs of its arm on other machines, before an idle
             slot elsewhere takes it up too, from its last checkpoint. Whichever is first counts: they are the same bits.
         tell: Called with a sentence where the cluster has had no room for any worker for as long.
+        artifacts: URL of the folder that checkpoints and weights go through; as messages if empty.
     """
 
     cluster: RayCluster
@@ -195,10 +200,14 @@ class RayExecutor(Executor):
     memory: Callable[[Task], int | None] = lambda task: None
     patience_seconds: float = 30.0
     tell: Callable[[str], None] = lambda sentence: None
+    artifacts: str = ""
 
     def __post_init__(self) -> None:
-        wanted = ("num_workers", "threads", "gpu_share", "patience_seconds")
-        self.cluster.send({"do": "open", **{name: getattr(self, name) for name in wanted}})
+        self._mark = f".assay-{secrets.token_hex(8)}"
+        if self.artifacts:
+            Artifacts(self.artifacts).mark(self._mark)
+        wanted = ("num_workers", "threads", "gpu_share", "patience_seconds", "artifacts")
+        self.cluster.send({"do": "open", **{name: getattr(self, name) for name in wanted}, "mark": self._mark})
 
     def submit(self, task: Task) -> None:
         self.cluster.send({"do": "submit", "task": task.to_json(), "memory": self.memory(task)})
@@ -210,8 +219,15 @@ class RayExecutor(Executor):
                 self.tell(message["note"])
         return [from_json(message) for message in messages if "event" in message]
 
+    def recorded(self, task: Task, *, is_finished: bool) -> None:
+        if self.artifacts:
+            self.cluster.send({"do": "recorded", "task": task.to_json(), "is_finished": is_finished})
+
     def close(self) -> None:
         self.cluster.release()
+        if self.artifacts:
+            with contextlib.suppress(AssayError):
+                Artifacts(self.artifacts).unmark(self._mark)
 
 
 def check_address(address: str) -> None:
@@ -244,10 +260,17 @@ def is_late(pace: float, elsewhere: float, epochs_left: int, patience_seconds: f
 
 
 class Slot:
-    """A worker slot on one of the cluster's machines: a Ray actor with one worker process beside it."""
+    """A worker slot on one of the cluster's machines: a Ray actor with one worker process beside it.
 
-    def __init__(self, threads: int) -> None:
+    Args:
+        threads: Threads in the worker process.
+        artifacts: URL of the folder for its files; they are sent as messages if empty.
+        mark: Name of what the study's machine has written there.
+    """
+
+    def __init__(self, threads: int, artifacts: str = "", mark: str = "") -> None:
         _sweep()
+        self._artifacts, self._mark = Artifacts(artifacts) if artifacts else None, mark
         self._scratch = Path(tempfile.mkdtemp(prefix=f"{_scratch_name()}{os.getpid()}-"))
         self._executor = LocalExecutor(1, logs=self._scratch / "logs", threads=threads)
         self._sent: tuple[int, int] | None = None  # which checkpoint
@@ -260,14 +283,15 @@ class Slot:
         import ray
 
         node = ray.get_runtime_context().get_node_id()
-        return {"node": node, "host": platform.node(), "versions": _versions()}
+        trouble = self._artifacts.why_not(self._mark) if self._artifacts else ""
+        return {"node": node, "host": platform.node(), "versions": _versions(), "trouble": trouble}
 
     def begin(self, task: str, checkpoint: bytes | None, files: dict[str, tuple[int, list[Any]]]) -> Any:
         """Take up a run.
 
         Args:
             task: As JSON; its places are those of the study's machine.
-            checkpoint: What to go on from.
+            checkpoint: What to go on from; with a folder for artifacts, what lies there if ``None``.
             files: For each file that the task names (its arrays, its base), by its place, the size, and its content
                 where it was asked for.
 
@@ -281,10 +305,11 @@ class Slot:
             places = _placed(told, files)
             if places is None:
                 return None
-            self._sent = None
             if checkpoint is not None:
                 disk.write(folder / CHECKPOINT, checkpoint)
-                self._sent = _stamp(folder / CHECKPOINT)
+            elif self._artifacts:
+                self._artifacts.get(told.id, folder / CHECKPOINT)
+            self._sent = _stamp(folder / CHECKPOINT)
         except (AssayError, OSError) as error:
             return {"events": [to_json(NoSpace(told.id, str(error)))]}
         values = told.to_json()
@@ -305,11 +330,14 @@ class Slot:
                 events = self._executor.poll(0.25)
             told: dict[str, Any] = {"events": [to_json(event) for event in events], "memory": self._memory_bytes()}
         ends = [event for event in events if type(event).__name__ not in _GOES_ON]
-        if any(type(event).__name__ == "Finished" for event in ends):
-            told["weights"] = (self._run.folder / WEIGHTS).read_bytes()
-        elif (stamp := _stamp(self._run.folder / CHECKPOINT)) != self._sent and stamp is not None:
-            told["checkpoint"] = (self._run.folder / CHECKPOINT).read_bytes()
-            self._sent = stamp
+        try:
+            if any(type(event).__name__ == "Finished" for event in ends):
+                told["weights"] = self._brought(self._run.folder / WEIGHTS)
+            elif (stamp := _stamp(self._run.folder / CHECKPOINT)) != self._sent and stamp is not None:
+                told["checkpoint"] = self._brought(self._run.folder / CHECKPOINT)
+                self._sent = stamp
+        except ClusterError as error:  # what it would be told of could not be gone on from
+            return {**told, "events": [to_json(NoSpace(self._run.id, str(error)))]}
         if any(isinstance(event, Lost) or getattr(event, "state", "") == "failed" for event in ends):
             told["words"] = _last_words(self._scratch / "logs")
         return told
@@ -320,6 +348,13 @@ class Slot:
         with self._is_polling:
             self._executor.close()
         shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _brought(self, file: Path) -> bytes | None:
+        """A file's content, to be sent; ``None`` where it lies in the folder for artifacts now."""
+        if self._artifacts is None:
+            return file.read_bytes()
+        self._artifacts.put(self._run.id, file)
+        return None
 
     def _memory_bytes(self) -> int:
         """The most that the worker process has taken so far."""
@@ -456,6 +491,9 @@ class _Bridge:
         self._num_failed_starts = 0
         self._since = time.monotonic()  # when a slot was last there; 0 once it has been said that none is
         self._wanted: dict[str, Any] = {}
+        self._artifacts: Artifacts | None = None
+        self._twice: set[str] = set()  # runs that two slots may have written artifacts of
+        self._finished: set[str] = set()
 
     def tell(self, *messages: dict[str, Any], unless_over: _Job | None = None) -> None:
         with self._pipe_lock:
@@ -487,11 +525,40 @@ class _Bridge:
         match message.pop("do"):
             case "open":
                 self._wanted = message
+                self._artifacts = Artifacts(message["artifacts"]) if message["artifacts"] else None
             case "submit":
                 self._queue.append(_Job(message["task"], message["memory"]))
                 self._measured = max(self._measured, message["memory"] or 0)
+            case "recorded":
+                self._recorded(_Job(message["task"], None), message["is_finished"])
             case "release":
                 self._release()
+
+    def _recorded(self, job: _Job, is_finished: bool) -> None:
+        """The store knows of a run's end. What it may go on from one day comes into the store's folder."""
+        if self._artifacts is None:
+            return
+        if is_finished:
+            self._finished.add(job.run)
+            self._disks.submit(self._clear, [job.run])
+            return
+        with contextlib.suppress(AssayError):  # then it stays where it is
+            self._artifacts.get(job.run, job.folder / CHECKPOINT)
+            self._artifacts.remove(job.run)
+
+    def _clear(self, runs: Iterable[str]) -> None:
+        assert self._artifacts is not None
+        for run in runs:
+            try:
+                self._artifacts.remove(run)
+            except AssayError as error:
+                print(error, file=sys.stderr, flush=True)
+
+    def leave(self) -> None:
+        """Take away what the study's process has left for the slots, should it have been killed."""
+        if self._artifacts is not None:
+            with contextlib.suppress(AssayError):
+                self._artifacts.unmark(self._wanted["mark"])
 
     # Slots.
 
@@ -515,7 +582,8 @@ class _Bridge:
         if self._full:
             options["label_selector"] = {"ray.io/node-id": f"!in({','.join(sorted(self._full))})"}
         for _ in range(lacking):
-            place = _Place(self._actor.options(**options).remote(self._wanted["threads"]), memory)
+            arguments = (self._wanted["threads"], self._wanted["artifacts"], self._wanted["mark"])
+            place = _Place(self._actor.options(**options).remote(*arguments), memory)
             self._places.append(place)
             self._later("started", place, place.actor.about.remote())
 
@@ -542,6 +610,9 @@ class _Bridge:
             self.refuse(
                 f"machine {about['host']} of the cluster has {told}", "install the same versions on all of them"
             )
+        if about["trouble"]:
+            what = f"machine {about['host']} of the cluster cannot use {self._wanted['artifacts']} ({about['trouble']})"
+            self.refuse(what, "give an address that all machines reach, or leave --artifacts out")
         place.about, place.heard = about, time.monotonic()
 
     def refuse(self, what: str, fix: str) -> None:
@@ -570,6 +641,10 @@ class _Bridge:
         self._stop(places)
         self._disks.shutdown(wait=True)
         self._disks = ThreadPoolExecutor(16)
+        if self._artifacts is not None:
+            self._clear(self._twice & self._finished)  # the slot that was second may have been writing still
+        self._twice.clear()
+        self._finished.clear()
         self.tell({"released": True})
 
     # Runs.
@@ -585,6 +660,8 @@ class _Bridge:
         with contextlib.suppress(OSError):
             checkpoint = (job.folder / CHECKPOINT).read_bytes()
         place.job, place.is_second, place.held = job, is_second, []
+        if is_second:
+            self._twice.add(job.run)
         place.heard, place.epochs = time.monotonic(), 0
         self._later("told", place, place.actor.begin.remote(json.dumps(job.task), checkpoint, files), job)
 
@@ -688,9 +765,12 @@ class _Bridge:
             if place is not None and job.is_over:  # another attempt was the first to end
                 return
             try:
-                for key, name in (("checkpoint", CHECKPOINT), ("weights", WEIGHTS)):
-                    if key in told:
-                        disk.write(job.folder / name, told[key])
+                if self._artifacts is not None:
+                    self._fetch(job, told)
+                else:
+                    for key, name in (("checkpoint", CHECKPOINT), ("weights", WEIGHTS)):
+                        if key in told:
+                            disk.write(job.folder / name, told[key])
                 if told.get("words") and self._logs is not None:
                     with (self._logs / "ray.log").open("a") as log:
                         log.write(f"last words of the worker of run {job.run}:\n{told['words']}\n")
@@ -705,6 +785,18 @@ class _Bridge:
             self._disks.submit(keep)
         else:
             keep()
+
+    def _fetch(self, job: _Job, told: dict[str, Any]) -> None:
+        """Bring weights from the folder for artifacts; a checkpoint stays there, and no older one counts any more."""
+        assert self._artifacts is not None
+        if "checkpoint" in told:
+            (job.folder / CHECKPOINT).unlink(missing_ok=True)
+        if "weights" in told:
+            file = job.folder / WEIGHTS
+            wanted = told["events"][-1]["weights_sha256"]
+            if not self._artifacts.get(job.run, file) or _sha256(file) != wanted:
+                fix = "see that nobody else writes there"
+                raise ClusterError(Problem(f"weights of run {job.run} at {self._artifacts.url} are not whole", fix))
 
     def _kept(self, place: _Place, job: _Job) -> None:
         if place.job is job and place in self._places:
@@ -761,6 +853,11 @@ def _files(task: dict[str, Any]) -> list[str]:
     ]
 
 
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
 def _short(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1][:300] if lines else type(error).__name__
@@ -809,6 +906,7 @@ def bridge(address: str, logs: str) -> None:
     def listen() -> None:
         for line in sys.stdin:
             served.inbox.put(("message", json.loads(line)))
+        served.leave()
         os._exit(0)  # the study's process is gone; Ray ends what this one had begun
 
     def watch() -> None:

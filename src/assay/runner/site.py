@@ -13,9 +13,11 @@ from ..errors import Problem, SpecError
 from ..spec import Device, Placement, fingerprint
 from ..store import StoreReader
 from ..train.task import Task
+from .artifacts import Artifacts, checked
 from .executor import Executor
 from .local import LocalExecutor
 from .plan import Plan
+from .worker import CHECKPOINT
 
 if TYPE_CHECKING:
     from .ray import RayCluster
@@ -50,9 +52,15 @@ class Site(ABC):
 
 @dataclass(frozen=True)
 class ThisMachine(Site):
-    """This machine; ``logs`` is the folder for what workers print."""
+    """This machine.
+
+    Args:
+        logs: Folder for what workers print.
+        artifacts: Where a cluster may have left checkpoints, to be gone on from here.
+    """
 
     logs: Path
+    artifacts: Artifacts | None = None
 
     def device_of(self, wanted: Placement) -> Device:
         from ..train.device import device_of
@@ -71,14 +79,26 @@ class ThisMachine(Site):
     def executor(
         self, plan: Plan, reader: StoreReader, tell: Callable[[str], None], num_workers: int, threads: int
     ) -> Executor:
+        if self.artifacts is not None:
+            states = reader.states(task.id for task in plan.tasks)
+            for task in plan.tasks:
+                if states[task.id] != "finished":
+                    self.artifacts.get(task.id, task.folder / CHECKPOINT)
+                self.artifacts.remove(task.id)
         return LocalExecutor(num_workers, logs=self.logs, threads=threads)
 
 
 @dataclass(frozen=True)
 class OnRay(Site):
-    """The machines of a Ray cluster."""
+    """The machines of a Ray cluster.
+
+    Args:
+        cluster: The connection.
+        artifacts: Where checkpoints and weights go; they come back as messages if ``None``.
+    """
 
     cluster: RayCluster
+    artifacts: Artifacts | None = None
 
     def device_of(self, wanted: Placement) -> Device:
         if wanted == "cuda" and not self.cluster.gpus:
@@ -105,20 +125,27 @@ class OnRay(Site):
             return known.get((fingerprint(task.arm.identity()), content))
 
         share = min(1.0, self.cluster.gpus / num_workers) if plan.is_on_cuda else 0.0
-        return RayExecutor(self.cluster, num_workers, threads, gpu_share=share, memory=memory, tell=tell)
+        url = self.artifacts.url if self.artifacts else ""
+        return RayExecutor(self.cluster, num_workers, threads, gpu_share=share, memory=memory, tell=tell, artifacts=url)
 
 
 @contextlib.contextmanager
-def open_site(on: str, logs: Path) -> Iterator[Site]:
+def open_site(on: str, logs: Path, artifacts: str | None = None) -> Iterator[Site]:
     """``local``, ``ray`` or ``ray://host:port``.
 
+    Args:
+        on: Which.
+        logs: Folder for what workers print.
+        artifacts: URL of a folder that all machines reach, for checkpoints and weights.
+
     Raises:
-        ClusterError: It is none of them, Ray is not installed, or no cluster answers.
+        ClusterError: It is none of them, Ray is not installed, no cluster answers, or the URL cannot be used.
     """
+    place = checked(artifacts) if artifacts is not None else None
     if on == "local":
-        yield ThisMachine(logs)
+        yield ThisMachine(logs, place)
         return
     from .ray import RayCluster
 
     with RayCluster(on, logs) as cluster:
-        yield OnRay(cluster)
+        yield OnRay(cluster, place)

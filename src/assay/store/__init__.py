@@ -6,6 +6,7 @@ from .files import run_folder as run_folder
 from .follow import Followed as Followed
 from .follow import Overview as Overview
 from .follow import StoreFollower as StoreFollower
+from .garbage import uncollected as uncollected
 from .lock import writing_process as writing_process
 from .reader import StoreReader as StoreReader
 from .reader import open_reader as open_reader

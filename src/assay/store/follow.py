@@ -29,7 +29,9 @@ class Overview:
     created: float
     updated: float
     num_arms: int
+    num_looks: int
     states: Mapping[State, int]
+    trial_states: Mapping[State, int]
     is_leaky: bool
     is_training: bool
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import gc
 import json
 import math
 import sqlite3
@@ -18,6 +17,7 @@ from ..spec import fingerprint
 from ..train.epochs import EpochRecord
 from . import schema
 from .files import connect, translated
+from .garbage import uncollected
 from .records import ArmRecord, CandidateRecord, LookRecord, RunRecord, SearchRecord, State, StudyRecord, trial_name
 
 BEGINS = ("planned", "retraining", "search begun", "proposed", "training trials")  # events of a process at work
@@ -59,14 +59,14 @@ class StoreReader:
         return {row["run"]: row["name"] for row in rows}
 
     def overviews(self) -> list[dict[str, Any]]:
-        """Each study's name, question, data, times, arms and counts of states, the one that changed last first."""
-        states: dict[int, dict[State, int]] = {}
-        for row in self._query(
-            "SELECT study, state, count(*) AS n FROM members JOIN runs ON runs.id = run GROUP BY study, state"
-        ):
-            states.setdefault(row["study"], {})[row["state"]] = row["n"]
+        """Each study's name, question, data, times, arms, looks and counts of states, the one that changed last first.
+
+        ``states`` counts its runs, ``trial_states`` those of a search's trials.
+        """
+        states, trial_states = self._counts("members"), self._counts("trial_runs")
         rows = self._query(
-            "SELECT *, (SELECT count(*) FROM arms WHERE study = studies.id) AS num_arms FROM studies "
+            "SELECT *, (SELECT count(*) FROM arms WHERE study = studies.id) AS num_arms, "
+            "(SELECT count(*) FROM looks WHERE study = studies.id) AS num_looks FROM studies "
             "ORDER BY updated DESC, id DESC"
         )
         found = []
@@ -80,11 +80,27 @@ class StoreReader:
                     "created": row["created"],
                     "updated": row["updated"],
                     "num_arms": row["num_arms"],
+                    "num_looks": row["num_looks"],
                     "states": states.get(row["id"], {}),
+                    "trial_states": trial_states.get(row["id"], {}),
                     "is_leaky": spec.get("data", {}).get("validation") == "test",
                 }
             )
         return found
+
+    def _counts(self, table: Literal["members", "trial_runs"]) -> dict[int, dict[State, int]]:
+        found: dict[int, dict[State, int]] = {}
+        for row in self._query(
+            f"SELECT study, state, count(*) AS n FROM {table} CROSS JOIN runs {self._in_brief()} ON runs.id = run "
+            "GROUP BY study, state"
+        ):
+            found.setdefault(row["study"], {})[row["state"]] = row["n"]
+        return found
+
+    def _in_brief(self) -> str:
+        """What makes a query read no whole rows of runs, which SQLite would rather do."""
+        is_there = list(self._query("SELECT 1 FROM sqlite_master WHERE name = ?", schema.IN_BRIEF))
+        return f"INDEXED BY {schema.IN_BRIEF}" if is_there else ""
 
     def last_event(self) -> tuple[int, str]:
         """The last event's number, and the study whose training began last."""
@@ -139,7 +155,7 @@ class StoreReader:
         with translated(self.folder):
             self._connection.execute("BEGIN")
             try:
-                with _uncollected() if is_brief else contextlib.nullcontext():
+                with uncollected() if is_brief else contextlib.nullcontext():
                     return self._study(name, is_brief)
             finally:
                 self._connection.execute("COMMIT")
@@ -262,12 +278,11 @@ class StoreReader:
         """As ``_runs``, but without what a verdict has no use for: a hundred thousand runs in about a second."""
         fold = "members.fold" if table == "members" else "0"
         measures = [field.name for field in dataclasses.fields(EpochRecord) if field.name not in ("epoch", "health")]
-        is_there = list(self._query("SELECT 1 FROM sqlite_master WHERE name = ?", schema.IN_BRIEF))
-        index = f"INDEXED BY {schema.IN_BRIEF}" if is_there else ""  # SQLite would rather read whole rows
         rows = self._query(
             f"SELECT {table}.arm, {table}.seed, {fold} AS fold, runs.id, state, kept_epoch, epochs_planned, loss, "
-            f"accuracy, epoch, {', '.join(f'epochs.{name}' for name in measures)} FROM {table} "
-            f"JOIN runs {index} ON runs.id = {table}.run LEFT JOIN test_scores ON test_scores.run = runs.id "
+            f"accuracy, epoch, {', '.join(f'epochs.{name}' for name in measures)} "
+            f"FROM {table} JOIN runs {self._in_brief()} ON runs.id = {table}.run "
+            "LEFT JOIN test_scores ON test_scores.run = runs.id "
             "LEFT JOIN epochs ON epochs.run = runs.id AND epochs.epoch = "
             "coalesce(kept_epoch, (SELECT max(epoch) FROM epochs AS other WHERE other.run = runs.id)) WHERE study = ?",
             study,
@@ -290,18 +305,6 @@ class StoreReader:
     def _query(self, sql: str, *values: object) -> Iterator[sqlite3.Row]:
         with translated(self.folder):
             yield from self._connection.execute(sql, values)
-
-
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """Python looks for garbage again and again while many small objects are made; there is none among them."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _json(runs: Collection[str]) -> tuple[str]:

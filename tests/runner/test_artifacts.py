@@ -1,0 +1,98 @@
+"""A folder that machines share: files are whole or absent, and what cannot be used is told before anything trains."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+import assay
+from assay.errors import ClusterError
+from assay.runner.artifacts import Artifacts, checked
+
+from ..helpers import small_study
+
+
+@pytest.fixture(params=["file", "memory"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Artifacts:
+    return checked((tmp_path / "shared").as_uri() if request.param == "file" else f"memory://{tmp_path.name}")
+
+
+def names(place: Artifacts) -> list[str]:
+    from fsspec.core import url_to_fs
+
+    system, root = url_to_fs(place.url)
+    return [Path(found).name for found in system.find(root)]
+
+
+def test_a_file_comes_back_as_it_was_and_nothing_else_stays(place: Artifacts, tmp_path: Path) -> None:
+    assert names(place) == []  # nor of having tried it
+    file, back = tmp_path / "weights", tmp_path / "home" / "weights"
+    for content in (b"first" * 1000, b"second"):
+        file.write_bytes(content)
+        place.put("run", file)
+        assert place.get("run", back)
+        assert back.read_bytes() == content
+    assert names(place) == ["weights"]
+    assert not place.get("run", tmp_path / "checkpoint")
+    assert not place.get("other", tmp_path / "weights-of-another")
+    place.remove("run")
+    place.remove("run")
+    assert names(place) == []
+    assert not place.get("run", back)
+
+
+def test_a_copy_that_breaks_off_leaves_the_file_before(
+    place: Artifacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, back = tmp_path / "checkpoint", tmp_path / "home" / "checkpoint"
+    file.write_bytes(b"whole")
+    place.put("run", file)
+
+    def copy(source: object, target: object, size: int) -> None:
+        target.write(b"ha")  # type: ignore[attr-defined]
+        raise ConnectionResetError("gone")
+
+    for step in (lambda: place.put("run", file), lambda: place.get("run", back)):
+        with monkeypatch.context() as patch:
+            patch.setattr("shutil.copyfileobj", copy)
+            with pytest.raises(assay.errors.AssayError, match="gone"):
+                step()
+    assert not back.exists()
+    assert place.get("run", back)
+    assert back.read_bytes() == b"whole"
+
+
+def test_a_machine_knows_whether_it_sees_what_another_has_written(place: Artifacts) -> None:
+    assert "does not see" in place.why_not(".sign")
+    place.mark(".sign")
+    assert place.why_not(".sign") == ""
+    place.unmark(".sign")
+    assert names(place) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("shared", '"shared" is no URL of a folder'),
+        ("s3://", '"s3://" is no URL of a folder'),
+        ("nowhere://bucket/folder", '"nowhere" is no protocol of fsspec'),
+        ("file:///dev/null/folder", "artifacts at file:///dev/null/folder cannot be written"),
+    ],
+)
+def test_what_cannot_be_used_is_told_before_anything_trains(url: str, told: str, tmp_path: Path) -> None:
+    with pytest.raises(ClusterError) as caught:
+        assay.run(small_study(), store=tmp_path / "store", artifacts=url)
+    assert told in str(caught.value)
+    assert not (tmp_path / "store" / "store.sqlite").exists()
+
+
+def test_a_protocol_whose_package_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    if importlib.util.find_spec("s3fs") is None:
+        with pytest.raises(ClusterError, match=r"s3:// needs a package that is not installed \(.*s3fs"):
+            checked("s3://bucket/folder")
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
+    with pytest.raises(ClusterError, match="fsspec is not installed; pip install"):
+        checked("file:///shared")

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from .cluster import Nodes
-from .helpers import based_study
 
 ROOT = Path(__file__).parent.parent
 
@@ -33,6 +32,8 @@ def own_places(monkeypatch: pytest.MonkeyPatch, shared_cache: Path, tmp_path: Pa
 def based_store(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Path:
     """A store with ``based_study``, finished."""
     import assay
+
+    from .helpers import based_study
 
     store = tmp_path_factory.mktemp("based") / "store"
     with pytest.MonkeyPatch.context() as patch:

@@ -23,7 +23,9 @@ from assay.errors import ClusterError, ClusterGone, DiskFull
 from assay.runner.events import EpochDone, Event, Finished, Lost, NoSpace, Started
 from assay.runner.progress import Silent
 from assay.runner.promote import after_loss
-from assay.runner.ray import RayCluster, RayExecutor, _Job, _join, is_late
+from assay.runner.ray import RayCluster, RayExecutor
+from assay.runner.ray.jobs import Job, is_late
+from assay.runner.ray.process import join
 from assay.runner.site import OnRay
 from assay.runner.worker import CHECKPOINT
 from assay.spec import study_toml
@@ -401,13 +403,13 @@ def test_a_client_server_that_dies_as_it_begins_is_asked_again(monkeypatch: pyte
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     deaths = [ConnectionAbortedError("Starting Ray client server failed.")] * 9
     asked = Mock(side_effect=[*deaths[:2], "joined"])
-    _join(asked)
+    join(asked)
     assert asked.call_count == 3
     with pytest.raises(ConnectionAbortedError):
-        _join(Mock(side_effect=deaths))
+        join(Mock(side_effect=deaths))
     nobody = Mock(side_effect=ConnectionError("ray client connection timeout"))
     with pytest.raises(ConnectionError, match="timeout"):
-        _join(nobody)
+        join(nobody)
     assert nobody.call_count == 1
 
 
@@ -415,7 +417,7 @@ def test_paces_are_compared_between_runs_of_the_same_layers_base_and_training(tm
     task = tasks_of(small_study(seeds={"count": 1}), tmp_path)[0].to_json()
 
     def kind(**changes: object) -> str:
-        return _Job({**task, "arm": {**task["arm"], **changes}}, None).arm
+        return Job({**task, "arm": {**task["arm"], **changes}}, None).arm
 
     assert kind(name="other") == kind()
     bases = [{"name": "vgg16"}, {"name": "squeezenet"}, {"name": "vgg16", "train": "all"}]

@@ -98,7 +98,11 @@ def _kept_by(arm: ArmRecord) -> str | None:
 
 def arm_scores(study: StudyRecord, *, split: Split = "validation") -> tuple[ArmScores, ...]:
     """The scores of every arm, in the study's order."""
-    return tuple(_scores(study, arm.name, split) for arm in ordered_arms(study))
+    kept: dict[object, tuple[ArmScores, ...]] = study.worked_out
+    key = (arm_scores, split)
+    if key not in kept:
+        kept[key] = tuple(_scores(study, arm.name, split) for arm in ordered_arms(study))
+    return kept[key]
 
 
 def best_arm(study: StudyRecord) -> str | None:

@@ -209,6 +209,11 @@ class StudyRecord:
         return self._runs_by_arm.get(arm, ())
 
     @cached_property
+    def worked_out(self) -> dict[object, Any]:
+        """A place for what follows from the record and is asked for again and again."""
+        return {}
+
+    @cached_property
     def _runs_by_arm(self) -> dict[str, tuple[RunRecord, ...]]:
         found: dict[str, list[RunRecord]] = {}
         for run in self.runs:

@@ -1,0 +1,152 @@
+"""The study's process' end of a connection to a Ray cluster. Nothing here imports Ray."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import re
+import selectors
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO, Any
+
+from ...errors import AssayError, ClusterError, ClusterGone, Problem
+
+_ADDRESS = re.compile(r"ray|ray://[^\s/:]+:\d+")
+STOP_SECONDS = 15.0  # for a slot to clear its machine; one whose machine is gone answers at once
+_JOIN_SECONDS = 240.0
+_GO_ON = "finished epochs are kept: give the same command again once it is back, or finish here with --on local"
+
+
+class RayCluster:
+    """A connection to a Ray cluster that is there already. Use it as a context; it serves one executor at a time.
+
+    Args:
+        address: ``ray``, for the cluster that this machine belongs to or that ``RAY_ADDRESS`` names, or
+            ``ray://host:port``, for the client server on a cluster's head.
+        logs: Folder for what Ray prints and for the last words of workers; ``None`` discards them.
+
+    Raises:
+        ClusterError: Ray is not installed, or no cluster answers there.
+    """
+
+    def __init__(self, address: str = "ray", logs: Path | None = None) -> None:
+        check_address(address)
+        log: int | IO[bytes] = subprocess.DEVNULL
+        if logs is not None:
+            logs.mkdir(parents=True, exist_ok=True)
+            log = (logs / "ray.log").open("ab")
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "assay.runner.ray", address, str(logs.absolute() if logs else "")],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for the study's process, which then closes this one
+            )
+        finally:
+            if not isinstance(log, int):
+                log.close()
+        assert self._process.stdout is not None
+        self._unread = b""
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._process.stdout, selectors.EVENT_READ)
+        try:
+            self._about = self._next("cluster", seconds=_JOIN_SECONDS)["cluster"]
+        except ClusterGone:
+            self.close()
+            raise ClusterError(no_cluster(address)) from None
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def cores(self) -> int:
+        """Cores of all its machines."""
+        return int(sum(self._about["cores"]))
+
+    @property
+    def machine_cores(self) -> int:
+        """Cores of its smallest machine that has any."""
+        return int(min(self._about["cores"]))
+
+    @property
+    def gpus(self) -> int:
+        return int(self._about["gpus"])
+
+    def send(self, message: dict[str, Any]) -> None:
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it has died: its output ends too, and receive tells
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+            self._process.stdin.flush()
+
+    def receive(self, timeout_seconds: float) -> list[dict[str, Any]]:
+        """What it has said since the last call; waits for something at most so long.
+
+        Raises:
+            ClusterGone: Nothing more will come.
+            ClusterError: It cannot train here, for a reason that stays.
+        """
+        assert self._process.stdout is not None
+        if not self._selector.select(timeout_seconds):
+            return []
+        chunk = os.read(self._process.stdout.fileno(), 1 << 20)
+        *lines, self._unread = (self._unread + chunk).split(b"\n")
+        messages = [json.loads(line) for line in lines]
+        if refusals := [message["refusal"] for message in messages if "refusal" in message]:
+            raise ClusterError(Problem(*refusals[0]))
+        if not chunk:
+            raise ClusterGone(f"the Ray cluster does not answer any more; {_GO_ON}.")
+        return messages
+
+    def release(self) -> None:
+        """Stop everything that was begun and give the cluster's machines back."""
+        self.send({"do": "release"})
+        with contextlib.suppress(AssayError):
+            self._next("released", seconds=STOP_SECONDS + 10.0)
+
+    def close(self) -> None:
+        """End the connection; the cluster goes on."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(timeout=10.0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._selector.close()
+        self._process.stdout.close()
+
+    def __enter__(self) -> RayCluster:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _next(self, key: str, *, seconds: float) -> dict[str, Any]:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for message in self.receive(max(0.0, deadline - time.monotonic())):
+                if key in message:
+                    return message
+        raise ClusterGone("the Ray cluster does not answer")
+
+
+def check_address(address: str) -> None:
+    """Refuse what is no address, and every address where Ray is not installed."""
+    if not _ADDRESS.fullmatch(address):
+        raise ClusterError(Problem(f'"{address}" is no place to train', 'give "local", "ray" or "ray://host:port"'))
+    if importlib.util.find_spec("ray") is None:
+        raise ClusterError(Problem("Ray is not installed", "pip install 'assay[ray]', here and on the cluster"))
+
+
+def no_cluster(address: str, why: str = "") -> Problem:
+    place = address if address != "ray" else os.environ.get("RAY_ADDRESS") or "this machine"
+    fix = "start one (ray start --head), name its client server (--on ray://head:10001), or train with --on local"
+    return Problem(f"no Ray cluster answers at {place}{why}", fix)

@@ -6,6 +6,7 @@ they are does not change the time. Kernels are compiled and MNIST is unpacked be
     python benchmarks/frozen_base.py                    # all 60,000 images; Keras takes long
     python benchmarks/frozen_base.py --images 2000      # a share, for a busy machine; seconds a pass are scaled up
     python benchmarks/frozen_base.py --only ours
+    python benchmarks/frozen_base.py --only keras --rival .bench-venv/bin/python --backend tensorflow
 
 ``keras once`` lets Keras predict the base's outputs once, too, and fits the head on them. ``keras fit`` is what the
 document did: the base in the model, in every epoch; one epoch is timed and told tenfold.
@@ -73,9 +74,9 @@ def ours(images: int, weights: Path, store: Path) -> dict[str, float]:
     return {"seconds": seconds, "base": sum(passes), "head": run.seconds or 0.0}
 
 
-def keras_once(images: int, weights: Path) -> dict[str, float]:
+def keras_once(weights: Path) -> dict[str, float]:
     """The base's outputs predicted once, and the head fitted on them."""
-    _, base, head, values, labels = keras_parts(images, weights)
+    _, base, head, values, labels = keras_parts(weights)
     started = time.perf_counter()
     outputs = base.predict(values, batch_size=256, verbose=0)
     base_seconds = time.perf_counter() - started
@@ -84,9 +85,9 @@ def keras_once(images: int, weights: Path) -> dict[str, float]:
     return {"seconds": seconds, "base": base_seconds, "head": seconds - base_seconds}
 
 
-def keras_fit(images: int, weights: Path) -> dict[str, float]:
+def keras_fit(weights: Path) -> dict[str, float]:
     """The frozen base in the model."""
-    keras, base, head, values, labels = keras_parts(images, weights)
+    keras, base, head, values, labels = keras_parts(weights)
     base.trainable = False
     model = keras.Sequential([base, *head.layers])
     model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
@@ -96,9 +97,8 @@ def keras_fit(images: int, weights: Path) -> dict[str, float]:
     return {"seconds": seconds, "base": 0.0, "head": seconds}
 
 
-def keras_parts(images: int, weights: Path) -> tuple[Any, Any, Any, Any, Any]:
+def keras_parts(weights: Path) -> tuple[Any, Any, Any, Any, Any]:
     """Keras, its VGG16 with the same weights, the head, prepared images, one-hot labels."""
-    os.environ["KERAS_BACKEND"] = "torch"
     import h5py
     import keras
     import numpy as np
@@ -113,10 +113,11 @@ def keras_parts(images: int, weights: Path) -> tuple[Any, Any, Any, Any, Any]:
         layers.Dropout(0.5), layers.Dense(10, activation="softmax"),
     ])  # fmt: skip
     head.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
-    pixels, labels = training_images(images)
-    pixels, labels = pixels[: len(pixels) * 9 // 10], labels[: len(labels) * 9 // 10]  # a tenth is for validation
+    shared = np.load(weights.with_name("images.npz"))
+    count = len(shared["images"]) * 9 // 10  # a tenth is for validation
+    pixels, labels = shared["images"][:count], shared["labels"][:count]
     grey = np.repeat(pixels.astype(np.float32), 3, axis=-1)
-    resized = [keras.ops.image.resize(part, (32, 32)).cpu().numpy() for part in np.array_split(grey, 60)]
+    resized = [keras.ops.convert_to_numpy(keras.ops.image.resize(part, (32, 32))) for part in np.array_split(grey, 60)]
     values = keras.applications.vgg16.preprocess_input(np.concatenate(resized))
     return keras, base, head, values, keras.utils.to_categorical(labels, 10)
 
@@ -149,6 +150,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=ALL)
     parser.add_argument("--only", choices=("ours", "keras"))
+    parser.add_argument("--rival", default=sys.executable, help="Python with Keras and the backend")
+    parser.add_argument("--backend", default="torch", help="of Keras: tensorflow, jax or torch")
     parser.add_argument("--part", nargs=3, help=argparse.SUPPRESS)
     told = parser.parse_args()
     if told.part:
@@ -156,8 +159,8 @@ def main() -> None:
         parts = {
             "kernels": lambda: compile_kernels(Path(store)),
             "ours": lambda: ours(told.images, Path(weights), Path(store)),
-            "keras once": lambda: keras_once(told.images, Path(weights)),
-            "keras fit": lambda: keras_fit(told.images, Path(weights)),
+            "keras once": lambda: keras_once(Path(weights)),
+            "keras fit": lambda: keras_fit(Path(weights)),
         }
         print(json.dumps(parts[name]()))
         return
@@ -165,10 +168,11 @@ def main() -> None:
         folder, threads = Path(scratch), str(len(os.sched_getaffinity(0)))
         weights = folder / "vgg16.h5"
         write_weights(weights)
-        environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache"), "OMP_NUM_THREADS": threads}
+        own = {"XDG_CACHE_HOME": str(folder / "cache"), "OMP_NUM_THREADS": threads, "KERAS_BACKEND": told.backend}
+        environment = {**os.environ, **own, "TF_CPP_MIN_LOG_LEVEL": "3"}
 
         def part(name: str, store: str) -> dict[str, float]:
-            command = [sys.executable, __file__, "--images", str(told.images)]
+            command = [told.rival if store == "keras" else sys.executable, __file__, "--images", str(told.images)]
             command += ["--part", name, str(weights), str(folder / store)]
             done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
             return json.loads(done.stdout.splitlines()[-1])
@@ -179,8 +183,12 @@ def main() -> None:
             for cache in ("cold", "warm"):  # a store each, so that both train
                 print(f"ours, {cache} cache   {_told(part('ours', cache), told.images)}", flush=True)
         if told.only != "ours":
+            import numpy as np
+
+            images, labels = training_images(told.images)
+            np.savez(folder / "images.npz", images=images, labels=labels)
             for name in ("keras once", "keras fit"):
-                print(f"{name:18} {_told(part(name, 'keras'), told.images)}", flush=True)
+                print(f"{name:10} {told.backend:12} {_told(part(name, 'keras'), told.images)}", flush=True)
 
 
 def _told(found: dict[str, float], images: int) -> str:

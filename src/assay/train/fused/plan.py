@@ -200,8 +200,10 @@ def blocks_of(summary: Summary) -> tuple[Block, ...]:
             pass  # the same numbers in the same order
         elif isinstance(layer, Add):
             start, read = readers.get(row.inputs[1], (0, shape))
-            if start == 0 or read != shape:  # a dense layer may read pixels as a vector
+            if start == 0:
                 raise NotFused(f"{row.name} adds what no convolution or dense layer before it reads")
+            if read != shape:
+                raise NotFused(f"{row.name} adds {read[0]} x {read[1]} pixels that a dense layer reads as a vector")
             tails = _activated([*(tails or [Tail(shape, shape)]), Sum(shape, start)], shape, layer.activation)
         elif isinstance(layer, Activate) and layer.activation == "softmax":
             if weighted is None:

@@ -164,6 +164,27 @@ def test_a_search_that_is_under_way_shows_who_waits_for_what(tmp_path: Path) -> 
     assert states[untouched[0]] == "waiting"  # it is in its first rung still
 
 
+def test_with_asynchronous_halving_a_trial_may_go_on_until_the_search_is_over(tmp_path: Path) -> None:
+    writes: Counter[str] = Counter()
+
+    def die(what: str) -> None:
+        writes[what] += 1
+        if writes["put_paused"] == 6:
+            raise Killed
+
+    study = search_study(seeds=1, halving="asha")
+    with pytest.raises(Killed):
+        play(study, tmp_path, watch=die)
+    record = assay.result("small", store=tmp_path).record
+    assert record.search is not None
+    jobs = {trial_name(trial) for trial, _ in standing_of(record).jobs}
+    scored = [row for row in trials_of(tmp_path, record) if row["epochs"] != "–" and row["trial"] not in jobs]
+    assert scored
+    assert {row["state"] for row in scored} == {"may go on"}
+    over = play(study, tmp_path)
+    assert "may go on" not in {row["state"] for row in trials_of(tmp_path, over)}
+
+
 def test_a_study_that_is_no_search_has_no_trials(client: TestClient) -> None:
     assert client.get("/api/studies/small?since=0").json()["search"] is False
     assert client.get("/api/studies/small/trials").status_code == 404

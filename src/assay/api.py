@@ -622,7 +622,7 @@ class Result:
         """One finished run of the study.
 
         Args:
-            arm: Its arm; the best one by mean validation accuracy if ``None``.
+            arm: Its arm; the best one (``report.best_arm``) if ``None``.
             seed: Its seed; the first one if ``None``.
             fold: Its fold, where there are folds; the first one if ``None``.
 
@@ -653,7 +653,7 @@ class Result:
         """Pictures of what a run learned and where it fails: see :meth:`Run.explain`.
 
         Args:
-            arm: The run's arm; the best one by mean validation accuracy if ``None``.
+            arm: The run's arm; the best one (``report.best_arm``) if ``None``.
             seed: Its seed; the first one if ``None``, as good as any other where the best would be the luckiest.
             only: As there.
             layer: As there.
@@ -666,8 +666,9 @@ class Result:
     def doubtful_labels(self) -> pd.DataFrame:
         """Training images that most runs of the best arm take for another class, the most doubtful first.
 
-        The best arm is the one with the highest mean validation accuracy of its finished runs. Columns: index (in the
-        training data), label, predicted, wrong, held_out (wrong runs that never trained on it), runs.
+        The best arm is the one with the highest mean validation accuracy of its finished runs (in a search that goes by
+        loss, the lowest mean validation loss). Columns: index (in the training data), label, predicted, wrong, held_out
+        (wrong runs that never trained on it), runs.
 
         Raises:
             SpecError: No run has finished.

@@ -149,8 +149,8 @@ def load_models(record: StudyRecord, runs: Sequence[RunRecord], store: Path) -> 
 def find_run(name: str, store: Path) -> tuple[StudyRecord, RunRecord]:
     """A run by the first characters of its id, or by its study's name: then the first seed of the study's best arm.
 
-    The best arm is the one with the highest mean validation accuracy; its first seed is as good as any other, where the
-    seed with the highest score would be the luckiest.
+    The best arm is the one with the highest mean validation accuracy (in a search that goes by loss, the lowest mean
+    validation loss); its first seed is as good as any other, where the seed with the best score would be the luckiest.
 
     Raises:
         StoreError: There is no store, or no such run or study, or more than one.
@@ -176,7 +176,7 @@ def find_run(name: str, store: Path) -> tuple[StudyRecord, RunRecord]:
 
 
 def runs_of_arm(record: StudyRecord, arm: str | None) -> tuple[RunRecord, ...]:
-    """The finished runs of one arm, by seed and fold; of the best arm by mean validation accuracy if ``None``.
+    """The finished runs of one arm, by seed and fold; of the best arm (``report.best_arm``) if ``None``.
 
     Raises:
         SpecError: There is no such arm, or none of its runs has finished.

@@ -380,8 +380,16 @@ def test_what_training_leaves_unsaid_is_keras_default(tmp_path):
     net = "Sequential([Flatten(input_shape=(28, 28)), Dense(10, activation='softmax')])"
     path.write_text(f"a = {net}\na.compile(loss='sparse_categorical_crossentropy')\na.fit(x, y)\n")
     assert read_source(path).training == {"optimizer": "rmsprop", "epochs": 1, "batch_size": 32}
-    path.write_text(f"a = {net}\na.compile(**settings)\na.fit(x, y, **more)\n")
-    assert read_source(path).training == {}
+    for fit in ("x, y, **more", "*data"):
+        path.write_text(f"a = {net}\na.compile(**settings)\na.fit({fit})\n")
+        assert read_source(path).training == {}
+
+
+def test_what_training_says_by_place_is_read(tmp_path):
+    path = tmp_path / "a.py"
+    net = "Sequential([Flatten(input_shape=(28, 28)), Dense(10, activation='softmax')])"
+    path.write_text(f"a = {net}\na.compile('adam')\na.fit(x, y, 64, 20)\n")
+    assert read_source(path).training == {"optimizer": "adam", "epochs": 20, "batch_size": 64}
 
 
 @pytest.mark.parametrize("code", BAD_CODE)

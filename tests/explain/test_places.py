@@ -25,3 +25,9 @@ def test_a_box_takes_in_every_pixel_that_it_touches() -> None:
     expected = [[0, 0, 28, 14], [7, 7, 14, 14], [2, 2, 4, 3]]
     np.testing.assert_array_equal(boxes_on(boxes, (48, 48), (28, 14)), expected)
     np.testing.assert_array_equal(boxes_on(boxes, (48, 48), (48, 48)), boxes)
+
+
+@pytest.mark.parametrize("seen", [100, 200])
+def test_a_box_of_all_that_is_seen_is_all_of_the_image(seen: int) -> None:
+    whole = np.array([[0, 0, seen, seen]])
+    np.testing.assert_array_equal(boxes_on(whole, (seen, seen), (28, 28)), [[0, 0, 28, 28]])

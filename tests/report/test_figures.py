@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -116,6 +117,18 @@ def test_accuracy_stands_against_parameters_with_its_interval(make_study, split)
         assert (mean["x"], mean["y"]) == ([parameters], [pytest.approx(100 * interval.mean)])
         assert mean["y"][0] + mean["error_y"]["array"][0] == pytest.approx(100 * interval.high)
     assert (figure.layout.xaxis.type, figure.layout.yaxis.title.text) == ("log", f"{split} accuracy")
+
+
+def test_folds_of_a_seed_count_once_in_an_interval(make_study):
+    from assay.stats import mean_interval
+
+    study = make_study({"a": (0.9, 0.9, 0.9, 0.8, 0.8, 0.8, 0.85, 0.85, 0.85)})
+    runs = tuple(dataclasses.replace(run, seed=run.seed // 3, fold=run.seed % 3 + 1) for run in study.runs)
+    figure = accuracy_against_time(dataclasses.replace(study, runs=runs))
+    (mean,) = traces(figure, "a", "mean")
+    interval = mean_interval([0.9, 0.8, 0.85])
+    assert mean["y"][0] + mean["error_y"]["array"][0] == pytest.approx(100 * min(interval.high, 1.0))
+    assert mean["y"][0] - mean["error_y"]["arrayminus"][0] == pytest.approx(100 * interval.low)
 
 
 def test_no_accuracy_is_drawn_beyond_its_scale(make_study):

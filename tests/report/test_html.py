@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from assay.report import Explanation, arm_scores, contrasts, render, summary_html
+from assay.report import Explanation, arm_scores, best_arm, contrasts, render, summary_html
 from assay.report.numbers import flops, moment, p_value, percent, points, seconds, significant
 
 A = (0.980, 0.982, 0.981, 0.979, 0.983, 0.980, 0.981, 0.982, 0.978, 0.984)
@@ -284,6 +284,14 @@ def test_explanations_of_the_best_arm_stand_in_a_section_of_their_own(make_study
     assert json.loads(section.select_one("script").string)["data"][0]["y"] == [2]
     assert "min-height:320px" in section.select_one(".plot")["style"]
     assert page_of(make_study({"a": A, "b": B})).select_one("#explanations") is None
+
+
+def test_of_a_search_by_loss_the_explained_arm_has_the_lowest(make_study, page_of):
+    study = make_study({"a": A, "b": B})
+    by_loss = dataclasses.replace(study, spec={**study.spec, "search": {"objective": "validation_loss"}})
+    page = page_of(by_loss, explanations=[Explanation("Kernels", "Rows are filters.", b"\x89PNG made up")])
+    found = text_of(page.select_one("#explanations"))
+    assert f"Of {best_arm(by_loss)}, the arm with the lowest mean validation loss." in found
 
 
 def test_a_report_needs_neither_networks_nor_data(make_study):

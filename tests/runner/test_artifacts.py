@@ -9,8 +9,14 @@ from pathlib import Path
 import pytest
 
 import assay
+from assay import disk
+from assay.data import prepare
 from assay.errors import ClusterError
+from assay.runner import make_plan
 from assay.runner.artifacts import Artifacts, checked
+from assay.runner.site import ThisMachine
+from assay.runner.worker import CHECKPOINT
+from assay.store import open_reader, open_writer
 
 from ..helpers import small_study
 
@@ -70,6 +76,24 @@ def test_a_machine_knows_whether_it_sees_what_another_has_written(place: Artifac
     place.mark(".sign")
     assert place.why_not(".sign") == ""
     place.unmark(".sign")
+    assert names(place) == []
+
+
+@pytest.mark.parametrize("is_here", [False, True])
+def test_this_machine_goes_on_from_the_newest_checkpoint_and_clears_the_place(
+    place: Artifacts, tmp_path: Path, is_here: bool
+) -> None:
+    plan = make_plan(small_study(), prepare("digits"), tmp_path / "store")
+    file = tmp_path / CHECKPOINT
+    file.write_bytes(b"left there")
+    for task in plan.tasks:
+        place.put(task.id, file)
+        if is_here:
+            disk.write(task.folder / CHECKPOINT, b"written here since")
+    with open_writer(tmp_path / "store"), open_reader(tmp_path / "store") as reader:
+        ThisMachine(tmp_path / "logs", place).executor(plan, reader, print, 1, 1).close()
+    found = {(task.folder / CHECKPOINT).read_bytes() for task in plan.tasks}
+    assert found == {b"written here since" if is_here else b"left there"}
     assert names(place) == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import itertools
 import os
 import signal
@@ -20,11 +21,12 @@ import pytest
 import assay
 from assay import Result
 from assay.errors import ClusterError, ClusterGone, DiskFull
-from assay.runner.events import EpochDone, Event, Finished, Lost, NoSpace, Started
+from assay.runner.events import EpochDone, Event, Finished, Lost, NoSpace, Started, to_json
 from assay.runner.progress import Silent
 from assay.runner.promote import after_loss
 from assay.runner.ray import RayCluster, RayExecutor
-from assay.runner.ray.jobs import Job, is_late
+from assay.runner.ray.bridge import Bridge
+from assay.runner.ray.jobs import Job, Place, is_late
 from assay.runner.ray.process import join
 from assay.runner.site import OnRay
 from assay.runner.worker import CHECKPOINT
@@ -391,6 +393,22 @@ def test_machines_that_do_not_see_the_folder_for_artifacts_are_named(two: Nodes,
     with pytest.raises(ClusterError, match=r"machine .* cannot use memory://here .it does not see there"):
         assay.run(small_study(), store=tmp_path, on="ray", artifacts="memory://here", workers=1)
     assert {run.attempts for run in Result(tmp_path, "small").runs} == {0}
+
+
+def test_a_machine_that_cannot_write_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    there = [{"Alive": True, "NodeID": name, "Resources": {"CPU": 1}} for name in ("bad", "good")]
+    monkeypatch.setitem(sys.modules, "ray", Mock(nodes=Mock(return_value=there)))
+    bridge, told = Bridge(io.StringIO(), None), Mock()
+    monkeypatch.setattr(bridge, "tell", told)
+    job = Job(tasks_of(small_study(), tmp_path)[0].to_json(), None)
+    place = Place(Mock(), 0, about={"node": "bad", "host": "bad.local"}, job=job)
+    bridge._places.append(place)
+    why = "artifacts at s3://bucket cannot be written (denied); check your credentials."
+    bridge._told(place, {"events": [to_json(NoSpace(job.run, why))]}, job)
+    (lost,) = told.call_args.args
+    assert lost["event"] == "Lost"
+    assert lost["reason"] == f"machine bad.local cannot write ({why[:-1]})"
+    assert lost["is_machine"]
 
 
 def test_only_what_is_much_later_than_elsewhere_is_taken_up_twice() -> None:

@@ -137,7 +137,7 @@ def test_a_seven_is_drawn_and_read(digits_store: Path, open_page: Any) -> None:
         assert max(range(10), key=lambda digit: float(shares[digit].rstrip(" %") or 0)) == 7
         assert page.locator("#bars li.top .dots i").count() == 2
         expect(page.locator("#spoken")).to_contain_text("7, ")
-        expect(page.locator("#bars-note")).to_contain_text("temperature ")
+        expect(page.locator("#bars-note")).to_contain_text("of 2 on average); calibration error")
         expect(page.locator("#sure")).to_contain_text("Calibrated; uncalibrated ")
         # What the networks see is a seven too: ink in the upper left, none below it.
         ink = "([x, y]) => document.getElementById('seen').getContext('2d').getImageData(x, y, 4, 4).data[0]"

@@ -16,7 +16,7 @@ from assay.report.numbers import percent
 from assay.report.search import search_sentences
 from assay.search import standing_of
 from assay.stats import mean_interval
-from assay.store import StudyRecord, open_reader, trial_name
+from assay.store import StudyRecord, open_writer, trial_name
 from assay.web import make_app
 from assay.web.studies import curves
 
@@ -141,23 +141,48 @@ def test_a_search_that_is_under_way_shows_who_waits_for_what(tmp_path: Path) -> 
         if writes["put_paused"] == 3:
             raise Killed
 
+    halving = {"method": "successive-halving", "min_epochs": 3}
     with pytest.raises(Killed):
-        play(search_study(seeds=1), tmp_path, watch=die)
-    with open_reader(tmp_path) as reader:
-        record = reader.study("small")
+        play(search_study(seeds=1, halving=halving), tmp_path, watch=die)
+    record = assay.result("small", store=tmp_path).record
     assert record.search is not None
     states = {row["trial"]: row["state"] for row in trials_of(tmp_path, record)}
     told = {trial_name(trial): record.search.runs_of(trial) for trial in record.search.trials}
     paused = {name for name, (run,) in told.items() if run.state == "paused"}
     assert len(paused) == 2
     assert {states[name] for name in paused} == {"waits for its rung"}
-    running = [name for name, (run,) in told.items() if run.state == "running"]
-    assert [states[name] for name in running] == [
-        f"training, epoch {len(told[name][0].epochs) + 1}" for name in running
-    ]
-    untouched = {name for name, (run,) in told.items() if not run.epochs and name not in running}
-    assert untouched
+    untouched = [name for name, (run,) in told.items() if not run.epochs]
     assert {states[name] for name in untouched} == {"waiting"}
+    begun = told[untouched[0]][0]
+    with open_writer(tmp_path) as writer:
+        writer.put_started(record.name, begun.id, {})
+        writer.put_epochs(begun.id, [epoch_of(begun.id, 1)])
+        shown = trials_of(tmp_path, assay.result("small", store=tmp_path).record)
+        assert {row["trial"]: row["state"] for row in shown}[untouched[0]] == "training, epoch 2"
+        writer.requeue_interrupted()
+    states = {row["trial"]: row["state"] for row in trials_of(tmp_path, assay.result("small", store=tmp_path).record)}
+    assert states[untouched[0]] == "waiting"  # it is in its first rung still
+
+
+def test_with_asynchronous_halving_a_trial_may_go_on_until_the_search_is_over(tmp_path: Path) -> None:
+    writes: Counter[str] = Counter()
+
+    def die(what: str) -> None:
+        writes[what] += 1
+        if writes["put_paused"] == 6:
+            raise Killed
+
+    study = search_study(seeds=1, halving="asha")
+    with pytest.raises(Killed):
+        play(study, tmp_path, watch=die)
+    record = assay.result("small", store=tmp_path).record
+    assert record.search is not None
+    jobs = {trial_name(trial) for trial, _ in standing_of(record).jobs}
+    scored = [row for row in trials_of(tmp_path, record) if row["epochs"] != "–" and row["trial"] not in jobs]
+    assert scored
+    assert {row["state"] for row in scored} == {"may go on"}
+    over = play(study, tmp_path)
+    assert "may go on" not in {row["state"] for row in trials_of(tmp_path, over)}
 
 
 def test_a_study_that_is_no_search_has_no_trials(client: TestClient) -> None:

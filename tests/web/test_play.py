@@ -101,6 +101,7 @@ def test_confidence_is_calibrated_as_predict_does_it(
         assert told["temperature"] == pytest.approx(asked.calibration.temperature, rel=1e-6)
         assert told["images"] == asked.calibration.num_images > 400
         assert told["error"] == pytest.approx(asked.calibration.error)
+        assert told["shared"] == pytest.approx(asked.shared)
     found = client.post(ask_one, content=png, headers=kind).json()
     seen = np.frombuffer(base64.b64decode(found["seen"]), np.uint8).reshape(1, 8, 8, 1)
     assert found["confidence"] == pytest.approx(asked.ensemble.probabilities(seen).max(), abs=1e-4)

@@ -543,9 +543,9 @@ class Reader:
 
     def _training(self, call: ast.Call, scope: Scope, deed: str) -> None:
         wanted = ("optimizer",) if deed == "compile" else ("epochs", "batch_size")
-        given = {keyword.arg: keyword.value for keyword in call.keywords}
-        if deed == "compile" and call.args:
-            given["optimizer"] = call.args[0]
+        positions = wanted if deed == "compile" else ("x", "y", "batch_size", "epochs")
+        given = dict(zip(positions, call.args, strict=False)) | {one.arg: one.value for one in call.keywords}
+        is_open = None in given or any(isinstance(one, ast.Starred) for one in call.args)  # what is in them may say it
         for name in wanted:
             node = given.get(name)
             try:
@@ -561,7 +561,7 @@ class Reader:
             is_right = isinstance(value, str | dict) if name == "optimizer" else isinstance(value, int)
             if value is not None and is_right:
                 self._say(name, value.lower() if isinstance(value, str) else value, call)
-            elif node is None and None not in given:  # a dictionary may say it
+            elif node is None and not is_open:
                 self._say(name, _UNSAID[name], call)
             elif node is not None and not (isinstance(node, ast.Constant) and node.value is None):
                 self._note(

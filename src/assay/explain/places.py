@@ -30,7 +30,6 @@ def boxes_on(boxes: NDArray[np.int64], seen: tuple[int, int], size: tuple[int, i
         seen: Its height and width.
         size: Height and width of the images.
     """
-    factors = np.array(size) / np.array(seen)
-    first, last = boxes[..., :2] * factors, boxes[..., 2:] * factors
-    found: NDArray[np.int64] = np.concatenate([np.floor(first), np.ceil(last)], axis=-1).astype(np.int64)
+    ends = boxes * np.array([*size, *size])  # in whole numbers: no box ends beyond its image
+    found: NDArray[np.int64] = np.concatenate([ends[..., :2] // seen, -(-ends[..., 2:] // seen)], axis=-1)
     return found

@@ -26,7 +26,7 @@ from .inputs import Explanation, Gallery, NetworkTable
 from .numbers import counted, moment
 from .palette import arm_styles
 from .references import bibtex, references
-from .scores import LEAKY, arm_scores, best_arm, counted_epoch, failures, rule_of, varied
+from .scores import LEAKY, arm_scores, best_arm, best_by, counted_epoch, failures, rule_of, varied
 from .stops import stop_sentences
 from .tables import (
     arms_table,
@@ -122,6 +122,7 @@ def render(
             gallery_figures=gallery_figures(gallery) if gallery else (),
             explanations=explanation_blocks(explanations),
             best=best_arm(study),
+            best_by=best_by(study),
             references=(cited := references(study)),
             bibtex=bibtex(cited),
             provenance=provenance_table(study, version=version),

@@ -110,13 +110,21 @@ def best_arm(study: StudyRecord) -> str | None:
 
     In a search that goes by loss it is the finalist with the lowest mean validation loss.
     """
-    objective = study.spec.get("search", {}).get("objective", "validation_accuracy")
-    first = objective if isinstance(objective, str) else objective[0]
-    if first == "validation_loss":
+    if _goes_by_loss(study):
         losses = {arm.name: _kept_losses(study, arm.name) for arm in ordered_arms(study)}
         return min((arm for arm in losses if losses[arm]), key=lambda arm: statistics.fmean(losses[arm]), default=None)
     scored = [arm for arm in arm_scores(study) if arm.mean is not None]
     return max(scored, key=lambda arm: arm.mean or 0.0).arm if scored else None
+
+
+def best_by(study: StudyRecord) -> str:
+    """What makes an arm ``best_arm``, for a sentence."""
+    return "lowest mean validation loss" if _goes_by_loss(study) else "highest mean validation accuracy"
+
+
+def _goes_by_loss(study: StudyRecord) -> bool:
+    objective = study.spec.get("search", {}).get("objective", "validation_accuracy")
+    return (objective if isinstance(objective, str) else objective[0]) == "validation_loss"
 
 
 def _kept_losses(study: StudyRecord, arm: str) -> list[float]:

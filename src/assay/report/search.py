@@ -181,14 +181,18 @@ def _state(study: StudyRecord, found: Found, trial: int) -> str:
         return failed
     if any(run.state == "running" for run in runs):
         return f"training, epoch {min(len(run.epochs) for run in runs) + 1}"
+    mine = [rung for rung in found.step.rungs if trial in rung.trials]
     if any(one == trial for one, _ in found.step.jobs):
-        return "promoted" if any(run.epochs for run in runs) else "waiting"
+        return "promoted" if len(mine) > 1 else "waiting"
     if trial_name(trial) in {arm.name for arm in study.arms}:
         return "finalist"
-    mine = [rung for rung in found.step.rungs if trial in rung.trials]
+    is_finished = bool(runs) and all(run.state == "finished" for run in runs)
+    halving = found.study.search.halving if found.study.search else None
+    if halving is not None and halving.method == "asha" and not found.step.is_over:  # no rung is ever closed
+        return "finished" if is_finished else "may go on"
     if mine and not mine[-1].is_full:
         return "waits for its rung"
-    return "finished" if runs and all(run.state == "finished" for run in runs) else "stopped"
+    return "finished" if is_finished else "stopped"
 
 
 def epochs_text(epochs: int) -> str:

@@ -82,8 +82,9 @@ class ThisMachine(Site):
         if self.artifacts is not None:
             states = reader.states(task.id for task in plan.tasks)
             for task in plan.tasks:
-                if states[task.id] != "finished":
-                    self.artifacts.get(task.id, task.folder / CHECKPOINT)
+                here = task.folder / CHECKPOINT
+                if states.get(task.id) != "finished" and not here.exists():  # one that is here is the newer one
+                    self.artifacts.get(task.id, here)
                 self.artifacts.remove(task.id)
         return LocalExecutor(num_workers, logs=self.logs, threads=threads)
 

@@ -92,7 +92,8 @@ def sign_flip_p(differences: npt.ArrayLike, *, seed: int = 0, draws: int = 99_99
 
     Exact, by enumeration, up to 20 pairs. Beyond that, from random flips, counting the observed one, which keeps
     the test valid at any number of draws. Where a tenth or more of the first 10,000 are as large, those are all: p is
-    then 0.1 or more either way, and at every level no more often too small than with all draws.
+    then above 0.1, where no verdict hangs on more of them. It stays valid: below 0.1 it is called no more often than
+    with all draws, and above, no more often than with the first 10,000 alone.
 
     Args:
         differences: One difference per pair.

@@ -59,6 +59,7 @@ class Panel:
         self.models = models
         self.num_all = num_all
         self.calibration: Calibration | None = None
+        self.shared = 0.0  # how many networks judged an image for it, on average
 
     @property
     def arm(self) -> str:
@@ -157,7 +158,7 @@ class Panel:
             return False
         if self._judgement.go_on():
             return True
-        self.calibration, _ = self._judgement.calibration()
+        self.calibration, self.shared = self._judgement.calibration()
         return False
 
     @cached_property

@@ -65,10 +65,11 @@ async def calibration(request: Request) -> Response:
             pass
     except SpecError as error:
         return JSONResponse({"temperature": None, "why": error.problems[0].what})
-    found, _ = await panels.ask(record, arm, lambda panel: panel.calibration)
+    (found, shared), _ = await panels.ask(record, arm, lambda panel: (panel.calibration, panel.shared))
     if found is None:
         return JSONResponse({"temperature": None, "why": "the networks were trained anew meanwhile"})
-    return JSONResponse({"temperature": found.temperature, "images": found.num_images, "error": found.error})
+    told = {"temperature": found.temperature, "images": found.num_images, "shared": shared, "error": found.error}
+    return JSONResponse(told)
 
 
 async def image(request: Request) -> Response:

@@ -32,7 +32,7 @@ class PredictRequest(BaseModel):
         default=None,
         max_length=120,
         description="All finished runs of this arm answer together: their mean probability. The arm with the highest "
-        "mean validation accuracy if neither arm nor run is given.",
+        "mean validation accuracy (the lowest loss, in a search that goes by it) if neither arm nor run is given.",
     )
     run: str | None = Field(
         default=None, min_length=4, max_length=64, pattern="^[0-9a-f]+$", description="One run, by the start of its id."

@@ -76,6 +76,13 @@ def test_a_residual_block_around_the_picture_is_left_to_torch() -> None:
     assert why_not_fused(summary) == "add1 adds what no convolution or dense layer before it reads"
 
 
+@pytest.mark.parametrize("chain", [["dense 36 tanh"], ["dense 9", "dense 36"]], ids=str)
+def test_a_residual_block_around_pixels_as_a_vector_is_left_to_torch(chain: list[str]) -> None:
+    words = ["conv 4 3x3 relu", "flatten", {"residual": chain}, "dense classes softmax"]
+    summary = summarize(parse(words), (5, 5, 1), 5)
+    assert why_not_fused(summary) == "add1 adds 3 x 3 pixels that a dense layer reads as a vector"
+
+
 def test_a_repeated_chain_is_a_chain() -> None:
     assert reason_for({"repeat": 2, "layers": ["conv 8 3x3 relu", "batchnorm"]}) is None
 

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from ...store.records import RunRecord, StudyRecord
 from ..palette import arm_styles
-from ..scores import Split, accuracy_interval, ordered_arms, score_of
+from ..scores import Split, arm_scores, ordered_arms, score_of
 from .frame import axis, layout_of, plain
 
 
@@ -48,6 +48,7 @@ def _accuracy_against(
     study: StudyRecord, cost: Callable[[RunRecord], float | None], split: Split, *, title: str, told: str
 ) -> go.Figure:
     figure, styles = go.Figure(), arm_styles(study)
+    scored = {arm.arm: arm for arm in arm_scores(study, split=split)}  # with folds, a seed's are one score
     means: list[float] = []
     for arm in ordered_arms(study):
         style = styles[arm.name]
@@ -56,7 +57,8 @@ def _accuracy_against(
             for run in study.runs_of(arm.name)
             if (spent := cost(run)) and (score := score_of(run, split)) is not None
         ]
-        if not known:
+        mean, interval = scored[arm.name].mean, scored[arm.name].interval
+        if not known or mean is None:
             continue
         costs, scores = [spent for spent, _, _ in known], [score for _, score, _ in known]
         means.append(statistics.fmean(costs))
@@ -67,8 +69,6 @@ def _accuracy_against(
             hovertemplate=f"seed %{{customdata}}: %{{y:.2f}} % {told}<extra>%{{fullData.name}}</extra>",
             meta={"arm": arm.name, "kind": "runs"},
         )  # fmt: skip
-        interval = accuracy_interval(scores) if len(scores) > 1 else None
-        mean = statistics.fmean(scores)
         ends = (interval.low, interval.high) if interval else (mean, mean)
         figure.add_scatter(
             x=[means[-1]], y=[100 * mean], mode="markers", name=plain(arm.name), showlegend=True,

@@ -283,7 +283,8 @@ class Bridge:
             self._full.add(place.about["node"])
             self._dismiss(place)
             if not self._are_all_full():
-                reason = f"the disk of machine {place.about['host']} is full"
+                why = ending["reason"].split(". ")[0].rstrip(".")
+                reason = f"machine {place.about['host']} cannot write ({why})"
                 told["events"][-1] = to_json(Lost(job.run, reason, is_memory=False, is_machine=True))
         other = next((other for other in self._places if other.job is job and other is not place), None)
         if other is None:

@@ -181,7 +181,7 @@ def blocks_of(summary: Summary) -> tuple[Block, ...]:
     tails: list[Step] = []
     shape: tuple[int, int, int] = summary.input_shape
     num_dropouts = 0
-    readers: dict[str, int] = {}  # weighted layers by the name of what they read
+    readers: dict[str, tuple[int, tuple[int, int, int]]] = {}  # weighted layers by what they read, and its shape
     for index, row in enumerate(summary.layers):
         layer = row.layer
         if any(part == "shortcut" or part.startswith("parallel") for part in row.path):
@@ -191,7 +191,7 @@ def blocks_of(summary: Summary) -> tuple[Block, ...]:
                 blocks.append(Block(weighted, tuple(tails) or (Tail(shape, shape),)))
             elif tails:
                 raise NotFused(_too_early(summary))
-            readers[row.inputs[0]] = len(blocks)
+            readers[row.inputs[0]] = len(blocks), shape
             *before, weighted = _weighted(row, shape, num_classes=summary.num_classes)
             blocks += [Block(part, (Tail(part.outputs, part.outputs),)) for part in before]
             shape = weighted.outputs
@@ -199,9 +199,11 @@ def blocks_of(summary: Summary) -> tuple[Block, ...]:
         elif isinstance(layer, Flatten):
             pass  # the same numbers in the same order
         elif isinstance(layer, Add):
-            start = readers.get(row.inputs[1], 0)
-            if not 0 < start <= len(blocks) or (start < len(blocks) and blocks[start].weighted.inputs != shape):
+            start, read = readers.get(row.inputs[1], (0, shape))
+            if start == 0:
                 raise NotFused(f"{row.name} adds what no convolution or dense layer before it reads")
+            if read != shape:
+                raise NotFused(f"{row.name} adds {read[0]} x {read[1]} pixels that a dense layer reads as a vector")
             tails = _activated([*(tails or [Tail(shape, shape)]), Sum(shape, start)], shape, layer.activation)
         elif isinstance(layer, Activate) and layer.activation == "softmax":
             if weighted is None:

@@ -125,7 +125,11 @@ async function calibrate() {
   try { found = await get(`${api}/calibration?${arm()}`); } catch { return; }
   if (mine !== about) return;
   if (found.temperature === null) about.uncalibrated = `Not calibrated: ${found.why}.`;
-  else one("bars-note").append(` Bars are not calibrated; the confidence above is: temperature ${found.temperature.toFixed(2)}, fitted on ${counted(found.images, "validation image")}, calibration error ${percent(found.error[0], 1)} before and ${percent(found.error[1], 1)} after.`);
+  else {
+    const n = about.networks.length;
+    const judged = n > 1 ? `, each judged by those that did not train on it (${found.shared.toFixed(1)} of ${n} on average)` : "";
+    one("bars-note").append(` Bars are not calibrated; the confidence above is: temperature ${found.temperature.toFixed(2)}, fitted on ${counted(found.images, "validation image")}${judged}; calibration error ${percent(found.error[0], 1)} before and ${percent(found.error[1], 1)} after.`);
+  }
   if (last) ask(last);
 }
 

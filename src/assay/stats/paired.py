@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ MIN_PAIRS = 6
 MAX_ENUMERATED = 20
 _FIRST_DRAWS = 10_000
 _COMMON = 0.1  # the share of the first draws from which on no verdict hangs on more of them
+_LIMITING = threading.Lock()
 _TOO_RARE = 30.0  # 2 exp(-30) is 2e-13
 _SOURCE = 'Student (1908), "The probable error of a mean"; Fisher (1935), "The Design of Experiments", section 21'
 
@@ -143,7 +145,8 @@ def _drawn(differences: bytes, num_contrasts: int, seed: int, draws: int) -> tup
     with np.errstate(divide="ignore", invalid="ignore"):
         open_ = np.flatnonzero(~(observed**2 / (2 * (size**2).sum(axis=0)) > _TOO_RARE))
     generator = np.random.Generator(np.random.Philox(key=seed))
-    with threadpool_limits(1, "blas"):  # these products are too small to be shared
+    # These products are too small to be shared. The limit is the process's: threads must not restore it crosswise.
+    with _LIMITING, threadpool_limits(1, "blas"):
         for start in range(0, draws, _FIRST_DRAWS):
             if not len(open_):
                 break

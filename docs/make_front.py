@@ -1,9 +1,10 @@
 """Draws docs/front.png, accuracy against parameters on MNIST, from the records' studies in a store.
 
-    python docs/make_front.py STORE
+    python docs/make_front.py STORE [STORE ...]
 
-Every study must have been run and revealed: record-700, record-2000, record-6000 and record-front. A point is an arm's
-mean test accuracy over its seeds, with the 95 % interval of that mean.
+Each study is taken from the first store that has it. Every one must have been run and revealed: record-700,
+record-2000, record-6000 and record-front. A point is an arm's mean test accuracy over its seeds, with the 95 %
+interval of that mean.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ class Point:
     n: int
 
 
-def points_of(study: str, store: Path) -> list[Point]:
+def points_of(study: str, stores: list[Path]) -> list[Point]:
     """One for each arm, smallest network first."""
+    store = next(store for store in stores if study in assay.studies(store))
     result = assay.result(study, store=store)
     parameters = {arm: summary.parameters for arm, summary in assay.describe(assay.load(study)).items()}
     found = []
@@ -57,10 +59,10 @@ def draw(points: list[Point], ax: Axes, *, colour: str, marker: str, label: str)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("store", type=Path)
-    store = parser.parse_args().store
-    tuned = [point for study in RECORDS for point in points_of(study, store)]
-    others = points_of("record-front", store)
+    parser.add_argument("stores", type=Path, nargs="+")
+    stores = parser.parse_args().stores
+    tuned = [point for study in RECORDS for point in points_of(study, stores)]
+    others = points_of("record-front", stores)
     figure, ax = plt.subplots(figsize=(8, 4.6), dpi=150, layout="constrained")
     draw(others, ax, colour=BLUE, marker="o", label=f"record-front, n = {others[0].n}: widths set beforehand")
     draw(tuned, ax, colour=ORANGE, marker="D", label=f"records, n = {tuned[0].n}: tuned on validation for their budget")

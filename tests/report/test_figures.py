@@ -117,6 +117,7 @@ def test_accuracy_stands_against_parameters_with_its_interval(make_study, split)
         assert (mean["x"], mean["y"]) == ([parameters], [pytest.approx(100 * interval.mean)])
         assert mean["y"][0] + mean["error_y"]["array"][0] == pytest.approx(100 * interval.high)
     assert (figure.layout.xaxis.type, figure.layout.yaxis.title.text) == ("log", f"{split} accuracy")
+    assert "1,000" in figure.layout.xaxis.ticktext
 
 
 def test_folds_of_a_seed_count_once_in_an_interval(make_study):

@@ -101,4 +101,4 @@ def _scale(means: list[float]) -> dict[str, Any]:
         return {"rangemode": "tozero"}
     powers = range(math.floor(math.log10(min(means))) - 1, math.ceil(math.log10(max(means))) + 2)
     ticks = [float(f"{step}e{power}") for power in powers for step in (1, 2, 5)]
-    return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:g}" for tick in ticks]}
+    return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:,g}" for tick in ticks]}

@@ -53,6 +53,10 @@ WHOLE: dict[str, tuple[list[Any], tuple[int, int, int]]] = {
     ),
     "nothing between": (["conv 6 3x3 stride=2", "conv 5 3x3 relu", "flatten", "dense 10 relu", END[1]], (13, 12, 1)),
     "more channels than are summed at once": (["conv 17 3x3 relu", "maxpool 2", "conv 19 3x3 relu", *END], (9, 9, 1)),
+    "tiles": (
+        ["conv 17 3x3 relu", "maxpool 2", "conv 19 3x3 relu", "conv 21 3x3 padding=same", "maxpool 2", *END],
+        (19, 17, 1),
+    ),
     "each channel by itself": (
         ["conv 5 3x3 relu", "depthwise 3x3 relu padding=same", "maxpool 2", "depthwise 2x2 multiplier=3", *END],
         (11, 10, 1),
@@ -155,6 +159,10 @@ ROUNDED = {
             "softmax",
         ],
         (14, 12, 1),
+    ),
+    "tiles": (
+        ["conv 16 3x3 relu", "conv 32 3x3 relu", "maxpool 2", "conv 32 3x3 relu padding=same", *END],
+        (16, 15, 1),
     ),
     "document C": (["conv 16 3x3 relu", "maxpool 2", "flatten", "dense 80 relu", END[1]], (28, 28, 1)),
 }

@@ -165,6 +165,15 @@ NETWORKS = {
     ),
     "wide layers": (["conv 17 3x3 relu", "conv 19 5x5 relu", "flatten", "dense 83 relu", "dense classes softmax"],
                     (9, 10, 1)),
+    "tiles of odd and even pictures, with and without padding": (
+        ["conv 17 3x3 relu", "conv 19 3x3 relu", "batchnorm", "conv 16 3x3 padding=same bias=false", "maxpool 2",
+         "conv 18 3x3 relu padding=same l2=0.02", *END],
+        (13, 16, 3),
+    ),
+    "tiles, nothing behind them": (
+        ["conv 16 1x1", "conv 20 3x3 relu padding=same", "conv 10 3x3 padding=same", "globalavgpool", "softmax"],
+        (7, 7, 1),
+    ),
     "dropout of rate 0": (["conv 5 3x3 relu", "dropout 0", "maxpool 2", *END], (11, 9, 1)),
 }  # fmt: skip
 

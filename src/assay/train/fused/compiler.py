@@ -37,7 +37,7 @@ from numba import carray, cfunc, types
 from assay.train.fused.pointers import doubles, floats, longs, octets, real, words
 from assay.train.fused.vectors import (
     F, I, M, add, add_at, at_least, choose, choose_i, dot, either, equal, fma, greater, high, highs, larger, load_f, load_i, low, lows,
-    mixed, mul, nowhere, pair, pick, pick_halves, put_at, ramp, splat, splat_i, spread_f, spread_i, store_f, store_i, total, totals, undefined, without,
+    mixed, mul, nowhere, pair, pick, pick_halves, put_at, ramp, splat, splat_i, spread_f, spread_i, store_f, store_i, sub, total, totals, undefined, without,
 )
 {imports}
 ZERO = np.float32(0)
@@ -48,7 +48,9 @@ def {name}(part, parts, address):
     arguments = longs(address)
 '''
 _POINTERS = {"float": "floats", "double": "doubles", "long": "longs", "word": "words", "byte": "octets"}
-_SOURCES = [Path(__file__).with_name(name) for name in ("vectors.py", "curves.py", "pointers.py", "edges.py")]
+_SOURCES = [
+    Path(__file__).with_name(name) for name in ("vectors.py", "curves.py", "pointers.py", "edges.py", "winograd.py")
+]
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -188,7 +190,7 @@ def _in_memory(name: str, text: str) -> ModuleType:
 
 
 def kernel(parameters: str, *, is_shared: bool = True) -> Callable[[Callable[..., None]], Callable[[], Kernel]]:
-    """Make a kernel of a function of ``edges``; what it decorates becomes a call that returns the kernel.
+    """Make a kernel of a function of this package; what it decorates becomes a call that returns the kernel.
 
     Args:
         parameters: As ``compiled`` takes them.
@@ -204,7 +206,7 @@ def kernel(parameters: str, *, is_shared: bool = True) -> Callable[[Callable[...
             names = [parameter.name for parameter in parameters_of(parameters)]
             given = ", ".join((["part", "parts"] if is_shared else []) + names)
             lead = "" if is_shared else "    if part == 0:\n    "
-            imports = f"from assay.train.fused import edges\n_body = edges.{name}.plain\n"
+            imports = f"from {function.__module__} import {name} as _made\n_body = _made.plain\n"
             return compiled(name, parameters, f"{lead}    _body({given})\n", imports)
 
         make.plain = body  # type: ignore[attr-defined]

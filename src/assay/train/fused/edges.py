@@ -89,7 +89,7 @@ def turn_lanes(
 
 
 @register_jitable
-def _rounded(bits: Any) -> Any:
+def rounded(bits: Any) -> Any:
     """A float32's bits to the nearest bfloat16's, ties to even."""
     return _u32((bits + _u32(0x7FFF) + ((bits >> _u32(16)) & _u32(1))) >> _u32(16))
 
@@ -115,10 +115,10 @@ def pack_pairs(
         if 2 * c + 1 < inputs:
             second = w[start + outputs : start + 2 * outputs]
             for o in range(outputs):
-                target[o] = _u32(_rounded(first[o]) | _u32(_rounded(second[o]) << _u32(16)))
+                target[o] = _u32(rounded(first[o]) | _u32(rounded(second[o]) << _u32(16)))
         else:
             for o in range(outputs):
-                target[o] = _rounded(first[o])
+                target[o] = rounded(first[o])
 
 
 @kernel("w[word 1] packed[word 1] height width inputs outputs stored")
@@ -133,9 +133,9 @@ def pack_turned_pairs(
         target = packed[((height * width - 1 - tap) * half + o) * stored :][:inputs]
         for c in range(inputs):
             at = (tap * inputs + c) * outputs + 2 * o
-            word = _rounded(w[at])
+            word = rounded(w[at])
             if 2 * o + 1 < outputs:
-                word = _u32(word | _u32(_rounded(w[at + 1]) << _u32(16)))
+                word = _u32(word | _u32(rounded(w[at + 1]) << _u32(16)))
             target[c] = word
 
 
@@ -155,7 +155,7 @@ def pack_depthwise(
             for t in range(taps):
                 word = w[(taps - 1 - t if is_turned else t) * outputs * reads + source]
                 if is_paired:
-                    word = _u32(_rounded(word) << _u32(16 * (source // multiplier % 2)))
+                    word = _u32(rounded(word) << _u32(16 * (source // multiplier % 2)))
                 packed[((o // step * reads + r) * taps + t) * step + o % step] = word
 
 
@@ -165,7 +165,7 @@ def pack_rows(part: int, parts: int, w: Any, packed: Any) -> None:
     start, end = len(packed) * part // parts, len(packed) * (part + 1) // parts
     w, packed = w[2 * start :], packed[start:end]  # indices from 0 need no wrap-around, which vectors could not have
     for i in range(len(packed)):
-        packed[i] = _u32(_rounded(w[2 * i]) | _u32(_rounded(w[2 * i + 1]) << _u32(16)))
+        packed[i] = _u32(rounded(w[2 * i]) | _u32(rounded(w[2 * i + 1]) << _u32(16)))
 
 
 @kernel("w[word 1] packed[word 1] taps inputs outputs stored")
@@ -180,9 +180,9 @@ def pack_exchanged(
                 target = packed[(o * taps + tap) * stored + first :]
                 for c in range(min(16, inputs - first)):
                     at = (tap * inputs + first + c) * outputs + 2 * o
-                    word = _rounded(w[at])
+                    word = rounded(w[at])
                     if 2 * o + 1 < outputs:
-                        word = _u32(word | _u32(_rounded(w[at + 1]) << _u32(16)))
+                        word = _u32(word | _u32(rounded(w[at + 1]) << _u32(16)))
                     target[c] = word
 
 

@@ -9,6 +9,7 @@ from .compiler import Kernel, compiled
 from .tails import Mode
 
 _REGISTERS = 24  # accumulators that leave room for operands in 32 registers
+_NEAR = 6_000  # vectors of an operand that stay near while the other one streams past: 384 kB
 
 
 def blocking(num_outputs: int, width: int, *, is_paired: bool) -> tuple[int, int]:
@@ -154,7 +155,7 @@ def kernel_gradient(mode: Mode, taps: int, outputs: int) -> Kernel:
     """
     names = [f"a{t}_{k}" for t in range(taps) for k in range(outputs)]
     word, multiply = ("i", "dot({a}, v{t}, d{k})") if mode == "b" else ("f", "fma(v{t}, d{k}, {a})")
-    indent = " " * 24
+    indent = " " * 28
     steps = "".join(f"{indent}d{k} = load_{word}(d, (there + {k}) * 16)\n" for k in range(outputs))
     for t in range(taps):
         steps += f"{indent}v{t} = load_{word}(x, (here + {t}) * 16)\n"
@@ -162,9 +163,9 @@ def kernel_gradient(mode: Mode, taps: int, outputs: int) -> Kernel:
     finish = ""
     padded = names + ["nothing"] * (-len(names) % 16)
     for start in range(0, len(padded), 16):
-        finish += f"                store_f(sums, {start}, totals({', '.join(padded[start : start + 16])}))\n"
+        finish += f"                    store_f(sums, {start}, totals({', '.join(padded[start : start + 16])}))\n"
     together = "".join(
-        f"                            add_at(g, row + {k}, sums, t * {outputs} + {k})\n" for k in range(outputs)
+        f"                                add_at(g, row + {k}, sums, t * {outputs} + {k})\n" for k in range(outputs)
     )
     parameters = (
         "x[] d[] g[] blocks x_height x_width channels x_groups x_group kernel_height kernel_width stride num_outputs "
@@ -174,34 +175,38 @@ def kernel_gradient(mode: Mode, taps: int, outputs: int) -> Kernel:
     sums = np.empty({len(padded)}, np.float32)
     run = kernel_width * x_group
     chunks = (run + {taps - 1}) // {taps}
-    jobs = x_groups * kernel_height * chunks
-    all_jobs = (d_groups * d_group + {outputs - 1}) // {outputs} * jobs
+    all_jobs = (d_groups * d_group + {outputs - 1}) // {outputs} * x_groups * kernel_height * chunks
+    begin, end = all_jobs * part // parts, all_jobs * (part + 1) // parts
+    near = max(1, {_NEAR} // (x_height * x_width * x_group))
     for b in range(blocks):
-        for start in range(0, d_groups * d_group, {outputs}):
-            q = start // d_group
-            first = start % d_group
-            o = min(first, d_group - {outputs})
-            before = start // {outputs} * jobs
-            for job in range(max(0, all_jobs * part // parts - before), min(jobs, all_jobs * (part + 1) // parts - before)):
-                p = job // (kernel_height * chunks)
-                u = job // chunks % kernel_height
-                wanted = job % chunks * {taps}
-                tap = min(wanted, run - {taps})
-{"".join(f"                {name} = nothing" + chr(10) for name in names)}\
-                for i in range(height):
-                    here = ((b * x_groups + p) * x_height + i * stride + u) * x_width * x_group + tap
-                    there = (((b * d_groups + q) * d_height + i + d_top) * d_width + d_left) * d_group + o
-                    for _ in range(width):
-{steps}                        here += stride * x_group
-                        there += d_group
-{finish}                for t in range(wanted - tap, {taps}):
-                    c = p * x_group + (tap + t) % x_group
-                    if c < channels:
-                        row = ((u * kernel_width + (tap + t) // x_group) * channels + c) * num_outputs + q * d_group + o
-                        if first == o and q * d_group + o + {outputs} <= num_outputs:
-{together}                        else:
-                            for k in range(first - o, min({outputs}, num_outputs - q * d_group - o)):
-                                add_at(g, row + k, sums, t * {outputs} + k)
+        before = 0
+        for nearest in range(0, x_groups, near):
+            jobs = min(near, x_groups - nearest) * kernel_height * chunks
+            for start in range(0, d_groups * d_group, {outputs}):
+                q = start // d_group
+                first = start % d_group
+                o = min(first, d_group - {outputs})
+                for job in range(max(0, begin - before), min(jobs, end - before)):
+                    p = nearest + job // (kernel_height * chunks)
+                    u = job // chunks % kernel_height
+                    wanted = job % chunks * {taps}
+                    tap = min(wanted, run - {taps})
+{"".join(f"                    {name} = nothing" + chr(10) for name in names)}\
+                    for i in range(height):
+                        here = ((b * x_groups + p) * x_height + i * stride + u) * x_width * x_group + tap
+                        there = (((b * d_groups + q) * d_height + i + d_top) * d_width + d_left) * d_group + o
+                        for _ in range(width):
+{steps}                            here += stride * x_group
+                            there += d_group
+{finish}                    for t in range(wanted - tap, {taps}):
+                        c = p * x_group + (tap + t) % x_group
+                        if c < channels:
+                            row = ((u * kernel_width + (tap + t) // x_group) * channels + c) * num_outputs + q * d_group + o
+                            if first == o and q * d_group + o + {outputs} <= num_outputs:
+{together}                            else:
+                                for k in range(first - o, min({outputs}, num_outputs - q * d_group - o)):
+                                    add_at(g, row + k, sums, t * {outputs} + k)
+                before += jobs
 """
     return compiled("kernel_gradient", parameters, source_text)
 

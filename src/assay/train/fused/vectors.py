@@ -196,6 +196,11 @@ def add(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
 
 
 @operation(F, F, F)
+def sub(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    return builder.fsub(*values)
+
+
+@operation(F, F, F)
 def mul(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return builder.fmul(*values)
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import edges, layouts, products
+from . import edges, layouts, products, winograd
+from .compiler import Kernel
 from .grid import Floats, Grid, Run
 from .plan import Weighted
 from .products import blocking
@@ -65,7 +66,12 @@ class WeightedOp:
         taps = kernel_height * kernel_width
         run_channels = source.vectors
         dtype = np.int32 if self.mode == "b" else np.float32
-        self.packed = np.zeros(taps * run_channels * self.stored_outputs, dtype)
+        is_simple = plan.kernel == (3, 3) and plan.stride == 1 and not plan.is_dense
+        self.is_tiled = is_simple and winograd.is_worthwhile(
+            height, width, source.stored, self.stored_outputs, source.margins
+        )
+        points = winograd.POINTS if self.is_tiled else taps
+        self.packed = np.zeros(points * run_channels * self.stored_outputs, dtype)
         self.packed_bias = np.zeros(self.stored_outputs, np.float32)
         if is_last and self.stored_outputs != outputs:
             self.y = Grid(height, width, self.stored_outputs, "f", source.num_blocks)
@@ -86,22 +92,26 @@ class WeightedOp:
             self.turned_dy = np.zeros(turned_blocks * LANES * self._turned_outputs, dtype)
         if self.needs_dx:
             self.dx = Grid(*plan.inputs, precision, source.num_blocks)
+            self.is_turned_tiled = is_simple and winograd.is_worthwhile(
+                *plan.inputs[:2], self.dy.stored, self.dx.stored, self.dy.margins
+            )
+            points = winograd.POINTS if self.is_turned_tiled else taps
             self.turned = np.zeros(
-                taps * self.dy.vectors * self.dx.stored, np.int32 if precision == "b" else np.float32
+                points * self.dy.vectors * self.dx.stored, np.int32 if precision == "b" else np.float32
             )
             self.dx_stored = self.dx.stored * (taps if plan.is_dense else 1)
             # A dense kernel without padding lies as its turned form needs it: [inputs, outputs].
             self.is_by_output = plan.is_dense and self.dx.stored == inputs and self.stored_outputs == outputs
             self.no_bias = np.zeros(self.dx_stored, np.float32)
 
-        outputs_at_once, positions = blocking(self.stored_outputs, width, is_paired=self.y.mode == "b")
-        self._forward = products.convolution(self.mode, self.y.mode, plan.activation, outputs_at_once, positions)
+        shape = self.stored_outputs, height, width
+        self._forward = _convolution(self.mode, self.y.mode, plan.activation, *shape, is_tiled=self.is_tiled)
         if self.needs_dx and plan.is_dense:
             sizes = products.dense_blocking(source.num_blocks, self.dx_stored, is_paired=precision == "b")
             self._turned = products.dense_product(precision, precision, *sizes, is_by_output=self.is_by_output)
         elif self.needs_dx:
-            dx_outputs, dx_positions = blocking(self.dx_stored, plan.inputs[1], is_paired=precision == "b")
-            self._turned = products.convolution(precision, precision, "linear", dx_outputs, dx_positions)
+            shape = self.dx_stored, *plan.inputs[:2]
+            self._turned = _convolution(precision, precision, "linear", *shape, is_tiled=self.is_turned_tiled)
 
     def _choose_groups(self) -> None:
         """How the operands of the kernel gradient lie, and how much of it is accumulated at once."""
@@ -128,14 +138,20 @@ class WeightedOp:
         shape = (kernel_height, kernel_width, inputs, outputs)
         weights, bits, work = self.weights, self.weights.view(np.uint32), self.size // 4
         tape(0, edges.copy(), self.bias, self.packed_bias)
-        if self.mode == "b":
+        if self.is_tiled:
+            given = inputs, outputs, self.stored_outputs, self.mode == "b", False
+            tape(work, winograd.pack_tiles(), weights, self.packed, *given)
+        elif self.mode == "b":
             tape(work, edges.pack_pairs(), bits, self.packed, *shape, self.stored_outputs)
         else:
             tape(work, edges.widen(), weights, self.packed, outputs, self.stored_outputs)
         if not (for_training and self.needs_dx):
             return
         taps = kernel_height * kernel_width
-        if self.is_by_output and self.precision == "b":
+        if self.is_turned_tiled:
+            given = inputs, outputs, self.dx.stored, self.precision == "b", True
+            tape(work, winograd.pack_tiles(), weights, self.turned, *given)
+        elif self.is_by_output and self.precision == "b":
             tape(work, edges.pack_rows(), bits, self.turned)
         elif self.is_by_output:
             tape(work, edges.copy(), weights, self.turned)
@@ -154,7 +170,14 @@ class WeightedOp:
     def forward(self, tape: Tape, run: Run) -> None:
         kernel_height, kernel_width = self.plan.kernel
         height, width, _ = self.plan.outputs
-        y = self.y
+        x, y = self.x, self.y
+        if self.is_tiled:
+            tape(
+                run.blocks * self._forward_work // 2, self._forward, x.data, self.packed, self.packed_bias, y.data,
+                run.blocks, x.full_height, x.full_width, x.vectors, self.stored_outputs, height, width, y.full_height,
+                y.full_width, y.top, y.left, y.vectors,
+            )  # fmt: skip
+            return
         tape(
             run.blocks * self._forward_work, self._forward, self.x.data, self.packed, self.packed_bias, y.data,
             run.blocks, self.x.full_height,
@@ -240,12 +263,30 @@ class WeightedOp:
         if self.plan.stride > 1:
             layouts.record_spread(tape, run, dy, self.spread, self.plan.stride)
             dy = self.spread
+        if self.is_turned_tiled:
+            tape(
+                run.blocks * dx.height * dx.width * dy.vectors * 4 * self.dx_stored, self._turned, dy.data, self.turned,
+                self.no_bias, dx.data, run.blocks, dy.full_height, dy.full_width, dy.vectors, self.dx_stored, dx.height,
+                dx.width, dx.height, dx.width, 0, 0, dx.vectors,
+            )  # fmt: skip
+            return
         tape(
             run.blocks * dy.height * dy.width * dy.vectors * kernel_height * kernel_width * self.dx_stored,
             self._turned, dy.data, self.turned, self.no_bias, dx.data, run.blocks, dy.full_height, dy.full_width,
             *dy.margins, dy.vectors, kernel_height, kernel_width, 1, self.dx_stored, dx.height, dx.width, dx.height,
             dx.width, 0, 0, dx.vectors,
         )  # fmt: skip
+
+
+def _convolution(
+    source: Mode, target: Mode, activation: str, outputs: int, height: int, width: int, *, is_tiled: bool
+) -> Kernel:
+    """The kernel that multiplies out or the one that goes by tiles, for an output of this shape."""
+    if is_tiled:
+        tiles = math.ceil(height / 2) * math.ceil(width / 2)
+        sizes = winograd.tiling(outputs, tiles, is_paired=target == "b")
+        return winograd.convolution(source, target, activation, *sizes)
+    return products.convolution(source, target, activation, *blocking(outputs, width, is_paired=target == "b"))
 
 
 def _gradient_blocking(kernel_width: int, channels: int, outputs: int) -> tuple[int, int, int]:

@@ -77,7 +77,11 @@ APART: list[Any] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("words", [WORDS, CURVED, APART], ids=["largest", "curved", "channels apart"])
+TILES = ["conv 17 3x3 relu", "maxpool 2", "conv 33 3x3 relu padding=same", "conv 26 3x3 relu padding=same", "flatten",
+         "dense 90 relu", "dense classes softmax"]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [WORDS, CURVED, APART, TILES], ids=["largest", "curved", "channels apart", "tiles"])
 @pytest.mark.parametrize("precision", [NATIVE, "float32"])
 def test_any_number_of_threads_gives_the_same_bits(
     precision: Precision, words: list[Any], monkeypatch: pytest.MonkeyPatch
@@ -92,6 +96,22 @@ def test_any_number_of_threads_gives_the_same_bits(
         assert same_weights(one.slots(), other.slots())
         scores = [learner.score(batch.images, batch.classes, batch.indices) for learner in (one, other)]
         assert scores[0] == scores[1]
+
+
+@pytest.mark.parametrize("words", [WORDS, TILES], ids=["largest", "tiles"])
+@pytest.mark.parametrize("precision", [NATIVE, "float32"])
+def test_fewer_registers_give_the_same_bits(
+    precision: Precision, words: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How many sums are taken side by side is chosen for the processor; each of them stays as it is."""
+    monkeypatch.setattr(f"{__name__}.WORDS", words)
+    found = []
+    for registers in (32, 8):
+        monkeypatch.setattr("assay.train.fused.vectors.REGISTERS", registers)
+        monkeypatch.setattr("assay.train.fused.vectors.ACCUMULATORS", registers * 3 // 4)
+        found.append(train(fused(precision=precision), range(3)))
+    assert not same_weights(found[0].weights(), fused().weights())
+    assert same_weights(found[0].weights(), found[1].weights())
 
 
 @pytest.mark.parametrize("words", [WORDS, APART], ids=["largest", "channels apart"])

@@ -88,3 +88,17 @@ def test_tiles_are_chosen_where_they_save_work(
     height: int, width: int, inputs: int, outputs: int, margins: tuple[int, int, int, int], expected: bool
 ) -> None:
     assert winograd.is_worthwhile(height, width, inputs, outputs, margins) == expected
+
+
+@pytest.mark.parametrize("registers", [8, 32])
+def test_any_number_of_channels_and_tiles_has_sizes_that_fit(registers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("assay.train.fused.vectors.REGISTERS", registers)
+    monkeypatch.setattr("assay.train.fused.vectors.ACCUMULATORS", registers * 3 // 4)
+    for is_paired in (False, True):
+        for num_outputs in range(2, 40, 2):
+            for num_tiles in range(1, 12):
+                outputs, tiles = winograd.tiling(num_outputs, num_tiles, is_paired=is_paired)
+                assert outputs <= num_outputs
+                assert tiles <= num_tiles
+                assert outputs * tiles + tiles + 1 <= registers  # sums, pixels and a weight
+                assert not (is_paired and outputs % 2)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...nets.masks import halves, threshold
 from ...seeds import Streams
-from . import edges, layouts
+from . import edges, layouts, vectors
 from .compiler import Kernel, compiled
 from .grid import Floats, Grid, Run
 from .plan import Tail, Weighted
@@ -22,7 +22,7 @@ from .tails import Mode, gather
 from .tape import Tape
 from .vectors import LANES
 
-_REGISTERS = 31  # of 32: one for an operand
+_MOST = 31  # vectors, the pooling window's and the taps', for which these kernels are worth their while
 
 
 @cache
@@ -174,9 +174,9 @@ def gradient_blocking(plan: Weighted, window: int, stored: int) -> tuple[int, in
     """Kernel rows and outputs that ``pooled_gradient`` accumulates at once; ``None`` where registers do not suffice."""
     run = plan.kernel[1] * plan.inputs[2]
     for rows in (plan.kernel[0], 1):
-        most = _REGISTERS // (rows * run + 1 + window**2)
-        sizes = range(1, min(most, stored) + 1)
-        if most:
+        size = rows * run + 1 + window**2
+        sizes = range(1, min(max(1, (vectors.REGISTERS - 1) // size), stored) + 1)
+        if size <= _MOST:
             return rows, min(sizes, key=lambda count: (math.ceil(stored / count) * count, -count))
     return None
 
@@ -231,7 +231,7 @@ class PooledOp:
         run = plan.kernel[1] * plan.inputs[2]
         self._gradient = pooled_gradient(mode, tail.window, rows, run, plan.inputs[2], columns)
         step = 2 if mode == "b" else 1
-        most = max(step, (_REGISTERS - tail.window**2) // (tail.window**2 + 1))
+        most = max(step, (vectors.REGISTERS - 1 - tail.window**2) // (tail.window**2 + 1))
         sizes = range(step, min(most, stored) + 1, step)
         at_once = min(sizes, key=lambda count: (math.ceil(stored / count) * count, -count))
         self._forward = {

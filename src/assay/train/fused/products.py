@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from functools import cache
 
+from . import vectors
 from .compiler import Kernel, compiled
 from .tails import Mode
 
-_REGISTERS = 24  # accumulators that leave room for operands in 32 registers
 _NEAR = 6_000  # vectors of an operand that stay near while the other one streams past: 384 kB
 
 
 def blocking(num_outputs: int, width: int, *, is_paired: bool) -> tuple[int, int]:
     """How many output channels and neighbouring positions a convolution accumulates at once."""
     step = 2 if is_paired else 1
-    sizes = [size for size in range(16, 0, -1) if size % step == 0 and size <= num_outputs]
-    outputs = min(sizes, key=lambda size: (-(-num_outputs // size) * size, -size))
-    return outputs, max(1, min(_REGISTERS // outputs, width, 4))
+    sizes = [size for size in range(1, min(16, vectors.ACCUMULATORS) + 1) if size % step == 0 and size <= num_outputs]
+    outputs = min(sizes, key=lambda size: math.ceil(num_outputs / size) * (size + 1))  # little waste, then few loads
+    return outputs, max(1, min(vectors.ACCUMULATORS // outputs, (vectors.REGISTERS - 1) // (outputs + 1), width, 4))
 
 
 @cache
@@ -87,7 +87,7 @@ def dense_blocking(num_blocks: int, num_outputs: int, *, is_paired: bool) -> tup
         (blocks, outputs)
         for blocks in range(1, 9)
         for outputs in range(step, min(16, num_outputs) + 1, step)
-        if blocks * outputs <= _REGISTERS
+        if blocks * outputs <= vectors.ACCUMULATORS and blocks * outputs + blocks < vectors.REGISTERS
     ]
 
     def cost(size: tuple[int, int]) -> tuple[float, float]:

@@ -14,9 +14,21 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic, models, register_model
 
 LANES = 16
+
+
+def _registers() -> int:
+    """Vectors of sixteen lanes that the processor's registers hold: 32 with AVX-512; 8 with 16 registers of eight lanes
+    (AVX) or 32 of four (NEON)."""
+    features = cpu_target.target_context.codegen().magic_tuple()[2]
+    return 32 if "+avx512f" in features.split(",") else 8
+
+
+REGISTERS = _registers()
+ACCUMULATORS = REGISTERS * 3 // 4  # that leave room for operands
 
 
 class _BFloat(ir.Type):  # llvmlite has no bfloat16

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import edges, layouts, products, winograd
+from . import edges, layouts, products, vectors, winograd
 from .compiler import Kernel
 from .grid import Floats, Grid, Run
 from .plan import Weighted
@@ -118,11 +118,13 @@ class WeightedOp:
         outputs = self.stored_outputs
         self._x_group, self._d_group = self.x.channels, outputs
         if self.plan.is_dense:
-            columns = min(5, math.ceil(outputs / LANES))
+            columns = min(vectors.ACCUMULATORS // 4, 5, math.ceil(outputs / LANES))
             columns = min(range(1, columns + 1), key=lambda c: (math.ceil(math.ceil(outputs / LANES) / c) * c, -c))
             self._turned_outputs = math.ceil(math.ceil(outputs / LANES) / columns) * columns * LANES
             self._x_group = self.x.stored if self.mode == "b" else self.x.channels
-            self._dense_gradient = products.dense_gradient(self.precision, max(1, min(4, 24 // columns)), columns)
+            self._dense_gradient = products.dense_gradient(
+                self.precision, min(4, vectors.ACCUMULATORS // columns), columns
+            )
         else:
             group, taps, columns = _gradient_blocking(self.plan.kernel[1], self.x.channels, outputs)
             if self.mode == "b":
@@ -296,6 +298,7 @@ def _gradient_blocking(kernel_width: int, channels: int, outputs: int) -> tuple[
     """
     group = max(1, min(channels, round(5 / kernel_width)))
     taps = min(kernel_width * group, 8)
-    most = max(1, min(8, outputs, 30 // taps - 1))  # with the operands, what 32 registers hold
+    # With the operands, what 32 registers hold; where there are fewer, loads weigh more than sums that leave them.
+    most = max(1, min(8, outputs, 30 // taps - 1))
     columns = range(max(1, most - 1), most + 1)
     return group, taps, min(columns, key=lambda count: (math.ceil(outputs / count) * count, -count))

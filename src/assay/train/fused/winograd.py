@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
+from . import vectors
 from .compiler import Kernel, compiled, kernel
 from .edges import rounded
 from .tails import Mode
@@ -62,7 +63,10 @@ def tiling(num_outputs: int, num_tiles: int, *, is_paired: bool) -> tuple[int, i
         (outputs, tiles)
         for tiles in range(1, 5)
         for outputs in range(step, 17, step)
-        if 12 <= outputs * tiles <= 24 and outputs <= num_outputs and tiles <= num_tiles
+        if outputs * tiles <= vectors.ACCUMULATORS
+        and outputs * tiles + tiles < vectors.REGISTERS
+        and outputs <= num_outputs
+        and tiles <= num_tiles
     ]
 
     def cost(size: tuple[int, int]) -> float:

@@ -12,7 +12,7 @@ SOURCE = Path(assay.__file__).parent
 ORDER = (
     "errors", "seeds", "disk", "colours", "markup", "spec", "stats", "data", "nets", "train", "store", "runner",
     "search", "explain", "export", "convert", "report", "studies", "records", "models", "explanations", "exports",
-    "predictions", "conversions", "api", "documents", "web", "cli", "__init__", "__main__",
+    "predictions", "conversions", "runs", "results", "api", "documents", "web", "cli", "__init__", "__main__",
 )  # fmt: skip
 
 

@@ -34,7 +34,7 @@ def test_every_cell_runs_on_the_public_functions(make_study, monkeypatch):
         return Made(store, name)
 
     monkeypatch.setattr(assay, "result", result)
-    monkeypatch.setattr("assay.api.shared_images", lambda record: {})
+    monkeypatch.setattr("assay.results.shared_images", lambda record: {})
     cells = notebook_cells(study, "../my store")
     assert cells[0] == ("markdown", cells[0][1])
     assert cells[0][1].startswith('# Is "b" better?\n')

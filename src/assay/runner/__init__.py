@@ -17,5 +17,6 @@ from .promote import standing as standing
 from .retrain import retrain_plan as retrain_plan
 from .rounds import plans as plans
 from .rounds import study_standing as study_standing
+from .session import drive_plans as drive_plans
 from .site import Site as Site
 from .site import open_site as open_site

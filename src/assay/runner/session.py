@@ -1,0 +1,51 @@
+"""Takes plans to their end, one after another, on the workers of a site."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Iterable
+
+from ..errors import Interrupted
+from ..store import StoreReader, StoreWriter
+from .drive import Progress, drive
+from .plan import Plan
+from .pool import Pool
+from .site import Site
+
+
+def drive_plans(
+    plans: Iterable[Plan],
+    writer: StoreWriter,
+    reader: StoreReader,
+    site: Site,
+    *,
+    workers: int | None,
+    progress: Progress | None,
+) -> None:
+    """Train what a study, a search or a retraining asks for, plan by plan.
+
+    Raises:
+        DiskFull: The disk filled up. What had finished is kept.
+        ClusterGone: The cluster does not answer any more. Finished epochs are kept.
+        Interrupted: Ctrl-C. Finished epochs are kept.
+    """
+    from .progress import Live, Silent
+
+    if progress is None:
+        progress = Live() if sys.stderr.isatty() else Silent()
+    tell = getattr(progress, "tell", lambda sentence: None)
+    pool: Pool | None = None
+    try:
+        for plan in plans:
+            num_workers = workers or site.num_workers(plan)
+            make = functools.partial(site.executor, plan, reader, tell)
+            if plan.trials:  # the first of many short rounds
+                pool = pool or Pool(num_workers)
+                make = functools.partial(pool.lend, make)
+            drive(plan, writer, reader, make, progress, num_workers=num_workers, machine_cores=site.machine_cores)
+    except KeyboardInterrupt:
+        raise Interrupted("stopped; every finished epoch is kept, and the same command goes on from there") from None
+    finally:
+        if pool is not None:
+            pool.close()

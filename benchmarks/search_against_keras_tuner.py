@@ -7,7 +7,8 @@ Document D's space, data and 30 epochs (the shipped study `document-d-search`, r
 Hyperband with reduction 3, draw at random, and train every candidate once; plateaus and early stopping are left out.
 Keras Tuner runs on all cores with `fit` at its defaults; ours with a worker a core. Rounds take turns. Told are seconds
 until each has its own best accuracy, and until ours has theirs: medians of the rounds' ratios. With ``--minutes`` the
-rival is stopped so long after its start: its best is then what it has by that time.
+rival is stopped so long after its start: its best is then what it has by that time. ``--epochs`` shortens both
+searches, so that both can run to their ends: of 30 epochs, Keras Tuner's takes hours.
 
 Samples go to `results/search-DATE.json`: for each round and system, (seconds, best accuracy so far).
 """
@@ -42,6 +43,7 @@ def main() -> None:
     parser.add_argument("--backends", nargs="+", default=["tensorflow"], help="tensorflow, jax, torch")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=0.0, help="stop the rival after so many; 0 for never")
+    parser.add_argument("--epochs", type=int, default=0, help="most epochs of a trial, for both; 0 for the study's 30")
     parser.add_argument("--quick", action="store_true", help="a toy: figures mean nothing")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--as-rival", type=Path, help=argparse.SUPPRESS)
@@ -51,7 +53,7 @@ def main() -> None:
         return
     rounds = 1 if chosen.quick else chosen.rounds
     with tempfile.TemporaryDirectory() as folder:
-        told = {**prepare(Path(folder), quick=chosen.quick), "minutes": chosen.minutes}
+        told = {**prepare(Path(folder), quick=chosen.quick, epochs=chosen.epochs), "minutes": chosen.minutes}
         samples: list[dict[str, Any]] = []
         for number in range(rounds):
             for system in ("assay", *chosen.backends)[:: 1 if number % 2 == 0 else -1]:
@@ -72,7 +74,7 @@ def main() -> None:
     print(f"samples: {target}")
 
 
-def prepare(folder: Path, *, quick: bool) -> dict[str, Any]:
+def prepare(folder: Path, *, quick: bool, epochs: int) -> dict[str, Any]:
     """The task that both are given: training and validation images as one file, the network's words, the space."""
     import numpy as np
 
@@ -83,7 +85,7 @@ def prepare(folder: Path, *, quick: bool) -> dict[str, Any]:
     dataset = data(study.data).training()
     images, labels = np.asarray(dataset.images), np.asarray(dataset.labels)
     layers = [str(line) for line in study.network.layers] if study.network else []
-    epochs = study.planned_epochs
+    epochs = epochs or study.planned_epochs
     if quick:
         images, labels = images[: QUICK["images"]], labels[: QUICK["images"]]
         layers, epochs = list(QUICK["layers"]), int(QUICK["epochs"])

@@ -1,16 +1,17 @@
-"""Draws docs/front.png, accuracy against parameters on MNIST, from the records' studies in a store.
+"""Draws docs/front.png, accuracy against parameters on MNIST, and keeps its points in docs/front.json.
 
-    python docs/make_front.py STORE [STORE ...]
+    python docs/make_front.py [STORE ...]
 
-Each study is taken from the first store that has it. Every one must have been run and revealed: record-700,
-record-2000, record-6000 and record-front. A point is an arm's mean test accuracy over its seeds, with the 95 %
-interval of that mean.
+The studies record-700, record-2000, record-6000 and record-front are taken from the first store that has them, and must
+have been revealed there; one that no store has keeps the points that are in the file. A point is an arm's mean test
+accuracy over its seeds, with the 95 % interval of that mean, in percent to two digits.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -20,7 +21,8 @@ import assay
 from assay.report import arm_scores
 
 RECORDS = ("record-700", "record-2000", "record-6000")
-TARGET = Path(__file__).with_name("front.png")
+FRONT = "record-front"
+TARGET, KEPT = (Path(__file__).with_name(name) for name in ("front.png", "front.json"))
 BLUE, ORANGE = "#0072B2", "#D55E00"
 
 
@@ -35,15 +37,15 @@ class Point:
     n: int
 
 
-def points_of(study: str, stores: list[Path]) -> list[Point]:
+def points_of(study: str, store: Path) -> list[Point]:
     """One for each arm, smallest network first."""
-    store = next(store for store in stores if study in assay.studies(store))
     result = assay.result(study, store=store)
     parameters = {arm: summary.parameters for arm, summary in assay.describe(assay.load(study)).items()}
     found = []
     for arm in arm_scores(result.record, split="test"):
         assert arm.interval is not None, f"{study}: {arm.arm} has fewer than two test scores; run and reveal it first"
-        mean, low, high = (100 * value for value in (arm.interval.mean, arm.interval.low, arm.interval.high))
+        interval = arm.interval.mean, arm.interval.low, arm.interval.high
+        mean, low, high = (round(100 * value, 2) for value in interval)
         found.append(Point(parameters[arm.arm], mean, low, high, arm.n))
     return sorted(found, key=lambda point: point.parameters)
 
@@ -59,10 +61,14 @@ def draw(points: list[Point], ax: Axes, *, colour: str, marker: str, label: str)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stores", type=Path, nargs="+")
-    stores = parser.parse_args().stores
-    tuned = [point for study in RECORDS for point in points_of(study, stores)]
-    others = points_of("record-front", stores)
+    parser.add_argument("stores", type=Path, nargs="*")
+    found = {study: [Point(**kept) for kept in points] for study, points in json.loads(KEPT.read_text()).items()}
+    for store in reversed(parser.parse_args().stores):
+        found.update({study: points_of(study, store) for study in found if study in assay.studies(store)})
+    KEPT.write_text(
+        json.dumps({study: [asdict(p) for p in points] for study, points in found.items()}, indent=1) + "\n"
+    )
+    tuned, others = [point for study in RECORDS for point in found[study]], found[FRONT]
     figure, ax = plt.subplots(figsize=(8, 4.6), dpi=150, layout="constrained")
     draw(others, ax, colour=BLUE, marker="o", label=f"record-front, n = {others[0].n}: widths set beforehand")
     draw(tuned, ax, colour=ORANGE, marker="D", label=f"records, n = {tuned[0].n}: tuned on validation for their budget")

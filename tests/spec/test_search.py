@@ -102,6 +102,12 @@ BAD = {
         "ranks candidates by",
     ),
     "generations": ('halving = "hyperband"', 'halving = "asha"\nsampler = "cma-es"', "search", "whole generations"),
+    "seeds that are not fresh": (
+        "[search]\n",
+        "[seeds]\nstart = 3\n[search]\nseed = 5\n",
+        "seeds.start",
+        "seed 5 trains",
+    ),
     "folds": ('name = "digits"', 'name = "digits"\nvalidation = "5-fold"', "data.validation", "trains on one split"),
     "epochs as a parameter": ("epochs = 9", 'epochs = "{depth}"', "training.epochs", "what halving gives out"),
 }

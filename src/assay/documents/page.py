@@ -11,7 +11,7 @@ from typing import Any
 
 from ..report.blocks import FigureBlock, figure_block
 from ..report.html import environment
-from ..report.numbers import percent, seconds, significant, whole
+from ..report.numbers import counted, percent, seconds, significant, whole
 from ..report.scores import accuracy_interval
 from ..report.tables import Cell, Column, Table, flat
 from ..stats import mean_interval
@@ -150,9 +150,9 @@ def _failed(rows: Sequence[Row]) -> tuple[str, ...]:
     for row in rows:
         states = [run.state for run in row.runs]
         for state in sorted({s for s in states if s not in ("finished", "queued", "running", "paused")}):
-            told.append(f"{row.system.key}: {states.count(state)} of {len(states)} runs {state}.")
+            told.append(f"{row.system.key}: {states.count(state)} of {counted(len(states), 'run')} {state}.")
         if waiting := sum(s in ("queued", "running", "paused") for s in states):
-            told.append(f"{row.system.key}: {waiting} of {len(states)} runs are still to be done.")
+            told.append(f"{row.system.key}: {waiting} of {counted(len(states), 'run')} still to be done.")
     return tuple(told)
 
 
@@ -202,7 +202,7 @@ def _preface(found: Laid) -> list[str]:
         "interval). Verdicts compare runs paired by seed, adjusted after Holm over the document's comparisons; fewer "
         "than 6 pairs decide nothing.",
         "",
-        f"Assay {version('assay')}; {len(times)} runs, {seconds(sum(times))} of training in all.",
+        f"Assay {version('assay')}; {counted(len(times), 'run')}, {seconds(sum(times))} of training in all.",
     ]
 
 
@@ -263,5 +263,6 @@ def _curves(row: Row) -> FigureBlock | None:
     if not row.system.curve_val_accuracy or not any(run.epochs for run in row.runs):
         return None
     key = row.system.key
-    described = f"Accuracy after each epoch of {key}: published, and {len(row.runs)} runs of ours with their mean."
+    ours = f"{counted(len(row.runs), 'run')} of ours" + (" with their mean" if len(row.runs) > 1 else "")
+    described = f"Accuracy after each epoch of {key}: published, and {ours}."
     return figure_block(f"curve-{key}", published_curves(row.runs, row.system.curve_val_accuracy), key, described)

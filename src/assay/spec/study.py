@@ -14,7 +14,8 @@ from .base import Problems, Spec, dotted, parts_of
 from .data import Data
 from .factors import level_name, levels_of, placeholders, source_path, substitute
 from .network import BaseTemplate, Lines, Network, plain, words_in
-from .search import FRESH, Choice, Halving, Search, Value, levels_for, missing
+from .search import FRESH, Search, Value, levels_for, missing
+from .searched import problems_of_search
 from .seeds import Seeds
 from .training import Training
 from .transfer import Base
@@ -123,7 +124,14 @@ class Study(Spec):
             fix = "set some aside, such as 0.1; assay reveal --retrain then trains a chosen arm on all"
             raise Problems([Problem("a study needs validation images to choose by", fix, "data.validation")])
         if self.search is not None:
-            if problems := self._problems_of_search(self.search):
+            if self.network is None or self.arms or self.factors:
+                what = "a search has one network, with placeholders for the space's parameters"
+                raise Problems([Problem(what, "give [network], and no [[arms]] and no [factors]", "search")])
+            problems = problems_of_search(
+                self.search, network=self.network, training=self.training, seeds=self.seeds, data=self.data,
+                planned_epochs=self.planned_epochs,
+            )  # fmt: skip
+            if problems:
                 raise Problems(problems)
             return self
         arms = self.expand()
@@ -201,66 +209,6 @@ class Study(Spec):
         names = {key: level_name(value) for key, value in chosen.items()}
         base = None if base in (None, "none") else base
         return Arm(name=name, layers=layers, training=made, levels=names, base=base)
-
-    def _problems_of_search(self, search: Search) -> list[Problem]:
-        problems = []
-        if self.network is None or self.arms or self.factors:
-            what = "a search has one network, with placeholders for the space's parameters"
-            problems.append(Problem(what, "give [network], and no [[arms]] and no [factors]", "search"))
-            return problems
-        told = placeholders([plain(self.network.layers), self.training, self.network.base])
-        for parameter in search.space.values():
-            told |= placeholders(parameter.levels) if isinstance(parameter, Choice) else set()
-        problems += [
-            Problem(f'"{{{name}}}" names no parameter', nearest(name, list(search.space)), "search.space")
-            for name in sorted(told - set(search.space))
-        ]
-        problems += [
-            Problem("no placeholder uses this parameter", f'write "{{{name}}}" in a layer or in [training]', key)
-            for name in search.space
-            if name not in self._used_by(search) and (key := f"search.space.{name}")
-        ]
-        if self.seeds.stop:
-            what = "finalists are compared with a fixed number of seeds"
-            problems.append(Problem(what, "give count instead of stop", "seeds.stop"))
-        if self.first_fresh_seed in range(search.seed, search.seed + search.replicates):
-            what = f"seed {self.first_fresh_seed} trains the search's own runs, so it is not fresh"
-            problems.append(Problem(what, "give another start, or leave it out", "seeds.start"))
-        if self.data.num_folds:
-            what = "a search trains on one split"
-            problems.append(Problem(what, "give a share of validation images", "data.validation"))
-        if self.data.is_leaky:
-            what = "a search must not see the test images"
-            problems.append(Problem(what, "give a share of validation images", "data.validation"))
-        if search.halving is not None:
-            problems += self._problems_of_halving(search.halving)
-        return problems
-
-    def _used_by(self, search: Search) -> set[str]:
-        """The parameters that layers or training depend on: named there, in a level in use, or as its condition."""
-        assert self.network is not None
-        used: set[str] = set()
-        new = placeholders([plain(self.network.layers), self.training, self.network.base])
-        while new:
-            used |= new
-            known = [search.space[name] for name in new if name in search.space]
-            new = {name for parameter in known for name in parameter.when}
-            new |= {n for parameter in known if isinstance(parameter, Choice) for n in placeholders(parameter.levels)}
-            new -= used
-        return used
-
-    def _problems_of_halving(self, halving: Halving) -> list[Problem]:
-        if placeholders([self.training.get("epochs"), self.training.get("stop_after")]):
-            what = "epochs are what halving gives out, so they cannot be a parameter"
-            return [Problem(what, "give a number, or leave out halving", "training.epochs")]
-        planned = self.planned_epochs
-        most = halving.max_epochs or planned
-        if most > planned:
-            return [Problem(f"runs have {planned} epochs", "give no more", "search.halving.max_epochs")]
-        if most < halving.min_epochs * halving.reduction:
-            what = f"{halving.min_epochs} to {most} epochs leave no room for a reduction of {halving.reduction}"
-            return [Problem(what, "train for more epochs, or give a smaller reduction", "search.halving")]
-        return []
 
     @property
     def first_fresh_seed(self) -> int:

@@ -83,6 +83,17 @@ NETWORKS = {
          "dense 9 elu", "dense 8 sigmoid", "dense 7 leakyrelu", END[1]],
         (11, 9, 1),
     ),
+    "the largest of what rises": (
+        ["conv 5 3x3 bias=false", "batchnorm", "relu", "maxpool 2", "dropout 0.3", "conv 5 3x3 elu padding=same",
+         "maxpool 3 stride=2", "conv 6 2x2 padding=same bias=false", "batchnorm", "tanh", "maxpool 2 padding=same",
+         "dropout 0.2", *END],
+        (19, 18, 1),
+    ),
+    "the largest of what rises, first layers and last": (
+        ["conv 5 3x3 leakyrelu", "maxpool 2", "dropout 0.2", "conv 5 3x3 relu6", "maxpool 2 stride=1",
+         "conv 6 3x3 sigmoid", "globalmaxpool", "dropout 0.2", "dense 9", "relu", "dropout 0.3", END[1]],
+        (16, 15, 3),
+    ),
     "activations as layers": (
         ["conv 5 3x3", "relu", "maxpool 2", "gelu", "conv 5 3x3 padding=same", "elu", "batchnorm", "relu", "flatten",
          "silu", "dense 10", "leakyrelu", "dropout 0.2", "tanh", "dense classes", "softmax"],

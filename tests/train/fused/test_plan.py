@@ -82,6 +82,32 @@ def test_activations_that_the_weighted_kernels_do_not_apply_follow_them() -> Non
     assert second.tails == (Tail((11, 11, 8), (11, 11, 8), norm="batchnorm1"), Activation((11, 11, 8), "silu"))
 
 
+def test_what_rises_is_computed_of_the_largest_value_alone() -> None:
+    first, second, third, _ = blocks(
+        "conv 8 3x3", "batchnorm", "relu", "maxpool 2", "dropout 0.3",
+        "conv 8 3x3 elu", "maxpool 3 stride=2", "dropout 0.2", "conv 6 3x3", "batchnorm", "tanh", "globalmaxpool",
+    )  # fmt: skip
+    assert first.tails == (
+        Tail((26, 26, 8), (13, 13, 8), norm="batchnorm1", window=2, rate=0.3), Activation((13, 13, 8), "relu"),
+    )  # fmt: skip
+    assert second.tails == (
+        Tail((11, 11, 8), (11, 11, 8)), Pool((11, 11, 8), (5, 5, 8), window=(3, 3), stride=2),
+        Activation((5, 5, 8), "elu"), Tail((5, 5, 8), (5, 5, 8), rate=0.2, dropout=1),
+    )  # fmt: skip
+    assert third.tails == (
+        Tail((3, 3, 6), (3, 3, 6), norm="batchnorm2"), Pool((3, 3, 6), (1, 1, 6), window=(3, 3), stride=1),
+        Activation((1, 1, 6), "tanh"),
+    )  # fmt: skip
+
+
+def test_a_mean_of_activations_is_not_the_activation_of_a_mean() -> None:
+    first, second, _ = blocks("conv 8 3x3", "batchnorm", "relu", "avgpool 2", "conv 8 3x3", "elu", "dropout 0.2")
+    assert first.tails[1:] == (
+        Activation((26, 26, 8), "relu"), Pool((26, 26, 8), (13, 13, 8), window=(2, 2), stride=2, is_mean=True),
+    )  # fmt: skip
+    assert second.tails[1:] == (Activation((11, 11, 8), "elu"), Tail((11, 11, 8), (11, 11, 8), rate=0.2))
+
+
 def test_a_convolution_with_as_many_groups_as_channels_is_depthwise() -> None:
     _, named, _ = blocks("conv 8 3x3", "depthwise 3x3 relu multiplier=2 padding=same stride=2")
     _, grouped, _ = blocks("conv 8 3x3", "conv 16 3x3 relu groups=8 padding=same stride=2")

@@ -21,6 +21,7 @@ from ...nets import (
 from ...nets.layers import Activate, Add, AvgPool, GlobalAvgPool, GlobalMaxPool
 
 _CODES = 65_536  # places in a window that two bytes can tell apart
+_RISING = ("relu", "relu6", "leakyrelu", "elu", "sigmoid", "tanh")  # a larger value has no smaller activation
 _WITH_KERNELS = (Conv, Depthwise, Separable, Dense)
 
 
@@ -322,6 +323,10 @@ def _activated(tails: list[Step], shape: tuple[int, int, int], activation: str) 
 def _with(tails: list[Step], row: LayerSummary, shape: tuple[int, int, int], num_dropouts: int) -> list[Step]:
     """The steps with one more layer: in the last one where the order allows, else in a new one."""
     layer = row.layer
+    if tails and isinstance(tails[-1], Activation) and _may_stand_before(layer, tails[-1], tails[-2]):
+        *before, activation = tails
+        before = _with(before, row, shape, num_dropouts)
+        return [*before, replace(activation, inputs=before[-1].outputs)]
     last = tails[-1] if tails and isinstance(tails[-1], Tail) else None
     if last is not None and last.outputs != shape:  # flattened in between
         last = None
@@ -362,6 +367,18 @@ def _with(tails: list[Step], row: LayerSummary, shape: tuple[int, int, int], num
             return [*tails[:-1], _changed(last, **dropped)]
         return [*tails, _changed(Tail(shape, shape), **dropped)]
     raise NotFused(f"{row.name} is a layer without a kernel of ours")
+
+
+def _may_stand_before(layer: object, activation: Activation, before: Step) -> bool:
+    """Whether a layer behind an activation gives the same before it, where that is cheaper.
+
+    Where larger values have no smaller activations, the largest activation of a window is that of the largest value,
+    and one is computed instead of many. ReLU passes a positive factor on, such as dropout's, so both may share a pass.
+    """
+    if isinstance(layer, MaxPool | GlobalMaxPool):
+        return activation.name in _RISING
+    is_alike = isinstance(before, Tail) and before.rate == 0 and before.outputs == activation.inputs
+    return isinstance(layer, Dropout) and layer.rate > 0 and activation.name == "relu" and is_alike
 
 
 def _pooled(tails: list[Step], name: str, pool: Pool) -> list[Step]:

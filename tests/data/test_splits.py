@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedKFold
 
-from assay.data import split
+from assay.data import info_of, num_learned, split
 from assay.data.splits import largest_remainder
 from assay.errors import SpecError
 from assay.seeds import Streams
-from assay.spec import Folds, Last
+from assay.spec import Data, Folds, Last
 
 LABELS = np.random.default_rng(3).permutation(np.repeat(np.arange(4), [400, 300, 200, 101]))
 
@@ -47,6 +47,23 @@ def test_parts_are_exact_disjoint_sorted_and_cover(labels, share, is_count, stra
         sizes = np.bincount(labels, minlength=5)
         taken = np.bincount(labels[parts.validation], minlength=5)
         assert np.all(np.abs(taken - sizes * count / len(labels)) < 1)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{"validation": 0.2}, {"validation": 333}, {"validation": "last 20%"}, {"validation": "last 7"},
+     {"validation": "7-fold"}, {"validation": 0.2, "training": "10 per class"}],
+    ids=str,
+)  # fmt: skip
+def test_how_many_images_are_learned_from_is_known_without_drawing_them(told):
+    data = Data.of({"name": "digits", **told})
+    info = info_of(data)
+    labels = np.random.default_rng(0).permutation(np.arange(info.num_training) % len(info.classes))
+    fold = 7 if data.num_folds else None
+    drawn = split(
+        labels, data.validation, stratified=data.stratified, generator=generator(), fold=fold, per_class=data.per_class
+    )
+    assert abs(num_learned(data, info) - len(drawn.training)) <= (1 if fold else 0)
 
 
 def test_class_shares_are_those_of_largest_remainder():

@@ -39,10 +39,9 @@ def main() -> None:
             writer.put_failed("golden", "a-1", state="diverged", reason="it grew", advice="shrink it")
             writer.put_retrained("golden", [("a", 0, "a-0-on-all")], [("a-0-on-all", 0, 2, {"seed": 0})])
             searched = {"name": "searched", "search": {"space": {"x": [1, 2]}}}
-            writer.put_study(
-                name="searched", question="Which?", spec=searched, data={"name": "digits"}, arms=[], members=[], runs=[]
+            writer.begin_search(
+                name="searched", question="Which?", spec=searched, data={"name": "digits"}, facts={"optuna": "5.0.0"}
             )
-            writer.begin_search("searched", {"optuna": "5.0.0"})
             writer.put_candidates(
                 "searched",
                 [

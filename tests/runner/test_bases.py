@@ -196,7 +196,7 @@ def test_a_search_stands_on_a_run(store: Path, monkeypatch: pytest.MonkeyPatch) 
     for search in (search_on({"weights": "run:first"}), chosen):
         assert {summary.base.title[:4] for summary in assay.describe(search, store=store).values()} == {"run "}
     with open_writer(store) as writer:
-        writer.put_facts("searched", {**result.record.search.facts, "base": "0" * 64})
+        writer.put_candidates("searched", [], facts={**result.record.search.facts, "base": "0" * 64})
     with pytest.raises(SpecError, match="the run that is the base has other weights than when the search began"):
         assay.run(search_on({"weights": "run:first"}, constraints=["parameters <= 2000"]), store=store)
     monkeypatch.chdir(store.parent)

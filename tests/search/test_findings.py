@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from assay import api
-from assay.report import best_arm
+from assay.report import best_arm, search_sentences
 from assay.search import best_study, found_in, importances
 from assay.search.findings import Found
 from assay.spec import parse_study, study_toml
@@ -41,7 +41,7 @@ def test_optimism_is_the_searchs_score_less_the_fresh_mean(record: StudyRecord, 
         assert one.found == epoch_of(run.id, one.epochs).validation_accuracy
         assert one.luck == pytest.approx(one.found - sum(fresh) / len(fresh))
         assert one.n == len(fresh)
-    best = max(found.optimism, key=lambda one: one.fresh or 0.0)
+    best = max(found.optimism, key=lambda one: (one.failed <= one.n, one.fresh or 0.0))
     assert found.best == best.arm
 
 
@@ -72,6 +72,34 @@ def test_what_was_saved_counts_epochs_once(record: StudyRecord, found: Found) ->
     middle = statistics.median([1 / flops[run.arm] for run in runs for _ in run.epochs])
     missing = sum((9 - len(run.epochs)) * flops[run.arm] * middle for run in runs if not run.is_failed)
     assert found.saved.whole_seconds == pytest.approx(found.saved.seconds + missing)
+
+
+def test_a_finalist_most_of_whose_fresh_runs_failed_is_not_the_best(found: Found) -> None:
+    first, second = found.optimism[:2]
+    others = replace(second, fresh=0.5, n=3, failed=0)
+    for failed, best in ((2, first.arm), (3, second.arm)):
+        assert replace(found, optimism=(replace(first, fresh=0.99, n=2, failed=failed), others)).best == best
+    hopeless = replace(others, failed=4)
+    assert replace(found, optimism=(replace(first, fresh=0.99, n=2, failed=3), hopeless)).best == first.arm
+
+
+def test_an_arm_most_of_whose_runs_failed_is_not_the_best(record: StudyRecord) -> None:
+    best = best_arm(record)
+    assert best is not None
+    mine = [run for run in record.runs_of(best) if run.state == "finished"]
+    for count in range(len(mine)):
+        ids = {run.id for run in mine[:count]}
+        runs = tuple(replace(run, state="diverged") if run.id in ids else run for run in record.runs)
+        turned = replace(record, runs=runs)
+        has_mostly_failed = 2 * sum(run.is_failed for run in turned.runs_of(best)) > len(turned.runs_of(best))
+        assert (best_arm(turned) == best) == (not has_mostly_failed)
+
+
+def test_trials_that_may_stop_early_would_have_taken_at_most_so_many_epochs(record: StudyRecord) -> None:
+    assert record.search is not None
+    stopping = {**record.spec, "training": {**record.spec["training"], "early_stopping": {"patience": 2}}}
+    told = [" ".join(search_sentences(one)) for one in (record, replace(record, spec=stopping))]
+    assert ["would have taken at most" in text for text in told] == [False, True]
 
 
 def test_the_best_arm_is_a_study_of_its_own(found: Found) -> None:

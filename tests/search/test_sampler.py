@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -23,6 +25,18 @@ def test_random_draws_are_uniform_and_conditional() -> None:
         assert stats.chisquare(counts).pvalue > 0.01
     assert all(("share" in one) == (one["drop"] == "some") for one in drawn)
     assert {one["share"] for one in drawn if "share" in one} == {0.0, 0.1, 0.2, 0.3, 0.4, 0.5}
+
+
+@pytest.mark.parametrize(("low", "high", "step"), [(0.0, 0.3, 0.1), (0.1, 0.7, 0.1), (0.0, 0.65, 0.2), (1, 2.2, 0.3)])
+def test_steps_are_counted_in_decimals(low: float, high: float, step: float) -> None:
+    """0 and three steps of 0.1 are 0.30000000000000004 in binary, which Optuna holds to lie outside of 0 to 0.3."""
+    search = Search.of({"space": {"x": {"low": low, "high": high, "step": step}}, "sampler": "tpe"})
+    expected = {float(Fraction(str(low)) + n * Fraction(str(step))) for n in range(20)}
+    expected = {value for value in expected if value <= high}
+    drawn = [draw(search.space, generator_of(search, 7, number)) for number in range(100)]
+    assert {one["x"] for one in drawn} == expected
+    proposer = Proposer(search, [Observed(one, (float(one["x"]),)) for one in drawn])
+    assert {proposer.ask(number)["x"] for number in range(30)} <= expected
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp"])

@@ -8,7 +8,7 @@ import pytest
 
 from assay.errors import SpecError
 from assay.spec import parse_study, study_toml
-from assay.spec.search import levels_for
+from assay.spec.search import Choice, levels_for
 
 TEXT = """
 [data]
@@ -57,6 +57,16 @@ def test_values_make_an_arm_with_layers_present_or_not_and_counts_of_blocks() ->
     assert arm.training.optimizer.learning_rate == 0.01
     without = study.candidate("two", {**{k: v for k, v in chosen.items() if k != "share"}, "extra": "none"})
     assert len(without.layers) == len(arm.layers) - 1
+
+
+def test_a_condition_may_stand_beside_named_levels() -> None:
+    text = TEXT.replace('some = ["dropout {share}"] }', 'some = ["dropout {share}"], when = { activation = "relu" } }')
+    study = parse_study(text, file="s.toml", name="s")
+    assert study.search is not None
+    extra = study.search.space["extra"]
+    assert isinstance(extra, Choice)
+    assert (list(extra.levels), extra.when) == (["none", "some"], {"activation": "relu"})
+    assert parse_study(study_toml(study), file="s.toml", name="s") == study
 
 
 def test_a_placeholder_that_is_not_there_is_the_files_fault() -> None:

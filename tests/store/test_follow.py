@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,11 +92,8 @@ def test_a_search_is_followed_as_it_goes_on(tmp_path: Path) -> None:
         writer.put_trial_runs("searched", runs, [(run, seed, 3, {}) for _, seed, run in runs])
 
     with open_writer(tmp_path) as writer:
-        writer.put_study(
-            name="searched", question="", spec={"search": {"trials": 2}, "data": {}}, data={"name": "digits"},
-            arms=[], members=[], runs=[],
-        )  # fmt: skip
-        writer.begin_search("searched", {})
+        spec: dict[str, Any] = {"search": {"trials": 2}, "data": {}}
+        writer.begin_search(name="searched", question="", spec=spec, data={"name": "digits"}, facts={})
         propose(1)
         train(1)
         plan(writer)  # another study is trained before the search goes on

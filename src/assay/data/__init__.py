@@ -26,6 +26,7 @@ from .prepare import open_training as open_training
 from .prepare import prepare as prepare
 from .registry import entry as entry
 from .registry import known as known
+from .splits import num_learned as num_learned
 from .splits import split as split
 from .survey import Survey as Survey
 from .survey import survey as survey

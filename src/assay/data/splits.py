@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import Problem, SpecError
-from ..spec.data import Folds, Last, Validation
+from ..spec.data import Data, Folds, Last, Validation
 from .grouped import draw_groups, fold_groups
-from .types import Split
+from .types import DatasetInfo, Split
 
 _KEY = "data.validation"
 
@@ -60,6 +60,22 @@ def split(
             raise SpecError(Problem(what, f"give at most {len(members)}", "data.training"))
         kept.append(members[_smallest(keys[members], per_class)])
     return Split(training=np.sort(np.concatenate(kept)), validation=parts.validation)
+
+
+def num_learned(data: Data, info: DatasetInfo) -> int:
+    """How many images a run learns from: those that validation leaves (of groups, about), or so many per class.
+
+    Raises:
+        SpecError: Validation would take none, or all.
+    """
+    if data.per_class is not None:
+        return data.per_class * len(info.classes)
+    validation = data.validation.last if isinstance(data.validation, Last) else data.validation
+    if isinstance(validation, Folds):
+        return info.num_training - info.num_training // validation.folds
+    if isinstance(validation, str):
+        return info.num_training
+    return info.num_training - _count(info.num_training, validation, _KEY)
 
 
 def _set_aside(

@@ -108,13 +108,16 @@ def arm_scores(study: StudyRecord, *, split: Split = "validation") -> tuple[ArmS
 def best_arm(study: StudyRecord) -> str | None:
     """The arm with the highest mean validation accuracy; ``None`` where none has a score.
 
-    In a search that goes by loss it is the finalist with the lowest mean validation loss.
+    In a search that goes by loss it is the finalist with the lowest mean validation loss. An arm most of whose runs
+    failed is not the best while there is another: the mean is of those that were lucky.
     """
     if _goes_by_loss(study):
         losses = {arm.name: _kept_losses(study, arm.name) for arm in ordered_arms(study)}
-        return min((arm for arm in losses if losses[arm]), key=lambda arm: statistics.fmean(losses[arm]), default=None)
-    scored = [arm for arm in arm_scores(study) if arm.mean is not None]
-    return max(scored, key=lambda arm: arm.mean or 0.0).arm if scored else None
+        known = {arm: (len(values), -statistics.fmean(values)) for arm, values in losses.items() if values}
+    else:
+        known = {arm.arm: (arm.n, arm.mean) for arm in arm_scores(study) if arm.mean is not None}
+    failed = {arm: sum(run.is_failed for run in study.runs_of(arm)) for arm in known}
+    return max(known, key=lambda arm: (failed[arm] <= known[arm][0], known[arm][1]), default=None)
 
 
 def best_by(study: StudyRecord) -> str:

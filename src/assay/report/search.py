@@ -25,9 +25,11 @@ def search_sentences(study: StudyRecord) -> tuple[str, ...]:
     saved = found.saved
     if saved.epochs and saved.epochs < saved.whole_epochs:
         times = saved.whole_seconds / saved.seconds if saved.seconds else 1.0
+        most = "at most " if found.may_stop_early else ""
         told.append(
             f"It trained {saved.epochs:,} epochs in {seconds(saved.seconds)}; training every trial to its end would "
-            f"have taken {saved.whole_epochs:,} epochs, about {seconds(saved.whole_seconds)}: {times:.1f} times as long"
+            f"have taken {most}{saved.whole_epochs:,} epochs, about {seconds(saved.whole_seconds)}: {times:.1f} times "
+            "as long"
         )
     told += [sentence for one in found.optimism[:1] if (sentence := _luck(found, one.arm))]
     return tuple(told)

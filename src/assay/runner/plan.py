@@ -22,8 +22,8 @@ from .bases import based, looked_up
 class Plan:
     """Everything that a study asks for. ``members`` are (arm name, task), by seed, then arm: pairs finish together.
 
-    With ``is_retraining`` they are a chosen arm's runs without validation images instead. Runs among ``settled`` have
-    failed since the study was started, and are not tried again.
+    With ``is_retraining`` they are a chosen arm's runs without validation images instead. Runs among ``settled`` are
+    not trained: they have failed since the study was started, or are as far as a search wants them.
 
     A search's plan trains some of its trials: ``trials`` holds their numbers by arm name. ``is_thread_free`` says that
     any number of threads gives the same bits.

@@ -19,6 +19,8 @@ def flops_of(training: Training, network: Summary, num_images: int) -> float:
 
 def measured_speed(task: Task, network: Summary) -> float:
     """FLOPs a second of training steps, on one thread, without the first step, which may compile kernels."""
+    import torch
+
     from ..data import open_training
     from ..train.engine import batch_of, learner_of, split_of
     from ..train.features import features_of
@@ -27,9 +29,14 @@ def measured_speed(task: Task, network: Summary) -> float:
     learner = learner_of(task, data)
     training = task.arm.training
     indices = split_of(task, data).training[: training.batch_size]
-    learner.train_batch(batch_of(task, data, indices, 0), step=0, learning_rate=0.0)
-    steps, started = 0, time.perf_counter()
-    while steps < STEPS and time.perf_counter() - started < PATIENCE:
-        steps += 1
-        learner.train_batch(batch_of(task, data, indices, steps), step=steps, learning_rate=0.0)
-    return BACKWARD * network.flops * len(indices) * steps / (time.perf_counter() - started)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        learner.train_batch(batch_of(task, data, indices, 0), step=0, learning_rate=0.0)
+        steps, started = 0, time.perf_counter()
+        while steps < STEPS and time.perf_counter() - started < PATIENCE:
+            steps += 1
+            learner.train_batch(batch_of(task, data, indices, steps), step=steps, learning_rate=0.0)
+        return BACKWARD * network.flops * len(indices) * steps / (time.perf_counter() - started)
+    finally:
+        torch.set_num_threads(threads)

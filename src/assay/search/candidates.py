@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..data import DatasetInfo
+from ..data import DatasetInfo, num_learned
 from ..errors import SpecError
 from ..nets import Summary, summary_of
 from ..runner.bases import base_of_run, looked_up
@@ -39,7 +40,8 @@ class Weighed:
 
     def excess(self, limits: Mapping[Cost, float]) -> float:
         """How many times over its worst limit it is."""
-        return max((self.costs[cost] / most for cost, most in limits.items() if cost in self.costs), default=0.0)
+        known = ((self.costs[cost], most) for cost, most in limits.items() if cost in self.costs)
+        return max((cost / most if most else math.inf for cost, most in known), default=0.0)
 
 
 def on_its_base(study: Study, store: Path | None) -> Study:
@@ -101,7 +103,7 @@ def weigh(
         return Weighed(told, None, {}, f"cannot be built: {str(error.problems[0]).rstrip('.')}")
     costs: dict[str, float] = {"parameters": summary.parameters, "flops": summary.flops}
     if speed is not None:
-        costs["seconds"] = flops_of(arm.training, summary, info.num_training) / speed
+        costs["seconds"] = flops_of(arm.training, summary, num_learned(study.data, info)) / speed
     over = [
         f"{costs[cost]:,.0f} {UNITS[cost]}, above {most:,.0f}"
         for cost, most in study.search.limits.items()

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import Problem, SpecError
 from ..spec import Study
+from .halving import design_of
 
 # More of them, or another report: what has been decided stays as it is.
 HARMLESS = ("question", "device", "seeds.count", "seeds.start", "seeds.margin", "search.trials", "search.finalists")
@@ -31,9 +32,9 @@ def refuse_changes(before: Study, now: Study, *, num_trials: int) -> None:
         )
         for key, old, new in _differences(_identity(before), _identity(now))
     ]
-    wanted = now.search.trials if now.search else None
-    if wanted is not None and wanted < num_trials and wanted != (before.search and before.search.trials):
-        what = f"{num_trials} trials have been proposed, and the file says {wanted}"
+    is_changed = now.search is not None and before.search is not None and now.search.trials != before.search.trials
+    if is_changed and not problems and (wanted := design_of(now).num_trials) < num_trials:
+        what = f"{num_trials} trials have been proposed, and the file asks for {wanted}"
         problems.append(Problem(what, f"give {num_trials} or more", "search.trials"))
     if problems:
         raise SpecError(problems)
@@ -55,7 +56,8 @@ def _differences(before: Any, now: Any, key: str = "") -> Iterator[tuple[str, An
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         for name in dict.fromkeys([*before, *now]):
             yield from _differences(before.get(name), now.get(name), f"{key}.{name}" if key else str(name))
-        if before == now and list(before) != list(now) and key == "search.space":
+        is_ordered = key == "search.space" or key.endswith(".choices")  # in whose order values are drawn
+        if before == now and list(before) != list(now) and is_ordered:
             yield key, list(before), list(now)
     elif before != now:
         yield key, before, now

@@ -53,6 +53,7 @@ class Optimism:
         fresh: The mean with fresh seeds; ``None`` before the first.
         interval: Its 95 % interval; ``None`` below two seeds.
         n: Fresh seeds.
+        failed: Runs with fresh seeds that failed, and are in no mean.
     """
 
     arm: str
@@ -61,6 +62,7 @@ class Optimism:
     fresh: float | None
     interval: Interval | None
     n: int
+    failed: int = 0
 
     @property
     def luck(self) -> float | None:
@@ -120,10 +122,15 @@ class Found:
 
     @property
     def best(self) -> str | None:
-        """The finalist with the best fresh mean; ``None`` before there is one."""
+        """The finalist with the best fresh mean, most of whose runs did not fail; ``None`` before there is one."""
         known = [one for one in self.optimism if one.fresh is not None]
         sign = 1 if self.metric.endswith("accuracy") else -1
-        return max(known, key=lambda one: sign * (one.fresh or 0.0)).arm if known else None
+        return max(known, key=lambda one: (one.failed <= one.n, sign * (one.fresh or 0.0))).arm if known else None
+
+    @property
+    def may_stop_early(self) -> bool:
+        """Whether a trial that is trained to its end may take fewer epochs than are planned."""
+        return bool(self.study.training.get("early_stopping", "none") != "none")
 
 
 def found_in(record: StudyRecord) -> Found:
@@ -182,7 +189,8 @@ def _optimism(record: StudyRecord, arm: str, outcomes: list[Outcome], metric: st
     fresh = [value for epoch in kept if epoch is not None and math.isfinite(value := getattr(epoch, metric))]
     interval = mean_interval(fresh) if len(fresh) > 1 else None
     mean = statistics.fmean(fresh) if fresh else None
-    return Optimism(arm, one.epochs, one.score, mean, interval, len(fresh))
+    failed = sum(run.is_failed for run in record.runs_of(arm))
+    return Optimism(arm, one.epochs, one.score, mean, interval, len(fresh), failed)
 
 
 def _saved(record: StudyRecord, outcomes: list[Outcome]) -> Saved:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,7 +61,8 @@ def nothing_fits(study: Study, refused: Sequence[Weighed]) -> Problem:
         return Problem(f"{told}, none {refused[0].reason.replace('cannot', 'can')}", "mend the layers", "search.space")
     nearest = min(built, key=lambda one: one.excess(search.limits))
     values = ", ".join(f"{name} {value}" for name, value in nearest.chosen.items())
-    costs = " and ".join(f"{nearest.costs[cost]:,.0f} {UNITS[cost]}" for cost in search.limits)
+    known = [cost for cost in search.limits if cost in nearest.costs]  # seconds are not known before a measurement
+    costs = " and ".join(f"{nearest.costs[cost]:,.0f} {UNITS[cost]}" for cost in known)
     return Problem(
         f"{told}, none meets {' and '.join(search.constraints)}: the nearest has {costs} ({values})",
         "loosen the constraint, or let the space hold smaller networks",
@@ -103,20 +105,26 @@ def propose(
 
 def _proposer(study: Study, record: SearchRecord, design: Design, step: Step) -> Proposer:
     search = search_of(study)
+    ends = _ends(design)
+    batch = next((index for index, end in enumerate(ends, start=1) if len(record.trials) < end), len(ends) + 1)
     if search.proposer not in GENERATIONAL:
-        return Proposer(search, observed(study, record, step.seen)[1])
+        return Proposer(search, observed(study, record, step.seen)[1], _past(record, design), batch=batch)
     values = {
         trial: objectives(study, record, trial, next(iter(scores.values()))) for trial, scores in step.seen.items()
     }
-    return Proposer(search, (), _past(record, design), values)
+    return Proposer(search, (), _past(record, design), values, batch)
+
+
+def _ends(design: Design) -> list[int]:
+    """The trials that there are after each batch; ASHA has a batch for each trial."""
+    if design.asha:
+        return list(range(1, design.num_trials + 1))
+    return list(itertools.accumulate(one.sizes[0] for one in design.brackets))
 
 
 def _past(record: SearchRecord, design: Design) -> list[Drawn]:
     """The candidates so far with the batch that each was drawn for, counted from 1."""
-    ends, total = [], 0
-    for one in design.brackets:
-        total += one.sizes[0]
-        ends.append(total)
+    ends = _ends(design)
     found, trial, attempt = [], 0, 0
     for drawn in record.candidates:
         batch = next((index for index, end in enumerate(ends, start=1) if trial < end), len(ends))

@@ -48,14 +48,15 @@ def search_plans(
     while True:
         record = _record(reader, study)
         step = standing(study, record)
-        _settle(study, record, step, folder, writer)
         if step.num_trials > len(record.trials):
             found, is_exhausted = propose(study, dataset.info, record, design, step, store=folder)
-            writer.put_candidates(study.name, found)
-            if is_exhausted:
-                writer.put_facts(study.name, {**record.facts, "is_exhausted": True})
-        elif step.jobs:
-            yield replace(_trials_plan(study, dataset, folder, record, step, device), study=as_written)
+            writer.put_candidates(
+                study.name, found, facts={**record.facts, "is_exhausted": True} if is_exhausted else None
+            )
+            continue
+        _settle(study, record, step, folder, writer)
+        if step.jobs:
+            yield replace(_trials_plan(study, dataset, folder, reader, record, step, device), study=as_written)
         else:
             break
     chosen = finalists(study, record, step, scores_of(study, record, design))
@@ -83,10 +84,7 @@ def _begin(
             writer.put_spec(study.name, study.question, spec)
             return
     facts = {"optuna": _optuna_version(), **_base_of(study), **_measured(study, dataset, folder, device)}
-    writer.put_study(
-        name=study.name, question=study.question, spec=spec, data=dataset.info.record(), arms=(), members=(), runs=()
-    )
-    writer.begin_search(study.name, facts)
+    writer.begin_search(name=study.name, question=study.question, spec=spec, data=dataset.info.record(), facts=facts)
 
 
 def refuse_other_data(before: StudyRecord, info: DatasetInfo) -> None:
@@ -169,9 +167,12 @@ def _settle(study: Study, record: SearchRecord, step: Step, folder: Path, writer
 
 
 def _trials_plan(
-    study: Study, dataset: Dataset, folder: Path, record: SearchRecord, step: Step, device: Device
+    study: Study, dataset: Dataset, folder: Path, reader: StoreReader, record: SearchRecord, step: Step, device: Device
 ) -> Plan:
-    """The jobs of a step as runs, those with most epochs to go first."""
+    """The jobs of a step as runs, those with most epochs to go first.
+
+    Another study may have trained them as far, or seen them fail: they are this search's too, and are not trained.
+    """
     search, info = search_of(study), dataset.info
     known = {(run.arm, run.seed): run for run in record.runs}
     members, trials, arms, left = [], {}, {}, {}
@@ -199,7 +200,16 @@ def _trials_plan(
     free = device == "cpu" and all(
         why_not_fused(summary_of(arm, info.shape, info.num_classes)) is None for arm in arms.values()
     )
-    return Plan(study, tuple(arms.values()), info.record(), tuple(members), trials=trials, is_thread_free=free)
+    progress = reader.progress(furthest)
+    settled = frozenset(
+        run
+        for run, (_, task) in furthest.items()
+        if run in progress
+        and (progress[run].is_failed or (task.pause_after is not None and progress[run].epochs >= task.pause_after))
+    )
+    return Plan(
+        study, tuple(arms.values()), info.record(), tuple(members), settled=settled, trials=trials, is_thread_free=free
+    )
 
 
 def finalists_plan(

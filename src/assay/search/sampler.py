@@ -13,6 +13,7 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,6 +67,8 @@ class Proposer:
         observed: Trials with what is known of them that may be used, in order.
         past: Every candidate before this batch, in order; only samplers with a state look at it.
         objectives: Of every trial in ``past`` that was trained, by number.
+        batch: Which one it is, counted from 1. What ``past`` holds of it is under way, since a batch may be cut where
+            a search has its trials, and be filled up when it is given more.
     """
 
     def __init__(
@@ -74,14 +77,22 @@ class Proposer:
         observed: Sequence[Observed],
         past: Sequence[Drawn] = (),
         objectives: Mapping[int, tuple[float, ...] | None] | None = None,
+        batch: int = 0,
     ) -> None:
         self._search = search
         self._trial: optuna.Trial | None = None
         with quiet():
             if search.proposer in GENERATIONAL:
-                self._study = self._replayed(past, objectives or {})
+                self._study = self._replayed(past, objectives or {}, batch)
             else:
                 self._study = rebuilt(search, observed)
+        if search.proposer not in GENERATIONAL:
+            for number, one in enumerate(past, start=1):
+                if one.batch != batch or one.is_random:
+                    continue
+                self.ask(number)
+                if one.trial is None:
+                    self.reject()
 
     def ask(self, number: int) -> dict[str, Value]:
         """Values for the candidate with this number, counted from 1 over the whole search."""
@@ -105,8 +116,10 @@ class Proposer:
                 chosen[name] = _suggested(trial, name, parameter)
         return chosen
 
-    def _replayed(self, past: Sequence[Drawn], objectives: Mapping[int, tuple[float, ...] | None]) -> optuna.Study:
-        """The sampler's state after all of ``past``: asked and told again, batch by batch."""
+    def _replayed(
+        self, past: Sequence[Drawn], objectives: Mapping[int, tuple[float, ...] | None], now: int
+    ) -> optuna.Study:
+        """The sampler's state after all of ``past``: asked and told again by batch, but for that of ``now``."""
         import optuna
 
         failed = optuna.trial.TrialState.FAIL
@@ -134,7 +147,8 @@ class Proposer:
                 study.tell(self._trial, state=failed)
             else:
                 open_.append((self._trial, one.trial))
-        close()
+        if batch != now:
+            close()
         return study
 
 
@@ -205,8 +219,14 @@ def _last(parameter: Range) -> int | float:
     """The highest value that steps from the lowest can reach."""
     if parameter.step is None:
         return parameter.high
-    steps = math.floor((parameter.high - parameter.low) / parameter.step + 1e-9)
-    return parameter.low + steps * parameter.step
+    low, high, step = (Decimal(str(value)) for value in (parameter.low, parameter.high, parameter.step))
+    return _after(parameter, int((high - low) // step))
+
+
+def _after(parameter: Range, steps: int) -> int | float:
+    """The value so many steps from the lowest, in decimals as Optuna has it: 0 and 3 steps of 0.1 are 0.3."""
+    value = Decimal(str(parameter.low)) + steps * Decimal(str(parameter.step))
+    return int(value) if parameter.is_whole else float(value)
 
 
 def _inside(parameter: Parameter, value: Any, *, exact: bool = True) -> Value:
@@ -216,8 +236,8 @@ def _inside(parameter: Parameter, value: Any, *, exact: bool = True) -> Value:
     if parameter.is_whole:
         return int(value)
     if parameter.step is not None:
-        number = parameter.low + round((value - parameter.low) / parameter.step) * parameter.step
-        return float(number) if exact else rounded(float(number))
+        number = float(_after(parameter, round((value - parameter.low) / parameter.step)))
+        return number if exact else rounded(number)
     return min(max(rounded(float(value)), float(parameter.low)), float(parameter.high))
 
 

@@ -276,7 +276,11 @@ def _parameter(value: Any) -> Parameter:
         raise SpecError(Problem(f"got {value!r}", fix))
     if "low" in value or "high" in value:
         return Range.of(dict(value))
-    return Choice.of(dict(value) if "choices" in value else {"choices": dict(value)})
+    if "choices" in value:
+        return Choice.of(dict(value))
+    levels = dict(value)
+    when = levels.pop("when") if isinstance(levels.get("when"), Mapping) else {}  # a condition beside named levels
+    return Choice.of({"choices": levels, "when": when})
 
 
 def _problems_of_conditions(space: Mapping[str, Parameter]) -> list[Problem]:
@@ -343,8 +347,16 @@ def levels_for(space: Mapping[str, Parameter], chosen: Mapping[str, Value]) -> d
         unknown = {used for names in inner.values() for used in names} - set(found)
         if unknown:
             raise SpecError(missing(unknown, space))
-        found = {name: substitute(level, found) if inner[name] else level for name, level in found.items()}
+        try:
+            found = {name: substitute(level, found) if inner[name] else level for name, level in found.items()}
+        except KeyError as error:
+            raise SpecError(no_field(error)) from None
     raise SpecError(Problem("levels refer to each other in a circle", "leave a placeholder out", "search.space"))
+
+
+def no_field(error: KeyError) -> Problem:
+    """What to say of a placeholder such as ``{how.kernel}`` whose level has no such field."""
+    return Problem(f"{error.args[0]} is no field of its level", "give each level that field", "search.space")
 
 
 def missing(names: set[str], space: Mapping[str, Parameter]) -> list[Problem]:

@@ -14,7 +14,7 @@ from .base import Problems, Spec, dotted, parts_of
 from .data import Data
 from .factors import level_name, levels_of, placeholders, source_path, substitute
 from .network import BaseTemplate, Lines, Network, plain, words_in
-from .search import FRESH, Search, Value, levels_for, missing
+from .search import FRESH, Search, Value, levels_for, missing, no_field
 from .searched import problems_of_search
 from .seeds import Seeds
 from .training import Training
@@ -198,14 +198,13 @@ class Study(Spec):
         if unknown := (placeholders(layers) | placeholders(training) | placeholders(base)) - set(levels):
             raise SpecError(missing(unknown, self.search.space))
         try:
-            made = Training.of(substitute(training, levels))
+            layers, base, training = (substitute(what, levels) for what in (layers, base, training))
+        except KeyError as error:
+            raise SpecError(no_field(error)) from None
+        try:
+            made = Training.of(training)
         except SpecError as error:
             raise SpecError(replace(problem, key=f"training.{problem.key}") for problem in error.problems) from None
-        try:
-            layers, base = substitute(layers, levels), substitute(base, levels)
-        except KeyError as error:
-            what = f"{error.args[0]} is no field of its level"
-            raise SpecError(Problem(what, "give each level that field", "search.space")) from None
         names = {key: level_name(value) for key, value in chosen.items()}
         base = None if base in (None, "none") else base
         return Arm(name=name, layers=layers, training=made, levels=names, base=base)

@@ -18,7 +18,17 @@ from ..train.epochs import EpochRecord
 from . import schema
 from .files import connect, translated
 from .garbage import uncollected
-from .records import ArmRecord, CandidateRecord, LookRecord, RunRecord, SearchRecord, State, StudyRecord, trial_name
+from .records import (
+    ArmRecord,
+    CandidateRecord,
+    LookRecord,
+    Progress,
+    RunRecord,
+    SearchRecord,
+    State,
+    StudyRecord,
+    trial_name,
+)
 
 BEGINS = ("planned", "retraining", "search begun", "proposed", "training trials")  # events of a process at work
 
@@ -38,6 +48,15 @@ class StoreReader:
         """The state of each run that the store knows."""
         wanted = set(runs)
         return {row["id"]: row["state"] for row in self._query("SELECT id, state FROM runs") if row["id"] in wanted}
+
+    def progress(self, runs: Collection[str]) -> dict[str, Progress]:
+        """How far each run is that the store knows, whichever study trains it."""
+        rows = self._query(
+            "SELECT id, state, (SELECT count(*) FROM epochs WHERE run = id) AS epochs FROM runs "
+            "WHERE id IN (SELECT value FROM json_each(?))",
+            *_json(runs),
+        )
+        return {row["id"]: Progress(row["state"], row["epochs"]) for row in rows}
 
     def peak_memory(self) -> dict[tuple[str, str], int]:
         """Bytes that runs took at their peak: the most by their arm (fingerprint of its identity) and data content."""

@@ -24,6 +24,18 @@ class ArmRecord:
 
 
 @dataclass(frozen=True)
+class Progress:
+    """How far a run is: its state, and how many epochs are recorded."""
+
+    state: State
+    epochs: int
+
+    @property
+    def is_failed(self) -> bool:
+        return self.state in FAILED
+
+
+@dataclass(frozen=True)
 class RunRecord:
     """One run: one training of one arm with one seed, and with one fold held out where the study has folds.
 

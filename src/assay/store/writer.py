@@ -55,15 +55,8 @@ class StoreWriter:
             members: (arm name, seed, fold, run id) for every run of the study.
             runs: (run id, seed, planned epochs, spec); a run that is known already is left as it is.
         """
-        now = time.time()
         with self._transaction() as sql:
-            sql.execute(
-                "INSERT INTO studies (name, question, spec, data, created, updated) VALUES (?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (name) DO UPDATE SET question = excluded.question, spec = excluded.spec, "
-                "data = excluded.data, updated = excluded.updated",
-                (name, question, json.dumps(spec), json.dumps(data), now, now),
-            )
-            study = sql.execute("SELECT id FROM studies WHERE name = ?", (name,)).fetchone()["id"]
+            study = self._named(sql, name, question, spec, data)
             known = {(row["arm"], row["run"]) for row in sql.execute("SELECT * FROM members WHERE study = ?", (study,))}
             same = {arm for arm, _, _, run in members if (arm, run) in known}
             for (arm,) in sql.execute("SELECT DISTINCT arm FROM retrained WHERE study = ?", (study,)).fetchall():
@@ -82,6 +75,19 @@ class StoreWriter:
             )
             self._event(sql, name, "planned", {"runs": len(members)})
 
+    @staticmethod
+    def _named(sql: sqlite3.Connection, name: str, question: str, spec: dict[str, Any], data: dict[str, Any]) -> int:
+        """A study's row, new or as it stands now; its number."""
+        now = time.time()
+        sql.execute(
+            "INSERT INTO studies (name, question, spec, data, created, updated) VALUES (?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET question = excluded.question, spec = excluded.spec, "
+            "data = excluded.data, updated = excluded.updated",
+            (name, question, json.dumps(spec), json.dumps(data), now, now),
+        )
+        number: int = sql.execute("SELECT id FROM studies WHERE name = ?", (name,)).fetchone()["id"]
+        return number
+
     def put_retrained(
         self, study: str, members: Sequence[tuple[str, int, str]], runs: Sequence[tuple[str, int, int, dict[str, Any]]]
     ) -> None:
@@ -99,25 +105,21 @@ class StoreWriter:
         with self._transaction() as sql:
             sql.execute("UPDATE studies SET question = ?, spec = ? WHERE name = ?", (question, json.dumps(spec), study))
 
-    def begin_search(self, study: str, facts: dict[str, Any]) -> None:
-        """A search of a study that has none under way: what was measured beforehand."""
+    def begin_search(
+        self, *, name: str, question: str, spec: dict[str, Any], data: dict[str, Any], facts: dict[str, Any]
+    ) -> None:
+        """A study that is a search, with nothing of an earlier one of that name, and what was measured beforehand."""
         with self._transaction() as sql:
-            number = sql.execute("SELECT id FROM studies WHERE name = ?", (study,)).fetchone()["id"]
-            for table in ("candidates", "trial_runs"):  # of an earlier study of that name
+            number = self._named(sql, name, question, spec, data)
+            for table in ("arms", "members", "retrained", "candidates", "trial_runs"):
                 sql.execute(f"DELETE FROM {table} WHERE study = ?", (number,))
             sql.execute("INSERT OR REPLACE INTO searches VALUES (?, ?)", (number, json.dumps(facts)))
-            self._event(sql, study, "search begun", facts)
+            self._event(sql, name, "search begun", facts)
 
-    def put_facts(self, study: str, facts: dict[str, Any]) -> None:
-        """What is known of a search besides its candidates and runs."""
-        with self._transaction() as sql:
-            sql.execute(
-                "UPDATE searches SET facts = ? WHERE study = (SELECT id FROM studies WHERE name = ?)",
-                (json.dumps(facts), study),
-            )
-
-    def put_candidates(self, study: str, candidates: Sequence[CandidateRecord]) -> None:
-        """What a search has drawn, all of a batch at once."""
+    def put_candidates(
+        self, study: str, candidates: Sequence[CandidateRecord], *, facts: dict[str, Any] | None = None
+    ) -> None:
+        """What a search has drawn, all of a batch at once; and ``facts``, where drawing has changed what is known."""
         with self._transaction() as sql:
             number = sql.execute("SELECT id FROM studies WHERE name = ?", (study,)).fetchone()["id"]
             sql.executemany(
@@ -127,6 +129,8 @@ class StoreWriter:
                     for one in candidates
                 ],
             )
+            if facts is not None:
+                sql.execute("UPDATE searches SET facts = ? WHERE study = ?", (json.dumps(facts), number))
             self._event(sql, study, "proposed", {"candidates": len(candidates)})
 
     def put_trial_runs(
@@ -175,9 +179,12 @@ class StoreWriter:
                 )
                 for record in records
             ]  # fmt: skip
-            # A run that another device trains anew may end sooner than the first try had come.
+            # A run that another device trains anew may end sooner than the first try had come. One that is trained anew
+            # on the same has the same epochs, and a search may count on those that it had.
             sql.executemany(
-                "DELETE FROM epochs WHERE run = ? AND epoch > ?", [(run, record.epoch) for record in records]
+                "DELETE FROM epochs WHERE run = ?1 AND epoch > ?2 AND EXISTS (SELECT 1 FROM epochs WHERE run = ?1 "
+                "AND epoch = ?2 AND (running_loss IS NOT ?3 OR train_loss IS NOT ?4 OR validation_accuracy IS NOT ?5))",
+                [(run, one.epoch, one.running_loss, one.train_loss, one.validation_accuracy) for one in records],
             )
             sql.executemany("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 

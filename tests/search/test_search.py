@@ -13,13 +13,15 @@ import torch
 from assay import api
 from assay.data import Dataset, prepare
 from assay.errors import SpecError
+from assay.runner import drive
+from assay.runner.progress import Silent
 from assay.runner.worker import CHECKPOINT
 from assay.search import search_plans, standing_of
 from assay.search.facts import pareto_front, scores_of
 from assay.search.halving import design_of
 from assay.spec import Study
 from assay.spec.search import FRESH
-from assay.store import StudyRecord, open_reader, open_writer, run_folder
+from assay.store import ArmRecord, State, StudyRecord, open_reader, open_writer, run_folder
 from assay.train.checkpoint import same_weights
 from assay.train.engine import train
 
@@ -179,13 +181,17 @@ def test_a_number_of_trials_that_asks_for_the_same_brackets_is_no_change(tmp_pat
     assert choices(play(search_study(trials=13), tmp_path)) == choices(before)
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "gp", "cma-es", "nsga-ii"])
+@pytest.mark.parametrize("sampler", ["tpe", "gp", "cma-es", "nsga-ii", "tpe and asha"])
 def test_a_batch_that_was_cut_is_filled_up_as_if_it_had_not_been(sampler: str, tmp_path: Path) -> None:
-    search: dict[str, Any] = {"sampler": sampler, "halving": None, "batch": 4}
+    search: dict[str, Any] = {"sampler": sampler.split()[0], "batch": 4}
+    search["halving"] = "asha" if "asha" in sampler else None
     search |= {"space": NUMBERS, "layers": FIXED} if sampler == "cma-es" else {}
     play(search_study(trials=14, **search), tmp_path / "grown")
     grown = play(search_study(trials=20, **search), tmp_path / "grown")
-    assert choices(grown) == choices(play(search_study(trials=20, **search), tmp_path / "at once"))
+    at_once = play(search_study(trials=20, **search), tmp_path / "at once")
+    assert choices(grown)[0] == choices(at_once)[0]
+    if search["halving"] is None:  # of a run that is done for, ASHA may train more in the smaller search
+        assert choices(grown) == choices(at_once)
 
 
 def test_a_search_uses_what_another_has_trained_and_leaves_it_as_it_is(tmp_path: Path) -> None:
@@ -206,6 +212,44 @@ def test_a_search_uses_what_another_has_trained_and_leaves_it_as_it_is(tmp_path:
     assert choices(again) == choices(first)
     fewer = {run for run, _ in executor.trained} & shared
     assert all(count > held[run] for run, count in Counter(run for run, _ in executor.trained).items() if run in fewer)
+
+
+@pytest.mark.parametrize("state", ["queued", "paused"])
+def test_what_another_search_can_go_on_with_is_left_to_it(state: str, tmp_path: Path) -> None:
+    """Stopped behind its third epoch of nine, its checkpoint there, a run is wanted for one epoch by another search."""
+    first = play(search_study(), tmp_path)
+    assert first.search is not None
+    run = next(run for run in first.search.runs if run.state == "paused" and len(run.epochs) == 3)
+    with open_writer(tmp_path) as writer:
+        writer.put_started("small", run.id, {})
+        if state == "queued":
+            writer.requeue_interrupted()
+        else:
+            writer.put_paused(run.id, 1.0)
+    (run_folder(tmp_path, run.id) / CHECKPOINT).parent.mkdir(parents=True, exist_ok=True)
+    (run_folder(tmp_path, run.id) / CHECKPOINT).touch()
+    study = search_study(finalists=1).model_copy(update={"name": "other"})
+    with open_writer(tmp_path) as writer, open_reader(tmp_path) as reader:
+        plan = next(search_plans(study, prepare(study.data), tmp_path, reader, writer))
+        assert run.id in plan.settled
+        drive(plan, writer, reader, lambda count, threads: Formula(), Silent(), num_workers=1)
+    assert (run_folder(tmp_path, run.id) / CHECKPOINT).exists()
+
+
+@pytest.mark.parametrize(("state", "is_tried_again"), [("out of memory", True), ("diverged", False)])
+def test_what_failed_in_no_search_is_tried_again_unless_it_diverged(
+    state: State, is_tried_again: bool, tmp_path: Path
+) -> None:
+    wanted = play(search_study(), tmp_path / "alone").search
+    assert wanted is not None
+    one = wanted.runs[0]
+    with open_writer(tmp_path / "store") as writer:
+        put = {"name": "plain", "question": "", "spec": PLAIN, "data": {}, "arms": [ArmRecord("a", 0, {}, {})]}
+        writer.put_study(**put, members=[("a", one.seed, None, one.id)], runs=[(one.id, one.seed, 9, {})])
+        writer.put_failed("plain", one.id, state=state, reason="so it was", advice="")
+    executor = Formula()
+    play(search_study(), tmp_path / "store", executor=executor)
+    assert (one.id in {run for run, _ in executor.trained}) == is_tried_again
 
 
 def test_a_search_that_takes_anothers_name_begins_with_nothing_of_it(tmp_path: Path) -> None:

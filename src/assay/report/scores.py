@@ -116,13 +116,16 @@ def best_arm(study: StudyRecord) -> str | None:
         known = {arm: (len(values), -statistics.fmean(values)) for arm, values in losses.items() if values}
     else:
         known = {arm.arm: (arm.n, arm.mean) for arm in arm_scores(study) if arm.mean is not None}
-    failed = {arm: sum(run.is_failed for run in study.runs_of(arm)) for arm in known}
+    failed = {arm: len({run.seed for run in study.runs_of(arm) if run.is_failed}) for arm in known}
     return max(known, key=lambda arm: (failed[arm] <= known[arm][0], known[arm][1]), default=None)
 
 
 def best_by(study: StudyRecord) -> str:
     """What makes an arm ``best_arm``, for a sentence."""
-    return "lowest mean validation loss" if _goes_by_loss(study) else "highest mean validation accuracy"
+    told = "lowest mean validation loss" if _goes_by_loss(study) else "highest mean validation accuracy"
+    runs = [study.runs_of(arm.name) for arm in study.arms]
+    has_failed = any(2 * sum(run.is_failed for run in mine) > len(mine) for mine in runs)
+    return f"{told} of those most of whose runs did not fail" if has_failed else told
 
 
 def _goes_by_loss(study: StudyRecord) -> bool:

@@ -86,7 +86,7 @@ def drive(
     states = reader.states(task.id for task in plan.tasks)
     waiting = {task.id: task for task in due(plan.tasks, states) if task.id not in plan.settled}
     for task in plan.tasks:
-        if task.id not in waiting and states.get(task.id) != "paused":  # the process that should have was killed
+        if states.get(task.id) in ("finished", "diverged"):  # the process that should have done this was killed
             (task.folder / CHECKPOINT).unlink(missing_ok=True)
     names: dict[str, str] = {}
     for arm, task in plan.members:

@@ -105,30 +105,26 @@ def propose(
 
 def _proposer(study: Study, record: SearchRecord, design: Design, step: Step) -> Proposer:
     search = search_of(study)
-    ends = _ends(design)
-    batch = next((index for index, end in enumerate(ends, start=1) if len(record.trials) < end), len(ends) + 1)
+    past = _past(record, design, step)
     if search.proposer not in GENERATIONAL:
-        return Proposer(search, observed(study, record, step.seen)[1], _past(record, design), batch=batch)
+        return Proposer(search, observed(study, record, step.seen)[1], past)
     values = {
         trial: objectives(study, record, trial, next(iter(scores.values()))) for trial, scores in step.seen.items()
     }
-    return Proposer(search, (), _past(record, design), values, batch)
+    return Proposer(search, (), past, values)
 
 
-def _ends(design: Design) -> list[int]:
-    """The trials that there are after each batch; ASHA has a batch for each trial."""
-    if design.asha:
-        return list(range(1, design.num_trials + 1))
-    return list(itertools.accumulate(one.sizes[0] for one in design.brackets))
+def _past(record: SearchRecord, design: Design, step: Step) -> list[Drawn]:
+    """The candidates so far with the batch that each was drawn for, counted from 1.
 
-
-def _past(record: SearchRecord, design: Design) -> list[Drawn]:
-    """The candidates so far with the batch that each was drawn for, counted from 1."""
-    ends = _ends(design)
+    Trials of the batch that is being drawn, if there are any yet, come behind all whose scores may be used for it.
+    """
+    ends = list(itertools.accumulate(one.sizes[0] for one in design.brackets))
+    before = max(step.seen, default=0)
     found, trial, attempt = [], 0, 0
     for drawn in record.candidates:
         batch = next((index for index, end in enumerate(ends, start=1) if trial < end), len(ends))
-        found.append(Drawn(drawn.chosen, batch, drawn.trial, is_random=attempt >= ASKED))
+        found.append(Drawn(drawn.chosen, batch, drawn.trial, attempt >= ASKED, is_under_way=trial >= before))
         attempt = 0 if drawn.trial is not None else attempt + 1
         trial = drawn.trial or trial
     return found

@@ -171,7 +171,7 @@ def _trials_plan(
 ) -> Plan:
     """The jobs of a step as runs, those with most epochs to go first.
 
-    Another study may have trained them as far, or seen them fail: they are this search's too, and are not trained.
+    Another study may have trained some as far, and another search may have seen some fail: they are taken as they are.
     """
     search, info = search_of(study), dataset.info
     known = {(run.arm, run.seed): run for run in record.runs}
@@ -200,12 +200,12 @@ def _trials_plan(
     free = device == "cpu" and all(
         why_not_fused(summary_of(arm, info.shape, info.num_classes)) is None for arm in arms.values()
     )
-    progress = reader.progress(furthest)
+    progress = reader.progress(furthest, besides=study.name)
     settled = frozenset(
         run
         for run, (_, task) in furthest.items()
         if run in progress
-        and (progress[run].is_failed or (task.pause_after is not None and progress[run].epochs >= task.pause_after))
+        and (progress[run].is_settled or (task.pause_after is not None and progress[run].epochs >= task.pause_after))
     )
     return Plan(
         study, tuple(arms.values()), info.record(), tuple(members), settled=settled, trials=trials, is_thread_free=free

@@ -37,12 +37,17 @@ class Observed:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A candidate that was drawn before: in which batch, whether it was trained, and whether at random."""
+    """A candidate that was drawn before: in which batch, whether it was trained, and whether at random.
+
+    One that is under way was drawn for the batch that is being drawn now: a batch is cut where a search has its trials,
+    and filled up when it is given more.
+    """
 
     chosen: Mapping[str, Value]
     batch: int
     trial: int | None
     is_random: bool
+    is_under_way: bool = False
 
 
 def draw(space: Mapping[str, Parameter], generator: np.random.Generator) -> dict[str, Value]:
@@ -65,10 +70,8 @@ class Proposer:
     Args:
         search: The search.
         observed: Trials with what is known of them that may be used, in order.
-        past: Every candidate before this batch, in order; only samplers with a state look at it.
+        past: Every candidate so far, in order; samplers without a state look at those only that are under way.
         objectives: Of every trial in ``past`` that was trained, by number.
-        batch: Which one it is, counted from 1. What ``past`` holds of it is under way, since a batch may be cut where
-            a search has its trials, and be filled up when it is given more.
     """
 
     def __init__(
@@ -77,22 +80,20 @@ class Proposer:
         observed: Sequence[Observed],
         past: Sequence[Drawn] = (),
         objectives: Mapping[int, tuple[float, ...] | None] | None = None,
-        batch: int = 0,
     ) -> None:
         self._search = search
         self._trial: optuna.Trial | None = None
         with quiet():
             if search.proposer in GENERATIONAL:
-                self._study = self._replayed(past, objectives or {}, batch)
+                self._study = self._replayed(past, objectives or {})
             else:
                 self._study = rebuilt(search, observed)
         if search.proposer not in GENERATIONAL:
             for number, one in enumerate(past, start=1):
-                if one.batch != batch or one.is_random:
-                    continue
-                self.ask(number)
-                if one.trial is None:
-                    self.reject()
+                if one.is_under_way and not one.is_random:
+                    self.ask(number)
+                    if one.trial is None:
+                        self.reject()
 
     def ask(self, number: int) -> dict[str, Value]:
         """Values for the candidate with this number, counted from 1 over the whole search."""
@@ -116,10 +117,8 @@ class Proposer:
                 chosen[name] = _suggested(trial, name, parameter)
         return chosen
 
-    def _replayed(
-        self, past: Sequence[Drawn], objectives: Mapping[int, tuple[float, ...] | None], now: int
-    ) -> optuna.Study:
-        """The sampler's state after all of ``past``: asked and told again by batch, but for that of ``now``."""
+    def _replayed(self, past: Sequence[Drawn], objectives: Mapping[int, tuple[float, ...] | None]) -> optuna.Study:
+        """The sampler's state after all of ``past``: asked again, and told batch by batch."""
         import optuna
 
         failed = optuna.trial.TrialState.FAIL
@@ -147,7 +146,7 @@ class Proposer:
                 study.tell(self._trial, state=failed)
             else:
                 open_.append((self._trial, one.trial))
-        if batch != now:
+        if not (past and past[-1].is_under_way):
             close()
         return study
 

@@ -49,14 +49,17 @@ class StoreReader:
         wanted = set(runs)
         return {row["id"]: row["state"] for row in self._query("SELECT id, state FROM runs") if row["id"] in wanted}
 
-    def progress(self, runs: Collection[str]) -> dict[str, Progress]:
-        """How far each run is that the store knows, whichever study trains it."""
+    def progress(self, runs: Collection[str], *, besides: str) -> dict[str, Progress]:
+        """How far each run is that the store knows, and whether a search trains it ``besides`` the one of that name."""
         rows = self._query(
-            "SELECT id, state, (SELECT count(*) FROM epochs WHERE run = id) AS epochs FROM runs "
+            "SELECT id, state, (SELECT count(*) FROM epochs WHERE run = id) AS epochs, "
+            "EXISTS (SELECT 1 FROM trial_runs WHERE run = id "
+            "AND study NOT IN (SELECT id FROM studies WHERE name = ?)) AS is_shared FROM runs "
             "WHERE id IN (SELECT value FROM json_each(?))",
+            besides,
             *_json(runs),
         )
-        return {row["id"]: Progress(row["state"], row["epochs"]) for row in rows}
+        return {row["id"]: Progress(row["state"], row["epochs"], bool(row["is_shared"])) for row in rows}
 
     def peak_memory(self) -> dict[tuple[str, str], int]:
         """Bytes that runs took at their peak: the most by their arm (fingerprint of its identity) and data content."""

@@ -25,14 +25,16 @@ class ArmRecord:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: its state, and how many epochs are recorded."""
+    """How far a run is: its state, how many epochs are recorded, and whether another search trains it too."""
 
     state: State
     epochs: int
+    is_shared: bool
 
     @property
-    def is_failed(self) -> bool:
-        return self.state in FAILED
+    def is_settled(self) -> bool:
+        """Whether it failed for good: it would diverge again, or a search has decided on its having failed."""
+        return self.state == "diverged" or (self.state in FAILED and self.is_shared)
 
 
 @dataclass(frozen=True)

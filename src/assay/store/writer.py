@@ -182,9 +182,19 @@ class StoreWriter:
             # A run that another device trains anew may end sooner than the first try had come. One that is trained anew
             # on the same has the same epochs, and a search may count on those that it had.
             sql.executemany(
-                "DELETE FROM epochs WHERE run = ?1 AND epoch > ?2 AND EXISTS (SELECT 1 FROM epochs WHERE run = ?1 "
-                "AND epoch = ?2 AND (running_loss IS NOT ?3 OR train_loss IS NOT ?4 OR validation_accuracy IS NOT ?5))",
-                [(run, one.epoch, one.running_loss, one.train_loss, one.validation_accuracy) for one in records],
+                "DELETE FROM epochs WHERE run = :run AND epoch > :epoch AND EXISTS (SELECT 1 FROM epochs WHERE "
+                "run = :run AND epoch = :epoch AND (running_loss IS NOT :running OR train_loss IS NOT :train "
+                "OR validation_accuracy IS NOT :accuracy))",
+                [
+                    {
+                        "run": run,
+                        "epoch": one.epoch,
+                        "running": one.running_loss,
+                        "train": one.train_loss,
+                        "accuracy": one.validation_accuracy,
+                    }
+                    for one in records
+                ],
             )
             sql.executemany("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 

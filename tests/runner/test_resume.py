@@ -39,8 +39,9 @@ def hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hold:
 def start(file: Path, store: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "assay", "run", str(file), "--store", str(store), "--no-report"]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # background jobs ignore it
+    )  # fmt: skip
 
 
 def finish(file: Path, store: Path) -> str:

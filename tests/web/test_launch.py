@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,15 @@ def until(is_so: Callable[[], bool], seconds: float = 300) -> None:
         time.sleep(0.1)
 
 
+@pytest.fixture(params=[signal.default_int_handler, signal.SIG_IGN], ids=["at a terminal", "in the background"])
+def interrupts(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What Ctrl-C does to the server: a script's background processes ignore it, and hand that on to their children."""
+    before = signal.signal(signal.SIGINT, request.param)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interrupts")
 def test_a_study_is_gone_on_with_and_stopped_from_its_page(tmp_path: Path) -> None:
     planned(tmp_path, training={"epochs": 100_000, "batch_size": 256})
     with TestClient(make_app(tmp_path, HOSTS, allow_run=True), base_url=URL) as client:

@@ -16,6 +16,8 @@ from .limits import Refused
 
 log = logging.getLogger("assay.web")
 _STOP_SECONDS = 5.0
+# A server that a script starts in the background ignores interrupts, and so would its children: none could be stopped.
+_COMMAND = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from assay.cli import main; main()"
 
 
 class Launcher:
@@ -55,7 +57,7 @@ class Launcher:
         write(file, study_toml(Study.of(record.spec)).encode())
         with open(self._log(record.name), "wb") as told:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "assay", "run", str(file), "--store", str(self._store.absolute()), "--json"],
+                [sys.executable, "-c", _COMMAND, "run", str(file), "--store", str(self._store.absolute()), "--json"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=told,

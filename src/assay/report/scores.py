@@ -113,18 +113,22 @@ def best_arm(study: StudyRecord) -> str | None:
     """
     if _goes_by_loss(study):
         losses = {arm.name: _kept_losses(study, arm.name) for arm in ordered_arms(study)}
-        known = {arm: (len(values), -statistics.fmean(values)) for arm, values in losses.items() if values}
+        known = {arm: -statistics.fmean(values) for arm, values in losses.items() if values}
     else:
-        known = {arm.arm: (arm.n, arm.mean) for arm in arm_scores(study) if arm.mean is not None}
-    failed = {arm: len({run.seed for run in study.runs_of(arm) if run.is_failed}) for arm in known}
-    return max(known, key=lambda arm: (failed[arm] <= known[arm][0], known[arm][1]), default=None)
+        known = {arm.arm: arm.mean for arm in arm_scores(study) if arm.mean is not None}
+    return max(known, key=lambda arm: (not _has_mostly_failed(study, arm), known[arm]), default=None)
+
+
+def _has_mostly_failed(study: StudyRecord, arm: str) -> bool:
+    """Whether more than half of the seeds that ended did so with a failed run."""
+    ended = [run for run in study.runs_of(arm) if run.state == "finished" or run.is_failed]
+    return 2 * len({run.seed for run in ended if run.is_failed}) > len({run.seed for run in ended})
 
 
 def best_by(study: StudyRecord) -> str:
     """What makes an arm ``best_arm``, for a sentence."""
     told = "lowest mean validation loss" if _goes_by_loss(study) else "highest mean validation accuracy"
-    runs = [study.runs_of(arm.name) for arm in study.arms]
-    has_failed = any(2 * sum(run.is_failed for run in mine) > len(mine) for mine in runs)
+    has_failed = any(_has_mostly_failed(study, arm.name) for arm in study.arms)
     return f"{told} of those most of whose runs did not fail" if has_failed else told
 
 

@@ -26,17 +26,17 @@ import torch
 from machine import machine
 from ours import study_of
 from probes import EPOCH, PROBES
+from stacked import stacked_of
 
 from assay.data import TrainingData, prepare
 from assay.nets import parse
 from assay.nets.build import build
 from assay.runner import make_plan
-from assay.train import replay
-from assay.train.cuda import CudaLearner
+from assay.train.cuda import replay
+from assay.train.cuda.learner import CudaLearner
 from assay.train.device import why_no_cuda
 from assay.train.engine import batch_of, split_of
 from assay.train.scaling import scaling_of
-from assay.train.stacked import stacked_of
 from assay.train.task import Task
 
 Epoch = Callable[[int], float]  # the epoch's number -> the mean of the runs' losses

@@ -23,8 +23,8 @@ from pathlib import Path
 import numpy as np
 
 import assay
-from assay.data.delimited import write_delimited
-from assay.data.idx import write_idx
+from assay.data.readers.delimited import write_delimited
+from assay.data.readers.idx import write_idx
 from assay.spec import Study
 
 LAYERS = [

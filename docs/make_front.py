@@ -18,7 +18,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
 import assay
-from assay.report import arm_scores
+from assay.analysis import arm_scores
 
 RECORDS = ("record-700", "record-2000", "record-6000")
 FRONT = "record-front"

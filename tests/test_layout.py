@@ -10,9 +10,9 @@ import assay
 
 SOURCE = Path(assay.__file__).parent
 ORDER = (
-    "errors", "seeds", "disk", "colours", "markup", "spec", "stats", "data", "nets", "train", "store", "runner",
-    "search", "explain", "export", "convert", "report", "studies", "records", "models", "explanations", "exports",
-    "predictions", "conversions", "runs", "results", "api", "documents", "web", "cli", "__init__", "__main__",
+    "errors", "seeds", "colours", "markup", "disk", "spec", "stats", "data", "nets", "train", "explain", "store",
+    "prediction", "export", "convert", "analysis", "runner", "search", "report", "studies", "results", "api",
+    "documents", "web", "cli", "__init__", "__main__",
 )  # fmt: skip
 
 

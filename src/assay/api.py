@@ -9,22 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import DataError, Problem, SpecError, StoreError, nearest
-from .results import Result as Result
-from .results import report_html as report_html
-from .results import result as result
+from .results.result import Result as Result
+from .results.result import report_html as report_html
+from .results.result import result as result
+from .results.run import Run as Run
+from .results.run import export as export
+from .results.run import find as find
+from .results.run import predict as predict
 from .runner import Progress, check_networks, check_split, drive_plans, open_site, plans
-from .runs import Run as Run
-from .runs import export as export
-from .runs import find as find
-from .runs import predict as predict
 from .spec import Data, Placement, Study, read_study
 from .store import DATABASE, StudyRecord, default_folder, open_reader, open_writer
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from .conversions import Conversion
     from .convert import Imported
+    from .convert.conversion import Conversion
     from .nets import Summary
 
 
@@ -307,6 +307,6 @@ def convert(source: str | Path) -> Conversion:
         SpecError: It holds no Sequential model, or one with layers without words here; a problem for each.
         DataError: The file cannot be read.
     """
-    from .conversions import convert_file
+    from .convert.conversion import convert_file
 
     return convert_file(Path(source))

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay.data.delimited import read_delimited, write_delimited
-from assay.data.pixels import Pixels
+from assay.data.readers.delimited import read_delimited, write_delimited
+from assay.data.readers.pixels import Pixels
 from assay.errors import DataError
 from assay.spec import Reading
 

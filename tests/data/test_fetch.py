@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from assay.data import fetch, raw_folder
-from assay.data.fetch import fetch_entry
 from assay.data.prepare import prepare_entry
+from assay.data.registry.fetch import fetch_entry
 from assay.errors import DataError, DiskFull, SpecError
 
 IMAGES = "train-images-idx3-ubyte.gz"
@@ -146,7 +146,7 @@ def test_offline_is_one_sentence_with_the_files_and_the_place(tiny, monkeypatch)
 
 def test_a_silent_mirror_is_given_up(mirrored, mirrors, monkeypatch):
     # The package's name "fetch" is the function, which hides the module.
-    monkeypatch.setattr(sys.modules["assay.data.fetch"], "TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(sys.modules["assay.data.registry.fetch"], "TIMEOUT_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         fetch_entry(dataclasses.replace(mirrored.entry, mirrors=(url, mirrors[1].url)))

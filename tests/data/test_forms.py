@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from assay.data import arrays_folder, make, prepare
-from assay.data.found import Content, Rows
 from assay.data.make import FORMS
 from assay.data.prepare import keep
+from assay.data.readers.found import Content, Rows
 from assay.errors import SpecError
 from assay.spec import Data
 

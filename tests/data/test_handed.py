@@ -11,7 +11,7 @@ import torch
 
 import assay
 from assay.data import prepare
-from assay.data.delimited import write_delimited
+from assay.data.readers.delimited import write_delimited
 from assay.errors import DataError, SpecError
 
 RNG = np.random.default_rng(19)

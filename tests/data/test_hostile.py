@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from assay.data import write_idx
-from assay.data.arrays import write_npz
-from assay.data.delimited import write_delimited
-from assay.data.folders import write_tree
-from assay.data.parquet import write_parquet
+from assay.data.readers.arrays import write_npz
+from assay.data.readers.delimited import write_delimited
+from assay.data.readers.folders import write_tree
+from assay.data.readers.parquet import write_parquet
 from assay.data.sources import content_of, read_one
 from assay.errors import DataError, SpecError
 from assay.spec import Data, Reading
@@ -194,7 +194,7 @@ def test_declared_sizes_that_are_absurd_are_refused_before_memory_is_taken(tmp_p
 def test_more_than_free_memory_is_refused(monkeypatch):
     import psutil
 
-    from assay.data.limits import refuse_size
+    from assay.data.readers.limits import refuse_size
 
     free = psutil.virtual_memory()._replace(available=1 << 30)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
@@ -303,7 +303,7 @@ def test_what_unpacks_to_more_than_free_memory_is_refused(tmp_path, monkeypatch,
     import psutil
 
     free = psutil.virtual_memory()._replace(available=1 << 20)
-    monkeypatch.setattr("assay.data.limits._ALWAYS_BYTES", 1 << 20)
+    monkeypatch.setattr("assay.data.readers.limits._ALWAYS_BYTES", 1 << 20)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
     if "idx" in name:
         content = struct.pack(">HBB3I", 0, 8, 3, 4000, 28, 28) + bytes(4000 * 784)

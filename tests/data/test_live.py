@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from assay.data import live as module
-from assay.data.live import live
+from assay.data.readers import live as module
+from assay.data.readers.live import live
 
 
 class Terminal(io.StringIO):

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from assay.data.parquet import read_parquet
+from assay.data.readers.parquet import read_parquet
 from assay.errors import DataError
 from assay.spec import Reading
 

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from assay.data import prepare
-from assay.data.pictures import decode
+from assay.data.readers.pictures import decode
 from assay.errors import DataError
 from assay.spec import Data, Reading
 
@@ -273,6 +273,6 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
             raise PermissionError(13, "refused", str(path))
         return own(path, *others, **named)
 
-    monkeypatch.setattr("assay.data.trees.os.open", refuse)
+    monkeypatch.setattr("assay.data.readers.trees.os.open", refuse)
     with pytest.raises(DataError, match=r"cat/1\.png: this may not be read; give yourself permission"):
         prepare(Data(path=str(tmp_path / "t")))

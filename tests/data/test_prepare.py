@@ -155,7 +155,7 @@ def test_an_unreadable_raw_file_is_told(ready, monkeypatch):
     def refuse(path: Path, _: str) -> None:
         raise PermissionError(errno.EACCES, "refused", str(path))
 
-    monkeypatch.setattr("assay.data.idx.open", refuse, raising=False)
+    monkeypatch.setattr("assay.data.readers.idx.open", refuse, raising=False)
     with pytest.raises(DataError) as caught:
         prepare_entry(ready.entry)
     assert len(caught.value.problems) == 4

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from assay.data import info_of, prepare, sources
-from assay.data.delimited import write_delimited
+from assay.data.readers.delimited import write_delimited
 from assay.errors import DataError, SpecError
 from assay.spec import Data
 

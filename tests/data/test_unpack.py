@@ -17,8 +17,8 @@ import pytest
 from scipy.io import savemat
 
 from assay.data import Entry, RawFile, entry, prepare, raw_folder, write_idx
-from assay.data.fetch import fetch_entry
 from assay.data.prepare import prepare_entry
+from assay.data.registry.fetch import fetch_entry
 from assay.errors import DataError
 
 RNG = np.random.default_rng(31)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from assay.data import fetch_weights, find_weights, has_weights, weights, weights_folder
-from assay.data.entries import RawFile
+from assay.data import fetch_weights, find_weights, has_weights, weights_folder
+from assay.data.registry import weights
+from assay.data.registry.entries import RawFile
 from assay.errors import DataError
 
 CONTENT = bytes(range(256)) * 400

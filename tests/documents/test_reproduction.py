@@ -118,7 +118,7 @@ def test_unlabelled_images_become_a_submission(tmp_path: Path) -> None:
     import numpy as np
 
     from assay.data import prepare
-    from assay.data.delimited import write_delimited
+    from assay.data.readers.delimited import write_delimited
     from assay.documents.submission import submit
 
     study = Study.of(

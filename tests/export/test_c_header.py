@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from assay.errors import SpecError
 from assay.export import Portable
 from assay.export.c_header import write_c
-from assay.export.predict import softmax
 from assay.export.quantized import quantize
+from assay.prediction.ensemble import softmax
 
 from ..contracts.test_export import CLASSES, images_of, network_of
 

@@ -9,8 +9,9 @@ import sys
 
 import pytest
 
-from assay.report import Explanation, arm_scores, best_arm, contrasts, render, summary_html
-from assay.report.numbers import flops, moment, p_value, percent, points, seconds, significant
+from assay.analysis import arm_scores, best_arm, contrasts
+from assay.analysis.numbers import flops, moment, p_value, percent, points, seconds, significant
+from assay.report import Explanation, render, summary_html
 
 A = (0.980, 0.982, 0.981, 0.979, 0.983, 0.980, 0.981, 0.982, 0.978, 0.984)
 B = (0.983, 0.986, 0.983, 0.983, 0.985, 0.984, 0.983, 0.986, 0.982, 0.986)

@@ -16,7 +16,7 @@ A, B = (0.98, 0.982, 0.981), (0.983, 0.986, 0.983)
 def test_every_cell_runs_on_the_public_functions(make_study, monkeypatch):
     """What ``assay.result`` gives for a made-up record stands in for a store."""
     import assay
-    from assay.report import Comparison, Diagnoses
+    from assay.analysis import Comparison, Diagnoses
 
     study = make_study({"a": A, "b": B}, question='Is "b"\nbetter?')
 
@@ -34,7 +34,7 @@ def test_every_cell_runs_on_the_public_functions(make_study, monkeypatch):
         return Made(store, name)
 
     monkeypatch.setattr(assay, "result", result)
-    monkeypatch.setattr("assay.results.shared_images", lambda record: {})
+    monkeypatch.setattr("assay.results.result.shared_images", lambda record: {})
     cells = notebook_cells(study, "../my store")
     assert cells[0] == ("markdown", cells[0][1])
     assert cells[0][1].startswith('# Is "b" better?\n')

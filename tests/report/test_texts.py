@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from assay.report import as_latex, as_markdown, contrasts
+from assay.analysis import contrasts
+from assay.report import as_latex, as_markdown
 from assay.report.texts import study_tables
 
 A = (0.980, 0.982, 0.981, 0.979, 0.983, 0.980, 0.981, 0.982, 0.978, 0.984)

@@ -12,7 +12,7 @@ import assay
 from assay.api import remarks
 from assay.data import prepare
 from assay.errors import DataError, SpecError
-from assay.models import load_models
+from assay.results.model import load_models
 from assay.runner import check_networks
 from assay.spec import Study
 from assay.store import open_writer

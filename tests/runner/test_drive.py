@@ -11,10 +11,10 @@ import pytest
 from assay.data import entry, prepare
 from assay.errors import DiskFull, SpecError
 from assay.runner import Executor, Outlook, drive, make_plan, plans
+from assay.runner.decisions import after_loss, is_due
 from assay.runner.events import EpochDone, Event, Failed, Finished, Lost, NoSpace, Started
 from assay.runner.plan import with_labels
 from assay.runner.progress import Lines, Silent, Tally, duration
-from assay.runner.promote import after_loss, is_due
 from assay.spec import Study
 from assay.store import StudyRecord, open_reader, open_writer
 from assay.train import EpochRecord, Task

@@ -21,9 +21,9 @@ import pytest
 import assay
 from assay import Result
 from assay.errors import ClusterError, ClusterGone, DiskFull
+from assay.runner.decisions import after_loss
 from assay.runner.events import EpochDone, Event, Finished, Lost, NoSpace, Started, to_json
 from assay.runner.progress import Silent
-from assay.runner.promote import after_loss
 from assay.runner.ray import RayCluster, RayExecutor
 from assay.runner.ray.bridge import Bridge
 from assay.runner.ray.jobs import Job, Place, is_late

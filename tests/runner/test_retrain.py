@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 import assay
+from assay.analysis import retrained_sentences
 from assay.data import open_training, prepare
 from assay.errors import SpecError
-from assay.exports import facts_of
-from assay.models import load_models
-from assay.records import split_of_run
-from assay.report import references, retrained_sentences
+from assay.report import references
 from assay.report.tables import retrained_table
+from assay.results.exports import facts_of
+from assay.results.model import load_models
+from assay.results.recorded import split_of_run
 from assay.runner import make_plan, retrain_plan
 from assay.runner.retrain import without_validation
 from assay.spec import Study, Training

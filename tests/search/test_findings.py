@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from assay import api
-from assay.report import best_arm, search_sentences
+from assay.analysis import best_arm
+from assay.report import search_sentences
 from assay.search import best_study, found_in, importances
 from assay.search.findings import Found
 from assay.spec import parse_study, study_toml

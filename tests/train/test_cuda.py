@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib.util
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -23,14 +24,15 @@ from assay.seeds import Streams
 from assay.spec import Arm, Data, Training
 from assay.train import EpochRecord
 from assay.train.checkpoint import same_weights
-from assay.train.cuda import CudaLearner
+from assay.train.cuda.learner import CudaLearner
+from assay.train.cuda.replay import WARM_UP, Replay
 from assay.train.engine import batch_of, class_weights_of, path_of, split_of, train
 from assay.train.learner import Learner, Objective
 from assay.train.plain import PlainLearner
-from assay.train.replay import WARM_UP, Replay
 from assay.train.scaling import scaling_of
-from assay.train.stacked import stacked_of
 from assay.train.task import Task
+
+from ..conftest import ROOT
 
 LAYERS = [
     "conv 4 3x3 relu l2=0.01", "batchnorm", "maxpool 2", "dropout 0.3", "conv 5 3x3 padding=same", "spatialdropout 0.2",
@@ -168,7 +170,7 @@ def test_a_resumed_run_is_the_run_that_never_stopped(
 def test_a_whole_run_is_that_of_the_plain_path(data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
     run = task_of({"augmentation": {"shift": 1}, "class_weights": "balanced", "schedule": "cosine"})
     monkeypatch.setattr(engine, "has_bfloat16", lambda device: False)
-    monkeypatch.setattr("assay.train.cuda.CudaLearner", partial(CudaLearner, device="cpu"))
+    monkeypatch.setattr("assay.train.cuda.learner.CudaLearner", partial(CudaLearner, device="cpu"))
     trained = train(dataclasses.replace(run, device="cuda"), data)
     monkeypatch.setattr(engine, "learner_of", lambda task, data, threads: learner_of(task, data, "plain"))
     for ours, plain in zip(trained.history, train(run, data).history, strict=True):
@@ -261,8 +263,18 @@ def test_other_layers_stack_too(data: TrainingData, network: str) -> None:
     assert_stacked_is_alone([task_of({}, seed=seed, layers=NETWORKS[network]) for seed in range(2)], data)
 
 
+def benchmark(name: str) -> Any:
+    """A module of ``benchmarks/``, which is no package."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def assert_stacked_is_alone(tasks: list[Task], data: TrainingData) -> None:
-    stacked = stacked_of(tasks, data, precision="float32", device="cpu")
+    stacked = benchmark("stacked").stacked_of(tasks, data, precision="float32", device="cpu")
     alone = [learner_of(task, data, "plain") for task in tasks]
     expected = [some_steps(learner, task, data) for learner, task in zip(alone, tasks, strict=True)]
     orders = [split_of(task, data).training for task in tasks]

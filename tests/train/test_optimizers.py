@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from assay import spec
-from assay.train.fused_optimizers import fused_optimizer_for
+from assay.train.fused.optimizers import fused_optimizer_for
 from assay.train.optimizers import optimizer_for
 
 CASES = {

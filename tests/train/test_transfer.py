@@ -268,7 +268,7 @@ def test_a_head_starts_from_the_same_weights_on_every_base(kept: Path) -> None:
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_the_cuda_path_does_the_same_on_the_processor(epoch: int, kept: Path) -> None:
     from assay import spec
-    from assay.train.cuda import CudaLearner
+    from assay.train.cuda.learner import CudaLearner
     from assay.train.learner import Learner
     from assay.train.plain import PlainLearner
 

@@ -11,8 +11,8 @@ from bs4 import BeautifulSoup
 from starlette.testclient import TestClient
 
 import assay
-from assay.report import answer, arm_scores
-from assay.report.numbers import percent
+from assay.analysis import answer, arm_scores
+from assay.analysis.numbers import percent
 from assay.report.search import search_sentences
 from assay.search import standing_of
 from assay.stats import mean_interval

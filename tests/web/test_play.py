@@ -15,8 +15,8 @@ from starlette.testclient import TestClient
 
 import assay
 from assay.data import prepare
-from assay.models import Model, load_models, runs_of_arm
-from assay.predictions import ask
+from assay.results.model import Model, load_models, runs_of_arm
+from assay.results.predictions import ask
 from assay.spec import Study
 from assay.store import StudyRecord
 from assay.web.app import make_app

@@ -14,8 +14,8 @@ from .options import json_option, print_json, store_option, study_name
 from .tables import wrapped
 
 if TYPE_CHECKING:
-    from ..report import Comparison, Contrast
-    from ..report.scores import Split
+    from ..analysis import Comparison, Contrast
+    from ..analysis.scores import Split
 
 
 @click.command("compare")

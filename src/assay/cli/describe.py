@@ -31,7 +31,7 @@ def command(study: str, arm: str | None, store: Path | None, as_json: bool) -> N
     "step" how many lie between neighbouring values.
     """
     from ..api import describe, load
-    from ..records import network_tables, training_path
+    from ..results.recorded import network_tables, training_path
     from ..spec.arms import arm_name
 
     loaded = load(study)

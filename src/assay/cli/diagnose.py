@@ -22,8 +22,8 @@ def command(study: str | None, arm: str | None, store: Path | None, as_json: boo
 
     Overfitting, underfitting, learning rates, dead units, classes never predicted and more, from recorded curves.
     """
+    from ..analysis.scores import LEAKY
     from ..api import result
-    from ..report.scores import LEAKY
     from ..spec.arms import arm_name
     from ..stats.diagnose import MIN_EPOCHS
 

@@ -45,9 +45,9 @@ def command(run: str | None, arm: str | None, seed: int | None, store: Path | No
     RUN is the beginning of a run's id (`assay runs`), or a study's name: then the first seed of its best arm. The
     latest study if none is named. Failures are explained on validation images.
     """
+    from ..analysis.scores import LEAKY
     from ..api import find, result
     from ..errors import Problem, SpecError
-    from ..report.scores import LEAKY
     from ..store import default_folder
 
     if run is None or arm is not None or seed is not None:

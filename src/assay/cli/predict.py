@@ -46,7 +46,7 @@ def command(
     import sys
 
     from ..errors import Problem, SpecError
-    from ..predictions import Answers, ask, kept, write_answers
+    from ..results.predictions import Answers, ask, kept, write_answers
     from ..store import default_folder
 
     if as_json and output is None:

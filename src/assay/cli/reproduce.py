@@ -55,7 +55,7 @@ def command(
 
 
 def _agreed(costs: Sequence[Cost], yes: bool) -> bool:
-    from ..report.numbers import seconds as duration
+    from ..analysis.numbers import seconds as duration
 
     if not costs:
         return True

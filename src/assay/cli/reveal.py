@@ -66,7 +66,7 @@ def command(study: str | None, store: Path | None, retrain: str | None, workers:
 
 
 def _print_retrained(arm: str, record: StudyRecord) -> None:
-    from ..report import retrained_sentences
+    from ..analysis import retrained_sentences
 
     runs = tuple(run for run in record.retrained if run.arm == arm)
     for sentence in retrained_sentences(replace(record, retrained=runs)):

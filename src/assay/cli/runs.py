@@ -8,7 +8,7 @@ from typing import get_args
 
 import click
 
-from ..report.scores import LEAKY
+from ..analysis.scores import LEAKY
 from ..store.records import State
 from .options import json_option, print_json, store_option, study_name
 from .tables import print_table, without_empty

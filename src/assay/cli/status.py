@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..report.scores import LEAKY, Split
+from ..analysis.scores import LEAKY, Split
 from ..store import StudyRecord, uncollected
 from ..store.records import FAILED
 from .options import json_option, print_json, store_option
 from .tables import print_table, say, without_empty
 
 if TYPE_CHECKING:
-    from ..report import Contrast
+    from ..analysis import Contrast
 
 
 @click.command("status")
@@ -56,7 +56,7 @@ def _print_studies(found: list[dict[str, Any]]) -> None:
 
 def print_answer(record: StudyRecord) -> None:
     """The state of a study, its arms and what may be said of them so far."""
-    from ..report import answer, arm_scores, retrained_sentences, stop_sentences
+    from ..analysis import answer, arm_scores, retrained_sentences, stop_sentences
 
     states = Counter(run.state for run in record.runs)
     say(record.question or record.name)
@@ -104,7 +104,8 @@ def _told(contrast: Contrast) -> str:
 
 def as_values(record: StudyRecord) -> dict[str, object]:
     """A study's state and answer, for JSON."""
-    from ..report import answer, arm_scores, retrained_sentences, search_values, stop_sentences
+    from ..analysis import answer, arm_scores, retrained_sentences, stop_sentences
+    from ..report import search_values
 
     found = answer(record)
     return {

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.limits import refuse_ratio, refuse_size
+from ..data.readers.limits import refuse_ratio, refuse_size
 from ..disk import telling
 from ..errors import DataError, Problem
 from .configs import convert, of_keras

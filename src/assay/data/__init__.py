@@ -1,18 +1,11 @@
 """Data sets: known by name, verified by content, opened as memory maps, with the test split sealed."""
 
-from .entries import Entry as Entry
-from .entries import RawFile as RawFile
-from .fetch import Progress as Progress
-from .fetch import fetch as fetch
 from .gallery import class_counts as class_counts
 from .gallery import gallery as gallery
 from .gallery import page as page
 from .gallery import png as png
 from .handed import arrays as arrays
 from .handed import torch_dataset as torch_dataset
-from .idx import idx_sha256 as idx_sha256
-from .idx import read_idx as read_idx
-from .idx import write_idx as write_idx
 from .location import arrays_folder as arrays_folder
 from .location import bases_folder as bases_folder
 from .location import features_folder as features_folder
@@ -24,8 +17,20 @@ from .prepare import is_available as is_available
 from .prepare import open_published as open_published
 from .prepare import open_training as open_training
 from .prepare import prepare as prepare
-from .registry import entry as entry
-from .registry import known as known
+from .readers.idx import idx_sha256 as idx_sha256
+from .readers.idx import read_idx as read_idx
+from .readers.idx import write_idx as write_idx
+from .registry.entries import Entry as Entry
+from .registry.entries import RawFile as RawFile
+from .registry.fetch import Progress as Progress
+from .registry.fetch import fetch as fetch
+from .registry.lookup import entry as entry
+from .registry.lookup import known as known
+from .registry.weights import WEIGHTS as WEIGHTS
+from .registry.weights import fetch_weights as fetch_weights
+from .registry.weights import find_weights as find_weights
+from .registry.weights import has_weights as has_weights
+from .registry.weights import weights_folder as weights_folder
 from .splits import num_learned as num_learned
 from .splits import split as split
 from .survey import Survey as Survey
@@ -36,8 +41,3 @@ from .types import TestData as TestData
 from .types import TrainingData as TrainingData
 from .variations import Settings as Settings
 from .variations import read_backgrounds as read_backgrounds
-from .weights import WEIGHTS as WEIGHTS
-from .weights import fetch_weights as fetch_weights
-from .weights import find_weights as find_weights
-from .weights import has_weights as has_weights
-from .weights import weights_folder as weights_folder

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from ..errors import DataError, Problem, SpecError
 from ..spec import Data, Last
 from ..spec.data import Drawn
-from .arrays import groups_of, part_of
-from .found import Found, Part
 from .prepare import keep
+from .readers.arrays import groups_of, part_of
+from .readers.found import Found, Part
 from .sources import content_of
 
 Pair = tuple[npt.ArrayLike, npt.ArrayLike]

@@ -15,13 +15,13 @@ import numpy.typing as npt
 from ..disk import telling, write
 from ..errors import DataError, Problem, SpecError, nearest
 from ..spec import Data
-from .arrays import write_npz
-from .delimited import write_delimited
-from .folders import write_list, write_tree
-from .idx import write_idx
-from .labels import shown
-from .parquet import write_parquet
 from .prepare import prepare
+from .readers.arrays import write_npz
+from .readers.delimited import write_delimited
+from .readers.folders import write_list, write_tree
+from .readers.idx import write_idx
+from .readers.labels import shown
+from .readers.parquet import write_parquet
 from .types import Images
 from .variations import VARIATIONS, Settings, generator_of, noisy_labels
 

@@ -15,13 +15,13 @@ import numpy as np
 from ..disk import locked, replacing, telling
 from ..errors import DataError, Problem
 from ..spec import Data
-from . import raw
-from .digits import read_digits
-from .entries import Entry
-from .found import Content, Rows
-from .idx import idx_sha256
 from .location import arrays_folder, lock_file, raw_folder, source_note
-from .registry import entry, known
+from .readers.found import Content, Rows
+from .readers.idx import idx_sha256
+from .registry import raw
+from .registry.digits import read_digits
+from .registry.entries import Entry
+from .registry.lookup import entry, known
 from .types import DatasetInfo, Images, TestData, TrainingData
 from .watch import stamp
 
@@ -221,7 +221,7 @@ def keep(content: Content, name: str, title: str, sources: tuple[str, ...] = ())
 
 def _prepare_packed(wanted: Entry) -> Dataset:
     """A data set whose content is not known before its files are read: verified and read once, then noted."""
-    from .unpack import unpack
+    from .registry.unpack import unpack
 
     note = _packed_note(wanted)
     with ExitStack() as held:

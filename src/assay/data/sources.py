@@ -15,16 +15,16 @@ from ..disk import telling
 from ..errors import DataError, Problem, SpecError
 from ..spec import Data, Groups, Last, Reading
 from ..spec.data import Drawn
-from .arrays import read_npz
-from .delimited import first_rows, read_delimited
-from .folders import looks_like_list, read_list, read_tree
-from .found import Content, Found, Part, Rows
 from .grouped import number_groups, untold
-from .idx_files import is_idx_folder, is_idx_name, read_idx_folder, read_idx_pair
-from .labels import number_labels
-from .parquet import read_parquet
+from .readers.arrays import read_npz
+from .readers.delimited import first_rows, read_delimited
+from .readers.folders import looks_like_list, read_list, read_tree
+from .readers.found import Content, Found, Part, Rows
+from .readers.idx_files import is_idx_folder, is_idx_name, read_idx_folder, read_idx_pair
+from .readers.labels import number_labels
+from .readers.parquet import read_parquet
+from .readers.trees import is_archive_name
 from .splits import split
-from .trees import is_archive_name
 
 TABLES = (".csv", ".tsv", ".txt", ".amat")
 

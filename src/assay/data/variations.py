@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import DataError, Problem
-from .pictures import SUFFIXES
-from .trees import tree_of
+from .readers.pictures import SUFFIXES
+from .readers.trees import tree_of
 from .types import Images, Labels
 
 _TRIES = 20

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
+from ..analysis.numbers import counted, percent, seconds, significant, whole
+from ..analysis.scores import accuracy_interval
 from ..report.blocks import FigureBlock, figure_block
 from ..report.html import environment
-from ..report.numbers import counted, percent, seconds, significant, whole
-from ..report.scores import accuracy_interval
 from ..report.tables import Cell, Column, Table, flat
 from ..stats import mean_interval
 from ..store import RunRecord

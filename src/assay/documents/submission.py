@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import disk
-from ..data.delimited import read_delimited
-from ..records import dataset_of
-from ..report import best_arm
+from ..analysis import best_arm
+from ..data.readers.delimited import read_delimited
+from ..results.recorded import dataset_of
 from ..runner import make_plan
 from ..spec import Reading, Study
 from ..store import StudyRecord

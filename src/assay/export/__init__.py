@@ -1,8 +1,6 @@
 """Networks that leave Assay, and networks that answer: files that others can run, and predictions."""
 
 from .c_header import write_c as write_c
-from .calibrate import Calibration as Calibration
-from .calibrate import calibrate as calibrate
 from .card import Evidence as Evidence
 from .card import Facts as Facts
 from .card import Written as Written
@@ -10,16 +8,11 @@ from .card import card_of as card_of
 from .check import keras_answer as keras_answer
 from .check import onnx_answer as onnx_answer
 from .check import torch_answer as torch_answer
-from .fitting import Fitting as Fitting
-from .inputs import read_images as read_images
 from .keras_model import write_keras as write_keras
 from .onnx_int8 import CALIBRATION_IMAGES as CALIBRATION_IMAGES
 from .onnx_int8 import write_onnx_int8 as write_onnx_int8
 from .onnx_model import write_onnx as write_onnx
 from .plain_files import write_safetensors as write_safetensors
 from .portable import Portable as Portable
-from .predict import FEW as FEW
-from .predict import Ensemble as Ensemble
-from .predict import sharpened as sharpened
 from .quantized import Int8Network as Int8Network
 from .torch_module import write_torch as write_torch

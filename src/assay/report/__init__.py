@@ -1,15 +1,5 @@
 """What a study found, for people: one HTML file, a PDF, a notebook, tables for papers, pandas frames."""
 
-from .answer import Answer as Answer
-from .answer import answer as answer
-from .answer import retrained_sentences as retrained_sentences
-from .comparison import Comparison as Comparison
-from .comparison import compare_study as compare_study
-from .contrasts import Contrast as Contrast
-from .contrasts import contrasts as contrasts
-from .diagnoses import Diagnoses as Diagnoses
-from .diagnoses import curves_of as curves_of
-from .diagnoses import diagnose_study as diagnose_study
 from .frames import epochs_frame as epochs_frame
 from .frames import runs_frame as runs_frame
 from .html import render as render
@@ -23,13 +13,8 @@ from .pdf import write_pdf as write_pdf
 from .references import Reference as Reference
 from .references import bibtex as bibtex
 from .references import references as references
-from .scores import ArmScores as ArmScores
-from .scores import arm_scores as arm_scores
-from .scores import best_arm as best_arm
-from .scores import failure_sentence as failure_sentence
 from .search import search_sentences as search_sentences
 from .search import search_values as search_values
-from .stops import stop_sentences as stop_sentences
 from .texts import as_latex as as_latex
 from .texts import as_markdown as as_markdown
 from .write import SUFFIXES as SUFFIXES

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..analysis.answer import answer
+from ..analysis.contrasts import Contrast, blocks, factor_effects, ranking_of
+from ..analysis.numbers import counted, whole
+from ..analysis.scores import Split, arm_scores, ordered_arms
 from ..store.records import StudyRecord
-from .answer import answer
-from .contrasts import Contrast, blocks, factor_effects, ranking_of
 from .inputs import Explanation, Gallery, NetworkTable
-from .numbers import counted, whole
-from .scores import Split, arm_scores, ordered_arms
 
 _MOST_LEADING = 8  # arms that the first screen has room for
 

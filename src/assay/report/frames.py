@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from ..analysis.scores import ordered_arms
 from ..store.records import EpochRecord, RunRecord, StudyRecord
-from .scores import ordered_arms
 
 if TYPE_CHECKING:
     import pandas as pd

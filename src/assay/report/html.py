@@ -6,8 +6,14 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..analysis.answer import answer, is_unfinished, progress_sentence, retrained_sentences
+from ..analysis.contrasts import Contrast, ranking_of
+from ..analysis.diagnoses import diagnose_study
+from ..analysis.images import duel
+from ..analysis.looks import stop_sentences
+from ..analysis.numbers import counted, moment
+from ..analysis.scores import LEAKY, arm_scores, best_arm, best_by, counted_epoch, failures, rule_of, varied
 from ..store.records import StudyRecord
-from .answer import answer, is_unfinished, progress_sentence, retrained_sentences
 from .blocks import (
     cost_figures,
     curve_figures,
@@ -19,15 +25,9 @@ from .blocks import (
     score_figures,
     search_section,
 )
-from .contrasts import Contrast, ranking_of
-from .diagnoses import diagnose_study
-from .images import duel
 from .inputs import Explanation, Gallery, NetworkTable
-from .numbers import counted, moment
 from .palette import arm_styles
 from .references import bibtex, references
-from .scores import LEAKY, arm_scores, best_arm, best_by, counted_epoch, failures, rule_of, varied
-from .stops import stop_sentences
 from .tables import (
     arms_table,
     contrasts_table,

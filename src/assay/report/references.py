@@ -9,11 +9,11 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from ..analysis.contrasts import contrasts, factor_effects, ranking_of
+from ..analysis.images import networks
+from ..analysis.scores import rule_of
 from ..spec import Study
 from ..store.records import StudyRecord
-from .contrasts import contrasts, factor_effects, ranking_of
-from .images import networks
-from .scores import rule_of
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from ..analysis.numbers import counted, flops, percent, points, seconds, significant, whole
 from ..search import WHOLE, Found, Outcome, best_study, found_in
 from ..store.records import StudyRecord, trial_name
-from .numbers import counted, flops, percent, points, seconds, significant, whole
 from .palette import arm_styles
 from .tables import Cell, Column, Table
 

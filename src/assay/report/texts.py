@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from ..analysis.answer import answer
+from ..analysis.contrasts import ranking_of
+from ..analysis.diagnoses import diagnose_study
+from ..analysis.scores import LEAKY, arm_scores
 from ..store.records import StudyRecord
-from .answer import answer
-from .contrasts import ranking_of
-from .diagnoses import diagnose_study
 from .inputs import NetworkTable
 from .references import bibtex, references
-from .scores import LEAKY, arm_scores
 from .tables import (
     Table,
     arms_table,

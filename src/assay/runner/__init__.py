@@ -11,12 +11,8 @@ from .plan import check_split as check_split
 from .plan import make_plan as make_plan
 from .plan import recorded_plan as recorded_plan
 from .pool import Pool as Pool
-from .promote import Decision as Decision
-from .promote import Standing as Standing
-from .promote import standing as standing
 from .retrain import retrain_plan as retrain_plan
-from .rounds import plans as plans
-from .rounds import study_standing as study_standing
 from .session import drive_plans as drive_plans
 from .site import Site as Site
 from .site import open_site as open_site
+from .study_plans import plans as plans

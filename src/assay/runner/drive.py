@@ -12,10 +12,10 @@ from typing import Protocol
 from ..errors import DiskFull
 from ..store import StoreReader, StoreWriter
 from .bases import ready
+from .decisions import after_loss
 from .events import EpochDone, Event, Failed, Finished, Lost, NoSpace, Paused, Started
 from .executor import Executor
 from .plan import Plan, due
-from .promote import after_loss
 from .worker import CHECKPOINT, MEMORY_ADVICE
 
 

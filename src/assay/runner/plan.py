@@ -287,6 +287,6 @@ def task_of(
 
 def due(tasks: Iterable[Task], states: dict[str, Any]) -> list[Task]:
     """The tasks that still have to be trained."""
-    from .promote import is_due
+    from .decisions import is_due
 
     return [task for task in tasks if is_due(states.get(task.id))]

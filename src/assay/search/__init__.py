@@ -12,4 +12,4 @@ from .halving import Rung as Rung
 from .halving import num_epochs as num_epochs
 from .propose import Tried as Tried
 from .propose import try_space as try_space
-from .rounds import search_plans as search_plans
+from .search_plans import search_plans as search_plans

@@ -179,7 +179,7 @@ def learner_of(task: Task, data: TrainingData, *, threads: int = 1) -> Learner:
     if path == "plain":
         return PlainLearner(network, training.optimizer, scaling, training=training, objective=objective)
     if path == "cuda":
-        from .cuda import CudaLearner
+        from .cuda.learner import CudaLearner
 
         return CudaLearner(
             network,

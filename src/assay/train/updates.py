@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from torch import Tensor
 
 from .. import spec
-from .fused_optimizers import fused_optimizer_for
+from .fused.optimizers import fused_optimizer_for
 from .groups import Group, Grouped
 from .optimizers import Number, Optimizer, optimizer_for
 

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..records import network_tables, recorded_networks
-from ..report import answer, retrained_sentences
+from ..analysis import answer, retrained_sentences
+from ..analysis.scores import LEAKY, counted_epoch, varied
 from ..report.html import environment
-from ..report.scores import LEAKY, counted_epoch, varied
 from ..report.search import search_sentences, trials_table
 from ..report.tables import arms_table, failures_table, looks_table
+from ..results.recorded import network_tables, recorded_networks
 from ..search import found_in
 from ..store import StudyRecord
 from . import studies

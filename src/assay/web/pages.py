@@ -14,8 +14,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
+from ..analysis.numbers import counted
 from ..errors import SpecError, StoreError
-from ..report.numbers import counted
 from ..runner.events import without_nan
 from . import studies
 from .findings import answer_of, arms_of, fragment, timed, trials_of
@@ -150,7 +150,7 @@ async def study_run(request: Request) -> Response:
 
 async def gallery(request: Request) -> Response:
     """The first training images of each class, as in the report."""
-    from ..records import gallery_of
+    from ..results.recorded import gallery_of
 
     parts, name = parts_of(request), request.path_params["name"]
     record = (await parts.watch.study(name)).record

@@ -15,16 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, Problem, SpecError
-from ..models import Model, load_models, runs_of_arm
-from ..predictions import Judgement
-from ..records import dataset_of, split_of_run
+from ..prediction.framing import Framing, framing_of, is_drawable
+from ..results.model import Model, load_models, runs_of_arm
+from ..results.predictions import Judgement
+from ..results.recorded import dataset_of, split_of_run
 from ..store import StudyRecord
-from .framing import Framing, framing_of, is_drawable
 from .limits import MAX_NETWORKS
 
 if TYPE_CHECKING:
     from ..data import TrainingData
-    from ..export import Calibration, Ensemble
+    from ..prediction import Calibration, Ensemble
 
 _T = TypeVar("_T")
 _KEPT = 4
@@ -81,7 +81,7 @@ class Panel:
     @cached_property
     def ensemble(self) -> Ensemble:
         """All networks as one."""
-        from ..export import Ensemble
+        from ..prediction import Ensemble
 
         return Ensemble([model.predictor for model in self.models], self.classes, self.shape)
 

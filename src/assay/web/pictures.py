@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from .framing import Framing, framed, ink_of
+from ..prediction.framing import Framing, framed, ink_of
 from .limits import MAX_PIXELS, Refused
 
 KINDS = ("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp")

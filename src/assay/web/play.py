@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from ..analysis import best_arm
 from ..data import png
 from ..errors import SpecError
-from ..report import best_arm
 from ..store import StudyRecord
 from .limits import MAX_PICTURE_BYTES, Refused, body_of
 from .panels import Panel
@@ -155,7 +155,7 @@ def answer(panel: Panel, given: NDArray[Any], asked: NDArray[np.bool_] | None = 
         given: [height, width, channels].
         asked: Which of the networks are asked; all if ``None``.
     """
-    from ..export import sharpened
+    from ..prediction import sharpened
 
     chosen = np.flatnonzero(asked) if asked is not None else np.arange(len(panel.models))
     votes = np.stack([panel.models[place].probabilities(given[None])[0] for place in chosen])

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from scipy.stats import t
 
+from ..analysis import arm_scores
+from ..analysis.scores import score_of
 from ..errors import Problem, SpecError
-from ..report import arm_scores
 from ..report.palette import ArmStyle, arm_styles
-from ..report.scores import score_of
 from ..runner.events import without_nan
 from ..store import Followed, Overview, RunRecord, StudyRecord
 

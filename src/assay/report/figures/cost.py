@@ -9,9 +9,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from ...analysis.scores import Split, arm_scores, ordered_arms, score_of
 from ...store.records import RunRecord, StudyRecord
 from ..palette import arm_styles
-from ..scores import Split, arm_scores, ordered_arms, score_of
 from .frame import axis, layout_of, plain
 
 

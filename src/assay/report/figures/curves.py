@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import plotly.graph_objects as go
 
+from ...analysis.scores import ordered_arms
 from ...stats import Interval, mean_interval
 from ...store.records import EpochRecord, RunRecord, StudyRecord
 from ..palette import ArmStyle, arm_styles
-from ..scores import ordered_arms
 from .frame import axis, joined, layout_of, percents, plain
 
 Metric = Literal["accuracy", "loss"]

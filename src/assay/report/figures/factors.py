@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import plotly.graph_objects as go
 
+from ...analysis.contrasts import blocks
+from ...analysis.scores import Split, accuracy_interval, ordered_arms
 from ...stats import Ranking, factors_of
 from ...store.records import StudyRecord
-from ..contrasts import blocks
 from ..palette import PALETTE, arm_styles
-from ..scores import Split, accuracy_interval, ordered_arms
 from .frame import GREY, axis, layout_of, plain, row_name, rows_layout
 
 

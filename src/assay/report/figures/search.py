@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
+from ...analysis.numbers import counted, whole
 from ...search import WHOLE, Found, Outcome
 from ...spec import Choice, Range
 from ...store.records import StudyRecord
-from ..numbers import counted, whole
 from ..palette import PALETTE, arm_styles
 from .frame import GREY, axis, joined, layout_of, plain, row_name, rows_layout
 

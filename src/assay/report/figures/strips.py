@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
+from ...analysis.contrasts import Contrast, contrasts
+from ...analysis.scores import Split, arm_scores
 from ...store.records import StudyRecord
-from ..contrasts import Contrast, contrasts
 from ..palette import arm_styles
-from ..scores import Split, arm_scores
 from .frame import GREY, dots, joined, mean_bar, percents, plain, row_name, rows_layout
 
 

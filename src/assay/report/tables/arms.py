@@ -5,13 +5,13 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping
 
+from ...analysis.images import networks
+from ...analysis.numbers import counted, flops, p_value, percent, seconds, significant, whole
+from ...analysis.scores import Split, arm_scores, counted_epoch, ordered_arms
 from ...stats import Ranking
 from ...store.records import StudyRecord
-from ..images import networks
 from ..inputs import NetworkTable
-from ..numbers import counted, flops, p_value, percent, seconds, significant, whole
 from ..palette import arm_styles
-from ..scores import Split, arm_scores, counted_epoch, ordered_arms
 from .table import Cell, Table, ends, headings, line
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...analysis.contrasts import Contrast, contrasts, factor_effects
+from ...analysis.diagnoses import Diagnoses
+from ...analysis.numbers import counted, p_value, points
+from ...analysis.scores import Split
 from ...store.records import StudyRecord
-from ..contrasts import Contrast, contrasts, factor_effects
-from ..diagnoses import Diagnoses
-from ..numbers import counted, p_value, points
 from ..palette import arm_styles
-from ..scores import Split
 from .table import Cell, Column, Table, headings, line
 
 

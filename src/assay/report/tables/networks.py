@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ...analysis.numbers import flops, whole
+from ...analysis.scores import ordered_arms
 from ...store.records import StudyRecord
 from ..inputs import NetworkTable
-from ..numbers import flops, whole
 from ..palette import arm_styles
-from ..scores import ordered_arms
 from .table import Cell, Column, Table, line
 
 

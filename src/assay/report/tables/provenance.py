@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from ...analysis.numbers import counted, moment
 from ...store.records import StudyRecord
-from ..numbers import counted, moment
 from .table import Column, Table, line
 
 

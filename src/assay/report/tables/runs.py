@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from ...analysis.numbers import counted, percent, seconds, significant
+from ...analysis.scores import failures, ordered_arms, score_of
 from ...store.records import StudyRecord
-from ..numbers import counted, percent, seconds, significant
 from ..palette import arm_styles
-from ..scores import failures, ordered_arms, score_of
 from .table import Cell, Column, Table, headings, line
 
 

@@ -1,0 +1,1 @@
+"""From files to arrays: one module a file format, and what they share."""

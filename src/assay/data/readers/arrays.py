@@ -1,0 +1,242 @@
+"""Arrays in NumPy's files, and arrays and datasets handed over from Python."""
+
+from __future__ import annotations
+
+import math
+import struct
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...disk import replacing, telling
+from ...errors import DataError, Problem
+from ...spec import Groups, Reading
+from .found import Found, Part
+from .labels import texts_to_labels
+from .limits import refuse_ratio, refuse_size
+from .pixels import images_of
+
+# (images, labels) of training and test, under the names that people give them; the first that is there is taken.
+_TRAINING = (
+    ("x_train", "y_train"), ("X_train", "y_train"), ("train_images", "train_labels"), ("train_x", "train_y"),
+    ("train_data", "train_labels"), ("images", "labels"), ("x", "y"), ("X", "y"), ("data", "labels"),
+    ("data", "target"), ("image", "label"), ("arr_0", "arr_1"),
+)  # fmt: skip
+_TEST = (
+    ("x_test", "y_test"), ("X_test", "y_test"), ("test_images", "test_labels"), ("test_x", "test_y"),
+    ("test_data", "test_labels"),
+)  # fmt: skip
+_VALIDATION = (("x_val", "y_val"), ("X_val", "y_val"), ("val_images", "val_labels"), ("x_valid", "y_valid"))
+
+
+def read_npz(path: Path, reading: Reading, groups: Groups | None = None) -> Found:
+    """An ``.npz`` file with named arrays, or an ``.npy`` file of images; labels may lie in a file of their own.
+
+    Groups are an array of that name, one for each training image.
+
+    A validation part is read as training images: Assay draws its own validation splits, one for each seed.
+
+    Raises:
+        DataError: The file is damaged, holds no arrays under known names, pickled objects, or more than fits memory.
+    """
+    arrays = load(path)
+    place = str(path)
+    notes: list[str] = []
+    watched = [place]
+    if reading.labels is not None:
+        beside = path.parent / Path(reading.labels).expanduser()
+        watched.append(str(beside))
+        other = load(beside)
+        if len(arrays) != 1 or len(other) != 1:
+            raise DataError(Problem("read.labels is for files of one array each", "leave it out", file=place))
+        pair = (*arrays.values(), *other.values())
+        return Found(_part(pair[0], pair[1], place, reading, notes), notes=tuple(notes), watched=tuple(watched))
+    if reading.image is not None:
+        names: tuple[tuple[str, str], ...] = ((reading.image, reading.label or "labels"),)
+    else:
+        names = _TRAINING
+    found = _pick(arrays, names)
+    if found is None:
+        what = f"it holds {', '.join(arrays) or 'no array'}"
+        fix = 'name the arrays x_train, y_train, or give read = { image = "...", label = "..." }'
+        raise DataError(Problem(what, fix, file=place))
+    training = _part(arrays.pop(found[0]), arrays.pop(found[1]), place, reading, notes)
+    if groups is not None and groups.column is not None:
+        if groups.column not in arrays:
+            what = (
+                f'there is no array "{groups.column}", beside images and labels it holds {", ".join(arrays) or "none"}'
+            )
+            raise DataError(
+                Problem(what, "name the array that says which images belong together", "data.groups", place)
+            )
+        training = replace(training, groups=groups_of(arrays.pop(groups.column), len(training.images), place))
+    more = _pick(arrays, _VALIDATION)
+    if more is not None:
+        validation = _part(arrays.pop(more[0]), arrays.pop(more[1]), f"{place}, {more[0]}", reading, notes)
+        training = joined(training, validation)
+        notes.append(f"{more[0]} is part of the training split: each seed draws its own validation images.")
+    test_names = _pick(arrays, _TEST)
+    test = None
+    bare = next((images for images, _ in _TEST if images in arrays), None)
+    if test_names is None and bare is not None:
+        test, more_notes = part_of(arrays[bare], None, f"{place}, {bare}", shape=reading.shape)
+        notes += more_notes
+    elif test_names is not None:
+        test = _part(arrays[test_names[0]], arrays[test_names[1]], f"{place}, {test_names[0]}", reading, notes)
+    return Found(training, test, None, tuple(dict.fromkeys(notes)), tuple(watched))
+
+
+def groups_of(groups: npt.ArrayLike, count: int, place: str) -> npt.NDArray[Any]:
+    """Whole numbers or texts [n] that are equal for images that belong together.
+
+    Raises:
+        DataError: They are something else, or another number.
+    """
+    values = np.asarray(groups)
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.shape != (count,):
+        what = f"there are {count:,} images, and the groups are {' x '.join(map(str, values.shape)) or 'one value'}"
+        raise DataError(Problem(what, "give one group for each image", file=place))
+    if values.dtype.kind not in "iuSU":
+        raise DataError(Problem(f"groups are {values.dtype}", "give whole numbers or texts", file=place))
+    return values
+
+
+def joined(one: Part, other: Part) -> Part:
+    """Two parts as one.
+
+    Raises:
+        DataError: They have other shapes, types or kinds of labels.
+    """
+    shapes = [part.images.shape[1:] for part in (one, other)]
+    if shapes[0] != shapes[1] or one.images.dtype != other.images.dtype or one.labels is None or other.labels is None:
+        what = (
+            f"its images are {other.images.dtype} {shapes[1]}, and those of {one.place} {one.images.dtype} {shapes[0]}"
+        )
+        raise DataError(Problem(what, "make them alike", file=other.place))
+    groups = None
+    if one.groups is not None or other.groups is not None:
+        if one.groups is None or other.groups is None:
+            lacking = other if other.groups is None else one
+            raise DataError(
+                Problem("nothing says which of its images belong together", "join them", file=lacking.place)
+            )
+        groups = np.concatenate([one.groups, other.groups])
+    labels = np.concatenate([one.labels, other.labels])
+    return Part(np.concatenate([one.images, other.images]), labels, one.place, groups)
+
+
+def part_of(
+    images: npt.NDArray[Any], labels: npt.NDArray[Any] | None, place: str, *, shape: tuple[int, ...] | None = None
+) -> tuple[Part, tuple[str, ...]]:
+    """Arrays of images and labels as one split, with a sentence on each thing worked out.
+
+    Args:
+        images: As ``pixels.images_of`` takes them.
+        labels: Numbers or texts [n] or [n, 1], or one-hot [n, classes].
+        place: The file or argument, for messages.
+        shape: Of a flat row.
+
+    Raises:
+        DataError: Shapes, types or lengths do not go together.
+    """
+    kept, notes = images_of(np.asarray(images), place, shape)
+    if labels is None:
+        return Part(kept, None, place), notes
+    labels = np.asarray(labels)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.ndim == 2 and labels.dtype.kind in "buif" and _is_one_hot(labels):
+        labels = labels.argmax(1)
+        notes = (*notes, "Labels were one-hot.")
+    if labels.ndim != 1 or len(labels) != len(kept):
+        shown = " x ".join(map(str, labels.shape)) or "one value"
+        what = f"there are {len(kept):,} images, and the labels are {shown}"
+        raise DataError(Problem(what, "give one label for each image", file=place))
+    if labels.dtype.kind == "S":
+        labels = np.char.decode(labels, "utf-8", "replace")
+    if labels.dtype.kind == "f" and not (np.isfinite(labels).all() and (labels == np.rint(labels)).all()):
+        at = int(np.flatnonzero(~np.isfinite(labels) | (labels != np.rint(labels)))[0])
+        raise DataError(Problem(f"label {at + 1} is {labels[at]}", "give whole numbers or texts", file=place))
+    if labels.dtype.kind not in "buifU":
+        raise DataError(Problem(f"labels are {labels.dtype}", "give whole numbers or texts", file=place))
+    known = texts_to_labels(labels) if labels.dtype.kind == "U" else labels.astype(np.int64)
+    return Part(kept, known, place), notes
+
+
+def load(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of an ``.npz`` or ``.npy`` file by name, checked against their declared sizes before they are read.
+
+    Raises:
+        DataError: The file is damaged, holds pickled objects, or declares more than it holds or memory has.
+    """
+    place = str(path)
+    try:
+        with telling(path, "read"):
+            if path.suffix.lower() == ".npy":
+                with open(path, "rb") as file:
+                    _check(file, path.stat().st_size, place)
+                return {path.stem: np.load(path, allow_pickle=False)}
+            with zipfile.ZipFile(path) as archive:
+                for member in archive.infolist():
+                    refuse_ratio(member.file_size, member.compress_size, f"{place}, {member.filename}")
+                    with archive.open(member) as file:
+                        _check(file, member.file_size, f"{place}, {member.filename}")
+            with np.load(path, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays.files}
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OverflowError, RuntimeError) as error:
+        told = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(
+            Problem(f"it is damaged ({told[:100]})", "replace it with an intact copy", file=place)
+        ) from None
+    except (ValueError, SyntaxError, tokenize.TokenError, MemoryError, KeyError, TypeError) as error:
+        told = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(
+            Problem(f"it holds no plain array ({told[:100]})", "give arrays of numbers", file=place)
+        ) from None
+
+
+def write_npz(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Writes named arrays, compressed. The same arrays give the same bytes."""
+    with telling(path, "written"), replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def _check(file: Any, size: int, place: str) -> None:
+    """Refuses an array that declares another size than its file has, or that memory cannot hold."""
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"format version {version}")
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    if dtype.hasobject:
+        raise ValueError("pickled objects are never read")
+    declared = math.prod(shape) * dtype.itemsize
+    if declared > size:
+        what = f"it declares {' x '.join(map(str, shape))} values of {dtype}, and holds {size:,} bytes"
+        raise DataError(Problem(what, "replace it with an intact copy", file=place))
+    refuse_size(declared, place)
+
+
+def _pick(arrays: Mapping[str, Any], names: tuple[tuple[str, str], ...]) -> tuple[str, str] | None:
+    return next(((images, labels) for images, labels in names if images in arrays and labels in arrays), None)
+
+
+def _part(images: Any, labels: Any, place: str, reading: Reading, notes: list[str]) -> Part:
+    part, more = part_of(images, labels, place, shape=reading.shape)
+    notes += more
+    return part
+
+
+def _is_one_hot(labels: npt.NDArray[Any]) -> bool:
+    return bool(((labels == 0) | (labels == 1)).all() and (labels.sum(1) == 1).all())

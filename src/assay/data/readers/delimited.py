@@ -1,0 +1,273 @@
+"""Tables of pixel values as text: CSV, TSV and the .amat files of the MNIST variations; plain or gzipped."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...disk import replacing, telling
+from ...errors import DataError, Problem
+from ...spec import Groups, Reading
+from .found import Found, Part
+from .labels import texts_to_labels
+from .layouts import Layout, cells_of, layout_of
+from .limits import refuse_size
+from .live import live
+from .pixels import Pixels
+
+_BLOCK_BYTES = 1 << 18
+_MOST_LINE_BYTES = 1 << 24
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+def read_delimited(
+    path: Path, reading: Reading, *, groups: Groups | None = None, like: Layout | None = None
+) -> tuple[Found, Layout]:
+    """A table with one image a row.
+
+    Delimiter, header, shape and label column are worked out from the first rows unless ``reading`` gives them. Values
+    are bytes 0 to 255 or shares 0 to 1 (see ``pixels``).
+
+    Args:
+        path: The table, gzipped where its first bytes say so.
+        reading: What is known of it.
+        groups: The column that says which images belong together.
+        like: The training table's layout; a table without its label column is then an unlabelled one.
+
+    Raises:
+        DataError: The file cannot be read, has ragged rows, cells that are no number, or values out of range.
+    """
+    with _opened(path) as text:
+        try:
+            layout = layout_of(path, _lines(text), reading, groups, like)
+            text.rewind()
+            return _read(text, layout), layout
+        except EOFError:
+            raise _broken(path, "its gzip stream is cut off") from None
+        except (gzip.BadGzipFile, zlib.error) as error:
+            raise _broken(path, f"its gzip stream is corrupt ({error})") from None
+
+
+def first_rows(path: Path) -> list[list[str]]:
+    """The first rows of a table as cells, whatever they are; none where it cannot be told."""
+    try:
+        with _opened(path) as text:
+            lines = [text.stream.readline(1 << 16) for _ in range(2)]
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        return []
+    return [cells_of(line.decode(errors="replace").strip("\r\n")) for line in lines if line.strip()]
+
+
+@dataclass(frozen=True, eq=False)
+class _Text:
+    """A file's text, unpacked.
+
+    Args:
+        path: The file.
+        file: Its bytes as they lie on the disk.
+        stream: Its text; at ``start`` a byte-order mark is over.
+        size: Bytes on the disk.
+    """
+
+    path: Path
+    file: IO[bytes]
+    stream: Any
+    size: int
+    start: int
+
+    def rewind(self) -> None:
+        self.stream.seek(self.start)
+
+    @property
+    def done(self) -> float:
+        """The share of the file that has been read, above 0 and at most 1."""
+        return min(1.0, max(1, self.file.tell()) / max(1, self.size))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[_Text]:
+    with telling(path, "read"), open(path, "rb") as file:
+        is_gzip = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        stream: Any = gzip.GzipFile(fileobj=file) if is_gzip else file
+        mark = b""
+        with suppress(EOFError, gzip.BadGzipFile, zlib.error):  # told by whoever reads on
+            mark = stream.read(3)
+        if mark[:2] in _UTF16:
+            raise _broken(path, "it is text in UTF-16", "save it as UTF-8")
+        text = _Text(path, file, stream, os.fstat(file.fileno()).st_size, 3 if mark == _BYTE_ORDER_MARK else 0)
+        with suppress(EOFError, gzip.BadGzipFile, zlib.error):
+            text.rewind()
+        yield text
+
+
+def _broken(path: Path, what: str, fix: str = "replace it with an intact copy") -> DataError:
+    return DataError(Problem(what, fix, file=str(path)))
+
+
+def _lines(text: _Text) -> Iterator[str]:
+    """Lines that are not empty."""
+    number = 0
+    while line := text.stream.readline(_MOST_LINE_BYTES):
+        number += 1
+        if len(line) == _MOST_LINE_BYTES:
+            raise _broken(text.path, f"its row {number} is longer than {_MOST_LINE_BYTES:,} bytes", "give a table")
+        if b"\0" in line:
+            raise _broken(text.path, "it holds bytes that no text has", "give a table of numbers as text")
+        told = line.decode(errors="replace").strip("\r\n")
+        if told.strip():
+            yield told
+
+
+def _read(text: _Text, layout: Layout) -> Found:
+    path = text.path
+    pixels = Pixels(layout.shape, str(path))
+    told: dict[str, list[npt.NDArray[Any]]] = {"label": [], "group": []}
+    row = 1 + layout.has_header
+    with live(f"reading {path.name}") as tick:
+        for values, texts in _batches(text, layout):
+            wrong = ~np.isfinite(values)
+            if wrong.any():
+                at, column = (int(k) for k in np.argwhere(wrong)[0])
+                what = f"row {row + at}, column {layout.first + column + 1} holds {values[at, column]}"
+                raise _broken(path, what, "give every pixel a number")
+            refuse_size(pixels.num_bytes + values.size, str(path))
+            pixels.add(values, row, expected=math.ceil((row + len(values)) / text.done))
+            for name, cells in texts.items():
+                empty = np.flatnonzero(cells == "")
+                if len(empty):
+                    raise _broken(path, f"row {row + int(empty[0])} has an empty {name}", f"give every image a {name}")
+                told[name].append(cells)
+            row += len(values)
+            tick(text.done)
+    images, note = pixels.images()
+    labels = groups = None
+    if layout.label is not None:
+        labels = texts_to_labels(np.concatenate(told["label"]) if told["label"] else np.array([], str))
+    if layout.group is not None:
+        groups = np.concatenate(told["group"]) if told["group"] else np.array([], str)
+    return Found(Part(images, labels, str(path), groups), notes=(layout.told, note), watched=(str(path),))
+
+
+def _batches(text: _Text, layout: Layout) -> Iterator[tuple[npt.NDArray[np.float32], dict[str, npt.NDArray[Any]]]]:
+    """Pixels [n, pixels], and labels and groups [n] as they stand, of some rows at a time."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow
+
+    names = [f"c{column}" for column in range(layout.num_columns)]
+    texts = {"label": layout.label, "group": layout.group}
+    told = {name: names[column] for name, column in texts.items() if column is not None}
+    types: dict[str, Any] = {names[column]: pa.float32() for column in layout.pixels}
+    types.update((column, pa.string()) for column in told.values())
+    if layout.has_header:
+        text.stream.readline()
+    row = 1 + layout.has_header
+    for block in _blocks(text):
+        if layout.delimiter == " ":
+            block = b"\n".join(b",".join(line.split()) for line in block.split(b"\n"))
+        try:
+            # Whole blocks from memory: Arrow's own streaming reads ahead in a thread that outlives an error.
+            table = arrow.read_csv(
+                pa.BufferReader(block),
+                read_options=arrow.ReadOptions(column_names=names, block_size=len(block) + 1, use_threads=False),
+                parse_options=arrow.ParseOptions(delimiter="," if layout.delimiter == " " else layout.delimiter),
+                convert_options=arrow.ConvertOptions(
+                    column_types=types, include_columns=list(types), null_values=[], strings_can_be_null=False
+                ),
+            )
+        except pa.ArrowInvalid as error:
+            raise _broken(text.path, _told(str(error), layout, row - 1), "correct the row") from None
+        for batch in table.combine_chunks().to_batches():
+            cells = {}
+            for name, column in told.items():
+                cells[name] = np.asarray(batch.column(column).to_pylist(), dtype=str)
+                batch = batch.drop_columns([column])
+            yield batch.to_tensor().to_numpy(), cells
+            row += batch.num_rows
+
+
+def _blocks(text: _Text) -> Iterator[bytes]:
+    """Whole lines, some hundred kilobytes at a time."""
+    rest = b""
+    while chunk := text.stream.read(_BLOCK_BYTES):
+        whole, mark, rest = (rest + chunk).rpartition(b"\n")
+        if len(rest) > _MOST_LINE_BYTES:
+            raise _broken(text.path, f"a row is longer than {_MOST_LINE_BYTES:,} bytes", "give a table")
+        if whole.strip():
+            yield whole + mark
+    if rest.strip():
+        yield rest
+
+
+def _told(message: str, layout: Layout, offset: int) -> str:
+    """Arrow's message about a block as a clause of ours; ``offset`` rows stand before it."""
+    if ragged := re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", message):
+        return f"row {int(ragged[1]) + offset} has {ragged[3]} cells, and the others have {ragged[2]}"
+    if ragged := re.search(r"Expected (\d+) columns, got (\d+)", message):
+        return f"a row has {ragged[2]} cells, and the others have {ragged[1]}"
+    if cell := re.search(r"In CSV column #(\d+): (?:Row #(\d+): )?.*invalid value '(.*)'", message, re.DOTALL):
+        column = layout.columns[int(cell[1])] + 1
+        place = f"row {int(cell[2]) + offset}, column {column}" if cell[2] else f"column {column}"
+        return f"{place} holds {cell[3][:40]!r}, which is no number" if cell[3] else f"{place} is empty"
+    return " ".join(message.split())[:200]
+
+
+def write_delimited(
+    path: Path,
+    images: npt.NDArray[np.uint8],
+    labels: npt.NDArray[Any] | None,
+    *,
+    label: str = "last",
+    header: bool = False,
+    values: str = "unit",
+    index: bool = False,
+    delimiter: str = ",",
+) -> None:
+    """Writes images as a table, one a row; gzipped where the name ends in ``.gz``.
+
+    Args:
+        path: The file.
+        images: uint8 [n, height, width, channels].
+        labels: Anything printable [n]; no label column if ``None``.
+        label: ``first`` or ``last``.
+        header: Write a first row of names: label, pixel0, pixel1, ...
+        values: ``unit`` writes byte / 255 with seven digits, ``amat`` byte / 256, ``bytes`` the bytes.
+        index: Begin each row with its number.
+        delimiter: Between cells.
+    """
+    levels = {"unit": 255, "amat": 256}.get(values)
+    words = [str(value) if levels is None else f"{value / levels:.7g}" for value in range(256)]
+    lookup = np.asarray(words, dtype=object)
+    with telling(path, "written"), replacing(path) as raw:
+        packed = gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) if path.name.endswith(".gz") else None
+        file: Any = packed or raw
+        if header:
+            names = [f"pixel{k}" for k in range(math.prod(images.shape[1:]))]
+            file.write((delimiter.join(_row(names, "label", labels, label, "id" if index else None)) + "\n").encode())
+        for start in range(0, len(images), 1000):
+            lines = []
+            for at, image in enumerate(images[start : start + 1000], start):
+                cells = lookup[image.reshape(-1)].tolist()
+                told = None if labels is None else str(labels[at])
+                lines.append(delimiter.join(_row(cells, told, labels, label, str(at) if index else None)))
+            file.write(("\n".join(lines) + "\n").encode())
+        if packed is not None:
+            packed.close()
+
+
+def _row(cells: list[str], told: str | None, labels: Any, label: str, index: str | None) -> list[str]:
+    if labels is not None and told is not None:
+        cells = [told, *cells] if label == "first" else [*cells, told]
+    return cells if index is None else [index, *cells]

@@ -1,0 +1,92 @@
+"""Data sets as IDX files: a pair of images and labels, or a folder with the pairs of both splits."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from ...disk import telling
+from ...errors import DataError, Problem
+from ...spec import Reading
+from .arrays import part_of
+from .found import Found, Part
+from .idx import read_idx
+
+_NAME = re.compile(r"(?:idx|ubyte)(?:\.gz)?$|\.idx\d?(?:\.gz)?$|-idx\d-", re.IGNORECASE)
+_TEST = re.compile(r"t10k|test", re.IGNORECASE)
+
+
+def is_idx_name(name: str) -> bool:
+    """Whether a file is called as IDX files are."""
+    return _NAME.search(name) is not None
+
+
+def is_idx_folder(folder: Path) -> bool:
+    """Whether a folder holds IDX images."""
+    with telling(folder, "read"):
+        return any(is_idx_name(item.name) and "image" in item.name.lower() for item in folder.iterdir())
+
+
+def read_idx_pair(path: Path, reading: Reading) -> Found:
+    """A file of images with its file of labels: ``read.labels``, or the same name with labels for images.
+
+    Raises:
+        DataError: A file is missing or damaged, or their lengths differ.
+    """
+    labels = path.parent / Path(reading.labels).expanduser() if reading.labels else _labels_of(path)
+    part, notes = _read(path, labels, reading)
+    return Found(part, notes=notes, watched=tuple(map(str, (path, labels) if labels else (path,))))
+
+
+def read_idx_folder(folder: Path, reading: Reading) -> Found:
+    """A folder with training images and labels, and test (or t10k) images and labels where there are any.
+
+    Raises:
+        DataError: It holds several training or test sets, or one file without the other.
+    """
+    with telling(folder, "read"):
+        names = sorted(item.name for item in folder.iterdir())
+    images = [name for name in names if is_idx_name(name) and "image" in name.lower()]
+    sides = {is_test: [name for name in images if bool(_TEST.search(name)) == is_test] for is_test in (False, True)}
+    for several in sides.values():
+        if len(several) > 1:
+            raise DataError(
+                Problem(f"it holds {', '.join(several)}", "name one of them as path and one as test", file=str(folder))
+            )
+    if not sides[False]:
+        raise DataError(Problem("it holds no training images", "add them", file=str(folder)))
+    parts: list[Part] = []
+    notes: tuple[str, ...] = ()
+    watched: list[str] = []
+    for name in (*sides[False], *sides[True]):
+        labels = _labels_of(folder / name)
+        part, more = _read(folder / name, labels, reading)
+        parts.append(part)
+        notes = (*notes, *more)
+        watched += [str(folder / name), *([str(labels)] if labels else [])]
+    return Found(parts[0], parts[1] if len(parts) > 1 else None, None, tuple(dict.fromkeys(notes)), tuple(watched))
+
+
+def _labels_of(images: Path) -> Path | None:
+    name = re.sub("idx[34]", "idx1", images.name.replace("images", "labels").replace("image", "label"))
+    for candidate in (name, name.removesuffix(".gz"), f"{name}.gz"):
+        if candidate != images.name and (images.parent / candidate).exists():
+            return images.parent / candidate
+    return None
+
+
+def _read(images: Path, labels: Path | None, reading: Reading) -> tuple[Part, tuple[str, ...]]:
+    values = read_idx(images)
+    if values.ndim == 1:
+        raise DataError(Problem("it holds labels, not images", "name the file of images", file=str(images)))
+    if labels is None:
+        return part_of(values, None, str(images), shape=reading.shape)
+    told = read_idx(labels)
+    if told.ndim == 2 and told.dtype == np.int32:  # QMNIST's labels: the class, then where the digit came from
+        told = told[:, 0]
+    if told.ndim != 1 or len(told) != len(values):
+        what = f"it holds {' x '.join(map(str, told.shape))} labels, and {images.name} {len(values)} images"
+        raise DataError(Problem(what, "give one label for each image", file=str(labels)))
+    return part_of(values, told, str(images), shape=reading.shape)

@@ -1,0 +1,228 @@
+"""Parquet files with encoded images, as data hubs keep them: a column of files' bytes, a column of labels."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...disk import replacing, telling
+from ...errors import DataError, Problem
+from ...spec import Groups, Reading
+from .arrays import joined, part_of
+from .found import Found, Part
+from .labels import texts_to_labels
+from .limits import refuse_size
+from .pictures import decode
+
+_IMAGES = ("image", "img", "images", "pixels", "jpg", "png")
+_LABELS = ("label", "labels", "fine_label", "class", "target", "y", "character", "digit")
+_BATCH = 256
+
+
+def read_parquet(path: Path, reading: Reading, groups: Groups | None = None) -> Found:
+    """A Parquet file, or a folder of them: ``train-*``, ``test-*`` (and ``validation-*``, which counts as training).
+
+    The image column holds encoded images (``{bytes, path}`` or plain bytes), or lists of numbers. Class names are
+    taken from the hub's metadata where they are there.
+
+    Raises:
+        DataError: A file is damaged, has no such columns, or holds something else than images.
+    """
+    if path.is_file():
+        part, classes, notes = _read([path], reading, groups)
+        return Found(part, None, classes, notes, (str(path),))
+    with telling(path, "read"):
+        files = sorted(file for file in path.rglob("*.parquet") if not file.name.startswith("."))
+    sides: dict[str, list[Path]] = {"train": [], "val": [], "test": []}
+    for file in files:
+        word = re.match(r"[a-z]+", file.name.lower())
+        known = {
+            "train": "train",
+            "training": "train",
+            "valid": "val",
+            "validation": "val",
+            "val": "val",
+            "test": "test",
+        }
+        side = known.get(word[0] if word else "", "train" if len(files) == 1 else "")
+        if not side:
+            what = "its name does not say which split it is"
+            raise DataError(Problem(what, "call it train-... or test-..., or name the file as path", file=str(file)))
+        sides[side].append(file)
+    if not sides["train"]:
+        raise DataError(Problem("it holds no train-*.parquet", "add it, or name a file as path", file=str(path)))
+    training, classes, notes = _read(sides["train"], reading, groups)
+    if sides["val"]:
+        validation, _, more = _read(sides["val"], reading, groups)
+        training = joined(training, validation)
+        notes = (*notes, *more, "validation-* is part of the training split: each seed draws its own.")
+    test = None
+    if sides["test"]:
+        test, _, more = _read(sides["test"], reading, groups)
+        notes = (*notes, *more)
+    return Found(training, test, classes, tuple(dict.fromkeys(notes)), (str(path),))
+
+
+def _read(
+    files: Sequence[Path], reading: Reading, wanted: Groups | None
+) -> tuple[Part, tuple[str, ...] | None, tuple[str, ...]]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    place = str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
+    current = files[0]
+    for path in files:
+        with telling(path, "read"), open(path, "rb"):
+            pass
+    try:
+        schema = parquet.read_schema(current)
+        image, label = _columns(schema, reading, str(current))
+        columns = [label]
+        if wanted is not None and wanted.column is not None:
+            if wanted.column not in schema.names:
+                what = f'there is no column "{wanted.column}", it has {", ".join(schema.names)}'
+                raise DataError(Problem(what, "name the column that says what belongs together", "data.groups", place))
+            columns.append(wanted.column)
+        found: dict[str, list[Any]] = {name: [] for name in columns}
+        for current in files:
+            with parquet.ParquetFile(current) as file:
+                for row_group in range(file.num_row_groups):
+                    refuse_size(file.metadata.row_group(row_group).total_byte_size, str(current))
+                for batch in file.iter_batches(batch_size=1 << 14, columns=columns):
+                    for name in columns:
+                        found[name] += batch.column(name).to_pylist()
+        for name, values in found.items():
+            if None in values:
+                what = f"row {values.index(None) + 1} has no {'label' if name == label else name}"
+                raise DataError(Problem(what, "give every image one", file=place))
+        labels = found[label]
+        groups = np.asarray([str(value) for value in found[columns[1]]]) if columns[1:] else None
+        kind = schema.field(image).type
+        if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+            numbers = _numbers(files, image, len(labels), place)
+            part, notes = part_of(numbers, _labels(labels), place, shape=reading.shape)
+            return replace(part, groups=groups), _class_names(schema, label), notes
+        names = [f"row {row + 1}" for row in range(len(labels))]
+        images, kept, notes = decode(lambda: _contents(files, image), names, reading, place)
+    except (pa.ArrowException, ValueError, OSError) as error:
+        told = " ".join(str(error).split())[:120]
+        raise DataError(Problem(f"it is no intact Parquet file ({told})", "replace it", file=str(current))) from None
+    groups = None if groups is None else groups[kept]
+    return Part(images, _labels([labels[k] for k in kept]), place, groups), _class_names(schema, label), notes
+
+
+def _labels(labels: list[Any]) -> npt.NDArray[Any]:
+    if all(isinstance(label, int | np.integer) for label in labels):
+        return np.asarray(labels, dtype=np.int64)
+    return texts_to_labels([str(label) for label in labels])
+
+
+def _columns(schema: Any, reading: Reading, place: str) -> tuple[str, str]:
+    chosen = []
+    for what, wanted, known in (("image", reading.image, _IMAGES), ("label", reading.label, _LABELS)):
+        names = [wanted] if wanted is not None else [name for name in known if name in schema.names]
+        if not names or names[0] not in schema.names:
+            told = f"it has the columns {', '.join(schema.names)}"
+            raise DataError(Problem(told, f'name the {what} column: read = {{ {what} = "..." }}', file=place))
+        chosen.append(names[0])
+    return chosen[0], chosen[1]
+
+
+def _class_names(schema: Any, label: str) -> tuple[str, ...] | None:
+    try:
+        about = json.loads((schema.metadata or {})[b"huggingface"])
+        names = about["info"]["features"][label]["names"]
+    except (KeyError, ValueError, TypeError):
+        return None
+    return tuple(map(str, names)) if isinstance(names, list) and len(names) > 1 else None
+
+
+def _values(path: Path, column: str) -> Iterator[Any]:
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=_BATCH, columns=[column]):
+            yield from batch.column(0).to_pylist()
+
+
+def _numbers(files: Sequence[Path], column: str, count: int, place: str) -> npt.NDArray[Any]:
+    """Lists of numbers, all as long as the first, as one array [n, ...]."""
+    from pyarrow import parquet
+
+    kept: npt.NDArray[Any] | None = None
+    done = 0
+    for path in files:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=_BATCH, columns=[column]):
+                numbers = _dense(batch.column(0), None if kept is None else kept.shape[1:], done, place)
+                if kept is None:
+                    refuse_size(count * numbers[:1].nbytes, place)
+                    kept = np.empty((count, *numbers.shape[1:]), numbers.dtype)
+                kept[done : done + len(numbers)] = numbers
+                done += len(numbers)
+    if kept is None:
+        raise DataError(Problem("there are no images", "give some", file=place))
+    return kept
+
+
+def _dense(values: Any, expected: tuple[int, ...] | None, first: int, place: str) -> npt.NDArray[Any]:
+    """A column of lists as an array [n, ...]; ``first`` rows stand before it."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    shape = [len(values)]
+
+    def refuse(wrong: npt.NDArray[np.bool_], what: str) -> None:
+        if wrong.any():
+            row = first + int(np.flatnonzero(wrong)[0]) // math.prod(shape[1:]) + 1
+            raise DataError(Problem(f"row {row} {what}", "correct it", file=place))
+
+    while pa.types.is_nested(values.type):
+        refuse(compute.is_null(values).to_numpy(zero_copy_only=False), "lacks an image or a part of one")
+        lengths = compute.list_value_length(values).to_numpy(zero_copy_only=False)
+        size = int(lengths[0]) if expected is None else (*expected, 0, 0)[len(shape) - 1]
+        refuse(lengths != size, "has another size than the first")
+        shape.append(size)
+        values = values.flatten()
+    refuse(compute.is_null(values).to_numpy(zero_copy_only=False), "lacks a pixel")
+    dense: npt.NDArray[Any] = values.to_numpy(zero_copy_only=False).reshape(shape)
+    return dense
+
+
+def _contents(files: Sequence[Path], column: str) -> Iterator[tuple[int, bytes]]:
+    index = 0
+    for path in files:
+        for value in _values(path, column):
+            content = value.get("bytes") if isinstance(value, dict) else value
+            yield index, content if isinstance(content, bytes) else b""
+            index += 1
+
+
+def write_parquet(
+    path: Path, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], classes: Sequence[str]
+) -> None:
+    """Writes images as PNG in the hub's layout: ``image`` = {bytes, path}, ``label``, and the class names."""
+    import pyarrow as pa
+    from PIL import Image
+    from pyarrow import parquet
+
+    encoded = []
+    for index, image in enumerate(images):
+        file = io.BytesIO()
+        Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(file, format="PNG")
+        encoded.append({"bytes": file.getvalue(), "path": f"{index}.png"})
+    features = {"image": {"_type": "Image"}, "label": {"names": list(classes), "_type": "ClassLabel"}}
+    about = json.dumps({"info": {"features": features}})
+    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    table = pa.table({"image": pa.array(encoded, kind), "label": pa.array(labels, pa.int64())})
+    with telling(path, "written"), replacing(path) as raw:
+        parquet.write_table(table.replace_schema_metadata({"huggingface": about}), raw)

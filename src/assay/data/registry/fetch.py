@@ -1,0 +1,153 @@
+"""Downloading a data set's raw files: resumed where it broke off, kept only when the content is right."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from ...disk import locked, telling
+from ...errors import DataError, Problem
+from ..location import lock_file, raw_folder
+from . import raw
+from .entries import Entry, RawFile
+from .lookup import entry
+
+Progress = Callable[[str, int, "int | None"], None]
+
+TIMEOUT_SECONDS = 30.0  # without a byte, not for the whole file
+_CHUNK_BYTES = 1 << 16
+
+
+def fetch(name: str, *, progress: Progress | None = None) -> list[Path]:
+    """Downloads a data set's raw files from the first mirror that gives them intact.
+
+    A file that is there and intact is left alone. A broken download stays as ``.part`` and is resumed by the
+    next mirror or the next call. A file gets its final name only when its content is verified.
+
+    Args:
+        name: A name of the registry.
+        progress: Called with the file's name, the bytes done, and the bytes in total (``None`` if not known).
+
+    Returns:
+        The raw files; none where the data come with an installed package.
+
+    Raises:
+        SpecError: The registry has no such data set.
+        DataError: No mirror gave a file, or the folder cannot be used.
+        DiskFull: There is no space left.
+    """
+    return fetch_entry(entry(name), progress=progress)
+
+
+def fetch_entry(wanted: Entry, *, progress: Progress | None = None) -> list[Path]:
+    """``fetch`` for a data set that may stand outside the registry."""
+    if wanted.is_bundled:
+        return []
+    folder = raw_folder(wanted.place)
+    lock = lock_file("fetch", wanted.place)
+    with telling(folder, "written"):
+        folder.mkdir(parents=True, exist_ok=True)
+    paths: list[Path] = []
+    with telling(lock, "written"), locked(lock):
+        for index, file in enumerate(wanted.files):
+            path = _intact(folder, file, wanted.name)
+            if path is None:
+                try:
+                    path = _fetch_file(wanted, file, folder, progress)
+                except _Failed as failed:
+                    names = ", ".join(later.name for later in wanted.files[index:])
+                    what = f"{wanted.name} could not be downloaded ({failed})"
+                    fix = f"try again when the network is back, or get {names} elsewhere and put them into this folder"
+                    raise DataError(Problem(what, fix, file=str(folder))) from failed
+            paths.append(path)
+    return paths
+
+
+class _Failed(Exception):
+    """Why a mirror, or every mirror, did not give a file."""
+
+
+def _intact(folder: Path, file: RawFile, dataset: str) -> Path | None:
+    try:
+        path = raw.find(folder, file)
+        if path is not None:
+            raw.check(path, file, dataset)
+    except DataError:
+        return None
+    return path
+
+
+def _fetch_file(wanted: Entry, file: RawFile, folder: Path, progress: Progress | None) -> Path:
+    part = folder / f"{file.name}.part"
+    failures: list[str] = []
+    may_fetch_anew = True
+    for mirror in wanted.mirrors:
+        while True:
+            try:
+                _download(mirror + file.name, part, file.name, progress)
+                raw.check(part, file, wanted.name)
+            except _Failed as failed:
+                failures.append(f"{urlsplit(mirror).netloc} {failed}")
+                break
+            except DataError:
+                with telling(part, "written"):
+                    part.unlink(missing_ok=True)
+                if not may_fetch_anew:
+                    failures.append(f"{urlsplit(mirror).netloc} sent damaged content")
+                    break
+                may_fetch_anew = False
+            else:
+                with telling(folder / file.name, "written"):
+                    os.replace(part, folder / file.name)
+                return folder / file.name
+    raise _Failed(", ".join(failures))
+
+
+def _download(url: str, part: Path, name: str, progress: Progress | None) -> None:
+    """Brings ``part`` from wherever it stands to the end of what the server has."""
+    with telling(part, "read"):
+        done = part.stat().st_size if part.exists() else 0
+    headers = {"User-Agent": "assay", "Accept-Encoding": "identity"}
+    if done:
+        headers["Range"] = f"bytes={done}-"
+    try:
+        response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_SECONDS)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == 416 and done:  # nothing is left to send: the file is complete, or it is another one
+            return
+        raise _Failed(f"answered {error.code} {error.reason}") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _Failed(f"did not answer: {getattr(error, 'reason', None) or error or type(error).__name__}") from error
+    with response:
+        if response.status == 206:
+            first = re.match(r"bytes (\d{1,18})-", response.headers.get("Content-Range", ""))
+            if first is None or int(first[1]) != done:
+                raise _Failed("sent another part of the file than the one asked for")
+        else:
+            done = 0
+        length = response.headers.get("Content-Length", "")
+        total = done + int(length) if re.fullmatch(r"\d{1,18}", length) else None
+        with telling(part, "written"), open(part, "ab" if done else "wb") as file:
+            while chunk := _receive(response):
+                file.write(chunk)
+                done += len(chunk)
+                if progress is not None:
+                    progress(name, done, total)
+            file.flush()
+            os.fsync(file.fileno())
+    if total is not None and done < total:
+        raise _Failed(f"broke off after {done} of {total} bytes")
+
+
+def _receive(response: http.client.HTTPResponse) -> bytes:
+    try:
+        return response.read(_CHUNK_BYTES)
+    except (OSError, http.client.HTTPException) as error:
+        raise _Failed(f"broke off: {error or type(error).__name__}") from error

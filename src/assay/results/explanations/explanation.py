@@ -1,0 +1,85 @@
+"""Pictures of one run, together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ... import disk
+from ...explain.picture import Format, Picture
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ...explain.figures.style import Theme
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """What a run's network learned and where it fails.
+
+    Args:
+        about: The run: study, run, arm, seed, split, leaky, images, accuracy.
+        pictures: In the order in which they are best looked at.
+        left_out: Pictures that could not be made, by name, and why.
+        mistakes: Every image of the split that the run gets wrong, the costliest first.
+        classes: Precision, recall, F1 and images of every class.
+    """
+
+    about: Mapping[str, Any]
+    pictures: tuple[Picture, ...]
+    left_out: Mapping[str, str]
+    mistakes: pd.DataFrame
+    classes: pd.DataFrame
+
+    def __getitem__(self, name: str) -> Picture:
+        return next(picture for picture in self.pictures if name in (picture.name, picture.kind))
+
+    def __iter__(self) -> Iterator[Picture]:
+        return iter(self.pictures)
+
+    @property
+    def title(self) -> str:
+        """Whose it is."""
+        about = self.about
+        return f"{about['study']}: {about['arm']}, {about['label']}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything but the drawings as plain values, for JSON."""
+        pictures = [
+            {"name": one.name, "title": one.title, "caption": one.caption, "data": dict(one.data)}
+            for one in self.pictures
+        ]
+        return {**self.about, "pictures": pictures, "left_out": dict(self.left_out)}
+
+    def write(self, folder: str | Path, *, format: Format = "png", theme: Theme = "light") -> dict[str, Path]:
+        """Write every picture to a folder, and ``index.html``, which shows them all; return their paths by name.
+
+        Raises:
+            DiskFull: There is no room for them.
+            DataError: The disk refuses for another reason.
+        """
+        target = Path(folder)
+        paths = {one.name: one.save(target / f"{one.name}.{format}", theme) for one in self.pictures}
+        body = "".join(one.html(paths[one.name].name) for one in self.pictures)
+        disk.write(target / "index.html", _PAGE.format(title=escape(self.title), body=body + self._rest()).encode())
+        return {**paths, "index": target / "index.html"}
+
+    def _rest(self) -> str:
+        items = "".join(f"<li>{escape(name)}: {escape(why)}</li>" for name, why in self.left_out.items())
+        return f"<p>Left out:</p><ul>{items}</ul>" if items else ""
+
+    def _repr_html_(self) -> str:
+        return f"<h3>{escape(self.title)}</h3>" + "".join(one.html() for one in self.pictures) + self._rest()
+
+
+_PAGE = (
+    '<!doctype html><html lang="en"><meta charset="utf-8">'
+    '<meta name="viewport" content="width=device-width, initial-scale=1"><title>{title}</title>'
+    "<style>body{{font:1rem/1.5 system-ui,sans-serif;margin:2rem auto;max-width:66rem;padding:0 1rem;"
+    "color:#16191d;background:#fff}}figcaption{{margin-bottom:.5rem;max-width:46rem}}</style>"
+    "<h1>{title}</h1>{body}</html>"
+)

@@ -1,0 +1,313 @@
+"""Pictures of where a run fails, and how far it can be trusted."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...errors import Problem, SpecError
+from ...explain import figures
+from ...explain.activations import penultimate_features
+from ...explain.agreement import agreement
+from ...explain.calibration import calibration, rejection
+from ...explain.mistakes import ConfusedPair, class_scores, confused_pairs, confusion_matrix, losses_of, top_losses
+from ...explain.picture import Picture
+from ...explain.projection import project
+from ...store import RunRecord
+from ..model import load_models, runs_of_arm
+from ..recorded import split_of_run
+from .subject import Subject
+from .wishes import Wishes, counted
+
+_POINTS = 2000
+_SHOWN = 16
+
+
+def confusion(subject: Subject, wishes: Wishes) -> list[Picture]:
+    """The confusion matrix."""
+    matrix, classes = _matrix(subject), subject.classes
+    wrong = int(matrix.sum() - np.trace(matrix))
+    worst = confused_pairs(matrix, count=1)
+    told = ""
+    if worst:
+        (pair,) = worst
+        told = f" Most often mixed up: {classes[pair.a]} and {classes[pair.b]} ({pair.a_for_b + pair.b_for_a:,} times)."
+    caption = (
+        f"{counted(len(subject.labels), f'{subject.split} image')}, {wrong:,} of them wrong: rows are classes, columns "
+        f"what they were taken for. Colour is for mistakes alone.{told}"
+    )
+    rates = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
+    data = {"classes": list(classes), "counts": matrix.tolist(), "rates": rates.round(6).tolist()}
+    return [
+        Picture(
+            "confusion", "What is taken for what", caption,
+            lambda theme: figures.confusion_panels(matrix, classes, theme=theme), data,
+        )
+    ]  # fmt: skip
+
+
+def classes(subject: Subject, wishes: Wishes) -> list[Picture]:
+    """Precision, recall and F1 of every class."""
+    scores, names = class_scores(_matrix(subject)), subject.classes
+    weakest = int(np.nanargmin(scores.f1))
+    caption = (
+        "Precision: of the images taken for a class, those that are of it. Recall: of the class's images, those that "
+        f"are found. F1: the harmonic mean of both. The weakest class is {names[weakest]} "
+        f"(F1 {100 * scores.f1[weakest]:.1f} %)."
+    )
+    data = {
+        name: {
+            "precision": float(scores.precision[at]),
+            "recall": float(scores.recall[at]),
+            "f1": float(scores.f1[at]),
+            "images": int(scores.support[at]),
+        }
+        for at, name in enumerate(names)
+    }
+    return [
+        Picture(
+            "classes", "How well each class is recognised", caption,
+            lambda theme: figures.class_dots(scores, names, theme=theme), data,
+        )
+    ]  # fmt: skip
+
+
+def pairs(subject: Subject, wishes: Wishes) -> list[Picture]:
+    """The classes that are mixed up most, with examples."""
+    found, names = confused_pairs(_matrix(subject)), subject.classes
+    if not found:
+        raise SpecError(Problem(f"the run gets every {subject.split} image right", "there is no mistake to show"))
+    order = np.argsort(-losses_of(subject.probabilities, subject.labels), kind="stable")
+
+    def examples(own: int, other: int) -> NDArray[np.int64]:
+        is_such = (subject.labels[order] == own) & (subject.predicted[order] == other)
+        found: NDArray[np.int64] = order[is_such][:5]
+        return found
+
+    def row(pair: ConfusedPair) -> figures.PairRow:
+        a_for_b, b_for_a = examples(pair.a, pair.b), examples(pair.b, pair.a)
+        return figures.PairRow(
+            names[pair.a], names[pair.b], pair.a_for_b, pair.b_for_a, subject.images[a_for_b], subject.images[b_for_a]
+        )
+
+    rows = [row(pair) for pair in found]
+    caption = (
+        f"The pairs of classes that are mixed up most often, with the costliest {subject.split} images of each kind."
+    )
+    data = [
+        {
+            "a": names[pair.a], "b": names[pair.b], "a_for_b": pair.a_for_b, "b_for_a": pair.b_for_a,
+            "share": round(pair.share, 6),
+            "images": subject.places[[*examples(pair.a, pair.b), *examples(pair.b, pair.a)]].tolist(),
+        }
+        for pair in found
+    ]  # fmt: skip
+    return [
+        Picture(
+            "pairs", "The classes that are mixed up most", caption,
+            lambda theme: figures.pair_rows(rows, theme=theme), {"pairs": data},
+        )
+    ]  # fmt: skip
+
+
+def losses(subject: Subject, wishes: Wishes) -> list[Picture]:
+    """The images with the highest loss."""
+    order = top_losses(subject.probabilities, subject.labels, count=24)
+    values, names = losses_of(subject.probabilities, subject.labels)[order], subject.classes
+    titles = [
+        f"#{subject.places[at]}  {loss:.1f}\n{_cut(names[subject.labels[at]])} as\n{_cut(names[subject.predicted[at]])}"
+        if subject.predicted[at] != subject.labels[at]
+        else f"#{subject.places[at]}  {loss:.1f}\n{_cut(names[subject.labels[at]])},\nright"
+        for at, loss in zip(order, values, strict=True)
+    ]
+    titles = [title.replace(" as\n", " as ") if _is_short(names) else title for title in titles]
+    titles = [title.replace(",\nright", ", right") if _is_short(names) else title for title in titles]
+    caption = (
+        f"The {subject.split} images that cost most: the image's number and its loss in nats, its class, and what it "
+        "is taken for. Labels that are wrong tend to stand here."
+    )
+    data = [
+        {
+            "image": int(subject.places[at]), "class": names[subject.labels[at]],
+            "predicted": names[subject.predicted[at]], "loss": round(float(loss), 5),
+        }
+        for at, loss in zip(order, values, strict=True)
+    ]  # fmt: skip
+    return [
+        Picture(
+            "losses", "The costliest images", caption,
+            lambda theme: figures.image_gallery(subject.images[order], titles, theme=theme), {"images": data},
+        )
+    ]  # fmt: skip
+
+
+def trust(subject: Subject, wishes: Wishes) -> list[Picture]:
+    """Calibration."""
+    found = calibration(subject.probabilities, subject.labels)
+    gap = found.mean_confidence - found.mean_accuracy
+    told = "more" if gap > 0 else "less"
+    caption = (
+        "Of the images that the network is about so sure of, how many does it get right? Points on the dashed line are "
+        "calibrated; below it the network claims too much. Bars are 95 % intervals. On average it is "
+        f"{100 * abs(gap):.2g} points {told} sure than right; the expected calibration error is "
+        f"{100 * found.error:.2g} %."
+    )
+    data = {
+        "error": found.error,
+        "mean_confidence": found.mean_confidence,
+        "accuracy": found.mean_accuracy,
+        "n": found.n,
+        "bins": [
+            {"low": float(low), "high": float(high), "images": int(n), "confidence": float(c), "accuracy": float(a)}
+            for low, high, n, c, a in zip(
+                found.edges, found.edges[1:], found.counts, found.confidence, found.accuracy, strict=False
+            )
+            if n
+        ],
+    }
+    return [
+        Picture(
+            "calibration", "Is it right as often as it claims?", caption,
+            lambda theme: figures.calibration_curve(found, theme=theme), data,
+        )
+    ]  # fmt: skip
+
+
+def confidence(subject: Subject, wishes: Wishes) -> list[Picture]:
+    """Accuracy over the most confident images."""
+    found = rejection(subject.probabilities, subject.labels)
+    half = found.accuracy[(len(found.kept) - 1) // 2]
+    caption = (
+        "Accuracy on the images that the network is surest of, by how many are kept: what leaving the others to a "
+        f"person would bring. On the surer half it is {100 * half:.2f} %, on all {100 * found.accuracy[-1]:.2f} %."
+    )
+    shares = (0.5, 0.8, 0.9, 0.95, 0.98, 1.0)
+    places = [max(0, round(share * len(found.kept)) - 1) for share in shares]
+    data = {
+        "points": [
+            {"kept": share, "accuracy": float(found.accuracy[at]), "confidence": float(found.confidence[at])}
+            for share, at in zip(shares, places, strict=True)
+        ]
+    }
+    return [
+        Picture(
+            "confidence", "Accuracy on the images that it is sure of", caption,
+            lambda theme: figures.rejection_curve(found, theme=theme), data,
+        )
+    ]  # fmt: skip
+
+
+def seeds(subject: Subject, wishes: Wishes) -> list[Picture]:
+    """Which mistakes all runs of the arm make, and on which chance decides."""
+    record, arm = subject.model.study, subject.model.run.arm
+    if subject.model.is_retrained:
+        what = f"{subject.model.run.label} of {arm} was trained anew, and agreement is of the study's own runs"
+        raise SpecError(Problem(what, "explain a run of the study"))
+    runs = runs_of_arm(record, arm)
+    if len(runs) < 2:
+        raise SpecError(Problem(f"{arm} has one finished run", "agreement needs two: add a seed"))
+    if subject.split == "test" and not record.is_leaky:
+        runs = tuple(run for run in runs if run.id in record.test_hits)
+        if len(runs) < 2:
+            what = f"{arm} has {counted(len(runs), 'run')} whose mistakes on the test images are stored"
+            raise SpecError(Problem(what, "agreement needs two: `assay reveal` scores all that have finished"))
+    images, labels, hits, asked = _hits(subject, runs)
+    found = agreement(hits, asked)
+    if not len(found.images):
+        fix = 'validate on the same images: validation = { last = 5000 }, or leave "split" out of [seeds] vary'
+        raise SpecError(Problem("no validation image is left out of training by two runs", fix))
+    hard, chancy = found.hard[:_SHOWN], found.chancy[:_SHOWN]
+    missed = dict(zip(found.images.tolist(), zip(found.missed, found.asked, strict=True), strict=True))
+
+    def titled(at: int) -> str:
+        wrong, of = missed[at]
+        told = (
+            f"#{at}  {_cut(subject.classes[labels[at]])}"
+            if _is_short(subject.classes)
+            else (f"#{at}\n{_cut(subject.classes[labels[at]])}")
+        )
+        return told if wrong == of == len(runs) else f"{told}\n{wrong} of {of} miss it"
+
+    none, some, every = found.counts.tolist()
+    expected = found.expected[2]
+    asked_all = asked is None or asked[:, found.images].all()
+    whom = f"{len(runs)} runs" if asked_all else "the runs that did not train on each"
+    caption = (
+        f"{len(found.images):,} {subject.split} images, asked of {whom}: {none:,} are missed by none, {some:,} by some "
+        f"(chance decides: another seed may get them right) and {every:,} by every run, where {expected:.1f} "
+        "would be expected if runs erred independently. What every run misses is hard, or labelled wrongly."
+    )
+    data = {
+        "runs": len(runs),
+        "images": len(found.images),
+        "missed_by": {"none": none, "some": some, "every": every},
+        "expected_if_independent": dict(zip(("none", "some", "every"), found.expected.round(3).tolist(), strict=True)),
+        "hard": found.hard.tolist(),
+        "chancy": found.chancy.tolist(),
+    }
+    drawn = (images[hard], [titled(at) for at in hard]), (images[chancy], [titled(at) for at in chancy])
+    return [
+        Picture(
+            "agreement", "What every seed misses, and what chance decides", caption,
+            lambda theme: figures.agreement_panels(found, *drawn, theme=theme), data,
+        )
+    ]  # fmt: skip
+
+
+def _hits(
+    subject: Subject, runs: tuple[RunRecord, ...]
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.bool_], NDArray[np.bool_] | None]:
+    """Images, labels, and by run what is right, and what counts because the run did not train on it."""
+    record, dataset = subject.model.study, subject.model.dataset
+    if subject.split == "test" and not record.is_leaky:
+        packed = np.array([np.frombuffer(record.test_hits[run.id], np.uint8) for run in runs])
+        known = np.unpackbits(packed, axis=1, count=len(subject.labels)).astype(bool)
+        return subject.images, subject.labels, known, None
+    store = subject.model.store
+    models = load_models(record, runs, store)
+    if record.is_leaky:
+        every = np.array([model.probabilities(subject.images).argmax(1) == subject.labels for model in models])
+        return subject.images, subject.labels, every, None
+    data = dataset.training()
+    hits, asked = (np.zeros((len(runs), len(data)), bool) for _ in range(2))
+    for at, model in enumerate(models):
+        chosen = split_of_run(record, model.run, data).validation
+        asked[at, chosen] = True
+        hits[at, chosen] = model.probabilities(data.images[chosen]).argmax(1) == data.labels[chosen]
+    return data.images, data.labels, hits, asked
+
+
+def features(subject: Subject, wishes: Wishes) -> list[Picture]:
+    """Images where the last layer sees them."""
+    count = min(_POINTS, len(subject.labels))
+    found = project(penultimate_features(subject.model.network, subject.batches(count)), wishes.projection)
+    labels, predicted, names = subject.labels[:count], subject.predicted[:count], subject.classes
+    how = "t-SNE" if wishes.projection == "tsne" else "principal components"
+    caption = (
+        f"{counted(count, f'{subject.split} image')} as the last layer sees them, flattened by {how}; crosses are "
+        "mistakes. Classes that lie apart are easily told apart."
+    )
+    data = {
+        "projection": wishes.projection,
+        "shares": list(found.shares) if found.shares else None,
+        "points": found.points.round(4).tolist(),
+        "images": subject.places[:count].tolist(),
+    }
+    return [
+        Picture(
+            "features", "Images as the last layer sees them", caption,
+            lambda theme: figures.feature_map(found, labels, predicted, names, theme=theme), data,
+        )
+    ]  # fmt: skip
+
+
+def _matrix(subject: Subject) -> NDArray[np.int64]:
+    return confusion_matrix(subject.labels, subject.predicted, len(subject.classes))
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= 13 else f"{name[:12]}…"
+
+
+def _is_short(names: tuple[str, ...]) -> bool:
+    return max(map(len, names)) <= 5

@@ -1,0 +1,325 @@
+"""Runs that leave the store: files of other formats, checked against ours, and a model card."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import disk
+from ..errors import DataError, Problem, RunError, SpecError, nearest
+from ..stats import mean_interval, share_interval
+from .model import Model, find_run, load_models
+from .recorded import split_of_run
+
+if TYPE_CHECKING:
+    from ..export import Evidence, Facts, Portable, Written
+
+FORMATS = {
+    "keras": "Keras 3: model.keras",
+    "onnx": "ONNX: model.onnx",
+    "onnx-int8": "ONNX in 8 bits, calibrated on training images: model-int8.onnx",
+    "torch": "a PyTorch module that needs torch and safetensors alone: network.py, network.safetensors",
+    "safetensors": "weights and a JSON spec: model.safetensors, model.json",
+    "c": "a C header with a float32 and an int8 pass, for small networks: model.h",
+}
+CARD = "model-card.md"
+_TOLERANCE = 1e-4
+_CHECKED = 1000
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export wrote.
+
+    Args:
+        folder: Where.
+        files: The models, in the order in which they were asked for.
+        card: The model card.
+    """
+
+    folder: Path
+    files: tuple[Written, ...]
+    card: Path
+
+
+def export_run(name: str, formats: Sequence[str], store: Path, folder: Path | None = None) -> Exported:
+    """Write a finished run's network in other formats, with a model card.
+
+    Every file that can be run is asked and compared with our own predictions before this returns.
+
+    Args:
+        name: The start of a run's id, or a study: then the first seed of its best arm.
+        formats: Of ``FORMATS``.
+        store: The store's folder.
+        folder: Where to write; a folder named after study and run, in the current one, if ``None``.
+
+    Raises:
+        SpecError: A format is not known, its library is not installed, or it cannot hold this network.
+        StoreError: There is no such run.
+        DataError: The run's weights are missing or damaged, or the folder cannot be written.
+        RunError: A file's predictions are not ours. It is not kept.
+        DiskFull: There is no space left.
+    """
+    for wanted in formats:
+        if wanted not in FORMATS:
+            raise SpecError(Problem(f'there is no format "{wanted}"', nearest(wanted, list(FORMATS))))
+    record, run = find_run(name, store)
+    (model,) = load_models(record, [run], store)
+    network = portable_of(model)
+    target = folder if folder is not None else Path(f"{record.name}-{run.id[:8]}")
+    images, what = _images_to_check(model)
+    expected = model.probabilities(images)
+    title = f"{record.name}: {run.arm}, {run.label}"
+    check = _Check(model, images, expected, what)
+    files = [
+        written for wanted in dict.fromkeys(formats) for written in _WRITERS[wanted](network, target, title, check)
+    ]
+    from ..export import card_of
+
+    card = target / CARD
+    disk.write(card, card_of(network, facts_of(model), files).encode())
+    return Exported(target, tuple(files), card)
+
+
+def portable_of(model: Model) -> Portable:
+    """A model as plain arrays."""
+    from ..export import Portable
+
+    return Portable.of(model.predictor, model.arm.layers, model.classes, model.study.data["dtype"])
+
+
+@dataclass(frozen=True, eq=False)
+class _Check:
+    """Images and our predictions of them."""
+
+    model: Model
+    images: NDArray[Any]
+    expected: NDArray[np.float32]
+    what: str
+
+    def compare(self, answer: Callable[[NDArray[Any]], NDArray[np.float32]], path: Path) -> str:
+        """How far a file's predictions are from ours, as a sentence.
+
+        Raises:
+            RunError: Farther than float32 explains; the file is removed.
+        """
+        difference = float(np.abs(answer(self.images) - self.expected).max())
+        if not difference <= _TOLERANCE:
+            path.unlink(missing_ok=True)
+            what = f"{path.name} answers otherwise than the run: a probability differs by {difference:.2g}"
+            raise RunError(what, "export another format, and report this")
+        return f"largest difference from our predictions {difference:.1e}, on {len(self.images):,} {self.what}"
+
+    def calibration(self) -> NDArray[Any]:
+        """Some of the images that the run was trained on.
+
+        Raises:
+            DataError: The data are gone, or have changed.
+        """
+        from ..export import CALIBRATION_IMAGES
+
+        training = self.model.dataset.training()
+        own = split_of_run(self.model.study, self.model.run, training).training
+        chosen = np.random.default_rng(0).choice(own, min(len(own), CALIBRATION_IMAGES), replace=False)
+        return np.ascontiguousarray(training.images[np.sort(chosen)])
+
+    def loss(self, answer: Callable[[NDArray[Any]], NDArray[np.float32]]) -> str:
+        """What 8 bits cost in accuracy on all validation images, as a clause; empty where there are none."""
+        try:
+            images, labels = self.model.validation()
+        except (DataError, SpecError):
+            return "its loss of accuracy is not measured: the run has no validation images at hand"
+        whole = self.model.probabilities(images).argmax(1)
+        small = answer(np.ascontiguousarray(images)).argmax(1)
+        before, after, same = (float(np.mean(found)) for found in (whole == labels, small == labels, whole == small))
+        return (
+            f"accuracy on {len(labels):,} validation images {after:.2%}, {before:.2%} in float32 "
+            f"({after - before:+.2%}); {same:.2%} of answers are the same"
+        )
+
+
+def _images_to_check(model: Model) -> tuple[NDArray[Any], str]:
+    try:
+        images, _ = model.validation()
+        return np.ascontiguousarray(images[:_CHECKED]), "validation images"
+    except (DataError, SpecError):
+        values = np.random.default_rng(0).integers(0, 256, (_CHECKED // 10, *model.shape), dtype=np.uint8)
+        is_bytes = model.study.data["dtype"] == "uint8"
+        return values if is_bytes else (values / 255).astype(np.float32), "random images"
+
+
+def _written(path: Path, form: str, about: str = "") -> Written:
+    from ..export import Written
+
+    with disk.telling(path, "read"):
+        content = path.read_bytes()
+    return Written(path.name, form, hashlib.sha256(content).hexdigest(), len(content), about)
+
+
+def _keras(network: Portable, folder: Path, title: str, check: _Check) -> list[Written]:
+    from ..export import keras_answer, write_keras
+
+    path = folder / "model.keras"
+    write_keras(network, path)
+    told = check.compare(keras_answer(path), path)
+    use = "`keras.saving.load_model(...)`, any backend; class names in its member `assay.json`"
+    return [_written(path, "keras", f"{use}; {told}.")]
+
+
+def _onnx(network: Portable, folder: Path, title: str, check: _Check) -> list[Written]:
+    from ..export import onnx_answer, write_onnx
+
+    path = folder / "model.onnx"
+    write_onnx(network, path)
+    told = check.compare(onnx_answer(path), path)
+    use = f"input `images` ({network.dtype}), output `probabilities`; class names in its metadata under `classes`"
+    return [_written(path, "onnx", f"{use}; {told}.")]
+
+
+def _onnx_int8(network: Portable, folder: Path, title: str, check: _Check) -> list[Written]:
+    from ..export import onnx_answer, write_onnx, write_onnx_int8
+
+    path, images = folder / "model-int8.onnx", check.calibration()
+    write_onnx_int8(network, path, images)
+    with tempfile.TemporaryDirectory() as name:
+        plain = Path(name) / "model.onnx"
+        write_onnx(network, plain)
+        sizes = f"{path.stat().st_size:,} bytes, {plain.stat().st_size:,} in float32"
+    told = f"8-bit weights and activations, calibrated on {len(images):,} training images; {sizes}"
+    use = "input and output as `model.onnx`"
+    return [_written(path, "onnx-int8", f"{use}; {told}; {check.loss(onnx_answer(path))}.")]
+
+
+def _c(network: Portable, folder: Path, title: str, check: _Check) -> list[Written]:
+    from ..export import write_c
+
+    path = folder / "model.h"
+    small = write_c(network, path, check.calibration(), title)
+    use = f"`model_classify` (float32) and `model_classify_int8` ({small.num_bytes:,} bytes of constants)"
+    return [_written(path, "c", f"{use}; in 8 bits {check.loss(small.logits)}.")]
+
+
+def _torch(network: Portable, folder: Path, title: str, check: _Check) -> list[Written]:
+    from ..export import torch_answer, write_torch
+
+    path = folder / "network.py"
+    write_torch(network, path, title)
+    told = check.compare(torch_answer(path), path)
+    use = "`from network import CLASSES, load`; its weights are `network.safetensors`"
+    return [_written(path, "torch", f"{use}; {told}."), _written(path.with_suffix(".safetensors"), "torch")]
+
+
+def _safetensors(network: Portable, folder: Path, title: str, check: _Check) -> list[Written]:
+    from ..export import write_safetensors
+
+    path = folder / "model.safetensors"
+    write_safetensors(network, path)
+    use = "weights by layer; `model.json` says layers, scaling, classes"
+    return [_written(path, "safetensors", f"{use}."), _written(path.with_suffix(".json"), "safetensors")]
+
+
+_WRITERS: dict[str, Callable[[Portable, Path, str, _Check], list[Written]]] = {
+    "keras": _keras,
+    "onnx": _onnx,
+    "onnx-int8": _onnx_int8,
+    "torch": _torch,
+    "safetensors": _safetensors,
+    "c": _c,
+}
+
+
+def facts_of(model: Model) -> Facts:
+    """What the store knows of a run, for its card."""
+    from ..analysis.scores import LEAKY, counted_epoch
+    from ..export import Facts
+
+    record, run, data = model.study, model.run, model.study.data
+    spec, training = record.spec.get("data", {}), model.arm.training
+    base = model.summary.base
+    versions = run.environment.get("versions", {})
+    limits = [LEAKY] if record.is_leaky else []
+    if model.is_retrained:
+        limits.append(f"It was trained on {record.retrained_on} together: only test images can judge it.")
+    if not record.looks:
+        limits.append("The test split is sealed: nothing here was measured on it.")
+    else:
+        limits.append(f"The test split has been looked at {len(record.looks)} times, see `assay reveal`.")
+    seconds = f"{run.seconds:.1f} s" if run.seconds is not None else "not recorded"
+    made = (
+        ("arm", run.arm),
+        *((("base", base.text().removeprefix("Base: ")),) if base else ()),
+        *(
+            (("base's weights", f"SHA-256 {content}"),)
+            if (content := model.arm.base and model.arm.base.content)
+            else ()
+        ),
+        ("run", f"{run.id} ({run.label})"),
+        ("epochs", f"{len(run.epochs)}, weights {counted_epoch(record)}"),
+        ("batch size", str(training.batch_size)),
+        ("optimizer", _told(training.optimizer.model_dump(mode="json", exclude_none=True))),
+        ("training time", seconds),
+        ("weights", f"SHA-256 {run.weights_sha256}"),
+        ("versions", _told(versions)),
+        ("exported by", f"Assay {version('assay')}"),
+    )
+    about = (
+        ("data set", str(data["title"])),
+        ("content", f"SHA-256 {data['content']}"),
+        ("images", f"{data['num_training']:,} for training and validation, {data['num_test']:,} for the test"),
+        ("validation", str(spec.get("validation"))),
+        *((("learned from", str(limit)),) if (limit := spec.get("training")) else ()),
+        ("scaling", str(spec.get("scaling", "unit")) if base is None else "the base's own, see above"),
+    )
+    title = f"{record.name}: {run.arm}, {run.label}"
+    return Facts(title, record.question, made, about, _evidence(model), tuple(limits))
+
+
+def _told(values: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in values.items())
+
+
+def _evidence(model: Model) -> tuple[Evidence, ...]:
+    from ..analysis.scores import arm_scores, is_epoch_chosen_by_score, score_of
+    from ..export import Evidence
+
+    record, run, found = model.study, model.run, []
+    note = ", which also chose its epoch" if is_epoch_chosen_by_score(record) else ""
+    own = None if model.is_retrained else score_of(run, "validation")
+    if own is not None:
+        try:
+            count = len(model.validation()[1])
+        except (DataError, SpecError):
+            count = 0
+        low, high = _wilson(own, count)
+        of = f"{count:,} images" if count else "images that are not at hand"
+        found.append(Evidence(f"this run, validation images{note}", own, low, high, of, "Wilson (1927)"))
+    if run.test_accuracy is not None:
+        count = record.data["num_test"]
+        low, high = _wilson(run.test_accuracy, count)
+        found.append(
+            Evidence("this run, test images", run.test_accuracy, low, high, f"{count:,} images", "Wilson (1927)")
+        )
+    for split in ("validation", "test"):
+        scores = next(found for found in arm_scores(record, split=split) if found.arm == run.arm)
+        if scores.mean is None:
+            continue
+        interval = mean_interval(scores.scores) if scores.n > 1 else None
+        low, high = (interval.low, interval.high) if interval else (None, None)
+        seeds = f"{scores.n} seed{'s' if scores.n > 1 else ''}"
+        found.append(Evidence(f"mean of its arm, {split} images", scores.mean, low, high, seeds, "Student (1908)"))
+    return tuple(found)
+
+
+def _wilson(share: float, count: int) -> tuple[float | None, float | None]:
+    if not count:
+        return None, None
+    interval = share_interval(round(share * count), count)
+    return interval.low, interval.high

@@ -1,0 +1,194 @@
+"""Finished runs as networks that can be asked: found by name, weights checked, images scaled as in training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import Problem, SpecError, StoreError, nearest
+from ..spec import Arm, Study
+from ..spec.arms import arm_name
+from ..store import RunRecord, StudyRecord, open_reader
+from .recorded import dataset_of, split_of_run
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..data import Dataset
+    from ..nets import Summary
+    from ..nets.build import Network
+    from ..train.predictor import Predictor
+
+_SHORTEST_ID = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A finished run's network with its weights, on torch's layers in float32.
+
+    Args:
+        study: The study that it is a run of.
+        run: Its record.
+        arm: Its network and training.
+        summary: Its layers, shapes and counts.
+        predictor: The network in evaluation mode, with the scaling of what it was trained on.
+        store: The store's folder.
+    """
+
+    study: StudyRecord
+    run: RunRecord
+    arm: Arm
+    summary: Summary
+    predictor: Predictor
+    store: Path
+
+    @property
+    def network(self) -> Network:
+        """The torch module: scaled images [n, channels, height, width] to logits [n, classes]."""
+        return self.predictor.network
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names by label."""
+        return tuple(self.study.data["classes"])
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of an image."""
+        height, width, channels = self.study.data["shape"]
+        return height, width, channels
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data of its study.
+
+        Raises:
+            DataError: They are gone, or have changed.
+        """
+        return dataset_of(self.study)
+
+    @property
+    def is_retrained(self) -> bool:
+        """Whether validation images were among those that it was trained on."""
+        return any(run.id == self.run.id for run in self.study.retrained)
+
+    def validation(self) -> tuple[NDArray[np.uint8] | NDArray[np.float32], NDArray[np.int64]]:
+        """The images that it never trained on and their labels: uint8 or float32 [n, height, width, channels], [n].
+
+        Raises:
+            SpecError: It was trained on every training image.
+            DataError: The data are gone, or have changed.
+        """
+        data = self.dataset.training()
+        chosen = split_of_run(self.study, self.run, data).validation
+        if not len(chosen):
+            raise SpecError(Problem("the run has no validation images", "name a run of the study that has some"))
+        return data.images[chosen], data.labels[chosen]
+
+    def probabilities(self, images: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.float32]:
+        """The classes' probabilities, float32 [n, classes], of stored images [n, height, width, channels]."""
+        return self.predictor.probabilities(images)
+
+
+def load_models(record: StudyRecord, runs: Sequence[RunRecord], store: Path) -> tuple[Model, ...]:
+    """These finished runs of a study as models.
+
+    The study's data are read only where images are standardised by them.
+
+    Args:
+        record: The study.
+        runs: Some of its runs, retrained ones too.
+        store: The store's folder.
+
+    Raises:
+        SpecError: One of them has not finished.
+        DataError: Weights are missing or damaged, or data that are needed are gone.
+    """
+    from ..runner.bases import based
+    from ..runner.plan import recorded_arms
+    from ..seeds import Streams
+    from ..train.checkpoint import load_weights
+    from ..train.networks import network_of
+    from ..train.predictor import Predictor
+    from ..train.prepared import Prepared
+    from ..train.scaling import scaling_of
+
+    study = Study.of(record.spec)
+    arms = recorded_arms(record)
+    height, width, channels = record.data["shape"]
+    num_classes = len(record.data["classes"])
+    needs_data = study.data.scaling == "standard"
+    training = dataset_of(record).training() if needs_data else None
+    models = []
+    for run in runs:
+        if run.state != "finished" or run.weights_path is None or run.weights_sha256 is None:
+            raise SpecError(
+                Problem(f"run {run.id[:10]} ({run.arm}, {run.label}) is {run.state}", "name one that has finished")
+            )
+        arm, weights = based(arms[run.arm], (height, width, channels), num_classes, store)
+        streams = Streams(run.seed, frozenset(study.seeds.vary))
+        network = network_of(arm, (height, width, channels), num_classes, streams, weights)
+        base = network.summary.base
+        if training is None:
+            images = np.empty((0, height, width, channels), record.data["dtype"])
+            reference = np.empty(0, np.int64)
+        else:
+            images, reference = training.images, split_of_run(record, run, training).training
+        scaling = Prepared(base.preparation) if base else scaling_of(images, study.data.scaling, reference)
+        predictor = Predictor(network, scaling)
+        predictor.load_weights(load_weights(store / run.weights_path, run.weights_sha256))
+        models.append(Model(record, run, arm, network.summary, predictor, store))
+    return tuple(models)
+
+
+def find_run(name: str, store: Path) -> tuple[StudyRecord, RunRecord]:
+    """A run by the first characters of its id, or by its study's name: then the first seed of the study's best arm.
+
+    The best arm is the one with the highest mean validation accuracy (in a search that goes by loss, the lowest mean
+    validation loss); its first seed is as good as any other, where the seed with the best score would be the luckiest.
+
+    Raises:
+        StoreError: There is no store, or no such run or study, or more than one.
+        SpecError: The study has no finished run.
+    """
+    with open_reader(store) as reader:
+        known = reader.study_names()
+        if name in known:
+            record = reader.study(name)
+            return record, runs_of_arm(record, None)[0]
+        found = reader.runs_called(name) if len(name) >= _SHORTEST_ID else {}
+        if len(found) > 1:
+            raise StoreError(
+                Problem(f'{len(found)} runs have ids that begin with "{name}"', "write more of it", file=str(store))
+            )
+        if not found:
+            fix = nearest(name, known) if known else "run a study first"
+            what = f'there is no run whose id begins with "{name}", and no study of that name'
+            raise StoreError(Problem(what, f"see `assay runs`; {fix}", file=str(store)))
+        (identity, study), *_ = found.items()
+        record = reader.study(study)
+    return record, next(run for run in (*record.runs, *record.retrained) if run.id == identity)
+
+
+def runs_of_arm(record: StudyRecord, arm: str | None) -> tuple[RunRecord, ...]:
+    """The finished runs of one arm, by seed and fold; of the best arm (``report.best_arm``) if ``None``.
+
+    Raises:
+        SpecError: There is no such arm, or none of its runs has finished.
+    """
+    from ..analysis import best_arm
+
+    arms = [known.name for known in record.arms]
+    if arm is not None:
+        arm = arm_name(arm, arms, record.name)
+    chosen = arm if arm is not None else best_arm(record)
+    runs = tuple(run for run in record.runs_of(chosen) if run.state == "finished") if chosen else ()
+    if not runs:
+        what = f'arm "{chosen}" of study "{record.name}"' if arm is not None else f'study "{record.name}"'
+        raise SpecError(Problem(f"{what} has no finished run", "run it first, or see why in `assay runs`"))
+    return runs

@@ -1,0 +1,291 @@
+"""What runs say about new images: found in the store, asked together, calibrated where that is wanted."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..disk import replacing, telling
+from ..errors import DataError, Problem, SpecError
+from .model import Model, find_run, load_models, runs_of_arm
+from .recorded import split_of_run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..data import TrainingData
+    from ..prediction import Calibration, Ensemble, Fitting
+    from ..prediction.inputs import Extra
+
+_FEWEST_TO_CALIBRATE = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """Runs that answer together.
+
+    Args:
+        models: The runs.
+        ensemble: Them as one; with the fitted temperature, if one was fitted.
+        calibration: How it was fitted; ``None`` if it was not.
+        shared: How many of the runs judged a validation image on average, where a temperature was fitted.
+    """
+
+    models: tuple[Model, ...]
+    ensemble: Ensemble
+    calibration: Calibration | None = None
+    shared: float = 0.0
+
+    @property
+    def dtype(self) -> str:
+        """Of the stored values that the networks were trained on; ``any`` on a base, which takes bytes and shares."""
+        return "any" if self.models[0].summary.base is not None else str(self.models[0].study.data["dtype"])
+
+    @property
+    def told(self) -> str:
+        """Who answers, as a phrase."""
+        first = self.models[0]
+        if len(self.models) == 1:
+            return f"run {first.run.id[:10]} ({first.run.arm}, {first.run.label})"
+        return f"{len(self.models)} runs of {first.run.arm}, by their mean probability"
+
+    @property
+    def calibration_told(self) -> str:
+        """How confidence was calibrated, as a sentence; empty where it was not."""
+        found = self.calibration
+        if found is None:
+            return ""
+        judged = (
+            "" if len(self.models) == 1 else f", each judged by the runs that did not train on it ({self.shared:.1f} of"
+        )
+        judged += "" if len(self.models) == 1 else f" {len(self.models)} on average)"
+        return (
+            f"Temperature {found.temperature:.3f}, fitted on {found.num_images:,} validation images{judged}: "
+            f"calibration error {found.error[0]:.2%} before and {found.error[1]:.2%} after, "
+            f"cross-entropy {found.loss[0]:.4f} and {found.loss[1]:.4f}."
+        )
+
+
+def ask(name: str, store: Path, *, arm: str | None = None, calibrated: bool = False) -> Asked:
+    """A run, or all seeds of an arm, ready to answer.
+
+    Args:
+        name: The start of a run's id, or a study: then the first seed of its best arm.
+        store: The store's folder.
+        arm: Ask all finished seeds of this arm of the study, and of the best arm for ``"best"``.
+        calibrated: Fit a temperature on validation images.
+
+    Raises:
+        StoreError: There is no such run or study.
+        SpecError: There is no such arm, or there are no validation images to calibrate on.
+        DataError: Weights are missing or damaged, or data that are needed are gone.
+    """
+    from ..prediction import Ensemble
+
+    record, run = find_run(name, store)
+    chosen = [run] if arm is None else runs_of_arm(record, None if arm == "best" else arm)
+    models = load_models(record, chosen, store)
+    predictors = [model.predictor for model in models]
+    calibration, shared, temperature = None, 0.0, 1.0
+    if calibrated:
+        calibration, shared = _calibrated(models)
+        temperature = calibration.temperature
+    ensemble = Ensemble(predictors, models[0].classes, models[0].shape, temperature=temperature)
+    return Asked(models, ensemble, calibration, shared)
+
+
+def _calibrated(models: Sequence[Model]) -> tuple[Calibration, float]:
+    """A temperature for the mean of those runs that held an image out, over all images that any of them did."""
+    training = models[0].dataset.training()
+    held_out = np.zeros((len(models), len(training)), dtype=bool)
+    for mask, model in zip(held_out, models, strict=True):
+        mask[split_of_run(model.study, model.run, training).validation] = True
+    judgement = Judgement(models, training, held_out)
+    while judgement.go_on():
+        pass
+    return judgement.calibration()
+
+
+class Judgement:
+    """What runs say about images that they did not train on, gathered run by run, to calibrate them together.
+
+    Args:
+        models: The runs.
+        training: The data that they share.
+        held_out: Which images each of them never trained on, bool [runs, n].
+        most: Images at most, spread evenly; all of them if ``None``.
+
+    Raises:
+        SpecError: There are too few images to fit a temperature on.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[Model],
+        training: TrainingData,
+        held_out: NDArray[np.bool_],
+        *,
+        most: int | None = None,
+    ) -> None:
+        chosen = np.flatnonzero(held_out.any(0))
+        if len(chosen) < _FEWEST_TO_CALIBRATE:
+            what = f"a temperature is fitted on validation images, and there are {len(chosen)}"
+            fix = f"ask runs that have {_FEWEST_TO_CALIBRATE} or more, or leave --calibrate out"
+            raise SpecError(Problem(what, fix))
+        if most is not None and len(chosen) > most:
+            chosen = chosen[np.linspace(0, len(chosen) - 1, most).astype(np.int64)]
+        self._models, self._training, self._chosen = models, training, chosen
+        self._held_out = held_out[:, chosen]
+        self._total = np.zeros((len(chosen), len(models[0].classes)), np.float32)
+        self._num_asked = 0
+
+    def go_on(self) -> bool:
+        """Ask the next run; whether there was one."""
+        if self._num_asked == len(self._models):
+            return False
+        mine = np.flatnonzero(self._held_out[self._num_asked])
+        if len(mine):
+            model = self._models[self._num_asked]
+            self._total[mine] += model.probabilities(self._training.images[self._chosen[mine]])
+        self._num_asked += 1
+        return True
+
+    def calibration(self) -> tuple[Calibration, float]:
+        """The temperature for the runs' mean, and how many of them judged an image on average."""
+        from ..prediction import calibrate
+
+        counts = self._held_out.sum(0)
+        mean: NDArray[np.float32] = (self._total / counts[:, None]).astype(np.float32)
+        return calibrate(mean, np.asarray(self._training.labels[self._chosen])), float(counts.mean())
+
+
+@dataclass
+class Answers:
+    """Probabilities as they are found; what was done to the images is known when all were.
+
+    Iterating gives the names of some images (``None`` where they are counted) and their probabilities, float32
+    [n, classes], in the order of the sources.
+    """
+
+    asked: Asked
+    paths: Sequence[Path]
+    resize: bool = False
+    extra: Extra | None = None
+    num_images: int = 0
+    notes: tuple[str, ...] = ()
+    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def __iter__(self) -> Iterator[tuple[tuple[str, ...] | None, NDArray[np.float32]]]:
+        from ..prediction import FEW, Fitting, read_images
+
+        ensemble = self.asked.ensemble
+        fitting: Fitting = Fitting(ensemble.shape, self.asked.dtype, resize=self.resize)
+        self.num_images, self.counts = 0, np.zeros(len(ensemble.classes), np.int64)
+        for chunk in read_images(self.paths, ensemble.shape, resize=self.resize, extra=self.extra):
+            images = fitting.fit(chunk)
+            self.num_images += len(images)
+            found = ensemble.probabilities(images, are_many=self.num_images > FEW)
+            self.counts += np.bincount(found.argmax(1), minlength=len(self.counts))
+            self.notes = fitting.notes
+            yield chunk.names, found
+        if not self.num_images:
+            raise DataError(Problem("there are no images", "give some", file=", ".join(map(str, self.paths))))
+
+
+def frame_of(asked: Asked, images: Sequence[Any], *, resize: bool = False) -> pd.DataFrame:
+    """Id, Category, Confidence and a probability for each class of files and folders, or of one array.
+
+    Raises:
+        DataError: Images cannot be read, or have another size.
+    """
+    import pandas as pd
+
+    from ..prediction import Fitting
+    from ..prediction.inputs import Chunk, as_images
+
+    classes = np.array(asked.ensemble.classes, object)
+    if len(images) == 1 and not isinstance(images[0], str | Path):
+        values = as_images(np.asarray(images[0]), asked.ensemble.shape, "images")
+        fitted = Fitting(asked.ensemble.shape, asked.dtype, resize=resize).fit(Chunk(values, None, "images"))
+        parts: list[tuple[tuple[str, ...] | None, NDArray[np.float32]]]
+        parts = [(None, asked.ensemble.probabilities(fitted))]
+    else:
+        parts = list(Answers(asked, [Path(path) for path in images], resize=resize))
+    found = np.concatenate([part for _, part in parts])
+    names: list[Any] = [name for told, part in parts for name in told or [None] * len(part)]
+    frame = pd.DataFrame(found, columns=list(asked.ensemble.classes))
+    frame.insert(0, "Id", [number if name is None else name for number, name in enumerate(names)])
+    frame.insert(1, "Category", classes[found.argmax(1)])
+    frame.insert(2, "Confidence", found.max(1))
+    return frame
+
+
+def write_answers(answers: Answers, target: Path | None, *, probabilities: bool = False) -> float:
+    """Write classes as a table: ``Id,Category``, with ``Confidence`` where it is calibrated.
+
+    An image's Id is its file's name, or its number from 0.
+
+    Args:
+        answers: What is to be found.
+        target: The file; standard output if ``None``.
+        probabilities: Add a column for each class.
+
+    Returns:
+        Seconds that it took.
+
+    Raises:
+        DataError: Images cannot be read. No file is written.
+        DiskFull: There is no space left.
+    """
+    started = time.perf_counter()
+    if target is None:
+        _write(answers, sys.stdout, probabilities=probabilities)
+    else:
+        import io
+
+        with telling(target, "written"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(target) as raw:
+                text = io.TextIOWrapper(raw, encoding="utf-8", newline="")
+                _write(answers, text, probabilities=probabilities)
+                text.flush()
+                text.detach()
+    return time.perf_counter() - started
+
+
+def _write(answers: Answers, file: IO[str], *, probabilities: bool) -> None:
+    classes = np.array(answers.asked.ensemble.classes, object)
+    is_calibrated = answers.asked.calibration is not None
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["Id", "Category", *(["Confidence"] if is_calibrated else []), *(classes if probabilities else [])])
+    number = 0
+    for names, found in answers:
+        labels = found.argmax(1)
+        columns: list[Sequence[Any]] = [names or range(number, number + len(found)), classes[labels].tolist()]
+        if is_calibrated:
+            columns.append([f"{value:.4f}" for value in found[np.arange(len(found)), labels].tolist()])
+        if probabilities:
+            columns += [[f"{value:.6g}" for value in column.tolist()] for column in found.T]
+        writer.writerows(zip(*columns, strict=True))
+        number += len(found)
+
+
+@contextmanager
+def kept(stream: IO[bytes]) -> Iterator[Path]:
+    """A stream's bytes as a file, for as long as they are needed: what it is follows from its first bytes."""
+    with tempfile.TemporaryDirectory(prefix="assay-") as folder:
+        path = Path(folder) / "stdin"
+        with telling(path, "written"), open(path, "wb") as file:
+            shutil.copyfileobj(stream, file)
+        yield path

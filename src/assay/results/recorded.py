@@ -1,0 +1,167 @@
+"""What a study's record and its data say together: data that must not have changed, networks, pictures, copies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import DataError, Problem
+from ..spec import Arm, Placement, Study, Training
+from ..store import RunRecord, StudyRecord
+
+if TYPE_CHECKING:
+    from ..data import Dataset, Split, TrainingData
+    from ..nets import Summary
+    from ..report import Gallery, NetworkTable
+
+_GALLERY_ROWS = 50
+
+
+def dataset_of(record: StudyRecord) -> Dataset:
+    """The data of a study that has been run.
+
+    Raises:
+        DataError: They are gone, or no longer what the runs were trained on.
+    """
+    from ..data import prepare
+
+    dataset = prepare(Study.of(record.spec).data)
+    if dataset.info.content != record.data["content"]:
+        what = f"{dataset.info.title} has changed since {record.name} was run"
+        raise DataError(Problem(what, "put the files back as they were, or run the study again"))
+    return dataset
+
+
+def shared_images(record: StudyRecord) -> dict[str, int]:
+    """By run id, how many validation images are among the training images, byte for byte; where they are at hand."""
+    import numpy as np
+
+    study = Study.of(record.spec)
+    if study.data.is_leaky:
+        return {}
+    try:
+        training = dataset_of(record).training()
+    except DataError:
+        return {}
+    contents = np.array([hash(image.tobytes()) for image in training.images])
+    found: dict[tuple[int, int | None], int] = {}
+    shared = {}
+    for run in record.runs:
+        key = (run.seed, run.fold)
+        if key not in found:
+            parts = split_of_run(record, run, training)
+            found[key] = int(np.isin(contents[parts.validation], contents[parts.training]).sum())
+        shared[run.id] = found[key]
+    return shared
+
+
+def split_of_run(record: StudyRecord, run: RunRecord, training: TrainingData) -> Split:
+    """The training and validation images of a run of the study, by index; a retrained run has none for validation."""
+    from ..data import split
+    from ..seeds import Streams
+
+    study = Study.of(record.spec)
+    is_retrained = any(known.id == run.id for known in record.retrained)
+    return split(
+        training.labels,
+        "none" if is_retrained else study.data.validation,
+        stratified=study.data.stratified and not is_retrained,
+        generator=Streams(run.seed, frozenset(study.seeds.vary)).generator("split"),
+        fold=run.fold,
+        groups=training.groups,
+        per_class=study.data.per_class,
+    )
+
+
+def training_path(summary: Summary, training: Training, device: Placement = "cpu") -> str:
+    """Which code trains a run, as a sentence: its network's fused blocks, or why it has none."""
+    from ..train.device import device_of
+    from ..train.fused.plan import fused_groups, why_not_fused
+
+    if device == "cuda" or (device == "auto" and device_of(device) == "cuda"):
+        return "CUDA path: torch's layers on the CUDA device."
+    from ..nets.build import learned
+
+    summary = learned(summary)
+    if reason := why_not_fused(summary):
+        return f"Plain path (float32): {reason}."
+    return "Fused path: " + " | ".join(" ".join(names) for names in fused_groups(summary))
+
+
+def recorded_networks(record: StudyRecord) -> dict[str, Summary]:
+    """Each arm's network, from the store alone."""
+    from ..nets import summary_of
+
+    height, width, channels = record.data["shape"]
+    classes = len(record.data["classes"])
+    arms = {arm.name: Arm.of(arm.spec) for arm in record.arms}  # with what a run that is a base is made of
+    if record.search is None:
+        arms = {arm.name: arms.get(arm.name, arm) for arm in Study.of(record.spec).expand()}
+    return {arm.name: summary_of(arm, (height, width, channels), classes) for arm in arms.values()}
+
+
+def network_tables(summaries: dict[str, Summary]) -> dict[str, NetworkTable]:
+    """Each arm's network as the report and ``assay describe`` show it, by arm name."""
+    from ..nets import shape_text
+    from ..report import LayerRow, NetworkTable
+
+    return {
+        arm: NetworkTable(
+            rows=tuple(
+                LayerRow(
+                    layer.name,
+                    layer.word,
+                    shape_text(layer.output_shape),
+                    layer.parameters,
+                    layer.flops,
+                    non_trainable=layer.non_trainable,
+                    activation_bytes=layer.activation_bytes,
+                    receptive_field=layer.receptive_field.size,
+                    receptive_stride=layer.receptive_field.stride,
+                    inputs=layer.inputs,
+                    path=layer.path,
+                )
+                for layer in summary.layers
+            ),
+            parameters=summary.parameters,
+            trainable=summary.trainable,
+            non_trainable=summary.non_trainable,
+            flops=summary.flops,
+            activation_bytes=summary.activation_bytes,
+        )
+        for arm, summary in summaries.items()
+    }
+
+
+def gallery_of(record: StudyRecord) -> Gallery | None:
+    """A look at the training images; ``None`` where they are no longer at hand."""
+    from ..data import class_counts, gallery, png, split
+    from ..report import Gallery
+    from ..seeds import Streams
+
+    try:
+        dataset = dataset_of(record)
+    except DataError:
+        return None
+    study, training, info = Study.of(record.spec), dataset.training(), dataset.info
+    generator = Streams(0).generator("split")
+    told = study.data
+    parts = split(
+        training.labels,
+        told.validation,
+        stratified=told.stratified,
+        generator=generator,
+        fold=1,
+        groups=training.groups,
+        per_class=study.data.per_class,
+    )
+    num_judged = info.num_test if told.is_leaky else len(parts.validation)
+    shown = max(4, min(12, 560 // info.width))
+    rows = min(info.num_classes, _GALLERY_ROWS)
+    some = "" if rows == info.num_classes else f" (the first {rows} of {info.num_classes:,})"
+    return Gallery(
+        png=png(gallery(training.images, training.labels, rows, shown)),
+        class_names=info.classes[:rows],
+        training_counts=tuple(class_counts(training.labels[parts.training], info.num_classes).tolist()[:rows]),
+        validation_size=num_judged,
+        caption=f"The first {shown} training images of each class{some} of {info.title}. {info.test_split_note}",
+    )

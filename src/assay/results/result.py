@@ -1,0 +1,335 @@
+"""What a store holds of a study, and what can be asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..errors import Problem, SpecError
+from ..runner import Progress, drive_plans, open_site, recorded_plan, retrain_plan
+from ..spec import Study, study_toml
+from ..store import RunRecord, StudyRecord, default_folder, open_reader, open_writer, uncollected
+from .recorded import dataset_of, gallery_of, network_tables, recorded_networks, shared_images
+from .run import Run, export
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from ..analysis import Comparison, Diagnoses
+    from ..explain.projection import Projection
+    from ..report import Explanation as Illustration
+    from ..report import ReportForm
+    from ..search import Found
+    from .explanations import Explanation, Split
+    from .exports import Exported
+
+
+def result(study: str, *, store: str | Path | None = None) -> Result:
+    """What a store holds of a study, without running anything.
+
+    Raises:
+        StoreError: There is no such store or study.
+    """
+    found = Result(Path(store) if store is not None else default_folder(), study)
+    with open_reader(found.store) as reader:
+        reader.check(study)
+    return found
+
+
+def report_html(record: StudyRecord, explanations: Sequence[Illustration] = ()) -> str:
+    """A study's report, one HTML file, as a text."""
+    from ..report import render
+
+    return render(
+        record,
+        **_told(record),
+        gallery=gallery_of(record),
+        toml=study_toml(Study.of(record.spec)),
+        explanations=explanations,
+    )
+
+
+def _told(record: StudyRecord) -> dict[str, Any]:
+    """What reports say beyond the record."""
+    return {
+        "summaries": network_tables(recorded_networks(record)),
+        "shared": shared_images(record),
+        "version": version("assay"),
+    }
+
+
+@dataclass(frozen=True)
+class Result:
+    """A study in a store. Everything is read from the store when asked for, also while the study runs."""
+
+    store: Path
+    study: str
+
+    @property
+    def record(self) -> StudyRecord:
+        """Everything that the store knows of the study."""
+        with open_reader(self.store) as reader:
+            return reader.study(self.study)
+
+    @property
+    def brief(self) -> StudyRecord:
+        """The same with no more of each run than its state and its scores; large studies are read much faster so."""
+        with open_reader(self.store) as reader:
+            return reader.study(self.study, is_brief=True)
+
+    @property
+    def runs(self) -> tuple[RunRecord, ...]:
+        return self.record.runs
+
+    def search(self) -> Found:
+        """What a search found: its rungs, every trial, how lucky the finalists were.
+
+        Raises:
+            SpecError: The study is no search.
+        """
+        from ..search import found_in
+
+        record = self.record
+        if record.search is None:
+            raise SpecError(Problem(f'study "{self.study}" is no search', "add [search] to its file"))
+        return found_in(record)
+
+    def trials(self) -> pd.DataFrame:
+        """One row for each trial of a search: its parameters' values, costs, epochs (0: all) and score."""
+        import pandas as pd
+
+        found = self.search()
+        rows = [
+            {"trial": one.trial, **one.chosen, "parameters": one.parameters, "flops": one.flops, "epochs": one.epochs,
+             found.metric: one.score}
+            for one in found.outcomes
+        ]  # fmt: skip
+        return pd.DataFrame(rows)
+
+    @property
+    def best_file(self) -> Path:
+        """Where a search's best arm is written as a study file."""
+        return self.store / "studies" / f"{self.study}-best.toml"
+
+    def write_best(self) -> Path | None:
+        """Write the finalist with the best mean over fresh seeds as a study file; ``None`` before there is one.
+
+        Raises:
+            SpecError: The study is no search.
+        """
+        from ..disk import write
+        from ..search import best_study
+
+        best = best_study(self.search())
+        if best is None:
+            return None
+        write(self.best_file, study_toml(best).encode())
+        return self.best_file
+
+    def frame(self) -> pd.DataFrame:
+        """One row for each run: arm, levels, seed, state, metrics of the kept epoch, test metrics once revealed."""
+        from ..report import runs_frame
+
+        return runs_frame(self.record)
+
+    def epochs(self) -> pd.DataFrame:
+        """One row for each epoch of each run."""
+        from ..report import epochs_frame
+
+        return epochs_frame(self.record)
+
+    def compare(self, *names: str, split: Literal["validation", "test"] = "validation") -> Comparison:
+        """Verdicts on the study's arms and factors, on runs paired by seed.
+
+        Args:
+            names: Nothing: every arm against the first, and the effects of crossed factors. A factor: its effects. Two
+                arms: the second against the first.
+            split: Whose accuracy: ``"validation"``, or ``"test"`` once revealed.
+
+        Raises:
+            SpecError: A name is no factor or arm, there is one arm only, or the test split is sealed.
+        """
+        from ..analysis import compare_study
+
+        with uncollected():
+            return compare_study(self.brief, *names, split=split)
+
+    def diagnose(self) -> Diagnoses:
+        """What is wrong with the study's runs: each diagnosis with its evidence, a next step and its source.
+
+        Images that training and validation share are counted where the data set is at hand.
+        """
+        from ..analysis import diagnose_study
+
+        record = self.record
+        return diagnose_study(record, shared=shared_images(record))
+
+    def reveal(
+        self,
+        *,
+        retrain: str | None = None,
+        on_scored: Callable[[RunRecord, float], None] = lambda run, accuracy: None,
+        workers: int | None = None,
+        progress: Progress | None = None,
+    ) -> pd.DataFrame:
+        """Score finished runs on the sealed test split; record the look.
+
+        A run is scored once; looking again shows the same scores and counts as another look.
+
+        Args:
+            retrain: Name of the chosen arm. It is trained anew with every seed, on training and validation images
+                together (on so many of each class of these where the study's ``training`` says so), and these runs
+                alone are scored: no other arm is looked at.
+            on_scored: Called after each run.
+            workers: As for :func:`run`; only for training.
+            progress: As for :func:`run`; only for training.
+
+        Returns:
+            :meth:`frame`, or with ``retrain`` the same for the runs that were trained anew.
+
+        Raises:
+            SpecError: No run has finished, or the arm cannot be retrained.
+            DataError: A run's weights are missing or damaged, or the data have changed since it was trained.
+            DiskFull: The disk filled up. What had finished is kept.
+            Interrupted: Ctrl-C. Finished epochs are kept.
+        """
+        from ..report import runs_frame
+        from ..train.device import device_of
+        from .reveal import score_runs
+
+        with open_writer(self.store) as writer:
+            record = self.record
+            study, dataset = Study.of(record.spec), dataset_of(record)
+            if retrain is None:
+                plan, runs = recorded_plan(record, dataset, self.store), record.runs
+            else:
+                plan = retrain_plan(study, record, retrain, dataset, self.store, device=device_of(study.device))
+                with open_reader(self.store) as reader, open_site("local", self.store / "logs") as site:
+                    drive_plans([plan], writer, reader, site, workers=workers, progress=progress)
+                names = {arm for arm, _ in plan.members}
+                runs = tuple(run for run in self.record.retrained if run.arm in names)
+            finished = [run for run in runs if run.state == "finished"]
+            if not finished:
+                raise SpecError(Problem(f'study "{self.study}" has no finished run to score', "run it first"))
+            tasks = {task.id: task for task in plan.tasks}
+            new = {run.id: (run, tasks[run.id]) for run in finished if run.test_accuracy is None}
+            scores = score_runs(list(new.values()), dataset, self.store, on_scored=on_scored)
+            writer.put_look(self.study, scores, num_runs=len(finished), is_of_retrained=retrain is not None)
+        return self.frame() if retrain is None else runs_frame(self.record, retrained=True)
+
+    def run(self, arm: str | None = None, seed: int | None = None, *, fold: int | None = None) -> Run:
+        """One finished run of the study.
+
+        Args:
+            arm: Its arm; the best one (``report.best_arm``) if ``None``.
+            seed: Its seed; the first one if ``None``.
+            fold: Its fold, where there are folds; the first one if ``None``.
+
+        Raises:
+            SpecError: There is no such arm, or no such run that has finished.
+        """
+        from .model import runs_of_arm
+
+        record = self.record
+        finished = runs_of_arm(record, arm)
+        found = [run for run in finished if seed in (None, run.seed) and fold in (None, run.fold)]
+        if not found:
+            known = ", ".join(run.label for run in finished)
+            raise SpecError(Problem(f"seed {seed} of {finished[0].arm} has not finished", f"finished: {known}", "seed"))
+        return Run(self.store, record, found[0])
+
+    def explain(
+        self,
+        arm: str | None = None,
+        seed: int | None = None,
+        *,
+        only: str | Sequence[str] | None = None,
+        layer: str | None = None,
+        image: int | str | Path | NDArray[Any] | None = None,
+        split: Split = "validation",
+        projection: Projection = "pca",
+    ) -> Explanation:
+        """Pictures of what a run learned and where it fails: see :meth:`Run.explain`.
+
+        Args:
+            arm: The run's arm; the best one (``report.best_arm``) if ``None``.
+            seed: Its seed; the first one if ``None``, as good as any other where the best would be the luckiest.
+            only: As there.
+            layer: As there.
+            image: As there.
+            split: As there.
+            projection: As there.
+        """
+        return self.run(arm, seed).explain(only=only, layer=layer, image=image, split=split, projection=projection)
+
+    def doubtful_labels(self) -> pd.DataFrame:
+        """Training images that most runs of the best arm take for another class, the most doubtful first.
+
+        The best arm is the one with the highest mean validation accuracy of its finished runs (in a search that goes by
+        loss, the lowest mean validation loss). Columns: index (in the training data), label, predicted, wrong, held_out
+        (wrong runs that never trained on it), runs.
+
+        Raises:
+            SpecError: No run has finished.
+            DataError: A run's weights are missing or damaged.
+        """
+        import pandas as pd
+
+        from ..analysis import best_arm
+        from .doubtful_labels import Doubt, doubts
+
+        record = self.record
+        dataset, best = dataset_of(record), best_arm(record)
+        tasks = {task.id: task for task in recorded_plan(record, dataset, self.store).tasks}
+        runs = [run for run in record.runs if run.arm == best and run.state == "finished"]
+        found = doubts([(run, tasks[run.id]) for run in runs], dataset, self.store)
+        names = dataset.info.classes
+        rows = [{**asdict(doubt), "label": names[doubt.label], "predicted": names[doubt.predicted]} for doubt in found]
+        return pd.DataFrame(rows, columns=[field.name for field in fields(Doubt)])
+
+    def export(self, *formats: str, run: str | None = None, folder: str | Path | None = None) -> Exported:
+        """Write a run's network as files that others can run: :func:`export`, by default of the first seed of the best
+        arm."""
+        return export(run if run is not None else self.study, *formats, folder=folder, store=self.store)
+
+    def report(
+        self,
+        path: str | Path | None = None,
+        *,
+        form: ReportForm = "html",
+        explanations: Sequence[Illustration] | None = None,
+    ) -> Path:
+        """Write the report and return its path.
+
+        Args:
+            path: Where; ``reports/STUDY`` with the form's suffix in the store's folder if ``None``.
+            form: ``html``, one file that needs nothing else; ``pdf``, that file as Chromium prints it; ``notebook``, an
+                executed one whose cells call this API; ``markdown`` or ``latex``, the tables.
+            explanations: Pictures of what the best arm has learned and where it fails, for ``html`` and ``pdf``; if
+                ``None`` its confusion matrix, costliest images, calibration and first kernels.
+
+        Raises:
+            SpecError: What writes this form is not on this machine: Chromium for ``pdf``, nbclient for ``notebook``.
+        """
+        from ..report import SUFFIXES, as_latex, as_markdown, write_notebook, write_pdf, write_report
+
+        record = self.record
+        target = Path(path) if path is not None else self.store / "reports" / f"{self.study}{SUFFIXES[form]}"
+        if form == "notebook":
+            return write_notebook(target, record, self.store)
+        if form in ("markdown", "latex"):
+            return write_report(target, (as_markdown if form == "markdown" else as_latex)(record, **_told(record)))
+        if explanations is None:
+            from .explanations import illustrations
+
+            explanations = illustrations(record, self.store)
+        return (write_pdf if form == "pdf" else write_report)(target, report_html(record, explanations))
+
+    def _repr_html_(self) -> str:
+        from ..report import summary_html
+
+        return summary_html(self.record)

@@ -1,0 +1,145 @@
+"""Single finished runs, and what can be asked of their networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..store import RunRecord, StudyRecord, default_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import ArrayLike, NDArray
+
+    from ..explain.projection import Projection
+    from .explanations import Explanation, Split
+    from .exports import Exported
+    from .model import Model
+
+
+def find(name: str, *, store: str | Path | None = None) -> Run:
+    """A run by the first characters of its id, or by its study's name: then the first seed of the study's best arm.
+
+    Raises:
+        StoreError: There is no store, or no such run or study, or more than one.
+        SpecError: The study has no finished run.
+    """
+    from .model import find_run
+
+    folder = Path(store) if store is not None else default_folder()
+    return Run(folder, *find_run(name, folder))
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run in a store."""
+
+    store: Path
+    study: StudyRecord
+    record: RunRecord
+
+    def model(self) -> Model:
+        """Its network with its weights.
+
+        Raises:
+            SpecError: It has not finished.
+            DataError: Its weights are missing or damaged, or data that are needed are gone.
+        """
+        from .model import load_models
+
+        return load_models(self.study, [self.record], self.store)[0]
+
+    def epochs(self) -> pd.DataFrame:
+        """One row for each epoch."""
+        from ..report import epochs_frame
+
+        return epochs_frame(replace(self.study, runs=(self.record,)))
+
+    def explain(
+        self,
+        *,
+        only: str | Sequence[str] | None = None,
+        layer: str | None = None,
+        image: int | str | Path | NDArray[Any] | None = None,
+        split: Split = "validation",
+        projection: Projection = "pca",
+    ) -> Explanation:
+        """Pictures of what the run learned and where it fails.
+
+        Args:
+            only: Names of pictures (``assay explain --help`` lists them), also as one text with commas; all that can
+                be made if ``None``.
+            layer: The layer of kernels and maps.
+            image: The image of activations and evidence: its place in the training data (in the test data with
+                ``split="test"``), an image file, or an array as stored [height, width, channels].
+            split: The images that failures are explained on; ``"test"`` once the run has been scored on it.
+            projection: ``"pca"`` or ``"tsne"``, for the map of features.
+
+        Raises:
+            SpecError: A name is no picture or layer, an image is not there, the test split is sealed, or a picture
+                that was asked for by name cannot be made.
+            DataError: Weights or data are gone or have changed, or the image does not fit.
+        """
+        from .explanations import explain
+
+        return explain(self.model(), only=only, layer=layer, image=image, split=split, projection=projection)
+
+    def _repr_html_(self) -> str:
+        return self.record._repr_html_()
+
+
+def export(run: str, *formats: str, folder: str | Path | None = None, store: str | Path | None = None) -> Exported:
+    """Write a finished run's network as files that others can run, and a model card.
+
+    Args:
+        run: The start of a run's id, or a study: then the first seed of its best arm.
+        formats: ``keras``, ``onnx``, ``onnx-int8``, ``torch``, ``safetensors``, ``c``.
+        folder: Where to write; ``STUDY-RUN`` in the current folder if ``None``.
+        store: The store's folder; ``ASSAY_STORE`` or ``./assay-store`` if ``None``.
+
+    Raises:
+        SpecError: A format is not known, its library is not installed, or it cannot hold this network.
+        StoreError: There is no such run.
+        DataError: The run's weights are missing or damaged, or the folder cannot be written.
+        RunError: A file's predictions are not ours. It is not kept.
+        DiskFull: There is no space left.
+    """
+    from .exports import export_run
+
+    target = Path(folder) if folder is not None else None
+    return export_run(run, formats, Path(store) if store is not None else default_folder(), target)
+
+
+def predict(
+    run: str,
+    *images: str | Path | ArrayLike,
+    arm: str | None = None,
+    calibrate: bool = False,
+    resize: bool = False,
+    store: str | Path | None = None,
+) -> pd.DataFrame:
+    """Classes of new images, with a probability for each class.
+
+    Args:
+        run: The start of a run's id, or a study: then the first seed of its best arm.
+        images: Files and folders, as ``assay predict`` takes them, or one array [n, height, width] or
+            [n, height, width, channels]: 0 to 255, or 0 to 1.
+        arm: Ask all finished seeds of this arm of the study, by their mean probability; ``"best"`` is its best arm.
+        calibrate: Fit a temperature on validation images.
+        resize: Resize images of another size instead of refusing them.
+        store: The store's folder; ``ASSAY_STORE`` or ``./assay-store`` if ``None``.
+
+    Returns:
+        A row for each image: Id (a file's name, or a number from 0), Category, Confidence, and a column for each class.
+
+    Raises:
+        StoreError: There is no such run or study.
+        SpecError: There is no such arm, or nothing to calibrate on.
+        DataError: Images cannot be read, or have another size.
+    """
+    from .predictions import ask, frame_of
+
+    folder = Path(store) if store is not None else default_folder()
+    return frame_of(ask(run, folder, arm=arm, calibrated=calibrate), images, resize=resize)

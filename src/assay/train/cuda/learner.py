@@ -1,0 +1,200 @@
+"""The CUDA path: torch layers on a device that keeps images, weights and state, each step replayed from one graph.
+
+Forward and backward are bfloat16 autocast in channels-last memory, or float32; weights, gradients, state, sums and the
+loss are float32 or wider. The class runs on the CPU too, without the graph: that is how its arithmetic is tested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from ... import spec
+from ...nets.build import ALL, Network
+from ...spec.training import Precision
+from ..groups import groups_of
+from ..learner import PLAIN, Batch, Learner, Objective
+from ..parameters import FlatParameters
+from ..prepared import Prepared
+from ..scaling import Scaling
+from ..updates import update_rule
+from .replay import Inputs, Replay, Resident, on_device
+
+EVALUATION_BATCH = 1000
+
+
+class CudaLearner(Learner):
+    """A torch network on a device.
+
+    Args:
+        network: With its initial weights; it moves to the device.
+        optimizer: Its settings.
+        scaling: Of the images; they are kept as they are stored and scaled batch by batch.
+        batch_size: Batches of this size are replayed from a graph; a shorter one is computed step by step.
+        precision: Of products and activations.
+        device: ``cuda``, or ``cpu`` to try it out.
+        training: The protocol, for clipping and averaging.
+        objective: What the training loss has besides cross-entropy.
+    """
+
+    path = "cuda"
+
+    def __init__(
+        self,
+        network: Network,
+        optimizer: spec.Optimizer,
+        scaling: Scaling,
+        *,
+        batch_size: int,
+        precision: Precision = "bfloat16",
+        device: str = "cuda",
+        training: spec.Training | None = None,
+        objective: Objective = PLAIN,
+    ) -> None:
+        self.precision: Precision = precision
+        self.device = torch.device(device)
+        self.network = network.to(self.device)
+        network.open(ALL)
+        self.parameters = FlatParameters(self.network)
+        network.open(1)
+        values, parts = self.parameters.values, self.parameters.slices()
+        groups = groups_of(network.summary, self.parameters.named_slices())
+        self.optimizer = update_rule(optimizer, values, training=training, parts=parts, is_fused=False, groups=groups)
+        self._offset, self._factor = scaling.offset.to(self.device), scaling.factor.to(self.device)
+        self._prepared = scaling if isinstance(scaling, Prepared) else None
+        self._loss = loss_of(objective, self.device)
+        self._batch_size = batch_size
+        self._resident = Resident(self.device)
+        self._made: Tensor | None = None  # where images that are made for one step lie
+        self._inputs: Inputs | None = None
+        self._replay: Replay | None = None
+        if self.device.type == "cuda":
+            torch.backends.cudnn.allow_tf32 = precision != "float32"
+
+    def begin_epoch(self, epoch: int, steps_per_epoch: int) -> None:
+        base = self.network.summary.base
+        if base is not None and epoch in base.first_epochs:  # a step is now another one
+            self._inputs = self._replay = None
+        self.network.open(epoch)
+        super().begin_epoch(epoch, steps_per_epoch)
+
+    def train_batch(self, batch: Batch, *, step: int, learning_rate: float) -> tuple[Tensor, Tensor]:
+        """As ``Learner`` says, as float64 tensors on the device: nothing waits for them."""
+        self.network.train()
+        inputs = Inputs.of(batch, self.network.dropout_keys(step), step=step, learning_rate=learning_rate)
+        if len(batch) != self._batch_size:
+            loss, hits = self._step(self._images_of(batch), inputs.to(self.device))
+            return loss, hits
+        images = self._images_of(batch)
+        if self._inputs is None:
+            self._inputs = inputs.to(self.device)
+            self._replay = Replay(partial(self._step, images, self._inputs), self.device)
+        assert self._replay is not None
+        self._inputs.copy_(inputs)
+        loss, hits = self._replay()
+        return loss, hits
+
+    def _images_of(self, batch: Batch) -> Tensor:
+        """The images on the device that the batch's indices choose from; of full batches always the same tensor."""
+        if len(batch.images) != len(batch):
+            return self._resident[batch.images]
+        made = on_device(batch.images, self.device)
+        if len(batch) != self._batch_size:
+            return made
+        self._made = made if self._made is None else self._made.copy_(made)
+        return self._made
+
+    def _step(self, images: Tensor, inputs: Inputs) -> Tensor:
+        """Forward, backward and update; the summed loss and the hits, float64 [2]."""
+        self.parameters.clear_gradients()
+        self.network.set_dropout_keys(inputs.keys)
+        logits = self._logits(images, inputs.indices)
+        loss = self._loss(logits, inputs).mean()
+        penalty = self.network.penalty()
+        (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step(self.parameters.gradients, inputs.numbers[0], inputs.numbers[1])
+        hits = (logits.detach().argmax(1) == inputs.classes).sum()
+        return torch.stack([loss.detach().double() * inputs.size, hits.double()])
+
+    def _logits(self, images: Tensor, indices: Tensor) -> Tensor:
+        """float32 [batch, classes]."""
+        if self._prepared is None:
+            pixels = scaled(images, indices, self._offset, self._factor)
+        else:
+            pixels = self._prepared.prepared(images[indices], self._offset, self._factor)
+        with rounding(self.device, self.precision):
+            logits: Tensor = self.network(pixels)
+        return logits.float()
+
+    @torch.no_grad()
+    def score(
+        self, images: NDArray[np.uint8], labels: NDArray[np.int64], indices: NDArray[np.int64]
+    ) -> tuple[float, int]:
+        self.network.eval()
+        source = self._resident[images]
+        total = torch.zeros(2, dtype=torch.float64, device=self.device)
+        for start in range(0, len(indices), EVALUATION_BATCH):
+            chosen = indices[start : start + EVALUATION_BATCH]
+            targets = torch.from_numpy(np.asarray(labels[chosen], dtype=np.int64)).to(self.device)
+            logits = self._logits(source, torch.from_numpy(chosen).to(self.device))
+            total[0] += cross_entropy(logits, targets, reduction="sum")
+            total[1] += (logits.argmax(1) == targets).sum()
+        loss, hits = total.tolist()
+        return loss, int(hits)
+
+    def weights(self) -> dict[str, Tensor]:
+        return {name: value.detach().to("cpu", copy=True) for name, value in self.network.state().items()}
+
+    def load_weights(self, tensors: dict[str, Tensor]) -> None:
+        self.network.load(tensors)
+
+    def slots(self) -> dict[str, Tensor]:
+        return {
+            f"optimizer.{slot}.{name}": value.to("cpu", copy=True)
+            for slot, vector in self.optimizer.state.items()
+            for name, value in self.parameters.split(vector).items()
+        }
+
+    def load_slots(self, tensors: dict[str, Tensor]) -> None:
+        for slot, vector in self.optimizer.state.items():
+            for name, value in self.parameters.split(vector).items():
+                value.copy_(tensors[f"optimizer.{slot}.{name}"])
+
+
+def scaled(images: Tensor, indices: Tensor, offset: Tensor, factor: Tensor) -> Tensor:
+    """Stored images by index as a network sees them: float32 [..., channels, height, width], in channels-last memory.
+
+    Args:
+        images: As stored [n, height, width, channels].
+        indices: Which of them [...].
+        offset, factor: As in ``Scaling``; they broadcast to [..., height, width, channels].
+    """
+    pixels = images[indices].to(torch.float32)
+    return pixels.sub_(offset).mul_(factor).movedim(-1, -3)
+
+
+def rounding(device: torch.device, precision: Precision) -> torch.autocast:
+    """Inside, products and activations are in this precision."""
+    # No weight is used twice in a step, and a cache of rounded weights would outlive a graph's capture.
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False)
+
+
+def loss_of(objective: Objective, device: torch.device) -> Callable[[Tensor, Inputs], Tensor]:
+    """The objective of each image [batch], as a function of float32 logits [batch, classes] and a step's inputs."""
+    weights = None if objective.class_weights is None else torch.from_numpy(objective.class_weights).to(device)
+
+    def losses(logits: Tensor, targets: Tensor) -> Tensor:
+        plain = cross_entropy(logits, targets, reduction="none", label_smoothing=objective.label_smoothing)
+        return plain if weights is None else weights[targets] * plain
+
+    def mixed(logits: Tensor, inputs: Inputs) -> Tensor:
+        shares = inputs.shares
+        return shares * losses(logits, inputs.classes) + (1 - shares) * losses(logits, inputs.partners)
+
+    return mixed

@@ -1,0 +1,192 @@
+"""The optimizers of ``train.optimizers``, each step as one pass over memory.
+
+The formulas, the order of their operations and the names in ``state`` are the same, so a checkpoint of one goes on
+in the other; results agree to float32's rounding (a kernel may fuse a product and a sum).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numba import njit
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ... import spec
+from ..optimizers import Number, Optimizer, given
+
+_f32 = np.float32
+# Numba's default raises at a division by zero, and that branch would keep LLVM from using vectors.
+_kernel = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+
+
+@_kernel
+def _plain(values: Any, gradients: Any, rate: Any) -> None:
+    for i in range(values.size):
+        values[i] -= rate * gradients[i]
+
+
+@_kernel
+def _momentum(values: Any, gradients: Any, velocities: Any, rate: Any, momentum: Any) -> None:
+    for i in range(values.size):
+        velocity = momentum * velocities[i] - rate * gradients[i]
+        velocities[i] = velocity
+        values[i] += velocity
+
+
+@_kernel
+def _nesterov(values: Any, gradients: Any, velocities: Any, rate: Any, momentum: Any) -> None:
+    for i in range(values.size):
+        gradient = gradients[i]
+        velocity = momentum * velocities[i] - rate * gradient
+        velocities[i] = velocity
+        values[i] = values[i] + momentum * velocity - rate * gradient
+
+
+@_kernel
+def _adam(
+    values: Any, gradients: Any, means: Any, squares: Any, rate: Any, rest_1: Any, beta_2: Any, rest_2: Any,
+    epsilon: Any, keep: Any,
+) -> None:  # fmt: skip
+    for i in range(values.size):
+        gradient = gradients[i]
+        mean = means[i] + rest_1 * (gradient - means[i])
+        square = beta_2 * squares[i] + rest_2 * gradient * gradient
+        means[i] = mean
+        squares[i] = square
+        values[i] = keep * values[i] - rate * mean / (math.sqrt(square) + epsilon)
+
+
+@_kernel
+def _rmsprop(values: Any, gradients: Any, squares: Any, rate: Any, rho: Any, rest: Any, epsilon: Any) -> None:
+    for i in range(values.size):
+        gradient = gradients[i]
+        square = rho * squares[i] + rest * gradient * gradient
+        squares[i] = square
+        values[i] -= rate * gradient / math.sqrt(square + epsilon)
+
+
+@_kernel
+def _rmsprop_centered(
+    values: Any, gradients: Any, squares: Any, means: Any, rate: Any, rho: Any, rest: Any, epsilon: Any
+) -> None:
+    for i in range(values.size):
+        gradient = gradients[i]
+        square = rho * squares[i] + rest * gradient * gradient
+        mean = rho * means[i] + rest * gradient
+        squares[i] = square
+        means[i] = mean
+        values[i] -= rate * gradient / math.sqrt(square - mean * mean + epsilon)
+
+
+@_kernel
+def _rmsprop_momentum(
+    values: Any, gradients: Any, squares: Any, velocities: Any, rate: Any, rho: Any, rest: Any, epsilon: Any,
+    momentum: Any,
+) -> None:  # fmt: skip
+    for i in range(values.size):
+        gradient = gradients[i]
+        square = rho * squares[i] + rest * gradient * gradient
+        velocity = momentum * velocities[i] + rate * gradient / math.sqrt(square + epsilon)
+        squares[i] = square
+        velocities[i] = velocity
+        values[i] -= velocity
+
+
+@_kernel
+def _rmsprop_momentum_centered(
+    values: Any, gradients: Any, squares: Any, velocities: Any, means: Any, rate: Any, rho: Any, rest: Any,
+    epsilon: Any, momentum: Any,
+) -> None:  # fmt: skip
+    for i in range(values.size):
+        gradient = gradients[i]
+        square = rho * squares[i] + rest * gradient * gradient
+        mean = rho * means[i] + rest * gradient
+        velocity = momentum * velocities[i] + rate * gradient / math.sqrt(square - mean * mean + epsilon)
+        squares[i] = square
+        means[i] = mean
+        velocities[i] = velocity
+        values[i] -= velocity
+
+
+@_kernel
+def _adadelta(
+    values: Any, gradients: Any, squares: Any, square_changes: Any, rate: Any, rho: Any, rest: Any, epsilon: Any
+) -> None:
+    for i in range(values.size):
+        gradient = gradients[i]
+        square = rho * squares[i] + rest * gradient * gradient
+        change = math.sqrt(square_changes[i] + epsilon) * gradient / math.sqrt(square + epsilon)
+        squares[i] = square
+        square_changes[i] = rho * square_changes[i] + rest * change * change
+        values[i] -= rate * change
+
+
+class FusedSGD(Optimizer):
+    def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:
+        momentum = self.settings.momentum
+        if not momentum:  # not torch's own pass: its threads would go on waiting busily beside ours
+            simplest: Any = _plain
+            simplest(*_views(self.values, gradients), _f32(learning_rate))
+            return
+        kernel: Any = _nesterov if self.settings.nesterov else _momentum
+        kernel(*_views(self.values, gradients, *self.state.values()), _f32(learning_rate), _f32(momentum))
+
+
+class FusedAdam(Optimizer):
+    def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:
+        beta_1, beta_2, epsilon = given(self.settings.beta_1, self.settings.beta_2, self.settings.epsilon)
+        rate = learning_rate * (1 - beta_2**step) ** 0.5 / (1 - beta_1**step)
+        keep = 1 - learning_rate * (self.settings.weight_decay or 0.0)
+        numbers = (rate, 1 - beta_1, beta_2, 1 - beta_2, epsilon, keep)
+        _adam(*_views(self.values, gradients, *self.state.values()), *map(_f32, numbers))
+
+
+class FusedRMSprop(Optimizer):
+    def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:
+        rho, epsilon = given(self.settings.rho, self.settings.epsilon)
+        momentum = self.settings.momentum
+        kernel: Any
+        if momentum:
+            kernel = _rmsprop_momentum_centered if self.settings.centered else _rmsprop_momentum
+        else:
+            kernel = _rmsprop_centered if self.settings.centered else _rmsprop
+        numbers = (learning_rate, rho, 1 - rho, epsilon, *([momentum] if momentum else []))
+        kernel(*_views(self.values, gradients, *self.state.values()), *map(_f32, numbers))
+
+
+class FusedAdadelta(Optimizer):
+    def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:
+        rho, epsilon = given(self.settings.rho, self.settings.epsilon)
+        numbers = (learning_rate, rho, 1 - rho, epsilon)
+        _adadelta(*_views(self.values, gradients, *self.state.values()), *map(_f32, numbers))
+
+
+def _views(*tensors: Tensor) -> list[NDArray[np.float32]]:
+    """The tensors as arrays that share their memory. ``state`` keeps the order of ``slots_of``, as the kernels do."""
+    return [tensor.numpy() for tensor in tensors]
+
+
+_BY_NAME: dict[spec.OptimizerName, type[Optimizer]] = {
+    "sgd": FusedSGD,
+    "adam": FusedAdam,
+    "adamw": FusedAdam,
+    "rmsprop": FusedRMSprop,
+    "adadelta": FusedAdadelta,
+}
+
+
+def fused_optimizer_for(settings: spec.Optimizer, values: Tensor) -> Optimizer:
+    """The optimizer that a spec names, with empty state, for parameters in the processor's memory.
+
+    Raises:
+        ValueError: ``values`` is not a contiguous float32 vector on the CPU.
+    """
+    is_fit = values.device.type == "cpu" and values.dtype == torch.float32
+    if not (is_fit and values.dim() == 1 and values.is_contiguous()):
+        got = f"{values.dtype} {tuple(values.shape)} on {values.device}"
+        raise ValueError(f"a fused optimizer needs a contiguous float32 vector on the CPU, got {got}")
+    return _BY_NAME[settings.name](settings, values)

@@ -1,0 +1,159 @@
+"""Runs leave the store with a card that tells what is known of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import assay
+from assay.cli import main
+from assay.errors import RunError, SpecError, StoreError
+from assay.export import onnx_answer
+from assay.results import exports
+from assay.results.exports import export_run
+from assay.results.model import find_run, load_models
+from assay.stats import share_interval
+
+from ..helpers import small_study
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's own, on saving
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> Path:
+    folder = tmp_path_factory.mktemp("exports")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("XDG_CACHE_HOME", str(shared_cache))
+        assay.run(small_study(), store=folder)
+    return folder
+
+
+def test_files_and_card_agree(store: Path, tmp_path: Path) -> None:
+    found = export_run("small", ["onnx", "torch", "safetensors", "onnx"], store, tmp_path / "out")
+    names = ["model.onnx", "network.py", "network.safetensors", "model.safetensors", "model.json"]
+    assert [file.name for file in found.files] == names
+    card = found.card.read_text()
+    for file in found.files:
+        content = (found.folder / file.name).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == file.sha256
+        assert len(content) == file.num_bytes
+        assert file.sha256 in card
+    result = assay.result("small", store=store)
+    run = result.runs[0] if result.runs[0].id in card else result.record.runs_of("rate=0.3")[0]
+    assert run.id in card
+    assert run.weights_sha256 is not None
+    assert run.weights_sha256 in card
+    assert result.record.data["content"] in card
+    assert run.kept is not None
+    count = 288
+    interval = share_interval(round(run.kept.validation_accuracy * count), count)
+    own = f"{run.kept.validation_accuracy:.2%} | {interval.low:.2%} to {interval.high:.2%} | {count} images"
+    assert own in card
+    assert "2 seeds" in card
+    assert "test split is sealed" in card
+
+
+def test_eight_bits_are_told_with_what_they_cost(store: Path, tmp_path: Path) -> None:
+    found = export_run("small", ["onnx", "onnx-int8"], store, tmp_path / "out")
+    plain, small = found.files
+    told = re.search(
+        r"; ([\d,]+) bytes, ([\d,]+) in float32; accuracy on 288 validation images (.*)%, (.*)% in", small.about
+    )
+    assert told is not None
+    assert [int(number.replace(",", "")) for number in told.groups()[:2]] == [small.num_bytes, plain.num_bytes]
+    record = assay.result("small", store=store).record
+    (model,) = load_models(record, [find_run("small", store)[1]], store)
+    images, labels = model.validation()
+    answers = onnx_answer(tmp_path / "out" / "model-int8.onnx")(np.ascontiguousarray(images))
+    assert f"{(answers.argmax(1) == labels).mean():.2%}" == f"{told[3]}%"
+    assert f"{(model.probabilities(images).argmax(1) == labels).mean():.2%}" == f"{told[4]}%"
+    np.testing.assert_allclose(answers, model.probabilities(images), atol=0.1)
+
+
+@pytest.mark.parametrize("arm", ["train=none", "train=all"])
+def test_a_run_on_a_base_leaves_with_its_card(arm: str, based_store: Path, tmp_path: Path) -> None:
+    (run,) = assay.result("based", store=based_store).record.runs_of(arm)
+    found = export_run(run.id, ["keras", "onnx", "torch", "onnx-int8", "safetensors"], based_store, tmp_path / "out")
+    told = [file.about for file in found.files if "largest difference" in file.about]
+    assert len(told) == 3
+    assert all(float(re.search(r"predictions ([\d.e+-]+), on 288", about)[1]) < 1e-4 for about in told)  # type: ignore[index]
+    card = found.card.read_text()
+    steps = "1 channel repeated to 3; resized bilinearly to 20 x 20; blue, green, red; minus 103.939, 116.779, 123.68"
+    assert f"preparation is inside the model: {steps}" in card
+    assert "batch x 8 x 8 x 1" in card
+    assert "| base | SqueezeNet 1.1 until block1, random weights. " in card
+    spec = json.loads((tmp_path / "out" / "model.json").read_text())
+    assert spec["base"]["frozen"] == (["block1"] if arm == "train=none" else [])
+    with pytest.raises(SpecError, match=r"SqueezeNet 1.1, and a C header has no code"):
+        export_run(run.id, ["c"], based_store, tmp_path / "c")
+
+
+def test_a_run_on_another_run_leaves_too(store: Path, tmp_path: Path) -> None:
+    own = assay.result("small", store=store).record.runs_of("rate=0.3")[0]
+    layers = ["flatten", "layernorm", "dense classes softmax"]
+    network = {"base": {"weights": f"run:{own.id[:12]}", "train": "last 1 block"}, "layers": layers}
+    study = small_study(name="on-a-run", network=network, factors={}, seeds={"count": 1})
+    assay.run(study, store=store)
+    found = export_run("on-a-run", ["onnx", "keras"], store, tmp_path / "out")
+    card = found.card.read_text()
+    assert f"| base | run {own.id[:10]} (small, rate=0.3, seed 0) until block1" in card
+    assert f"| base's weights | SHA-256 {own.weights_sha256} |" in card
+
+
+def test_a_c_header_comes_from_a_run(store: Path, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"batchnorm1 .* right behind a conv or dense layer"):
+        export_run("small", ["c"], store, tmp_path / "out")
+    study = small_study(
+        name="c", network={"layers": ["conv 4 3x3 relu", "maxpool 2", "flatten", "dense classes softmax"]}, factors={},
+        seeds={"count": 1},
+    )  # fmt: skip
+    assay.run(study, store=tmp_path / "store")
+    found = export_run("c", ["c"], tmp_path / "store", tmp_path / "out")
+    assert (tmp_path / "out" / "model.h").read_text().startswith("/* c: ")
+    assert "in 8 bits accuracy on 288 validation images" in found.files[0].about
+
+
+def test_a_file_that_answers_otherwise_is_not_kept(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from assay import export
+
+    def wrong(path: Path) -> Any:
+        return lambda images: np.full((len(images), 10), 0.1, np.float32)
+
+    monkeypatch.setattr(export, "onnx_answer", wrong)
+    with pytest.raises(RunError, match="answers otherwise"):
+        export_run("small", ["onnx"], store, tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_what_cannot_be_exported_is_said(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SpecError, match=r'no format "kera"; did you mean "keras"'):
+        export_run("small", ["kera"], store, tmp_path)
+    with pytest.raises(StoreError, match="no run whose id begins with"):
+        export_run("nothing", ["onnx"], store, tmp_path)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(SpecError, match=r'needs onnx.*pip install "assay\[export\]"'):
+        export_run("small", ["onnx"], store, tmp_path)
+
+
+def test_the_command_writes_and_tells(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = assay.result("small", store=store).runs[1]
+    arguments = ["export", run.id[:10], "--format", "safetensors", "--store", str(store), "-o", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--json"])
+    assert ended.value.code == 0
+    told = json.loads(capsys.readouterr().out)
+    assert {file["name"] for file in told["files"]} == {"model.safetensors", "model.json"}
+    assert run.id in Path(told["card"]).read_text()
+
+
+def test_every_format_has_a_writer() -> None:
+    assert exports.FORMATS.keys() == exports._WRITERS.keys()

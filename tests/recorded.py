@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 from bs4 import BeautifulSoup
 
-from assay.report import Explanation, Gallery, LayerRow, NetworkTable, render
+from assay.report import Gallery, Illustration, LayerRow, NetworkTable, render
 from assay.store.records import ArmRecord, EpochRecord, LookRecord, RunRecord, State, StudyRecord
 
 PNG = b"\x89PNG\r\n\x1a\n made up"
@@ -35,7 +35,7 @@ def html_of(
     *,
     toml: str = 'name = "kernels"',
     same_network: bool = True,
-    explanations: Sequence[Explanation] = (),
+    explanations: Sequence[Illustration] = (),
 ) -> str:
     networks = {arm.name: network(32 if same_network else 32 * (1 + arm.position)) for arm in study.arms}
     gallery = Gallery(PNG, ("zero", "one"), (5400, 5399), 1201)

@@ -10,8 +10,7 @@
     │   ├── ClusterError       no cluster can be reached where one was asked for, or it cannot train
     │   └── TooFewSeeds        an estimate was asked for from too few scores (also a ValueError)
     ├── RunError               one run failed; recorded in its row while the study goes on
-    │   ├── Diverged           the loss stopped being a number
-    │   └── OutOfMemory        the run asked for more memory than there was
+    │   └── Diverged           the loss stopped being a number
     ├── DiskFull               nothing more can be written
     ├── ClusterGone            the cluster that trained a study does not answer any more
     └── Interrupted            the user stopped the study; the CLI exits with 130
@@ -119,12 +118,6 @@ class Diverged(RunError):
     """The loss stopped being a number."""
 
     state = "diverged"
-
-
-class OutOfMemory(RunError):
-    """The run asked for more memory than there was."""
-
-    state = "out of memory"
 
 
 class DiskFull(AssayError):

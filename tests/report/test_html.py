@@ -11,7 +11,7 @@ import pytest
 
 from assay.analysis import arm_scores, best_arm, contrasts
 from assay.analysis.numbers import flops, moment, p_value, percent, points, seconds, significant
-from assay.report import Explanation, render, summary_html
+from assay.report import Illustration, render, summary_html
 
 A = (0.980, 0.982, 0.981, 0.979, 0.983, 0.980, 0.981, 0.982, 0.978, 0.984)
 B = (0.983, 0.986, 0.983, 0.983, 0.985, 0.984, 0.983, 0.986, 0.982, 0.986)
@@ -273,8 +273,8 @@ def test_explanations_of_the_best_arm_stand_in_a_section_of_their_own(make_study
     drawn = go.Figure(layout={"height": 320})
     drawn.add_bar(x=[1], y=[2])
     given = [
-        Explanation("Kernels", "Rows are <filters>.", b"\x89PNG made up"),
-        Explanation("Confusion", "Rows are true classes.", drawn),
+        Illustration("Kernels", "Rows are <filters>.", b"\x89PNG made up"),
+        Illustration("Confusion", "Rows are true classes.", drawn),
     ]
     page = page_of(make_study({"a": A, "b": B}), explanations=given)
     section = page.select_one("#explanations")
@@ -290,7 +290,7 @@ def test_explanations_of_the_best_arm_stand_in_a_section_of_their_own(make_study
 def test_of_a_search_by_loss_the_explained_arm_has_the_lowest(make_study, page_of):
     study = make_study({"a": A, "b": B})
     by_loss = dataclasses.replace(study, spec={**study.spec, "search": {"objective": "validation_loss"}})
-    page = page_of(by_loss, explanations=[Explanation("Kernels", "Rows are filters.", b"\x89PNG made up")])
+    page = page_of(by_loss, explanations=[Illustration("Kernels", "Rows are filters.", b"\x89PNG made up")])
     found = text_of(page.select_one("#explanations"))
     assert f"Of {best_arm(by_loss)}, the arm with the lowest mean validation loss." in found
 

@@ -15,7 +15,7 @@ import assay
 from assay.cli.main import main
 from assay.errors import DataError, SpecError
 from assay.explain import figures
-from assay.results.explanations import MAKERS, Explanation, explain
+from assay.results.explanations import MAKERS, Explanation, PictureRequest, explain
 from assay.results.model import load_models
 
 from ..helpers import small_study
@@ -135,7 +135,9 @@ def test_what_a_base_sees_is_shown_on_the_images_as_they_are_stored(
     kernel = model.network.get_submodule("base_conv1").kernel
     with torch.no_grad():
         kernel.copy_(torch.tensor([1.0, -1.0, -1.0])[None, :, None, None].expand_as(kernel))  # likes blue
-    explanation = explain(model, only=["gradcam", "occlusion", "strongest", "maximized"], layer="base_conv1", image=3)
+    explanation = explain(
+        model, PictureRequest(only=["gradcam", "occlusion", "strongest", "maximized"], layer="base_conv1", image=3)
+    )
     for kind in ("gradcam", "occlusion"):
         explanation[kind].figure()
         assert all(heat.shape == (8, 8) for heat in drawn["for what it\nis taken for"])
@@ -149,7 +151,7 @@ def test_what_a_base_sees_is_shown_on_the_images_as_they_are_stored(
 
 
 @pytest.mark.parametrize(
-    ("wishes", "message"),
+    ("options", "message"),
     [
         ({"only": "kernel"}, 'no picture "kernel".*did you mean "kernels"'),
         ({"layer": "conv9"}, 'no layer "conv9".*layers with kernels: conv1, conv2; with maps: conv1, conv2'),
@@ -159,9 +161,9 @@ def test_what_a_base_sees_is_shown_on_the_images_as_they_are_stored(
         ({"split": "test"}, "the test split of study .* is sealed .*assay reveal"),
     ],
 )
-def test_bad_wishes_are_named(result: assay.Result, wishes: dict[str, Any], message: str) -> None:
+def test_bad_wishes_are_named(result: assay.Result, options: dict[str, Any], message: str) -> None:
     with pytest.raises(SpecError, match=message):
-        result.explain(**wishes)
+        result.explain(**options)
 
 
 def test_an_image_of_another_size_is_refused(result: assay.Result, tmp_path: Path) -> None:
@@ -201,7 +203,7 @@ def test_a_retrained_run_shows_its_own_mistakes_and_never_those_of_the_study(tmp
 
     def of_retrained() -> Explanation:
         known = result.record
-        return explain(load_models(known, known.retrained[:1], tmp_path)[0], split="test")
+        return explain(load_models(known, known.retrained[:1], tmp_path)[0], PictureRequest(split="test"))
 
     result.reveal(retrain=record.arms[0].name)
     explanation = of_retrained()

@@ -22,7 +22,7 @@ from .readers.idx import read_idx as read_idx
 from .readers.idx import write_idx as write_idx
 from .registry.entries import Entry as Entry
 from .registry.entries import RawFile as RawFile
-from .registry.fetch import Progress as Progress
+from .registry.fetch import DownloadProgress as DownloadProgress
 from .registry.fetch import fetch as fetch
 from .registry.lookup import entry as entry
 from .registry.lookup import known as known
@@ -36,7 +36,7 @@ from .splits import split as split
 from .survey import Survey as Survey
 from .survey import survey as survey
 from .types import DatasetInfo as DatasetInfo
-from .types import Split as Split
+from .types import SplitIndices as SplitIndices
 from .types import TestData as TestData
 from .types import TrainingData as TrainingData
 from .variations import Settings as Settings

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from ..errors import Problem, SpecError
 from ..spec.data import Data, Folds, Last, Validation
 from .grouped import draw_groups, fold_groups
-from .types import DatasetInfo, Split
+from .types import DatasetInfo, SplitIndices
 
 _KEY = "data.validation"
 
@@ -23,7 +23,7 @@ def split(
     groups: npt.NDArray[np.integer] | None = None,
     key: str = _KEY,
     per_class: int | None = None,
-) -> Split:
+) -> SplitIndices:
     """Sets some of the training images aside for validation.
 
     The draw reads only the raw bits of the generator, which NumPy promises not to change between versions.
@@ -59,7 +59,7 @@ def split(
             what = f"got {per_class} per class, and class {label} has {len(members)} besides the validation images"
             raise SpecError(Problem(what, f"give at most {len(members)}", "data.training"))
         kept.append(members[_smallest(keys[members], per_class)])
-    return Split(training=np.sort(np.concatenate(kept)), validation=parts.validation)
+    return SplitIndices(training=np.sort(np.concatenate(kept)), validation=parts.validation)
 
 
 def num_learned(data: Data, info: DatasetInfo) -> int:
@@ -86,9 +86,9 @@ def _set_aside(
     fold: int | None,
     groups: npt.NDArray[np.integer] | None,
     key: str,
-) -> Split:
+) -> SplitIndices:
     if validation in ("none", "test"):
-        return Split(training=np.arange(len(labels)), validation=np.arange(0))
+        return SplitIndices(training=np.arange(len(labels)), validation=np.arange(0))
     if isinstance(validation, Folds):
         wanted = _checked(fold, validation.folds)
         if groups is not None:
@@ -200,8 +200,8 @@ def _checked(fold: int | None, num_folds: int) -> int:
     return fold
 
 
-def _parts(is_validation: npt.NDArray[np.bool_]) -> Split:
-    return Split(training=np.flatnonzero(~is_validation), validation=np.flatnonzero(is_validation))
+def _parts(is_validation: npt.NDArray[np.bool_]) -> SplitIndices:
+    return SplitIndices(training=np.flatnonzero(~is_validation), validation=np.flatnonzero(is_validation))
 
 
 def _count(num_images: int, validation: float | int, key: str) -> int:

@@ -130,7 +130,7 @@ class TestData:
 
 
 @dataclass(frozen=True, eq=False)
-class Split:
+class SplitIndices:
     """A division of the training data: sorted, disjoint indices, which cover it unless training keeps a few per class.
 
     Args:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Reliability:
     """Confidence (the predicted class's probability) beside accuracy, in bins of equal width.
 
     Args:
@@ -39,7 +39,7 @@ class Calibration:
         return float(np.nansum(self.accuracy * self.counts) / self.n)
 
 
-def calibration(probabilities: NDArray[np.float32], labels: NDArray[np.int64], *, bins: int = 15) -> Calibration:
+def calibration(probabilities: NDArray[np.float32], labels: NDArray[np.int64], *, bins: int = 15) -> Reliability:
     """The reliability diagram's numbers and the expected calibration error.
 
     With finite images the error of a perfectly calibrated network is above 0, by about the noise of the bins.
@@ -59,7 +59,7 @@ def calibration(probabilities: NDArray[np.float32], labels: NDArray[np.int64], *
         mean = np.bincount(place, confidence, minlength=bins) / counts
         accuracy = np.bincount(place, hits, minlength=bins) / counts
     error = float(np.nansum(np.abs(mean - accuracy) * counts) / len(labels))
-    return Calibration(edges, counts, mean, accuracy, error, len(labels))
+    return Reliability(edges, counts, mean, accuracy, error, len(labels))
 
 
 @dataclass(frozen=True)

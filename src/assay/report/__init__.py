@@ -4,8 +4,8 @@ from .frames import epochs_frame as epochs_frame
 from .frames import runs_frame as runs_frame
 from .html import render as render
 from .html import summary_html as summary_html
-from .inputs import Explanation as Explanation
 from .inputs import Gallery as Gallery
+from .inputs import Illustration as Illustration
 from .inputs import LayerRow as LayerRow
 from .inputs import NetworkTable as NetworkTable
 from .notebook import write_notebook as write_notebook

@@ -12,7 +12,7 @@ from ..analysis.contrasts import Contrast, blocks, factor_effects, ranking_of
 from ..analysis.numbers import counted, whole
 from ..analysis.scores import Split, arm_scores, ordered_arms
 from ..store.records import StudyRecord
-from .inputs import Explanation, Gallery, NetworkTable
+from .inputs import Gallery, Illustration, NetworkTable
 
 _MOST_LEADING = 8  # arms that the first screen has room for
 
@@ -194,7 +194,7 @@ def gallery_figures(gallery: Gallery) -> tuple[FigureBlock, ...]:
     )
 
 
-def explanation_blocks(explanations: Sequence[Explanation]) -> tuple[FigureBlock | PictureBlock, ...]:
+def explanation_blocks(explanations: Sequence[Illustration]) -> tuple[FigureBlock | PictureBlock, ...]:
     """What explains the best arm: Plotly figures drawn by the page, pictures as they are."""
     return tuple(
         _picture(one, one.image)
@@ -204,7 +204,7 @@ def explanation_blocks(explanations: Sequence[Explanation]) -> tuple[FigureBlock
     )
 
 
-def _picture(one: Explanation, png: bytes) -> PictureBlock:
+def _picture(one: Illustration, png: bytes) -> PictureBlock:
     width = int.from_bytes(png[16:20])  # in a PNG's header
     shown, dark = (base64.b64encode(image).decode() for image in (png, one.dark or b""))
     return PictureBlock(shown, one.title, one.caption, dark, round(width / one.density))

@@ -25,7 +25,7 @@ from .blocks import (
     score_figures,
     search_section,
 )
-from .inputs import Explanation, Gallery, NetworkTable
+from .inputs import Gallery, Illustration, NetworkTable
 from .palette import arm_styles
 from .references import bibtex, references
 from .tables import (
@@ -56,7 +56,7 @@ def render(
     version: str,
     toml: str = "",
     shared: Mapping[str, int] | None = None,
-    explanations: Sequence[Explanation] = (),
+    explanations: Sequence[Illustration] = (),
 ) -> str:
     """One HTML file with the answer, its evidence and what made it. It holds all that it needs and loads nothing.
 

@@ -72,7 +72,7 @@ class Gallery:
 
 
 @dataclass(frozen=True)
-class Explanation:
+class Illustration:
     """A picture of what the best arm has learned or where it fails.
 
     Args:

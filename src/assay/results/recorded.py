@@ -9,7 +9,7 @@ from ..spec import Arm, Placement, Study, Training
 from ..store import RunRecord, StudyRecord
 
 if TYPE_CHECKING:
-    from ..data import Dataset, Split, TrainingData
+    from ..data import Dataset, SplitIndices, TrainingData
     from ..nets import Summary
     from ..report import Gallery, NetworkTable
 
@@ -54,7 +54,7 @@ def shared_images(record: StudyRecord) -> dict[str, int]:
     return shared
 
 
-def split_of_run(record: StudyRecord, run: RunRecord, training: TrainingData) -> Split:
+def split_of_run(record: StudyRecord, run: RunRecord, training: TrainingData) -> SplitIndices:
     """The training and validation images of a run of the study, by index; a retrained run has none for validation."""
     from ..data import split
     from ..seeds import Streams

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from ..errors import Problem, SpecError
 from ..runner import Progress, drive_plans, open_site, recorded_plan, retrain_plan
@@ -17,14 +17,11 @@ from .run import Run, export
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import NDArray
 
     from ..analysis import Comparison, Diagnoses
-    from ..explain.projection import Projection
-    from ..report import Explanation as Illustration
-    from ..report import ReportForm
+    from ..report import Illustration, ReportForm
     from ..search import Found
-    from .explanations import Explanation, Split
+    from .explanations import Explanation, PictureOptions
     from .exports import Exported
 
 
@@ -225,7 +222,7 @@ class Result:
         """One finished run of the study.
 
         Args:
-            arm: Its arm; the best one (``report.best_arm``) if ``None``.
+            arm: Its arm; the best one (``analysis.best_arm``) if ``None``.
             seed: Its seed; the first one if ``None``.
             fold: Its fold, where there are folds; the first one if ``None``.
 
@@ -243,28 +240,19 @@ class Result:
         return Run(self.store, record, found[0])
 
     def explain(
-        self,
-        arm: str | None = None,
-        seed: int | None = None,
-        *,
-        only: str | Sequence[str] | None = None,
-        layer: str | None = None,
-        image: int | str | Path | NDArray[Any] | None = None,
-        split: Split = "validation",
-        projection: Projection = "pca",
+        self, arm: str | None = None, seed: int | None = None, **options: Unpack[PictureOptions]
     ) -> Explanation:
-        """Pictures of what a run learned and where it fails: see :meth:`Run.explain`.
+        """Draws the requested pictures of one of the study's runs.
 
         Args:
-            arm: The run's arm; the best one (``report.best_arm``) if ``None``.
+            arm: The run's arm; the best one (``analysis.best_arm``) if ``None``.
             seed: Its seed; the first one if ``None``, as good as any other where the best would be the luckiest.
-            only: As there.
-            layer: As there.
-            image: As there.
-            split: As there.
-            projection: As there.
+            options: As for :meth:`Run.explain`.
+
+        Raises:
+            SpecError, DataError: As :meth:`run` and :meth:`Run.explain` do.
         """
-        return self.run(arm, seed).explain(only=only, layer=layer, image=image, split=split, projection=projection)
+        return self.run(arm, seed).explain(**options)
 
     def doubtful_labels(self) -> pd.DataFrame:
         """Training images that most runs of the best arm take for another class, the most doubtful first.

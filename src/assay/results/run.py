@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from ..store import RunRecord, StudyRecord, default_folder
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
-    from ..explain.projection import Projection
-    from .explanations import Explanation, Split
+    from .explanations import Explanation, PictureOptions
     from .exports import Exported
     from .model import Model
 
@@ -57,34 +55,22 @@ class Run:
 
         return epochs_frame(replace(self.study, runs=(self.record,)))
 
-    def explain(
-        self,
-        *,
-        only: str | Sequence[str] | None = None,
-        layer: str | None = None,
-        image: int | str | Path | NDArray[Any] | None = None,
-        split: Split = "validation",
-        projection: Projection = "pca",
-    ) -> Explanation:
-        """Pictures of what the run learned and where it fails.
+    def explain(self, **options: Unpack[PictureOptions]) -> Explanation:
+        """Draws the requested pictures of what the run learned and where it fails.
 
         Args:
-            only: Names of pictures (``assay explain --help`` lists them), also as one text with commas; all that can
-                be made if ``None``.
-            layer: The layer of kernels and maps.
-            image: The image of activations and evidence: its place in the training data (in the test data with
-                ``split="test"``), an image file, or an array as stored [height, width, channels].
-            split: The images that failures are explained on; ``"test"`` once the run has been scored on it.
-            projection: ``"pca"`` or ``"tsne"``, for the map of features.
+            options: The fields of a :class:`~assay.results.explanations.PictureRequest`: ``only`` (names of pictures),
+                ``layer``, ``image``, ``split`` (``"validation"`` or ``"test"``) and ``projection`` (``"pca"`` or
+                ``"tsne"``).
 
         Raises:
             SpecError: A name is no picture or layer, an image is not there, the test split is sealed, or a picture
-                that was asked for by name cannot be made.
+                that was requested by name cannot be drawn.
             DataError: Weights or data are gone or have changed, or the image does not fit.
         """
-        from .explanations import explain
+        from .explanations import PictureRequest, explain
 
-        return explain(self.model(), only=only, layer=layer, image=image, split=split, projection=projection)
+        return explain(self.model(), PictureRequest(**options))
 
     def _repr_html_(self) -> str:
         return self.record._repr_html_()

@@ -22,7 +22,7 @@ from .records import (
     ArmRecord,
     CandidateRecord,
     LookRecord,
-    Progress,
+    RunProgress,
     RunRecord,
     SearchRecord,
     State,
@@ -49,7 +49,7 @@ class StoreReader:
         wanted = set(runs)
         return {row["id"]: row["state"] for row in self._query("SELECT id, state FROM runs") if row["id"] in wanted}
 
-    def progress(self, runs: Collection[str], *, besides: str) -> dict[str, Progress]:
+    def progress(self, runs: Collection[str], *, besides: str) -> dict[str, RunProgress]:
         """How far each run is that the store knows, and whether a search trains it ``besides`` the one of that name."""
         rows = self._query(
             "SELECT id, state, (SELECT count(*) FROM epochs WHERE run = id) AS epochs, "
@@ -59,7 +59,7 @@ class StoreReader:
             besides,
             *_json(runs),
         )
-        return {row["id"]: Progress(row["state"], row["epochs"], bool(row["is_shared"])) for row in rows}
+        return {row["id"]: RunProgress(row["state"], row["epochs"], bool(row["is_shared"])) for row in rows}
 
     def peak_memory(self) -> dict[tuple[str, str], int]:
         """Bytes that runs took at their peak: the most by their arm (fingerprint of its identity) and data content."""

@@ -24,7 +24,7 @@ class ArmRecord:
 
 
 @dataclass(frozen=True)
-class Progress:
+class RunProgress:
     """How far a run is: its state, how many epochs are recorded, and whether another search trains it too."""
 
     state: State

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..data import Split, TestData, TrainingData, split
+from ..data import SplitIndices, TestData, TrainingData, split
 from ..errors import Diverged, RunError
 from ..nets import Summary
 from ..nets.build import Network
@@ -218,7 +218,7 @@ def _network_of(task: Task, data: TrainingData, learned: NDArray[np.int64]) -> t
     return network, Prepared(base.preparation) if base else scaling_of(data.images, task.data.scaling, learned)
 
 
-def _probe_of(task: Task, data: TrainingData, parts: Split, subset: NDArray[np.int64]) -> HealthProbe:
+def _probe_of(task: Task, data: TrainingData, parts: SplitIndices, subset: NDArray[np.int64]) -> HealthProbe:
     network, scaling = _network_of(task, data, parts.training)
     chosen = task.streams.generator("split", 2).permutation(subset)
     return HealthProbe(network, data, chosen, scaling)
@@ -265,7 +265,7 @@ def path_of(
     return ("cuda" if device == "cuda" else "plain" if reason else "fused"), precision
 
 
-def split_of(task: Task, data: TrainingData) -> Split:
+def split_of(task: Task, data: TrainingData) -> SplitIndices:
     """The training and validation images of a run."""
     generator = task.streams.generator("split")
     told = task.data
@@ -280,7 +280,7 @@ def split_of(task: Task, data: TrainingData) -> Split:
     )
 
 
-def training_subset(task: Task, parts: Split, num_judged: int = 0) -> NDArray[np.int64]:
+def training_subset(task: Task, parts: SplitIndices, num_judged: int = 0) -> NDArray[np.int64]:
     """The fixed part of the training split that the fair curves are measured on.
 
     It is as large as the images to validate on (``num_judged``, those of the split unless told), or where there are

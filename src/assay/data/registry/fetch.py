@@ -18,13 +18,13 @@ from . import raw
 from .entries import Entry, RawFile
 from .lookup import entry
 
-Progress = Callable[[str, int, "int | None"], None]
+DownloadProgress = Callable[[str, int, "int | None"], None]
 
 TIMEOUT_SECONDS = 30.0  # without a byte, not for the whole file
 _CHUNK_BYTES = 1 << 16
 
 
-def fetch(name: str, *, progress: Progress | None = None) -> list[Path]:
+def fetch(name: str, *, progress: DownloadProgress | None = None) -> list[Path]:
     """Downloads a data set's raw files from the first mirror that gives them intact.
 
     A file that is there and intact is left alone. A broken download stays as ``.part`` and is resumed by the
@@ -45,7 +45,7 @@ def fetch(name: str, *, progress: Progress | None = None) -> list[Path]:
     return fetch_entry(entry(name), progress=progress)
 
 
-def fetch_entry(wanted: Entry, *, progress: Progress | None = None) -> list[Path]:
+def fetch_entry(wanted: Entry, *, progress: DownloadProgress | None = None) -> list[Path]:
     """``fetch`` for a data set that may stand outside the registry."""
     if wanted.is_bundled:
         return []
@@ -83,7 +83,7 @@ def _intact(folder: Path, file: RawFile, dataset: str) -> Path | None:
     return path
 
 
-def _fetch_file(wanted: Entry, file: RawFile, folder: Path, progress: Progress | None) -> Path:
+def _fetch_file(wanted: Entry, file: RawFile, folder: Path, progress: DownloadProgress | None) -> Path:
     part = folder / f"{file.name}.part"
     failures: list[str] = []
     may_fetch_anew = True
@@ -109,7 +109,7 @@ def _fetch_file(wanted: Entry, file: RawFile, folder: Path, progress: Progress |
     raise _Failed(", ".join(failures))
 
 
-def _download(url: str, part: Path, name: str, progress: Progress | None) -> None:
+def _download(url: str, part: Path, name: str, progress: DownloadProgress | None) -> None:
     """Brings ``part`` from wherever it stands to the end of what the server has."""
     with telling(part, "read"):
         done = part.stat().st_size if part.exists() else 0

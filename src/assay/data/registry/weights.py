@@ -11,7 +11,7 @@ from ...errors import DataError, Problem
 from ..location import raw_folder
 from . import raw
 from .entries import Entry, RawFile
-from .fetch import Progress, fetch_entry
+from .fetch import DownloadProgress, fetch_entry
 
 FOLDER = "weights"
 
@@ -101,7 +101,7 @@ def has_weights(name: str) -> bool:
     return name in WEIGHTS and _found(WEIGHTS[name], weights_folder()) is not None
 
 
-def fetch_weights(name: str, *, progress: Progress | None = None) -> list[Path]:
+def fetch_weights(name: str, *, progress: DownloadProgress | None = None) -> list[Path]:
     """Downloads a network's ImageNet weights, resumed where it broke off, as ``fetch`` does with a data set.
 
     Raises:

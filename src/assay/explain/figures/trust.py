@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...stats import share_interval
 from ..agreement import Agreement
-from ..calibration import Calibration, Rejection
+from ..calibration import Rejection, Reliability
 from .style import Theme, canvas, figure, of, plain, show, styled
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _WIDTH = 7.2
 
 
-def calibration_curve(found: Calibration, *, theme: Theme = "light", ax: Axes | None = None) -> Figure:
+def calibration_curve(found: Reliability, *, theme: Theme = "light", ax: Axes | None = None) -> Figure:
     """Accuracy beside confidence in bins, with Wilson's 95 % intervals and how many images each holds."""
     used = np.flatnonzero(found.counts)
     confidence, accuracy = found.confidence[used], found.accuracy[used]

@@ -4,4 +4,5 @@ from .explain import MAKERS as MAKERS
 from .explain import explain as explain
 from .explanation import Explanation as Explanation
 from .illustrate import illustrations as illustrations
-from .subject import Split as Split
+from .request import PictureOptions as PictureOptions
+from .request import PictureRequest as PictureRequest

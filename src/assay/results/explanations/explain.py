@@ -1,23 +1,19 @@
-"""A run and wishes in, pictures out."""
+"""Draws the requested pictures of one finished run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...errors import InputError, Problem, SpecError
 from ...explain.choose import convolutions, feature_maps
 from ...explain.mistakes import class_scores, confusion_matrix, losses_of
-from ...explain.projection import Projection
 from ..model import Model
 from . import failures, learned
 from .explanation import Explanation
-from .subject import Split, Subject, image_of, subject_of
-from .wishes import Maker, Wishes, chosen_of
+from .request import Maker, PictureRequest
+from .subject import Subject, image_of, subject_of
 
 MAKERS: dict[str, Maker] = {
     "confusion": failures.confusion,
@@ -39,43 +35,30 @@ MAKERS: dict[str, Maker] = {
 }
 
 
-def explain(
-    model: Model,
-    *,
-    only: str | Sequence[str] | None = None,
-    layer: str | None = None,
-    image: int | str | Path | NDArray[Any] | None = None,
-    split: Split = "validation",
-    projection: Projection = "pca",
-) -> Explanation:
-    """Pictures of what a run learned and where it fails.
+def explain(model: Model, request: PictureRequest | None = None) -> Explanation:
+    """Draws the requested pictures of one finished run.
 
     Args:
         model: The run's model.
-        only: Names of pictures, the keys of ``MAKERS``, also as one text with commas; all that can be made if ``None``.
-        layer: The layer of kernels and maps.
-        image: The image of activations and evidence: its place in the training data (in the test data with ``split =
-            "test"``), an image file, or an array as stored [height, width, channels].
-        split: The images that failures are explained on; ``"test"`` once the run has been scored on it.
-        projection: ``"pca"`` or ``"tsne"``, for the map of features.
+        request: Which pictures, of what; all that can be drawn if ``None``.
 
     Raises:
         SpecError: A name is no picture or layer, an image is not there, the test split is sealed, or a picture that was
-            asked for by name cannot be made.
+            requested by name cannot be drawn.
         DataError: The data are gone or have changed, or the image does not fit.
     """
-    names = chosen_of(list(only) if only is not None and not isinstance(only, str) else only, list(MAKERS))
-    wishes = Wishes(layer, image, projection)
-    _check_layer(model, layer)
-    subject = subject_of(model, split)
-    if image is not None:
-        image_of(subject, image)
+    request = request or PictureRequest()
+    names = request.names(list(MAKERS))
+    _check_layer(model, request.layer)
+    subject = subject_of(model, request.split)
+    if request.image is not None:
+        image_of(subject, request.image)
     pictures, left_out = [], {}
     for name in names:
         try:
-            pictures += MAKERS[name](subject, wishes)
+            pictures += MAKERS[name](subject, request)
         except InputError as error:
-            if only is not None:
+            if request.only is not None:
                 raise
             left_out[name] = " ".join(str(error).split())
     return Explanation(_about(subject), tuple(pictures), left_out, _mistakes(subject), _classes(subject))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ...analysis.numbers import counted
 from ...errors import Problem, SpecError
 from ...explain import figures
 from ...explain.activations import penultimate_features
@@ -16,14 +17,14 @@ from ...explain.projection import project
 from ...store import RunRecord
 from ..model import load_models, runs_of_arm
 from ..recorded import split_of_run
+from .request import PictureRequest
 from .subject import Subject
-from .wishes import Wishes, counted
 
 _POINTS = 2000
 _SHOWN = 16
 
 
-def confusion(subject: Subject, wishes: Wishes) -> list[Picture]:
+def confusion(subject: Subject, request: PictureRequest) -> list[Picture]:
     """The confusion matrix."""
     matrix, classes = _matrix(subject), subject.classes
     wrong = int(matrix.sum() - np.trace(matrix))
@@ -46,7 +47,7 @@ def confusion(subject: Subject, wishes: Wishes) -> list[Picture]:
     ]  # fmt: skip
 
 
-def classes(subject: Subject, wishes: Wishes) -> list[Picture]:
+def classes(subject: Subject, request: PictureRequest) -> list[Picture]:
     """Precision, recall and F1 of every class."""
     scores, names = class_scores(_matrix(subject)), subject.classes
     weakest = int(np.nanargmin(scores.f1))
@@ -72,7 +73,7 @@ def classes(subject: Subject, wishes: Wishes) -> list[Picture]:
     ]  # fmt: skip
 
 
-def pairs(subject: Subject, wishes: Wishes) -> list[Picture]:
+def pairs(subject: Subject, request: PictureRequest) -> list[Picture]:
     """The classes that are mixed up most, with examples."""
     found, names = confused_pairs(_matrix(subject)), subject.classes
     if not found:
@@ -110,7 +111,7 @@ def pairs(subject: Subject, wishes: Wishes) -> list[Picture]:
     ]  # fmt: skip
 
 
-def losses(subject: Subject, wishes: Wishes) -> list[Picture]:
+def losses(subject: Subject, request: PictureRequest) -> list[Picture]:
     """The images with the highest loss."""
     order = top_losses(subject.probabilities, subject.labels, count=24)
     values, names = losses_of(subject.probabilities, subject.labels)[order], subject.classes
@@ -141,7 +142,7 @@ def losses(subject: Subject, wishes: Wishes) -> list[Picture]:
     ]  # fmt: skip
 
 
-def trust(subject: Subject, wishes: Wishes) -> list[Picture]:
+def trust(subject: Subject, request: PictureRequest) -> list[Picture]:
     """Calibration."""
     found = calibration(subject.probabilities, subject.labels)
     gap = found.mean_confidence - found.mean_accuracy
@@ -173,7 +174,7 @@ def trust(subject: Subject, wishes: Wishes) -> list[Picture]:
     ]  # fmt: skip
 
 
-def confidence(subject: Subject, wishes: Wishes) -> list[Picture]:
+def confidence(subject: Subject, request: PictureRequest) -> list[Picture]:
     """Accuracy over the most confident images."""
     found = rejection(subject.probabilities, subject.labels)
     half = found.accuracy[(len(found.kept) - 1) // 2]
@@ -197,7 +198,7 @@ def confidence(subject: Subject, wishes: Wishes) -> list[Picture]:
     ]  # fmt: skip
 
 
-def seeds(subject: Subject, wishes: Wishes) -> list[Picture]:
+def seeds(subject: Subject, request: PictureRequest) -> list[Picture]:
     """Which mistakes all runs of the arm make, and on which chance decides."""
     record, arm = subject.model.study, subject.model.run.arm
     if subject.model.is_retrained:
@@ -277,18 +278,18 @@ def _hits(
     return data.images, data.labels, hits, asked
 
 
-def features(subject: Subject, wishes: Wishes) -> list[Picture]:
+def features(subject: Subject, request: PictureRequest) -> list[Picture]:
     """Images where the last layer sees them."""
     count = min(_POINTS, len(subject.labels))
-    found = project(penultimate_features(subject.model.network, subject.batches(count)), wishes.projection)
+    found = project(penultimate_features(subject.model.network, subject.batches(count)), request.projection)
     labels, predicted, names = subject.labels[:count], subject.predicted[:count], subject.classes
-    how = "t-SNE" if wishes.projection == "tsne" else "principal components"
+    how = "t-SNE" if request.projection == "tsne" else "principal components"
     caption = (
         f"{counted(count, f'{subject.split} image')} as the last layer sees them, flattened by {how}; crosses are "
         "mistakes. Classes that lie apart are easily told apart."
     )
     data = {
-        "projection": wishes.projection,
+        "projection": request.projection,
         "shares": list(found.shares) if found.shares else None,
         "points": found.points.round(4).tolist(),
         "images": subject.places[:count].tolist(),

@@ -10,12 +10,12 @@ import numpy as np
 from ...errors import InputError
 from ...explain.choose import convolutions
 from ...explain.figures.style import DOTS_PER_INCH
-from ...report import Explanation as Illustration
+from ...report import Illustration
 from ...store import StudyRecord
 from ..model import load_models, runs_of_arm
 from . import failures, learned
+from .request import Maker, PictureRequest
 from .subject import Subject, subject_of
-from .wishes import Maker, Wishes
 
 _TOLD: tuple[Maker, ...] = (failures.confusion, failures.losses, failures.trust, learned.kernels)
 _FLOPS = 2e12  # seconds of a laptop: a report is written after every study
@@ -41,7 +41,7 @@ def illustrations(record: StudyRecord, store: Path) -> tuple[Illustration, ...]:
     found = []
     for make in _TOLD:
         try:
-            found += make(subject, Wishes(layer=first[0] if first else None))
+            found += make(subject, PictureRequest(layer=first[0] if first else None))
         except InputError:
             continue
     captions = [one.caption for one in found]

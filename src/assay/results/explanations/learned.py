@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ...analysis.numbers import counted
 from ...explain import figures
 from ...explain.activations import activation_maps, strongest_images
 from ...explain.attribution import integrated_gradients, occlusion, occlusion_window
@@ -23,17 +24,17 @@ from ...explain.picture import Picture
 from ...explain.places import boxes_on
 from ...explain.sanity import ALIKE, Method, sanity_check
 from ...nets.build import Network
+from .request import PictureRequest
 from .subject import Shown, Subject, image_of
-from .wishes import Wishes, counted
 
 _MOST_LAYERS = 6
 _SANITY_IMAGES = 4
 _MOST_FILTERS = 32
 
 
-def kernels(subject: Subject, wishes: Wishes) -> list[Picture]:
+def kernels(subject: Subject, request: PictureRequest) -> list[Picture]:
     """The kernels of a convolution, or of each of the first ones."""
-    return [_kernels_of(subject, layer) for layer in _layers(subject, wishes)[:_MOST_LAYERS]]
+    return [_kernels_of(subject, layer) for layer in _layers(subject, request)[:_MOST_LAYERS]]
 
 
 def _kernels_of(subject: Subject, layer: str) -> Picture:
@@ -66,9 +67,9 @@ def _is_reversed(subject: Subject) -> bool:
     return base is not None and base.preparation.coding.is_reversed
 
 
-def activations(subject: Subject, wishes: Wishes) -> list[Picture]:
+def activations(subject: Subject, request: PictureRequest) -> list[Picture]:
     """One image on its way through the network."""
-    shown = image_of(subject, wishes.image if wishes.image is not None else int(subject.places[0]))
+    shown = image_of(subject, request.image if request.image is not None else int(subject.places[0]))
     scaled = subject.scaled(shown.image[None])
     maps = activation_maps(subject.model.network, scaled[0])
     if not maps:
@@ -95,9 +96,9 @@ def activations(subject: Subject, wishes: Wishes) -> list[Picture]:
     ]  # fmt: skip
 
 
-def strongest(subject: Subject, wishes: Wishes) -> list[Picture]:
+def strongest(subject: Subject, request: PictureRequest) -> list[Picture]:
     """The images that excite each filter most."""
-    return [_strongest_of(subject, layer) for layer in _first_and_last(subject, wishes)]
+    return [_strongest_of(subject, layer) for layer in _first_and_last(subject, request)]
 
 
 def _strongest_of(subject: Subject, layer: str) -> Picture:
@@ -121,9 +122,9 @@ def _strongest_of(subject: Subject, layer: str) -> Picture:
     )  # fmt: skip
 
 
-def maximized(subject: Subject, wishes: Wishes) -> list[Picture]:
+def maximized(subject: Subject, request: PictureRequest) -> list[Picture]:
     """The picture that each filter likes best."""
-    return [_maximized_of(subject, layer) for layer in _first_and_last(subject, wishes)]
+    return [_maximized_of(subject, layer) for layer in _first_and_last(subject, request)]
 
 
 def _maximized_of(subject: Subject, layer: str) -> Picture:
@@ -144,9 +145,9 @@ def _maximized_of(subject: Subject, layer: str) -> Picture:
     )  # fmt: skip
 
 
-def gradcam(subject: Subject, wishes: Wishes) -> list[Picture]:
+def gradcam(subject: Subject, request: PictureRequest) -> list[Picture]:
     """Grad-CAM of mistakes and hits, or of one image."""
-    layer = map_layer(subject.model.summary, wishes.layer)
+    layer = map_layer(subject.model.summary, request.layer)
     caption = (
         f"Where {layer} finds evidence for a class (Grad-CAM): the brighter the orange, the more, each map for itself."
     )
@@ -155,21 +156,21 @@ def gradcam(subject: Subject, wishes: Wishes) -> list[Picture]:
         return grad_cam(network, images, classes, layer)
 
     return [
-        _evidence(subject, wishes, "gradcam", "Where the evidence lies: Grad-CAM", caption, method, is_signed=False)
+        _evidence(subject, request, "gradcam", "Where the evidence lies: Grad-CAM", caption, method, is_signed=False)
     ]
 
 
-def gradients(subject: Subject, wishes: Wishes) -> list[Picture]:
+def gradients(subject: Subject, request: PictureRequest) -> list[Picture]:
     """Integrated gradients of mistakes and hits, or of one image."""
     caption = (
         "Pixels that speak for a class (orange) and against it (blue), by integrated gradients from a black image, "
         "each map on its own scale."
     )
     method = _methods(subject)["integrated gradients"]
-    return [_evidence(subject, wishes, "gradients", "Pixels that speak for a class", caption, method, is_signed=True)]
+    return [_evidence(subject, request, "gradients", "Pixels that speak for a class", caption, method, is_signed=True)]
 
 
-def covered(subject: Subject, wishes: Wishes) -> list[Picture]:
+def covered(subject: Subject, request: PictureRequest) -> list[Picture]:
     """Occlusion maps of mistakes and hits, or of one image."""
     side, (height, width) = occlusion_window(subject.seen), subject.seen
     of = f" (of the {height} x {width} that the base sees)" if subject.seen != subject.model.shape[:2] else ""
@@ -179,16 +180,16 @@ def covered(subject: Subject, wishes: Wishes) -> list[Picture]:
     )
     method = _methods(subject)["occlusion"]
     return [
-        _evidence(subject, wishes, "occlusion", "What happens when a part is covered", caption, method, is_signed=True)
+        _evidence(subject, request, "occlusion", "What happens when a part is covered", caption, method, is_signed=True)
     ]
 
 
-def sanity(subject: Subject, wishes: Wishes) -> list[Picture]:
+def sanity(subject: Subject, request: PictureRequest) -> list[Picture]:
     """Whether maps change when the network forgets."""
     images = subject.scaled(subject.images[:_SANITY_IMAGES])
     methods = _methods(subject)
     if convolutions(subject.model.summary):
-        methods = {"Grad-CAM": lambda network, x, classes: grad_cam(network, x, classes, wishes.layer), **methods}
+        methods = {"Grad-CAM": lambda network, x, classes: grad_cam(network, x, classes, request.layer), **methods}
     found = {name: sanity_check(subject.model.network, images, method) for name, method in methods.items()}
     passed = [name for name, one in found.items() if one.is_sensitive]
     kept = [name for name, one in found.items() if not one.is_sensitive]
@@ -220,9 +221,9 @@ def _methods(subject: Subject) -> dict[str, Method]:
 
 
 def _evidence(
-    subject: Subject, wishes: Wishes, name: str, title: str, caption: str, method: Method, *, is_signed: bool
+    subject: Subject, request: PictureRequest, name: str, title: str, caption: str, method: Method, *, is_signed: bool
 ) -> Picture:
-    shown = _examples(subject) if wishes.image is None else [image_of(subject, wishes.image)]
+    shown = _examples(subject) if request.image is None else [image_of(subject, request.image)]
     images = np.stack([one.image for one in shown])
     probabilities = subject.model.probabilities(images)
     predicted = probabilities.argmax(1)
@@ -246,7 +247,7 @@ def _evidence(
         notes["for its\nown class"] = [note(at, label) for at, label in enumerate(own)]
     titles = [f"{one.name}\n{_cut(subject.classes[one.label])}" if one.label is not None else one.name for one in shown]
     trained = " The network trained on this image." if any(one.is_trained for one in shown) else ""
-    which = "" if wishes.image is not None else " First the costliest mistakes, then images that it gets right."
+    which = "" if request.image is not None else " First the costliest mistakes, then images that it gets right."
     data = [
         {
             "image": one.name,
@@ -292,13 +293,13 @@ def _taken_for(subject: Subject, shown: Shown, probabilities: NDArray[np.float32
     return f"{subject.classes[shown.label]}{trained}, taken for {taken}"
 
 
-def _layers(subject: Subject, wishes: Wishes) -> list[str]:
-    if wishes.layer is None:
+def _layers(subject: Subject, request: PictureRequest) -> list[str]:
+    if request.layer is None:
         kernel_layer(subject.model.summary)
         return list(convolutions(subject.model.summary))
-    return [kernel_layer(subject.model.summary, wishes.layer)]
+    return [kernel_layer(subject.model.summary, request.layer)]
 
 
-def _first_and_last(subject: Subject, wishes: Wishes) -> list[str]:
-    layers = _layers(subject, wishes)
+def _first_and_last(subject: Subject, request: PictureRequest) -> list[str]:
+    layers = _layers(subject, request)
     return list(dict.fromkeys([layers[0], layers[-1]]))

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...analysis.scores import Split
 from ...errors import DataError, Problem, SpecError
 from ...explain.places import maps_on
 from ..model import Model
@@ -19,7 +20,6 @@ from ..recorded import split_of_run
 if TYPE_CHECKING:
     from torch import Tensor
 
-Split = Literal["validation", "test"]
 _BATCH = 500
 
 

@@ -64,3 +64,25 @@ def test_no_circles() -> None:
     graph = {module_name(path): imports(path) - {module_name(path)} for path in files()}
     order = list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
     assert len(order) >= len(graph)
+
+
+def test_analysis_knows_neither_pictures_nor_pages_nor_terminals() -> None:
+    """It reads the store's records and ``stats``, and gives frozen values; how these are shown is decided above it."""
+    below = {"errors", "markup", "spec", "stats", "store", "analysis"}
+    offenders = [
+        f"{path.relative_to(SOURCE)} imports {name}"
+        for path in files()
+        if module_name(path).startswith("analysis")
+        for name in imports(path)
+        if name.split(".")[0] not in below
+    ]
+    assert offenders == []
+    shown_by = {"plotly", "matplotlib", "html", "jinja2", "rich", "click", "sqlite3", "torch"}
+    libraries = {
+        (path.name, alias)
+        for path in (SOURCE / "analysis").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in ([node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names])
+    }
+    assert {(name, library) for name, library in libraries if library.split(".")[0] in shown_by} == set()

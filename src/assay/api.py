@@ -139,39 +139,42 @@ def describe(study: Study, *, store: str | Path | None = None) -> dict[str, Summ
         from .search import try_space
 
         limits = {key: value for key, value in study.search.limits.items() if key != "seconds"}
-        told = tuple(f"{cost} <= {most!r}" for cost, most in limits.items())
-        search = study.search.model_copy(update={"constraints": told})
+        constraints = tuple(f"{cost} <= {most!r}" for cost, most in limits.items())
+        search = study.search.model_copy(update={"constraints": constraints})
         searched = study.model_copy(update={"search": search})
         tried = try_space(searched, info_of(study.data), wanted=3, store=folder)
-        named = {", ".join(f"{key} {value}" for key, value in one.chosen.items()): one for one in tried.allowed}
-        return {name: one.summary for name, one in named.items() if one.summary is not None}
+        by_values = {
+            ", ".join(f"{key} {value}" for key, value in candidate.chosen.items()): candidate
+            for candidate in tried.allowed
+        }
+        return {name: candidate.summary for name, candidate in by_values.items() if candidate.summary is not None}
     return check_networks(study, store=folder)
 
 
 def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]:
-    """What a user should know before a study runs: what reading the data worked out, scaling that seldom works, and
-    another study of the same name that it would take the place of."""
+    """Notes for the user before a study runs: what Assay inferred from the data, scaling that seldom works, and another
+    study of the same name that this one would replace."""
     from .data import info_of
 
     info = info_of(study.data)
-    told = list(info.notes)
+    notes = list(info.notes)
     if study.data.scaling == "none" and info.dtype == "uint8":
-        told.append(
+        notes.append(
             'scaling = "none" feeds raw bytes, 0 to 255: networks seldom train well on them; "unit" divides by 255.'
         )
-    told += _of_bases(study, store)
+    notes += _of_bases(study, store)
     before = _before(study.name, Path(store) if store is not None else default_folder())
     if before is not None:
         is_another = before.question != study.question and before.data["content"] != info.content
         is_shared = bool({arm.name for arm in before.arms} & {arm.name for arm in study.expand()})
         if study.search is not None:
-            is_shared = before.search is not None  # what changed in a search is told when it goes on
+            is_shared = before.search is not None  # what changed in a search is said when it resumes
         if is_another or not is_shared:
-            told.append(
+            notes.append(
                 f'The store holds another study called "{study.name}" ("{before.question}"), and this one takes its '
                 'place; its runs are kept. Give this one a name of its own (name = "...") to keep both.'
             )
-    return tuple(told)
+    return tuple(notes)
 
 
 def _of_bases(study: Study, store: str | Path | None) -> list[str]:
@@ -183,21 +186,21 @@ def _of_bases(study: Study, store: str | Path | None) -> list[str]:
 
     summaries = check_networks(study, store=Path(store) if store is not None else default_folder())
     images = info_of(study.data).num_training
-    told: list[str] = []
+    notes: list[str] = []
     sizes = {
         4 * math.prod(learned(summary).input_shape) * images * (1 + summary.base.copies)
         for summary in summaries.values()
         if summary.base is not None and summary.base.is_cached
     }
     if sizes:
-        told.append(f"What frozen bases put out is kept in the cache: about {sum(sizes) / 1e9:.2g} GB.")
+        notes.append(f"The outputs of frozen bases are cached on disk: about {sum(sizes) / 1e9:.2g} GB.")
     live = [name for name, s in summaries.items() if s.base and not s.base.is_cached and not any(s.base.first_epochs)]
     if live:
-        told.append(
+        notes.append(
             f'The frozen base of arm "{live[0]}" runs in every step, since its images are augmented anew; '
             "copies = N in its base would compute N augmented copies of each image once, for all seeds."
         )
-    return told
+    return notes
 
 
 def _before(name: str, folder: Path) -> StudyRecord | None:
@@ -266,10 +269,10 @@ def run(
             else:
                 rounds = plans(study, dataset, folder, reader, writer, device=device_there)
             drive_plans(rounds, writer, reader, site, workers=workers, progress=progress)
-    found = Result(folder, study.name)
+    outcome = Result(folder, study.name)
     if study.search is not None:
-        found.write_best()
-    return found
+        outcome.write_best()
+    return outcome
 
 
 def studies(store: str | Path | None = None) -> list[str]:

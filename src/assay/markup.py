@@ -1,4 +1,4 @@
-"""Small HTML tables for notebooks, for objects that no report stands behind."""
+"""Small pieces of HTML for notebooks, for objects that no report stands behind."""
 
 from __future__ import annotations
 
@@ -31,3 +31,9 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Se
 def facts(title: str, pairs: Iterable[tuple[str, object]]) -> str:
     """A heading and what there is to say, line by line; empty facts are left out."""
     return f"<p><b>{escape(title)}</b></p>{table(('', ''), [pair for pair in pairs if pair[1] not in ('', None)])}"
+
+
+def sentences(items: Iterable[str], notes: Iterable[str] = ()) -> str:
+    """A bulleted list, and paragraphs below it."""
+    bullets = "".join(f"<li>{escape(item)}</li>" for item in items)
+    return (f"<ul>{bullets}</ul>" if bullets else "") + "".join(f"<p>{escape(note)}</p>" for note in notes)

@@ -237,7 +237,7 @@ def test_the_command(result: assay.Result, tmp_path: Path, capsys: pytest.Captur
     arguments = ["explain", run.id[:8], "--store", store, "--only", "confusion,kernels", "-o", str(tmp_path / "out")]
     code, out, _ = run_cli(arguments, capsys)
     assert code == 0
-    assert "confusion.png: What is taken for what" in out
+    assert "confusion.png: Confusion matrix" in out
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "confusion.png", "index.html", "kernels-conv1.png", "kernels-conv2.png"
     ]  # fmt: skip
@@ -264,8 +264,8 @@ def test_the_report_explains_the_best_arm_and_does_without_where_it_cannot(tmp_p
     assert section is not None
     titles = [title.text for title in section.select(".figure-title")]
     assert titles == [
-        "What is taken for what",
-        "The costliest images",
+        "Confusion matrix",
+        "The images with the highest loss",
         "Is it right as often as it claims?",
         "Kernels of conv1",
     ]

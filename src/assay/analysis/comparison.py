@@ -73,11 +73,9 @@ class Comparison:
         return "\n".join(f"{sentence}." for sentence in (*self.sentences, *self.notes))
 
     def _repr_html_(self) -> str:
-        from html import escape
+        from ..markup import sentences
 
-        items = "".join(f"<li>{escape(sentence)}.</li>" for sentence in self.sentences)
-        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
-        return f"<ul>{items}</ul>{notes}"
+        return sentences([f"{verdict}." for verdict in self.sentences], [f"{note}." for note in self.notes])
 
 
 def compare_study(study: StudyRecord, *names: str, split: Split = "validation") -> Comparison:

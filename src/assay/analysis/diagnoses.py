@@ -96,10 +96,9 @@ class Diagnoses:
         return asdict(self)
 
     def _repr_html_(self) -> str:
-        from html import escape
+        from ..markup import sentences
 
-        short = f"<p>{escape(self.short_sentence)}.</p>" if self.too_short else ""
-        return self.frame().to_html(index=False) + short
+        return self.frame().to_html(index=False) + sentences((), [f"{self.short_sentence}."] if self.too_short else [])
 
 
 def diagnose_study(study: StudyRecord, *, shared: Mapping[str, int] | None = None) -> Diagnoses:

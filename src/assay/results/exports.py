@@ -68,9 +68,9 @@ def export_run(name: str, formats: Sequence[str], store: Path, folder: Path | No
         RunError: A file's predictions are not ours. It is not kept.
         DiskFull: There is no space left.
     """
-    for wanted in formats:
-        if wanted not in FORMATS:
-            raise SpecError(Problem(f'there is no format "{wanted}"', nearest(wanted, list(FORMATS))))
+    for format in formats:
+        if format not in FORMATS:
+            raise SpecError(Problem(f'there is no format "{format}"', nearest(format, list(FORMATS))))
     record, run = find_run(name, store)
     (model,) = load_models(record, [run], store)
     network = portable_of(model)
@@ -80,7 +80,7 @@ def export_run(name: str, formats: Sequence[str], store: Path, folder: Path | No
     title = f"{record.name}: {run.arm}, {run.label}"
     check = _Check(model, images, expected, what)
     files = [
-        written for wanted in dict.fromkeys(formats) for written in _WRITERS[wanted](network, target, title, check)
+        written for format in dict.fromkeys(formats) for written in _WRITERS[format](network, target, title, check)
     ]
     from ..export import card_of
 
@@ -139,7 +139,9 @@ class _Check:
             return "its loss of accuracy is not measured: the run has no validation images at hand"
         whole = self.model.probabilities(images).argmax(1)
         small = answer(np.ascontiguousarray(images)).argmax(1)
-        before, after, same = (float(np.mean(found)) for found in (whole == labels, small == labels, whole == small))
+        before, after, same = (
+            float(np.mean(is_equal)) for is_equal in (whole == labels, small == labels, whole == small)
+        )
         return (
             f"accuracy on {len(labels):,} validation images {after:.2%}, {before:.2%} in float32 "
             f"({after - before:+.2%}); {same:.2%} of answers are the same"
@@ -169,9 +171,9 @@ def _keras(network: Portable, folder: Path, title: str, check: _Check) -> list[W
 
     path = folder / "model.keras"
     write_keras(network, path)
-    told = check.compare(keras_answer(path), path)
+    agreement = check.compare(keras_answer(path), path)
     use = "`keras.saving.load_model(...)`, any backend; class names in its member `assay.json`"
-    return [_written(path, "keras", f"{use}; {told}.")]
+    return [_written(path, "keras", f"{use}; {agreement}.")]
 
 
 def _onnx(network: Portable, folder: Path, title: str, check: _Check) -> list[Written]:
@@ -179,9 +181,9 @@ def _onnx(network: Portable, folder: Path, title: str, check: _Check) -> list[Wr
 
     path = folder / "model.onnx"
     write_onnx(network, path)
-    told = check.compare(onnx_answer(path), path)
+    agreement = check.compare(onnx_answer(path), path)
     use = f"input `images` ({network.dtype}), output `probabilities`; class names in its metadata under `classes`"
-    return [_written(path, "onnx", f"{use}; {told}.")]
+    return [_written(path, "onnx", f"{use}; {agreement}.")]
 
 
 def _onnx_int8(network: Portable, folder: Path, title: str, check: _Check) -> list[Written]:
@@ -193,9 +195,9 @@ def _onnx_int8(network: Portable, folder: Path, title: str, check: _Check) -> li
         plain = Path(name) / "model.onnx"
         write_onnx(network, plain)
         sizes = f"{path.stat().st_size:,} bytes, {plain.stat().st_size:,} in float32"
-    told = f"8-bit weights and activations, calibrated on {len(images):,} training images; {sizes}"
+    note = f"8-bit weights and activations, calibrated on {len(images):,} training images; {sizes}"
     use = "input and output as `model.onnx`"
-    return [_written(path, "onnx-int8", f"{use}; {told}; {check.loss(onnx_answer(path))}.")]
+    return [_written(path, "onnx-int8", f"{use}; {note}; {check.loss(onnx_answer(path))}.")]
 
 
 def _c(network: Portable, folder: Path, title: str, check: _Check) -> list[Written]:
@@ -212,9 +214,9 @@ def _torch(network: Portable, folder: Path, title: str, check: _Check) -> list[W
 
     path = folder / "network.py"
     write_torch(network, path, title)
-    told = check.compare(torch_answer(path), path)
+    agreement = check.compare(torch_answer(path), path)
     use = "`from network import CLASSES, load`; its weights are `network.safetensors`"
-    return [_written(path, "torch", f"{use}; {told}."), _written(path.with_suffix(".safetensors"), "torch")]
+    return [_written(path, "torch", f"{use}; {agreement}."), _written(path.with_suffix(".safetensors"), "torch")]
 
 
 def _safetensors(network: Portable, folder: Path, title: str, check: _Check) -> list[Written]:
@@ -253,7 +255,7 @@ def facts_of(model: Model) -> Facts:
     else:
         limits.append(f"The test split has been looked at {len(record.looks)} times, see `assay reveal`.")
     seconds = f"{run.seconds:.1f} s" if run.seconds is not None else "not recorded"
-    made = (
+    training_facts = (
         ("arm", run.arm),
         *((("base", base.text().removeprefix("Base: ")),) if base else ()),
         *(
@@ -264,13 +266,13 @@ def facts_of(model: Model) -> Facts:
         ("run", f"{run.id} ({run.label})"),
         ("epochs", f"{len(run.epochs)}, weights {counted_epoch(record)}"),
         ("batch size", str(training.batch_size)),
-        ("optimizer", _told(training.optimizer.model_dump(mode="json", exclude_none=True))),
+        ("optimizer", _listed(training.optimizer.model_dump(mode="json", exclude_none=True))),
         ("training time", seconds),
         ("weights", f"SHA-256 {run.weights_sha256}"),
-        ("versions", _told(versions)),
+        ("versions", _listed(versions)),
         ("exported by", f"Assay {version('assay')}"),
     )
-    about = (
+    data_facts = (
         ("data set", str(data["title"])),
         ("content", f"SHA-256 {data['content']}"),
         ("images", f"{data['num_training']:,} for training and validation, {data['num_test']:,} for the test"),
@@ -279,10 +281,10 @@ def facts_of(model: Model) -> Facts:
         ("scaling", str(spec.get("scaling", "unit")) if base is None else "the base's own, see above"),
     )
     title = f"{record.name}: {run.arm}, {run.label}"
-    return Facts(title, record.question, made, about, _evidence(model), tuple(limits))
+    return Facts(title, record.question, training_facts, data_facts, _evidence(model), tuple(limits))
 
 
-def _told(values: dict[str, Any]) -> str:
+def _listed(values: dict[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in values.items())
 
 
@@ -290,32 +292,32 @@ def _evidence(model: Model) -> tuple[Evidence, ...]:
     from ..analysis.scores import arm_scores, is_epoch_chosen_by_score, score_of
     from ..export import Evidence
 
-    record, run, found = model.study, model.run, []
+    record, run, evidence = model.study, model.run, []
     note = ", which also chose its epoch" if is_epoch_chosen_by_score(record) else ""
-    own = None if model.is_retrained else score_of(run, "validation")
-    if own is not None:
+    accuracy = None if model.is_retrained else score_of(run, "validation")
+    if accuracy is not None:
         try:
             count = len(model.validation()[1])
         except (DataError, SpecError):
             count = 0
-        low, high = _wilson(own, count)
+        low, high = _wilson(accuracy, count)
         of = f"{count:,} images" if count else "images that are not at hand"
-        found.append(Evidence(f"this run, validation images{note}", own, low, high, of, "Wilson (1927)"))
+        evidence.append(Evidence(f"this run, validation images{note}", accuracy, low, high, of, "Wilson (1927)"))
     if run.test_accuracy is not None:
         count = record.data["num_test"]
         low, high = _wilson(run.test_accuracy, count)
-        found.append(
+        evidence.append(
             Evidence("this run, test images", run.test_accuracy, low, high, f"{count:,} images", "Wilson (1927)")
         )
     for split in ("validation", "test"):
-        scores = next(found for found in arm_scores(record, split=split) if found.arm == run.arm)
+        scores = next(scores for scores in arm_scores(record, split=split) if scores.arm == run.arm)
         if scores.mean is None:
             continue
         interval = mean_interval(scores.scores) if scores.n > 1 else None
         low, high = (interval.low, interval.high) if interval else (None, None)
         seeds = f"{scores.n} seed{'s' if scores.n > 1 else ''}"
-        found.append(Evidence(f"mean of its arm, {split} images", scores.mean, low, high, seeds, "Student (1908)"))
-    return tuple(found)
+        evidence.append(Evidence(f"mean of its arm, {split} images", scores.mean, low, high, seeds, "Student (1908)"))
+    return tuple(evidence)
 
 
 def _wilson(share: float, count: int) -> tuple[float | None, float | None]:

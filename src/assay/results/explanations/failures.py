@@ -28,20 +28,22 @@ def confusion(subject: Subject, request: PictureRequest) -> list[Picture]:
     """The confusion matrix."""
     matrix, classes = _matrix(subject), subject.classes
     wrong = int(matrix.sum() - np.trace(matrix))
-    worst = confused_pairs(matrix, count=1)
-    told = ""
-    if worst:
-        (pair,) = worst
-        told = f" Most often mixed up: {classes[pair.a]} and {classes[pair.b]} ({pair.a_for_b + pair.b_for_a:,} times)."
+    most_confused = confused_pairs(matrix, count=1)
+    example = ""
+    if most_confused:
+        (pair,) = most_confused
+        example = (
+            f" Most often mixed up: {classes[pair.a]} and {classes[pair.b]} ({pair.a_for_b + pair.b_for_a:,} times)."
+        )
     caption = (
-        f"{counted(len(subject.labels), f'{subject.split} image')}, {wrong:,} of them wrong: rows are classes, columns "
-        f"what they were taken for. Colour is for mistakes alone.{told}"
+        f"{counted(len(subject.labels), f'{subject.split} image')}, {wrong:,} of them wrong: rows are true classes, "
+        f"columns are predicted ones. Colour marks mistakes only.{example}"
     )
     rates = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     data = {"classes": list(classes), "counts": matrix.tolist(), "rates": rates.round(6).tolist()}
     return [
         Picture(
-            "confusion", "What is taken for what", caption,
+            "confusion", "Confusion matrix", caption,
             lambda theme: figures.confusion_panels(matrix, classes, theme=theme), data,
         )
     ]  # fmt: skip
@@ -75,15 +77,15 @@ def classes(subject: Subject, request: PictureRequest) -> list[Picture]:
 
 def pairs(subject: Subject, request: PictureRequest) -> list[Picture]:
     """The classes that are mixed up most, with examples."""
-    found, names = confused_pairs(_matrix(subject)), subject.classes
-    if not found:
+    confused, names = confused_pairs(_matrix(subject)), subject.classes
+    if not confused:
         raise SpecError(Problem(f"the run gets every {subject.split} image right", "there is no mistake to show"))
     order = np.argsort(-losses_of(subject.probabilities, subject.labels), kind="stable")
 
     def examples(own: int, other: int) -> NDArray[np.int64]:
         is_such = (subject.labels[order] == own) & (subject.predicted[order] == other)
-        found: NDArray[np.int64] = order[is_such][:5]
-        return found
+        images: NDArray[np.int64] = order[is_such][:5]
+        return images
 
     def row(pair: ConfusedPair) -> figures.PairRow:
         a_for_b, b_for_a = examples(pair.a, pair.b), examples(pair.b, pair.a)
@@ -91,7 +93,7 @@ def pairs(subject: Subject, request: PictureRequest) -> list[Picture]:
             names[pair.a], names[pair.b], pair.a_for_b, pair.b_for_a, subject.images[a_for_b], subject.images[b_for_a]
         )
 
-    rows = [row(pair) for pair in found]
+    rows = [row(pair) for pair in confused]
     caption = (
         f"The pairs of classes that are mixed up most often, with the costliest {subject.split} images of each kind."
     )
@@ -101,7 +103,7 @@ def pairs(subject: Subject, request: PictureRequest) -> list[Picture]:
             "share": round(pair.share, 6),
             "images": subject.places[[*examples(pair.a, pair.b), *examples(pair.b, pair.a)]].tolist(),
         }
-        for pair in found
+        for pair in confused
     ]  # fmt: skip
     return [
         Picture(
@@ -124,8 +126,8 @@ def losses(subject: Subject, request: PictureRequest) -> list[Picture]:
     titles = [title.replace(" as\n", " as ") if _is_short(names) else title for title in titles]
     titles = [title.replace(",\nright", ", right") if _is_short(names) else title for title in titles]
     caption = (
-        f"The {subject.split} images that cost most: the image's number and its loss in nats, its class, and what it "
-        "is taken for. Labels that are wrong tend to stand here."
+        f"The {subject.split} images with the highest loss: the image's number and its loss in nats, its class and "
+        "the predicted class. Wrong labels tend to appear here."
     )
     data = [
         {
@@ -136,32 +138,37 @@ def losses(subject: Subject, request: PictureRequest) -> list[Picture]:
     ]  # fmt: skip
     return [
         Picture(
-            "losses", "The costliest images", caption,
+            "losses", "The images with the highest loss", caption,
             lambda theme: figures.image_gallery(subject.images[order], titles, theme=theme), {"images": data},
         )
     ]  # fmt: skip
 
 
 def trust(subject: Subject, request: PictureRequest) -> list[Picture]:
-    """Calibration."""
-    found = calibration(subject.probabilities, subject.labels)
-    gap = found.mean_confidence - found.mean_accuracy
-    told = "more" if gap > 0 else "less"
+    """Reliability diagram and expected calibration error."""
+    reliability = calibration(subject.probabilities, subject.labels)
+    gap = reliability.mean_confidence - reliability.mean_accuracy
+    direction = "more" if gap > 0 else "less"
     caption = (
         "Of the images that the network is about so sure of, how many does it get right? Points on the dashed line are "
         "calibrated; below it the network claims too much. Bars are 95 % intervals. On average it is "
-        f"{100 * abs(gap):.2g} points {told} sure than right; the expected calibration error is "
-        f"{100 * found.error:.2g} %."
+        f"{100 * abs(gap):.2g} points {direction} sure than right; the expected calibration error is "
+        f"{100 * reliability.error:.2g} %."
     )
     data = {
-        "error": found.error,
-        "mean_confidence": found.mean_confidence,
-        "accuracy": found.mean_accuracy,
-        "n": found.n,
+        "error": reliability.error,
+        "mean_confidence": reliability.mean_confidence,
+        "accuracy": reliability.mean_accuracy,
+        "n": reliability.n,
         "bins": [
             {"low": float(low), "high": float(high), "images": int(n), "confidence": float(c), "accuracy": float(a)}
             for low, high, n, c, a in zip(
-                found.edges, found.edges[1:], found.counts, found.confidence, found.accuracy, strict=False
+                reliability.edges,
+                reliability.edges[1:],
+                reliability.counts,
+                reliability.confidence,
+                reliability.accuracy,
+                strict=False,
             )
             if n
         ],
@@ -169,31 +176,32 @@ def trust(subject: Subject, request: PictureRequest) -> list[Picture]:
     return [
         Picture(
             "calibration", "Is it right as often as it claims?", caption,
-            lambda theme: figures.calibration_curve(found, theme=theme), data,
+            lambda theme: figures.calibration_curve(reliability, theme=theme), data,
         )
     ]  # fmt: skip
 
 
 def confidence(subject: Subject, request: PictureRequest) -> list[Picture]:
     """Accuracy over the most confident images."""
-    found = rejection(subject.probabilities, subject.labels)
-    half = found.accuracy[(len(found.kept) - 1) // 2]
+    curve = rejection(subject.probabilities, subject.labels)
+    half = curve.accuracy[(len(curve.kept) - 1) // 2]
     caption = (
-        "Accuracy on the images that the network is surest of, by how many are kept: what leaving the others to a "
-        f"person would bring. On the surer half it is {100 * half:.2f} %, on all {100 * found.accuracy[-1]:.2f} %."
+        "Accuracy on the most confident predictions, by the share of images kept: what handing the others "
+        f"to a person would gain. On the more confident half it is {100 * half:.2f} %, on all images "
+        f"{100 * curve.accuracy[-1]:.2f} %."
     )
     shares = (0.5, 0.8, 0.9, 0.95, 0.98, 1.0)
-    places = [max(0, round(share * len(found.kept)) - 1) for share in shares]
+    places = [max(0, round(share * len(curve.kept)) - 1) for share in shares]
     data = {
         "points": [
-            {"kept": share, "accuracy": float(found.accuracy[at]), "confidence": float(found.confidence[at])}
+            {"kept": share, "accuracy": float(curve.accuracy[at]), "confidence": float(curve.confidence[at])}
             for share, at in zip(shares, places, strict=True)
         ]
     }
     return [
         Picture(
             "confidence", "Accuracy on the images that it is sure of", caption,
-            lambda theme: figures.rejection_curve(found, theme=theme), data,
+            lambda theme: figures.rejection_curve(curve, theme=theme), data,
         )
     ]  # fmt: skip
 
@@ -212,45 +220,45 @@ def seeds(subject: Subject, request: PictureRequest) -> list[Picture]:
         if len(runs) < 2:
             what = f"{arm} has {counted(len(runs), 'run')} whose mistakes on the test images are stored"
             raise SpecError(Problem(what, "agreement needs two: `assay reveal` scores all that have finished"))
-    images, labels, hits, asked = _hits(subject, runs)
-    found = agreement(hits, asked)
-    if not len(found.images):
+    images, labels, hits, is_judged = _hits(subject, runs)
+    result = agreement(hits, is_judged)
+    if not len(result.images):
         fix = 'validate on the same images: validation = { last = 5000 }, or leave "split" out of [seeds] vary'
         raise SpecError(Problem("no validation image is left out of training by two runs", fix))
-    hard, chancy = found.hard[:_SHOWN], found.chancy[:_SHOWN]
-    missed = dict(zip(found.images.tolist(), zip(found.missed, found.asked, strict=True), strict=True))
+    hard, chancy = result.hard[:_SHOWN], result.chancy[:_SHOWN]
+    missed = dict(zip(result.images.tolist(), zip(result.missed, result.asked, strict=True), strict=True))
 
     def titled(at: int) -> str:
         wrong, of = missed[at]
-        told = (
+        title = (
             f"#{at}  {_cut(subject.classes[labels[at]])}"
             if _is_short(subject.classes)
             else (f"#{at}\n{_cut(subject.classes[labels[at]])}")
         )
-        return told if wrong == of == len(runs) else f"{told}\n{wrong} of {of} miss it"
+        return title if wrong == of == len(runs) else f"{title}\n{wrong} of {of} miss it"
 
-    none, some, every = found.counts.tolist()
-    expected = found.expected[2]
-    asked_all = asked is None or asked[:, found.images].all()
-    whom = f"{len(runs)} runs" if asked_all else "the runs that did not train on each"
+    none, some, every = result.counts.tolist()
+    expected = result.expected[2]
+    judged_by_all = is_judged is None or is_judged[:, result.images].all()
+    whom = f"{len(runs)} runs" if judged_by_all else "the runs that did not train on each"
     caption = (
-        f"{len(found.images):,} {subject.split} images, asked of {whom}: {none:,} are missed by none, {some:,} by some "
-        f"(chance decides: another seed may get them right) and {every:,} by every run, where {expected:.1f} "
+        f"{len(result.images):,} {subject.split} images, classified by {whom}: {none:,} are missed by none, {some:,} "
+        f"by some (chance decides: another seed may get them right) and {every:,} by every run, where {expected:.1f} "
         "would be expected if runs erred independently. What every run misses is hard, or labelled wrongly."
     )
     data = {
         "runs": len(runs),
-        "images": len(found.images),
+        "images": len(result.images),
         "missed_by": {"none": none, "some": some, "every": every},
-        "expected_if_independent": dict(zip(("none", "some", "every"), found.expected.round(3).tolist(), strict=True)),
-        "hard": found.hard.tolist(),
-        "chancy": found.chancy.tolist(),
+        "expected_if_independent": dict(zip(("none", "some", "every"), result.expected.round(3).tolist(), strict=True)),
+        "hard": result.hard.tolist(),
+        "chancy": result.chancy.tolist(),
     }
     drawn = (images[hard], [titled(at) for at in hard]), (images[chancy], [titled(at) for at in chancy])
     return [
         Picture(
             "agreement", "What every seed misses, and what chance decides", caption,
-            lambda theme: figures.agreement_panels(found, *drawn, theme=theme), data,
+            lambda theme: figures.agreement_panels(result, *drawn, theme=theme), data,
         )
     ]  # fmt: skip
 
@@ -262,26 +270,26 @@ def _hits(
     record, dataset = subject.model.study, subject.model.dataset
     if subject.split == "test" and not record.is_leaky:
         packed = np.array([np.frombuffer(record.test_hits[run.id], np.uint8) for run in runs])
-        known = np.unpackbits(packed, axis=1, count=len(subject.labels)).astype(bool)
-        return subject.images, subject.labels, known, None
+        hits = np.unpackbits(packed, axis=1, count=len(subject.labels)).astype(bool)
+        return subject.images, subject.labels, hits, None
     store = subject.model.store
     models = load_models(record, runs, store)
     if record.is_leaky:
         every = np.array([model.probabilities(subject.images).argmax(1) == subject.labels for model in models])
         return subject.images, subject.labels, every, None
     data = dataset.training()
-    hits, asked = (np.zeros((len(runs), len(data)), bool) for _ in range(2))
+    hits, is_judged = (np.zeros((len(runs), len(data)), bool) for _ in range(2))
     for at, model in enumerate(models):
         chosen = split_of_run(record, model.run, data).validation
-        asked[at, chosen] = True
+        is_judged[at, chosen] = True
         hits[at, chosen] = model.probabilities(data.images[chosen]).argmax(1) == data.labels[chosen]
-    return data.images, data.labels, hits, asked
+    return data.images, data.labels, hits, is_judged
 
 
 def features(subject: Subject, request: PictureRequest) -> list[Picture]:
     """Images where the last layer sees them."""
     count = min(_POINTS, len(subject.labels))
-    found = project(penultimate_features(subject.model.network, subject.batches(count)), request.projection)
+    projected = project(penultimate_features(subject.model.network, subject.batches(count)), request.projection)
     labels, predicted, names = subject.labels[:count], subject.predicted[:count], subject.classes
     how = "t-SNE" if request.projection == "tsne" else "principal components"
     caption = (
@@ -290,14 +298,14 @@ def features(subject: Subject, request: PictureRequest) -> list[Picture]:
     )
     data = {
         "projection": request.projection,
-        "shares": list(found.shares) if found.shares else None,
-        "points": found.points.round(4).tolist(),
+        "shares": list(projected.shares) if projected.shares else None,
+        "points": projected.points.round(4).tolist(),
         "images": subject.places[:count].tolist(),
     }
     return [
         Picture(
             "features", "Images as the last layer sees them", caption,
-            lambda theme: figures.feature_map(found, labels, predicted, names, theme=theme), data,
+            lambda theme: figures.feature_map(projected, labels, predicted, names, theme=theme), data,
         )
     ]  # fmt: skip
 

@@ -75,9 +75,9 @@ def activations(subject: Subject, request: PictureRequest) -> list[Picture]:
     if not maps:
         kernel_layer(subject.model.summary)  # says that there is no convolution
     probabilities = subject.model.probabilities(shown.image[None])[0]
-    told = _taken_for(subject, shown, probabilities)
+    prediction = _taken_for(subject, shown, probabilities)
     caption = (
-        f"Image {shown.name}, {told}. What every layer makes of it: orange is above zero, blue below, each layer on "
+        f"Image {shown.name}, {prediction}. The maps of every layer: orange is above zero, blue below, each layer on "
         "its own scale."
     )
     data: dict[str, Any] = {
@@ -102,23 +102,23 @@ def strongest(subject: Subject, request: PictureRequest) -> list[Picture]:
 
 
 def _strongest_of(subject: Subject, layer: str) -> Picture:
-    found = strongest_images(subject.model.network, subject.batches(), layer, count=6)
-    found = replace(found, boxes=boxes_on(found.boxes, subject.seen, subject.model.shape[:2]))
-    count = min(16, len(found.images))
-    some = "" if count == len(found.images) else f" The first {count} of {len(found.images)} filters."
+    strongest = strongest_images(subject.model.network, subject.batches(), layer, count=6)
+    strongest = replace(strongest, boxes=boxes_on(strongest.boxes, subject.seen, subject.model.shape[:2]))
+    count = min(16, len(strongest.images))
+    some = "" if count == len(strongest.images) else f" The first {count} of {len(strongest.images)} filters."
     caption = (
         f"The {subject.split} images that excite each filter of {layer} most, by filter number. The frame holds what "
         f"the filter saw there.{some}"
     )
     data = {
         "layer": layer,
-        "images": subject.places[found.images].tolist(),
-        "values": found.values.astype(float).round(5).tolist(),
-        "silent": int((found.values[:, 0] <= 0).sum()),
+        "images": subject.places[strongest.images].tolist(),
+        "values": strongest.values.astype(float).round(5).tolist(),
+        "silent": int((strongest.values[:, 0] <= 0).sum()),
     }
     return Picture(
         f"strongest-{layer}", f"Images that excite {layer} most", caption,
-        lambda theme: figures.strongest_grid(subject.images, found, theme=theme), data,
+        lambda theme: figures.strongest_grid(subject.images, strongest, theme=theme), data,
     )  # fmt: skip
 
 
@@ -190,24 +190,26 @@ def sanity(subject: Subject, request: PictureRequest) -> list[Picture]:
     methods = _methods(subject)
     if convolutions(subject.model.summary):
         methods = {"Grad-CAM": lambda network, x, classes: grad_cam(network, x, classes, request.layer), **methods}
-    found = {name: sanity_check(subject.model.network, images, method) for name, method in methods.items()}
-    passed = [name for name, one in found.items() if one.is_sensitive]
-    kept = [name for name, one in found.items() if not one.is_sensitive]
+    checks = {name: sanity_check(subject.model.network, images, method) for name, method in methods.items()}
+    passed = [name for name, check in checks.items() if check.is_sensitive]
+    insensitive = [name for name, check in checks.items() if not check.is_sensitive]
     verdict = (f" Maps change as they should: {', '.join(passed)}." if passed else "") + (
-        f" Maps stay alike without what was learned, so read them with care: {', '.join(kept)}." if kept else ""
+        f" Maps stay alike without what was learned, so read them with care: {', '.join(insensitive)}."
+        if insensitive
+        else ""
     )
     caption = (
         f"Mean rank correlation of {counted(len(images), 'map')} with those of the trained network, as its layers are "
         f"randomised from the top. A map that shows what was learned falls below {ALIKE} (a rule of thumb).{verdict}"
     )
     data = {
-        name: {"layers": list(one.layers), "correlations": list(one.correlations), "sensitive": one.is_sensitive}
-        for name, one in found.items()
+        name: {"layers": list(check.layers), "correlations": list(check.correlations), "sensitive": check.is_sensitive}
+        for name, check in checks.items()
     }
     return [
         Picture(
             "sanity", "Do the maps show what was learned?", caption,
-            lambda theme: figures.sanity_lines(found, theme=theme), data,
+            lambda theme: figures.sanity_lines(checks, theme=theme), data,
         )
     ]  # fmt: skip
 
@@ -224,17 +226,19 @@ def _evidence(
     subject: Subject, request: PictureRequest, name: str, title: str, caption: str, method: Method, *, is_signed: bool
 ) -> Picture:
     shown = _examples(subject) if request.image is None else [image_of(subject, request.image)]
-    images = np.stack([one.image for one in shown])
+    images = np.stack([example.image for example in shown])
     probabilities = subject.model.probabilities(images)
     predicted = probabilities.argmax(1)
-    own = np.array([one.label if one.label is not None else taken for one, taken in zip(shown, predicted, strict=True)])
+    own = np.array(
+        [example.label if example.label is not None else taken for example, taken in zip(shown, predicted, strict=True)]
+    )
     scaled = subject.scaled(images)
     for_predicted = subject.on_images(method(subject.model.network, scaled, torch.from_numpy(predicted)))
     wrong = np.flatnonzero(own != predicted)
     for_own: list[NDArray[np.float32] | None] = [None] * len(shown)
     if len(wrong):
-        found = subject.on_images(method(subject.model.network, scaled[wrong], torch.from_numpy(own[wrong])))
-        for at, heat in zip(wrong, found, strict=True):
+        heatmaps = subject.on_images(method(subject.model.network, scaled[wrong], torch.from_numpy(own[wrong])))
+        for at, heat in zip(wrong, heatmaps, strict=True):
             for_own[at] = heat
 
     def note(at: int, label: int) -> str:
@@ -245,18 +249,21 @@ def _evidence(
     if len(wrong):
         rows["for its\nown class"] = for_own
         notes["for its\nown class"] = [note(at, label) for at, label in enumerate(own)]
-    titles = [f"{one.name}\n{_cut(subject.classes[one.label])}" if one.label is not None else one.name for one in shown]
-    trained = " The network trained on this image." if any(one.is_trained for one in shown) else ""
+    titles = [
+        f"{example.name}\n{_cut(subject.classes[example.label])}" if example.label is not None else example.name
+        for example in shown
+    ]
+    trained = " The network trained on this image." if any(example.is_trained for example in shown) else ""
     which = "" if request.image is not None else " First the costliest mistakes, then images that it gets right."
     data = [
         {
-            "image": one.name,
-            "class": subject.classes[one.label] if one.label is not None else None,
+            "image": example.name,
+            "class": subject.classes[example.label] if example.label is not None else None,
             "predicted": subject.classes[taken],
             "probability": float(probabilities[at, taken]),
             "peak": [int(i) for i in np.unravel_index(int(for_predicted[at].argmax()), for_predicted[at].shape)],
         }
-        for at, (one, taken) in enumerate(zip(shown, predicted, strict=True))
+        for at, (example, taken) in enumerate(zip(shown, predicted, strict=True))
     ]
     draw: Callable[[figures.Theme], Any] = lambda theme: figures.evidence_panels(  # noqa: E731
         images, titles, rows, is_signed=is_signed, notes=notes, theme=theme

@@ -12,7 +12,7 @@ import pytest
 from assay.data import arrays_folder, make, prepare
 from assay.data.make import FORMS
 from assay.data.prepare import keep
-from assay.data.readers.found import Content, Rows
+from assay.data.readers.content import Content, Rows
 from assay.errors import SpecError
 from assay.spec import Data
 

@@ -22,7 +22,7 @@ from assay.data.readers.arrays import write_npz
 from assay.data.readers.delimited import write_delimited
 from assay.data.readers.folders import write_tree
 from assay.data.readers.parquet import write_parquet
-from assay.data.sources import content_of, read_one
+from assay.data.sources import content_of, read_path
 from assay.errors import DataError, SpecError
 from assay.spec import Data, Reading
 
@@ -93,7 +93,7 @@ def attempt(path: Path) -> str:
     """Reads a file to the end: "read", or the sentence that refuses it."""
     reading = Reading(labels="labels.npy") if path.suffix == ".npy" else Reading()
     try:
-        content_of(read_one(path, reading), test=0.5, classes=None, place=str(path)).sha256()
+        content_of(read_path(path, reading), test=0.5, classes=None, place=str(path)).sha256()
     except (DataError, SpecError) as error:
         told = error.problems
     else:
@@ -186,7 +186,7 @@ def test_declared_sizes_that_are_absurd_are_refused_before_memory_is_taken(tmp_p
     tracemalloc.start()
     for name in (*files, "a.npz"):
         with pytest.raises(DataError, match="it declares 1000000 x 1000 x 1000 values"):
-            read_one(tmp_path / name, Reading(labels="a.npy") if name == "a.npy" else Reading())
+            read_path(tmp_path / name, Reading(labels="a.npy") if name == "a.npy" else Reading())
     assert tracemalloc.get_traced_memory()[1] < 8 << 20
     tracemalloc.stop()
 
@@ -210,7 +210,7 @@ def test_pickles_are_never_read(tmp_path):
 
     np.savez(tmp_path / "a.npz", x_train=np.array([Mine()], dtype=object), y_train=np.zeros(1))
     with pytest.raises(DataError, match="pickled objects are never read"):
-        read_one(tmp_path / "a.npz", Reading())
+        read_path(tmp_path / "a.npz", Reading())
 
 
 FORMATS = {"png": {}, "jpg": {}, "bmp": {}, "gif": {}, "webp": {}, "tif": {"compression": "tiff_lzw"}, "ppm": {}}
@@ -239,7 +239,7 @@ def test_damaged_pictures_are_read_left_out_or_refused(pictures, form, skip_bad,
         path.write_bytes(damaged(intact, data))
         tracemalloc.start()
         try:
-            found = read_one(pictures / form, Reading(skip_bad=skip_bad, size=(7, 7)))
+            found = read_path(pictures / form, Reading(skip_bad=skip_bad, size=(7, 7)))
             assert len(found.training.images) in (3, 4)
             assert found.training.images.shape[1:] == (7, 7, 3)
         except DataError as refused:
@@ -271,7 +271,7 @@ def test_lists_of_any_cells_are_read_or_refused(pictures, rows, mark, groups):
     path.write_text("\n".join(["file,label,split".replace(",", mark), *(mark.join(row) for row in rows)]))
     told = None if groups is None else Data(path="x", groups=groups).groups
     try:
-        found = read_one(path, Reading(), told)
+        found = read_path(path, Reading(), told)
         content_of(found, test=None, classes=None, place="list", groups=told).sha256()
     except (DataError, SpecError) as refused:
         outcome = refused.problems
@@ -289,7 +289,7 @@ def test_groups_of_damaged_tables_are_read_or_refused(place, data):
     path.write_bytes(damaged("\n".join([header, *lines]).encode(), data))
     told = Data(path="x", groups="who").groups
     try:
-        content = content_of(read_one(path, Reading(), told), test=0.5, classes=None, place="x", groups=told)
+        content = content_of(read_path(path, Reading(), told), test=0.5, classes=None, place="x", groups=told)
     except (DataError, SpecError) as refused:
         content, outcome = None, refused.problems
         assert all("\n" not in str(problem) and problem.what for problem in outcome)
@@ -311,13 +311,13 @@ def test_what_unpacks_to_more_than_free_memory_is_refused(tmp_path, monkeypatch,
         content = b"".join(b"0," * 784 + b"%d\n" % (at % 3) for at in range(4000))
     (tmp_path / name).write_bytes(gzip.compress(content))
     with pytest.raises(DataError, match=r"its images take 0\.0 GiB, and 0\.0 GiB of memory are free; give fewer or sm"):
-        read_one(tmp_path / name, Reading())
+        read_path(tmp_path / name, Reading())
 
 
 def test_a_packed_list_of_files_is_read(pictures):
     rows = "file,label\n" + "".join(f"png/{'ab'[at % 2]}/{at}.png,{at % 2}\n" for at in range(4))
     (pictures / "list.csv.gz").write_bytes(gzip.compress(rows.encode()))
-    assert len(read_one(pictures / "list.csv.gz", Reading()).training.images) == 4
+    assert len(read_path(pictures / "list.csv.gz", Reading()).training.images) == 4
     (pictures / "list.csv.gz").write_bytes(gzip.compress(rows.encode())[:-6])
     with pytest.raises(DataError, match="its gzip stream is damaged"):
-        read_one(pictures / "list.csv.gz", Reading())
+        read_path(pictures / "list.csv.gz", Reading())

@@ -222,10 +222,10 @@ def test_nothing_is_overwritten_unless_forced_and_nothing_old_stays(tmp_path, fo
 
 
 @pytest.mark.parametrize(("form", "name"), [("folders", "train/0/mine.png"), ("list", "test/notes.txt")])
-def test_files_that_were_not_made_here_are_never_taken_away(tmp_path, form, name):
+def test_files_that_assay_did_not_write_are_never_deleted(tmp_path, form, name):
     path = tmp_path / "out" / name
     path.parent.mkdir(parents=True)
     path.write_bytes(b"mine")
-    with pytest.raises(SpecError, match=r"it holds other files than images that were made here"):
+    with pytest.raises(SpecError, match=r"it holds files that Assay did not write"):
         make("digits", tmp_path / "out", form=form, num_training=30, num_test=10, force=True)
     assert path.read_bytes() == b"mine"

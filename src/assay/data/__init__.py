@@ -1,4 +1,4 @@
-"""Data sets: known by name, verified by content, opened as memory maps, with the test split sealed."""
+"""Data sets: looked up by name, verified by checksum, opened as memory maps, with the test split sealed."""
 
 from .gallery import class_counts as class_counts
 from .gallery import gallery as gallery

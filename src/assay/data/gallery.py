@@ -1,4 +1,4 @@
-"""Images of a data set as a report shows them."""
+"""Galleries of a data set's images, and class counts, for reports and `assay data show`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Splits that divide no group: images of one person, film or sheet lie on one side together."""
+"""Splits that keep groups whole: all images of one person, film or sheet land on the same side."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def draw_groups(
         Which images are taken, bool [n].
     """
     sizes = np.bincount(labels)
-    wanted = sizes * (count / len(labels))
+    target = sizes * (count / len(labels))
     taken = np.zeros(len(keys), dtype=bool)
-    held = np.zeros(len(sizes))
+    taken_counts = np.zeros(len(sizes))
     members = _Members(labels, groups)
     for group in np.argsort(keys, kind="stable").tolist():
         classes, counts = members[group]
-        change = counts * (counts + 2 * (held[classes] - wanted[classes])) / sizes[classes] ** 2
+        change = counts * (counts + 2 * (taken_counts[classes] - target[classes])) / sizes[classes] ** 2
         if np.cumsum(change)[-1] < 0:  # in this order on every processor, where sum() may take another
             taken[group] = True
-            held[classes] += counts
+            taken_counts[classes] += counts
     chosen: npt.NDArray[np.bool_] = taken[groups]
     return chosen
 
@@ -67,15 +67,15 @@ def fold_groups(
     if num_classes == 1:
         spread = np.bincount(groups)
     shares = np.zeros((num_folds, num_classes))
-    held = np.zeros(num_folds, dtype=np.int64)
+    fold_sizes = np.zeros(num_folds, dtype=np.int64)
     fold_of = np.empty(len(keys), dtype=np.int64)
     for group in np.lexsort((keys, -spread)).tolist():
         classes, counts = members[group]
         # A square grows by 2ab + b^2, and b^2 is the same in every fold.
         cost = np.cumsum(shares[:, classes] * (counts / sizes[classes]), axis=1)[:, -1]
-        fold = int(np.lexsort((held, cost))[0])
+        fold = int(np.lexsort((fold_sizes, cost))[0])
         shares[fold, classes] += counts / sizes[classes]
-        held[fold] += counts.sum()
+        fold_sizes[fold] += counts.sum()
         fold_of[group] = fold + 1
     folds: npt.NDArray[np.int64] = fold_of[groups]
     return folds
@@ -91,16 +91,16 @@ class _Members:
         self._starts = np.searchsorted(pairs // num_classes, np.arange(int(groups.max()) + 2)).tolist()
 
     def __getitem__(self, group: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        own = slice(self._starts[group], self._starts[group + 1])
-        return self._classes[own], self._counts[own]
+        rows = slice(self._starts[group], self._starts[group + 1])
+        return self._classes[rows], self._counts[rows]
 
     def __iter__(self) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
         return (self[group] for group in range(len(self._starts) - 1))
 
 
-def untold(groups: Groups, place: str) -> DataError:
-    """The error for a source that has nothing of the kind that is to tell groups."""
-    what = f"nothing in it says what belongs together by {groups.told}"
+def no_groups_error(groups: Groups, place: str) -> DataError:
+    """The error for a source that cannot supply the groups that the study asks for."""
+    what = f"nothing in it says what belongs together by {groups.description}"
     fix = (
         "groups are a column of a table, an array of an .npz, or folders and names of image files; "
         "assay.arrays(images, labels, groups=...) takes them for anything else"
@@ -109,9 +109,9 @@ def untold(groups: Groups, place: str) -> DataError:
 
 
 def number_groups(names: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
-    """Groups numbered as they first come, so that only what belongs together counts, and no name does."""
-    _, first, found = np.unique(names, return_index=True, return_inverse=True)
+    """Groups numbered in order of first appearance, so that the result does not depend on their names."""
+    _, first, inverse = np.unique(names, return_index=True, return_inverse=True)
     rank = np.empty(len(first), dtype=np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
-    numbered: npt.NDArray[np.int64] = rank[found.reshape(-1)]
+    numbered: npt.NDArray[np.int64] = rank[inverse.reshape(-1)]
     return numbered

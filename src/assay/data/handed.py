@@ -1,4 +1,4 @@
-"""Arrays and datasets handed over from Python: kept in the cache, known by their content."""
+"""Arrays and torch datasets as a study's data: written to the cache, identified by their content."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..spec import Data, Last
 from ..spec.data import Drawn
 from .prepare import keep
 from .readers.arrays import groups_of, part_of
-from .readers.found import Found, Part
+from .readers.content import Part, RawSplits
 from .sources import content_of
 
 Pair = tuple[npt.ArrayLike, npt.ArrayLike]
@@ -31,7 +31,7 @@ def arrays(
 ) -> Data:
     """Arrays as the data of a study: ``assay.load("study.toml", data=assay.arrays(images, labels, test=0.2))``.
 
-    The arrays are written to the cache and found again by their content, also by a later process.
+    The arrays are written to the cache under their content's hash, so a later process finds them too.
 
     Args:
         images: Numbers [n, height, width], with channels last or first, or [n, pixels]; 0 to 255, 0 to 1 or 16-bit.
@@ -48,13 +48,13 @@ def arrays(
         DiskFull: There is no space left for the copy.
     """
     training, notes = part_of(np.asarray(images), np.asarray(labels), name)
-    drawn = None if test is None or isinstance(test, tuple | list) else _drawn(test)
-    pair, more = _test_part(test, f"{name}, test") if isinstance(test, tuple | list) else (None, ())
+    test_size = None if test is None or isinstance(test, tuple | list) else _drawn(test)
+    test_part, test_notes = _test_part(test, f"{name}, test") if isinstance(test, tuple | list) else (None, ())
     if groups is not None:
         training = replace(training, groups=groups_of(groups, len(training.images), name))
-    wanted = classes if classes is None or isinstance(classes, int) else tuple(map(str, classes))
-    found = Found(training, pair, None, tuple(dict.fromkeys((*notes, *more))))
-    content = content_of(found, test=drawn, classes=wanted, place=name)
+    class_names = classes if classes is None or isinstance(classes, int) else tuple(map(str, classes))
+    splits = RawSplits(training, test_part, None, tuple(dict.fromkeys((*notes, *test_notes))))
+    content = content_of(splits, test=test_size, classes=class_names, place=name)
     return Data(name=name, content=keep(content, name, name).info.content)
 
 
@@ -82,21 +82,21 @@ def torch_dataset(
     Raises:
         DataError, SpecError, DiskFull: As in ``arrays``.
     """
-    called = name or type(training).__name__
-    told = classes if classes is not None else getattr(training, "classes", None)
-    images, labels = _items(training, called)
-    other = test if test is None or isinstance(test, float | int | str | Last) else _items(test, f"{called}, test")
-    return arrays(images, labels, test=other, classes=told, groups=groups, name=called)
+    title = name or type(training).__name__
+    class_names = classes if classes is not None else getattr(training, "classes", None)
+    images, labels = _items(training, title)
+    test_arrays = test if test is None or isinstance(test, float | int | str | Last) else _items(test, f"{title}, test")
+    return arrays(images, labels, test=test_arrays, classes=class_names, groups=groups, name=title)
 
 
 def _drawn(test: float | int | str | Last) -> Drawn:
     try:
-        told = Data(path="-", test=test).test
+        size = Data(path="-", test=test).test
     except SpecError as error:
         raise SpecError(replace(problem, key="test") for problem in error.problems) from None
-    if told is None or isinstance(told, str):
+    if size is None or isinstance(size, str):
         raise SpecError(Problem(f"got {test!r}", 'give (images, labels), a share, a count or "last 2000"', "test"))
-    return told
+    return size
 
 
 def _test_part(pair: Pair, place: str) -> tuple[Part, tuple[str, ...]]:

@@ -11,7 +11,7 @@ VARIABLE = "ASSAY_DATA"
 
 
 def raw_folder(name: str) -> Path:
-    """The folder of a data set's raw files: found here when they are there, fetched to here when not.
+    """The folder in which a data set's raw files are looked up, and to which they are downloaded.
 
     ``<ASSAY_DATA>/<name>`` where that variable names a folder, else ``data/<name>`` in the user's cache.
     """
@@ -21,17 +21,17 @@ def raw_folder(name: str) -> Path:
 
 
 def arrays_folder(content: str) -> Path:
-    """The folder of the memory maps made from one content (a SHA-256), always in the user's cache."""
+    """The folder of the memory maps of one content (a SHA-256), always in the user's cache."""
     return _cache() / "arrays" / content
 
 
 def bases_folder() -> Path:
-    """The folder of pretrained weights as arrays of ours, made from files and runs; always in the user's cache."""
+    """The folder of pretrained weights converted to arrays, from files and runs; always in the user's cache."""
     return _cache() / "bases"
 
 
 def features_folder() -> Path:
-    """The folder of what frozen bases put out, made once; always in the user's cache."""
+    """The folder of frozen bases' outputs (features), computed once; always in the user's cache."""
     return _cache() / "features"
 
 
@@ -41,7 +41,7 @@ def source_note(key: str) -> Path:
 
 
 def lock_file(purpose: str, name: str) -> Path:
-    """The lock of one data set for one purpose; apart from the data, whose folders stay as the user made them."""
+    """The lock file of one data set for one purpose, outside the user's own data folders."""
     return _cache() / "locks" / f"{purpose}-{name}.lock"
 
 

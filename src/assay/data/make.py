@@ -1,4 +1,4 @@
-"""Writes data sets as files: parts and variations of others, in any form that is read."""
+"""Writes subsets and variations of data sets as files, in any format that Assay reads."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _DRAWN_AT_A_TIME = 1000
 
 
 @dataclass(frozen=True, eq=False)
-class Made:
-    """What is written: one split's images and labels.
+class Subset:
+    """One split's images and labels, ready to be written.
 
     Args:
         images: uint8 [n, height, width, channels].
@@ -44,7 +44,7 @@ class Made:
     classes: tuple[str, ...]
 
 
-Writer = Callable[[Path, Made, "Made | None", bool], list[Path]]
+Writer = Callable[[Path, Subset, "Subset | None", bool], list[Path]]
 
 
 def make(
@@ -67,7 +67,7 @@ def make(
 
     Args:
         source: A name from the registry, or data as a study names them.
-        folder: Where to; it is made.
+        folder: Where to write; created if it does not exist.
         variation: One of ``VARIATIONS``; the images as they are if ``None``.
         settings: How strong the variation is.
         form: One of ``FORMS``.
@@ -118,72 +118,74 @@ def make(
 
 
 def _earlier(folder: Path, form: str, has_test: bool, has_list: bool, force: bool) -> list[Path]:
-    """Folders of images to take away, as old ones would stay among the new. Nothing is overwritten unless forced.
+    """Existing image folders to delete first, or old images would stay among the new ones; only if ``force``.
 
     Raises:
-        SpecError: Something would be overwritten, or a folder to replace holds more than images made earlier.
+        SpecError: Something would be overwritten, or a folder to replace holds files that ``make`` did not write.
     """
     names = [name.format(part=part) for part in ("train", "test")[: 1 + has_test] for name in _NAMES[form]]
     names += ["changed_labels.csv"] if has_list else []
-    here = [path for path in map(folder.joinpath, dict.fromkeys(names)) if path.exists()]
-    if here and not force:
-        what = f"it holds {shown([path.name for path in here])} already"
+    existing = [path for path in map(folder.joinpath, dict.fromkeys(names)) if path.exists()]
+    if existing and not force:
+        what = f"it holds {shown([path.name for path in existing])} already"
         fix = "give another folder, or replace them with --force (force=True in Python)"
         raise SpecError(Problem(what, fix, file=str(folder)))
-    folders = [path for path in here if path.is_dir()]
-    made = re.compile(r"\d+\.png" if form == "list" else r"[^/]+/\d+\.png")
+    folders = [path for path in existing if path.is_dir()]
+    own_file = re.compile(r"\d+\.png" if form == "list" else r"[^/]+/\d+\.png")
     for path in folders:
         files = sorted(str(file.relative_to(path).as_posix()) for file in path.rglob("*") if not file.is_dir())
-        strange = [name for name in files if not made.fullmatch(name)]
-        if strange:
-            what = f"it holds other files than images that were made here ({shown(strange)})"
+        foreign = [name for name in files if not own_file.fullmatch(name)]
+        if foreign:
+            what = f"it holds files that Assay did not write ({shown(foreign)})"
             raise SpecError(Problem(what, "give another folder, or remove this one", file=str(path)))
     return folders
 
 
-def _check(variation: str, settings: Settings, made: Made) -> None:
+def _check(variation: str, settings: Settings, part: Subset) -> None:
     if "image-background" in variation and not settings.backgrounds:
         raise SpecError(Problem(f"{variation} needs pictures", "name a folder of them with --backgrounds"))
-    if made.images.shape[3] != 1:
-        raise SpecError(Problem(f"the images have {made.images.shape[3]} channels", "variations are for grey images"))
-    side = min(made.images.shape[1:3])
+    if part.images.shape[3] != 1:
+        raise SpecError(Problem(f"the images have {part.images.shape[3]} channels", "variations are for grey images"))
+    side = min(part.images.shape[1:3])
     if variation == "translated" and not 1 <= settings.shift < side:
         raise SpecError(Problem(f"got a shift of {settings.shift}", f"give 1 to {side - 1} pixels"))
 
 
-def _parts(source: str | Data, num_training: int | None, num_test: int | None, seed: int) -> tuple[Made, Made | None]:
+def _parts(
+    source: str | Data, num_training: int | None, num_test: int | None, seed: int
+) -> tuple[Subset, Subset | None]:
     dataset = prepare(source)
     info, training = dataset.info, dataset.training()
     if training.images.dtype != np.uint8:
         raise DataError(Problem(f"{info.title} is float32", "make starts from images of bytes"))
-    wanted = len(training) if num_training is None else num_training
+    count = len(training) if num_training is None else num_training
     order = np.argsort(generator_of(seed, "training").bit_generator.random_raw(len(training)), kind="stable")
-    if not 1 <= wanted <= len(training):
-        raise SpecError(Problem(f"got {wanted} training images, and {info.title} has {len(training)}", "ask for fewer"))
-    chosen = order[:wanted] if num_training is not None else np.arange(len(training))
-    made = Made(training.images[chosen], training.labels[chosen], info.classes)
+    if not 1 <= count <= len(training):
+        raise SpecError(Problem(f"got {count} training images, and {info.title} has {len(training)}", "ask for fewer"))
+    chosen = order[:count] if num_training is not None else np.arange(len(training))
+    subset = Subset(training.images[chosen], training.labels[chosen], info.classes)
     if num_test == 0 or (num_test is None and not info.num_test):
-        return made, None
+        return subset, None
     sealed = dataset.test() if info.num_test else None
     available = 0 if sealed is None else len(sealed)
-    wanted = available if num_test is None else num_test
-    if wanted > available + len(training) - len(chosen):
-        what = f"got {wanted} test images, and {info.title} has {available + len(training) - len(chosen)} left"
+    count = available if num_test is None else num_test
+    if count > available + len(training) - len(chosen):
+        what = f"got {count} test images, and {info.title} has {available + len(training) - len(chosen)} left"
         raise SpecError(Problem(what, "ask for fewer"))
-    own = min(wanted, available)
+    num_sealed = min(count, available)
     if sealed is None:
-        images, labels = made.images[:0], made.labels[:0]
+        images, labels = subset.images[:0], subset.labels[:0]
     else:
         keys = generator_of(seed, "test").bit_generator.random_raw(available)
-        first = np.argsort(keys, kind="stable")[:own] if num_test is not None else np.arange(available)
+        first = np.argsort(keys, kind="stable")[:num_sealed] if num_test is not None else np.arange(available)
         images, labels = sealed.images[first], sealed.labels[first]
-    rest = order[len(chosen) : len(chosen) + wanted - own]
+    rest = order[len(chosen) : len(chosen) + count - num_sealed]
     images = np.concatenate([images, training.images[rest]]) if len(rest) else images
     labels = np.concatenate([labels, training.labels[rest]]) if len(rest) else labels
-    return made, Made(images, labels, info.classes)
+    return subset, Subset(images, labels, info.classes)
 
 
-def _varied(part: Made, variation: str, settings: Settings, seed: int, split: Literal["training", "test"]) -> Made:
+def _varied(part: Subset, variation: str, settings: Settings, seed: int, split: Literal["training", "test"]) -> Subset:
     draw = VARIATIONS[variation]
     assert draw is not None  # noisy labels leave the images alone
     images = np.empty_like(part.images)
@@ -191,11 +193,11 @@ def _varied(part: Made, variation: str, settings: Settings, seed: int, split: Li
     for start in range(0, len(images), _DRAWN_AT_A_TIME):
         chosen = slice(start, start + _DRAWN_AT_A_TIME)
         images[chosen] = draw(part.images[chosen], generator, settings)
-    return Made(images, part.labels, part.classes)
+    return Subset(images, part.labels, part.classes)
 
 
 def _tables(name: str, **how: Any) -> Writer:
-    def write(folder: Path, training: Made, test: Made | None, test_labels: bool) -> list[Path]:
+    def write(folder: Path, training: Subset, test: Subset | None, test_labels: bool) -> list[Path]:
         paths = [folder / name.format(part="train")]
         write_delimited(paths[0], training.images, training.labels, **how)
         if test is not None:
@@ -206,53 +208,53 @@ def _tables(name: str, **how: Any) -> Writer:
     return write
 
 
-def _idx(folder: Path, training: Made, test: Made | None, test_labels: bool) -> list[Path]:
+def _idx(folder: Path, training: Subset, test: Subset | None, test_labels: bool) -> list[Path]:
     paths = []
-    for part, made in (("train", training), ("t10k", test)):
-        if made is None:
+    for prefix, split in (("train", training), ("t10k", test)):
+        if split is None:
             continue
-        images = made.images[..., 0] if made.images.shape[3] == 1 else made.images
-        paths.append(folder / f"{part}-images-idx{images.ndim}-ubyte.gz")
+        images = split.images[..., 0] if split.images.shape[3] == 1 else split.images
+        paths.append(folder / f"{prefix}-images-idx{images.ndim}-ubyte.gz")
         write_idx(paths[-1], images)
-        if part == "train" or test_labels:
-            paths.append(folder / f"{part}-labels-idx1-ubyte.gz")
-            write_idx(paths[-1], made.labels.astype(np.uint8 if len(made.classes) <= 256 else np.int32))
+        if prefix == "train" or test_labels:
+            paths.append(folder / f"{prefix}-labels-idx1-ubyte.gz")
+            write_idx(paths[-1], split.labels.astype(np.uint8 if len(split.classes) <= 256 else np.int32))
     return paths
 
 
-def _npz(folder: Path, training: Made, test: Made | None, test_labels: bool) -> list[Path]:
-    arrays: dict[str, npt.NDArray[Any]] = {"x_train": _thin(training.images), "y_train": training.labels}
+def _npz(folder: Path, training: Subset, test: Subset | None, test_labels: bool) -> list[Path]:
+    arrays: dict[str, npt.NDArray[Any]] = {"x_train": _without_channel(training.images), "y_train": training.labels}
     if test is not None:
-        arrays["x_test"] = _thin(test.images)
+        arrays["x_test"] = _without_channel(test.images)
         if test_labels:
             arrays["y_test"] = test.labels
     write_npz(folder / "data.npz", arrays)
     return [folder / "data.npz"]
 
 
-def _thin(images: Images) -> Images:
+def _without_channel(images: Images) -> Images:
     return images[..., 0] if images.shape[3] == 1 else images
 
 
-def _folders(folder: Path, training: Made, test: Made | None, test_labels: bool) -> list[Path]:
-    made = {"train": training} | ({"test": test} if test is not None else {})
-    for part, content in made.items():
-        write_tree(folder / part, content.images, content.labels, content.classes)
-    return [folder / part for part in made]
+def _folders(folder: Path, training: Subset, test: Subset | None, test_labels: bool) -> list[Path]:
+    splits = {"train": training} | ({"test": test} if test is not None else {})
+    for name, split in splits.items():
+        write_tree(folder / name, split.images, split.labels, split.classes)
+    return [folder / name for name in splits]
 
 
-def _list(folder: Path, training: Made, test: Made | None, test_labels: bool) -> list[Path]:
-    made = {"train": training} | ({"test": test} if test is not None else {})
-    for part, content in made.items():
-        write_list(folder / f"{part}.csv", content.images, content.labels, content.classes)
-    return [folder / f"{part}.csv" for part in made]
+def _list(folder: Path, training: Subset, test: Subset | None, test_labels: bool) -> list[Path]:
+    splits = {"train": training} | ({"test": test} if test is not None else {})
+    for name, split in splits.items():
+        write_list(folder / f"{name}.csv", split.images, split.labels, split.classes)
+    return [folder / f"{name}.csv" for name in splits]
 
 
-def _parquet(folder: Path, training: Made, test: Made | None, test_labels: bool) -> list[Path]:
-    made = {"train": training} | ({"test": test} if test is not None else {})
-    paths = [folder / f"{part}-00000-of-00001.parquet" for part in made]
-    for path, content in zip(paths, made.values(), strict=True):
-        write_parquet(path, content.images, content.labels, content.classes)
+def _parquet(folder: Path, training: Subset, test: Subset | None, test_labels: bool) -> list[Path]:
+    splits = {"train": training} | ({"test": test} if test is not None else {})
+    paths = [folder / f"{name}-00000-of-00001.parquet" for name in splits]
+    for path, split in zip(paths, splits.values(), strict=True):
+        write_parquet(path, split.images, split.labels, split.classes)
     return paths
 
 
@@ -266,7 +268,7 @@ FORMS: dict[str, Writer] = {
     "list": _list,
     "parquet": _parquet,
 }
-# What each form writes, in any case of it; a test split is called t10k in IDX.
+# Every file or folder that a form may write; IDX calls the test split t10k.
 _NAMES = {
     "csv": ("{part}_data.csv",),
     "tsv": ("{part}_data.tsv",),

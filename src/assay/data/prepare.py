@@ -1,4 +1,4 @@
-"""From raw files to memory maps: made once, then opened without reading."""
+"""Prepares data sets: raw files are read once and written as memory maps, which open without reading."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..disk import locked, replacing, telling
 from ..errors import DataError, Problem
 from ..spec import Data
 from .location import arrays_folder, lock_file, raw_folder, source_note
-from .readers.found import Content, Rows
+from .readers.content import Content, Rows
 from .readers.idx import idx_sha256
 from .registry import raw
 from .registry.digits import read_digits
@@ -28,15 +28,15 @@ from .watch import stamp
 _ARRAYS = ("train-images.npy", "train-labels.npy", "test-images.npy", "test-labels.npy")
 _GROUPS = "train-groups.npy"
 _NOTE = "info.json"
-_FORMAT = 2  # a higher one makes every data set anew
+_FORMAT = 2  # raise it to rebuild the memory maps of every data set
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A prepared data set. Reading happens as images are used.
+    """A prepared data set; its images are read from disk as they are used.
 
     Args:
-        info: What is known about it.
+        info: Its name, shapes, classes and counts.
         folder: Its memory maps.
     """
 
@@ -44,7 +44,7 @@ class Dataset:
     folder: Path
 
     def training_files(self) -> tuple[Path, Path]:
-        """Images and labels of the training data: all that a worker process is told. See ``open_training``."""
+        """Files of training images and labels, which is all that a worker process receives. See ``open_training``."""
         return self.folder / _ARRAYS[0], self.folder / _ARRAYS[1]
 
     def training(self) -> TrainingData:
@@ -62,8 +62,8 @@ class Dataset:
 
     def published_files(self, protocol: Data) -> tuple[Path, Path] | None:
         """Images and labels of the test data where a study validates on them as published, else ``None``."""
-        is_told = protocol.is_leaky and protocol.as_published
-        return (self.folder / _ARRAYS[2], self.folder / _ARRAYS[3]) if is_told else None
+        is_declared = protocol.is_leaky and protocol.as_published
+        return (self.folder / _ARRAYS[2], self.folder / _ARRAYS[3]) if is_declared else None
 
     def test(self) -> TestData:
         """The sealed images. Training and search code never call this.
@@ -147,12 +147,12 @@ def prepare(source: str | Data) -> Dataset:
         dataset = prepare_entry(entry(data.name))
     if data.content is not None and dataset.info.content != data.content:
         what = f"its content's SHA-256 should be {data.content}, and it is {dataset.info.content}"
-        raise DataError(Problem(what, "give the files that the study was made for", "data.content", data.path or ""))
+        raise DataError(Problem(what, "give the files that the study was written for", "data.content", data.path or ""))
     return dataset
 
 
 def info_of(data: Data) -> DatasetInfo:
-    """What is known about the data of a study. A registered data set is not read; files of one's own are prepared.
+    """The description of a study's data. A registered data set is not read; a user's own files are prepared.
 
     Raises:
         SpecError, DataError, DiskFull: As in ``prepare``.
@@ -168,25 +168,25 @@ def is_available(name: str) -> bool:
     Raises:
         SpecError: The registry has no such data set.
     """
-    wanted = entry(name)
-    folder = raw_folder(wanted.place)
-    has_raw = all((folder / file.name).exists() for file in wanted.files)
-    if wanted.packed:
-        return has_raw or _noted(_packed_note(wanted)) is not None
-    return wanted.is_bundled or has_raw or _is_whole(arrays_folder(wanted.content), wanted.content)
+    registered = entry(name)
+    folder = raw_folder(registered.place)
+    has_raw = all((folder / file.name).exists() for file in registered.files)
+    if registered.packed:
+        return has_raw or _noted(_packed_note(registered)) is not None
+    return registered.is_bundled or has_raw or _is_whole(arrays_folder(registered.content), registered.content)
 
 
-def prepare_entry(wanted: Entry) -> Dataset:
-    """``prepare`` for a data set that may stand outside the registry."""
-    if wanted.packed:
-        return _prepare_packed(wanted)
-    dataset = Dataset(wanted.info, arrays_folder(wanted.content))
+def prepare_entry(entry: Entry) -> Dataset:
+    """``prepare`` for an entry that need not be in the registry."""
+    if entry.packed:
+        return _prepare_packed(entry)
+    dataset = Dataset(entry.info, arrays_folder(entry.content))
     with telling(dataset.folder, "read"):
-        is_whole = _is_whole(dataset.folder, wanted.content)
+        is_whole = _is_whole(dataset.folder, entry.content)
     if not is_whole:
-        with telling(dataset.folder, "written"), locked(lock_file("prepare", wanted.content)):
-            if not _is_whole(dataset.folder, wanted.content):  # nobody built it while this process waited
-                _write(dataset, _registered(wanted))
+        with telling(dataset.folder, "written"), locked(lock_file("prepare", entry.content)):
+            if not _is_whole(dataset.folder, entry.content):  # nobody built it while this process waited
+                _write(dataset, _registered(entry))
     return dataset
 
 
@@ -219,49 +219,49 @@ def keep(content: Content, name: str, title: str, sources: tuple[str, ...] = ())
     return dataset
 
 
-def _prepare_packed(wanted: Entry) -> Dataset:
-    """A data set whose content is not known before its files are read: verified and read once, then noted."""
+def _prepare_packed(entry: Entry) -> Dataset:
+    """A data set whose content hash is not known before its files are read: read once, then recorded in a note."""
     from .registry.unpack import unpack
 
-    note = _packed_note(wanted)
-    with ExitStack() as held:
+    note = _packed_note(entry)
+    with ExitStack() as locks:
         with telling(note, "written"):
-            held.enter_context(locked(lock_file("source", note.stem)))
-        if (noted := _noted(note)) is None:
-            content = unpack(wanted, raw.find_all(wanted, raw_folder(wanted.place)))
-            noted = keep(content, wanted.name, wanted.title, wanted.sources)
-            _write_note(note, {"watched": [], "stamp": stamp([])}, noted)
-    found = noted.info
-    counts = {"num_training": found.num_training, "num_test": found.num_test}
-    return Dataset(replace(wanted.info, content=found.content, **counts), noted.folder)  # type: ignore[arg-type]
+            locks.enter_context(locked(lock_file("source", note.stem)))
+        if (prepared := _noted(note)) is None:
+            content = unpack(entry, raw.find_all(entry, raw_folder(entry.place)))
+            prepared = keep(content, entry.name, entry.title, entry.sources)
+            _write_note(note, {"watched": [], "stamp": stamp([])}, prepared)
+    info = prepared.info
+    counts = {"num_training": info.num_training, "num_test": info.num_test}
+    return Dataset(replace(entry.info, content=info.content, **counts), prepared.folder)  # type: ignore[arg-type]
 
 
-def _packed_note(wanted: Entry) -> Path:
-    told = [_FORMAT, wanted.name, wanted.form, *(f"{file.name} {file.packed}" for file in wanted.packed)]
-    return source_note(hashlib.sha256(json.dumps(told).encode()).hexdigest())
+def _packed_note(entry: Entry) -> Path:
+    identity = [_FORMAT, entry.name, entry.form, *(f"{file.name} {file.packed}" for file in entry.packed)]
+    return source_note(hashlib.sha256(json.dumps(identity).encode()).hexdigest())
 
 
 def _write_note(note: Path, values: dict[str, Any], dataset: Dataset) -> None:
-    told = {**values, "content": dataset.info.content, "info": asdict(dataset.info)}
+    record = {**values, "content": dataset.info.content, "info": asdict(dataset.info)}
     with telling(note, "written"):
         note.parent.mkdir(parents=True, exist_ok=True)
         with replacing(note) as file:
-            file.write(json.dumps(told).encode())
+            file.write(json.dumps(record).encode())
 
 
 def _prepare_path(data: Data) -> Dataset:
-    """Files of one's own: read when they or the way to read them have changed, else opened by what is noted."""
+    """A user's own files: read when they or their read options have changed, else opened through their note."""
     from .sources import read_source
 
-    about = data.model_dump(mode="json", include={"path", "test", "groups", "read"})
-    key = hashlib.sha256(json.dumps([_FORMAT, about], sort_keys=True).encode()).hexdigest()
+    options = data.model_dump(mode="json", include={"path", "test", "groups", "read"})
+    key = hashlib.sha256(json.dumps([_FORMAT, options], sort_keys=True).encode()).hexdigest()
     note = source_note(key)
     title = data.name or Path(data.path or "").name
-    with ExitStack() as held:
+    with ExitStack() as locks:
         with telling(note, "written"):
-            held.enter_context(locked(lock_file("source", key)))
-        if (noted := _noted(note)) is not None:
-            return Dataset(replace(noted.info, name=title, title=title), noted.folder)
+            locks.enter_context(locked(lock_file("source", key)))
+        if (prepared := _noted(note)) is not None:
+            return Dataset(replace(prepared.info, name=title, title=title), prepared.folder)
         places = [place for place in (data.path, data.test) if isinstance(place, str) and os.path.exists(place)]
         with telling(Path(data.path or ""), "read"):
             before = stamp(places)
@@ -276,7 +276,7 @@ def _prepare_path(data: Data) -> Dataset:
 
 
 def _noted(note: Path) -> Dataset | None:
-    """The data set that a note speaks of, if its files are as they were and its memory maps are whole."""
+    """The data set that a note records, if its files are unchanged and its memory maps are complete."""
     try:
         values = json.loads(note.read_bytes())
         folder = arrays_folder(values["content"])
@@ -314,38 +314,38 @@ def _write(dataset: Dataset, content: Content) -> None:
             np.lib.format.write_array_header_1_0(file, header)
             for chunk in rows.chunks():
                 file.write(chunk.data.cast("B"))
-    # The note comes last: where it stands, the arrays were whole.
+    # The note is written last: if it exists, the arrays were complete.
     sizes = {name: (folder / name).stat().st_size for name in arrays}
     note = {"format": _FORMAT, **dataset.info.record(), "bytes": sizes, "about": asdict(dataset.info)}
     with replacing(folder / _NOTE) as file:
         file.write(json.dumps(note, indent=2).encode())
 
 
-def _registered(wanted: Entry) -> Content:
+def _registered(entry: Entry) -> Content:
     training_images, training_labels, test_images, test_labels = (
-        _bundled(wanted) if wanted.is_bundled else raw.read_all(wanted, raw_folder(wanted.place))
+        _bundled(entry) if entry.is_bundled else raw.read_all(entry, raw_folder(entry.place))
     )
-    shape = (-1, *wanted.info.shape)
+    shape = (-1, *entry.info.shape)
     return Content(
         (Rows(training_images.reshape(shape)), Rows(training_labels.astype(np.int64))),
         (Rows(test_images.reshape(shape)), Rows(test_labels.astype(np.int64))),
-        wanted.classes,
+        entry.classes,
         (),
-        wanted.test_split_note,
+        entry.test_split_note,
     )
 
 
-def _bundled(wanted: Entry) -> tuple[Images, Images, Images, Images]:
+def _bundled(entry: Entry) -> tuple[Images, Images, Images, Images]:
     training_images, training_labels, test_images, test_labels = read_digits()
     arrays = (training_images, training_labels.astype(np.uint8), test_images, test_labels.astype(np.uint8))
-    if tuple(map(idx_sha256, arrays)) != wanted.sha256:
-        what = f"the installed scikit-learn has other images than the {wanted.name} that Assay knows"
+    if tuple(map(idx_sha256, arrays)) != entry.sha256:
+        what = f"the installed scikit-learn has other images than the {entry.name} that Assay knows"
         raise DataError(Problem(what, "install the scikit-learn version that Assay asks for", "data.name"))
     return arrays
 
 
 def _is_whole(folder: Path, content: str) -> bool:
-    """The note is of this content, and every array has the size that it had when the note was written."""
+    """Whether the note is for this content and every array has the size that the note records."""
     try:
         note = json.loads((folder / _NOTE).read_bytes())
         sizes = note["bytes"]

@@ -1,4 +1,4 @@
-"""A user's files and folders: recognised, read, and made one content with its test split apart."""
+"""Reads a user's files and folders: recognises their format, numbers the labels, separates the test split."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ..disk import telling
 from ..errors import DataError, Problem, SpecError
 from ..spec import Data, Groups, Last, Reading
 from ..spec.data import Drawn
-from .grouped import number_groups, untold
+from .grouped import no_groups_error, number_groups
 from .readers.arrays import read_npz
+from .readers.content import Content, Part, RawSplits, Rows
 from .readers.delimited import first_rows, read_delimited
 from .readers.folders import looks_like_list, read_list, read_tree
-from .readers.found import Content, Found, Part, Rows
 from .readers.idx_files import is_idx_folder, is_idx_name, read_idx_folder, read_idx_pair
 from .readers.labels import number_labels
 from .readers.parquet import read_parquet
@@ -37,16 +37,16 @@ def read_source(data: Data) -> tuple[Content, tuple[str, ...]]:
         SpecError: ``data.test`` does not go with what the files hold.
     """
     path = Path(data.path or "")
-    found = _read(path, data)
+    splits = _read(path, data)
     classes = None if data.read is None else data.read.classes
-    if data.groups is not None and found.training.groups is None:
-        raise untold(data.groups, str(path))
+    if data.groups is not None and splits.training.groups is None:
+        raise no_groups_error(data.groups, str(path))
     test = None if isinstance(data.test, str) else data.test
-    return content_of(found, test=test, classes=classes, place=str(path), groups=data.groups), found.watched
+    return content_of(splits, test=test, classes=classes, place=str(path), groups=data.groups), splits.watched
 
 
 def content_of(
-    found: Found,
+    splits: RawSplits,
     *,
     test: Drawn | None,
     classes: tuple[str, ...] | int | None,
@@ -57,80 +57,97 @@ def content_of(
 
     Raises:
         DataError: Labels or shapes do not go together.
-        SpecError: ``test`` does not go with what was found.
+        SpecError: ``test`` contradicts the splits that the files hold.
     """
-    training = found.training
-    note = _test_note(found, test)
+    training = splits.training
+    note = _test_note(splits, test)
     parts = [training]
-    if found.test is not None:
-        _refuse_other_shape(training, found.test)
-        parts.append(_alike(found.test, training))
-    numbered, names, more = number_labels(parts, told=found.classes, wanted=classes)
+    if splits.test is not None:
+        _refuse_other_shape(training, splits.test)
+        parts.append(_alike(splits.test, training))
+    numbered, names, label_notes = number_labels(parts, source_classes=splits.classes, spec_classes=classes)
     labels = numbered[0]
     assert labels is not None  # number_labels refuses training images without
-    notes = (*found.notes, *more)
-    belonging = None
+    notes = (*splits.notes, *label_notes)
+    ids = None
     if training.groups is not None:
-        belonging = number_groups(training.groups)
-        notes = (*notes, *_group_notes(training, found.test, belonging, "group" if groups is None else groups.told))
+        ids = number_groups(training.groups)
+        notes = (
+            *notes,
+            *_group_notes(training, splits.test, ids, "group" if groups is None else groups.description),
+        )
     if test is not None:
-        first, second = _draw(training.images, labels, belonging, test, place)
+        first, second = _draw(training.images, labels, ids, test, place)
         lost = np.setdiff1d(labels[second], labels[first])
         if len(lost):
             what = f"every image of the class {names[lost[0]]} would be a test image"
             raise SpecError(
                 Problem(what, "give a share such as 0.2, which is drawn from each class", "data.test", place)
             )
-        kept, other = ((Rows(training.images, rows), Rows(labels, rows)) for rows in (first, second))
-        rest = None if belonging is None else Rows(number_groups(belonging[first]))
-        return Content(kept, other, names, notes, note, rest)
-    own = None
+        training_rows, test_rows = ((Rows(training.images, rows), Rows(labels, rows)) for rows in (first, second))
+        group_rows = None if ids is None else Rows(number_groups(ids[first]))
+        return Content(training_rows, test_rows, names, notes, note, group_rows)
+    source_test = None
     if len(parts) > 1:
-        own = (Rows(parts[1].images), None if numbered[1] is None else Rows(numbered[1]))
+        source_test = (Rows(parts[1].images), None if numbered[1] is None else Rows(numbered[1]))
     return Content(
-        (Rows(training.images), Rows(labels)), own, names, notes, note, None if belonging is None else Rows(belonging)
+        (Rows(training.images), Rows(labels)),
+        source_test,
+        names,
+        notes,
+        note,
+        None if ids is None else Rows(ids),
     )
 
 
 def suffix(path: Path) -> str:
-    """What a file's name says about its form: its last suffix in small letters, without ``.gz``."""
+    """A file's format by its name: its last suffix in lower case, without ``.gz``."""
     name = path.name.lower().removesuffix(".gz")
     return Path(name).suffix
 
 
-def _read(path: Path, data: Data) -> Found:
+def _read(path: Path, data: Data) -> RawSplits:
     reading = data.read or Reading()
-    place = Path(data.test) if isinstance(data.test, str) else None
-    for key, given in (("path", path), ("test", place)):
-        if given is not None and not given.exists():
-            raise DataError(Problem("there is no such file or folder", f"check data.{key}", file=str(given)))
+    test_path = Path(data.test) if isinstance(data.test, str) else None
+    for key, given_path in (("path", path), ("test", test_path)):
+        if given_path is not None and not given_path.exists():
+            raise DataError(Problem("there is no such file or folder", f"check data.{key}", file=str(given_path)))
     if is_pixel_table(path):
-        found, layout = read_delimited(path, reading, groups=data.groups)
-        if place is None:
-            return found
-        other, its_layout = read_delimited(place, reading, groups=data.groups, like=layout)
-        notes = other.notes if its_layout.label != layout.label else ()
+        source, layout = read_delimited(path, reading, groups=data.groups)
+        if test_path is None:
+            return source
+        test_source, its_layout = read_delimited(test_path, reading, groups=data.groups, like=layout)
+        notes = test_source.notes if its_layout.label != layout.label else ()
     else:
-        found = read_one(path, reading, data.groups)
-        if place is None:
-            return found
-        if found.test is not None:
-            what = f"got {place}, and {found.test.place} is a test split already"
+        source = read_path(path, reading, data.groups)
+        if test_path is None:
+            return source
+        if source.test is not None:
+            what = f"got {test_path}, and {source.test.place} is a test split already"
             raise SpecError(Problem(what, "leave test out, or name the training part as path", "data.test"))
-        like = reading if reading.channels else reading.model_copy(update={"channels": found.training.images.shape[3]})
+        like = reading if reading.channels else reading.model_copy(update={"channels": source.training.images.shape[3]})
         try:
-            other = read_one(place, like, data.groups)
+            test_source = read_path(test_path, like, data.groups)
         except DataError as error:
             if any(problem.key != "data.groups" for problem in error.problems):
                 raise
-            other = read_one(place, like)  # only training images need groups
-        notes = other.notes
-    told = (*found.notes, *(f"Test: {note[0].lower()}{note[1:]}" for note in notes if note not in found.notes))
-    return Found(found.training, other.training, found.classes, told, (*found.watched, *other.watched))
+            test_source = read_path(test_path, like)  # only training images need groups
+        notes = test_source.notes
+    all_notes = (
+        *source.notes,
+        *(f"Test: {note[0].lower()}{note[1:]}" for note in notes if note not in source.notes),
+    )
+    return RawSplits(
+        source.training,
+        test_source.training,
+        source.classes,
+        all_notes,
+        (*source.watched, *test_source.watched),
+    )
 
 
-def read_one(path: Path, reading: Reading, groups: Groups | None = None) -> Found:
-    """What one file or folder holds, by its name and content.
+def read_path(path: Path, reading: Reading, groups: Groups | None = None) -> RawSplits:
+    """The splits in one file or folder, whose format its name and content decide.
 
     Raises:
         DataError: Assay does not read this form, or the file is damaged.
@@ -162,46 +179,46 @@ def is_pixel_table(path: Path) -> bool:
     return path.is_file() and suffix(path) in TABLES and not looks_like_list(first_rows(path))
 
 
-def _walk(folder: Path, wanted: str) -> Iterator[Path]:
+def _walk(folder: Path, ending: str) -> Iterator[Path]:
     """Files with a suffix in a folder and the folders right in it."""
     with telling(folder, "read"):
         for item in sorted(folder.iterdir()):
-            if item.suffix == wanted:
+            if item.suffix == ending:
                 yield item
-        yield from folder.glob(f"data/*{wanted}")
+        yield from folder.glob(f"data/*{ending}")
 
 
-def _group_notes(training: Part, test: Part | None, numbered: npt.NDArray[np.int64], told: str) -> Iterator[str]:
+def _group_notes(training: Part, test: Part | None, numbered: npt.NDArray[np.int64], source: str) -> Iterator[str]:
     sizes = np.bincount(numbered)
     span = f"{sizes.min():,} to {sizes.max():,} images" if sizes.min() < sizes.max() else f"{sizes.max():,} images each"
-    yield f"There are {len(sizes):,} groups by {told}, of {span}; no split divides one."
+    yield f"There are {len(sizes):,} groups by {source}, of {span}; no split divides one."
     if training.groups is not None and test is not None and test.groups is not None:
         shared = len(np.intersect1d(training.groups, test.groups))
         if shared:
             yield f"{shared:,} groups have training and test images: a score on the test split says less than it seems."
 
 
-def _test_note(found: Found, test: Drawn | None) -> str:
+def _test_note(splits: RawSplits, test: Drawn | None) -> str:
     if test is not None:
-        if found.test is not None:
-            told = test.last if isinstance(test, Last) else test
-            what = f"got {told}, and {found.test.place} holds a test split"
+        if splits.test is not None:
+            given_test = test.last if isinstance(test, Last) else test
+            what = f"got {given_test}, and {splits.test.place} holds a test split"
             raise SpecError(Problem(what, "leave test out", "data.test"))
         if isinstance(test, Last):
             size = f"{100 * test.last:.4g}% of the" if isinstance(test.last, float) else f"{test.last:,}"
             return f"The test split is the last {size} images in the order of the file."
         size = f"{100 * test:.4g}% of the" if isinstance(test, float) else f"{test:,}"
-        if found.training.groups is not None:
+        if splits.training.groups is not None:
             return f"The test split is about {size} images, in whole groups, drawn by Assay from the content itself."
         return (
             f"The test split is {size} images, in each class's share, drawn by Assay from the content itself: "
             "images that belong together, such as frames of one film, may stand on both sides."
         )
-    if found.test is None:
+    if splits.test is None:
         return "There is no test split: scores on validation images are all there is."
-    if found.test.labels is None:
-        return f"The test images ({found.test.place}) have no labels, so nothing can be scored on them."
-    return f"The test split is the user's own: {found.test.place}."
+    if splits.test.labels is None:
+        return f"The test images ({splits.test.place}) have no labels, so nothing can be scored on them."
+    return f"The test split is the user's own: {splits.test.place}."
 
 
 def _alike(test: Part, training: Part) -> Part:
@@ -234,6 +251,8 @@ def _draw(
     try:
         parts = split(labels, test, stratified=is_drawn, generator=generator, groups=groups, key="data.test")
     except SpecError as error:
-        told = [replace(problem, fix=problem.fix.replace(", or stratified = false", "")) for problem in error.problems]
-        raise SpecError(problem.at(file=place) for problem in told) from None
+        reworded = [
+            replace(problem, fix=problem.fix.replace(", or stratified = false", "")) for problem in error.problems
+        ]
+        raise SpecError(problem.at(file=place) for problem in reworded) from None
     return parts.training, parts.validation

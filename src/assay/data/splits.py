@@ -1,4 +1,4 @@
-"""Which training images are set aside for choices."""
+"""Splits the training images into training and validation: random, stratified, grouped, last images, or folds."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def split(
         groups: 0 to the number of groups less one [n]: images of one group are never on both sides. Sizes, and class
             shares when stratified, are then as near as whole groups allow.
         key: Whose value ``validation`` is, for messages.
-        per_class: So many of each class are kept for training, drawn from what validation leaves: a smaller number
-            draws some of those of a larger one. All if ``None``.
+        per_class: How many images of each class are kept for training, drawn from those that validation leaves. A
+            smaller number selects a subset of a larger one. All if ``None``.
 
     Raises:
         SpecError: No validation or no training image would be left, fewer validation images than classes when
@@ -52,14 +52,14 @@ def split(
     if per_class is None:
         return parts
     keys = _keys(len(labels), generator)  # behind those of validation, which is the same for any number
-    left, kept = labels[parts.training], []
+    remaining, chosen = labels[parts.training], []
     for label in np.unique(labels):
-        members = parts.training[left == label]
+        members = parts.training[remaining == label]
         if len(members) < per_class:
             what = f"got {per_class} per class, and class {label} has {len(members)} besides the validation images"
             raise SpecError(Problem(what, f"give at most {len(members)}", "data.training"))
-        kept.append(members[_smallest(keys[members], per_class)])
-    return SplitIndices(training=np.sort(np.concatenate(kept)), validation=parts.validation)
+        chosen.append(members[_smallest(keys[members], per_class)])
+    return SplitIndices(training=np.sort(np.concatenate(chosen)), validation=parts.validation)
 
 
 def num_learned(data: Data, info: DatasetInfo) -> int:
@@ -90,10 +90,10 @@ def _set_aside(
     if validation in ("none", "test"):
         return SplitIndices(training=np.arange(len(labels)), validation=np.arange(0))
     if isinstance(validation, Folds):
-        wanted = _checked(fold, validation.folds)
+        validation_fold = _checked(fold, validation.folds)
         if groups is not None:
-            return _parts(_group_folds(labels, groups, validation.folds, stratified, generator) == wanted)
-        return _parts(_folds(labels, validation.folds, stratified, generator) == wanted)
+            return _parts(_group_folds(labels, groups, validation.folds, stratified, generator) == validation_fold)
+        return _parts(_folds(labels, validation.folds, stratified, generator) == validation_fold)
     is_last = isinstance(validation, Last)
     size: float | int = validation.last if isinstance(validation, Last) else validation  # type: ignore[assignment]
     count = _count(len(labels), size, key)

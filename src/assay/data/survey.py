@@ -1,4 +1,4 @@
-"""A look at a data set before anything is trained on it: what it holds, and what may be wrong with it."""
+"""Checks a data set before training: class counts, duplicates, blank images, conflicting labels."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Copies:
 
 @dataclass(frozen=True)
 class Survey:
-    """What is found out about a data set. Test images are compared with others and counted, never shown.
+    """The results of a data set's checks. Test images are compared with others and counted, never shown.
 
     Args:
         counts: Training images of each class.
@@ -68,29 +68,29 @@ class Survey:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What deserves a second look, a sentence each."""
-        told = []
+        """Warnings for the user, a sentence each."""
+        notes = []
         if self.exact.across:
-            told.append(f"{self.exact.across:,} test images are training images too: a score on them says little.")
+            notes.append(f"{self.exact.across:,} test images are training images too: a score on them says little.")
         if self.near.across:
-            told.append(f"{self.near.across:,} test images nearly equal a training image: are they copies?")
+            notes.append(f"{self.near.across:,} test images nearly equal a training image: are they copies?")
         if self.exact.conflicting:
-            told.append(f"{self.exact.conflicting:,} training images are there again with another label.")
+            notes.append(f"{self.exact.conflicting:,} training images are there again with another label.")
         if sum(self.blank):
-            told.append(f"{self.blank[0]:,} training and {self.blank[1]:,} test images are blank: one value all over.")
+            notes.append(f"{self.blank[0]:,} training and {self.blank[1]:,} test images are blank: one value all over.")
         if min(self.counts) == 0:
             count = self.counts.count(0)
-            told.append(f"{count:,} {'class has' if count == 1 else 'classes have'} no training image.")
+            notes.append(f"{count:,} {'class has' if count == 1 else 'classes have'} no training image.")
         elif self.imbalance >= 10:
-            told.append(
+            notes.append(
                 f"The largest class has {self.imbalance:,.0f} times the images of the smallest: "
                 "accuracy alone hides how the small classes fare."
             )
-        return tuple(told)
+        return tuple(notes)
 
 
 def survey(dataset: Dataset) -> Survey:
-    """Reads a data set once and looks for what notebooks find out too late.
+    """Reads a data set once and checks it for duplicates, blank images, conflicting labels and imbalance.
 
     Raises:
         DataError: The memory maps are damaged or gone.
@@ -173,23 +173,23 @@ def _blank(images: npt.NDArray[Any]) -> int:
 def _exact(digests: dict[str, list[bytes]], labels: npt.NDArray[np.int64]) -> Copies:
     first: dict[bytes, tuple[str, int]] = {}
     seen_labels: dict[bytes, int] = {}
-    found: dict[str, int] = {"train": 0, "test": 0, "across": 0, "conflicting": 0}
+    counts: dict[str, int] = {"train": 0, "test": 0, "across": 0, "conflicting": 0}
     pairs = []
-    own: dict[str, set[bytes]] = {"train": set(), "test": set()}
+    digests_seen: dict[str, set[bytes]] = {"train": set(), "test": set()}
     for split, values in digests.items():
         for index, digest in enumerate(values):
-            if digest in own[split]:
-                found[split] += 1
+            if digest in digests_seen[split]:
+                counts[split] += 1
             if split == "train":
-                found["conflicting"] += seen_labels.setdefault(digest, int(labels[index])) != labels[index]
-            elif digest in own["train"]:
-                found["across"] += 1
-            own[split].add(digest)
+                counts["conflicting"] += seen_labels.setdefault(digest, int(labels[index])) != labels[index]
+            elif digest in digests_seen["train"]:
+                counts["across"] += 1
+            digests_seen[split].add(digest)
             if digest in first:
                 pairs.append((*first[digest], split, index))
             else:
                 first[digest] = (split, index)
-    return Copies(found["train"], found["test"], found["across"], found["conflicting"], tuple(pairs))
+    return Copies(counts["train"], counts["test"], counts["across"], counts["conflicting"], tuple(pairs))
 
 
 def _near(
@@ -206,34 +206,34 @@ def _near(
     hashes = np.concatenate([perceptual_hash(chunk) for values in images.values() for chunk in _chunks(values)])
     num_training = len(images["train"])
     pairs = [
-        (int(one), int(other))
+        (int(first), int(second))
         for chosen in _batches(_candidates(hashes, np.flatnonzero(is_first)))
-        for one, other in chosen[_correlations(chosen, images) >= LEAST_CORRELATION]
+        for first, second in chosen[_correlations(chosen, images) >= LEAST_CORRELATION]
     ]
     counts: dict[str, set[int]] = defaultdict(set)
-    for one, other in pairs:
-        kind = "train" if other < num_training else "test" if one >= num_training else "across"
-        counts[kind].add(other)
-        if kind == "train" and labels[one] != labels[other]:
-            counts["conflicting"].add(other)
-    shown = tuple((*places[one], *places[other]) for one, other in pairs)
-    train, test, across, conflicting = (len(counts[kind]) for kind in ("train", "test", "across", "conflicting"))
+    for first, second in pairs:
+        side = "train" if second < num_training else "test" if first >= num_training else "across"
+        counts[side].add(second)
+        if side == "train" and labels[first] != labels[second]:
+            counts["conflicting"].add(second)
+    shown = tuple((*places[first], *places[second]) for first, second in pairs)
+    train, test, across, conflicting = (len(counts[side]) for side in ("train", "test", "across", "conflicting"))
     return Copies(train, test, across, conflicting, shown)
 
 
 def _candidates(hashes: npt.NDArray[np.uint64], chosen: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Pairs [m, 2] that share a band of their hashes and differ in at most ``MOST_BITS``, sorted, each once."""
-    found: list[npt.NDArray[np.int64]] = []
+    pairs: list[npt.NDArray[np.int64]] = []
     for band in range(64 // _BITS):
         keys = (hashes[chosen] >> np.uint64(band * _BITS)) & np.uint64((1 << _BITS) - 1)
         order = np.argsort(keys, kind="stable")
         edges = np.flatnonzero(np.diff(keys[order])) + 1
         starts, ends = np.concatenate([[0], edges]), np.concatenate([edges, [len(order)]])
         for start, end in zip(starts[ends - starts > 1], ends[ends - starts > 1], strict=True):
-            found.append(_close_pairs(chosen[order[start:end]], hashes))
-    if not found:
+            pairs.append(_close_pairs(chosen[order[start:end]], hashes))
+    if not pairs:
         return np.empty((0, 2), np.int64)
-    return np.unique(np.concatenate(found), axis=0)
+    return np.unique(np.concatenate(pairs), axis=0)
 
 
 def _close_pairs(group: npt.NDArray[np.int64], hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
@@ -242,20 +242,20 @@ def _close_pairs(group: npt.NDArray[np.int64], hashes: npt.NDArray[np.uint64]) -
     In a crowd of images that are all alike, such as frames of one film, that would be millions: each is then compared
     with those next to it in the order of hashes alone.
     """
-    own = hashes[group]
-    found = []
+    codes = hashes[group]
+    pairs = []
     for first in range(0, len(group), _CHUNK):
-        close = np.bitwise_count(own[first : first + _CHUNK, None] ^ own) <= MOST_BITS
+        close = np.bitwise_count(codes[first : first + _CHUNK, None] ^ codes) <= MOST_BITS
         if np.count_nonzero(close) > _CROWD * len(close):
             break
         rows, columns = np.nonzero(close)
         upper = rows + first < columns
-        found.append(np.stack([group[rows[upper] + first], group[columns[upper]]], axis=1))
+        pairs.append(np.stack([group[rows[upper] + first], group[columns[upper]]], axis=1))
     else:
-        return np.concatenate(found)
-    order = np.argsort(own, kind="stable")
-    group, own = group[order], own[order]
-    near = [(np.flatnonzero(np.bitwise_count(own[:-step] ^ own[step:]) <= MOST_BITS), step) for step in _STEPS]
+        return np.concatenate(pairs)
+    order = np.argsort(codes, kind="stable")
+    group, codes = group[order], codes[order]
+    near = [(np.flatnonzero(np.bitwise_count(codes[:-step] ^ codes[step:]) <= MOST_BITS), step) for step in _STEPS]
     return np.concatenate([np.sort(np.stack([group[at], group[at + step]], axis=1)) for at, step in near])
 
 
@@ -279,5 +279,5 @@ def _correlations(pairs: npt.NDArray[np.int64], images: dict[str, npt.NDArray[An
         norms = np.linalg.norm(flat, axis=1, keepdims=True)
         flat /= np.where(norms > 0, norms, np.inf)
         sides.append(flat)
-    found: npt.NDArray[np.float32] = np.einsum("np,np->n", *sides)
-    return found
+    correlations: npt.NDArray[np.float32] = np.einsum("np,np->n", *sides)
+    return correlations

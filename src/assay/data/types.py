@@ -1,4 +1,4 @@
-"""A data set's parts. Training and test are different types, so that neither can stand in for the other."""
+"""Types of a data set's parts. Training and test data have different types, so that they cannot be confused."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Labels = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What is known about a data set without reading it.
+    """A data set's name, shapes, classes, counts and sources, known without reading its images.
 
     Args:
         name: Its name in the registry, as study files write it.
@@ -33,7 +33,7 @@ class DatasetInfo:
         sources: Where the files come from.
         test_split_note: Who drew the test split, and what a score on it does and does not say.
         is_test_labelled: Test images have labels, so that something can be scored on them.
-        notes: What reading the files worked out or left out, a sentence each.
+        notes: What the reader inferred or left out, a sentence each.
         dtype: ``uint8`` (0 to 255), or ``float32`` (0 to 1) where the source is finer than bytes.
     """
 
@@ -79,13 +79,13 @@ class DatasetInfo:
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """The images to learn from; validation images are among them.
+    """The training images, with the validation images among them.
 
     Args:
         images: uint8 [n, height, width, channels], 0 to 255, or float32 in 0 to 1; a read-only memory map where it
             comes from a file.
         labels: int64 [n], indices into the class names.
-        groups: int64 [n], equal for images that belong together; ``None`` where nothing says so.
+        groups: int64 [n], equal for images that belong together; ``None`` where no groups are given.
 
     Raises:
         DataError: The arrays have another type or shape, or differ in length.
@@ -106,7 +106,7 @@ class TrainingData:
 
 @dataclass(frozen=True, eq=False)
 class TestData:
-    """The sealed images: scored once, when a study is revealed, or handed out by ``open_published``.
+    """The test images: scored once, when a study is revealed, or returned by ``open_published``.
 
     Args:
         images: uint8 [n, height, width, channels], 0 to 255, or float32 in 0 to 1; a read-only memory map where it

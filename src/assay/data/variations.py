@@ -185,7 +185,7 @@ def random_bytes(generator: np.random.Generator, shape: tuple[int, ...]) -> npt.
 
 
 def generator_of(seed: int, *words: Any) -> np.random.Generator:
-    """A generator of its own for each use of a seed, told apart by words."""
+    """An independent generator for each use of a seed, distinguished by words."""
     key = hashlib.sha256("/".join(map(str, ("assay data make", seed, *words))).encode()).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(key[:8], "little")))
 

@@ -1,4 +1,4 @@
-"""Whether files are as they were, told without reading them."""
+"""Detects whether files have changed, from their size, times and inode, without reading them."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def _lines(place: str) -> Iterator[str]:
         folder = waiting.pop()
         with os.scandir(folder) as items:
             for item in items:
-                found = item.stat()
-                if not stat.S_ISDIR(found.st_mode):
-                    yield _line(item.path, found)
-                elif (found.st_dev, found.st_ino) not in seen:  # a link may lead back up
-                    seen.add((found.st_dev, found.st_ino))
+                status = item.stat()
+                if not stat.S_ISDIR(status.st_mode):
+                    yield _line(item.path, status)
+                elif (status.st_dev, status.st_ino) not in seen:  # a link may lead back up
+                    seen.add((status.st_dev, status.st_ino))
                     waiting.append(item.path)
 
 
-def _line(path: str, found: os.stat_result) -> str:
-    return f"{path} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}\n"
+def _line(path: str, status: os.stat_result) -> str:
+    return f"{path} {status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}\n"

@@ -54,7 +54,7 @@ class Groups(Spec):
     folder: bool = False
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """What a group is, for messages."""
         if self.column is not None:
             return f'"{self.column}"'

@@ -1,4 +1,4 @@
-"""Arrays in NumPy's files, and arrays and datasets handed over from Python."""
+"""Reads arrays from NumPy's files, and checks arrays and datasets that Python code passes in."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ...disk import replacing, telling
 from ...errors import DataError, Problem
 from ...spec import Groups, Reading
-from .found import Found, Part
+from .content import Part, RawSplits
 from .labels import texts_to_labels
 from .limits import refuse_ratio, refuse_size
 from .pixels import images_of
@@ -36,7 +36,7 @@ _TEST = (
 _VALIDATION = (("x_val", "y_val"), ("X_val", "y_val"), ("val_images", "val_labels"), ("x_valid", "y_valid"))
 
 
-def read_npz(path: Path, reading: Reading, groups: Groups | None = None) -> Found:
+def read_npz(path: Path, reading: Reading, groups: Groups | None = None) -> RawSplits:
     """An ``.npz`` file with named arrays, or an ``.npy`` file of images; labels may lie in a file of their own.
 
     Groups are an array of that name, one for each training image.
@@ -51,23 +51,23 @@ def read_npz(path: Path, reading: Reading, groups: Groups | None = None) -> Foun
     notes: list[str] = []
     watched = [place]
     if reading.labels is not None:
-        beside = path.parent / Path(reading.labels).expanduser()
-        watched.append(str(beside))
-        other = load(beside)
+        labels_path = path.parent / Path(reading.labels).expanduser()
+        watched.append(str(labels_path))
+        other = load(labels_path)
         if len(arrays) != 1 or len(other) != 1:
             raise DataError(Problem("read.labels is for files of one array each", "leave it out", file=place))
         pair = (*arrays.values(), *other.values())
-        return Found(_part(pair[0], pair[1], place, reading, notes), notes=tuple(notes), watched=tuple(watched))
+        return RawSplits(_part(pair[0], pair[1], place, reading, notes), notes=tuple(notes), watched=tuple(watched))
     if reading.image is not None:
         names: tuple[tuple[str, str], ...] = ((reading.image, reading.label or "labels"),)
     else:
         names = _TRAINING
-    found = _pick(arrays, names)
-    if found is None:
+    training_names = _pick(arrays, names)
+    if training_names is None:
         what = f"it holds {', '.join(arrays) or 'no array'}"
         fix = 'name the arrays x_train, y_train, or give read = { image = "...", label = "..." }'
         raise DataError(Problem(what, fix, file=place))
-    training = _part(arrays.pop(found[0]), arrays.pop(found[1]), place, reading, notes)
+    training = _part(arrays.pop(training_names[0]), arrays.pop(training_names[1]), place, reading, notes)
     if groups is not None and groups.column is not None:
         if groups.column not in arrays:
             what = (
@@ -77,11 +77,17 @@ def read_npz(path: Path, reading: Reading, groups: Groups | None = None) -> Foun
                 Problem(what, "name the array that says which images belong together", "data.groups", place)
             )
         training = replace(training, groups=groups_of(arrays.pop(groups.column), len(training.images), place))
-    more = _pick(arrays, _VALIDATION)
-    if more is not None:
-        validation = _part(arrays.pop(more[0]), arrays.pop(more[1]), f"{place}, {more[0]}", reading, notes)
+    val_names = _pick(arrays, _VALIDATION)
+    if val_names is not None:
+        validation = _part(
+            arrays.pop(val_names[0]),
+            arrays.pop(val_names[1]),
+            f"{place}, {val_names[0]}",
+            reading,
+            notes,
+        )
         training = joined(training, validation)
-        notes.append(f"{more[0]} is part of the training split: each seed draws its own validation images.")
+        notes.append(f"{val_names[0]} is part of the training split: each seed draws its own validation images.")
     test_names = _pick(arrays, _TEST)
     test = None
     bare = next((images for images, _ in _TEST if images in arrays), None)
@@ -90,7 +96,7 @@ def read_npz(path: Path, reading: Reading, groups: Groups | None = None) -> Foun
         notes += more_notes
     elif test_names is not None:
         test = _part(arrays[test_names[0]], arrays[test_names[1]], f"{place}, {test_names[0]}", reading, notes)
-    return Found(training, test, None, tuple(dict.fromkeys(notes)), tuple(watched))
+    return RawSplits(training, test, None, tuple(dict.fromkeys(notes)), tuple(watched))
 
 
 def groups_of(groups: npt.ArrayLike, count: int, place: str) -> npt.NDArray[Any]:
@@ -110,34 +116,38 @@ def groups_of(groups: npt.ArrayLike, count: int, place: str) -> npt.NDArray[Any]
     return values
 
 
-def joined(one: Part, other: Part) -> Part:
+def joined(first: Part, other: Part) -> Part:
     """Two parts as one.
 
     Raises:
         DataError: They have other shapes, types or kinds of labels.
     """
-    shapes = [part.images.shape[1:] for part in (one, other)]
-    if shapes[0] != shapes[1] or one.images.dtype != other.images.dtype or one.labels is None or other.labels is None:
-        what = (
-            f"its images are {other.images.dtype} {shapes[1]}, and those of {one.place} {one.images.dtype} {shapes[0]}"
-        )
+    shapes = [part.images.shape[1:] for part in (first, other)]
+    if (
+        shapes[0] != shapes[1]
+        or first.images.dtype != other.images.dtype
+        or first.labels is None
+        or other.labels is None
+    ):
+        types = [part.images.dtype for part in (first, other)]
+        what = f"its images are {types[1]} {shapes[1]}, and those of {first.place} {types[0]} {shapes[0]}"
         raise DataError(Problem(what, "make them alike", file=other.place))
     groups = None
-    if one.groups is not None or other.groups is not None:
-        if one.groups is None or other.groups is None:
-            lacking = other if other.groups is None else one
+    if first.groups is not None or other.groups is not None:
+        if first.groups is None or other.groups is None:
+            lacking = other if other.groups is None else first
             raise DataError(
                 Problem("nothing says which of its images belong together", "join them", file=lacking.place)
             )
-        groups = np.concatenate([one.groups, other.groups])
-    labels = np.concatenate([one.labels, other.labels])
-    return Part(np.concatenate([one.images, other.images]), labels, one.place, groups)
+        groups = np.concatenate([first.groups, other.groups])
+    labels = np.concatenate([first.labels, other.labels])
+    return Part(np.concatenate([first.images, other.images]), labels, first.place, groups)
 
 
 def part_of(
     images: npt.NDArray[Any], labels: npt.NDArray[Any] | None, place: str, *, shape: tuple[int, ...] | None = None
 ) -> tuple[Part, tuple[str, ...]]:
-    """Arrays of images and labels as one split, with a sentence on each thing worked out.
+    """Arrays of images and labels as one split, with a note on everything that was inferred.
 
     Args:
         images: As ``pixels.images_of`` takes them.
@@ -148,18 +158,18 @@ def part_of(
     Raises:
         DataError: Shapes, types or lengths do not go together.
     """
-    kept, notes = images_of(np.asarray(images), place, shape)
+    pixels, notes = images_of(np.asarray(images), place, shape)
     if labels is None:
-        return Part(kept, None, place), notes
+        return Part(pixels, None, place), notes
     labels = np.asarray(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim == 2 and labels.dtype.kind in "buif" and _is_one_hot(labels):
         labels = labels.argmax(1)
         notes = (*notes, "Labels were one-hot.")
-    if labels.ndim != 1 or len(labels) != len(kept):
+    if labels.ndim != 1 or len(labels) != len(pixels):
         shown = " x ".join(map(str, labels.shape)) or "one value"
-        what = f"there are {len(kept):,} images, and the labels are {shown}"
+        what = f"there are {len(pixels):,} images, and the labels are {shown}"
         raise DataError(Problem(what, "give one label for each image", file=place))
     if labels.dtype.kind == "S":
         labels = np.char.decode(labels, "utf-8", "replace")
@@ -168,8 +178,8 @@ def part_of(
         raise DataError(Problem(f"label {at + 1} is {labels[at]}", "give whole numbers or texts", file=place))
     if labels.dtype.kind not in "buifU":
         raise DataError(Problem(f"labels are {labels.dtype}", "give whole numbers or texts", file=place))
-    known = texts_to_labels(labels) if labels.dtype.kind == "U" else labels.astype(np.int64)
-    return Part(kept, known, place), notes
+    label_values = texts_to_labels(labels) if labels.dtype.kind == "U" else labels.astype(np.int64)
+    return Part(pixels, label_values, place), notes
 
 
 def load(path: Path) -> dict[str, npt.NDArray[Any]]:
@@ -193,14 +203,14 @@ def load(path: Path) -> dict[str, npt.NDArray[Any]]:
             with np.load(path, allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in arrays.files}
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OverflowError, RuntimeError) as error:
-        told = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
-            Problem(f"it is damaged ({told[:100]})", "replace it with an intact copy", file=place)
+            Problem(f"it is damaged ({reason[:100]})", "replace it with an intact copy", file=place)
         ) from None
     except (ValueError, SyntaxError, tokenize.TokenError, MemoryError, KeyError, TypeError) as error:
-        told = " ".join(str(error).split()) or type(error).__name__
+        reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
-            Problem(f"it holds no plain array ({told[:100]})", "give arrays of numbers", file=place)
+            Problem(f"it holds no plain array ({reason[:100]})", "give arrays of numbers", file=place)
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Tables of pixel values as text: CSV, TSV and the .amat files of the MNIST variations; plain or gzipped."""
+"""Reads and writes tables of pixel values as text: CSV, TSV, and the MNIST variations' .amat files; also gzipped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from ...disk import replacing, telling
 from ...errors import DataError, Problem
 from ...spec import Groups, Reading
-from .found import Found, Part
+from .content import Part, RawSplits
 from .labels import texts_to_labels
 from .layouts import Layout, cells_of, layout_of
 from .limits import refuse_size
@@ -34,15 +34,15 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 def read_delimited(
     path: Path, reading: Reading, *, groups: Groups | None = None, like: Layout | None = None
-) -> tuple[Found, Layout]:
+) -> tuple[RawSplits, Layout]:
     """A table with one image a row.
 
-    Delimiter, header, shape and label column are worked out from the first rows unless ``reading`` gives them. Values
+    Delimiter, header, shape and label column are inferred from the first rows unless ``reading`` gives them. Values
     are bytes 0 to 255 or shares 0 to 1 (see ``pixels``).
 
     Args:
         path: The table, gzipped where its first bytes say so.
-        reading: What is known of it.
+        reading: The study's ``read`` options for it.
         groups: The column that says which images belong together.
         like: The training table's layout; a table without its label column is then an unlabelled one.
 
@@ -61,7 +61,7 @@ def read_delimited(
 
 
 def first_rows(path: Path) -> list[list[str]]:
-    """The first rows of a table as cells, whatever they are; none where it cannot be told."""
+    """The first rows of a table as cells, unchecked; none if its gzip stream is damaged."""
     try:
         with _opened(path) as text:
             lines = [text.stream.readline(1 << 16) for _ in range(2)]
@@ -91,7 +91,7 @@ class _Text:
         self.stream.seek(self.start)
 
     @property
-    def done(self) -> float:
+    def share_read(self) -> float:
         """The share of the file that has been read, above 0 and at most 1."""
         return min(1.0, max(1, self.file.tell()) / max(1, self.size))
 
@@ -103,7 +103,7 @@ def _opened(path: Path) -> Iterator[_Text]:
         file.seek(0)
         stream: Any = gzip.GzipFile(fileobj=file) if is_gzip else file
         mark = b""
-        with suppress(EOFError, gzip.BadGzipFile, zlib.error):  # told by whoever reads on
+        with suppress(EOFError, gzip.BadGzipFile, zlib.error):  # the next read raises it with a message
             mark = stream.read(3)
         if mark[:2] in _UTF16:
             raise _broken(path, "it is text in UTF-16", "save it as UTF-8")
@@ -126,39 +126,39 @@ def _lines(text: _Text) -> Iterator[str]:
             raise _broken(text.path, f"its row {number} is longer than {_MOST_LINE_BYTES:,} bytes", "give a table")
         if b"\0" in line:
             raise _broken(text.path, "it holds bytes that no text has", "give a table of numbers as text")
-        told = line.decode(errors="replace").strip("\r\n")
-        if told.strip():
-            yield told
+        content = line.decode(errors="replace").strip("\r\n")
+        if content.strip():
+            yield content
 
 
-def _read(text: _Text, layout: Layout) -> Found:
+def _read(text: _Text, layout: Layout) -> RawSplits:
     path = text.path
     pixels = Pixels(layout.shape, str(path))
-    told: dict[str, list[npt.NDArray[Any]]] = {"label": [], "group": []}
+    collected: dict[str, list[npt.NDArray[Any]]] = {"label": [], "group": []}
     row = 1 + layout.has_header
     with live(f"reading {path.name}") as tick:
         for values, texts in _batches(text, layout):
-            wrong = ~np.isfinite(values)
-            if wrong.any():
-                at, column = (int(k) for k in np.argwhere(wrong)[0])
+            is_invalid = ~np.isfinite(values)
+            if is_invalid.any():
+                at, column = (int(k) for k in np.argwhere(is_invalid)[0])
                 what = f"row {row + at}, column {layout.first + column + 1} holds {values[at, column]}"
                 raise _broken(path, what, "give every pixel a number")
             refuse_size(pixels.num_bytes + values.size, str(path))
-            pixels.add(values, row, expected=math.ceil((row + len(values)) / text.done))
+            pixels.add(values, row, expected=math.ceil((row + len(values)) / text.share_read))
             for name, cells in texts.items():
                 empty = np.flatnonzero(cells == "")
                 if len(empty):
                     raise _broken(path, f"row {row + int(empty[0])} has an empty {name}", f"give every image a {name}")
-                told[name].append(cells)
+                collected[name].append(cells)
             row += len(values)
-            tick(text.done)
+            tick(text.share_read)
     images, note = pixels.images()
     labels = groups = None
     if layout.label is not None:
-        labels = texts_to_labels(np.concatenate(told["label"]) if told["label"] else np.array([], str))
+        labels = texts_to_labels(np.concatenate(collected["label"]) if collected["label"] else np.array([], str))
     if layout.group is not None:
-        groups = np.concatenate(told["group"]) if told["group"] else np.array([], str)
-    return Found(Part(images, labels, str(path), groups), notes=(layout.told, note), watched=(str(path),))
+        groups = np.concatenate(collected["group"]) if collected["group"] else np.array([], str)
+    return RawSplits(Part(images, labels, str(path), groups), notes=(layout.description, note), watched=(str(path),))
 
 
 def _batches(text: _Text, layout: Layout) -> Iterator[tuple[npt.NDArray[np.float32], dict[str, npt.NDArray[Any]]]]:
@@ -168,9 +168,9 @@ def _batches(text: _Text, layout: Layout) -> Iterator[tuple[npt.NDArray[np.float
 
     names = [f"c{column}" for column in range(layout.num_columns)]
     texts = {"label": layout.label, "group": layout.group}
-    told = {name: names[column] for name, column in texts.items() if column is not None}
+    text_columns = {name: names[column] for name, column in texts.items() if column is not None}
     types: dict[str, Any] = {names[column]: pa.float32() for column in layout.pixels}
-    types.update((column, pa.string()) for column in told.values())
+    types.update((column, pa.string()) for column in text_columns.values())
     if layout.has_header:
         text.stream.readline()
     row = 1 + layout.has_header
@@ -188,10 +188,10 @@ def _batches(text: _Text, layout: Layout) -> Iterator[tuple[npt.NDArray[np.float
                 ),
             )
         except pa.ArrowInvalid as error:
-            raise _broken(text.path, _told(str(error), layout, row - 1), "correct the row") from None
+            raise _broken(text.path, _arrow_message(str(error), layout, row - 1), "correct the row") from None
         for batch in table.combine_chunks().to_batches():
             cells = {}
-            for name, column in told.items():
+            for name, column in text_columns.items():
                 cells[name] = np.asarray(batch.column(column).to_pylist(), dtype=str)
                 batch = batch.drop_columns([column])
             yield batch.to_tensor().to_numpy(), cells
@@ -211,8 +211,8 @@ def _blocks(text: _Text) -> Iterator[bytes]:
         yield rest
 
 
-def _told(message: str, layout: Layout, offset: int) -> str:
-    """Arrow's message about a block as a clause of ours; ``offset`` rows stand before it."""
+def _arrow_message(message: str, layout: Layout, offset: int) -> str:
+    """Arrow's message about a block, reworded with row and column numbers; ``offset`` rows precede the block."""
     if ragged := re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", message):
         return f"row {int(ragged[1]) + offset} has {ragged[3]} cells, and the others have {ragged[2]}"
     if ragged := re.search(r"Expected (\d+) columns, got (\d+)", message):
@@ -260,14 +260,14 @@ def write_delimited(
             lines = []
             for at, image in enumerate(images[start : start + 1000], start):
                 cells = lookup[image.reshape(-1)].tolist()
-                told = None if labels is None else str(labels[at])
-                lines.append(delimiter.join(_row(cells, told, labels, label, str(at) if index else None)))
+                label_text = None if labels is None else str(labels[at])
+                lines.append(delimiter.join(_row(cells, label_text, labels, label, str(at) if index else None)))
             file.write(("\n".join(lines) + "\n").encode())
         if packed is not None:
             packed.close()
 
 
-def _row(cells: list[str], told: str | None, labels: Any, label: str, index: str | None) -> list[str]:
-    if labels is not None and told is not None:
-        cells = [told, *cells] if label == "first" else [*cells, told]
+def _row(cells: list[str], label_text: str | None, labels: Any, label: str, index: str | None) -> list[str]:
+    if labels is not None and label_text is not None:
+        cells = [label_text, *cells] if label == "first" else [*cells, label_text]
     return cells if index is None else [index, *cells]

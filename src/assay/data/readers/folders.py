@@ -1,4 +1,4 @@
-"""Trees of image files, a folder for each class: train and test apart, or one tree; in a folder, a zip or a tar."""
+"""Reads trees and lists of image files: a folder for each class, or a table of names; in a folder, a zip or a tar."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ...disk import telling
 from ...errors import DataError, Problem, nearest
 from ...spec import Groups, Reading
 from .arrays import joined
-from .found import Found, Part
+from .content import Part, RawSplits
 from .labels import shown, texts_to_labels
 from .pictures import SUFFIXES, decode
 from .trees import Name, Tree, read_file, tree_of
@@ -31,7 +31,7 @@ _LABEL_COLUMNS = ("label", "labels", "class", "class_name", "target", "category"
 _SPLIT_COLUMNS = ("split", "set", "subset", "partition")
 
 
-def read_tree(path: Path, reading: Reading, groups: Groups | None = None) -> Found:
+def read_tree(path: Path, reading: Reading, groups: Groups | None = None) -> RawSplits:
     """Images below folders named after their classes, whatever lies between.
 
     Folders called train and test at the top are the two splits; validation images count as training images, because
@@ -59,7 +59,7 @@ def read_tree(path: Path, reading: Reading, groups: Groups | None = None) -> Fou
         notes.append(f"{len(loose):,} files beside the folders are left out ({shown([name[0] for name in loose])}).")
     if sides["train"] is None:
         part = _read_side(tree, (), names, folders, reading, groups, notes)
-        return Found(part, None, None, tuple(notes), (str(path),))
+        return RawSplits(part, None, None, tuple(notes), (str(path),))
     parts = {
         side: _read_side(tree, (top,), names, folders, reading, groups, notes)
         for side, top in sides.items()
@@ -69,7 +69,7 @@ def read_tree(path: Path, reading: Reading, groups: Groups | None = None) -> Fou
     if "val" in parts:
         training = joined(training, parts["val"])
         notes.append(f"{sides['val']} is part of the training split: each seed draws its own validation images.")
-    return Found(training, parts.get("test"), None, tuple(dict.fromkeys(notes)), (str(path),))
+    return RawSplits(training, parts.get("test"), None, tuple(dict.fromkeys(notes)), (str(path),))
 
 
 class _Below(Tree):
@@ -105,9 +105,9 @@ def _read_side(
 ) -> Part:
     depth = len(top)
     place = "/".join((tree.place, *top))
-    own = [name for name in names if name[:depth] == top and len(name) > depth + 1]
+    files = [name for name in names if name[:depth] == top and len(name) > depth + 1]
     classes = sorted({name[depth] for name in folders if name[:depth] == top and len(name) > depth})
-    filled = {name[depth] for name in own}
+    filled = {name[depth] for name in files}
     empty = [name for name in classes if name not in filled]
     if empty:
         what = f"the class folder {shown(empty)} holds no images"
@@ -115,38 +115,38 @@ def _read_side(
     if len(classes) < (1 if top and top[0].lower() not in _TRAINING else 2):
         what = f"it holds {'one class folder, ' + classes[0] if classes else 'no class folders'}"
         raise DataError(Problem(what, "put the images into a folder for each class, at least 2", file=place))
-    images, kept, more = decode(lambda: tree.contents(own), ["/".join(name) for name in own], reading, place)
+    images, kept, more = decode(lambda: tree.contents(files), ["/".join(name) for name in files], reading, place)
     notes += [f"In {top[0]}: {note}" for note in more] if top else more
-    labels = texts_to_labels([own[index][depth] for index in kept])
-    belonging = None
+    labels = texts_to_labels([files[index][depth] for index in kept])
+    file_groups = None
     if groups is not None:
         try:
-            belonging = _groups([own[index][depth + 1 :] for index in kept], groups, place)
+            file_groups = _groups([files[index][depth + 1 :] for index in kept], groups, place)
         except DataError:
             if not (top and top[0].lower() in _TEST):  # only training images need groups
                 raise
-    return Part(images, labels, place, belonging)
+    return Part(images, labels, place, file_groups)
 
 
 def _groups(files: Sequence[Name], groups: Groups, place: str) -> npt.NDArray[Any] | None:
-    """What the files' names, below their class folders, say about what belongs together.
+    """The group of each file, read from its name below its class folder.
 
     Raises:
-        DataError: A name says nothing about it.
+        DataError: A name gives no group.
     """
     if groups.folder:
-        found = ["/".join(file[:-1]) for file in files]
+        names = ["/".join(file[:-1]) for file in files]
         what, fix = "lies right in its class folder", "put each group into a folder of its own there"
     elif groups.before is not None:
-        found = [file[-1].partition(groups.before)[0] if groups.before in file[-1] else "" for file in files]
+        names = [file[-1].partition(groups.before)[0] if groups.before in file[-1] else "" for file in files]
         what, fix = f'has nothing before "{groups.before}" in its name', "rename it, or name another text"
     else:
         return None
-    if "" in found:
-        file = "/".join(files[found.index("")])
-        more = f" (and {found.count('') - 1:,} more)" if found.count("") > 1 else ""
+    if "" in names:
+        file = "/".join(files[names.index("")])
+        more = f" (and {names.count('') - 1:,} more)" if names.count("") > 1 else ""
         raise DataError(Problem(f"{file}{more} {what}, so its group is not known", fix, "data.groups", place))
-    return np.asarray(found)
+    return np.asarray(names)
 
 
 def looks_like_list(rows: Sequence[Sequence[str]]) -> bool:
@@ -154,7 +154,7 @@ def looks_like_list(rows: Sequence[Sequence[str]]) -> bool:
     return any(cell.lower().endswith(SUFFIXES) for row in rows[:2] for cell in row)
 
 
-def read_list(path: Path, reading: Reading, groups: Groups | None = None) -> Found:
+def read_list(path: Path, reading: Reading, groups: Groups | None = None) -> RawSplits:
     """A table of image files, relative to it, and their labels; a column called split says which are test images.
 
     Raises:
@@ -177,15 +177,15 @@ def read_list(path: Path, reading: Reading, groups: Groups | None = None) -> Fou
     files = _column(header, reading.image, _IMAGE_COLUMNS, place)
     if files is None:
         files = next(k for k in range(width) if rows[0][k].lower().endswith(SUFFIXES))
-    belonging = None
+    group_column = None
     if groups is not None and groups.column is not None:
         if groups.column not in header:
             what = f'there is no column "{groups.column}"'
             raise DataError(Problem(what, nearest(groups.column, header), "data.groups", place))
-        belonging = header.index(groups.column)
+        group_column = header.index(groups.column)
     labels = _column(header, reading.label, _LABEL_COLUMNS, place)
     if labels is None:
-        others = [k for k in range(width) if k not in (files, belonging)]
+        others = [k for k in range(width) if k not in (files, group_column)]
         if len(others) != 1:
             what = f"{len(others)} columns may be the label"
             raise DataError(Problem(what, 'name it: read = { label = "..." }', file=place))
@@ -209,17 +209,17 @@ def read_list(path: Path, reading: Reading, groups: Groups | None = None) -> Fou
         images, kept, more = decode(lambda paths=paths: _contents(paths), names, reading, place)  # type: ignore[misc]
         notes += more
         numbers = texts_to_labels([rows[chosen[k]][labels] for k in kept])
-        found = None
-        if belonging is not None:
-            found = np.asarray([rows[chosen[k]][belonging].strip() for k in kept])
-            if "" in found:
-                row = chosen[int(kept[found.tolist().index("")])] + 1 + has_header
-                raise DataError(Problem(f"row {row} has no {header[belonging]}", "give every image one", file=place))
+        row_groups = None
+        if group_column is not None:
+            row_groups = np.asarray([rows[chosen[k]][group_column].strip() for k in kept])
+            if "" in row_groups:
+                row = chosen[int(kept[row_groups.tolist().index("")])] + 1 + has_header
+                raise DataError(Problem(f"row {row} has no {header[group_column]}", "give every image one", file=place))
         elif groups is not None:
-            found = _groups([tuple(names[k].replace("\\", "/").split("/")) for k in kept], groups, place)
-        parts[side] = Part(images, numbers, place, found)
+            row_groups = _groups([tuple(names[k].replace("\\", "/").split("/")) for k in kept], groups, place)
+        parts[side] = Part(images, numbers, place, row_groups)
     watched = (place, *(str(path.parent / row[files].strip()) for row in rows))
-    return Found(parts["train"], parts.get("test"), None, tuple(dict.fromkeys(notes)), watched)
+    return RawSplits(parts["train"], parts.get("test"), None, tuple(dict.fromkeys(notes)), watched)
 
 
 def _rows(path: Path) -> list[list[str]]:
@@ -269,10 +269,10 @@ def write_tree(
     digits = len(str(max(1, len(images) - 1)))
     paths = []
     for index, (image, label) in enumerate(zip(images, labels, strict=True)):
-        own = folder / classes[label].replace("/", "-")
-        path = own / f"{index:0{digits}}.{form}"
+        class_folder = folder / classes[label].replace("/", "-")
+        path = class_folder / f"{index:0{digits}}.{form}"
         with telling(path, "written"):
-            own.mkdir(parents=True, exist_ok=True)
+            class_folder.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(path)
         paths.append(path)
     return paths

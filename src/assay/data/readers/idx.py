@@ -1,4 +1,4 @@
-"""IDX, the format of MNIST and its kin: a magic number, the sizes, the values; plain or gzipped."""
+"""Reads and writes IDX, the format of MNIST: a magic number, the sizes, the values; plain or gzipped."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def idx_chunks(path: Path, num_bytes: int) -> Iterator[npt.NDArray[Any]]:
         size = math.prod(shape) * dtype.itemsize
         step = max(1, num_bytes // size)
         for start in range(0, count, step):
-            wanted = min(step, count - start) * size
-            body = stream.read(wanted)
-            if len(body) < wanted:
-                raise _Broken(f"{_told((count, *shape), dtype)}, and holds only {start * size + len(body)}")
+            num_expected = min(step, count - start) * size
+            body = stream.read(num_expected)
+            if len(body) < num_expected:
+                raise _Broken(f"{_description((count, *shape), dtype)}, and holds only {start * size + len(body)}")
             yield np.frombuffer(body, dtype).reshape(-1, *shape).astype(dtype.newbyteorder("="), copy=False)
         if stream.read(1):
-            raise _Broken(f"{_told((count, *shape), dtype)}, and holds more than that")
+            raise _Broken(f"{_description((count, *shape), dtype)}, and holds more than that")
 
 
 @contextmanager
@@ -137,15 +137,15 @@ class _Broken(Exception):
 def _read(stream: IO[bytes] | gzip.GzipFile, most_bytes: int, place: str) -> npt.NDArray[Any]:
     shape, dtype = _declared(stream, most_bytes)
     declared = math.prod(shape) * dtype.itemsize
-    told = _told(shape, dtype)
+    description = _description(shape, dtype)
     refuse_size(declared, place)
     body = bytearray()
     while len(body) < declared and (chunk := stream.read(min(_CHUNK_BYTES, declared - len(body)))):
         body += chunk
     if len(body) < declared:
-        raise _Broken(f"{told}, and holds only {len(body)}")
+        raise _Broken(f"{description}, and holds only {len(body)}")
     if stream.read(1):
-        raise _Broken(f"{told}, and holds more than that")
+        raise _Broken(f"{description}, and holds more than that")
     return np.frombuffer(body, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
 
 
@@ -169,13 +169,13 @@ def _declared(stream: IO[bytes] | gzip.GzipFile, most_bytes: int) -> tuple[tuple
     dtype = np.dtype(_TYPES[code])
     declared = math.prod(shape) * dtype.itemsize
     if declared == 0:
-        raise _Broken(f"{_told(shape, dtype)}, and every size must be at least 1")
+        raise _Broken(f"{_description(shape, dtype)}, and every size must be at least 1")
     if declared > most_bytes:
-        raise _Broken(f"{_told(shape, dtype)}, and a file of its size cannot hold that many")
+        raise _Broken(f"{_description(shape, dtype)}, and a file of its size cannot hold that many")
     return shape, dtype
 
 
-def _told(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
+def _description(shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
     declared = math.prod(shape) * dtype.itemsize
     return f"it declares {' x '.join(map(str, shape))} values of {dtype.name}, {declared} bytes"
 

@@ -1,4 +1,4 @@
-"""Data sets as IDX files: a pair of images and labels, or a folder with the pairs of both splits."""
+"""Reads data sets from IDX files: a pair of images and labels, or a folder with the pairs of both splits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...disk import telling
 from ...errors import DataError, Problem
 from ...spec import Reading
 from .arrays import part_of
-from .found import Found, Part
+from .content import Part, RawSplits
 from .idx import read_idx
 
 _NAME = re.compile(r"(?:idx|ubyte)(?:\.gz)?$|\.idx\d?(?:\.gz)?$|-idx\d-", re.IGNORECASE)
@@ -29,7 +29,7 @@ def is_idx_folder(folder: Path) -> bool:
         return any(is_idx_name(item.name) and "image" in item.name.lower() for item in folder.iterdir())
 
 
-def read_idx_pair(path: Path, reading: Reading) -> Found:
+def read_idx_pair(path: Path, reading: Reading) -> RawSplits:
     """A file of images with its file of labels: ``read.labels``, or the same name with labels for images.
 
     Raises:
@@ -37,10 +37,10 @@ def read_idx_pair(path: Path, reading: Reading) -> Found:
     """
     labels = path.parent / Path(reading.labels).expanduser() if reading.labels else _labels_of(path)
     part, notes = _read(path, labels, reading)
-    return Found(part, notes=notes, watched=tuple(map(str, (path, labels) if labels else (path,))))
+    return RawSplits(part, notes=notes, watched=tuple(map(str, (path, labels) if labels else (path,))))
 
 
-def read_idx_folder(folder: Path, reading: Reading) -> Found:
+def read_idx_folder(folder: Path, reading: Reading) -> RawSplits:
     """A folder with training images and labels, and test (or t10k) images and labels where there are any.
 
     Raises:
@@ -66,7 +66,7 @@ def read_idx_folder(folder: Path, reading: Reading) -> Found:
         parts.append(part)
         notes = (*notes, *more)
         watched += [str(folder / name), *([str(labels)] if labels else [])]
-    return Found(parts[0], parts[1] if len(parts) > 1 else None, None, tuple(dict.fromkeys(notes)), tuple(watched))
+    return RawSplits(parts[0], parts[1] if len(parts) > 1 else None, None, tuple(dict.fromkeys(notes)), tuple(watched))
 
 
 def _labels_of(images: Path) -> Path | None:
@@ -83,10 +83,10 @@ def _read(images: Path, labels: Path | None, reading: Reading) -> tuple[Part, tu
         raise DataError(Problem("it holds labels, not images", "name the file of images", file=str(images)))
     if labels is None:
         return part_of(values, None, str(images), shape=reading.shape)
-    told = read_idx(labels)
-    if told.ndim == 2 and told.dtype == np.int32:  # QMNIST's labels: the class, then where the digit came from
-        told = told[:, 0]
-    if told.ndim != 1 or len(told) != len(values):
-        what = f"it holds {' x '.join(map(str, told.shape))} labels, and {images.name} {len(values)} images"
+    classes = read_idx(labels)
+    if classes.ndim == 2 and classes.dtype == np.int32:  # QMNIST's labels: the class, then where the digit came from
+        classes = classes[:, 0]
+    if classes.ndim != 1 or len(classes) != len(values):
+        what = f"it holds {' x '.join(map(str, classes.shape))} labels, and {images.name} {len(values)} images"
         raise DataError(Problem(what, "give one label for each image", file=str(labels)))
-    return part_of(values, told, str(images), shape=reading.shape)
+    return part_of(values, classes, str(images), shape=reading.shape)

@@ -1,4 +1,4 @@
-"""Labels as they stand in files, numbered from 0."""
+"""Numbers the labels of files from 0, and names the classes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import DataError, Problem
-from .found import Part
+from .content import Part
 
 _SHOWN = 8
 MAX_CLASSES = 65_536
@@ -27,17 +27,17 @@ def texts_to_labels(texts: Sequence[str] | npt.NDArray[Any]) -> npt.NDArray[Any]
 
 
 def number_labels(
-    parts: Sequence[Part], *, told: tuple[str, ...] | None, wanted: tuple[str, ...] | int | None
+    parts: Sequence[Part], *, source_classes: tuple[str, ...] | None, spec_classes: tuple[str, ...] | int | None
 ) -> tuple[list[npt.NDArray[np.int64] | None], tuple[str, ...], tuple[str, ...]]:
     """Labels of all splits as indices into class names, the names, and notes.
 
-    Whole numbers that are exactly 0 to K - 1 stay as they are. Others, and texts, are numbered in sorted order, and
-    the numbering is told. With ``wanted`` (or names that the source tells) a label outside is refused.
+    Whole numbers that are exactly 0 to K - 1 stay as they are. Others, and texts, are numbered in sorted order, and a
+    note gives the numbering. With ``spec_classes`` or ``source_classes``, a label outside them is refused.
 
     Args:
         parts: The training split first.
-        told: Class names that the source knows.
-        wanted: Class names, or their number, that the spec asks for.
+        source_classes: Class names that the source gives.
+        spec_classes: Class names, or their number, that the spec asks for.
 
     Raises:
         DataError: The training split has no labels, fewer than two classes or labels out of range, or the test split
@@ -47,7 +47,7 @@ def number_labels(
     if training.labels is None:
         fix = 'name their column with read = { label = ... }, or their file with read = { labels = "..." }'
         raise DataError(Problem("the training images have no labels", fix, file=training.place))
-    names = _names(wanted, told)
+    names = _names(spec_classes, source_classes)
     labels_of = [part.labels for part in parts]
     if any(labels is not None and labels.dtype.kind != "i" for labels in labels_of):
         labels_of = [None if labels is None else labels.astype(str) for labels in labels_of]
@@ -71,29 +71,33 @@ def number_labels(
             numbered.append(None)
             continue
         place = np.searchsorted(values, labels, sorter=order)
-        found = order[np.minimum(place, len(values) - 1)]
-        is_wrong = values[found] != labels
+        indices = order[np.minimum(place, len(values) - 1)]
+        is_wrong = values[indices] != labels
         if is_wrong.any():
             problems.append(_stray(part, labels, is_wrong, names is not None, values))
-        numbered.append(found.astype(np.int64))
+        numbered.append(indices.astype(np.int64))
     if problems:
         raise DataError(problems)
     classes = names if names is not None else tuple(str(value) for value in values)
     return numbered, classes, _notes(parts, numbered, values, classes)
 
 
-def _names(wanted: tuple[str, ...] | int | None, told: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    return tuple(map(str, range(wanted))) if isinstance(wanted, int) else wanted if wanted is not None else told
+def _names(
+    spec_classes: tuple[str, ...] | int | None, source_classes: tuple[str, ...] | None
+) -> tuple[str, ...] | None:
+    if isinstance(spec_classes, int):
+        return tuple(map(str, range(spec_classes)))
+    return source_classes if spec_classes is None else spec_classes
 
 
 def _stray(
-    part: Part, labels: npt.NDArray[Any], is_wrong: npt.NDArray[np.bool_], is_wanted: bool, values: npt.NDArray[Any]
+    part: Part, labels: npt.NDArray[Any], is_wrong: npt.NDArray[np.bool_], are_named: bool, values: npt.NDArray[Any]
 ) -> Problem:
     first = int(np.flatnonzero(is_wrong)[0])
     count = int(is_wrong.sum())
     more = f" and {count - 1:,} more" if count > 1 else ""
     what = f"image {first + 1}{more} has the label {labels[first]}"
-    if is_wanted:
+    if are_named:
         span = f"0 to {len(values) - 1}" if values.dtype.kind == "i" else shown(values)
         return Problem(f"{what}, and the classes are {span}", "correct the label or read.classes", file=part.place)
     return Problem(f"{what}, which no training image has", "remove it, or add training images of it", file=part.place)

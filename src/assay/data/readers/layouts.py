@@ -1,4 +1,4 @@
-"""What stands where in a table of pixels, worked out from its first rows."""
+"""Infers a pixel table's layout (label column, header, delimiter, image shape) from its first rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...errors import DataError, Problem, nearest
 from ...spec import Groups, Reading
-from ..grouped import untold
+from ..grouped import no_groups_error
 
 _LABEL_NAMES = ("label", "labels", "class", "classes", "target", "y", "digit", "category")
 _SAMPLE_ROWS = 1000
@@ -20,7 +20,7 @@ _OUTER = 3  # columns on each side: a label, an index, and the pixel beside them
 
 @dataclass(frozen=True)
 class Layout:
-    """What stands where in a table.
+    """The layout of a pixel table.
 
     Args:
         shape: Height, width and channels of a row's values, in this order: the channels of a pixel side by side.
@@ -50,7 +50,7 @@ class Layout:
         return sorted([*self.pixels, *(column for column in (self.label, self.group) if column is not None)])
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         height, width, channels = self.shape
         size = f"{height} x {width}" + (f" x {channels}" if channels > 1 else "")
         if self.label is None:
@@ -84,12 +84,12 @@ def layout_of(
     Args:
         path: The table, for messages.
         lines: Its lines.
-        reading: What is known of it.
-        groups: Which column says what belongs together.
+        reading: The study's ``read`` options for it.
+        groups: Which column holds the groups.
         like: The training table's layout; a table without its label column is then an unlabelled one.
 
     Raises:
-        DataError: The rows are ragged, or do not say what stands where.
+        DataError: The rows are ragged, or their layout is ambiguous.
     """
     table = _Sample(path, lines, reading, groups, needs_group=like is None)
     if like is not None:
@@ -136,7 +136,7 @@ def delimiter_of(text: str) -> str:
 
 
 class _Sample:
-    """The first rows without their column of groups. Of most cells nothing is kept: labels and indices lie outside."""
+    """The first rows without their group column; only the outer cells are kept, where label and index can stand."""
 
     def __init__(
         self, path: Path, lines: Iterable[str], reading: Reading, groups: Groups | None, *, needs_group: bool
@@ -193,7 +193,7 @@ def _group_column(path: Path, header: list[str], groups: Groups | None, is_neede
     if groups is None:
         return None
     if groups.column is None:
-        raise untold(groups, str(path))
+        raise no_groups_error(groups, str(path))
     if groups.column in header:
         return header.index(groups.column)
     if not is_needed:
@@ -215,8 +215,8 @@ def _shape(path: Path, width: int, reading: Reading) -> tuple[tuple[int, int, in
         height, across, channels = (*reading.shape, 1)[:3]
         others = width - height * across * channels
         if not 0 <= others <= 2:
-            told = " x ".join(map(str, reading.shape))
-            what = f"its rows have {width} cells, and {told} pixels with a label are {height * across * channels + 1}"
+            given = " x ".join(map(str, reading.shape))
+            what = f"its rows have {width} cells, and {given} pixels with a label are {height * across * channels + 1}"
             raise _broken(path, what, "correct read.shape")
         return (height, across, channels), others
     for others, channels in ((1, 1), (2, 1), (1, 3), (2, 3), (0, 1), (0, 3)):

@@ -1,4 +1,4 @@
-"""What a file may ask for."""
+"""Limits on the memory that a file may claim."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A line on the terminal while something large is read for the first time."""
+"""A progress bar on the terminal while something large is read for the first time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parquet files with encoded images, as data hubs keep them: a column of files' bytes, a column of labels."""
+"""Reads and writes Parquet files as data hubs publish them: a column of encoded images, a column of labels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ...disk import replacing, telling
 from ...errors import DataError, Problem
 from ...spec import Groups, Reading
 from .arrays import joined, part_of
-from .found import Found, Part
+from .content import Part, RawSplits
 from .labels import texts_to_labels
 from .limits import refuse_size
 from .pictures import decode
@@ -28,7 +28,7 @@ _LABELS = ("label", "labels", "fine_label", "class", "target", "y", "character",
 _BATCH = 256
 
 
-def read_parquet(path: Path, reading: Reading, groups: Groups | None = None) -> Found:
+def read_parquet(path: Path, reading: Reading, groups: Groups | None = None) -> RawSplits:
     """A Parquet file, or a folder of them: ``train-*``, ``test-*`` (and ``validation-*``, which counts as training).
 
     The image column holds encoded images (``{bytes, path}`` or plain bytes), or lists of numbers. Class names are
@@ -39,7 +39,7 @@ def read_parquet(path: Path, reading: Reading, groups: Groups | None = None) -> 
     """
     if path.is_file():
         part, classes, notes = _read([path], reading, groups)
-        return Found(part, None, classes, notes, (str(path),))
+        return RawSplits(part, None, classes, notes, (str(path),))
     with telling(path, "read"):
         files = sorted(file for file in path.rglob("*.parquet") if not file.name.startswith("."))
     sides: dict[str, list[Path]] = {"train": [], "val": [], "test": []}
@@ -69,11 +69,11 @@ def read_parquet(path: Path, reading: Reading, groups: Groups | None = None) -> 
     if sides["test"]:
         test, _, more = _read(sides["test"], reading, groups)
         notes = (*notes, *more)
-    return Found(training, test, classes, tuple(dict.fromkeys(notes)), (str(path),))
+    return RawSplits(training, test, classes, tuple(dict.fromkeys(notes)), (str(path),))
 
 
 def _read(
-    files: Sequence[Path], reading: Reading, wanted: Groups | None
+    files: Sequence[Path], reading: Reading, group_spec: Groups | None
 ) -> tuple[Part, tuple[str, ...] | None, tuple[str, ...]]:
     import pyarrow as pa
     from pyarrow import parquet
@@ -87,37 +87,37 @@ def _read(
         schema = parquet.read_schema(current)
         image, label = _columns(schema, reading, str(current))
         columns = [label]
-        if wanted is not None and wanted.column is not None:
-            if wanted.column not in schema.names:
-                what = f'there is no column "{wanted.column}", it has {", ".join(schema.names)}'
+        if group_spec is not None and group_spec.column is not None:
+            if group_spec.column not in schema.names:
+                what = f'there is no column "{group_spec.column}", it has {", ".join(schema.names)}'
                 raise DataError(Problem(what, "name the column that says what belongs together", "data.groups", place))
-            columns.append(wanted.column)
-        found: dict[str, list[Any]] = {name: [] for name in columns}
+            columns.append(group_spec.column)
+        column_values: dict[str, list[Any]] = {name: [] for name in columns}
         for current in files:
             with parquet.ParquetFile(current) as file:
                 for row_group in range(file.num_row_groups):
                     refuse_size(file.metadata.row_group(row_group).total_byte_size, str(current))
                 for batch in file.iter_batches(batch_size=1 << 14, columns=columns):
                     for name in columns:
-                        found[name] += batch.column(name).to_pylist()
-        for name, values in found.items():
+                        column_values[name] += batch.column(name).to_pylist()
+        for name, values in column_values.items():
             if None in values:
                 what = f"row {values.index(None) + 1} has no {'label' if name == label else name}"
                 raise DataError(Problem(what, "give every image one", file=place))
-        labels = found[label]
-        groups = np.asarray([str(value) for value in found[columns[1]]]) if columns[1:] else None
+        labels = column_values[label]
+        groups = np.asarray([str(value) for value in column_values[columns[1]]]) if columns[1:] else None
         kind = schema.field(image).type
         if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
             numbers = _numbers(files, image, len(labels), place)
             part, notes = part_of(numbers, _labels(labels), place, shape=reading.shape)
             return replace(part, groups=groups), _class_names(schema, label), notes
         names = [f"row {row + 1}" for row in range(len(labels))]
-        images, kept, notes = decode(lambda: _contents(files, image), names, reading, place)
+        images, kept_rows, notes = decode(lambda: _contents(files, image), names, reading, place)
     except (pa.ArrowException, ValueError, OSError) as error:
-        told = " ".join(str(error).split())[:120]
-        raise DataError(Problem(f"it is no intact Parquet file ({told})", "replace it", file=str(current))) from None
-    groups = None if groups is None else groups[kept]
-    return Part(images, _labels([labels[k] for k in kept]), place, groups), _class_names(schema, label), notes
+        reason = " ".join(str(error).split())[:120]
+        raise DataError(Problem(f"it is no intact Parquet file ({reason})", "replace it", file=str(current))) from None
+    groups = None if groups is None else groups[kept_rows]
+    return Part(images, _labels([labels[k] for k in kept_rows]), place, groups), _class_names(schema, label), notes
 
 
 def _labels(labels: list[Any]) -> npt.NDArray[Any]:
@@ -128,19 +128,19 @@ def _labels(labels: list[Any]) -> npt.NDArray[Any]:
 
 def _columns(schema: Any, reading: Reading, place: str) -> tuple[str, str]:
     chosen = []
-    for what, wanted, known in (("image", reading.image, _IMAGES), ("label", reading.label, _LABELS)):
-        names = [wanted] if wanted is not None else [name for name in known if name in schema.names]
+    for what, given_name, known in (("image", reading.image, _IMAGES), ("label", reading.label, _LABELS)):
+        names = [given_name] if given_name is not None else [name for name in known if name in schema.names]
         if not names or names[0] not in schema.names:
-            told = f"it has the columns {', '.join(schema.names)}"
-            raise DataError(Problem(told, f'name the {what} column: read = {{ {what} = "..." }}', file=place))
+            message = f"it has the columns {', '.join(schema.names)}"
+            raise DataError(Problem(message, f'name the {what} column: read = {{ {what} = "..." }}', file=place))
         chosen.append(names[0])
     return chosen[0], chosen[1]
 
 
 def _class_names(schema: Any, label: str) -> tuple[str, ...] | None:
     try:
-        about = json.loads((schema.metadata or {})[b"huggingface"])
-        names = about["info"]["features"][label]["names"]
+        metadata = json.loads((schema.metadata or {})[b"huggingface"])
+        names = metadata["info"]["features"][label]["names"]
     except (KeyError, ValueError, TypeError):
         return None
     return tuple(map(str, names)) if isinstance(names, list) and len(names) > 1 else None
@@ -158,20 +158,20 @@ def _numbers(files: Sequence[Path], column: str, count: int, place: str) -> npt.
     """Lists of numbers, all as long as the first, as one array [n, ...]."""
     from pyarrow import parquet
 
-    kept: npt.NDArray[Any] | None = None
-    done = 0
+    array: npt.NDArray[Any] | None = None
+    row = 0
     for path in files:
         with parquet.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=_BATCH, columns=[column]):
-                numbers = _dense(batch.column(0), None if kept is None else kept.shape[1:], done, place)
-                if kept is None:
+                numbers = _dense(batch.column(0), None if array is None else array.shape[1:], row, place)
+                if array is None:
                     refuse_size(count * numbers[:1].nbytes, place)
-                    kept = np.empty((count, *numbers.shape[1:]), numbers.dtype)
-                kept[done : done + len(numbers)] = numbers
-                done += len(numbers)
-    if kept is None:
+                    array = np.empty((count, *numbers.shape[1:]), numbers.dtype)
+                array[row : row + len(numbers)] = numbers
+                row += len(numbers)
+    if array is None:
         raise DataError(Problem("there are no images", "give some", file=place))
-    return kept
+    return array
 
 
 def _dense(values: Any, expected: tuple[int, ...] | None, first: int, place: str) -> npt.NDArray[Any]:
@@ -221,8 +221,8 @@ def write_parquet(
         Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(file, format="PNG")
         encoded.append({"bytes": file.getvalue(), "path": f"{index}.png"})
     features = {"image": {"_type": "Image"}, "label": {"names": list(classes), "_type": "ClassLabel"}}
-    about = json.dumps({"info": {"features": features}})
-    kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    table = pa.table({"image": pa.array(encoded, kind), "label": pa.array(labels, pa.int64())})
+    metadata = json.dumps({"info": {"features": features}})
+    image_type = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    table = pa.table({"image": pa.array(encoded, image_type), "label": pa.array(labels, pa.int64())})
     with telling(path, "written"), replacing(path) as raw:
-        parquet.write_table(table.replace_schema_metadata({"huggingface": about}), raw)
+        parquet.write_table(table.replace_schema_metadata({"huggingface": metadata}), raw)

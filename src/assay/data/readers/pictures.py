@@ -31,7 +31,7 @@ Contents = Callable[[], Iterable[tuple[int, bytes]]]
 
 @dataclass
 class _Seen:
-    """What was met while decoding."""
+    """Counts of what decoding met, for the notes."""
 
     colours: int = 0
     greys: int = 0

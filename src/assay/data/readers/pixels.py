@@ -1,4 +1,4 @@
-"""Numbers as pixels: bytes where they are bytes in disguise, float32 in 0 to 1 where they are not."""
+"""Stores pixel values as bytes where that loses nothing, and as float32 in 0 to 1 where it would."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Pixels:
         self.place = place
         self.noun = noun
         self._batches: list[tuple[_Kind, int, int]] = []  # what each is, from which row to which
-        self._kept: npt.NDArray[Any] = np.empty((0, math.prod(shape)), np.uint8)
+        self._rows: npt.NDArray[Any] = np.empty((0, math.prod(shape)), np.uint8)
         self._count = 0
 
     @property
     def num_bytes(self) -> int:
-        return self._count * self._kept[:1].nbytes
+        return self._count * self._rows[:1].nbytes
 
     def add(self, values: npt.NDArray[Any], row: int, *, expected: int = 0) -> None:
         """Takes rows over.
@@ -59,18 +59,18 @@ class Pixels:
             at, column = (int(k) for k in np.argwhere((values < 0) | (values > 255))[0])
             what = f"{self.noun} {row + at} holds {values[at, column]:g}, and pixels are 0 to 255 or 0 to 1"
             raise DataError(Problem(what, "scale the values", file=self.place))
-        kind, kept = _pack(values)
+        kind, packed = _pack(values)
         kinds = {kind, *(earlier for earlier, _, _ in self._batches)}
         if kinds & {"255", "256", "float"} and ("bytes" in kinds or high > 1):
             what = f"some values are fractions and some are above 1 (up to {self.noun} {row + len(values) - 1})"
             raise DataError(Problem(what, "give pixels as whole numbers 0 to 255, or all as 0 to 1", file=self.place))
         end = self._count + len(values)
-        if self._is_fine(kinds) and self._kept.dtype == np.uint8:
-            self._make_fine(max(end, len(self._kept)))
-        if end > len(self._kept):
+        if self._is_fine(kinds) and self._rows.dtype == np.uint8:
+            self._make_fine(max(end, len(self._rows)))
+        if end > len(self._rows):
             # Memory that is not written to is not taken, so that reserving some more than expected costs nothing.
             self._reserve(max(end + end // 4, min(expected + expected // 32, _MOST_AHEAD * end)))
-        self._kept[self._count : end] = kept if self._kept.dtype == np.uint8 else _shares(kind, kept)
+        self._rows[self._count : end] = packed if self._rows.dtype == np.uint8 else _shares(kind, packed)
         self._batches.append((kind, self._count, end))
         self._count = end
 
@@ -84,26 +84,26 @@ class Pixels:
         else:
             for kind, start, end in self._batches:
                 if kind == "binary":
-                    self._kept[start:end] *= np.uint8(255)
+                    self._rows[start:end] *= np.uint8(255)
             note = "Values are 0 and 1 only, taken as black and white."
             for steps in kinds - {"binary"}:
                 note = f"Values are shares 0 to 1 in steps of 1/{steps}, kept as bytes."
-        return self._kept[: self._count].reshape(self._count, *self.shape), note
+        return self._rows[: self._count].reshape(self._count, *self.shape), note
 
     @staticmethod
     def _is_fine(kinds: set[_Kind]) -> bool:
         return "float" in kinds or {"255", "256"} <= kinds
 
     def _reserve(self, rows: int) -> None:
-        larger = np.empty((rows, self._kept.shape[1]), self._kept.dtype)
-        larger[: self._count] = self._kept[: self._count]
-        self._kept = larger
+        larger = np.empty((rows, self._rows.shape[1]), self._rows.dtype)
+        larger[: self._count] = self._rows[: self._count]
+        self._rows = larger
 
     def _make_fine(self, rows: int) -> None:
-        fine = np.empty((rows, self._kept.shape[1]), np.float32)
+        fine = np.empty((rows, self._rows.shape[1]), np.float32)
         for kind, start, end in self._batches:
-            fine[start:end] = _shares(kind, self._kept[start:end])
-        self._kept = fine
+            fine[start:end] = _shares(kind, self._rows[start:end])
+        self._rows = fine
 
 
 _MOST_AHEAD = 1 << 16
@@ -131,7 +131,7 @@ def _shares(kind: _Kind, batch: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
 def images_of(
     array: npt.NDArray[Any], place: str, shape: tuple[int, ...] | None = None
 ) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
-    """An array of images as uint8 or float32 [n, height, width, channels], with a sentence on each thing worked out.
+    """An array of images as uint8 or float32 [n, height, width, channels], with a note on everything inferred.
 
     Args:
         array: Numbers [n, height, width], [n, height, width, channels], [n, channels, height, width] or [n, pixels];

@@ -1,4 +1,4 @@
-"""Files in a folder, a zip or a tar: listed, and read one after the other; nothing is ever unpacked to the disk."""
+"""Lists and reads the files of a folder, a zip or a tar, one after the other, without unpacking to the disk."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Tree(ABC):
 
     @abstractmethod
     def names(self) -> list[Name]:
-        """Every file, sorted; what systems leave behind (hidden files, ``__MACOSX``, ``Thumbs.db``) is left out."""
+        """Every file, sorted, without system files (hidden files, ``__MACOSX``, ``Thumbs.db``)."""
 
     @abstractmethod
     def folders(self) -> list[Name]:
@@ -101,7 +101,7 @@ def read_file(path: str | Path) -> bytes:
             return content
         finally:
             os.close(handle)
-    except OSError:  # a hundred thousand files are opened here: what is to be told costs something only when it is
+    except OSError:  # a hundred thousand files are opened here: build the message only when there is an error
         with telling(Path(path), "read"):
             raise
 
@@ -116,20 +116,20 @@ class _Folder(Tree):
         with telling(path, "read"):
             while waiting:
                 name = waiting.pop()
-                about = os.stat(os.path.join(self.place, *name))
-                if (about.st_dev, about.st_ino) in seen or len(name) > _MOST_DEPTH:  # a link that leads back up
+                status = os.stat(os.path.join(self.place, *name))
+                if (status.st_dev, status.st_ino) in seen or len(name) > _MOST_DEPTH:  # a link that leads back up
                     continue
-                seen.add((about.st_dev, about.st_ino))
+                seen.add((status.st_dev, status.st_ino))
                 with os.scandir(os.path.join(self.place, *name)) as items:
                     for item in items:
-                        own = (*name, item.name)
-                        if not _is_kept(own):
+                        child = (*name, item.name)
+                        if not _is_kept(child):
                             continue
                         if item.is_dir():
-                            self._folders.append(own)
-                            waiting.append(own)
+                            self._folders.append(child)
+                            waiting.append(child)
                         else:
-                            self._files.append(own)
+                            self._files.append(child)
 
     def names(self) -> list[Name]:
         return sorted(self._files)

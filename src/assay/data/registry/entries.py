@@ -1,4 +1,4 @@
-"""What is known about a data set that has a name, and how its files are recognised."""
+"""The registry's record of a data set: its description, its files, and their checksums."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Entry:
 
     @property
     def verified_by(self) -> str:
-        """What is compared before the data are used, as a sentence."""
+        """How the data are verified before use, as a sentence."""
         if not self.packed:
             return "Content verified by its SHA-256."
         kinds = {file.packed.split(":")[0] for file in self.packed}

@@ -1,4 +1,4 @@
-"""Downloading a data set's raw files: resumed where it broke off, kept only when the content is right."""
+"""Downloads a data set's raw files, resuming partial downloads and keeping only verified files."""
 
 from __future__ import annotations
 
@@ -45,24 +45,24 @@ def fetch(name: str, *, progress: DownloadProgress | None = None) -> list[Path]:
     return fetch_entry(entry(name), progress=progress)
 
 
-def fetch_entry(wanted: Entry, *, progress: DownloadProgress | None = None) -> list[Path]:
-    """``fetch`` for a data set that may stand outside the registry."""
-    if wanted.is_bundled:
+def fetch_entry(entry: Entry, *, progress: DownloadProgress | None = None) -> list[Path]:
+    """``fetch`` for an entry that need not be in the registry."""
+    if entry.is_bundled:
         return []
-    folder = raw_folder(wanted.place)
-    lock = lock_file("fetch", wanted.place)
+    folder = raw_folder(entry.place)
+    lock = lock_file("fetch", entry.place)
     with telling(folder, "written"):
         folder.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
     with telling(lock, "written"), locked(lock):
-        for index, file in enumerate(wanted.files):
-            path = _intact(folder, file, wanted.name)
+        for index, file in enumerate(entry.files):
+            path = _intact(folder, file, entry.name)
             if path is None:
                 try:
-                    path = _fetch_file(wanted, file, folder, progress)
+                    path = _fetch_file(entry, file, folder, progress)
                 except _Failed as failed:
-                    names = ", ".join(later.name for later in wanted.files[index:])
-                    what = f"{wanted.name} could not be downloaded ({failed})"
+                    names = ", ".join(later.name for later in entry.files[index:])
+                    what = f"{entry.name} could not be downloaded ({failed})"
                     fix = f"try again when the network is back, or get {names} elsewhere and put them into this folder"
                     raise DataError(Problem(what, fix, file=str(folder))) from failed
             paths.append(path)
@@ -83,15 +83,15 @@ def _intact(folder: Path, file: RawFile, dataset: str) -> Path | None:
     return path
 
 
-def _fetch_file(wanted: Entry, file: RawFile, folder: Path, progress: DownloadProgress | None) -> Path:
+def _fetch_file(entry: Entry, file: RawFile, folder: Path, progress: DownloadProgress | None) -> Path:
     part = folder / f"{file.name}.part"
     failures: list[str] = []
     may_fetch_anew = True
-    for mirror in wanted.mirrors:
+    for mirror in entry.mirrors:
         while True:
             try:
                 _download(mirror + file.name, part, file.name, progress)
-                raw.check(part, file, wanted.name)
+                raw.check(part, file, entry.name)
             except _Failed as failed:
                 failures.append(f"{urlsplit(mirror).netloc} {failed}")
                 break
@@ -110,17 +110,17 @@ def _fetch_file(wanted: Entry, file: RawFile, folder: Path, progress: DownloadPr
 
 
 def _download(url: str, part: Path, name: str, progress: DownloadProgress | None) -> None:
-    """Brings ``part`` from wherever it stands to the end of what the server has."""
+    """Downloads into ``part``, continuing at its present size."""
     with telling(part, "read"):
-        done = part.stat().st_size if part.exists() else 0
+        num_received = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "assay", "Accept-Encoding": "identity"}
-    if done:
-        headers["Range"] = f"bytes={done}-"
+    if num_received:
+        headers["Range"] = f"bytes={num_received}-"
     try:
         response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
         error.close()
-        if error.code == 416 and done:  # nothing is left to send: the file is complete, or it is another one
+        if error.code == 416 and num_received:  # nothing is left to send: the file is complete, or it is another one
             return
         raise _Failed(f"answered {error.code} {error.reason}") from error
     except (OSError, http.client.HTTPException) as error:
@@ -128,22 +128,22 @@ def _download(url: str, part: Path, name: str, progress: DownloadProgress | None
     with response:
         if response.status == 206:
             first = re.match(r"bytes (\d{1,18})-", response.headers.get("Content-Range", ""))
-            if first is None or int(first[1]) != done:
+            if first is None or int(first[1]) != num_received:
                 raise _Failed("sent another part of the file than the one asked for")
         else:
-            done = 0
+            num_received = 0
         length = response.headers.get("Content-Length", "")
-        total = done + int(length) if re.fullmatch(r"\d{1,18}", length) else None
-        with telling(part, "written"), open(part, "ab" if done else "wb") as file:
+        total = num_received + int(length) if re.fullmatch(r"\d{1,18}", length) else None
+        with telling(part, "written"), open(part, "ab" if num_received else "wb") as file:
             while chunk := _receive(response):
                 file.write(chunk)
-                done += len(chunk)
+                num_received += len(chunk)
                 if progress is not None:
-                    progress(name, done, total)
+                    progress(name, num_received, total)
             file.flush()
             os.fsync(file.fileno())
-    if total is not None and done < total:
-        raise _Failed(f"broke off after {done} of {total} bytes")
+    if total is not None and num_received < total:
+        raise _Failed(f"broke off after {num_received} of {total} bytes")
 
 
 def _receive(response: http.client.HTTPResponse) -> bytes:

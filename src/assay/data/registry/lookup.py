@@ -1,4 +1,4 @@
-"""Data sets by name."""
+"""Looks data sets up by name."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from ...errors import Problem, SpecError, nearest
 from .catalogue import ENTRIES
 from .entries import Entry
 
-_ENTRIES = {wanted.name: wanted for wanted in ENTRIES}
+_ENTRIES = {item.name: item for item in ENTRIES}
 
 
 def known() -> tuple[str, ...]:

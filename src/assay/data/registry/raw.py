@@ -1,4 +1,4 @@
-"""A data set's raw files: found, read, and recognised by their content."""
+"""Locates, reads and verifies a registered data set's raw files."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def read(path: Path, file: RawFile, dataset: str) -> Images:
         values = read_idx(path)
     except DataError as error:
         raise DataError(replace(problem, fix=fix) for problem in error.problems) from error
-    found = idx_sha256(values)
-    if found != file.sha256:
-        what = f"this is not the file of {dataset}: its content's SHA-256 should be {file.sha256}, and it is {found}"
+    actual = idx_sha256(values)
+    if actual != file.sha256:
+        what = f"this is not the file of {dataset}: its content's SHA-256 should be {file.sha256}, and it is {actual}"
         raise DataError(Problem(what, fix, file=str(path)))
     return values
 
@@ -59,27 +59,27 @@ def check(path: Path, file: RawFile, dataset: str) -> None:
         return
     kind, expected = file.packed.split(":")
     with telling(path, "read"), open(path, "rb") as stream:
-        found = hashlib.file_digest(stream, kind).hexdigest()
-    if found != expected:
+        actual = hashlib.file_digest(stream, kind).hexdigest()
+    if actual != expected:
         name = {"sha256": "SHA-256", "md5": "MD5"}[kind]
-        what = f"this is not the published file of {dataset}: its {name} should be {expected}, and it is {found}"
+        what = f"this is not the published file of {dataset}: its {name} should be {expected}, and it is {actual}"
         fix = f"run `assay data fetch {dataset}`, which replaces it"
         raise DataError(Problem(what, fix, file=str(path)))
 
 
-def find_all(wanted: Entry, folder: Path) -> list[Path]:
+def find_all(entry: Entry, folder: Path) -> list[Path]:
     """Where a data set's packed files lie, once each is known to be the right one.
 
     Raises:
         DataError: Files are missing or not the right ones, with a problem for each cause.
     """
-    paths = [folder / file.name for file in wanted.files]
+    paths = [folder / file.name for file in entry.files]
     missing = [path.name for path in paths if not path.exists()]
-    problems = [_missing(wanted, missing, folder)] if missing else []
-    for path, file in zip(paths, wanted.files, strict=True):
+    problems = [_missing(entry, missing, folder)] if missing else []
+    for path, file in zip(paths, entry.files, strict=True):
         if path.name not in missing:
             try:
-                check(path, file, wanted.name)
+                check(path, file, entry.name)
             except DataError as error:
                 problems += error.problems
     if problems:
@@ -87,22 +87,22 @@ def find_all(wanted: Entry, folder: Path) -> list[Path]:
     return paths
 
 
-def read_all(wanted: Entry, folder: Path) -> tuple[Images, Images, Images, Images]:
+def read_all(entry: Entry, folder: Path) -> tuple[Images, Images, Images, Images]:
     """Training images and labels, test images and labels, in uint8.
 
     Raises:
         DataError: Files are missing or not the right ones, with a problem for each cause.
     """
-    paths = [find(folder, file) for file in wanted.files]
-    missing = [file.name for file, path in zip(wanted.files, paths, strict=True) if path is None]
+    paths = [find(folder, file) for file in entry.files]
+    missing = [file.name for file, path in zip(entry.files, paths, strict=True) if path is None]
     problems: list[Problem] = []
     if missing:
-        problems.append(_missing(wanted, missing, folder))
+        problems.append(_missing(entry, missing, folder))
     arrays = []
-    for file, path in zip(wanted.files, paths, strict=True):
+    for file, path in zip(entry.files, paths, strict=True):
         try:
             if path is not None:
-                arrays.append(read(path, file, wanted.name))
+                arrays.append(read(path, file, entry.name))
         except DataError as error:
             problems += error.problems
     if problems:
@@ -111,7 +111,7 @@ def read_all(wanted: Entry, folder: Path) -> tuple[Images, Images, Images, Image
     return training_images, training_labels, test_images, test_labels
 
 
-def _missing(wanted: Entry, names: list[str], folder: Path) -> Problem:
-    what = f"{wanted.name} is not here, {', '.join(names)} {'is' if len(names) == 1 else 'are'} missing"
-    fix = f"run `assay data fetch {wanted.name}`, or put {'it' if len(names) == 1 else 'them'} into this folder"
+def _missing(entry: Entry, names: list[str], folder: Path) -> Problem:
+    what = f"{entry.name} is not here, {', '.join(names)} {'is' if len(names) == 1 else 'are'} missing"
+    fix = f"run `assay data fetch {entry.name}`, or put {'it' if len(names) == 1 else 'them'} into this folder"
     return Problem(what, fix, file=str(folder))

@@ -1,4 +1,4 @@
-"""The forms in which well-known data sets are published, read without unpacking to the disk and without pickles."""
+"""Reads well-known data sets in the formats in which they are published, without unpacking to the disk or pickles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from ...disk import telling
 from ...errors import DataError, Problem
-from ..readers.found import Content, Rows
+from ..readers.content import Content, Rows
 from ..readers.idx import read_idx, read_idx_stream
 from ..types import Images
 from .entries import Entry
@@ -23,11 +23,11 @@ from .entries import Entry
 Arrays = tuple[Images, npt.NDArray[Any], Images, npt.NDArray[Any]]
 
 
-def unpack(wanted: Entry, paths: Sequence[Path]) -> Content:
+def unpack(entry: Entry, paths: Sequence[Path]) -> Content:
     """The content of a data set's published files.
 
     Args:
-        wanted: The data set; ``form`` says how its files are read.
+        entry: The data set; ``form`` says how its files are read.
         paths: Its files in their order, verified.
 
     Raises:
@@ -36,7 +36,7 @@ def unpack(wanted: Entry, paths: Sequence[Path]) -> Content:
     place = str(paths[0].parent)
     try:
         with telling(paths[0], "read"):
-            training_images, training_labels, test_images, test_labels = _FORMS[wanted.form](wanted, paths)
+            training_images, training_labels, test_images, test_labels = _FORMS[entry.form](entry, paths)
     except (
         KeyError,
         ValueError,
@@ -46,30 +46,30 @@ def unpack(wanted: Entry, paths: Sequence[Path]) -> Content:
         zipfile.BadZipFile,
         tarfile.TarError,
     ) as error:
-        what = f"{wanted.name} has other files than the published ones ({' '.join(str(error).split())[:100]})"
-        raise DataError(Problem(what, f"run `assay data fetch {wanted.name}`", file=place)) from None
-    shape = wanted.info.shape
+        what = f"{entry.name} has other files than the published ones ({' '.join(str(error).split())[:100]})"
+        raise DataError(Problem(what, f"run `assay data fetch {entry.name}`", file=place)) from None
+    shape = entry.info.shape
     parts = []
     for images, labels in ((training_images, training_labels), (test_images, test_labels)):
         if images.dtype != np.uint8 or images.shape != (len(labels), *shape) or not len(labels):
             what = f"its images are {images.dtype} {images.shape} with {len(labels)} labels"
-            raise DataError(Problem(what, f"{wanted.name} has uint8 images of {shape}", file=place))
-        if labels.min() < 0 or labels.max() >= len(wanted.classes):
+            raise DataError(Problem(what, f"{entry.name} has uint8 images of {shape}", file=place))
+        if labels.min() < 0 or labels.max() >= len(entry.classes):
             what = f"its labels run from {labels.min()} to {labels.max()}"
-            raise DataError(Problem(what, f"{wanted.name} has {len(wanted.classes)} classes", file=place))
+            raise DataError(Problem(what, f"{entry.name} has {len(entry.classes)} classes", file=place))
         parts.append((Rows(images), Rows(labels.astype(np.int64))))
-    return Content(parts[0], parts[1], wanted.classes, (), wanted.test_split_note)
+    return Content(parts[0], parts[1], entry.classes, (), entry.test_split_note)
 
 
-def _idx(wanted: Entry, paths: Sequence[Path]) -> Arrays:
+def _idx(entry: Entry, paths: Sequence[Path]) -> Arrays:
     images, labels, test_images, test_labels = (read_idx(path) for path in paths)
     if labels.ndim == 2:  # QMNIST: the class, then where the digit came from
         labels, test_labels = labels[:, 0], test_labels[:, 0]
     return images[..., None], labels, test_images[..., None], test_labels
 
 
-def _emnist(wanted: Entry, paths: Sequence[Path]) -> Arrays:
-    part = wanted.name.removeprefix("emnist_")
+def _emnist(entry: Entry, paths: Sequence[Path]) -> Arrays:
+    part = entry.name.removeprefix("emnist_")
     arrays = []
     with zipfile.ZipFile(paths[0]) as archive:
         for split in ("train", "test"):
@@ -85,7 +85,7 @@ def _emnist(wanted: Entry, paths: Sequence[Path]) -> Arrays:
     return upright[0], labels.astype(np.int64) - first, upright[1], test_labels.astype(np.int64) - first
 
 
-def _usps(wanted: Entry, paths: Sequence[Path]) -> Arrays:
+def _usps(entry: Entry, paths: Sequence[Path]) -> Arrays:
     from sklearn.datasets import load_svmlight_file
 
     arrays: list[Any] = []
@@ -96,7 +96,7 @@ def _usps(wanted: Entry, paths: Sequence[Path]) -> Arrays:
     return arrays[0], arrays[1], arrays[2], arrays[3]
 
 
-def _svhn(wanted: Entry, paths: Sequence[Path]) -> Arrays:
+def _svhn(entry: Entry, paths: Sequence[Path]) -> Arrays:
     from scipy.io import loadmat
 
     arrays: list[Any] = []
@@ -108,17 +108,17 @@ def _svhn(wanted: Entry, paths: Sequence[Path]) -> Arrays:
 
 
 def _cifar(files: tuple[Sequence[str], Sequence[str]], num_labels: int) -> Callable[[Entry, Sequence[Path]], Arrays]:
-    def read(wanted: Entry, paths: Sequence[Path]) -> Arrays:
-        found: dict[str, bytes] = {}
+    def read(entry: Entry, paths: Sequence[Path]) -> Arrays:
+        members: dict[str, bytes] = {}
         with tarfile.open(paths[0], "r:gz") as archive:
             for member in archive:
                 name = member.name.rsplit("/", 1)[-1]
                 if member.isfile() and name in {*files[0], *files[1]}:
                     stream = archive.extractfile(member)
-                    found[name] = b"" if stream is None else stream.read()
+                    members[name] = b"" if stream is None else stream.read()
         arrays: list[Any] = []
         for names in files:
-            rows = np.frombuffer(b"".join(found[name] for name in names), np.uint8).reshape(-1, num_labels + 3072)
+            rows = np.frombuffer(b"".join(members[name] for name in names), np.uint8).reshape(-1, num_labels + 3072)
             planes = rows[:, num_labels:].reshape(-1, 3, 32, 32)
             arrays += [np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), rows[:, num_labels - 1]]
         return arrays[0], arrays[1], arrays[2], arrays[3]

@@ -1,4 +1,4 @@
-"""Weights of pretrained networks by name: where they come from, how their files are recognised."""
+"""Looks up and downloads the weights of pretrained networks by name, and verifies their files."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def weights_folder() -> Path:
 
 
 def find_weights(name: str) -> Path:
-    """The file of a network's ImageNet weights, once its content is known to be the right one.
+    """The file of a network's ImageNet weights, verified by its checksum.
 
     Raises:
         DataError: There are none under that name, the file is missing, or it is not the published one.
@@ -87,18 +87,18 @@ def find_weights(name: str) -> Path:
         what = f"no ImageNet weights are known by name for {name}"
         fix = f"give weights = a file of your own, or one of {', '.join(WEIGHTS)}"
         raise DataError(Problem(what, fix, "base.weights"))
-    wanted, folder = WEIGHTS[name], weights_folder()
-    path = _found(wanted, folder)
+    weights, folder = WEIGHTS[name], weights_folder()
+    path = _local_path(weights, folder)
     if path is None:
-        what = f"{name}'s ImageNet weights are not here, {wanted.file.name} is missing"
+        what = f"{name}'s ImageNet weights are not here, {weights.file.name} is missing"
         raise DataError(Problem(what, f"run `assay data fetch {name}`, or put it into this folder", file=str(folder)))
-    raw.check(path, wanted.file, name)
+    raw.check(path, weights.file, name)
     return path
 
 
 def has_weights(name: str) -> bool:
     """Whether the file of a network's ImageNet weights is here; its content is not read."""
-    return name in WEIGHTS and _found(WEIGHTS[name], weights_folder()) is not None
+    return name in WEIGHTS and _local_path(WEIGHTS[name], weights_folder()) is not None
 
 
 def fetch_weights(name: str, *, progress: DownloadProgress | None = None) -> list[Path]:
@@ -108,19 +108,19 @@ def fetch_weights(name: str, *, progress: DownloadProgress | None = None) -> lis
         DataError: There are none under that name, no mirror gave the file, or the folder cannot be used.
         DiskFull: There is no space left.
     """
-    wanted = WEIGHTS.get(name)
-    if wanted is None or _found(wanted, weights_folder()) is not None:
+    weights = WEIGHTS.get(name)
+    if weights is None or _local_path(weights, weights_folder()) is not None:
         return [find_weights(name)]
     entry = Entry(
         name=name, title=name, height=1, width=1, channels=3, classes=(), num_training=0, num_test=0, sha256=(),
-        mirrors=wanted.mirrors, sources=wanted.mirrors, licence=wanted.licence, citation="", test_split_note="",
-        packed=(wanted.file,), form="weights", folder=FOLDER,
+        mirrors=weights.mirrors, sources=weights.mirrors, licence=weights.licence, citation="", test_split_note="",
+        packed=(weights.file,), form="weights", folder=FOLDER,
     )  # fmt: skip
     return fetch_entry(entry, progress=progress)
 
 
-def _found(wanted: WeightsFile, folder: Path) -> Path | None:
-    for name in (wanted.file.name, *wanted.aliases):
+def _local_path(weights: WeightsFile, folder: Path) -> Path | None:
+    for name in (weights.file.name, *weights.aliases):
         with telling(folder / name, "read"):
             if (folder / name).is_file():
                 return folder / name

@@ -1,4 +1,4 @@
-"""What a reader found in files, before labels are numbered and a test split is drawn."""
+"""What readers return: splits as they stand in files, and the finished content of a data set."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Part:
         images: uint8 or float32 [n, height, width, channels]; float32 lies in 0 to 1.
         labels: int64 or texts [n]; ``None`` where there are none.
         place: The file that they come from.
-        groups: Equal for images that belong together [n]; ``None`` where nothing says so.
+        groups: Equal for images that belong together [n]; ``None`` where no groups are given.
     """
 
     images: npt.NDArray[Any]
@@ -30,14 +30,14 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
-    """A source's splits.
+class RawSplits:
+    """A source's splits as read, before labels are numbered and a test split is drawn.
 
     Args:
         training: The images to learn from.
         test: The source's own test split, if it has one.
         classes: Class names in the order of their labels, where the source says them.
-        notes: What the reader worked out or left out, a sentence each.
+        notes: What the reader inferred or left out, a sentence each.
         watched: Files and folders that were read; when one of them changes, the source is read again.
     """
 
@@ -77,13 +77,13 @@ class Rows:
 
 @dataclass(frozen=True, eq=False)
 class Content:
-    """A data set as it is kept: splits drawn, labels numbered.
+    """A data set's content as it is written to the cache: splits drawn, labels numbered.
 
     Args:
         training: uint8 or float32 [n, height, width, channels] and int64 [n].
         test: The same for the test split; its labels are ``None`` where they are not known.
         classes: Class names; a label is an index into them.
-        notes: What a user should know about how this came about.
+        notes: What the reader inferred or left out, a sentence each.
         test_split_note: Who drew the test split.
         groups: int64 [n], numbered as they first come among the training images; ``None`` where there are none.
     """
@@ -96,7 +96,7 @@ class Content:
     groups: Rows | None = None
 
     def arrays(self) -> dict[str, Rows]:
-        """What is kept, by file name."""
+        """The arrays to write, by file name."""
         named = {"train-images.npy": self.training[0], "train-labels.npy": self.training[1]}
         if self.groups is not None:
             named["train-groups.npy"] = self.groups
@@ -111,10 +111,10 @@ class Content:
         import hashlib
         import json
 
-        told = {}
+        digests = {}
         for name, rows in self.arrays().items():
             digest = hashlib.sha256(f"{rows.values.dtype.str} {rows.shape}".encode())
             for chunk in rows.chunks():
                 digest.update(chunk.data.cast("B"))
-            told[name] = digest.hexdigest()
-        return hashlib.sha256(json.dumps([told, self.classes], sort_keys=True).encode()).hexdigest()
+            digests[name] = digest.hexdigest()
+        return hashlib.sha256(json.dumps([digests, self.classes], sort_keys=True).encode()).hexdigest()

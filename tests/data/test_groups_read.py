@@ -216,7 +216,7 @@ def test_an_empty_cell_and_arrays_of_another_length_are_refused(tmp_path):
     [
         ({"name": "mnist", "groups": "x"}, "this belongs to path"),
         ({"path": "a", "groups": 3}, "groups: got 3; give a column"),
-        ({"path": "a", "groups": {"column": "x", "folder": True}}, "groups are told by one thing"),
+        ({"path": "a", "groups": {"column": "x", "folder": True}}, "groups are given by exactly one of"),
         ({"path": "a", "groups": {"befor": "_"}}, 'did you mean "before"'),
     ],
 )

@@ -1,4 +1,4 @@
-"""What to study: frozen specs, read from TOML, with every broken rule named."""
+"""Specs of studies: frozen models, read from TOML, whose errors name every broken rule."""
 
 from .augmentation import Augmentation as Augmentation
 from .data import Data as Data

@@ -1,4 +1,4 @@
-"""Arms by the names that people type."""
+"""Looks up an arm by the name that a user typed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def arm_name(name: str, known: Sequence[str], study: str) -> str:
     ``"dropout=0.5, kernel=3x3"``.
 
     Args:
-        name: As it was typed.
+        name: The name as typed.
         known: The names of the study's arms.
         study: The study's name, for the message.
 
@@ -49,14 +49,14 @@ def _number(level: str) -> str:
 
 def _fix(name: str, known: Sequence[str]) -> str:
     """The arm with the nearest number where only a number differs, or the one that is spelled most alike."""
-    wanted = dict(_meaning(name))
+    typed_levels = dict(_meaning(name))
     apart = []
     for arm in known:
         levels = dict(_meaning(arm))
-        differing = [factor for factor in levels if levels[factor] != wanted.get(factor)]
-        if levels.keys() == wanted.keys() and len(differing) == 1:
+        differing = [factor for factor in levels if levels[factor] != typed_levels.get(factor)]
+        if levels.keys() == typed_levels.keys() and len(differing) == 1:
             try:
-                apart.append((abs(float(levels[differing[0]]) - float(wanted[differing[0]])), arm))
+                apart.append((abs(float(levels[differing[0]]) - float(typed_levels[differing[0]])), arm))
             except ValueError:
                 continue
     return f'did you mean "{min(apart)[1]}"?' if apart else nearest(name, known)

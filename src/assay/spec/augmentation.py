@@ -1,4 +1,4 @@
-"""How training images are varied."""
+"""The augmentation of training images."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .schedule import accept_placeholders
 
 
 class Augmentation(Spec):
-    """What is done to every training image, each time it is seen. Validation and test images stay as they are.
+    """Random changes to every training image, drawn each time it is used. Validation and test images are unchanged.
 
     Each kind draws from a stream of its own, uniformly within its range, and 0 switches it off. An image is flipped,
     zoomed, sheared, rotated, shifted and cropped in that order, by one resampling; then cutout, then mixup.

@@ -1,4 +1,4 @@
-"""What every spec shares: frozen, closed to unknown keys, comparable by value, wrong in one sentence per rule."""
+"""The base class of all specs: frozen, closed to unknown keys, compared by value, one problem per broken rule."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class Problems(ValueError):
 class _SpecType(ModelMetaclass):
     def __call__(cls: type[_T], *args: Any, **values: Any) -> _T:  # noqa: N805
         try:
-            made: _T = super().__call__(*args, **values)  # type: ignore[misc]
+            spec: _T = super().__call__(*args, **values)  # type: ignore[misc]
         except ValidationError as error:
             raise SpecError(problems_of(error, cls)) from None
-        return made
+        return spec
 
 
 class Spec(BaseModel, metaclass=_SpecType):
@@ -49,7 +49,7 @@ class Spec(BaseModel, metaclass=_SpecType):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    # What to do instead of keys that others use, by key.
+    # Advice for keys that other tools use and Assay does not know, by key.
     HINTS: ClassVar[dict[str, str]] = {}
 
     @classmethod
@@ -71,8 +71,8 @@ def dotted(path: Iterable[int | str]) -> str:
 
 def parts_of(key: str) -> list[int | str]:
     """``network.layers[3]`` as ``["network", "layers", 3]``; ``dotted`` undoes it."""
-    found = re.findall(r"([^.\[\]]+)(?=[.\[]|$)|\[(\d+)\]", key)
-    return [int(number) if number else word for word, number in found]
+    parts = re.findall(r"([^.\[\]]+)(?=[.\[]|$)|\[(\d+)\]", key)
+    return [int(number) if number else word for word, number in parts]
 
 
 def problems_of(error: ValidationError, model: type) -> list[Problem]:
@@ -144,8 +144,8 @@ def _choice(given: Any, expected: str) -> str:
         # Three letters are near to too much (gpu to cpu), and what is sealed has no near word.
         if fix.startswith("did") and len(plain) > 3 and not plain.startswith("test"):
             return fix
-    told = expected.replace("'", '"')
-    return f"give {told}"
+    choices = expected.replace("'", '"')
+    return f"give {choices}"
 
 
 def _rule(item: Any) -> str:

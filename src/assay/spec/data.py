@@ -1,4 +1,4 @@
-"""What to learn from: the data set, its validation split, its scaling."""
+"""The spec of a study's data: the data set, its splits, its scaling."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Last(Spec):
 
 
 class Folds(Spec):
-    """As many parts, each of which is validation once: every seed makes so many runs.
+    """k-fold cross-validation: each fold is the validation split once, so every seed makes k runs.
 
     Args:
         folds: How many.
@@ -38,7 +38,7 @@ class Folds(Spec):
 
 
 class Groups(Spec):
-    """What tells which images belong together, such as those of one person: they are never on both sides of a split.
+    """How to group images that belong together, such as those of one person: no split divides a group.
 
     Args:
         column: A column of a table or a Parquet file, or an array of an ``.npz`` file.
@@ -68,9 +68,9 @@ class Groups(Spec):
         return value
 
     @model_validator(mode="after")
-    def _is_one_thing(self) -> Self:
+    def _has_one_kind(self) -> Self:
         if sum([self.column is not None, self.before is not None, self.folder]) != 1:
-            raise ValueError(f"groups are told by one thing; {_GROUPS_FIX}")
+            raise ValueError(f"groups are given by exactly one of column, before and folder; {_GROUPS_FIX}")
         return self
 
 
@@ -115,8 +115,8 @@ def last_of(value: Any) -> Last | None:
     """``"last 20%"``, ``"last 2400"`` or ``{ last = 2400 }`` as what it says; ``None`` for anything else."""
     if isinstance(value, Last):
         return value
-    if isinstance(value, str) and (found := _LAST.fullmatch(value)):
-        value = {"last": float(found[1]) / 100 if found[1] else int(found[2])}
+    if isinstance(value, str) and (match := _LAST.fullmatch(value)):
+        value = {"last": float(match[1]) / 100 if match[1] else int(match[2])}
     if isinstance(value, dict) and value.keys() == {"last"} and _is_share_or_count(value["last"]):
         return Last(last=value["last"])
     return None
@@ -128,7 +128,7 @@ def _per_class_as_files_write_it(schema: dict[str, Any]) -> None:
 
 
 class Reading(Spec):
-    """How to read files that leave something open. What is not given is worked out and told.
+    """How to read files whose layout is ambiguous. What is not given is inferred and shown by `assay data show`.
 
     Args:
         label: Where the label stands: ``first``, ``last``, or the name of a column.
@@ -201,7 +201,7 @@ class Data(Spec):
             ``validation`` be ``"test"``.
     """
 
-    # Where the data come from is told by their content in a run's fingerprint, not by these.
+    # A run's fingerprint identifies its data by their content, so these do not enter it.
     SOURCE: ClassVar[frozenset[str]] = frozenset({"name", "path", "test", "groups", "content", "read"})
 
     name: str = ""
@@ -238,7 +238,7 @@ class Data(Spec):
 
     @model_validator(mode="before")
     @classmethod
-    def _last_images_are_not_stratified_unless_told(cls, values: Any) -> Any:
+    def _last_images_are_not_stratified_by_default(cls, values: Any) -> Any:
         if not isinstance(values, dict) or "stratified" in values:
             return values
         validation = values.get("validation")
@@ -254,8 +254,8 @@ class Data(Spec):
             return value
         if (last := last_of(value)) is not None:
             return last
-        if isinstance(value, str) and (found := re.fullmatch(r"(\d+)-fold", value)):
-            value = {"folds": int(found[1])}
+        if isinstance(value, str) and (match := re.fullmatch(r"(\d+)-fold", value)):
+            value = {"folds": int(match[1])}
         if isinstance(value, dict) and value.keys() == {"folds"}:
             if isinstance(value["folds"], bool) or not isinstance(value["folds"], int) or value["folds"] < 2:
                 raise Problems([Problem(f"got {value['folds']!r} folds", "give 2 or more")])
@@ -274,7 +274,7 @@ class Data(Spec):
 
     @field_validator("groups", mode="before")
     @classmethod
-    def _tells_what_belongs_together(cls, value: Any) -> Any:
+    def _is_a_group_spec(cls, value: Any) -> Any:
         if value is None or isinstance(value, dict | Groups) or (isinstance(value, str) and value):
             return value
         raise ValueError(f"got {value!r}; {_GROUPS_FIX}")
@@ -315,9 +315,9 @@ class Data(Spec):
         return self
 
     def treatment(self, name: str) -> Data:
-        """How the data are split and scaled, under a name, and nothing of where they or their test split come from."""
-        unsaid = dict.fromkeys(self.SOURCE - {"name"})
-        return self.model_copy(update={**unsaid, "name": name})
+        """How the data are split and scaled, under a name, without where they or their test split come from."""
+        cleared = dict.fromkeys(self.SOURCE - {"name"})
+        return self.model_copy(update={**cleared, "name": name})
 
 
 def _is_share_or_count(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Study files: TOML to spec and back, every error with its file, key and line."""
+"""Reads and writes study files: TOML to spec and back, with the file, key and line of every error."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def read_study(path: str | Path, *, folder: Path | None = None, check: Check | N
     Args:
         path: The file.
         folder: Where the files lie that it names; its own folder if ``None``.
-        check: Further rules, as a function that raises SpecError: its problems are told with the others.
+        check: Further rules, as a function that raises SpecError; its problems are reported with the others.
 
     Raises:
         SpecError: The file is missing, is not TOML, or breaks rules: one problem for each.
@@ -38,7 +38,7 @@ def read_study(path: str | Path, *, folder: Path | None = None, check: Check | N
     except FileNotFoundError:
         raise SpecError(Problem("there is no such file", "check the path", file=str(path))) from None
     except IsADirectoryError:
-        within = ", ".join(str(found) for found in sorted(path.glob("*.toml"))[:5])
+        within = ", ".join(str(study_file) for study_file in sorted(path.glob("*.toml"))[:5])
         fix = f"name a study file, such as {within}" if within else "name a study file or a shipped study"
         raise SpecError(Problem("this is a folder", fix, file=str(path))) from None
     except (OSError, UnicodeDecodeError) as error:
@@ -52,14 +52,14 @@ def parse_study(text: str, *, file: str, name: str, folder: Path | None = None, 
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        found = re.search(r"\(at line (\d+)", str(error))
+        match = re.search(r"\(at line (\d+)", str(error))
         what = str(error).split(" (at ")[0]
         raise SpecError(
             Problem(
-                f"this is not valid TOML: {what}", "correct the line", file=file, line=int(found[1]) if found else None
+                f"this is not valid TOML: {what}", "correct the line", file=file, line=int(match[1]) if match else None
             )
         ) from None
-    values = _anchored({"name": name, **values}, folder or Path(file).parent)
+    values = _with_absolute_paths({"name": name, **values}, folder or Path(file).parent)
     problems: dict[tuple[str, str], Problem] = {}
     unknown: list[str] = []
     while True:
@@ -71,9 +71,9 @@ def parse_study(text: str, *, file: str, name: str, folder: Path | None = None, 
             if isinstance(error, DataError) and not problems and all(problem.file for problem in error.problems):
                 raise
             for problem in error.problems:
-                # A required key that was left out below for being wrong is told once.
-                is_told = problem.what == MISSING and any(key == problem.key for key, _ in problems)
-                if not is_told and not _follows(problem, unknown):
+                # A required key that was removed below because it was wrong is reported once.
+                is_reported = problem.what == MISSING and any(key == problem.key for key, _ in problems)
+                if not is_reported and not _follows(problem, unknown):
                     problems.setdefault((problem.key, problem.what), problem)
             # Rules about the design as a whole are checked once its parts are sound: leave out the parts that
             # are not, and ask again, so that one reading names everything.
@@ -87,16 +87,16 @@ def parse_study(text: str, *, file: str, name: str, folder: Path | None = None, 
     return study
 
 
-def _anchored(values: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The values with relative places of data turned into absolute ones: a study file speaks of its neighbours."""
+def _with_absolute_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The values with data paths made absolute: a study file's paths are relative to the file."""
     values = _with_weights(values, folder)
     data = values.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("path"), str):
         return values
     places = {key: data[key] for key in ("path", "test") if isinstance(data.get(key), str) and data[key]}
     places = {key: place for key, place in places.items() if last_of(place) is None}
-    found = {key: str((folder / Path(place).expanduser()).absolute()) for key, place in places.items()}
-    return {**values, "data": {**data, **found}}
+    absolute = {key: str((folder / Path(place).expanduser()).absolute()) for key, place in places.items()}
+    return {**values, "data": {**data, **absolute}}
 
 
 def _with_weights(value: Any, folder: Path) -> Any:
@@ -105,11 +105,11 @@ def _with_weights(value: Any, folder: Path) -> Any:
         return [_with_weights(item, folder) for item in value]
     if not isinstance(value, dict):
         return value
-    found = {key: _with_weights(item, folder) for key, item in value.items()}
-    weights = found.get("weights")
+    resolved = {key: _with_weights(item, folder) for key, item in value.items()}
+    weights = resolved.get("weights")
     if isinstance(weights, str) and Path(weights).suffix in WEIGHTS_FILES and not weights.startswith(("run:", "{")):
-        found["weights"] = str((folder / Path(weights).expanduser()).absolute())
-    return found
+        resolved["weights"] = str((folder / Path(weights).expanduser()).absolute())
+    return resolved
 
 
 _LEAVABLE = {"data", "training", "seeds"}
@@ -120,19 +120,19 @@ def _without(values: dict[str, Any], problems: Sequence[Problem]) -> tuple[dict[
 
     Elements of lists stay, and so does what others are checked against, unless it is a key that nobody knows.
     """
-    kept = copy.deepcopy(values)
+    remaining = copy.deepcopy(values)
     is_smaller = False
     for problem in problems:
         is_unknown = problem.what == UNKNOWN_KEY
         *owners, last = parts_of(problem.key if is_unknown else re.sub(r"\[.*", "", problem.key)) or [""]
-        table: Any = kept
+        table: Any = remaining
         for owner in owners:
             has_it = owner in table if isinstance(table, dict) else isinstance(table, list) and isinstance(owner, int)
             table = table[owner] if has_it else None
         if isinstance(table, dict) and last in table and (is_unknown or (owners and owners[0] in _LEAVABLE)):
             del table[last]
             is_smaller = True
-    return kept, is_smaller
+    return remaining, is_smaller
 
 
 def _follows(problem: Problem, unknown: Sequence[str]) -> bool:
@@ -167,13 +167,13 @@ def line_of(text: str, path: Sequence[int | str]) -> int | None:
                 table.append(counts[header[2]])
             elif str(table[0]) in counts:
                 table.insert(1, counts[str(table[0])])
-            found: list[int | str] = table
+            entry: list[int | str] = table
         elif key:
-            found = [*table, *(part.strip('" ') for part in key[1].split("."))]
+            entry = [*table, *(part.strip('" ') for part in key[1].split("."))]
         else:
             continue
-        depth = len(found)
-        if list(path[:depth]) == found and (best is None or depth > best[0]):
+        depth = len(entry)
+        if list(path[:depth]) == entry and (best is None or depth > best[0]):
             rest = path[depth:]
             best = (depth, number + _element_offset(lines[number - 1 :], rest) if key and rest else number)
     return best[1] if best else None
@@ -189,7 +189,7 @@ _TOKEN = re.compile(
 
 
 def _element_offset(lines: Sequence[str], rest: Sequence[int | str]) -> int:
-    """How many lines below ``key = `` the wanted part of its value starts, or the nearest part around it."""
+    """How many lines below ``key = `` the part of its value at ``rest`` starts, or the nearest part around it."""
     text = "\n".join(lines)
     path: list[Any] = []  # of the value that comes next: a number in a list, a key in a table
     best = depth = offset = 0

@@ -1,4 +1,4 @@
-"""What makes two runs the same run."""
+"""Fingerprints: the hash that identifies a run."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A network as a study file writes it: layer words, and blocks of them.
+"""The spec of a network: layer words, and blocks of them.
 
-The file's shape and keys are checked here; what words, activations and joins there are is ``assay.nets``'s to say.
+The file's shape and keys are checked here; ``assay.nets`` defines the words, activations and joins.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .base import Problems, Spec
 from .factors import PLACEHOLDER
 from .transfer import Base
 
-MAX_DEPTH = 16  # blocks within blocks; what reads them calls itself for each
+MAX_DEPTH = 16  # nesting of blocks; reading them is recursive
 
 
 class Block(Spec):

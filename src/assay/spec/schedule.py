@@ -1,4 +1,4 @@
-"""How the learning rate changes while a network is trained."""
+"""Learning-rate schedules."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ DEFAULTS: dict[str, dict[str, float | str | None]] = {
         "min_delta": 1e-4, "cooldown": 0,
     },
 }  # fmt: skip
-# Settings that came later: where they have their default, the run is the one that it was before they were known.
+# Settings added later: at their default they stay out of a run's identity, so that older runs keep theirs.
 _LATER = ("min_learning_rate", "min_delta", "cooldown")
 
 
 def accept_placeholders(schema: dict[str, Any]) -> None:
     """Let every property of a table's JSON Schema be a ``"{factor}"`` too, as study files may write it."""
     for value in schema["properties"].values():
-        about = {key: value.pop(key) for key in ("title", "description", "default") if key in value}
-        kept = dict(value)
+        metadata = {key: value.pop(key) for key in ("title", "description", "default") if key in value}
+        original = dict(value)
         value.clear()
-        value.update(anyOf=[kept, {"type": "string", "pattern": r"\{\w+(\.\w+)?\}"}], **about)
+        value.update(anyOf=[original, {"type": "string", "pattern": r"\{\w+(\.\w+)?\}"}], **metadata)
 
 
 def _name_or_table(schema: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""A search: what may vary, what is sought, within which budget, and how candidates are proposed and judged."""
+"""The spec of a search: space, objectives, budget, sampler and halving."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ Value: TypeAlias = int | float | str  # of a choice: its level's name
 
 
 class Halving(Spec):
-    """Bad candidates are stopped early: epochs are the resource. A promoted run goes on where it was stopped.
+    """Early stopping of bad candidates, with epochs as the resource. A promoted run resumes where it was stopped.
 
     Args:
         method: ``hyperband``; ``successive-halving`` (one bracket of all trials); ``asha`` (no rung waits until it is
@@ -113,10 +113,10 @@ class Halving(Spec):
 
 def _or_one(schema: dict[str, Any]) -> None:
     """A list's JSON Schema that takes one of its items as well, as study files may write it."""
-    about = {key: schema.pop(key) for key in ("title", "description", "default") if key in schema}
+    metadata = {key: schema.pop(key) for key in ("title", "description", "default") if key in schema}
     several = dict(schema)
     schema.clear()
-    schema.update(anyOf=[several, several["items"]], **about)
+    schema.update(anyOf=[several, several["items"]], **metadata)
 
 
 def _or_method(schema: dict[str, Any]) -> None:
@@ -169,20 +169,20 @@ class Search(Spec):
             return space
         if not space:
             raise Problems([Problem("the space is empty", "add a parameter such as units = { low = 32, high = 256 }")])
-        made: dict[str, Parameter] = {}
+        parameters: dict[str, Parameter] = {}
         problems: list[Problem] = []
         for name, value in space.items():
             if not str(name).isidentifier():
                 problems.append(Problem(f'"{name}" is not a name', "use letters, digits and _", name))
             try:
-                made[name] = _parameter(value)
+                parameters[name] = _parameter(value)
             except SpecError as error:
                 inner = [Problem(p.what, p.fix, f"{name}.{p.key}" if p.key else name) for p in error.problems]
                 problems += inner
-        problems += _problems_of_conditions(made)
+        problems += _problems_of_conditions(parameters)
         if problems:
             raise Problems(problems)
-        return made
+        return parameters
 
     @field_validator("objective", mode="before")
     @classmethod
@@ -204,9 +204,9 @@ class Search(Spec):
     def _can_be_read(cls, constraints: tuple[str, ...]) -> tuple[str, ...]:
         problems = []
         for index, text in enumerate(constraints):
-            found = _CONSTRAINT.fullmatch(text.strip())
-            if found is None or found[1] not in COSTS:
-                known = nearest(found[1], COSTS) if found else f"known costs: {', '.join(COSTS)}"
+            match = _CONSTRAINT.fullmatch(text.strip())
+            if match is None or match[1] not in COSTS:
+                known = nearest(match[1], COSTS) if match else f"known costs: {', '.join(COSTS)}"
                 problems.append(
                     Problem(f'cannot read "{text}"', f'write it as "parameters <= 6000"; {known}', f"[{index}]")
                 )
@@ -249,13 +249,13 @@ class Search(Spec):
     @property
     def limits(self) -> dict[Cost, float]:
         """The most that a candidate may cost."""
-        found: dict[Cost, float] = {}
+        limits: dict[Cost, float] = {}
         for text in self.constraints:
             match = _CONSTRAINT.fullmatch(text.strip())
             assert match is not None
             cost: Cost = match[1]  # type: ignore[assignment]
-            found[cost] = min(found.get(cost, math.inf), float(re.sub("[,_]", "", match[2])))
-        return found
+            limits[cost] = min(limits.get(cost, math.inf), float(re.sub("[,_]", "", match[2])))
+        return limits
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -287,7 +287,7 @@ def _problems_of_conditions(space: Mapping[str, Parameter]) -> list[Problem]:
     """``when`` may name parameters that are listed above, and values that they can have."""
     problems, above = [], dict[str, Parameter]()
     for name, parameter in space.items():
-        for other, wanted in parameter.when.items():
+        for other, condition in parameter.when.items():
             key = f"{name}.when.{other}"
             if other not in above:
                 where = "it is listed below" if other in space else "there is no such parameter"
@@ -296,15 +296,15 @@ def _problems_of_conditions(space: Mapping[str, Parameter]) -> list[Problem]:
                 continue
             problems += [
                 Problem(f"{other} is never {level_name(value)}", "give a value that it can have", key)
-                for value in wanted_values(wanted)
+                for value in condition_values(condition)
                 if not _can_be(above[other], value)
             ]
         above[name] = parameter
     return problems
 
 
-def wanted_values(wanted: Scalar | tuple[Scalar, ...]) -> tuple[Scalar, ...]:
-    return wanted if isinstance(wanted, tuple) else (wanted,)
+def condition_values(condition: Scalar | tuple[Scalar, ...]) -> tuple[Scalar, ...]:
+    return condition if isinstance(condition, tuple) else (condition,)
 
 
 def _can_be(parameter: Parameter, value: Scalar) -> bool:
@@ -320,8 +320,8 @@ def _can_be(parameter: Parameter, value: Scalar) -> bool:
 def is_active(parameter: Parameter, chosen: Mapping[str, Value]) -> bool:
     """Whether a parameter is there, given the values of those above it."""
     return all(
-        other in chosen and level_name(chosen[other]) in {level_name(value) for value in wanted_values(wanted)}
-        for other, wanted in parameter.when.items()
+        other in chosen and level_name(chosen[other]) in {level_name(value) for value in condition_values(condition)}
+        for other, condition in parameter.when.items()
     )
 
 
@@ -336,31 +336,31 @@ def levels_for(space: Mapping[str, Parameter], chosen: Mapping[str, Value]) -> d
     Raises:
         SpecError: A level in use holds a placeholder of a parameter that is not there, or of itself.
     """
-    found: dict[str, Any] = {}
+    levels: dict[str, Any] = {}
     for name, value in chosen.items():
         parameter = space[name]
-        found[name] = parameter.levels[str(value)] if isinstance(parameter, Choice) else value
-    for _ in range(len(found) + 1):
-        inner = {name: placeholders(level) for name, level in found.items()}
+        levels[name] = parameter.levels[str(value)] if isinstance(parameter, Choice) else value
+    for _ in range(len(levels) + 1):
+        inner = {name: placeholders(level) for name, level in levels.items()}
         if not any(inner.values()):
-            return found
-        unknown = {used for names in inner.values() for used in names} - set(found)
+            return levels
+        unknown = {used for names in inner.values() for used in names} - set(levels)
         if unknown:
             raise SpecError(missing(unknown, space))
         try:
-            found = {name: substitute(level, found) if inner[name] else level for name, level in found.items()}
+            levels = {name: substitute(level, levels) if inner[name] else level for name, level in levels.items()}
         except KeyError as error:
             raise SpecError(no_field(error)) from None
     raise SpecError(Problem("levels refer to each other in a circle", "leave a placeholder out", "search.space"))
 
 
 def no_field(error: KeyError) -> Problem:
-    """What to say of a placeholder such as ``{how.kernel}`` whose level has no such field."""
+    """The problem of a placeholder such as ``{how.kernel}`` whose level has no such field."""
     return Problem(f"{error.args[0]} is no field of its level", "give each level that field", "search.space")
 
 
 def missing(names: set[str], space: Mapping[str, Parameter]) -> list[Problem]:
-    """What to say of placeholders that stand for no parameter of a candidate."""
+    """The problems of placeholders that stand for no parameter of a candidate."""
     return [
         Problem(f'"{{{name}}}" is used where its "when" does not hold', "use it only in levels where it does", "search")
         if name in space

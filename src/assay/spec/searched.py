@@ -1,4 +1,4 @@
-"""What a study may and may not say where it is a search."""
+"""Checks the rest of a study that is a search: its network, training, seeds and data."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from .seeds import Seeds
 def problems_of_search(
     search: Search, *, network: Network, training: dict[str, Any], seeds: Seeds, data: Data, planned_epochs: int
 ) -> list[Problem]:
-    """What the rest of a study must not say where it is a search, and what it lacks.
+    """The problems of a study that is a search: settings that a search forbids or lacks.
 
     Args:
-        search: What makes it one.
+        search: The study's search.
         network, training: With a placeholder for each parameter of the space.
         seeds, data: The study's.
         planned_epochs: The most epochs that a run may take.
     """
-    told = placeholders([plain(network.layers), training, network.base])
+    names_used = placeholders([plain(network.layers), training, network.base])
     for parameter in search.space.values():
-        told |= placeholders(parameter.levels) if isinstance(parameter, Choice) else set()
+        names_used |= placeholders(parameter.levels) if isinstance(parameter, Choice) else set()
     used = _used_by(search, network, training)
     problems = [
         Problem(f'"{{{name}}}" names no parameter', nearest(name, list(search.space)), "search.space")
-        for name in sorted(told - set(search.space))
+        for name in sorted(names_used - set(search.space))
     ]
     problems += [
         Problem("no placeholder uses this parameter", f'write "{{{name}}}" in a layer or in [training]', key)
@@ -61,9 +61,9 @@ def _used_by(search: Search, network: Network, training: dict[str, Any]) -> set[
     new = placeholders([plain(network.layers), training, network.base])
     while new:
         used |= new
-        known = [search.space[name] for name in new if name in search.space]
-        new = {name for parameter in known for name in parameter.when}
-        new |= {n for parameter in known if isinstance(parameter, Choice) for n in placeholders(parameter.levels)}
+        parameters = [search.space[name] for name in new if name in search.space]
+        new = {name for parameter in parameters for name in parameter.when}
+        new |= {n for parameter in parameters if isinstance(parameter, Choice) for n in placeholders(parameter.levels)}
         new -= used
     return used
 

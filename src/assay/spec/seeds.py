@@ -1,4 +1,4 @@
-"""How often each arm is repeated, and what changes between the repeats."""
+"""Replicates: how many seeds each arm has, and what a seed changes."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class Study(Spec):
         arms: Arms that share no skeleton; each may override ``[training]``.
         training: The protocol; its values may be ``{factor}`` placeholders too.
         seeds: The replicates.
-        search: What makes the study a search: its arms are the finalists, which are not known beforehand.
+        search: Makes the study a search, whose arms are the finalists, which are not known beforehand.
         device: Where runs are trained: the processor, a CUDA device, or that where there is one. It is no part of a
             run's identity; every run's record says what trained it.
     """
@@ -198,16 +198,16 @@ class Study(Spec):
         if unknown := (placeholders(layers) | placeholders(training) | placeholders(base)) - set(levels):
             raise SpecError(missing(unknown, self.search.space))
         try:
-            layers, base, training = (substitute(what, levels) for what in (layers, base, training))
+            layers, base, training = (substitute(part, levels) for part in (layers, base, training))
         except KeyError as error:
             raise SpecError(no_field(error)) from None
         try:
-            made = Training.of(training)
+            settings = Training.of(training)
         except SpecError as error:
             raise SpecError(replace(problem, key=f"training.{problem.key}") for problem in error.problems) from None
         names = {key: level_name(value) for key, value in chosen.items()}
         base = None if base in (None, "none") else base
-        return Arm(name=name, layers=layers, training=made, levels=names, base=base)
+        return Arm(name=name, layers=layers, training=settings, levels=names, base=base)
 
     @property
     def first_fresh_seed(self) -> int:
@@ -217,10 +217,10 @@ class Study(Spec):
     @property
     def planned_epochs(self) -> int:
         """The most epochs that a run of ``[training]`` may take, where they are no parameter."""
-        told: dict[str, Any] = {key: self.training[key] for key in ("epochs", "stop_after") if key in self.training}
+        given: dict[str, Any] = {key: self.training[key] for key in ("epochs", "stop_after") if key in self.training}
         try:
-            return Training.of(told).planned_epochs
-        except SpecError:  # it is told elsewhere
+            return Training.of(given).planned_epochs
+        except SpecError:  # reported where [training] is checked
             return Training().planned_epochs
 
     def with_seeds(self, count: int) -> Study:
@@ -295,10 +295,10 @@ class Study(Spec):
                 )
         unused = set(self.factors) - placeholders(layers) - placeholders(training) - placeholders(arm.base)
         for name in sorted(unused):
-            whose = f' of arm "{arm.name}"' if self.arms else ""
+            owner = f' of arm "{arm.name}"' if self.arms else ""
             problems.append(
                 Problem(
-                    f"no placeholder{whose} uses this factor",
+                    f"no placeholder{owner} uses this factor",
                     f'write "{{{name}}}" in a layer, in the base or in [training]',
                     f"factors.{name}",
                 )
@@ -321,8 +321,8 @@ class Study(Spec):
         try:
             training = Training.of(values)
         except SpecError as error:
-            own = [(other.name, other.training) for other in self.arms]
-            prefix = f"arms[{own.index((arm.name, arm.training))}].training" if self.arms else "training"
+            pairs = [(other.name, other.training) for other in self.arms]
+            prefix = f"arms[{pairs.index((arm.name, arm.training))}].training" if self.arms else "training"
             raise SpecError(
                 replace(problem, key=f"{_owner(problem.key, arm, prefix)}.{problem.key}") for problem in error.problems
             ) from None

@@ -1,4 +1,4 @@
-"""How a network is trained."""
+"""The spec of training: optimizer, schedule, batch size, stopping, regularisation."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ class Training(Spec):
         if value == "none" or isinstance(value, EarlyStopping):
             return value
         if isinstance(value, dict):
-            return _made(EarlyStopping, value)
+            return _spec_or_problems(EarlyStopping, value)
         raise ValueError(
             f'got {value!r}; give a table such as {{ metric = "validation_loss", patience = 5 }}, or "none"'
         )
@@ -200,7 +200,7 @@ class Training(Spec):
         if value == "last" or isinstance(value, Best):
             return value
         if isinstance(value, dict):
-            return _made(Best, value)
+            return _spec_or_problems(Best, value)
         raise ValueError(f'got {value!r}; give "last" or a table such as {{ best = "validation_loss" }}')
 
     @field_validator("class_weights", mode="before")
@@ -236,8 +236,8 @@ class Training(Spec):
         return self
 
 
-def _made(model: type[Spec], values: dict[str, Any]) -> Spec:
-    """A spec from a table in a field that may hold other things too: its problems alone are told."""
+def _spec_or_problems(model: type[Spec], values: dict[str, Any]) -> Spec:
+    """A spec from a table, in a field that accepts other types too: only the table's own problems are raised."""
     try:
         return model.of(values)
     except SpecError as error:

@@ -1,4 +1,4 @@
-"""A pretrained base under an arm's own layers: which one, with what weights, how much of it trains."""
+"""The spec of a pretrained base: the network, its weights, and which blocks train."""
 
 from __future__ import annotations
 
@@ -86,11 +86,11 @@ class Base(Spec):
 
     def trained_at(self, epoch: int, num_blocks: int) -> int:
         """How many of the last blocks train in an epoch, counted from 1."""
-        told = self.train
+        parts = self.train
         for first in sorted(map(int, self.unfreeze)):
             if first <= epoch:
-                told = self.unfreeze[str(first)]
-        return _count(told, num_blocks)
+                parts = self.unfreeze[str(first)]
+        return _count(parts, num_blocks)
 
     def first_epochs(self, num_blocks: int) -> tuple[int, ...]:
         """For each block, first to last, the epoch (from 1) from which on it trains; 0 for never."""
@@ -158,7 +158,7 @@ class Base(Spec):
         return value
 
     @model_validator(mode="after")
-    def _is_one_base(self) -> Base:
+    def _names_one_network(self) -> Base:
         problems = []
         if self.run is None and not self.name:
             fix = 'give such as name = "vgg16", or weights = "run:..."'

@@ -1,4 +1,4 @@
-"""Estimates that carry their n and interval, and refuse when there is too little to go on."""
+"""Statistics on scores: every estimate carries its n and interval, and is refused when n is too small."""
 
 from .curves import Curves as Curves
 from .diagnose import Diagnosis as Diagnosis

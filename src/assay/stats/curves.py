@@ -1,4 +1,4 @@
-"""What is recorded of one run, as arrays: the input of the diagnoses."""
+"""The recorded curves of one run as arrays: the input of the diagnoses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Curves:
         is_best_kept: Whether the run keeps its best epoch's weights instead of the last one's.
         health: What ``train.health`` measured, by epoch (from 1).
         shared_images: Validation images that are byte for byte among the training images; ``None`` if not counted.
-        class_names: By label, for evidence that names a class; its number is told without them.
+        class_names: By label, for evidence that names a class; without them it gives the class's number.
 
     Raises:
         ValueError: Rows differ in length.
@@ -87,7 +87,7 @@ _ROWS = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy
 
 
 def smooth(values: Row) -> Row:
-    """Medians of three neighbours, of the first and last three at the ends: one strange epoch changes nothing."""
+    """Running medians of three epochs (of the first and last three at the ends), so that one outlier has no effect."""
     if len(values) < 3:
         return values
     middle = np.median(np.lib.stride_tricks.sliding_window_view(values, 3), axis=1)

@@ -1,4 +1,4 @@
-"""From a run's recorded curves to what is wrong with it: each diagnosis with its evidence and a next step.
+"""Diagnoses a run from its recorded curves; each diagnosis has its evidence and an advice.
 
 A rule is a pure function of ``Curves``. Its thresholds are either its source's or measured: docs/statistics.md says on
 what runs, and that 30 healthy runs raise no alarm.
@@ -25,10 +25,10 @@ MIN_EPOCHS = 4  # with fewer, rules about the course of training say nothing
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One thing that is wrong with a run.
+    """One problem of a run.
 
     Args:
-        kind: What it is called.
+        kind: The diagnosis's name.
         evidence: The numbers that say so, as a sentence without its full stop.
         advice: What to try next.
         source: The rule's citation, or what it was measured on.
@@ -43,16 +43,16 @@ class Diagnosis:
 
 
 def diagnose(curves: Curves) -> tuple[Diagnosis, ...]:
-    """Everything that is wrong with a run, the gravest first; empty where nothing is.
+    """The diagnoses of a run, the most serious first; empty for a healthy run.
 
-    Where a run has collapsed or its units are dead, what would follow from that is not told again.
+    A diagnosis that merely follows from a reported cause, such as from a collapse or dead units, is left out.
     """
-    found = {diagnosis.kind: diagnosis for rule in RULES if (diagnosis := rule(curves)) is not None}
+    diagnoses = {diagnosis.kind: diagnosis for rule in RULES if (diagnosis := rule(curves)) is not None}
     for cause, consequences in _EXPLAINS.items():
-        if cause in found:
+        if cause in diagnoses:
             for consequence in consequences:
-                found.pop(consequence, None)
-    return tuple(found.values())
+                diagnoses.pop(consequence, None)
+    return tuple(diagnoses.values())
 
 
 def diverged(curves: Curves) -> Diagnosis | None:
@@ -343,14 +343,14 @@ def _units(curves: Curves, which: str, kind: Kind, what: str, advice: str, sourc
     bad = {layer: share for layer, share in health[which].items() if share >= 0.5}
     if not bad:
         return None
-    told = ", ".join(f"{layer}: {share:.0%}" for layer, share in bad.items())
+    layers = ", ".join(f"{layer}: {share:.0%}" for layer, share in bad.items())
     since = next(
         epoch
         for epoch in sorted(curves.health)
         if any(curves.health[epoch][which].get(layer, 0) >= 0.5 for layer in bad)
     )
     before = " or before" if since == min(curves.health) and since > 1 else ""
-    return Diagnosis(kind, f"units that {what} ({told}), since epoch {since}{before}", advice, source, since)
+    return Diagnosis(kind, f"units that {what} ({layers}), since epoch {since}{before}", advice, source, since)
 
 
 def _chance_epoch(curves: Curves) -> int | None:

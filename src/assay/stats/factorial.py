@@ -1,4 +1,4 @@
-"""Crossed factors: what each does on average over the others, and whether one's effect depends on another."""
+"""Main effects and two-way interactions of crossed factors."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def factors_of(levels: Sequence[Mapping[str, str]]) -> dict[str, tuple[str, ...]
     """
     if not levels or any(set(arm) != set(levels[0]) for arm in levels):
         return {}
-    found = {factor: tuple(dict.fromkeys(arm[factor] for arm in levels)) for factor in levels[0]}
-    cells = {tuple(arm[factor] for factor in found) for arm in levels}
-    if len(cells) != len(levels) or len(cells) != len(list(itertools.product(*found.values()))):
+    factors = {factor: tuple(dict.fromkeys(arm[factor] for arm in levels)) for factor in levels[0]}
+    cells = {tuple(arm[factor] for factor in factors) for arm in levels}
+    if len(cells) != len(levels) or len(cells) != len(list(itertools.product(*factors.values()))):
         return {}
-    return {factor: names for factor, names in found.items() if len(names) > 1}
+    return {factor: names for factor, names in factors.items() if len(names) > 1}
 
 
 def effects(levels: Sequence[Mapping[str, str]]) -> tuple[Effect, ...]:
@@ -61,17 +61,17 @@ def effects(levels: Sequence[Mapping[str, str]]) -> tuple[Effect, ...]:
 
     Source: Fisher (1935), "The Design of Experiments", chapter 6; Montgomery, "Design and Analysis of Experiments".
     """
-    known = factors_of(levels)
-    found = [
+    factors = factors_of(levels)
+    contrasts = [
         Effect(factor, names[0], high, _weights(levels, {factor: (names[0], high)}))
-        for factor, names in known.items()
+        for factor, names in factors.items()
         for high in names[1:]
     ]
-    for (one, ones), (other, others) in itertools.combinations(known.items(), 2):
-        for high, by_high in itertools.product(ones[1:], others[1:]):
-            weights = _weights(levels, {one: (ones[0], high), other: (others[0], by_high)})
-            found.append(Effect(one, ones[0], high, weights, other, others[0], by_high))
-    return tuple(found)
+    for (first, first_levels), (second, second_levels) in itertools.combinations(factors.items(), 2):
+        for high, by_high in itertools.product(first_levels[1:], second_levels[1:]):
+            weights = _weights(levels, {first: (first_levels[0], high), second: (second_levels[0], by_high)})
+            contrasts.append(Effect(first, first_levels[0], high, weights, second, second_levels[0], by_high))
+    return tuple(contrasts)
 
 
 def effect_values(scores: npt.ArrayLike, weights: Sequence[float]) -> npt.NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Every contrast of a family judged together, so that more questions do not mean more false answers."""
+"""Judges all contrasts of a family together, controlling the family-wise error rate."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ MAX_BOOTSTRAPPED = 200  # with more pairs a mean's skewness is too small for the
 
 @dataclass(frozen=True)
 class Finding:
-    """All that is known of one contrast.
+    """The results of one contrast: its difference, interval, p values, power and outcome.
 
     Args:
         n: Pairs; with folds, folds over all seeds.
-        outcome: What may be said of b against a.
+        outcome: The verdict on b against a.
         difference: b minus a with interval and p; ``None`` below two pairs. After sequential looks the interval holds
             at every look together.
         adjusted_p: The p value after Holm's adjustment for the family; ``None`` with sequential looks, which pay in
@@ -40,7 +40,7 @@ class Finding:
         smallest: The smallest true difference that n pairs find with power 0.8, at 5 % shared by the family.
         equivalence: The tests against the margin; ``None`` where none was declared.
         equivalence_p: Their p after Holm's adjustment.
-        more_pairs: About how many more pairs would tell; ``None`` where it is decided or none within reach would.
+        more_pairs: About how many more pairs would decide it; ``None`` where it is decided or no feasible number would.
         look: Which look decided, or was the last one, counted from 1; 0 where the study was not looked at in between.
         num_looks: How many looks were planned.
         is_corrected: Whether folds were tested with the corrected resampled t test.
@@ -87,8 +87,8 @@ def judge(
     ps = dict(zip(paired, sign_flip_ps([values[index] for index in paired]), strict=True))
     differences = [_difference(row, ps.get(index)) for index, row in enumerate(values)]
     close = [_equivalence(row, margin) for row in values]
-    adjusted = holm([1.0 if found is None else found.p_value for found in differences])
-    close_adjusted = holm([1.0 if found is None else found.p_value for found in close])
+    adjusted = holm([1.0 if test is None else test.p_value for test in differences])
+    close_adjusted = holm([1.0 if test is None else test.p_value for test in close])
     return tuple(
         _finding(row, difference, float(p), near, float(near_p), len(values), margin, higher_is_better)
         for row, difference, p, near, near_p in zip(values, differences, adjusted, close, close_adjusted, strict=True)
@@ -121,7 +121,7 @@ def judge_looks(
     """
     values = finite_scores(differences)
     alpha = ALPHA / num_contrasts
-    found, look, counts = stop_at(
+    verdict, look, counts = stop_at(
         seeds, values, looks, num_ended=num_ended, alpha=alpha, margin=margin, higher_is_better=higher_is_better
     )
     if not counts:
@@ -133,21 +133,23 @@ def judge_looks(
     difference = PairedDifference(
         interval.mean, interval.low, interval.high, interval.n, interval.confidence, p_value, SOURCE
     )
-    near = None
+    equivalence_tests = None
     if margin is not None:
         ends = repeated_interval(stopped, counts, maximum=looks.maximum, two_sided=False)
-        near = Equivalence(margin, equivalence(stopped, margin).p_value, ends.low, ends.high, len(stopped), SOURCE)
-    beside = _beside(stopped, difference, alpha, margin, higher_is_better)
+        equivalence_tests = Equivalence(
+            margin, equivalence(stopped, margin).p_value, ends.low, ends.high, len(stopped), SOURCE
+        )
+    supplements = _supplements(stopped, difference, alpha, margin, higher_is_better)
     return Finding(
         n=len(stopped),
-        outcome=found,
+        outcome=verdict,
         difference=difference,
         adjusted_p=None,
         num_contrasts=num_contrasts,
-        equivalence=near,
+        equivalence=equivalence_tests,
         look=look,
         num_looks=len(looks.seeds),
-        **{**beside, "more_pairs": beside["more_pairs"] if found == "undecided" else None},
+        **{**supplements, "more_pairs": supplements["more_pairs"] if verdict == "undecided" else None},
     )
 
 
@@ -222,7 +224,7 @@ def _finding(
     is_folds = row.ndim == 2
     if difference is None:
         return Finding(row.size, "too few seeds", None, None, num_contrasts, is_corrected=is_folds)
-    found = outcome(
+    verdict = outcome(
         difference,
         adjusted_p=adjusted_p,
         num_contrasts=num_contrasts,
@@ -230,29 +232,29 @@ def _finding(
         equivalence_p=near_p if near else None,
         fewest=MIN_PAIRS if is_folds else None,
     )
-    is_open = found in ("undecided", "too few seeds")
-    beside = {} if is_folds else _beside(row, difference, ALPHA / num_contrasts, margin, higher_is_better)
+    is_open = verdict in ("undecided", "too few seeds")
+    supplements = {} if is_folds else _supplements(row, difference, ALPHA / num_contrasts, margin, higher_is_better)
     return Finding(
         n=row.size,
-        outcome=found,
+        outcome=verdict,
         difference=difference,
         adjusted_p=adjusted_p,
         num_contrasts=num_contrasts,
         equivalence=near,
         equivalence_p=near_p if near else None,
         is_corrected=is_folds,
-        **{**beside, "more_pairs": beside.get("more_pairs") if is_open else None},
+        **{**supplements, "more_pairs": supplements.get("more_pairs") if is_open else None},
     )
 
 
-def _beside(
+def _supplements(
     values: npt.NDArray[np.float64],
     difference: PairedDifference,
     alpha: float,
     margin: float | None,
     higher_is_better: bool,
 ) -> dict[str, Any]:
-    """What stands beside a verdict: a second interval, superiority, what n could find, and what would tell."""
+    """A verdict's supplements: bootstrap interval, superiority, smallest detectable difference, pairs still needed."""
     n, deviation = len(values), float(values.std(ddof=1))
     bootstrap = bootstrap_interval(values) if n <= MAX_BOOTSTRAPPED else None
     fewest = max(pairs_needed(round(ALPHA / alpha)), n + 1)

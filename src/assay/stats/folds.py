@@ -1,4 +1,4 @@
-"""Two arms compared on k-fold cross-validation, whose folds are not independent."""
+"""Compares two arms on k-fold cross-validation, whose folds are not independent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two finished networks compared on the images of one test split."""
+"""Compares two finished networks on the images of one test split."""
 
 from __future__ import annotations
 

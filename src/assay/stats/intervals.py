@@ -1,4 +1,4 @@
-"""Intervals for a mean over seeds."""
+"""Confidence intervals: for a mean over seeds (Student, bootstrap) and for a share (Wilson)."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def bootstrap_interval(
 def _bootstrapped(scores: bytes, confidence: float, seed: int, draws: int) -> tuple[float, float] | None:
     from scipy.stats import bootstrap
 
-    found = bootstrap(
+    interval = bootstrap(
         (np.frombuffer(scores),),
         np.mean,
         confidence_level=confidence,
@@ -107,9 +107,9 @@ def _bootstrapped(scores: bytes, confidence: float, seed: int, draws: int) -> tu
         vectorized=True,
         rng=np.random.Generator(np.random.Philox(key=seed)),
     ).confidence_interval
-    if not (np.isfinite(found.low) and np.isfinite(found.high)):
+    if not (np.isfinite(interval.low) and np.isfinite(interval.high)):
         return None
-    return float(found.low), float(found.high)
+    return float(interval.low), float(interval.high)
 
 
 def share_interval(count: float, total: int, *, confidence: float = 0.95) -> Interval:

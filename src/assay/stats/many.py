@@ -1,4 +1,4 @@
-"""Several contrasts in one study: the more are tested, the more often luck alone finds one."""
+"""Holm's adjustment of p values for several contrasts."""
 
 from __future__ import annotations
 

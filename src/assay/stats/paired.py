@@ -1,4 +1,4 @@
-"""Two arms compared on runs that share their seeds."""
+"""Compares two arms on runs paired by seed."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def paired_difference(
         a: One score per seed.
         b: One score per seed, in the same order.
         confidence: Long-run share of such intervals that hold the true mean difference, in (0, 1).
-        p_value: Its p, where ``sign_flip_ps`` has told it already.
+        p_value: Its p, if ``sign_flip_ps`` has computed it already.
 
     Raises:
         TooFewSeeds: Fewer than two pairs.
@@ -111,17 +111,17 @@ def sign_flip_p(differences: npt.ArrayLike, *, seed: int = 0, draws: int = 99_99
 def sign_flip_ps(rows: Sequence[npt.ArrayLike], *, seed: int = 0, draws: int = 99_999) -> tuple[float, ...]:
     """``sign_flip_p`` of each of several contrasts. Those with as many pairs share their random flips."""
     values = [finite_scores(row) for row in rows]
-    found: dict[int, float] = {}
+    p_values: dict[int, float] = {}
     drawn: dict[int, list[int]] = {}
     for index, row in enumerate(values):
         if len(row) <= MAX_ENUMERATED:
-            found[index] = _enumerated(row.tobytes())
+            p_values[index] = _enumerated(row.tobytes())
         else:
             drawn.setdefault(len(row), []).append(index)
     for indices in drawn.values():
         together = np.array([values[index] for index in indices]).T
-        found |= zip(indices, _drawn(together.tobytes(), len(indices), seed, draws), strict=True)
-    return tuple(found[index] for index in range(len(values)))
+        p_values |= zip(indices, _drawn(together.tobytes(), len(indices), seed, draws), strict=True)
+    return tuple(p_values[index] for index in range(len(values)))
 
 
 @functools.lru_cache(maxsize=1024)  # a report asks for the same differences in several places
@@ -141,7 +141,7 @@ def _drawn(differences: bytes, num_contrasts: int, seed: int, draws: int) -> tup
     size, observed = np.abs(values), _observed(values)
     total = size.sum(axis=0)
     as_large, drawn = np.zeros(num_contrasts, np.int64), np.full(num_contrasts, draws)
-    # Sums as large may be too rare to be met (Hoeffding 1963); where they are common, the first draws tell enough.
+    # Sums as large may be too rare to occur (Hoeffding 1963); where they are common, the first draws suffice.
     with np.errstate(divide="ignore", invalid="ignore"):
         open_ = np.flatnonzero(~(observed**2 / (2 * (size**2).sum(axis=0)) > _TOO_RARE))
     generator = np.random.Generator(np.random.Philox(key=seed))

@@ -1,4 +1,4 @@
-"""What a number of pairs can find, and how many pairs would find it."""
+"""Power of the paired t test: the smallest detectable difference, and the pairs that a difference needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many arms at once: mean ranks over blocks, and which arms the blocks cannot tell apart."""
+"""Ranks many arms: mean ranks, Friedman's and Nemenyi's tests, and groups without a significant difference."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Ranking:
 
 
 def rank_arms(scores: npt.ArrayLike, *, higher_is_better: bool = True, alpha: float = 0.05) -> Ranking:
-    """Mean ranks, Friedman's test, Nemenyi's critical difference, and groups of arms that are not told apart.
+    """Mean ranks, Friedman's test, Nemenyi's critical difference, and groups of arms without a significant difference.
 
     Args:
         scores: [blocks, arms], every arm scored in every block; blocks are seeds.

@@ -1,4 +1,4 @@
-"""Looking at a study several times while it grows, and paying for each look.
+"""Group-sequential tests: looks at a growing study, with alpha spending.
 
 A study that stops where it happens to look good calls far more differences than it should. Here the 5 % are spent bit
 by bit, by the share of pairs that a look has seen: at most alpha * ln(1 + (e - 1) t) by share t, Lan and DeMets's
@@ -8,8 +8,8 @@ spending function of Pocock's kind, which leaves early looks a fair part.
   all sequences of signs, those that are most extreme at a look cross there, and by share t no more than the spent
   part of alpha has crossed. This holds exactly, given the sizes of the differences, at any n and any distribution that
   is symmetric where the hypothesis holds (Plamadeala and Rosenberger 2012).
-- The interval told with a decision is a repeated confidence interval: Student's, at the look's nominal level from the
-  normal theory of Lan and DeMets (Jennison and Turnbull 1989).
+- The interval reported with a decision is a repeated confidence interval: Student's, at the look's nominal level from
+  the normal theory of Lan and DeMets (Jennison and Turnbull 1989).
 """
 
 from __future__ import annotations
@@ -141,8 +141,10 @@ def repeated_interval(
     values = finite_scores(differences)[: counts[-1]]
     shares = tuple(count / maximum for count in counts)
     level = nominal_levels(shares, alpha=alpha, two_sided=two_sided)[-1]
-    found = mean_interval(values, confidence=1 - level if two_sided else 1 - 2 * level)
-    return Interval(found.mean, found.low, found.high, found.n, 1 - alpha if two_sided else 1 - 2 * alpha, _REPEATED)
+    interval = mean_interval(values, confidence=1 - level if two_sided else 1 - 2 * level)
+    return Interval(
+        interval.mean, interval.low, interval.high, interval.n, 1 - alpha if two_sided else 1 - 2 * alpha, _REPEATED
+    )
 
 
 @functools.lru_cache(maxsize=4096)

@@ -1,4 +1,4 @@
-"""From a difference to one sentence, which claims no more than its seeds allow."""
+"""Verdicts on a paired difference: the outcome, and the sentence that reports it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Wording:
-    """How a contrast of a and b is put; "{a}" and "{b}" stand for their names."""
+    """Phrases for a contrast of a and b; "{a}" and "{b}" stand for their names."""
 
     better: str = "{b} is better than {a} by"
     worse: str = "{b} is worse than {a} by"
@@ -45,7 +45,7 @@ def outcome(
     equivalence_p: float | None = None,
     fewest: int | None = None,
 ) -> Outcome:
-    """What may be said of b against a.
+    """The verdict on b against a.
 
     A direction is claimed when the interval excludes 0 and the sign-flip p, adjusted where there are several
     contrasts, is below 0.05; equivalence when no direction is, and its adjusted p is below 0.05.
@@ -93,17 +93,17 @@ def verdict(
         adjusted_p: See ``outcome``.
         num_contrasts: See ``outcome``.
         higher_is_better: The metric's direction.
-        unit: What a difference is told in; accuracy's are percentage points.
+        unit: The unit of a reported difference; accuracy's are percentage points.
         scale: Turns the metric into that unit.
     """
-    found = outcome(difference, adjusted_p=adjusted_p, num_contrasts=num_contrasts, higher_is_better=higher_is_better)
+    result = outcome(difference, adjusted_p=adjusted_p, num_contrasts=num_contrasts, higher_is_better=higher_is_better)
     return sentence(
-        found, difference, a=a, b=b, adjusted_p=adjusted_p, num_contrasts=num_contrasts, unit=unit, scale=scale
+        result, difference, a=a, b=b, adjusted_p=adjusted_p, num_contrasts=num_contrasts, unit=unit, scale=scale
     )
 
 
 def sentence(
-    found: Outcome,
+    result: Outcome,
     difference: PairedDifference,
     *,
     a: str,
@@ -120,39 +120,39 @@ def sentence(
     """An outcome as one sentence, without its full stop.
 
     Args:
-        found: What may be said of b against a.
+        result: The verdict on b against a.
         difference: b minus a.
         a: Name of the arm that was subtracted.
         b: Name of the arm that it was subtracted from.
-        adjusted_p: The p value after Holm's adjustment; it is told where there are several contrasts.
+        adjusted_p: The p value after Holm's adjustment; reported where there are several contrasts.
         num_contrasts: How many contrasts the adjustment covers.
         near: The tests against the margin, where one was declared.
-        more: What would tell, where nothing is decided.
-        over: What varies between the pairs, and what was left out: told after n.
-        wording: How the contrast is put.
-        unit: What a difference is told in; accuracy's are percentage points.
+        more: What would decide it, where nothing is decided.
+        over: What varies between the pairs, and what was left out: written after n.
+        wording: The phrases to use.
+        unit: The unit of a reported difference; accuracy's are percentage points.
         scale: Turns the metric into that unit.
     """
-    if found == "too few seeds":
+    if result == "too few seeds":
         return refusal(difference.n, num_contrasts=num_contrasts)
     numbers = (scale * difference.mean, scale * difference.low, scale * difference.high)
-    p_told = "" if num_contrasts == 1 or adjusted_p is None else f", p = {adjusted_p:.2g} after Holm"
+    p_note = "" if num_contrasts == 1 or adjusted_p is None else f", p = {adjusted_p:.2g} after Holm"
     tail = f", n = {difference.n}{over}"
 
     def put(pattern: str) -> str:
         return pattern.replace("{a}", a).replace("{b}", b)
 
-    if found == "equivalent" and near is not None:
+    if result == "equivalent" and near is not None:
         numbers = (numbers[0], scale * near.low, scale * near.high)
         margin = f"no difference larger than {scale * near.margin:g} {unit}"
-        return f"{margin} {put(wording.equivalent)}: {_told(numbers, unit)} at 90 %{tail}"
-    if found == "undecided":
+        return f"{margin} {put(wording.equivalent)}: {_format_numbers(numbers, unit)} at 90 %{tail}"
+    if result == "undecided":
         hint = f"; {more}" if more else ""
-        return f"undecided: {put(wording.undecided)} {_told(numbers, unit)}{tail}{p_told}{hint}"
-    claim = wording.better if found == "better" else wording.worse
+        return f"undecided: {put(wording.undecided)} {_format_numbers(numbers, unit)}{tail}{p_note}{hint}"
+    claim = wording.better if result == "better" else wording.worse
     if difference.mean < 0:
         numbers = (-numbers[0], -numbers[2], -numbers[1])
-    return f"{put(claim)} {_told(numbers, unit)}{tail}{p_told}"
+    return f"{put(claim)} {_format_numbers(numbers, unit)}{tail}{p_note}"
 
 
 def refusal(num_pairs: int, *, num_contrasts: int = 1, is_folds: bool = False) -> str:
@@ -170,7 +170,7 @@ def refusal(num_pairs: int, *, num_contrasts: int = 1, is_folds: bool = False) -
     return f"not enough seeds for a verdict: {count_pairs(num_pairs)}, {pairs_needed(num_contrasts)} are needed{many}"
 
 
-def _told(numbers: tuple[float, float, float], unit: str) -> str:
+def _format_numbers(numbers: tuple[float, float, float], unit: str) -> str:
     """Two decimals, or more where two would round an end of the interval onto a zero that it excludes."""
     excludes_zero = numbers[1] > 0 or numbers[2] < 0
     decimals = 2

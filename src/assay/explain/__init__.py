@@ -1,1 +1,1 @@
-"""What a network learned and where it fails: from networks and arrays to arrays, and from arrays to figures."""
+"""Explanations of a network: activations, attributions, mistakes and calibration as arrays, and their figures."""

@@ -1,4 +1,4 @@
-"""What layers put out: for one image, and over many."""
+"""Layer outputs, for one image and over many."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from .choose import kernel_layer, penultimate_layer, row_of
 
 @torch.no_grad()
 def outputs_of(network: Network, scaled_images: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
-    """What these layers put out for a batch, by layer name; an empty name is the input.
+    """The outputs of these layers for a batch, by layer name; an empty name is the input.
 
     Args:
         network: In evaluation mode.
         scaled_images: float32 [n, channels, height, width], scaled as in training.
         layers: Names of layers.
     """
-    found: dict[str, Tensor] = {"": scaled_images}
+    outputs: dict[str, Tensor] = {"": scaled_images}
 
     def keep(name: str) -> torch.utils.hooks.RemovableHandle:
         def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            found[name] = output
+            outputs[name] = output
 
         return network.get_submodule(name).register_forward_hook(hook)
 
@@ -37,7 +37,7 @@ def outputs_of(network: Network, scaled_images: Tensor, layers: Sequence[str]) -
     finally:
         for handle in hooks:
             handle.remove()
-    return {name: found[name] for name in layers}
+    return {name: outputs[name] for name in layers}
 
 
 def activation_maps(network: Network, scaled_image: Tensor) -> dict[str, NDArray[np.float32]]:
@@ -52,7 +52,7 @@ def activation_maps(network: Network, scaled_image: Tensor) -> dict[str, NDArray
 
 
 def penultimate_features(network: Network, batches: Iterable[Tensor]) -> NDArray[np.float32]:
-    """What the last dense layer reads: float32 [n, features] of all batches in turn."""
+    """The inputs of the last dense layer: float32 [n, features], of all batches in turn."""
     layer = penultimate_layer(network.summary)
     parts = [outputs_of(network, batch, [layer])[layer].flatten(1) for batch in batches]
     features: NDArray[np.float32] = torch.cat(parts).numpy()
@@ -64,9 +64,9 @@ class Strongest:
     """The images that excite each filter of a layer most.
 
     Args:
-        images: Their places among all images, the strongest first [filters, count].
+        images: Their indices among all images, the strongest first [filters, count].
         values: The filter's highest output in each [filters, count].
-        boxes: What that output sees of the image: top, left, bottom, right in pixels, the last two exclusive
+        boxes: That output's receptive field in the image: top, left, bottom, right in pixels, the last two exclusive
             [filters, count, 4].
     """
 

@@ -37,14 +37,14 @@ def integrated_gradients(
     from captum.attr import IntegratedGradients
 
     images = scaled_images.detach().clone().requires_grad_(True)
-    found = IntegratedGradients(network).attribute(
+    attributions = IntegratedGradients(network).attribute(
         images,
         baselines=_blank(scaled_images, baseline),
-        target=_wanted(network, scaled_images, classes),
+        target=_target_classes(network, scaled_images, classes),
         n_steps=steps,
         internal_batch_size=_AT_ONCE,
     )
-    return _summed(found)
+    return _over_channels(attributions)
 
 
 def occlusion(
@@ -74,15 +74,15 @@ def occlusion(
     channels, height, width = scaled_images.shape[1:]
     side = occlusion_window((height, width)) if window is None else window
     with torch.no_grad():
-        found = Occlusion(network).attribute(
+        attributions = Occlusion(network).attribute(
             scaled_images,
             sliding_window_shapes=(channels, side, side),
             strides=(channels, 1, 1),
             baselines=_blank(scaled_images, baseline),
-            target=_wanted(network, scaled_images, classes),
+            target=_target_classes(network, scaled_images, classes),
             perturbations_per_eval=max(1, _AT_ONCE // len(scaled_images)),
         )
-    return _summed(found[:, :1])  # the cover takes all channels, so each has the same value
+    return _over_channels(attributions[:, :1])  # the cover takes all channels, so each has the same value
 
 
 def occlusion_window(shape: tuple[int, int]) -> int:
@@ -90,7 +90,7 @@ def occlusion_window(shape: tuple[int, int]) -> int:
     return max(3, min(shape) // 6 // 2 * 2 + 1)
 
 
-def _wanted(network: Network, images: Tensor, classes: Tensor | None) -> Tensor:
+def _target_classes(network: Network, images: Tensor, classes: Tensor | None) -> Tensor:
     if classes is not None:
         return classes
     with torch.no_grad():
@@ -101,6 +101,6 @@ def _blank(images: Tensor, baseline: Tensor | None) -> Tensor:
     return torch.zeros_like(images) if baseline is None else baseline[:, None, None].expand_as(images).contiguous()
 
 
-def _summed(found: Tensor) -> NDArray[np.float32]:
-    maps: NDArray[np.float32] = found.detach().to(torch.float32).sum(1).numpy()
+def _over_channels(attributions: Tensor) -> NDArray[np.float32]:
+    maps: NDArray[np.float32] = attributions.detach().to(torch.float32).sum(1).numpy()
     return maps

@@ -1,4 +1,4 @@
-"""Whether a network is right as often as it claims to be."""
+"""Calibration: a network's confidence beside its accuracy, and accuracy at each share of images kept."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def calibration(probabilities: NDArray[np.float32], labels: NDArray[np.int64], *
 
     Source: Guo, Pleiss, Sun and Weinberger (2017), "On calibration of modern neural networks", ICML.
     """
-    confidence, hits = _claims(probabilities, labels)
+    confidence, hits = _confidence_and_hits(probabilities, labels)
     edges = np.linspace(0, 1, bins + 1)
     place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
     counts = np.bincount(place, minlength=bins)
@@ -64,7 +64,7 @@ def calibration(probabilities: NDArray[np.float32], labels: NDArray[np.int64], *
 
 @dataclass(frozen=True)
 class Rejection:
-    """What accuracy would be if the least confident images were left to a person.
+    """Selective classification: accuracy if the least confident images were left to a person.
 
     Args:
         kept: Share of images kept, from the most confident one to all [n].
@@ -87,13 +87,13 @@ def rejection(probabilities: NDArray[np.float32], labels: NDArray[np.int64]) -> 
 
     Source: El-Yaniv and Wiener (2010), "On the foundations of noise-free selective classification", JMLR 11.
     """
-    confidence, hits = _claims(probabilities, labels)
+    confidence, hits = _confidence_and_hits(probabilities, labels)
     order = np.argsort(-confidence, kind="stable")
     kept = np.arange(1, len(labels) + 1)
     return Rejection(kept / len(labels), np.cumsum(hits[order]) / kept, confidence[order])
 
 
-def _claims(
+def _confidence_and_hits(
     probabilities: NDArray[np.float32], labels: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     predicted = probabilities.argmax(1)

@@ -1,4 +1,4 @@
-"""Which layers an explanation can be about, and what is said of those that it cannot."""
+"""Selects the layers that an explanation can use, and reports those that it cannot."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _IDLE = (Dropout, SpatialDropout)
 
 
 def convolutions(summary: Summary) -> tuple[str, ...]:
-    """Names of the layers that have kernels to look at: convolutions of every kind, in order."""
+    """Names of the layers that have kernels to draw: convolutions of every kind, in order."""
     return tuple(row.name for row in summary.layers if isinstance(row.layer, _CONVOLUTIONS))
 
 
@@ -79,13 +79,13 @@ def row_of(summary: Summary, layer: str) -> LayerSummary:
 def _chosen(
     summary: Summary, layer: str | None, having: Callable[[Summary], tuple[str, ...]], default: int, lacks: str
 ) -> str:
-    known = having(summary)
+    names = having(summary)
     if not convolutions(summary):
         raise SpecError(Problem(f"no layer of the network is a convolution: it has {lacks}", "explain another network"))
     if layer is None:
-        return known[default]
-    if layer not in known:
+        return names[default]
+    if layer not in names:
         has = any(row.name == layer for row in summary.layers)
         what = f'layer "{layer}" has {lacks}' if has else f'the network has no layer "{layer}"'
-        raise SpecError(Problem(what, f"name one of {', '.join(known)}"))
+        raise SpecError(Problem(what, f"name one of {', '.join(names)}"))
     return layer

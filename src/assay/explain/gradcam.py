@@ -37,22 +37,22 @@ def grad_cam(
     localization", ICCV.
     """
     chosen = map_layer(network.summary, layer)
-    found: list[Tensor] = []
+    outputs: list[Tensor] = []
 
     def keep(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         # A leaf of its own: nothing below the layer is differentiated.
-        found.append(output.detach().requires_grad_(True))
-        return found[0]
+        outputs.append(output.detach().requires_grad_(True))
+        return outputs[0]
 
     hook = network.get_submodule(chosen).register_forward_hook(keep)
     try:
         with torch.enable_grad():
             logits = network(scaled_images)
-            wanted = logits.argmax(1) if classes is None else classes
-            evidence = logits.gather(1, wanted[:, None]).sum()
+            targets = logits.argmax(1) if classes is None else classes
+            evidence = logits.gather(1, targets[:, None]).sum()
     finally:
         hook.remove()
-    (features,) = found
+    (features,) = outputs
     (gradients,) = torch.autograd.grad(evidence, features)
     weights = gradients.mean((2, 3), keepdim=True)
     heat = (weights * features.detach()).sum(1, keepdim=True).clamp_min(0)

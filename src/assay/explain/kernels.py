@@ -1,4 +1,4 @@
-"""The kernels of a convolution, as they stand."""
+"""The kernels of a convolution."""
 
 from __future__ import annotations
 

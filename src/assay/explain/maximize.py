@@ -1,4 +1,4 @@
-"""Pictures that a filter likes best, drawn by gradient ascent."""
+"""Activation maximization: the input that excites a filter most, by gradient ascent."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ def maximize_filters(
     height, width, channels = network.summary.input_shape
     shape: tuple[int, ...] = row.output_shape
     rows, columns, count = shape
-    wanted = torch.arange(count) if filters is None else torch.tensor(filters)
+    chosen_filters = torch.arange(count) if filters is None else torch.tensor(filters)
     middle = (rows // 2, columns // 2)
-    noise = torch.randn(len(wanted), channels, height, width, generator=torch.Generator().manual_seed(seed))
+    noise = torch.randn(len(chosen_filters), channels, height, width, generator=torch.Generator().manual_seed(seed))
     free = (0.01 * noise).requires_grad_(True)
     optimizer = torch.optim.Adam([free], lr=_RATE)
     span = (high - low)[:, None, None]
@@ -72,19 +72,19 @@ def maximize_filters(
     for _ in range(steps):
         optimizer.zero_grad()
         pixels = torch.sigmoid(free)
-        excited = _excited(linear, low[:, None, None] + span * pixels, chosen, middle, wanted)
+        excited = _excited(linear, low[:, None, None] + span * pixels, chosen, middle, chosen_filters)
         if scale is None:  # what a filter's gradient would gain over the whole box, so that all are smoothed alike
             (slope,) = torch.autograd.grad(excited.sum(), pixels, retain_graph=True)
             scale = slope.abs().sum((1, 2, 3)).clamp_min(1e-6) / 2
         (smoothness * _roughness(pixels) - excited / scale).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    found = torch.sigmoid(free.detach()).permute(0, 2, 3, 1).numpy()
+    pictures = torch.sigmoid(free.detach()).permute(0, 2, 3, 1).numpy()
     field = row.receptive_field
     (top, bottom), (left, right) = (
         (max(axis.start + at * axis.stride, 0), min(axis.start + at * axis.stride + axis.size, length))
         for axis, at, length in zip((field.rows, field.columns), middle, (height, width), strict=True)
     )
-    cut: NDArray[np.float32] = found[:, top:bottom, left:right]
+    cut: NDArray[np.float32] = pictures[:, top:bottom, left:right]
     return cut
 
 
@@ -92,20 +92,20 @@ def _excited(network: Network, images: Tensor, layer: str, middle: tuple[int, in
     """Output of each filter in the middle of its map, for the image of the same place [filters]."""
 
     def stop(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        raise _Found(output)
+        raise _Output(output)
 
     handle = network.get_submodule(layer).register_forward_hook(stop)
     try:
         network(images)
-    except _Found as found:
-        return found.output[torch.arange(len(filters)), filters, middle[0], middle[1]]
+    except _Output as reached:
+        return reached.output[torch.arange(len(filters)), filters, middle[0], middle[1]]
     finally:
         handle.remove()
     raise ValueError(f"{layer} is not reached")
 
 
-class _Found(Exception):
-    """What a layer puts out: what stands above it need not be computed."""
+class _Output(Exception):
+    """Carries a layer's output out of the forward pass, so that later layers are not computed."""
 
     def __init__(self, output: Tensor) -> None:
         self.output = output

@@ -1,4 +1,4 @@
-"""Where a network fails: which classes it mixes up, and which images cost most."""
+"""Mistakes of a network: confusion matrix, class scores, confused pairs, images with the highest loss."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Labels = NDArray[np.int64]
 
 
 def confusion_matrix(labels: Labels, predicted: Labels, num_classes: int) -> NDArray[np.int64]:
-    """Images by their class (row) and the class they were taken for (column) [classes, classes]."""
+    """Images by true class (row) and predicted class (column) [classes, classes]."""
     return np.bincount(labels * num_classes + predicted, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
@@ -20,8 +20,8 @@ class ClassScores:
     """How well each class is recognised [classes each]; not a number where there is nothing to divide by.
 
     Args:
-        precision: Of the images taken for the class, the share that are of it.
-        recall: Of the class's images, the share that are taken for it.
+        precision: Of the images predicted as the class, the share that are of it.
+        recall: Of the class's images, the share that are predicted as it.
         f1: The harmonic mean of both.
         support: The class's images.
     """
@@ -39,9 +39,9 @@ def class_scores(confusion: NDArray[np.int64]) -> ClassScores:
         confusion: As :func:`confusion_matrix` counts it.
     """
     hits = np.diag(confusion).astype(np.float64)
-    taken, support = confusion.sum(0), confusion.sum(1)
+    predicted, support = confusion.sum(0), confusion.sum(1)
     with np.errstate(invalid="ignore"):
-        return ClassScores(hits / taken, hits / support, 2 * hits / (taken + support), support)
+        return ClassScores(hits / predicted, hits / support, 2 * hits / (predicted + support), support)
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class ConfusedPair:
 
     Args:
         a, b: Their labels, the lower first.
-        a_for_b: Images of a that were taken for b.
-        b_for_a: Images of b that were taken for a.
-        share: Of the images of both classes, those that were taken for the other.
+        a_for_b: Images of a that were predicted as b.
+        b_for_a: Images of b that were predicted as a.
+        share: Of the images of both classes, those that were predicted as the other.
     """
 
     a: int
@@ -77,10 +77,10 @@ def confused_pairs(confusion: NDArray[np.int64], *, count: int = 6) -> tuple[Con
 
 def losses_of(probabilities: NDArray[np.float32], labels: Labels) -> NDArray[np.float64]:
     """Cross-entropy of each image in nats [n]: minus the logarithm of its class's probability."""
-    own = probabilities[np.arange(len(labels)), labels].astype(np.float64)
-    return -np.log(np.maximum(own, np.finfo(np.float32).tiny))
+    true_class = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return -np.log(np.maximum(true_class, np.finfo(np.float32).tiny))
 
 
 def top_losses(probabilities: NDArray[np.float32], labels: Labels, *, count: int = 24) -> Labels:
-    """The images with the highest loss, the highest first: places among all [count]."""
+    """The images with the highest loss, the highest first: indices among all [count]."""
     return np.argsort(-losses_of(probabilities, labels), kind="stable")[:count]

@@ -1,4 +1,4 @@
-"""A picture: what it shows, in words and numbers, and how to draw it."""
+"""A picture: its title, caption and numbers, and the function that draws it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Format = Literal["png", "svg"]
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """Something to look at.
+    """A figure with its title, caption and data.
 
     Args:
         name: Of its file: ``confusion``, ``kernels-conv1``.
-        title: What it is.
+        title: Its heading.
         caption: How to read it and what it says, in sentences: also what a screen reader reads out.
         draw: Draws it in a theme.
         data: Its numbers as plain values, for JSON.
@@ -58,7 +58,7 @@ class Picture:
         return content.getvalue()
 
     def save(self, path: str | Path, theme: Theme = "light") -> Path:
-        """Write it to a file, whose ending says the format.
+        """Writes it to a file; its suffix decides the format.
 
         Raises:
             DiskFull: There is no room for it.

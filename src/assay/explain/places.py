@@ -1,4 +1,4 @@
-"""From what a network sees back to its images as they are stored, which a base may have resized."""
+"""Maps positions in a network's input back to the stored images, which a base may have resized."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def maps_on(maps: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.floa
     """
     if maps.shape[1:] == size:
         return maps
-    given = torch.from_numpy(maps)[:, None]
-    found: NDArray[np.float32] = interpolate(given, size, mode="bilinear", antialias=True)[:, 0].numpy()
-    return found
+    tensor = torch.from_numpy(maps)[:, None]
+    resized: NDArray[np.float32] = interpolate(tensor, size, mode="bilinear", antialias=True)[:, 0].numpy()
+    return resized
 
 
 def boxes_on(boxes: NDArray[np.int64], seen: tuple[int, int], size: tuple[int, int]) -> NDArray[np.int64]:
@@ -31,5 +31,5 @@ def boxes_on(boxes: NDArray[np.int64], seen: tuple[int, int], size: tuple[int, i
         size: Height and width of the images.
     """
     ends = boxes * np.array([*size, *size])  # in whole numbers: no box ends beyond its image
-    found: NDArray[np.int64] = np.concatenate([ends[..., :2] // seen, -(-ends[..., 2:] // seen)], axis=-1)
-    return found
+    scaled: NDArray[np.int64] = np.concatenate([ends[..., :2] // seen, -(-ends[..., 2:] // seen)], axis=-1)
+    return scaled

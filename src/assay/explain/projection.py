@@ -1,4 +1,4 @@
-"""Many features as two, for a map."""
+"""Projects features to two dimensions: PCA and t-SNE."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Projection = Literal["pca", "tsne"]
 
 @dataclass(frozen=True)
 class Flat:
-    """Points on a map.
+    """Points in the plane.
 
     Args:
         points: float64 [n, 2].
@@ -49,5 +49,5 @@ def project(features: NDArray[np.float32], method: Projection = "pca", *, seed: 
     from sklearn.manifold import TSNE
 
     perplexity = min(30.0, (len(features) - 1) / 3)
-    found = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(features)
-    return Flat(np.asarray(found, np.float64), None)
+    embedded = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(features)
+    return Flat(np.asarray(embedded, np.float64), None)

@@ -1,4 +1,4 @@
-"""Whether a map shows what the network learned: it must change when the weights are randomised."""
+"""Sanity check of attribution maps: they must change when the weights are randomised."""
 
 from __future__ import annotations
 
@@ -75,10 +75,10 @@ def rank_correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     """
     from scipy.stats import rankdata
 
-    told = (a != 0) | (b != 0)
-    if not told.any():
+    is_nonzero = (a != 0) | (b != 0)
+    if not is_nonzero.any():
         return 0.0
-    one, other = (rankdata(values[told]) for values in (a, b))
-    one, other = one - one.mean(), other - other.mean()
-    size = np.sqrt((one @ one) * (other @ other))
-    return float(one @ other / size) if size > 0 else 0.0
+    first, second = (rankdata(values[is_nonzero]) for values in (a, b))
+    first, second = first - first.mean(), second - second.mean()
+    size = np.sqrt((first @ first) * (second @ second))
+    return float(first @ second / size) if size > 0 else 0.0

@@ -1,4 +1,4 @@
-"""One function for each picture, from arrays to a Matplotlib figure; ``ax=`` draws single plots on axes of yours."""
+"""One function for each picture, from arrays to a Matplotlib figure; ``ax=`` draws single plots on given axes."""
 
 from .features import feature_map as feature_map
 from .kernels import filters_at_best as filters_at_best

@@ -1,4 +1,4 @@
-"""Images where the last layer sees them."""
+"""The feature map: every image as a point, by its projected penultimate features."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def feature_map(
     """Every image as a point, coloured by its class; mistakes are crosses; a class's name stands in its middle."""
     from matplotlib.patheffects import withStroke
 
-    with canvas(6.6, 5.2, theme, ax) as (axes, own):
+    with canvas(6.6, 5.2, theme, ax) as (axes, palette):
         right = labels == predicted
         for label in range(len(classes)):
             colour, mark = COLOURS[label % len(COLOURS)], _MARKS[label // len(COLOURS) % len(_MARKS)]
@@ -39,7 +39,7 @@ def feature_map(
             axes.scatter(chosen[:, 0], chosen[:, 1], s=9, alpha=0.55, linewidths=0, color=colour, marker=mark)
         wrong = flat.points[~right]
         axes.scatter(
-            wrong[:, 0], wrong[:, 1], s=14, marker="x", color=own.ink, linewidths=0.9, zorder=4, label="mistake"
+            wrong[:, 0], wrong[:, 1], s=14, marker="x", color=palette.ink, linewidths=0.9, zorder=4, label="mistake"
         )
         if len(classes) <= 50:
             middles = {
@@ -51,18 +51,18 @@ def feature_map(
             for (label, (x, _)), y in zip(middles.items(), _apart(middles, 0.045 * height), strict=True):
                 axes.text(
                     float(x), y, short(classes[label]), ha="center", va="center", zorder=5, fontweight="bold",
-                    path_effects=[withStroke(linewidth=3, foreground=own.paper)],
+                    path_effects=[withStroke(linewidth=3, foreground=palette.paper)],
                 )  # fmt: skip
         if flat.shares is not None:
-            one, other = (f"{100 * share:.0f} % of the variance" for share in flat.shares)
-            axes.set_xlabel(f"first principal component, {one}")
-            axes.set_ylabel(f"second, {other}")
+            first, second = (f"{100 * share:.0f} % of the variance" for share in flat.shares)
+            axes.set_xlabel(f"first principal component, {first}")
+            axes.set_ylabel(f"second, {second}")
         else:
             axes.set_xlabel("t-SNE: near means alike; axes and distances between groups mean nothing")
         axes.set_xticks([])
         axes.set_yticks([])
         if len(wrong):
-            axes.legend(loc="best", handletextpad=0.1, labelcolor=own.ink)
+            axes.legend(loc="best", handletextpad=0.1, labelcolor=palette.ink)
     return of(axes)
 
 

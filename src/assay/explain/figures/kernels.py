@@ -1,4 +1,4 @@
-"""Kernels, and what filters like."""
+"""Figures of kernels, and of the images and inputs that excite filters most."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def kernel_grid(
         sheet[top : top + height, left : left + across] = mosaic(kernel, width_in, gap)
     limit = highest(shown)
     size = (max(2.6, sheet.shape[1] * cell + 1.3), sheet.shape[0] * cell + (0.75 if blocks == 1 else 0.25))
-    with canvas(*size, theme, ax) as (axes, own):
+    with canvas(*size, theme, ax) as (axes, palette):
         picture = axes.imshow(sheet, cmap=signed(theme), vmin=-limit, vmax=limit, interpolation="none")
         bare(axes)
         if blocks == 1:
@@ -68,7 +68,7 @@ def kernel_grid(
             for index in range(count):
                 block, row = divmod(index, rows) if width_in > 1 else (index % blocks, index // blocks)
                 at = (block * pitch + label - 0.5 - 0.35 * gap, row * (height + gap) + (height - 1) / 2)
-                axes.text(*at, str(index), ha="right", va="center", fontsize=7, color=own.soft)
+                axes.text(*at, str(index), ha="right", va="center", fontsize=7, color=palette.soft)
         bar = of(axes).colorbar(picture, ax=axes, shrink=min(1.0, 1.6 / size[1]), aspect=12, pad=0.02)
         bar.set_ticks([-limit, 0, limit], labels=[f"−{limit:.2g}", "0", f"{limit:.2g}"])
         bar.outline.set_visible(False)
@@ -77,7 +77,7 @@ def kernel_grid(
 
 
 def filters_at_best(pictures: NDArray[np.float32], *, theme: Theme = "light", ax: Axes | None = None) -> Figure:
-    """The picture that each filter likes best, with the filter's number.
+    """The picture that excites each filter most, with the filter's number.
 
     Args:
         pictures: As ``maximize_filters`` draws them, [filters, height, width, channels] in 0 to 1.
@@ -95,58 +95,60 @@ def filters_at_best(pictures: NDArray[np.float32], *, theme: Theme = "light", ax
     cell = min(0.82, (_WIDTH - 0.2) / columns)
     with canvas(columns * cell + 0.2, rows * cell * (height + head + gap) / (width + gap) + 0.1, theme, ax) as (
         axes,
-        own,
+        palette,
     ):
         axes.imshow(_over(sheet), interpolation="none")
         bare(axes)
         for index in range(count):
             row, column = divmod(index, columns)
             at = (column * (width + gap) - 0.5, row * (height + head + gap) + head - 0.5 - 0.06 * height)
-            axes.text(*at, str(index), ha="left", va="bottom", fontsize=7, color=own.soft)
+            axes.text(*at, str(index), ha="left", va="bottom", fontsize=7, color=palette.soft)
             corner = (column * (width + gap) - 0.5, row * (height + head + gap) + head - 0.5)
-            axes.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=own.line, linewidth=0.6))
+            axes.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=palette.line, linewidth=0.6))
     return of(axes)
 
 
-def strongest_grid(images: NDArray[Any], found: Strongest, *, filters: int = 16, theme: Theme = "light") -> Figure:
+def strongest_grid(images: NDArray[Any], strongest: Strongest, *, filters: int = 16, theme: Theme = "light") -> Figure:
     """The images that excite each filter most, each with a frame around what the filter saw there.
 
     Args:
-        images: The images that ``found`` counts, as stored [n, height, width, channels].
-        found: As ``strongest_images`` finds them.
+        images: The images that ``strongest`` indexes, as stored [n, height, width, channels].
+        strongest: As ``strongest_images`` returns them.
         filters: Shown at most; the first ones.
         theme: Of the figure.
     """
-    count, each = min(filters, len(found.images)), found.images.shape[1]
+    count, per_filter = min(filters, len(strongest.images)), strongest.images.shape[1]
     height, width = images.shape[1:3]
     blocks = 2 if count > 1 else 1
     rows = math.ceil(count / blocks)
     gap = max(1, round(0.07 * width))
-    across = each * (width + gap) - gap
+    across = per_filter * (width + gap) - gap
     cell = (_WIDTH - 0.1) / (blocks * across * 1.06)
     label = math.ceil(0.28 / cell)
     pitch = across + label + gap
     sheet = np.full((rows * (height + gap) - gap, blocks * pitch - gap, 3), np.nan)
     for index in range(count):
         block, row = divmod(index, rows)
-        tiles = np.stack([pixels(image) for image in images[found.images[index]]]) / (
+        tiles = np.stack([pixels(image) for image in images[strongest.images[index]]]) / (
             255 if images.dtype == np.uint8 else 1
         )
         top, left = row * (height + gap), block * pitch + label
-        sheet[top : top + height, left : left + across] = mosaic(tiles, each, gap)
+        sheet[top : top + height, left : left + across] = mosaic(tiles, per_filter, gap)
     cell = (_WIDTH - 0.1) / sheet.shape[1]
-    with canvas(_WIDTH, sheet.shape[0] * cell + 0.1, theme) as (axes, own):
+    with canvas(_WIDTH, sheet.shape[0] * cell + 0.1, theme) as (axes, palette):
         axes.imshow(_over(sheet), interpolation="none")
         bare(axes)
         for index in range(count):
             block, row = divmod(index, rows)
             corner = np.array([row * (height + gap), block * pitch + label])
             at = (corner[1] - 0.5 - 0.06 / cell, corner[0] + (height - 1) / 2)
-            axes.text(*at, str(index), ha="right", va="center", color=own.soft)
-            for place, box in enumerate(found.boxes[index]):
+            axes.text(*at, str(index), ha="right", va="center", color=palette.soft)
+            for place, box in enumerate(strongest.boxes[index]):
                 top, left, bottom, right = np.clip(box, 0, [height, width] * 2)
                 x, y = corner[1] + place * (width + gap) + left - 0.5, corner[0] + top - 0.5
-                frame = Rectangle((x, y), right - left, bottom - top, fill=False, edgecolor=own.orange, linewidth=1.3)
+                frame = Rectangle(
+                    (x, y), right - left, bottom - top, fill=False, edgecolor=palette.orange, linewidth=1.3
+                )
                 axes.add_patch(frame)
     return of(axes)
 

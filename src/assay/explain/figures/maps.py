@@ -1,4 +1,4 @@
-"""An image on its way through the network, and the evidence in it."""
+"""Figures of activations, of attribution maps, and of their sanity check."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def activation_sheet(
     Args:
         image: As stored [height, width, channels].
         maps: By layer name, [channels, height, width].
-        probabilities: What the network says in the end, by class; the highest are drawn beside the image.
+        probabilities: The network's output, by class; the highest are drawn beside the image.
         channels: Shown of a layer at most; the first ones.
         theme: Of the figure.
     """
@@ -45,7 +45,7 @@ def activation_sheet(
     rows = [math.ceil(count / across) for count in counts]
     heights = [cell * row + 0.08 for row in rows]
     first = 3 * cell
-    with styled(theme) as own:
+    with styled(theme) as palette:
         fig = figure(_WIDTH, first + sum(heights) + 0.2)
         grid = fig.subplots(
             len(maps) + 1, 2, squeeze=False, width_ratios=[1.1, cell * across], height_ratios=[first, *heights]
@@ -57,7 +57,7 @@ def activation_sheet(
         grid[0, 1].set_anchor("W")
         likely = sorted(probabilities.items(), key=lambda item: item[1])[-5:]
         bars = grid[0, 1].inset_axes((1.75, 0.05, 1.5, 0.9))
-        bars.barh(range(len(likely)), [100 * share for _, share in likely], color=own.blue, height=0.6)
+        bars.barh(range(len(likely)), [100 * share for _, share in likely], color=palette.blue, height=0.6)
         bars.set_yticks(range(len(likely)), labels=[short(name) for name, _ in likely])
         for place, (_, share) in enumerate(likely):
             bars.text(100 * share + 2, place, f"{100 * share:.1f} %", va="center", fontsize=8)
@@ -70,7 +70,7 @@ def activation_sheet(
             some = f"{count} of {len(values)}" if count < len(values) else f"{count}"
             size = f"{some} maps\n{values.shape[1]} x {values.shape[2]}"
             label.text(1, 0.5, plain(name), ha="right", va="bottom")
-            label.text(1, 0.46, size, ha="right", va="top", fontsize=7, color=own.soft)
+            label.text(1, 0.46, size, ha="right", va="top", fontsize=7, color=palette.soft)
             shown = values[:count]
             limit = highest(shown)
             missing = -len(shown) % across if count > across else across - count
@@ -107,13 +107,13 @@ def evidence_panels(
         titles: Above each image [n].
         rows: By what a row shows, a map for each image [height, width], ``None`` where there is none.
         is_signed: Whether evidence may speak against a class. If not it lies over the image.
-        notes: By row, what stands above each map.
+        notes: By row, the text above each map.
         theme: Of the figure.
     """
     n = len(images)
     side = min(1.5, (_WIDTH - 0.9) / n)
     ratio = images.shape[1] / images.shape[2]
-    with styled(theme) as own:
+    with styled(theme) as palette:
         fig = figure(0.9 + n * side, (1 + len(rows)) * (side * ratio + 0.24) + 0.2)
         grid = fig.subplots(1 + len(rows), n + 1, squeeze=False, width_ratios=[0.8, *[side] * n])
         spaced(fig, w_pad=0.02, h_pad=0.03, wspace=0.02, hspace=0.02)
@@ -121,13 +121,13 @@ def evidence_panels(
             show(axes, image)
             axes.set_title(plain(title), fontsize=8, loc="center")
         for cells, (name, maps) in zip(grid[1:], rows.items(), strict=True):
-            told = (notes or {}).get(name, [""] * n)
-            for axes, image, heat, note in zip(cells[1:], images, maps, told, strict=True):
+            row_notes = (notes or {}).get(name, [""] * n)
+            for axes, image, heat, note in zip(cells[1:], images, maps, row_notes, strict=True):
                 if heat is None:
                     axes.set_axis_off()
                     continue
                 draw_evidence(axes, image, heat, is_signed=is_signed, theme=theme)
-                axes.set_title(plain(note), fontsize=8, loc="center", color=own.soft)
+                axes.set_title(plain(note), fontsize=8, loc="center", color=palette.soft)
         for axes, name in zip(grid[:, 0], ["image,\nits class", *rows], strict=True):
             axes.set_axis_off()
             axes.text(1, 0.5, plain(name), ha="right", va="center", transform=axes.transAxes, linespacing=1.4)
@@ -154,20 +154,20 @@ def draw_evidence(
         spine.set(visible=True, linewidth=0.5)
 
 
-def sanity_lines(found: Mapping[str, Sanity], *, theme: Theme = "light", ax: Axes | None = None) -> Figure:
+def sanity_lines(checks: Mapping[str, Sanity], *, theme: Theme = "light", ax: Axes | None = None) -> Figure:
     """How alike maps remain as layers are randomised from the top, a line for each method.
 
     Args:
-        found: By method.
+        checks: By method.
         theme: Of a figure of our own.
         ax: Axes to draw on.
     """
-    layers = next(iter(found.values())).layers
-    with canvas(max(5.0, 0.5 * len(layers) + 2.8), 3.0, theme, ax) as (axes, own):
-        colours = (look(theme).blue, look(theme).orange, "#009E73", own.soft)
-        axes.axhline(ALIKE, color=own.line, linewidth=1, linestyle=(0, (4, 3)))
-        ends = _apart([sanity.correlations[-1] for sanity in found.values()], 0.09)
-        for (name, sanity), colour, mark, end in zip(found.items(), colours, _MARKS, ends, strict=False):
+    layers = next(iter(checks.values())).layers
+    with canvas(max(5.0, 0.5 * len(layers) + 2.8), 3.0, theme, ax) as (axes, palette):
+        colours = (look(theme).blue, look(theme).orange, "#009E73", palette.soft)
+        axes.axhline(ALIKE, color=palette.line, linewidth=1, linestyle=(0, (4, 3)))
+        ends = _apart([sanity.correlations[-1] for sanity in checks.values()], 0.09)
+        for (name, sanity), colour, mark, end in zip(checks.items(), colours, _MARKS, ends, strict=False):
             values = [1.0, *sanity.correlations]
             axes.plot(range(len(values)), values, color=colour, marker=mark, markersize=4.5, linewidth=1.8)
             axes.annotate(
@@ -182,7 +182,7 @@ def sanity_lines(found: Mapping[str, Sanity], *, theme: Theme = "light", ax: Axe
         axes.set_xticks(
             range(len(layers) + 1), labels=["trained", *layers], rotation=35, ha="right", rotation_mode="anchor"
         )
-        axes.set_ylim(min(-0.05, *(min(s.correlations) for s in found.values())) - 0.02, 1.05)
+        axes.set_ylim(min(-0.05, *(min(s.correlations) for s in checks.values())) - 0.02, 1.05)
         axes.set_xlim(-0.2, len(layers) + 0.25)
         axes.set_ylabel("rank correlation with\nthe trained network's map")
         axes.set_xlabel("randomised from the top, down to this layer")

@@ -1,4 +1,4 @@
-"""Which classes are mixed up, and the images."""
+"""Figures of mistakes: confusion matrix, class scores, confused pairs, image galleries."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def confusion_grid(
     theme: Theme = "light",
     ax: Axes | None = None,
 ) -> Figure:
-    """The confusion matrix: rows are classes, columns what they were taken for. Colour is for mistakes alone.
+    """The confusion matrix: rows are true classes, columns predicted ones. Only mistakes are coloured.
 
     Args:
         confusion: As ``confusion_matrix`` counts it.
@@ -58,8 +58,8 @@ def confusion_grid(
     values = 100 * confusion / np.maximum(support, 1) if is_rates else confusion.astype(np.float64)
     wrong = np.where(np.eye(n, dtype=bool), np.nan, values)
     most = float(np.nanmax(wrong, initial=0)) or 1.0
-    with canvas(5.4, 5.2, theme, ax) as (axes, own):
-        axes.imshow(wrong, cmap=rising(theme).with_extremes(bad=own.line), vmin=0, vmax=most, interpolation="none")
+    with canvas(5.4, 5.2, theme, ax) as (axes, palette):
+        axes.imshow(wrong, cmap=rising(theme).with_extremes(bad=palette.line), vmin=0, vmax=most, interpolation="none")
         for spine in axes.spines.values():
             spine.set_visible(False)
         axes.tick_params(length=0)
@@ -77,11 +77,11 @@ def confusion_grid(
                     axes.text(
                         column, row, _number(value, is_rates), ha="center", va="center",
                         fontsize=8 if n <= 10 else 5.5,
-                        color=_text_colour(value / most, own, theme) if row != column else own.ink,
+                        color=_text_colour(value / most, palette, theme) if row != column else palette.ink,
                     )  # fmt: skip
         axes.set_title("share of the class's images, %" if is_rates else "images")
-        axes.set_xlabel("taken for")
-        axes.set_ylabel("class")
+        axes.set_xlabel("predicted class")
+        axes.set_ylabel("true class")
     return of(axes)
 
 
@@ -97,12 +97,12 @@ def class_dots(
         ("F1", scores.f1, GREEN, "D"),
     )
     places = np.arange(len(order))
-    with canvas(6.2, 0.29 * len(order) + 1.0, theme, ax) as (axes, own):
+    with canvas(6.2, 0.29 * len(order) + 1.0, theme, ax) as (axes, palette):
         low, high = (
             np.nan_to_num(edge(np.stack([scores.precision, scores.recall])[:, order], axis=0))
             for edge in (np.fmin.reduce, np.fmax.reduce)
         )
-        axes.hlines(places, 100 * low, 100 * high, color=own.line, linewidth=2.5, zorder=1)
+        axes.hlines(places, 100 * low, 100 * high, color=palette.line, linewidth=2.5, zorder=1)
         for name, values, colour, mark in parts:
             axes.plot(100 * values[order], places, mark, color=colour, markersize=5.5, label=name, alpha=0.9)
         axes.set_yticks(places, labels=[f"{short(classes[at], 18)}  ({scores.support[at]:,})" for at in order])
@@ -112,8 +112,8 @@ def class_dots(
         axes.spines["left"].set_visible(False)
         axes.set_ylim(-0.7, len(order) - 0.3)
         axes.legend(
-            ncols=3, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, handletextpad=0.2, labelcolor=own.ink,
-            columnspacing=1.2,
+            ncols=3, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.2, handletextpad=0.2, columnspacing=1.2,
+            labelcolor=palette.ink,
         )  # fmt: skip
     return of(axes)
 
@@ -125,7 +125,7 @@ class PairRow:
     Args:
         a, b: Names.
         a_for_b, b_for_a: How many images.
-        a_examples, b_examples: Stored images of a taken for b, and of b taken for a.
+        a_examples, b_examples: Stored images of a predicted as b, and of b predicted as a.
     """
 
     a: str
@@ -139,7 +139,7 @@ class PairRow:
 def pair_rows(pairs: Sequence[PairRow], *, examples: int = 5, theme: Theme = "light") -> Figure:
     """The pairs of classes that are mixed up most often, with examples of both directions."""
     side = (_WIDTH - 0.4) / (2 * examples)
-    with styled(theme) as own:
+    with styled(theme) as palette:
         height = len(pairs) * (side + 0.3) + 0.05
         fig = figure(_WIDTH, height)
         grid = fig.subplots(
@@ -153,11 +153,11 @@ def pair_rows(pairs: Sequence[PairRow], *, examples: int = 5, theme: Theme = "li
                 (row[:examples], pair.a, pair.b, pair.a_for_b, pair.a_examples),
                 (row[examples + 1 :], pair.b, pair.a, pair.b_for_a, pair.b_examples),
             )
-            for cells, own_class, other, count, images in sides:
-                told = f"{short(own_class, 16)} taken for {short(other, 16)}: {count:,}"
+            for cells, true_class, predicted, count, images in sides:
+                heading = f"{short(true_class, 16)} predicted as {short(predicted, 16)}: {count:,}"
                 # The figure's own text may reach over several images; an axes' would push them apart.
-                place = {"transform": cells[0].transAxes, "fontsize": 8.5}
-                fig.text(0, 1.05, told, color=own.ink if count else own.soft, **place)
+                style = {"transform": cells[0].transAxes, "fontsize": 8.5}
+                fig.text(0, 1.05, heading, color=palette.ink if count else palette.soft, **style)
                 for axes, image in zip(cells, images[:examples], strict=False):
                     axes.set_axis_on()
                     show(axes, image)
@@ -178,7 +178,7 @@ def image_gallery(images: NDArray[Any], titles: Sequence[str], *, columns: int =
     rows = math.ceil(n / columns)
     side = min(1.1, (_WIDTH - 0.1) / columns)
     lines = max((title.count("\n") + 1 for title in titles), default=1)
-    with styled(theme) as own:
+    with styled(theme) as palette:
         fig = figure(
             columns * side + 0.1, rows * (side * images.shape[1] / images.shape[2] + 0.125 * lines + 0.06) + 0.1
         )
@@ -189,7 +189,7 @@ def image_gallery(images: NDArray[Any], titles: Sequence[str], *, columns: int =
         for axes, image, title in zip(grid.flat, images, titles, strict=False):
             axes.set_axis_on()
             show(axes, image)
-            axes.set_title(plain(title), fontsize=7, loc="left", color=own.soft, pad=3, linespacing=1.15)
+            axes.set_title(plain(title), fontsize=7, loc="left", color=palette.soft, pad=3, linespacing=1.15)
     return fig
 
 
@@ -199,7 +199,7 @@ def _number(value: float, is_rates: bool) -> str:
     return f"{value:.1f}" if value < 99.95 else "100"
 
 
-def _text_colour(strength: float, own: Look, theme: Theme) -> str:
+def _text_colour(strength: float, palette: Look, theme: Theme) -> str:
     if theme == "light":
-        return "#ffffff" if strength > 0.62 else own.ink
-    return "#16191d" if strength > 0.62 else own.ink
+        return "#ffffff" if strength > 0.62 else palette.ink
+    return "#16191d" if strength > 0.62 else palette.ink

@@ -1,4 +1,4 @@
-"""Many small pictures as one array."""
+"""Arranges many small pictures in one array."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How pictures look, light and dark, whether they are drawn alone or on axes that are given."""
+"""The style of pictures: colours of the light and dark theme, Matplotlib settings, axes helpers."""
 
 from __future__ import annotations
 
@@ -55,64 +55,64 @@ def signed(theme: Theme) -> Colormap:
     """Blue below zero, orange above, the paper's grey at zero: the one scale of everything that has a sign."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    own = look(theme)
-    colours = [*own.below, own.zero, *own.above]
-    return LinearSegmentedColormap.from_list("signed", colours).with_extremes(bad=own.paper)
+    palette = look(theme)
+    colours = [*palette.below, palette.zero, *palette.above]
+    return LinearSegmentedColormap.from_list("signed", colours).with_extremes(bad=palette.paper)
 
 
 def rising(theme: Theme) -> Colormap:
     """From the paper's grey to orange, as ``signed`` above zero: the scale of counts and heat."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    own = look(theme)
-    return LinearSegmentedColormap.from_list("rising", [own.zero, *own.above]).with_extremes(bad=own.paper)
+    palette = look(theme)
+    return LinearSegmentedColormap.from_list("rising", [palette.zero, *palette.above]).with_extremes(bad=palette.paper)
 
 
 @contextmanager
 def styled(theme: Theme) -> Iterator[Look]:
-    """Matplotlib's settings for a picture of ours, for as long as it is drawn or saved."""
+    """Applies Assay's Matplotlib settings while a picture is drawn or saved."""
     import matplotlib as mpl
 
-    own = look(theme)
+    palette = look(theme)
     settings: Any = {
         "font.family": "sans-serif",
         "font.sans-serif": ["DejaVu Sans", *_further_fonts()],
         "font.size": 9,
-        "text.color": own.ink,
-        "figure.facecolor": own.paper,
-        "savefig.facecolor": own.paper,
-        "axes.facecolor": own.paper,
-        "axes.edgecolor": own.line,
-        "axes.labelcolor": own.soft,
-        "axes.titlecolor": own.ink,
+        "text.color": palette.ink,
+        "figure.facecolor": palette.paper,
+        "savefig.facecolor": palette.paper,
+        "axes.facecolor": palette.paper,
+        "axes.edgecolor": palette.line,
+        "axes.labelcolor": palette.soft,
+        "axes.titlecolor": palette.ink,
         "axes.titlelocation": "left",
         "axes.titlesize": 9,
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.axisbelow": True,
-        "xtick.color": own.line,
-        "ytick.color": own.line,
-        "xtick.labelcolor": own.soft,
-        "ytick.labelcolor": own.soft,
+        "xtick.color": palette.line,
+        "ytick.color": palette.line,
+        "xtick.labelcolor": palette.soft,
+        "ytick.labelcolor": palette.soft,
         "xtick.labelsize": 8,
         "ytick.labelsize": 8,
-        "grid.color": own.line,
+        "grid.color": palette.line,
         "legend.frameon": False,
         "svg.fonttype": "path",
         "svg.hashsalt": "assay",
     }
     with mpl.rc_context(settings):
-        yield own
+        yield palette
 
 
 @contextmanager
 def canvas(width: float, height: float, theme: Theme, ax: Axes | None = None) -> Iterator[tuple[Axes, Look]]:
-    """Axes to draw on: the given ones as they are, or those of a figure of our own, in inches."""
+    """Axes to draw on: the given ones unchanged, or those of a new figure, in inches."""
     if ax is not None:
         yield ax, look(theme)
         return
-    with styled(theme) as own:
-        yield figure(width, height).subplots(), own
+    with styled(theme) as palette:
+        yield figure(width, height).subplots(), palette
 
 
 def figure(width: float, height: float) -> Figure:
@@ -130,10 +130,10 @@ def spaced(figure: Figure, **pads: Any) -> None:
 
 def of(ax: Axes) -> Figure:
     """The figure that axes lie on."""
-    found: Any = ax.get_figure()
-    while hasattr(found, "figure") and found.figure is not found:
-        found = found.figure
-    return found  # type: ignore[no-any-return]
+    figure: Any = ax.get_figure()
+    while hasattr(figure, "figure") and figure.figure is not figure:
+        figure = figure.figure
+    return figure  # type: ignore[no-any-return]
 
 
 def plain(text: object) -> str:
@@ -143,8 +143,8 @@ def plain(text: object) -> str:
 
 def short(text: object, length: int = 14) -> str:
     """A label that fits."""
-    told = str(text)
-    return plain(told if len(told) <= length else f"{told[: length - 1]}…")
+    label = str(text)
+    return plain(label if len(label) <= length else f"{label[: length - 1]}…")
 
 
 def bare(ax: Axes) -> None:
@@ -175,5 +175,12 @@ def _further_fonts() -> list[str]:
     from matplotlib import font_manager
 
     known = set(font_manager.get_font_names())
-    wanted = ("Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans", "Hiragino Sans", "PingFang SC", "Arial Unicode MS")
-    return [name for name in wanted if name in known]
+    candidates = (
+        "Noto Sans CJK JP",
+        "Noto Sans CJK SC",
+        "Noto Sans",
+        "Hiragino Sans",
+        "PingFang SC",
+        "Arial Unicode MS",
+    )
+    return [name for name in candidates if name in known]

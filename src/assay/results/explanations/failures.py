@@ -226,7 +226,7 @@ def seeds(subject: Subject, request: PictureRequest) -> list[Picture]:
         fix = 'validate on the same images: validation = { last = 5000 }, or leave "split" out of [seeds] vary'
         raise SpecError(Problem("no validation image is left out of training by two runs", fix))
     hard, chancy = result.hard[:_SHOWN], result.chancy[:_SHOWN]
-    missed = dict(zip(result.images.tolist(), zip(result.missed, result.asked, strict=True), strict=True))
+    missed = dict(zip(result.images.tolist(), zip(result.missed, result.scored, strict=True), strict=True))
 
     def titled(at: int) -> str:
         wrong, of = missed[at]

@@ -1,3 +1,3 @@
-"""The command line. One file a command: parse, one public call, format."""
+"""The command line: one file for each command, which parses, makes one public call and formats."""
 
 from .main import main as main

@@ -18,8 +18,10 @@ def command(study: str | None, store: Path | None, as_json: bool) -> None:
     from ..api import result
     from ..report import bibtex, references
 
-    found = references(result(study_name(study, store), store=store).record)
+    citations = references(result(study_name(study, store), store=store).record)
     if as_json:
-        print_json([{"key": one.key, "use": one.use, "bibtex": one.bibtex} for one in found])
+        print_json(
+            [{"key": reference.key, "use": reference.use, "bibtex": reference.bibtex} for reference in citations]
+        )
         return
-    click.echo(bibtex(found), nl=False)
+    click.echo(bibtex(citations), nl=False)

@@ -37,29 +37,29 @@ def command(study: str | None, names: tuple[str, ...], split: Split, store: Path
     """
     from ..api import result
 
-    found = result(study_name(study, store), store=store).compare(*names, split=split)
+    comparison = result(study_name(study, store), store=store).compare(*names, split=split)
     if as_json:
-        print_json(found.as_dict())
+        print_json(comparison.as_dict())
         return
-    for line in _lines(found):
+    for line in _lines(comparison):
         click.echo(line)
 
 
-def _lines(found: Comparison) -> list[str]:
+def _lines(comparison: Comparison) -> list[str]:
     width = min(shutil.get_terminal_size((100, 24)).columns, 110) if sys.stdout.isatty() else 100
-    lines = [f"{found.split.capitalize()} accuracy, in percentage points, paired by seed."]
-    if found.effects:
+    lines = [f"{comparison.split.capitalize()} accuracy, in percentage points, paired by seed."]
+    if comparison.effects:
         lines += ["", "FACTORS, each averaged over the others"]
-        lines += _family(found.effects, width)
-    if found.contrasts:
-        against = f" against {found.contrasts[0].baseline}" if len(found.contrasts) > 1 else ""
+        lines += _family(comparison.effects, width)
+    if comparison.contrasts:
+        against = f" against {comparison.contrasts[0].baseline}" if len(comparison.contrasts) > 1 else ""
         lines += ["", f"ARMS{against}"]
-        lines += _family(found.contrasts, width)
-    if found.ranking:
-        lines += ["", f"RANKS, the mean over {found.ranking.n} seeds that all arms have (1 is the best)"]
-        lines += _ranks(found, width)
+        lines += _family(comparison.contrasts, width)
+    if comparison.ranking:
+        lines += ["", f"RANKS, the mean over {comparison.ranking.n} seeds that all arms have (1 is the best)"]
+        lines += _ranks(comparison, width)
     lines.append("")
-    for note in found.notes:
+    for note in comparison.notes:
         lines += wrapped(f"{note}.", width)
     return lines
 
@@ -68,44 +68,44 @@ def _family(contrasts: Sequence[Contrast], width: int) -> list[str]:
     lines = []
     for contrast in contrasts:
         mark = {"better": "+", "worse": "-", "equivalent": "="}.get(contrast.outcome, "?")
-        said = contrast.sentence
+        sentence = contrast.sentence
         if contrast.outcome == "too few seeds":
-            said = f"{contrast.arm}: {said}"
-        lines += wrapped(f"{said}.", width, f"{mark} ", "  ")
-        if beside := _beside(contrast):
-            lines += wrapped(beside, width, "    ", "    ")
+            sentence = f"{contrast.arm}: {sentence}"
+        lines += wrapped(f"{sentence}.", width, f"{mark} ", "  ")
+        if evidence := _evidence(contrast):
+            lines += wrapped(evidence, width, "    ", "    ")
     return lines
 
 
-def _beside(contrast: Contrast) -> str:
-    """The evidence beside a verdict, on a line of its own."""
-    found, parts = contrast.finding, []
-    if found.difference and not found.look:
-        name = "corrected t" if found.is_corrected else "sign-flip"
-        parts.append(f"{name} p {found.difference.p_value:.2g}")
-    if found.equivalence_p is not None:
-        parts.append(f"equivalence p {found.equivalence_p:.2g}")
-    if found.superiority:
-        wins = found.superiority
+def _evidence(contrast: Contrast) -> str:
+    """The evidence for a verdict, in one line."""
+    finding, parts = contrast.finding, []
+    if finding.difference and not finding.look:
+        name = "corrected t" if finding.is_corrected else "sign-flip"
+        parts.append(f"{name} p {finding.difference.p_value:.2g}")
+    if finding.equivalence_p is not None:
+        parts.append(f"equivalence p {finding.equivalence_p:.2g}")
+    if finding.superiority:
+        wins = finding.superiority
         is_interaction = contrast.effect is not None and contrast.effect.is_interaction
         who = f"higher with {contrast.arm}" if is_interaction else f"{contrast.arm} wins"
         parts.append(f"{who} on {wins.mean:.0%} of seeds [{wins.low:.0%}, {wins.high:.0%}]")
-    if found.bootstrap:
-        parts.append(f"BCa bootstrap [{100 * found.bootstrap.low:.2f}, {100 * found.bootstrap.high:.2f}]")
-    if found.smallest is not None:
-        parts.append(f"n = {found.n} could find {100 * found.smallest:.2f}")
+    if finding.bootstrap:
+        parts.append(f"BCa bootstrap [{100 * finding.bootstrap.low:.2f}, {100 * finding.bootstrap.high:.2f}]")
+    if finding.smallest is not None:
+        parts.append(f"n = {finding.n} could find {100 * finding.smallest:.2f}")
     return "; ".join(parts)
 
 
-def _ranks(found: Comparison, width: int) -> list[str]:
-    assert found.ranking is not None
-    means = found.ranking.mean_ranks
+def _ranks(comparison: Comparison, width: int) -> list[str]:
+    assert comparison.ranking is not None
+    means = comparison.ranking.mean_ranks
     order = sorted(range(len(means)), key=lambda index: means[index])
-    groups = list(zip("abcdefghijklmnopqrstuvwxyz", found.ranking.groups, strict=False))
+    groups = list(zip("abcdefghijklmnopqrstuvwxyz", comparison.ranking.groups, strict=False))
     letters = {index: "".join(letter for letter, group in groups if index in group) for index in order}
-    lines = [f"  {means[index]:5.2f}  {letters[index]:<3} {found.arms[index]}"[:width] for index in order]
-    critical = found.ranking.critical_difference
-    told = "Arms that share a letter are not told apart by pairwise sign-flip tests after Holm."
+    lines = [f"  {means[index]:5.2f}  {letters[index]:<3} {comparison.arms[index]}"[:width] for index in order]
+    critical = comparison.ranking.critical_difference
+    note = "Arms that share a letter are not told apart by pairwise sign-flip tests after Holm."
     if critical is not None:
-        told += f" Nemenyi's critical difference is {critical:.2f}; it depends on which arms are ranked."
-    return lines + wrapped(told, width, "  ", "  ")
+        note += f" Nemenyi's critical difference is {critical:.2f}; it depends on which arms are ranked."
+    return lines + wrapped(note, width, "  ", "  ")

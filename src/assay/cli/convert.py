@@ -24,20 +24,20 @@ def command(source: Path, output: Path | None, as_json: bool) -> None:
     from ..disk import write
     from ..spec.files import study_toml
 
-    found = convert(source)
-    text = study_toml(found.study)
+    conversion = convert(source)
+    text = study_toml(conversion.study)
     if as_json:
-        models = [{**asdict(model), "lines": list(model.lines)} for model in found.models]
-        print_json({"source": str(source), "models": models, "notes": found.notes, "study": text})
+        models = [{**asdict(model), "lines": list(model.lines)} for model in conversion.models]
+        print_json({"source": str(source), "models": models, "notes": conversion.notes, "study": text})
     elif output is None:
         click.echo(text, nl=False)
     if output is not None:
         write(output, text.encode())
     if as_json:
         return
-    for note in found.notes:
+    for note in conversion.notes:
         click.echo(note, err=True)
-    for model in found.models:
+    for model in conversion.models:
         size = f", {model.parameters:,} parameters" if model.parameters is not None else ""
         click.echo(f"{model.name}: {len(model.lines)} layers{size}.", err=True)
     if output is not None:

@@ -47,7 +47,7 @@ def list_command(as_json: bool) -> None:
     ]
     print_table(["name", "title", "training + test", "shape", "classes", "here"], rows, right=[2, 4])
     if any(row[-1] == "no" for row in rows):
-        click.echo("What is not here: assay data fetch NAME")
+        click.echo("To download a missing one: assay data fetch NAME")
 
 
 @command.command("show")
@@ -79,28 +79,28 @@ def show_command(
     from ..data import entry, is_available, prepare, survey
 
     data = _data(name, test, groups)
-    about = entry(data.name) if data.path is None and data.content is None else None
-    if about is not None and not is_available(data.name):
+    registered = entry(data.name) if data.path is None and data.content is None else None
+    if registered is not None and not is_available(data.name):
         if as_json:
-            print_json({**_record(about.info), "verified": about.verified_by, "here": False})
+            print_json({**_record(registered.info), "verified": registered.verified_by, "here": False})
             return
-        info = about.info
+        info = registered.info
         click.echo(f"{info.title}: {info.num_training:,} training and {info.num_test:,} test images")
         click.echo(f"Images: {' x '.join(map(str, info.shape))} (height x width x channels)")
         click.echo(f"Not on this machine: assay data fetch {data.name}")
-        _print_origin(info, about.verified_by)
+        _print_origin(info, registered.verified_by)
         return
     dataset = prepare(data)
-    info, found = dataset.info, survey(dataset)
+    info, results = dataset.info, survey(dataset)
     doubted = _doubted(study, store, info.content) if study is not None else None
-    verified = about.verified_by if about is not None else ""
+    verified = registered.verified_by if registered is not None else ""
     if target is not None:
         _write_gallery(dataset, target)
     if as_json:
         print_json(
             {
                 **_record(info), "content": info.content, "verified": verified, "here": True,
-                "training_counts": found.counts, "survey": asdict(found), "warnings": found.warnings,
+                "training_counts": results.counts, "survey": asdict(results), "warnings": results.warnings,
                 "doubtful_labels": doubted,
             }
         )  # fmt: skip
@@ -108,31 +108,31 @@ def show_command(
     tests = f"{info.num_test:,} test images" if info.num_test else "no test split"
     click.echo(f"{info.title}: {info.num_training:,} training images, {tests}")
     click.echo(f"Images: {' x '.join(map(str, info.shape))} (height x width x channels), {info.dtype}")
-    click.echo(f"Values: {found.minimum:g} to {found.maximum:g}; {_moments(found)}")
+    click.echo(f"Values: {results.minimum:g} to {results.maximum:g}; {_moments(results)}")
     _print_terminal_gallery(dataset)
-    _print_counts(info, found)
-    for kind, copies in (("exact", found.exact), ("near", found.near)):
+    _print_counts(info, results)
+    for kind, copies in (("exact", results.exact), ("near", results.near)):
         click.echo(
             f"Copies, {kind}: {copies.training:,} in training, {copies.test:,} in test, "
             f"{copies.across:,} of test images in training, {copies.conflicting:,} with another label"
         )
-    click.echo(f"Blank images: {found.blank[0]:,} in training, {found.blank[1]:,} in test")
+    click.echo(f"Blank images: {results.blank[0]:,} in training, {results.blank[1]:,} in test")
     for note in info.notes:
         click.echo(f"Note: {note}")
-    for warning in found.warnings:
+    for warning in results.warnings:
         click.echo(f"Warning: {warning}")
     click.echo(f"Test split: {info.test_split_note}")
     click.echo(f"Content (SHA-256): {info.content}")
     if doubted is not None:
         _print_doubted(doubted)
-    if about is not None:
+    if registered is not None:
         _print_origin(info, verified)
     if target is not None:
         click.echo(f"Gallery: {target.absolute().as_uri()}")
 
 
 def _data(name: str, test: str | None = None, groups: str | None = None) -> Data:
-    """The data that a word on the command line names."""
+    """The data that a command-line argument names."""
     from ..data import known
     from ..errors import Problem, SpecError, nearest
     from ..spec import read_study
@@ -140,21 +140,21 @@ def _data(name: str, test: str | None = None, groups: str | None = None) -> Data
 
     path = Path(name)
     if name in known() or path.suffix == ".toml":
-        for option, given in (("--test", test), ("--groups", groups)):
-            if given is not None:
+        for option, value in (("--test", test), ("--groups", groups)):
+            if value is not None:
                 is_study = path.suffix == ".toml"
                 what = "is a study, and says this itself" if is_study else "has a test split of its own and no groups"
                 raise SpecError(Problem(f"{name} {what}", f"leave {option} out"))
         return read_study(path).data if path.suffix == ".toml" else Data(name=name)
     if not path.exists():
         raise SpecError(Problem(f'"{name}" is no known data set and no file', nearest(name, known())))
-    place: Any = test
+    test_source: Any = test
     if test is not None and last_of(test) is None:
         try:
-            place = int(test) if test.isdigit() else float(test)
+            test_source = int(test) if test.isdigit() else float(test)
         except ValueError:
-            place = str(Path(test).absolute())
-    return Data.of({"path": str(path.absolute()), "test": place, "groups": groups})
+            test_source = str(Path(test).absolute())
+    return Data.of({"path": str(path.absolute()), "test": test_source, "groups": groups})
 
 
 def _record(info: DatasetInfo) -> dict[str, Any]:
@@ -165,24 +165,24 @@ def _record(info: DatasetInfo) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _moments(found: Survey) -> str:
-    mean, deviation = (", ".join(f"{value:.4f}" for value in values) for values in (found.mean, found.deviation))
+def _moments(results: Survey) -> str:
+    mean, deviation = (", ".join(f"{value:.4f}" for value in values) for values in (results.mean, results.deviation))
     return f"mean {mean}, deviation {deviation} on a scale from 0 to 1"
 
 
-def _print_counts(info: DatasetInfo, found: Survey) -> None:
-    rows = sorted(zip(info.classes, found.counts, strict=True), key=lambda row: -row[1])
+def _print_counts(info: DatasetInfo, results: Survey) -> None:
+    rows = sorted(zip(info.classes, results.counts, strict=True), key=lambda row: -row[1])
     if len(rows) <= _MOST_CLASSES:
-        told = list(zip(info.classes, found.counts, strict=True))
+        shown = list(zip(info.classes, results.counts, strict=True))
     else:
-        told = [
+        shown = [
             *rows[: _MOST_CLASSES // 2],
             (f"... {len(rows) - _MOST_CLASSES:,} more", 0),
             *rows[-(_MOST_CLASSES // 2) :],
         ]
-    cells = [[label, f"{count:,}" if count or not label.startswith("...") else ""] for label, count in told]
+    cells = [[label, f"{count:,}" if count or not label.startswith("...") else ""] for label, count in shown]
     print_table(["class", "training images"], cells, right=[1])
-    click.echo(f"Imbalance: the largest class has {found.imbalance:.4g} times the images of the smallest")
+    click.echo(f"Imbalance: the largest class has {results.imbalance:.4g} times the images of the smallest")
 
 
 def _print_origin(info: DatasetInfo, verified: str) -> None:
@@ -236,11 +236,11 @@ def _doubted(study: str, store: Path | None, content: str) -> list[dict[str, Any
     from ..api import result
     from ..errors import Problem, SpecError
 
-    found = result(study_name(study, store), store=store)
-    if found.record.data["content"] != content:
-        what = f'study "{found.study}" ran on other data: {found.record.data["title"]}'
+    study_result = result(study_name(study, store), store=store)
+    if study_result.record.data["content"] != content:
+        what = f'study "{study_result.study}" ran on other data: {study_result.record.data["title"]}'
         raise SpecError(Problem(what, "name a study that ran on these"))
-    frame = found.doubtful_labels()
+    frame = study_result.doubtful_labels()
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
@@ -255,7 +255,7 @@ def _print_doubted(doubted: list[dict[str, Any]]) -> None:
         [str(d["index"]), d["label"], d["predicted"], f"{d['wrong']} of {d['runs']}", str(d["held_out"])]
         for d in doubted[:_MOST_DOUBTS]
     ]
-    print_table(["training image", "label", "taken for", "runs", "never trained on it"], rows, right=[0, 4])
+    print_table(["training image", "label", "predicted", "runs", "never trained on it"], rows, right=[0, 4])
 
 
 @command.command("fetch")
@@ -276,10 +276,10 @@ def fetch_command(name: str, as_json: bool) -> None:
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
         tasks = {}
 
-        def progress(file: str, done: int, total: int | None) -> None:
+        def progress(file: str, received: int, total: int | None) -> None:
             if file not in tasks:
                 tasks[file] = bars.add_task(file)
-            bars.update(tasks[file], completed=done, total=total)
+            bars.update(tasks[file], completed=received, total=total)
 
         paths = (fetch_weights if name in WEIGHTS else fetch)(name, progress=progress)
     if as_json:

@@ -27,14 +27,14 @@ def command(study: str | None, arm: str | None, store: Path | None, as_json: boo
     from ..spec.arms import arm_name
     from ..stats.diagnose import MIN_EPOCHS
 
-    found = result(study_name(study, store), store=store).diagnose()
+    diagnoses = result(study_name(study, store), store=store).diagnose()
     if arm is not None:
-        arm = arm_name(arm, list(found.looked_at), found.study)
+        arm = arm_name(arm, list(diagnoses.looked_at), diagnoses.study)
     if as_json:
-        values = found.as_dict()
+        values = diagnoses.as_dict()
         if arm is not None:
             values["runs"] = [run for run in values["runs"] if run["arm"] == arm]
-            values["arms"] = [one for one in values["arms"] if one["arm"] == arm]
+            values["arms"] = [row for row in values["arms"] if row["arm"] == arm]
         print_json(values)
         return
     width = min(shutil.get_terminal_size((100, 24)).columns, 110) if sys.stdout.isatty() else 100
@@ -43,14 +43,14 @@ def command(study: str | None, arm: str | None, store: Path | None, as_json: boo
         for line in wrapped(text, width, indent, indent):
             click.echo(line)
 
-    if found.leaky:
+    if diagnoses.leaky:
         say(LEAKY)
-    for name, count in found.looked_at.items():
+    for name, count in diagnoses.looked_at.items():
         if arm not in (None, name):
             continue
-        kinds = [one for one in found.arms if one.arm == name]
+        kinds = [row for row in diagnoses.arms if row.arm == name]
         runs = f"{count} {'run' if count == 1 else 'runs'} looked at"
-        short = found.too_short.get(name, 0)
+        short = diagnoses.too_short.get(name, 0)
         say(f"{name}: {runs}" + ("" if kinds or not count else ", nothing wrong found"))
         if short:
             who = "it has" if count == 1 else "all have" if short == count else f"{short} have"
@@ -58,14 +58,14 @@ def command(study: str | None, arm: str | None, store: Path | None, as_json: boo
                 f"{who} fewer than {MIN_EPOCHS} epochs: too few to judge over- or underfitting, rates and convergence",
                 "  ",
             )
-        for one in kinds:
-            say(f"{one.kind}, {one.num_runs} of {one.of}", "  ")
+        for row in kinds:
+            say(f"{row.kind}, {row.num_runs} of {row.of}", "  ")
             if arm is None:
-                say(f"{one.example.evidence} (seed {one.seed}).", "    ")
+                say(f"{row.example.evidence} (seed {row.seed}).", "    ")
             else:
-                for run in found.runs:
-                    if run.arm == name and run.diagnosis.kind == one.kind:
+                for run in diagnoses.runs:
+                    if run.arm == name and run.diagnosis.kind == row.kind:
                         fold = f", fold {run.fold}" if run.fold else ""
                         say(f"seed {run.seed}{fold}: {run.diagnosis.evidence}.", "    ")
-            say(f"Try: {one.example.advice}.", "    ")
-            say(f"Rule: {one.example.source}.", "    ")
+            say(f"Try: {row.example.advice}.", "    ")
+            say(f"Rule: {row.example.source}.", "    ")

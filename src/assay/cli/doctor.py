@@ -24,9 +24,12 @@ def command(store: Path | None, as_json: bool) -> int:
     if as_json:
         print_json([dict(zip(("check", "found", "fine", "advice"), check, strict=True)) for check in checks])
     else:
-        rows = [["ok" if fine else "!!", name, found, "" if fine else advice] for name, found, fine, advice in checks]
+        rows = [
+            ["ok" if is_fine else "!!", name, result, "" if is_fine else advice]
+            for name, result, is_fine, advice in checks
+        ]
         print_table(["", "check", "found", "advice"], rows)
-    return EXIT_DONE if all(fine for _, _, fine, _ in checks) else EXIT_BAD_INPUT
+    return EXIT_DONE if all(is_fine for _, _, is_fine, _ in checks) else EXIT_BAD_INPUT
 
 
 def _checks(store: Path | None) -> list[tuple[str, str, bool, str]]:
@@ -50,8 +53,8 @@ def _checks(store: Path | None) -> list[tuple[str, str, bool, str]]:
     here = [name for name in known() if is_available(name)]
     checks.append(("data", ", ".join(here), True, ""))
     for label, folder in (("data folder", raw_folder("")), ("store", store or default_folder())):
-        fine, found = _writable(folder)
-        checks.append((label, found, fine, "choose another with ASSAY_DATA or --store, or change its permissions"))
+        is_fine, note = _writable(folder)
+        checks.append((label, note, is_fine, "choose another with ASSAY_DATA or --store, or change its permissions"))
     return checks
 
 
@@ -75,11 +78,11 @@ def _version(package: str) -> str:
 
 
 def _writable(folder: Path) -> tuple[bool, str]:
-    place = folder.absolute()
-    while not place.exists():
-        place = place.parent
+    existing = folder.absolute()
+    while not existing.exists():
+        existing = existing.parent
     try:
-        with tempfile.TemporaryFile(dir=place):
+        with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
         return False, f"{folder} cannot be written ({error.strerror or os.strerror(error.errno or 0)})"

@@ -39,7 +39,7 @@ from .options import json_option, print_json, store_option, study_name
 )
 @store_option
 @json_option
-def command(run: str | None, arm: str | None, seed: int | None, store: Path | None, **asked: Any) -> None:
+def command(run: str | None, arm: str | None, seed: int | None, store: Path | None, **options: Any) -> None:
     """Pictures of what RUN learned and where it fails, one file each, and index.html, which shows them all.
 
     RUN is the beginning of a run's id (`assay runs`), or a study's name: then the first seed of its best arm. The
@@ -51,28 +51,32 @@ def command(run: str | None, arm: str | None, seed: int | None, store: Path | No
     from ..store import default_folder
 
     if run is None or arm is not None or seed is not None:
-        found = result(study_name(run, store), store=store).run(arm, seed)
+        chosen_run = result(study_name(run, store), store=store).run(arm, seed)
     else:
-        found = find(Path(run).stem if run.endswith(".toml") else run, store=store)
-    image = asked["image"]
-    explanation = found.explain(
-        only=asked["only"], layer=asked["layer"], image=image, split=asked["split"], projection=asked["projection"]
+        chosen_run = find(Path(run).stem if run.endswith(".toml") else run, store=store)
+    image = options["image"]
+    explanation = chosen_run.explain(
+        only=options["only"],
+        layer=options["layer"],
+        image=image,
+        split=options["split"],
+        projection=options["projection"],
     )
     if not explanation.pictures:
-        raise SpecError([Problem(why.rstrip(".")) for why in explanation.left_out.values()])
-    name = f"{found.study.name}-{found.record.id[:10]}"
-    folder = asked["output"] or (store or default_folder()) / "explanations" / name
-    paths = explanation.write(folder, format=asked["format"], theme=asked["theme"])
-    if asked["as_json"]:
+        raise SpecError([Problem(reason.rstrip(".")) for reason in explanation.left_out.values()])
+    name = f"{chosen_run.study.name}-{chosen_run.record.id[:10]}"
+    folder = options["output"] or (store or default_folder()) / "explanations" / name
+    paths = explanation.write(folder, format=options["format"], theme=options["theme"])
+    if options["as_json"]:
         print_json({**explanation.as_dict(), "files": {name: str(path) for name, path in paths.items()}})
         return
-    about = explanation.about
-    click.echo(f"{explanation.title}: {about['accuracy']:.2%} of {about['images']:,} {about['split']} images right")
-    if about["leaky"]:
+    facts = explanation.about
+    click.echo(f"{explanation.title}: {facts['accuracy']:.2%} of {facts['images']:,} {facts['split']} images right")
+    if facts["leaky"]:
         click.echo(LEAKY)
     for picture in explanation:
         click.echo(f"\n{paths[picture.name].name}: {picture.title}")
         click.echo(click.wrap_text(picture.caption, 100, initial_indent="  ", subsequent_indent="  "))
-    for name, why in explanation.left_out.items():
-        click.echo(f"\nLeft out: {name}. {why}")
+    for name, reason in explanation.left_out.items():
+        click.echo(f"\nLeft out: {name}. {reason}")
     click.echo(f"\nAll of them: {paths['index'].resolve().as_uri()}")

@@ -31,13 +31,13 @@ def command(run: str, formats: tuple[str, ...], output: Path | None, store: Path
 
     from ..api import export
 
-    found = export(run, *formats, folder=output, store=store)
+    exported = export(run, *formats, folder=output, store=store)
     if as_json:
-        files = [asdict(file) for file in found.files]
-        print_json({"folder": str(found.folder), "card": str(found.card), "files": files})
+        files = [asdict(file) for file in exported.files]
+        print_json({"folder": str(exported.folder), "card": str(exported.card), "files": files})
         return
-    for file in found.files:
-        click.echo(f"{found.folder / file.name}  {file.num_bytes:,} bytes")
+    for file in exported.files:
+        click.echo(f"{exported.folder / file.name}  {file.num_bytes:,} bytes")
         if file.about:
             click.echo(f"    {file.about}")
-    click.echo(found.card)
+    click.echo(exported.card)

@@ -1,4 +1,4 @@
-"""The entry point: finds commands, turns errors into sentences and exit codes."""
+"""The entry point: loads commands, and turns errors into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ import click
 from ..errors import AssayError, InputError, Interrupted
 
 COMMANDS = {
-    "run": "Run a study, or go on with it.",
-    "status": "What is done, running and queued.",
+    "run": "Run a study, or resume it.",
+    "status": "Progress: runs finished, running and queued.",
     "runs": "A study's runs as a table.",
     "compare": "Verdicts: which arm is better, by how much, and how sure.",
-    "diagnose": "What is wrong with runs: evidence and what to try.",
+    "diagnose": "Problems of runs, with evidence and what to try.",
     "explain": "Pictures of what a run learned and where it fails.",
     "report": "Write a study's report, one HTML file.",
     "reveal": "Score the finished runs on the sealed test split.",

@@ -1,4 +1,4 @@
-"""Options that commands share, and how they print."""
+"""Options and output shared by commands."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def study_name(study: str | None, store: Path | None) -> str:
 
     if study is not None:
         return Path(study).stem if study.endswith(".toml") else study
-    known = studies(store)
-    if not known:
+    names = studies(store)
+    if not names:
         raise StoreError(Problem("the store holds no study", "run one first"))
-    return known[0]
+    return names[0]

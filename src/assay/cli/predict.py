@@ -58,8 +58,8 @@ def command(
         import torch
 
         torch.set_num_threads(1)  # these networks are so small that threads cost more than they bring
-    with ExitStack() as held:
-        paths = [held.enter_context(kept(sys.stdin.buffer)) if name == "-" else Path(name) for name in inputs]
+    with ExitStack() as stack:
+        paths = [stack.enter_context(kept(sys.stdin.buffer)) if name == "-" else Path(name) for name in inputs]
         answers = Answers(asked, paths, resize=resize, extra=cast('Literal["first", "last"] | None', extra))
         seconds = write_answers(answers, output, probabilities=probabilities)
     if as_json:
@@ -76,9 +76,9 @@ def command(
             }
         )
         return
-    for told in (*answers.notes, asked.calibration_told):
-        if told:
-            click.echo(told, err=True)
+    for note in (*answers.notes, asked.calibration_told):
+        if note:
+            click.echo(note, err=True)
     plural = "image" if answers.num_images == 1 else "images"
     click.echo(f"{answers.num_images:,} {plural} in {seconds:.2f} s, by {asked.told}.", err=True)
     if output is not None:

@@ -39,13 +39,13 @@ def command(
     from ..api import result
     from ..report import SUFFIXES, ReportForm
 
-    asked: dict[ReportForm, bool] = {"pdf": pdf, "notebook": notebook, "markdown": markdown, "latex": latex}
-    forms: list[ReportForm] = [form for form, is_asked in asked.items() if is_asked] or ["html"]
-    found = result(study_name(study, store), store=store)
+    choices: dict[ReportForm, bool] = {"pdf": pdf, "notebook": notebook, "markdown": markdown, "latex": latex}
+    forms: list[ReportForm] = [form for form, is_chosen in choices.items() if is_chosen] or ["html"]
+    study_result = result(study_name(study, store), store=store)
     written = {}
     for form in forms:
         path = output.with_suffix(SUFFIXES[form]) if output is not None and len(forms) > 1 else output
-        written[form] = found.report(path, form=form)
+        written[form] = study_result.report(path, form=form)
         if not as_json:
             click.echo(f"{_NAMES[form]}: {written[form].absolute().as_uri()}")
     if as_json:

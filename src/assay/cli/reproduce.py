@@ -33,7 +33,7 @@ def command(
     keys: tuple[str, ...], as_published: bool, seeds: int | None, yes: bool, show: bool, output: Path | None,
     workers: int | None, store: Path | None, as_json: bool,
 ) -> int:  # fmt: skip
-    """Train the networks of documents A to E and lay them beside what was published.
+    """Train the networks of documents A to E and compare them with the published results.
 
     KEYS are documents (A ... E) or systems (A-no-dropout); all if there are none.
     """
@@ -41,20 +41,20 @@ def command(
     from ..runner.progress import JsonLines, Lines, Live
 
     progress = JsonLines(sys.stderr) if as_json else Live() if sys.stderr.isatty() else Lines()
-    found = reproduce(
+    reproduction = reproduce(
         *keys, as_published=as_published, seeds=seeds, store=store, workers=workers, progress=progress,
-        confirm=lambda costs: _agreed(costs, yes), trains=not show,
+        confirm=lambda costs: _is_confirmed(costs, yes), trains=not show,
     )  # fmt: skip
-    path = found.write(output)
+    path = reproduction.write(output)
     if as_json:
-        print_json(_values(found, path))
+        print_json(_values(reproduction, path))
     else:
-        _print(found)
+        _print(reproduction)
         click.echo(f"Page: {path.absolute().as_uri()}")
     return EXIT_DONE
 
 
-def _agreed(costs: Sequence[Cost], yes: bool) -> bool:
+def _is_confirmed(costs: Sequence[Cost], yes: bool) -> bool:
     from ..analysis.numbers import seconds as duration
 
     if not costs:
@@ -70,24 +70,26 @@ def _agreed(costs: Sequence[Cost], yes: bool) -> bool:
         return True
     if not sys.stdin.isatty():
         raise click.UsageError(f"this may take {duration(total)}; add --yes, or name fewer systems or seeds.")
-    return click.confirm(f"This may take {duration(total)}. Go on?", default=True, err=True)
+    return click.confirm(f"This may take {duration(total)}. Continue?", default=True, err=True)
 
 
-def _print(found: Reproduction) -> None:
+def _print(reproduction: Reproduction) -> None:
     from ..documents.page import finding_sentence, system_cells
 
     columns = ("system", "parameters", "published", "ours, mean [95 %]", "n", "within spread")
     title = (
-        "As published: leaky validation and raw inputs, as the documents have them." if found.is_as_published else ""
+        "As published: leaky validation and raw inputs, as the documents have them."
+        if reproduction.is_as_published
+        else ""
     )
-    print_table(columns, [system_cells(row) for row in found.rows], right=(1, 2, 3, 4), title=title)
-    for finding in found.findings:
+    print_table(columns, [system_cells(row) for row in reproduction.rows], right=(1, 2, 3, 4), title=title)
+    for finding in reproduction.findings:
         say(f"{finding.claim.document}: {finding_sentence(finding)}")
 
 
-def _values(found: Reproduction, path: Path) -> dict[str, object]:
+def _values(reproduction: Reproduction, path: Path) -> dict[str, object]:
     return {
-        "as_published": found.is_as_published,
+        "as_published": reproduction.is_as_published,
         "page": str(path),
         "systems": [
             {
@@ -95,10 +97,10 @@ def _values(found: Reproduction, path: Path) -> dict[str, object]:
                 "published_parameters": row.system.parameters, "accuracy": row.scores, "loss": row.losses,
                 "seconds": [run.seconds for run in row.runs], "waits": row.system.waits,
             }
-            for row in found.rows
+            for row in reproduction.rows
         ],
         "claims": [
             {"document": f.claim.document, "claim": f.claim.text, "verdict": f.verdict, "evidence": f.sentence}
-            for f in found.findings
+            for f in reproduction.findings
         ],
     }  # fmt: skip

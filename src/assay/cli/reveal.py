@@ -33,11 +33,11 @@ def command(study: str | None, store: Path | None, retrain: str | None, workers:
     from ..spec.arms import arm_name
     from .status import print_answer
 
-    found = result(study_name(study, store), store=store)
+    study_result = result(study_name(study, store), store=store)
     if retrain is not None:
-        retrain = arm_name(retrain, [arm.name for arm in found.record.arms], found.study)
+        retrain = arm_name(retrain, [arm.name for arm in study_result.record.arms], study_result.study)
     progress = JsonLines(sys.stderr) if as_json else Live() if sys.stderr.isatty() else Lines()
-    found.reveal(
+    study_result.reveal(
         retrain=retrain,
         on_scored=lambda run, accuracy: (
             None if as_json else click.echo(f"{run.arm}, {run.label}: {accuracy:.2%} on the test split", err=True)
@@ -45,7 +45,7 @@ def command(study: str | None, store: Path | None, retrain: str | None, workers:
         workers=workers,
         progress=progress,
     )
-    record = found.record
+    record = study_result.record
     runs = record.runs if retrain is None else tuple(run for run in record.retrained if run.arm == retrain)
     if as_json:
         scores = [
@@ -54,8 +54,8 @@ def command(study: str | None, store: Path | None, retrain: str | None, workers:
             for run in runs
             if run.test_accuracy is not None
         ]  # fmt: skip
-        about = {"study": record.name, "looks": len(record.looks), "leaky": record.is_leaky, "retrained": retrain}
-        print_json({**about, "scores": scores})
+        facts = {"study": record.name, "looks": len(record.looks), "leaky": record.is_leaky, "retrained": retrain}
+        print_json({**facts, "scores": scores})
     else:
         if retrain is None:
             print_answer(record)

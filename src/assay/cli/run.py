@@ -53,9 +53,9 @@ def command(
     report: bool,
     as_json: bool,
 ) -> int:
-    """Run STUDY (a file or a shipped study's name), or go on with it.
+    """Run STUDY (a file or a shipped study's name), or resume it.
 
-    Finished runs are not repeated; interrupted ones go on from their last finished epoch. A search trains its trials,
+    Finished runs are not repeated; interrupted ones resume after their last finished epoch. A search trains its trials,
     then its finalists anew with fresh seeds, and writes the best of them as a study file. With --json, standard output
     gets one object at the end, and standard error an object a line for what happens meanwhile.
     """
@@ -73,8 +73,8 @@ def command(
     record = result.brief
     path = result.report() if report else None
     if as_json:
-        told = {"best": str(result.best_file)} if record.search is not None else {}
-        print_json({**as_values(record), **told, "report": None if path is None else str(path)})
+        best = {"best": str(result.best_file)} if record.search is not None else {}
+        print_json({**as_values(record), **best, "report": None if path is None else str(path)})
     else:
         print_answer(record)
         if path is not None:

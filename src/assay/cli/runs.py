@@ -29,14 +29,14 @@ def command(
     from ..spec.arms import arm_name
 
     record = result(study_name(study, store), store=store).record
-    known_runs = record.retrained if retrained else record.runs
-    arms = [known.name for known in record.arms]
+    all_runs = record.retrained if retrained else record.runs
+    arms = [arm_record.name for arm_record in record.arms]
     if record.search is not None and not retrained:
-        known_runs = (*record.search.runs, *record.runs)
-        arms = list(dict.fromkeys(run.arm for run in known_runs))
+        all_runs = (*record.search.runs, *record.runs)
+        arms = list(dict.fromkeys(run.arm for run in all_runs))
     if arm is not None:
         arm = arm_name(arm, arms, record.name)
-    runs = [run for run in known_runs if arm in (None, run.arm) and state in (None, run.state)]
+    runs = [run for run in all_runs if arm in (None, run.arm) and state in (None, run.state)]
     if as_json:
         from dataclasses import asdict
 

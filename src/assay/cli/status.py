@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @store_option
 @json_option
 def command(study: str | None, store: Path | None, as_json: bool) -> None:
-    """What is done, running and queued: of STUDY, or of every study in the store."""
+    """Runs finished, running and queued: of STUDY, or of every study in the store."""
     from ..api import overviews, result, studies
     from .options import study_name
 
@@ -39,15 +39,15 @@ def command(study: str | None, store: Path | None, as_json: bool) -> None:
         print_answer(records[0])
 
 
-def _print_studies(found: list[dict[str, Any]]) -> None:
+def _print_studies(overviews: list[dict[str, Any]]) -> None:
     rows = []
-    for one in found:
-        states = Counter(one["states"])
-        all_states = states + Counter(one["trial_states"])
+    for study in overviews:
+        states = Counter(study["states"])
+        all_states = states + Counter(study["trial_states"])
         rows.append(
-            [f"{one['name']} (leaky)" if one["is_leaky"] else one["name"], str(one["num_arms"]),
+            [f"{study['name']} (leaky)" if study["is_leaky"] else study["name"], str(study["num_arms"]),
              *(str(all_states[state]) for state in ("finished", "running", "queued")),
-             str(sum(states[state] for state in FAILED)), str(one["num_looks"]), one["question"]]
+             str(sum(states[state] for state in FAILED)), str(study["num_looks"]), study["question"]]
         )  # fmt: skip
     columns = ["study", "arms", "finished", "running", "queued", "failed", "looks", "question"]
     columns, rows = without_empty(columns, rows, may_go=("running", "queued", "failed", "looks"))
@@ -55,7 +55,7 @@ def _print_studies(found: list[dict[str, Any]]) -> None:
 
 
 def print_answer(record: StudyRecord) -> None:
-    """The state of a study, its arms and what may be said of them so far."""
+    """Prints the state of a study, its arms and their verdicts so far."""
     from ..analysis import answer, arm_scores, retrained_sentences, stop_sentences
 
     states = Counter(run.state for run in record.runs)
@@ -84,20 +84,20 @@ def print_answer(record: StudyRecord) -> None:
         if split == "validation":
             for sentence in stop_sentences(record):
                 say(f"{sentence}.")
-        found = answer(record, split=split)
-        for sentence in [_told(contrast) for contrast in found.verdicts] or [found.headline]:
+        result = answer(record, split=split)
+        for sentence in [_sentence(contrast) for contrast in result.verdicts] or [result.headline]:
             say(f"On {split}: {sentence}.")
-        if found.effects:
-            say(f"Factors are averaged over the others; assay compare {record.name} tells every arm's verdict.")
-        for note in found.notes:
+        if result.effects:
+            say(f"Factors are averaged over the others; assay compare {record.name} shows every arm's verdict.")
+        for note in result.notes:
             if note != LEAKY:  # it stands at the top
                 say(note)
     for sentence in retrained_sentences(record):
         say(f"On test: {sentence}.")
 
 
-def _told(contrast: Contrast) -> str:
-    """A refusal does not name its arms by itself."""
+def _sentence(contrast: Contrast) -> str:
+    """A verdict's sentence; a refusal, which names no arm, gets its arm in front."""
     is_refused = contrast.outcome == "too few seeds"
     return f"{contrast.arm}: {contrast.sentence}" if is_refused else contrast.sentence
 
@@ -107,7 +107,7 @@ def as_values(record: StudyRecord) -> dict[str, object]:
     from ..analysis import answer, arm_scores, retrained_sentences, stop_sentences
     from ..report import search_values
 
-    found = answer(record)
+    result = answer(record)
     return {
         "study": record.name,
         "question": record.question,
@@ -118,8 +118,8 @@ def as_values(record: StudyRecord) -> dict[str, object]:
              "interval": [arm.interval.low, arm.interval.high] if arm.interval else None}
             for arm in arm_scores(record)
         ],
-        "answer": [contrast.sentence for contrast in found.verdicts],
-        "headline": found.headline,
+        "answer": [contrast.sentence for contrast in result.verdicts],
+        "headline": result.headline,
         "stopped": stop_sentences(record),
         "retrained": retrained_sentences(record),
         "looks": len(record.looks),

@@ -1,4 +1,4 @@
-"""Tables in a terminal: columns where they fit, whole words always, a block for each row where columns do not fit."""
+"""Tables in a terminal: words are never broken; where columns do not fit, each row becomes a block."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import click
 
-IN_A_PIPE = 200  # columns of characters where nobody's terminal sets them
+IN_A_PIPE = 200  # columns of characters where there is no terminal
 _WHOLE = 18  # texts of so many characters stay on one line where there is room
 
 
@@ -57,8 +57,8 @@ def say(text: str, *, indent: str = "") -> None:
 
 def wrapped(text: str, width: int, first: str = "", rest: str = "") -> list[str]:
     """A sentence in lines of whole words; "n = 8" is one word."""
-    kept = text.replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}").replace(" %", "\N{NO-BREAK SPACE}%")
-    lines = textwrap.wrap(kept, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
+    joined = text.replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}").replace(" %", "\N{NO-BREAK SPACE}%")
+    lines = textwrap.wrap(joined, width, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
     return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
 
 
@@ -80,7 +80,7 @@ def table_lines(
         least = [_least(texts, at, at in numbers, whole) for at in range(len(columns))]
         spare = width - 1 - sum(least) - gap * (len(columns) - 1)
         if spare >= 0:
-            widths = _given(least, natural, spare)
+            widths = _distributed(least, natural, spare)
             head, *body = (_row_lines(row, widths, numbers, gap) for row in texts)
             rule = " " + "─" * (sum(widths) + gap * (len(columns) - 1))
             return [*lines, *head, rule, *(line for row in body for line in row)]
@@ -99,8 +99,8 @@ def _least(texts: Sequence[Sequence[str]], at: int, is_number: bool, whole: int)
     return max((len(piece) for piece in pieces), default=0)
 
 
-def _given(least: list[int], natural: list[int], spare: int) -> list[int]:
-    """Widths with the room that is left given to the columns that need least to be whole, first."""
+def _distributed(least: list[int], natural: list[int], spare: int) -> list[int]:
+    """Widths with the spare room distributed, first to the columns that need least to fit on one line."""
     widths = list(least)
     for at in sorted(range(len(least)), key=lambda at: natural[at] - least[at]):
         more = min(spare, max(natural[at] - least[at], 0))

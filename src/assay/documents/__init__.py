@@ -1,4 +1,4 @@
-"""Documents A to E: what five notebooks built and reported, and the same questions asked with evidence."""
+"""Documents A to E: reproduces five published notebooks and gives a verdict on each of their claims."""
 
 from .claims import CLAIMS as CLAIMS
 from .claims import Claim as Claim

@@ -1,4 +1,4 @@
-"""What the documents claim, and what our runs say of it."""
+"""The documents' claims, and a verdict on each from our runs."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Claim:
     Args:
         document: "A" to "E".
         text: The claim, with the document's figures.
-        kind: What kind of claim it is.
-        arm: Whom it is about.
-        others: Whom it is compared with.
+        kind: The kind of claim.
+        arm: The arm that it is about.
+        others: The arms that it is compared with.
         level: For ``reaches``: the accuracy.
         only_as_published: It is about the published protocol alone.
-        waits: What keeps it from being asked here.
+        waits: What is missing to check it here.
         needs: The base whose weights file it takes.
     """
 
@@ -126,19 +126,19 @@ def judge(claims: Sequence[Claim], evidence: Mapping[str, Evidence]) -> tuple[Fi
         evidence: By arm; an arm without runs is left out.
     """
     contrasts = _contrasts(claims, evidence)
-    found = []
+    findings = []
     for claim in claims:
         has_run = all(arm in evidence and evidence[arm].runs for arm in claim.others)
         lacking = "" if has_run else waiting_for(claim.needs)
         if claim.waits or lacking:
-            found.append(Finding(claim, "waiting", claim.waits or f"waits for {lacking}"))
+            findings.append(Finding(claim, "waiting", claim.waits or f"waits for {lacking}"))
         elif claim.arm not in evidence or not evidence[claim.arm].runs:
-            found.append(Finding(claim, "not decided", "it has not been run"))
+            findings.append(Finding(claim, "not decided", "it has not been run"))
         elif claim.others:
-            found.append(_compared(claim, [contrasts.get((claim.arm, other)) for other in claim.others]))
+            findings.append(_compared(claim, [contrasts.get((claim.arm, other)) for other in claim.others]))
         else:
-            found.append(_OF_ONE[claim.kind](claim, evidence[claim.arm]))
-    return tuple(found)
+            findings.append(_OF_ONE[claim.kind](claim, evidence[claim.arm]))
+    return tuple(findings)
 
 
 @dataclass(frozen=True)
@@ -154,11 +154,11 @@ def _contrasts(claims: Sequence[Claim], evidence: Mapping[str, Evidence]) -> dic
     for claim in claims:
         for other in claim.others:
             if claim.arm in evidence and other in evidence:
-                one, two = evidence[claim.arm].scores, evidence[other].scores
-                seeds = sorted(one.keys() & two.keys())
+                scores, other_scores = evidence[claim.arm].scores, evidence[other].scores
+                seeds = sorted(scores.keys() & other_scores.keys())
                 if len(seeds) > 1:
                     differences[claim.arm, other] = paired_difference(
-                        [two[seed] for seed in seeds], [one[seed] for seed in seeds]
+                        [other_scores[seed] for seed in seeds], [scores[seed] for seed in seeds]
                     )
     p_values = [difference.p_value for difference in differences.values()]
     adjusted = tuple(holm(p_values)) if p_values else ()
@@ -171,18 +171,20 @@ def _contrasts(claims: Sequence[Claim], evidence: Mapping[str, Evidence]) -> dic
 
 
 def _compared(claim: Claim, contrasts: Sequence[_Contrast | None]) -> Finding:
-    known = [contrast for contrast in contrasts if contrast is not None]
-    if not known:
+    available = [contrast for contrast in contrasts if contrast is not None]
+    if not available:
         return Finding(claim, "not decided", "fewer than two seeds pair")
-    told = "; ".join(f"against {contrast.other} {_points(contrast.difference)}" for contrast in known)
-    n = min(contrast.difference.n for contrast in known)
-    outcomes = {contrast.outcome for contrast in known}
+    evidence = "; ".join(f"against {contrast.other} {_points(contrast.difference)}" for contrast in available)
+    n = min(contrast.difference.n for contrast in available)
+    outcomes = {contrast.outcome for contrast in available}
     if "worse" in outcomes:
-        return Finding(claim, "contradicted", f"{told}, n = {n}")
-    if outcomes == {"better"} and len(known) == len(contrasts):
-        return Finding(claim, "supported", f"{told}, n = {n}")
-    few = f"; {pairs_needed(known[0].num_contrasts)} or more pairs are needed" if "too few seeds" in outcomes else ""
-    return Finding(claim, "not decided", f"{told}, n = {n}{few}")
+        return Finding(claim, "contradicted", f"{evidence}, n = {n}")
+    if outcomes == {"better"} and len(available) == len(contrasts):
+        return Finding(claim, "supported", f"{evidence}, n = {n}")
+    few = (
+        f"; {pairs_needed(available[0].num_contrasts)} or more pairs are needed" if "too few seeds" in outcomes else ""
+    )
+    return Finding(claim, "not decided", f"{evidence}, n = {n}{few}")
 
 
 def _gap(evidence: Evidence) -> list[float]:
@@ -199,15 +201,15 @@ def _overfits(claim: Claim, evidence: Evidence, *, denied: bool = False) -> Find
         if run.state == "finished" and run.epochs
     ]
     if len(gaps) < 2:
-        told = f"the gap is {100 * gaps[0]:.2f} points" if gaps else "no run has finished"
-        return Finding(claim, "not decided", f"{told}, n = {len(gaps)}; {MIN_PAIRS} or more seeds are needed")
+        finding_text = f"the gap is {100 * gaps[0]:.2f} points" if gaps else "no run has finished"
+        return Finding(claim, "not decided", f"{finding_text}, n = {len(gaps)}; {MIN_PAIRS} or more seeds are needed")
     interval = mean_interval(gaps)
-    told = (
+    finding_text = (
         f"training accuracy is {_points(interval)} above validation accuracy after the last epoch, and validation loss "
         f"has risen by {sum(rises) / len(rises):.3f} from its lowest, n = {interval.n}"
     )
     above, below = interval.low > GAP, interval.high < GAP
-    return _decided(claim, told, interval.n, (below, above) if denied else (above, below))
+    return _decided(claim, finding_text, interval.n, (below, above) if denied else (above, below))
 
 
 def _does_not_overfit(claim: Claim, evidence: Evidence) -> Finding:
@@ -219,8 +221,8 @@ def _underfits(claim: Claim, evidence: Evidence) -> Finding:
     if len(last) < 2:
         return Finding(claim, "not decided", f"n = {len(last)}; {MIN_PAIRS} or more seeds are needed")
     interval = mean_interval(last)
-    told = f"it knows {_percent(interval)} of its own training images after the last epoch, n = {interval.n}"
-    return _decided(claim, told, interval.n, (interval.high < LOW, interval.low > LOW))
+    finding_text = f"it knows {_percent(interval)} of its own training images after the last epoch, n = {interval.n}"
+    return _decided(claim, finding_text, interval.n, (interval.high < LOW, interval.low > LOW))
 
 
 def _reaches(claim: Claim, evidence: Evidence) -> Finding:
@@ -228,8 +230,8 @@ def _reaches(claim: Claim, evidence: Evidence) -> Finding:
     if len(scores) < 2:
         return Finding(claim, "not decided", f"n = {len(scores)}; {MIN_PAIRS} or more seeds are needed")
     interval = mean_interval(scores)
-    told = f"the mean over seeds is {_percent(interval)}, n = {interval.n}"
-    return _decided(claim, told, interval.n, (interval.low >= claim.level, interval.high < claim.level))
+    finding_text = f"the mean over seeds is {_percent(interval)}, n = {interval.n}"
+    return _decided(claim, finding_text, interval.n, (interval.low >= claim.level, interval.high < claim.level))
 
 
 def _does_not_train(claim: Claim, evidence: Evidence) -> Finding:
@@ -238,15 +240,15 @@ def _does_not_train(claim: Claim, evidence: Evidence) -> Finding:
         run for run in ended
         if run.state == "diverged" or (run.epochs and run.epochs[-1].validation_accuracy < CHANCE)
     ]  # fmt: skip
-    told = f"{len(stuck)} of {len(ended)} runs did not train (diverged, or below {CHANCE:.0%} accuracy)"
-    return Finding(claim, "supported" if stuck else "not decided", told)
+    finding_text = f"{len(stuck)} of {len(ended)} runs did not train (diverged, or below {CHANCE:.0%} accuracy)"
+    return Finding(claim, "supported" if stuck else "not decided", finding_text)
 
 
-def _decided(claim: Claim, told: str, n: int, sides: tuple[bool, bool]) -> Finding:
+def _decided(claim: Claim, finding_text: str, n: int, sides: tuple[bool, bool]) -> Finding:
     if n < MIN_PAIRS:
-        return Finding(claim, "not decided", f"{told}; {MIN_PAIRS} or more seeds are needed")
+        return Finding(claim, "not decided", f"{finding_text}; {MIN_PAIRS} or more seeds are needed")
     supports, contradicts = sides
-    return Finding(claim, "supported" if supports else "contradicted" if contradicts else "not decided", told)
+    return Finding(claim, "supported" if supports else "contradicted" if contradicts else "not decided", finding_text)
 
 
 _OF_ONE: dict[Kind, Callable[[Claim, Evidence], Finding]] = {

@@ -1,4 +1,4 @@
-"""What a reproduction will cost, before it is spent: FLOPs over the speed of twenty steps."""
+"""Estimates the cost of a reproduction before it runs: FLOPs over the measured speed of twenty steps."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def epochs_left(study: Study, record: StudyRecord | None) -> int:
     assert study.search is not None
     finalists = study.search.finalists * study.seeds.planned
     if record is not None and record.search is not None:
-        done = [run for run in record.runs if run.state == "finished"]
-        if record.runs and len(done) == len(record.runs) >= finalists:
+        scored_finalists = [run for run in record.runs if run.state == "finished"]
+        if record.runs and len(scored_finalists) == len(record.runs) >= finalists:
             return 0
         spent = sum(len(run.epochs) for run in (*record.search.runs, *record.runs))
     else:
@@ -73,11 +73,11 @@ def epochs_left(study: Study, record: StudyRecord | None) -> int:
 def search_cost(study: Study, dataset: Dataset, folder: Path, epochs: int, workers: int) -> Cost:
     """The cost of so many epochs of a search, each of the candidate with the median cost of nine."""
     allowed = try_space(study, dataset.info, wanted=9, store=folder).allowed
-    middle = statistics.median_low([one.costs["flops"] for one in allowed])
-    one = next(one for one in allowed if one.costs["flops"] == middle)
-    assert one.arm is not None
-    assert one.summary is not None
-    task = task_of(one.arm, study.data, study.seeds.vary, dataset, folder, seed=0)
-    flops = float(BACKWARD * one.summary.flops * dataset.info.num_training * epochs)
+    middle = statistics.median_low([candidate.costs["flops"] for candidate in allowed])
+    candidate = next(candidate for candidate in allowed if candidate.costs["flops"] == middle)
+    assert candidate.arm is not None
+    assert candidate.summary is not None
+    task = task_of(candidate.arm, study.data, study.seeds.vary, dataset, folder, seed=0)
+    flops = float(BACKWARD * candidate.summary.flops * dataset.info.num_training * epochs)
     num_runs = max(1, epochs // study.planned_epochs)
-    return Cost(study.name, num_runs, flops, measured_speed(task, one.summary), workers)
+    return Cost(study.name, num_runs, flops, measured_speed(task, candidate.summary), workers)

@@ -1,4 +1,4 @@
-"""The reproduction as a page: published beside ours, and a verdict on each claim."""
+"""The reproduction's page: published figures beside ours, and a verdict on each claim."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .published import System
 
 @dataclass(frozen=True)
 class Row:
-    """A system beside our runs of it.
+    """A published system and our runs of it.
 
     Args:
         system: As reported.
@@ -40,8 +40,8 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Laid:
-    """Published beside ours, and what that says of the claims."""
+class SideBySide:
+    """Published systems beside ours, and the verdicts on the claims."""
 
     rows: tuple[Row, ...]
     findings: tuple[Finding, ...]
@@ -76,12 +76,12 @@ LEAKY = {
 
 
 def finding_sentence(finding: Finding) -> str:
-    """A claim and what is to be said of it, as one line of text."""
+    """A claim and its verdict, as one line of text."""
     return f'"{finding.claim.text}": {finding.verdict}: {finding.sentence}.'
 
 
 def spread(scores: Sequence[float]) -> tuple[float, float] | None:
-    """Where one more run would lie, with 95 % confidence: mean +- t s sqrt(1 + 1/n); ``None`` below two runs.
+    """The 95 % prediction interval of one more run: mean +- t s sqrt(1 + 1/n); ``None`` below two runs.
 
     Source: Hahn and Meeker (1991), "Statistical Intervals", prediction interval of one future observation.
     """
@@ -102,9 +102,9 @@ def is_within(system: System, scores: Sequence[float]) -> bool | None:
 def system_cells(row: Row) -> tuple[str, str, str, str, str, str]:
     """A system in a narrow table: name, parameters, published accuracy, ours, n, whether within our spread."""
     scores = list(row.scores.values())
-    found = is_within(row.system, scores)
-    within = "waits" if row.system.waits else "–" if found is None else "yes" if found else "no"
-    if found is False:
+    inside = is_within(row.system, scores)
+    within = "waits" if row.system.waits else "–" if inside is None else "yes" if inside else "no"
+    if inside is False:
         within += f", {_side(row.system, scores)}"
     return (
         row.system.key, whole(row.system.parameters if row.parameters is None else row.parameters),
@@ -145,56 +145,58 @@ def _full_cells(row: Row, *, is_as_published: bool) -> tuple[str, ...]:
 
 
 def _failed(rows: Sequence[Row]) -> tuple[str, ...]:
-    """What did not finish, arm by arm: no run is dropped in silence."""
-    told = []
+    """Runs that did not finish, arm by arm, so that none is dropped silently."""
+    lines = []
     for row in rows:
         states = [run.state for run in row.runs]
         for state in sorted({s for s in states if s not in ("finished", "queued", "running", "paused")}):
-            told.append(f"{row.system.key}: {states.count(state)} of {counted(len(states), 'run')} {state}.")
+            lines.append(f"{row.system.key}: {states.count(state)} of {counted(len(states), 'run')} {state}.")
         if waiting := sum(s in ("queued", "running", "paused") for s in states):
-            told.append(f"{row.system.key}: {waiting} of {counted(len(states), 'run')} still to be done.")
-    return tuple(told)
+            lines.append(f"{row.system.key}: {waiting} of {counted(len(states), 'run')} still to be done.")
+    return tuple(lines)
 
 
-def _documents(found: Laid) -> list[str]:
-    return list(dict.fromkeys(row.system.document for row in found.rows))
+def _documents(comparison: SideBySide) -> list[str]:
+    return list(dict.fromkeys(row.system.document for row in comparison.rows))
 
 
-def _runs(found: Laid) -> list[RunRecord]:
+def _runs(comparison: SideBySide) -> list[RunRecord]:
     """Every run once: two systems may be one network."""
-    return list({run.id: run for row in found.rows for run in row.runs}.values())
+    return list({run.id: run for row in comparison.rows for run in row.runs}.values())
 
 
-def _machines(found: Laid) -> tuple[str, ...]:
-    """On what machines, versions and paths the runs were trained."""
-    told = (", ".join(f"{name} {text}" for name, text in flat(run.environment)) for run in _runs(found))
-    return tuple(dict.fromkeys(text for text in told if text))
+def _machines(comparison: SideBySide) -> tuple[str, ...]:
+    """The machines and versions that trained the runs, each once."""
+    texts = (", ".join(f"{name} {text}" for name, text in flat(run.environment)) for run in _runs(comparison))
+    return tuple(dict.fromkeys(text for text in texts if text))
 
 
-def markdown(found: Laid) -> str:
+def markdown(comparison: SideBySide) -> str:
     """The page in Markdown."""
-    heading = "Documents A to E, as published" if found.is_as_published else "Documents A to E, reproduced"
-    lines = [f"# {heading}", "", *_preface(found), ""]
-    for document in _documents(found):
-        rows = [row for row in found.rows if row.system.document == document]
+    heading = "Documents A to E, as published" if comparison.is_as_published else "Documents A to E, reproduced"
+    lines = [f"# {heading}", "", *_preface(comparison), ""]
+    for document in _documents(comparison):
+        rows = [row for row in comparison.rows if row.system.document == document]
         lines += [f"## {TITLES[document]}", ""]
-        if found.is_as_published and document in LEAKY:
+        if comparison.is_as_published and document in LEAKY:
             lines += [f"**{LEAKY[document]}**", ""]
         else:
             lines += [PROPER[document], ""]
-        findings = [finding for finding in found.findings if finding.claim.document == document]
+        findings = [finding for finding in comparison.findings if finding.claim.document == document]
         if findings:
             lines += ["| the document's claim | verdict | effect |", "|---|---|---|"]
             lines += [f"| {f.claim.text} | **{f.verdict}** | {f.sentence} |" for f in findings] + [""]
         lines += [f"| {' | '.join(_COLUMNS)} |", f"|{'---|' * len(_COLUMNS)}"]
-        lines += [f"| {' | '.join(_full_cells(row, is_as_published=found.is_as_published))} |" for row in rows] + [""]
+        lines += [f"| {' | '.join(_full_cells(row, is_as_published=comparison.is_as_published))} |" for row in rows] + [
+            ""
+        ]
         lines += [f"- {sentence}" for sentence in (*_failed(rows), *_notes(rows))] + [""]
-    lines += ["## Machine and versions", "", *(f"- {text}" for text in _machines(found)), ""]
+    lines += ["## Machine and versions", "", *(f"- {text}" for text in _machines(comparison)), ""]
     return "\n".join(lines)
 
 
-def _preface(found: Laid) -> list[str]:
-    times = [run.seconds for run in _runs(found) if run.seconds is not None]
+def _preface(comparison: SideBySide) -> list[str]:
+    times = [run.seconds for run in _runs(comparison) if run.seconds is not None]
     return [
         "Each system that five notebooks published beside our runs of it. A document ran each network once; an "
         "interval here is that of a mean over seeds, at 95 %, and covers seed-to-seed variation only. A published "
@@ -215,42 +217,45 @@ def _notes(rows: Sequence[Row]) -> tuple[str, ...]:
     )
 
 
-def html(found: Laid) -> str:
+def html(comparison: SideBySide) -> str:
     """The page as one HTML file that loads nothing."""
     from plotly.offline import get_plotlyjs
 
-    return _rendered("reproduction.html", found, plotly_js=get_plotlyjs())
+    return _rendered("reproduction.html", comparison, plotly_js=get_plotlyjs())
 
 
-def fragment(found: Laid) -> str:
+def fragment(comparison: SideBySide) -> str:
     """Claims and tables for a notebook's cell: no script, no figures."""
-    return _rendered("reproduction_fragment.html", found)
+    return _rendered("reproduction_fragment.html", comparison)
 
 
-def _rendered(template: str, found: Laid, **more: Any) -> str:
-    sections = [_section(found, document) for document in _documents(found)]
+def _rendered(template: str, comparison: SideBySide, **more: Any) -> str:
+    sections = [_section(comparison, document) for document in _documents(comparison)]
     return (
         environment("assay.documents")
         .get_template(template)
         .render(
-            sections=sections, is_as_published=found.is_as_published, preface=[p for p in _preface(found) if p],
-            machines=_machines(found), version=version("assay"), **more,
+            sections=sections, is_as_published=comparison.is_as_published,
+            preface=[p for p in _preface(comparison) if p],
+            machines=_machines(comparison), version=version("assay"), **more,
         )
     )  # fmt: skip
 
 
-def _section(found: Laid, document: str) -> dict[str, Any]:
-    rows = [row for row in found.rows if row.system.document == document]
+def _section(comparison: SideBySide, document: str) -> dict[str, Any]:
+    rows = [row for row in comparison.rows if row.system.document == document]
     numbers = {"system", "published within our spread", "scored on"}
     columns = tuple(Column(title[0].upper() + title[1:], title not in numbers) for title in _COLUMNS)
-    cells = tuple(tuple(Cell(text) for text in _full_cells(row, is_as_published=found.is_as_published)) for row in rows)
-    leaky = LEAKY.get(document, "") if found.is_as_published else ""
+    cells = tuple(
+        tuple(Cell(text) for text in _full_cells(row, is_as_published=comparison.is_as_published)) for row in rows
+    )
+    leaky = LEAKY.get(document, "") if comparison.is_as_published else ""
     return {
         "id": document,
         "title": TITLES[document],
         "protocol": "" if leaky else PROPER[document],
         "leaky": leaky,
-        "findings": [finding for finding in found.findings if finding.claim.document == document],
+        "findings": [finding for finding in comparison.findings if finding.claim.document == document],
         "table": Table(f"Systems of document {document}", columns, cells),
         "figures": [block for row in rows if (block := _curves(row)) is not None],
         "notes": (*_failed(rows), *_notes(rows)),

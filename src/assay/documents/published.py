@@ -1,4 +1,4 @@
-"""What the five documents report, as data."""
+"""The figures that the five documents report."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class System:
         accuracy: As reported, a fraction.
         training_images: How many it was trained on.
         epochs: At most.
-        arm: Its arm in the study; its key unless told.
+        arm: Its arm in the study; its key unless given.
         is_retrained: It was trained on training and validation images together.
-        waits: What keeps it from running here; empty if nothing does.
+        waits: What is missing to run it here; empty if nothing is.
         needs: The base whose weights file it needs: without it, ``waits`` says where that belongs.
         parameters, trainable: As the document counts them.
         loss: As reported, in nats.
@@ -77,7 +77,7 @@ def published() -> tuple[System, ...]:
 
 
 def waiting_for(base: str) -> str:
-    """What keeps a system from running that needs a base's weights; empty where they are here."""
+    """The weights file that a system still needs, with where to get it; empty if the file is here."""
     if not base or has_weights(base):
         return ""
     return f"{WEIGHTS[base].file.name} (`assay data fetch {base}`, or put it into the folder weights of ASSAY_DATA)"
@@ -86,12 +86,12 @@ def waiting_for(base: str) -> str:
 @cache
 def _published(here: tuple[tuple[str, bool], ...]) -> tuple[System, ...]:
     text = (resources.files("assay.documents") / "published.toml").read_text()
-    found = []
+    systems = []
     for values in tomllib.loads(text)["system"]:
-        told: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-        waits = told.pop("waits", "") or waiting_for(told.get("needs", ""))
-        found.append(System(arm=told.pop("arm", told["key"]), waits=waits, **told))
-    return tuple(found)
+        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+        waits = fields.pop("waits", "") or waiting_for(fields.get("needs", ""))
+        systems.append(System(arm=fields.pop("arm", fields["key"]), waits=waits, **fields))
+    return tuple(systems)
 
 
 def chosen(keys: Sequence[str]) -> tuple[System, ...]:
@@ -101,14 +101,14 @@ def chosen(keys: Sequence[str]) -> tuple[System, ...]:
         SpecError: A name is neither.
     """
     systems = published()
-    known = [*DOCUMENTS, *(system.key for system in systems)]
-    by_case = {name.lower(): name for name in known}
+    all_names = [*DOCUMENTS, *(system.key for system in systems)]
+    by_case = {name.lower(): name for name in all_names}
     problems = [
-        Problem(f'"{key}" is no document and no system', nearest(key, known))
+        Problem(f'"{key}" is no document and no system', nearest(key, all_names))
         for key in keys
         if key.lower() not in by_case
     ]
     if problems:
         raise SpecError(problems)
-    wanted = {by_case[key.lower()] for key in keys} or set(DOCUMENTS)
-    return tuple(system for system in systems if system.key in wanted or system.document in wanted)
+    names = {by_case[key.lower()] for key in keys} or set(DOCUMENTS)
+    return tuple(system for system in systems if system.key in names or system.document in names)

@@ -1,4 +1,4 @@
-"""The documents' systems, trained, scored and laid beside what was reported."""
+"""Trains and scores the documents' systems, and compares them with the reported figures."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from ..store import StudyRecord, default_folder, open_writer
 from ..store.files import DATABASE
 from .claims import CLAIMS, Evidence, Finding, judge
 from .cost import Cost, epochs_left, estimate, search_cost
-from .page import Laid, Row, fragment, html, markdown
+from .page import Row, SideBySide, fragment, html, markdown
 from .published import System, chosen
 from .submission import submit
 
-MADE = Path("document-d")  # document D's tables, where the command is given
+TABLES_FOLDER = Path("document-d")  # document D's tables, where the command is given
 SUFFIX = "-as-published"
 UNLABELLED, SUBMISSION = "unlabelled_data.csv", "submission.csv"
 # Whose protocol leaks or feeds raw bytes; documents D and E chose on validation images and scaled.
@@ -37,8 +37,8 @@ AS_PUBLISHED: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Reproduction(Laid):
-    """All of it: a row for each system and a finding for each claim."""
+class Reproduction(SideBySide):
+    """A reproduction: a row for each system and a finding for each claim."""
 
     store: Path
 
@@ -62,7 +62,7 @@ def reproduce(
     confirm: Callable[[Sequence[Cost]], bool] = lambda costs: True,
     trains: bool = True,
 ) -> Reproduction:
-    """Train the documents' systems as studies, score them, and lay them beside what was reported.
+    """Trains the documents' systems as studies, scores them, and compares them with the reported figures.
 
     Finished runs are not repeated. Test splits are scored once everything has run, and each look is recorded.
 
@@ -101,7 +101,9 @@ def _train(
         run(study, store=folder, workers=workers, progress=progress)
         _reveal(study, systems, folder, workers, progress)
         if study.name == "document-d":
-            submit(study, Result(folder, study.name).record, folder, MADE / UNLABELLED, MADE / SUBMISSION)
+            submit(
+                study, Result(folder, study.name).record, folder, TABLES_FOLDER / UNLABELLED, TABLES_FOLDER / SUBMISSION
+            )
 
 
 def _names(systems: Sequence[System], as_published: bool) -> list[str]:
@@ -112,12 +114,12 @@ def _names(systems: Sequence[System], as_published: bool) -> list[str]:
 
 
 def _study(name: str, systems: Sequence[System], as_published: bool, seeds: int | None) -> Study:
-    """A shipped study with the arms that are wanted; under another name where that is not all of it."""
+    """A shipped study with the systems' arms alone; under another name where these are not all of its arms."""
     if name.startswith("document-d"):
         _make_tables()
     study = load(name)
-    wanted = {system.arm for system in systems if system.study == name}
-    arms = tuple(arm for arm in study.arms if arm.name in wanted)
+    names = {system.arm for system in systems if system.study == name}
+    arms = tuple(arm for arm in study.arms if arm.name in names)
     if len(arms) < len(study.arms):
         which = hashlib.sha256(" ".join(arm.name for arm in arms).encode()).hexdigest()[:8]
         study = study.model_copy(update={"arms": arms, "name": f"{name}.{which}"})
@@ -138,12 +140,12 @@ def _make_tables() -> None:
     """Document D's data, "a more complicated MNIST", in the form that it has them."""
     from ..data.make import make
 
-    if all((MADE / name).exists() for name in ("train_data.csv", "test_data.csv", UNLABELLED)):
+    if all((TABLES_FOLDER / name).exists() for name in ("train_data.csv", "test_data.csv", UNLABELLED)):
         return
     how: dict[str, Any] = {"variation": "random-background", "num_training": 12_000, "num_test": 10_000}
-    make("mnist", MADE, test_labels=False, **how)
-    (MADE / "test_data.csv").rename(MADE / UNLABELLED)
-    make("mnist", MADE, **how)
+    make("mnist", TABLES_FOLDER, test_labels=False, **how)
+    (TABLES_FOLDER / "test_data.csv").rename(TABLES_FOLDER / UNLABELLED)
+    make("mnist", TABLES_FOLDER, **how)
 
 
 def _costs(studies: Sequence[Study], folder: Path, workers: int | None) -> list[Cost]:
@@ -154,15 +156,15 @@ def _costs(studies: Sequence[Study], folder: Path, workers: int | None) -> list[
     costs = []
     for study in studies:
         if study.search is not None:
-            found = _found(study.name, folder)
-            left = epochs_left(study, found.record if found else None)
+            stored = _stored_result(study.name, folder)
+            left = epochs_left(study, stored.record if stored else None)
             if left:
                 costs.append(search_cost(study, prepare(study.data), folder, left, workers or num_cores()))
             continue
         plan = make_plan(study, prepare(study.data), folder)
-        found = _found(study.name, folder)
-        done = {run.id for run in found.runs if run.state in ("finished", "diverged")} if found else set()
-        missing = [task for task in plan.tasks if task.id not in done]
+        stored = _stored_result(study.name, folder)
+        finished = {run.id for run in stored.runs if run.state in ("finished", "diverged")} if stored else set()
+        missing = [task for task in plan.tasks if task.id not in finished]
         cost = estimate(plan, missing, describe(study, store=folder), workers or num_cores())
         if cost is not None:
             costs.append(cost)
@@ -172,19 +174,21 @@ def _costs(studies: Sequence[Study], folder: Path, workers: int | None) -> list[
 def _reveal(
     study: Study, systems: Sequence[System], folder: Path, workers: int | None, progress: Progress | None
 ) -> None:  # fmt: skip
-    """Score on the test split what has not been scored; nothing is looked at twice."""
-    found = Result(folder, study.name)
+    """Scores on the test split the runs that have no test score yet; no run is scored twice."""
+    study_result = Result(folder, study.name)
     mine = [system for system in systems if system.study == _whole(study.name)]
     if study.data.is_leaky or not mine:
         return
-    finished = [run for run in found.runs if run.state == "finished"]
+    finished = [run for run in study_result.runs if run.state == "finished"]
     if any(run.test_accuracy is None for run in finished):
-        found.reveal()
+        study_result.reveal()
     for system in mine:
         if system.is_retrained:
-            done = [run for run in found.record.retrained if run.arm == system.arm and run.test_accuracy is not None]
-            if len(done) < sum(run.arm == system.arm for run in finished):
-                found.reveal(retrain=system.arm, workers=workers, progress=progress)
+            scored = [
+                run for run in study_result.record.retrained if run.arm == system.arm and run.test_accuracy is not None
+            ]
+            if len(scored) < sum(run.arm == system.arm for run in finished):
+                study_result.reveal(retrain=system.arm, workers=workers, progress=progress)
 
 
 def _whole(name: str) -> str:
@@ -192,8 +196,8 @@ def _whole(name: str) -> str:
     return name.removesuffix(SUFFIX).partition(".")[0]
 
 
-def _found(name: str, folder: Path) -> Result | None:
-    """What the store holds of a study; ``None`` before it has been run."""
+def _stored_result(name: str, folder: Path) -> Result | None:
+    """The stored result of a study; ``None`` before it has been run."""
     if not (folder / DATABASE).exists() or name not in in_store(folder):
         return None
     return result(name, store=folder)
@@ -213,26 +217,26 @@ def _row(system: System, folder: Path, as_published: bool) -> Row:
     for record in _records(system, folder, as_published):
         arm, parameters = system.arm, best.parameters
         if record.search is not None:
-            arm, parameters = _found_by_search(record)
+            arm, parameters = _best_of_search(record)
         runs = [r for r in (record.retrained if system.is_retrained else record.runs) if r.arm == arm]
         of_test = system.split == "test" and not record.is_leaky
         scored: dict[int, tuple[float, float]] = {}
-        for one in runs:
-            if of_test and one.test_accuracy is not None and one.test_loss is not None:
-                scored[one.seed] = one.test_accuracy, one.test_loss
-            elif not of_test and one.state == "finished" and one.kept is not None:
-                scored[one.seed] = one.kept.validation_accuracy, one.kept.validation_loss
+        for run_record in runs:
+            if of_test and run_record.test_accuracy is not None and run_record.test_loss is not None:
+                scored[run_record.seed] = run_record.test_accuracy, run_record.test_loss
+            elif not of_test and run_record.state == "finished" and run_record.kept is not None:
+                scored[run_record.seed] = run_record.kept.validation_accuracy, run_record.kept.validation_loss
         if runs and (len(scored), len(runs)) > (len(best.scores), len(best.runs)):
             accuracies = {seed: accuracy for seed, (accuracy, _) in scored.items()}
             best = Row(system, parameters, accuracies, tuple(loss for _, loss in scored.values()), tuple(runs))
     return best
 
 
-def _found_by_search(record: StudyRecord) -> tuple[str, int | None]:
+def _best_of_search(record: StudyRecord) -> tuple[str, int | None]:
     """The best finalist of a search and its parameters; no name before there is one."""
-    found = found_in(record)
-    parameters = next((one.parameters for one in found.outcomes if one.name == found.best), None)
-    return found.best or "", parameters
+    findings = found_in(record)
+    parameters = next((outcome.parameters for outcome in findings.outcomes if outcome.name == findings.best), None)
+    return findings.best or "", parameters
 
 
 @cache
@@ -247,12 +251,12 @@ def _parameters(system: System) -> int | None:
 
 def _findings(rows: Sequence[Row], as_published: bool) -> tuple[Finding, ...]:
     evidence = {row.system.arm: Evidence(row.scores, row.runs) for row in rows if not row.system.is_retrained}
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for document in dict.fromkeys(row.system.document for row in rows):
         keys = {row.system.arm for row in rows if row.system.document == document}
-        asked = [
+        claims = [
             claim for claim in CLAIMS
             if claim.document == document and claim.arm in keys and (as_published or not claim.only_as_published)
         ]  # fmt: skip
-        found += judge(asked, evidence)
-    return tuple(found)
+        findings += judge(claims, evidence)
+    return tuple(findings)

@@ -1,4 +1,4 @@
-"""Document D's last step: classes of unlabelled images, as a file of ``Id,Category`` rows."""
+"""Document D's last step: predicts unlabelled images and writes a file of ``Id,Category`` rows."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def submit(study: Study, record: StudyRecord, store: Path, table: Path, target: 
     """Classify a table of images without labels with the study's best arm, by the mean probability of its seeds.
 
     Args:
-        study: What was run.
-        record: What the store holds of it.
+        study: The study.
+        record: Its record.
         store: The store's folder.
         table: One image a row, no label column.
         target: Written: a header, then a row number from 0 and a class for each image.
@@ -36,8 +36,8 @@ def submit(study: Study, record: StudyRecord, store: Path, table: Path, target: 
     best = best_arm(record)
     if best is None:
         return None
-    found, _ = read_delimited(table, Reading())
-    classes = _probabilities(study, record, store, best, found.training.images).argmax(1)
+    splits, _ = read_delimited(table, Reading())
+    classes = _probabilities(study, record, store, best, splits.training.images).argmax(1)
     names = record.data["classes"]
     rows = "".join(f"{index},{names[label]}\n" for index, label in enumerate(classes))
     disk.write(target, f"Id,Category\n{rows}".encode())

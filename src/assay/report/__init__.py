@@ -1,4 +1,4 @@
-"""What a study found, for people: one HTML file, a PDF, a notebook, tables for papers, pandas frames."""
+"""Reports of a study: one HTML file, a PDF, a notebook, tables for papers, pandas frames."""
 
 from .frames import epochs_frame as epochs_frame
 from .frames import runs_frame as runs_frame

@@ -1,4 +1,4 @@
-"""Figures with what the page says about them: a title, a description in words, how to read them."""
+"""Figure blocks of the report's page: each figure with its title, description and note."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _MOST_LEADING = 8  # arms that the first screen has room for
 
 @dataclass(frozen=True)
 class FigureBlock:
-    """A figure in the page: its JSON, what it is called, what it shows in words, and how to read it.
+    """A figure in the page: its JSON, its title, a description in words, and a note on how to read it.
 
-    ``group`` names the switches that a figure listens to.
+    ``group`` names the switches that control a figure.
     """
 
     id: str
@@ -45,7 +45,7 @@ class PictureBlock:
 
 
 def lead_figure(study: StudyRecord) -> FigureBlock | None:
-    """The one picture of the first screen: how crossed factors go together, or else every run's score.
+    """The figure of the first screen: the interaction of crossed factors, or else every run's score.
 
     Of many arms, those with the highest means.
     """
@@ -53,8 +53,8 @@ def lead_figure(study: StudyRecord) -> FigureBlock | None:
 
     if not any(arm.n for arm in arm_scores(study)):
         return None
-    if answer(study).effects and (found := interaction_figures(study)):
-        return found[0]
+    if answer(study).effects and (figures := interaction_figures(study)):
+        return figures[0]
     if len(study.arms) <= _MOST_LEADING:
         return score_figures(study, "validation")[0]
     by_mean = sorted(arm_scores(study), key=lambda arm: -1.0 if arm.mean is None else arm.mean, reverse=True)
@@ -72,7 +72,7 @@ def lead_figure(study: StudyRecord) -> FigureBlock | None:
 def score_figures(study: StudyRecord, split: Split) -> tuple[FigureBlock, ...]:
     from .figures import difference_strip, score_strip
 
-    found = answer(study, split=split)
+    result = answer(study, split=split)
     folds = ", the mean of its folds" if any(run.fold for run in study.runs) else ""
     pairs = " A thin line joins the two runs of a seed." if len(study.arms) == 2 else ""
     blocks = [
@@ -80,17 +80,17 @@ def score_figures(study: StudyRecord, split: Split) -> tuple[FigureBlock, ...]:
             f"scores-{split}",
             score_strip(study, split=split),
             f"{split.capitalize()} accuracy of every {'seed' if folds else 'run'}",
-            f"One dot per {'seed' if folds else 'run'}, one row per arm. {found.headline}.",
+            f"One dot per {'seed' if folds else 'run'}, one row per arm. {result.headline}.",
             f"One dot is one seed{folds}. The stroke is the mean, the bar its 95 % interval.{pairs}",
         )
     ]
-    if any(contrast.seeds for contrast in found.contrasts):
+    if any(contrast.seeds for contrast in result.contrasts):
         blocks.append(
             figure_block(
                 f"differences-{split}",
                 difference_strip(study, split=split),
-                f"Differences from {found.contrasts[0].baseline}, seed by seed",
-                "; ".join(_described(contrast) for contrast in found.contrasts) + ".",
+                f"Differences from {result.contrasts[0].baseline}, seed by seed",
+                "; ".join(_described(contrast) for contrast in result.contrasts) + ".",
                 "One dot is one pair of runs that share a seed. Right of zero, the named arm is better.",
             )
         )
@@ -104,20 +104,22 @@ def _described(contrast: Contrast) -> str:
 def interaction_figures(study: StudyRecord) -> tuple[FigureBlock, ...]:
     from .figures import interaction_plot
 
-    found = [c for c in factor_effects(study) if c.effect and c.effect.is_interaction]
+    interactions = [c for c in factor_effects(study) if c.effect and c.effect.is_interaction]
     if len(blocks(study)[0]) < 2:
         return ()
-    pairs = list(dict.fromkeys((c.effect.factor, c.effect.by) for c in found if c.effect))
+    pairs = list(dict.fromkeys((c.effect.factor, c.effect.by) for c in interactions if c.effect))
     return tuple(
         figure_block(
             f"interaction-{number}",
-            interaction_plot(study, one, other),
-            f"{one} by {other}",
-            f"Mean validation accuracy at each level of {one}, one line for each level of {other}. "
-            + " ".join(f"{c.sentence}." for c in found if c.effect and (c.effect.factor, c.effect.by) == (one, other)),
+            interaction_plot(study, first, second),
+            f"{first} by {second}",
+            f"Mean validation accuracy at each level of {first}, one line for each level of {second}. "
+            + " ".join(
+                f"{c.sentence}." for c in interactions if c.effect and (c.effect.factor, c.effect.by) == (first, second)
+            ),
             "Bars are 95 % intervals of the means.",
         )
-        for number, (one, other) in enumerate(pairs)
+        for number, (first, second) in enumerate(pairs)
     )
 
 
@@ -169,17 +171,17 @@ def cost_figures(study: StudyRecord, networks: Mapping[str, NetworkTable]) -> tu
 
     finished = [run for run in study.runs if run.state == "finished"]
     note = "A faint dot is a run, a mark the mean of an arm, its bar the 95 % interval. Up and to the left is better."
-    found: list[FigureBlock] = []
+    blocks: list[FigureBlock] = []
     if any(run.seconds for run in finished):
         described = "Mean validation accuracy against mean seconds per run, one mark per arm."
-        found.append(figure_block("cost", accuracy_against_time(study), "Accuracy against time", described, note))
+        blocks.append(figure_block("cost", accuracy_against_time(study), "Accuracy against time", described, note))
     parameters = {name: table.parameters for name, table in networks.items()}
     if len({parameters[run.arm] for run in finished if run.arm in parameters}) > 1:
         split: Split = "test" if any(arm.n for arm in arm_scores(study, split="test")) else "validation"
         described = f"Mean {split} accuracy against parameters, one mark per arm."
         figure = accuracy_against_parameters(study, parameters, split)
-        found.append(figure_block("parameters", figure, "Accuracy against parameters", described, note))
-    return tuple(found)
+        blocks.append(figure_block("parameters", figure, "Accuracy against parameters", described, note))
+    return tuple(blocks)
 
 
 def gallery_figures(gallery: Gallery) -> tuple[FigureBlock, ...]:
@@ -195,19 +197,21 @@ def gallery_figures(gallery: Gallery) -> tuple[FigureBlock, ...]:
 
 
 def explanation_blocks(explanations: Sequence[Illustration]) -> tuple[FigureBlock | PictureBlock, ...]:
-    """What explains the best arm: Plotly figures drawn by the page, pictures as they are."""
+    """Explanations of the best arm: Plotly figures drawn by the page, and PNG pictures."""
     return tuple(
-        _picture(one, one.image)
-        if isinstance(one.image, bytes)
-        else figure_block(f"explanation-{number}", one.image, one.title, one.caption, one.caption)
-        for number, one in enumerate(explanations)
+        _picture(explanation, explanation.image)
+        if isinstance(explanation.image, bytes)
+        else figure_block(
+            f"explanation-{number}", explanation.image, explanation.title, explanation.caption, explanation.caption
+        )
+        for number, explanation in enumerate(explanations)
     )
 
 
-def _picture(one: Illustration, png: bytes) -> PictureBlock:
+def _picture(explanation: Illustration, png: bytes) -> PictureBlock:
     width = int.from_bytes(png[16:20])  # in a PNG's header
-    shown, dark = (base64.b64encode(image).decode() for image in (png, one.dark or b""))
-    return PictureBlock(shown, one.title, one.caption, dark, round(width / one.density))
+    shown, dark = (base64.b64encode(image).decode() for image in (png, explanation.dark or b""))
+    return PictureBlock(shown, explanation.title, explanation.caption, dark, round(width / explanation.density))
 
 
 def figure_block(id_: str, figure: Any, title: str, description: str, note: str = "", group: str = "") -> FigureBlock:
@@ -232,64 +236,64 @@ def search_section(study: StudyRecord) -> dict[str, Any]:
     )
     from .search import optimism_table, rungs_table, search_sentences, trials_table
 
-    found = found_in(study)
-    has_scores = any(one.score is not None for one in found.outcomes)
-    known = importances(found)
-    metric = found.metric.replace("_", " ").capitalize()
+    findings = found_in(study)
+    has_scores = any(trial.score is not None for trial in findings.outcomes)
+    importance = importances(findings)
+    metric = findings.metric.replace("_", " ").capitalize()
     blocks = []
     if has_scores:
         blocks = [
             figure_block(
                 "search-curves",
-                trial_curves(study, found),
+                trial_curves(study, findings),
                 "Trials, epoch by epoch",
                 f"{metric} of every trial after each epoch; a line ends where its trial was stopped.",
                 "A line ends where its trial was stopped.",
             ),
             figure_block(
                 "search-front",
-                cost_front(study, found),
+                cost_front(study, findings),
                 f"{metric} against parameters",
-                f"One dot per trial. On the front: {described(found.front)}.",
+                f"One dot per trial. On the front: {described(findings.front)}.",
                 "Larger dots were trained for longer. The front joins trials that none beats in both; scores in a "
                 "search are too good, so look at the fresh seeds. Trials that were stopped early may leave the frame.",
             ),
             figure_block(
                 "search-parallel",
-                parallel_coordinates(found),
+                parallel_coordinates(findings),
                 "Values of every trial",
                 "One line per trial through the values of its parameters; the table of trials holds the same.",
                 "The best are those that came furthest, with the best score. A line at the foot lacks that parameter.",
             ),
         ]
-    if known:
-        told = ", ".join(f"{name} {share:.0%}" for name, share in known.items())
-        after = "" if not found.observed_epochs else f" after {counted(found.observed_epochs, 'epoch')}"
-        number = sum(one.values is not None for one in found.observed)
+    if importance:
+        shares = ", ".join(f"{name} {share:.0%}" for name, share in importance.items())
+        after = "" if not findings.observed_epochs else f" after {counted(findings.observed_epochs, 'epoch')}"
+        number = sum(trial.values is not None for trial in findings.observed)
         blocks.append(
             figure_block(
                 "search-importance",
-                importance_bars(found, known),
+                importance_bars(findings, importance),
                 "Importance of parameters",
-                f"Share of the variation of scores that each parameter explains: {told}.",
+                f"Share of the variation of scores that each parameter explains: {shares}.",
                 f"Functional ANOVA over the scores of {counted(number, 'trial')}{after}; parameters that some trials "
                 "lack are left out. A guide to the space, not a verdict.",
             )
         )
-    fresh = any(one.fresh is not None for one in found.optimism)
+    fresh = any(trial.fresh is not None for trial in findings.optimism)
     return {
         "sentences": search_sentences(study),
         "optimism": figure_block(
             "search-optimism",
-            optimism_strip(study, found),
+            optimism_strip(study, findings),
             "Finalists: in the search, and with fresh seeds",
             "The search's score and the mean over fresh seeds of every finalist; the table holds the same.",
             "Open: the score that the search saw. Filled: the mean over fresh seeds, with its 95 % interval.",
         )
         if fresh
         else None,
-        "optimism_table": optimism_table(study, found) if fresh else None,
+        "optimism_table": optimism_table(study, findings) if fresh else None,
         "figures": blocks,
-        "rungs_table": rungs_table(found),
-        "trials_table": trials_table(found),
+        "rungs_table": rungs_table(findings),
+        "trials_table": trials_table(findings),
     }

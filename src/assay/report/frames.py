@@ -55,10 +55,10 @@ def runs_frame(study: StudyRecord, *, retrained: bool = False) -> pd.DataFrame:
         outcomes = {name: getattr(run, name) for name in _OUTCOMES}
         if run.state == "finished" and run.kept:
             outcomes["kept_epoch"] = run.kept.epoch
-        told = {"state": run.state, "reason": run.reason, "advice": run.advice}
+        outcome = {"state": run.state, "reason": run.reason, "advice": run.advice}
         counts = {"epochs": len(run.epochs), "epochs_planned": run.epochs_planned}
         rows.append(
-            {"arm": run.arm, **levels, "seed": run.seed, "fold": run.fold, **told, **counts, **metrics, **outcomes}
+            {"arm": run.arm, **levels, "seed": run.seed, "fold": run.fold, **outcome, **counts, **metrics, **outcomes}
         )
     frame = _frame(rows, study, _RUN)
     for name in (*_METRICS, "test_accuracy", "test_loss", "seconds", "started", "finished"):

@@ -58,14 +58,14 @@ def render(
     shared: Mapping[str, int] | None = None,
     explanations: Sequence[Illustration] = (),
 ) -> str:
-    """One HTML file with the answer, its evidence and what made it. It holds all that it needs and loads nothing.
+    """One self-contained HTML file with the answer, its evidence and its provenance; it loads nothing.
 
     The same record gives the same bytes.
 
     Args:
-        study: Everything known about the study; it may be unfinished.
+        study: The study's record; the study may be unfinished.
         summaries: Each arm's network by the arm's name; arms without one are left out of the network section.
-        gallery: A look at the data; ``None`` leaves it out.
+        gallery: Example images of the data; ``None`` leaves the section out.
         version: Assay's version.
         toml: The study as a TOML text.
         shared: By run id, how many of its validation images are among its training images, where it was counted.
@@ -73,7 +73,7 @@ def render(
     """
     from plotly.offline import get_plotlyjs
 
-    found, lead, ill = answer(study), lead_figure(study), diagnose_study(study, shared=shared)
+    result, lead, diagnoses = answer(study), lead_figure(study), diagnose_study(study, shared=shared)
     is_scored = any(arm.n for arm in arm_scores(study))
     is_revealed = any(arm.n for arm in arm_scores(study, split="test"))
     return (
@@ -85,9 +85,9 @@ def render(
             toml=toml,
             plotly_js=get_plotlyjs(),
             facts=_facts(study),
-            answer=found,
+            answer=result,
             lead=lead,
-            verdicts_=ranked(found.verdicts) if len(found.verdicts) > 1 and found.tone != "refused" else (),
+            verdicts_=ranked(result.verdicts) if len(result.verdicts) > 1 and result.tone != "refused" else (),
             ranked=ranked,
             progress=progress_sentence(study) if is_unfinished(study) else "",
             figures=[block for block in score_figures(study, "validation") if block != lead] if is_scored else [],
@@ -97,12 +97,12 @@ def render(
             varied=varied(study),
             sequential=_sequential(study),
             interactions=[block for block in interaction_figures(study) if block != lead],
-            effects_table=effects_table(study) if found.effects else None,
+            effects_table=effects_table(study) if result.effects else None,
             ranking=ranking_figure(study),
             ranking_table=ranking_table(study, ranking) if (ranking := ranking_of(study)) else None,
-            diagnoses_table=diagnoses_table(study, ill),
-            too_short=ill.short_sentence,
-            looked_at=counted(n, "run") if (n := sum(ill.looked_at.values())) else "",
+            diagnoses_table=diagnoses_table(study, diagnoses),
+            too_short=diagnoses.short_sentence,
+            looked_at=counted(n, "run") if (n := sum(diagnoses.looked_at.values())) else "",
             failures_table=failures_table(study) if failures(study) else None,
             runs_table=runs_table(study),
             test=_test(study, summaries) if is_revealed else None,
@@ -133,18 +133,18 @@ def render(
 
 def summary_html(study: StudyRecord) -> str:
     """A study's answer and arms as a small HTML fragment for a notebook's cell: no script, no figures."""
-    found = answer(study)
+    result = answer(study)
     return (
         environment()
         .get_template("summary.html")
-        .render(study=study, answer=found, table=arms_table(study, {}), progress=progress_sentence(study))
+        .render(study=study, answer=result, table=arms_table(study, {}), progress=progress_sentence(study))
     )
 
 
-def ranked(found: Sequence[Contrast]) -> tuple[Contrast, ...]:
+def ranked(verdicts: Sequence[Contrast]) -> tuple[Contrast, ...]:
     """Verdicts, what is decided first; within an outcome as the study has them."""
     order = ("better", "worse", "equivalent", "undecided", "too few seeds")
-    return tuple(sorted(found, key=lambda contrast: order.index(contrast.outcome)))
+    return tuple(sorted(verdicts, key=lambda contrast: order.index(contrast.outcome)))
 
 
 def environment(*packages: str) -> jinja2.Environment:

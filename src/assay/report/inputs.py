@@ -1,4 +1,4 @@
-"""What a report shows besides the study's record: plain values, so that a report needs no network and no data."""
+"""Inputs of a report besides the study's record: plain values, so that a report needs no network and no data."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LayerRow:
         flops: Floating-point operations for one image, forward.
         non_trainable: Those of the parameters that training does not change.
         activation_bytes: Bytes of its output for one image, in float32.
-        receptive_field: Height and width of what one output value sees of the input, in pixels.
+        receptive_field: Height and width of one output value's receptive field, in pixels of the input.
         receptive_stride: Pixels from one position's receptive field to the next one's; ``None`` for a vector.
         inputs: Names of the layers that it reads; an empty name is the network's input.
         path: The blocks around it, outermost first.
@@ -54,7 +54,7 @@ class NetworkTable:
 
 @dataclass(frozen=True)
 class Gallery:
-    """A look at the data.
+    """Example images of the data.
 
     Args:
         png: One PNG image: one row of examples per class, in the order of ``class_names``, all rows equally high.
@@ -79,7 +79,7 @@ class Illustration:
         title: What it shows, in a few words.
         caption: How to read it, in a sentence or two; screen readers hear it in place of the picture.
         image: A PNG file's bytes, or a Plotly figure with a height.
-        dark: The same PNG for readers in the dark; ``None`` shows them ``image``.
+        dark: The same PNG for dark mode; ``None`` shows ``image`` in both modes.
         density: Pixels of the PNG for each of the page, more than 1 for pictures that are sharp on any screen.
     """
 

@@ -15,7 +15,7 @@ _SECONDS = 600
 
 
 def notebook_cells(study: StudyRecord, store: str) -> list[tuple[str, str]]:
-    """What the notebook holds, in order: ``("markdown" or "code", text)``.
+    """The notebook's cells, in order: ``("markdown" or "code", text)``.
 
     Args:
         study: Its record.
@@ -61,7 +61,7 @@ def write_notebook(path: str | Path, study: StudyRecord, store: Path) -> Path:
     """Write the notebook with its outputs, whole or not at all.
 
     Raises:
-        SpecError: What runs notebooks is not installed, or a cell fails.
+        SpecError: The packages that run notebooks are not installed, or a cell fails.
         DiskFull: There is no room for it.
     """
     try:
@@ -72,18 +72,18 @@ def write_notebook(path: str | Path, study: StudyRecord, store: Path) -> Path:
         raise _missing() from None
     path = Path(path).absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
-    there: Any = nbformat.v4
+    nbformat_v4: Any = nbformat.v4
     cells = [
-        there.new_markdown_cell(text, id=f"cell-{number}")
+        nbformat_v4.new_markdown_cell(text, id=f"cell-{number}")
         if kind == "markdown"
-        else there.new_code_cell(text, id=f"cell-{number}")
+        else nbformat_v4.new_code_cell(text, id=f"cell-{number}")
         for number, (kind, text) in enumerate(notebook_cells(study, os.path.relpath(store.absolute(), path.parent)))
     ]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    made = there.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    notebook = nbformat_v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
     try:
         nbclient.NotebookClient(
-            made,
+            notebook,
             timeout=_SECONDS,
             kernel_name="python3",
             resources={"metadata": {"path": str(path.parent)}},
@@ -94,7 +94,7 @@ def write_notebook(path: str | Path, study: StudyRecord, store: Path) -> Path:
     except nbclient.exceptions.CellExecutionError as error:
         what = f"a cell of the notebook failed: {error.ename}: {error.evalue}"
         raise SpecError(Problem(what, "see the HTML report, which needs no kernel")) from None
-    text: str = nbformat.writes(made)  # type: ignore[no-untyped-call]
+    text: str = nbformat.writes(notebook)  # type: ignore[no-untyped-call]
     disk.write(path, text.encode())
     return path
 

@@ -1,4 +1,4 @@
-"""One look per arm, the same in every figure and table."""
+"""The colour and mark of each arm, the same in every figure and table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A report on paper: Chromium prints the page, with the page's own style for print."""
+"""Prints a report to PDF with Chromium, using the page's print style."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _SECONDS = 120
 
 def chromium() -> str | None:
     """The path of a Chromium, Chrome or Edge; ``None`` where there is none."""
-    found = next((path for name in _NAMES if (path := shutil.which(name))), None)
-    return found or next((place for place in _PLACES if os.access(place, os.X_OK)), None)
+    path_on_search_path = next((path for name in _NAMES if (path := shutil.which(name))), None)
+    return path_on_search_path or next((place for place in _PLACES if os.access(place, os.X_OK)), None)
 
 
 def write_pdf(path: str | Path, html: str) -> Path:
@@ -50,15 +50,17 @@ def write_pdf(path: str | Path, html: str) -> Path:
             "--virtual-time-budget=10000", f"--print-to-pdf={printed}", page.as_uri(),
         ]  # fmt: skip
         try:
-            ended = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+            process = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise _failed(browser, str(error)) from None
         if not printed.exists() or not printed.stat().st_size:
-            said = ended.stderr.strip().splitlines()
-            raise _failed(browser, said[-1] if said else f"it ended with {ended.returncode}")
+            error_lines = process.stderr.strip().splitlines()
+            raise _failed(browser, error_lines[-1] if error_lines else f"it ended with {process.returncode}")
         disk.write(Path(path), printed.read_bytes())
     return Path(path)
 
 
-def _failed(browser: str, why: str) -> SpecError:
-    return SpecError(Problem(f"{browser} could not print the report ({why})", "print the HTML report from a browser"))
+def _failed(browser: str, reason: str) -> SpecError:
+    return SpecError(
+        Problem(f"{browser} could not print the report ({reason})", "print the HTML report from a browser")
+    )

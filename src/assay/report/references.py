@@ -1,4 +1,4 @@
-"""What a study rests on: its data set and the methods that made and judged its runs, as BibTeX."""
+"""References of a study: its data set and the methods of its training and verdicts, as BibTeX."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ class Reference:
     def where(self) -> str:
         """Journal, proceedings, book or archive."""
         for name in ("journal", "booktitle", "publisher", "howpublished"):
-            if found := _field(self.bibtex, name):
-                return found
-        return f"arXiv {found}" if (found := _field(self.bibtex, "eprint")) else ""
+            if value := _field(self.bibtex, name):
+                return value
+        return f"arXiv {value}" if (value := _field(self.bibtex, "eprint")) else ""
 
 
 def references(study: StudyRecord) -> tuple[Reference, ...]:
@@ -63,9 +63,9 @@ def references(study: StudyRecord) -> tuple[Reference, ...]:
     return (*_data(study), *methods)
 
 
-def bibtex(found: Iterable[Reference]) -> str:
+def bibtex(entries: Iterable[Reference]) -> str:
     """The entries as a file."""
-    return "\n\n".join(reference.bibtex for reference in found) + "\n"
+    return "\n\n".join(reference.bibtex for reference in entries) + "\n"
 
 
 def _data(study: StudyRecord) -> tuple[Reference, ...]:
@@ -146,7 +146,7 @@ _PUBLISHED = re.compile(r"weights_tf_dim_ordering_tf_kernels.*\.h5$|-[0-9a-f]{8}
 
 
 def _base(base: dict[str, Any]) -> list[tuple[str, str]]:
-    """A pretrained network, and what its weights come from; nothing for a run's."""
+    """The citations of a pretrained network and its weights; none for a run's."""
     name, weights = base.get("name"), str(base.get("weights", "imagenet"))
     if name not in _BASES or weights.startswith("run:"):
         return []
@@ -209,12 +209,12 @@ def _name(value: Any) -> str:
 @cache
 def _entries() -> dict[str, str]:
     text = (resources.files("assay.report") / "methods.bib").read_text(encoding="utf-8")
-    return {found[1]: found[0].strip() for found in re.finditer(r"@\w+\{([^,]+),.*?\n\}", text, re.DOTALL)}
+    return {match[1]: match[0].strip() for match in re.finditer(r"@\w+\{([^,]+),.*?\n\}", text, re.DOTALL)}
 
 
 def _field(entry: str, name: str, *, raw: bool = False) -> str:
-    found = re.search(rf"^\s*{name}\s*=\s*\{{(.*?)\}},?\s*$", entry, re.MULTILINE)
-    text = found[1] if found else ""
+    match = re.search(rf"^\s*{name}\s*=\s*\{{(.*?)\}},?\s*$", entry, re.MULTILINE)
+    text = match[1] if match else ""
     return text if raw else _plain(text)
 
 

@@ -1,4 +1,4 @@
-"""A study's tables as texts to paste: Markdown, and LaTeX with booktabs."""
+"""A study's tables as Markdown, and as LaTeX with booktabs."""
 
 from __future__ import annotations
 
@@ -42,39 +42,39 @@ def study_tables(
 ) -> tuple[Titled, ...]:
     """The tables of a study's report that a text would quote, those without rows left out."""
     has_contrasts = len(study.arms) > 1 and any(arm.n for arm in arm_scores(study))
-    ranking, ill = ranking_of(study), diagnose_study(study, shared=shared)
-    made: list[tuple[str, str, Table | None]] = [
+    ranking, diagnoses = ranking_of(study), diagnose_study(study, shared=shared)
+    tables: list[tuple[str, str, Table | None]] = [
         ("arms", "Arms", arms_table(study, summaries)),
         ("effects", "Factors", effects_table(study) if answer(study).effects else None),
         ("contrasts", "Contrasts", contrasts_table(study) if has_contrasts else None),
         ("ranking", "Ranking", ranking_table(study, ranking) if ranking else None),
     ]
     if any(arm.n for arm in arm_scores(study, split="test")):
-        made += [
+        tables += [
             ("test-arms", "Test split", arms_table(study, summaries, split="test")),
             ("test-contrasts", "Contrasts on the test split", _on_test(study)),
             ("test-images", "Test images", images_table(study)),
         ]
-    made += [
+    tables += [
         ("failures", "Runs that failed", failures_table(study)),
-        ("diagnoses", "Diagnoses", diagnoses_table(study, ill)),
+        ("diagnoses", "Diagnoses", diagnoses_table(study, diagnoses)),
         ("cost", "Cost", costs_table(study, summaries)),
     ]
-    return tuple(Titled(label, heading, table) for label, heading, table in made if table is not None and table.rows)
+    return tuple(Titled(label, heading, table) for label, heading, table in tables if table is not None and table.rows)
 
 
 def as_markdown(
     study: StudyRecord, *, summaries: Mapping[str, NetworkTable], version: str, shared: Mapping[str, int] | None = None
 ) -> str:
     """Question, verdicts, tables and references as Markdown."""
-    found = answer(study)
-    lines = [f"# {_md(study.question or study.name)}", "", f"**{found.label}.** {_md(_capital(found.headline))}.", ""]
-    if len(found.verdicts) > 1:
-        lines += [f"- {_md(_capital(contrast.sentence))}." for contrast in found.verdicts] + [""]
-    for note in found.notes:
+    result = answer(study)
+    lines = [f"# {_md(study.question or study.name)}", "", f"**{result.label}.** {_md(_capital(result.headline))}.", ""]
+    if len(result.verdicts) > 1:
+        lines += [f"- {_md(_capital(contrast.sentence))}." for contrast in result.verdicts] + [""]
+    for note in result.notes:
         lines += [_md(_capital(note)), ""]
-    for one in study_tables(study, summaries, shared):
-        lines += [f"## {one.heading}", "", _md(one.table.caption), "", *_markdown_table(one.table), ""]
+    for titled in study_tables(study, summaries, shared):
+        lines += [f"## {titled.heading}", "", _md(titled.table.caption), "", *_markdown_table(titled.table), ""]
     lines += ["## References", "", "```bibtex", bibtex(references(study)).rstrip(), "```", ""]
     lines += [f"Made by Assay {version}.", ""]
     return "\n".join(lines)
@@ -90,8 +90,8 @@ def as_latex(
         *([f"% {LEAKY}"] if study.is_leaky else []),
         "",
     ]
-    for one in study_tables(study, summaries, shared):
-        lines += [*_latex_table(one, study.name), ""]
+    for titled in study_tables(study, summaries, shared):
+        lines += [*_latex_table(titled, study.name), ""]
     lines += ["% References, for the .bib file:", *(f"% {line}" for line in bibtex(references(study)).splitlines()), ""]
     return "\n".join(lines)
 
@@ -122,15 +122,15 @@ def _md(text: str) -> str:
     return " ".join(text.split())
 
 
-def _latex_table(one: Titled, study: str) -> list[str]:
-    table = one.table
+def _latex_table(titled: Titled, study: str) -> list[str]:
+    table = titled.table
     longest = [max(len(cells[at].text) for cells in table.rows) for at in range(len(table.columns))]
     kinds = "".join(
         "r" if column.is_number else ">{\\raggedright\\arraybackslash}p{4.2cm}" if width > _LONG else "l"
         for column, width in zip(table.columns, longest, strict=True)
     )
     rows = [[cell.text for cell in cells] for cells in table.rows]
-    label = "".join(c if c.isalnum() else "-" for c in f"{study}-{one.label}")
+    label = "".join(c if c.isalnum() else "-" for c in f"{study}-{titled.label}")
     return [
         "\\begin{table}",
         "  \\centering",
@@ -150,8 +150,8 @@ def _latex_table(one: Titled, study: str) -> list[str]:
 
 def _tex_row(cells: Iterable[str]) -> str:
     # A line that begins with "[" would be read as an argument of the line break before it.
-    told = [_tex(cell) for cell in cells]
-    return "    " + " & ".join(f"{{}}{cell}" if cell.startswith("[") else cell for cell in told) + " \\\\"
+    texts = [_tex(cell) for cell in cells]
+    return "    " + " & ".join(f"{{}}{cell}" if cell.startswith("[") else cell for cell in texts) + " \\\\"
 
 
 _TEX = {
@@ -163,5 +163,5 @@ _TEX = {
 
 def _tex(text: str) -> str:
     """A text that LaTeX sets as it reads; differences and ends of intervals get a minus sign, not a hyphen."""
-    told = "".join(_TEX.get(character, character) for character in " ".join(text.split()))
-    return re.sub(r"(?<![\w.-])-(?=\d)", "$-$", told)
+    escaped = "".join(_TEX.get(character, character) for character in " ".join(text.split()))
+    return re.sub(r"(?<![\w.-])-(?=\d)", "$-$", escaped)

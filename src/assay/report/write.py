@@ -1,4 +1,4 @@
-"""A report onto the disk, whole or not at all."""
+"""Writes a report to the disk atomically."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What accuracy costs."""
+"""Figures of accuracy against cost: training time and parameters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def accuracy_against_time(study: StudyRecord) -> go.Figure:
     The bar is the mean's 95 % interval. Mean times that differ fourfold or more stand on a logarithmic axis.
     """
     return _accuracy_against(
-        study, lambda run: run.seconds, "validation", title="seconds per run", told="in %{x:.3~s} s"
+        study, lambda run: run.seconds, "validation", title="seconds per run", hover="in %{x:.3~s} s"
     )
 
 
@@ -40,33 +40,33 @@ def accuracy_against_parameters(study: StudyRecord, parameters: Mapping[str, int
         lambda run: parameters.get(run.arm),
         split,
         title="parameters",
-        told="with %{x:,d} parameters",
+        hover="with %{x:,d} parameters",
     )
 
 
 def _accuracy_against(
-    study: StudyRecord, cost: Callable[[RunRecord], float | None], split: Split, *, title: str, told: str
+    study: StudyRecord, cost: Callable[[RunRecord], float | None], split: Split, *, title: str, hover: str
 ) -> go.Figure:
     figure, styles = go.Figure(), arm_styles(study)
     scored = {arm.arm: arm for arm in arm_scores(study, split=split)}  # with folds, a seed's are one score
     means: list[float] = []
     for arm in ordered_arms(study):
         style = styles[arm.name]
-        known = [
+        measured = [
             (spent, score, run.seed)
             for run in study.runs_of(arm.name)
             if (spent := cost(run)) and (score := score_of(run, split)) is not None
         ]
         mean, interval = scored[arm.name].mean, scored[arm.name].interval
-        if not known or mean is None:
+        if not measured or mean is None:
             continue
-        costs, scores = [spent for spent, _, _ in known], [score for _, score, _ in known]
+        costs, scores = [spent for spent, _, _ in measured], [score for _, score, _ in measured]
         means.append(statistics.fmean(costs))
         figure.add_scatter(
             x=costs, y=[100 * score for score in scores], mode="markers", name=plain(arm.name), showlegend=False,
             marker={"color": style.colour, "symbol": style.symbol, "size": 6, "opacity": 0.4},
-            customdata=[seed for _, _, seed in known],
-            hovertemplate=f"seed %{{customdata}}: %{{y:.2f}} % {told}<extra>%{{fullData.name}}</extra>",
+            customdata=[seed for _, _, seed in measured],
+            hovertemplate=f"seed %{{customdata}}: %{{y:.2f}} % {hover}<extra>%{{fullData.name}}</extra>",
             meta={"arm": arm.name, "kind": "runs"},
         )  # fmt: skip
         ends = (interval.low, interval.high) if interval else (mean, mean)
@@ -77,7 +77,7 @@ def _accuracy_against(
                 "type": "data", "symmetric": False, "array": [100 * (ends[1] - mean)],
                 "arrayminus": [100 * (mean - ends[0])], "color": style.colour, "thickness": 2, "width": 5,
             },
-            hovertemplate=f"mean %{{y:.2f}} % {told}<extra>%{{fullData.name}}</extra>",
+            hovertemplate=f"mean %{{y:.2f}} % {hover}<extra>%{{fullData.name}}</extra>",
             meta={"arm": arm.name, "kind": "mean"},
         )  # fmt: skip
     figure.update_layout(

@@ -130,14 +130,14 @@ def _mean_and_band(
             name=f"{plain(arm)}, 95 % interval",
             meta={"arm": arm, "kind": "band"},
         )
-    told = [f"{i.low:.4g} to {i.high:.4g}, n = {i.n}" if i else "n = 1" for i in intervals]
+    interval_texts = [f"{i.low:.4g} to {i.high:.4g}, n = {i.n}" if i else "n = 1" for i in intervals]
     figure.add_scatter(
         x=epochs,
         y=[sum(values) / len(values) for values in by_epoch],
         mode="lines" if len(epochs) > 1 else "markers",
         line={"color": style.colour, "width": 2.6, "dash": style.dash},
         marker={"color": style.colour, "symbol": style.symbol, "size": 11},
-        customdata=told,
+        customdata=interval_texts,
         hovertemplate=f"epoch %{{x}}: %{{y:.4g}}{unit} (%{{customdata}})<extra>%{{fullData.name}}</extra>",
         name=plain(arm),
         meta={"arm": arm, "kind": "mean"},

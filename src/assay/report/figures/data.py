@@ -1,4 +1,4 @@
-"""Figures of the data."""
+"""The figure of class counts."""
 
 from __future__ import annotations
 

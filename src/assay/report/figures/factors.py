@@ -1,4 +1,4 @@
-"""Factors that are crossed, and many arms ranked."""
+"""Figures of interactions between factors, and of mean ranks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..palette import PALETTE, arm_styles
 from .frame import GREY, axis, layout_of, plain, row_name, rows_layout
 
 
-def interaction_plot(study: StudyRecord, one: str, other: str, *, split: Split = "validation") -> go.Figure:
+def interaction_plot(study: StudyRecord, factor: str, by: str, *, split: Split = "validation") -> go.Figure:
     """Mean accuracy at each level of a factor, one line for each level of another, averaged over all others.
 
     Bars are 95 % intervals of each mean over seeds.
@@ -21,18 +21,18 @@ def interaction_plot(study: StudyRecord, one: str, other: str, *, split: Split =
     levels = factors_of([arm.levels for arm in arms])
     _, scores = blocks(study, split=split)
     figure = go.Figure()
-    count = len(levels[other])
-    for index, name in enumerate(levels[other]):
+    count = len(levels[by])
+    for index, name in enumerate(levels[by]):
         style = PALETTE[index % len(PALETTE)]
         cells = [
-            [at for at, arm in enumerate(arms) if arm.levels[one] == level and arm.levels[other] == name]
-            for level in levels[one]
+            [at for at, arm in enumerate(arms) if arm.levels[factor] == level and arm.levels[by] == name]
+            for level in levels[factor]
         ]
         by_seed = [[sum(row[at] for at in cell) / len(cell) for row in scores] for cell in cells]
         intervals = [accuracy_interval(values) for values in by_seed]
         shift = 0.05 * (index - (count - 1) / 2)
         figure.add_scatter(
-            x=[place + shift for place in range(len(cells))],
+            x=[position + shift for position in range(len(cells))],
             y=[100 * interval.mean for interval in intervals],
             error_y={
                 "type": "data",
@@ -46,8 +46,8 @@ def interaction_plot(study: StudyRecord, one: str, other: str, *, split: Split =
             mode="lines+markers",
             line={"color": style.colour, "width": 2.4, "dash": style.dash},
             marker={"color": style.colour, "symbol": style.symbol, "size": 9},
-            hovertemplate=f"%{{y:.2f}} %<extra>{plain(f'{other} {name}')}</extra>",
-            name=plain(f"{other} {name}"),
+            hovertemplate=f"%{{y:.2f}} %<extra>{plain(f'{by} {name}')}</extra>",
+            name=plain(f"{by} {name}"),
             showlegend=True,
         )
     layout = layout_of(height=330, margin={"l": 8, "r": 12, "t": 10, "b": 8})
@@ -55,8 +55,8 @@ def interaction_plot(study: StudyRecord, one: str, other: str, *, split: Split =
         **{**layout, "showlegend": True},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         xaxis=axis(
-            title=plain(one), tickvals=list(range(len(levels[one]))), ticktext=[plain(n) for n in levels[one]],
-            range=[-0.4, len(levels[one]) - 0.6], showgrid=False,
+            title=plain(factor), tickvals=list(range(len(levels[factor]))), ticktext=[plain(n) for n in levels[factor]],
+            range=[-0.4, len(levels[factor]) - 0.6], showgrid=False,
         ),
         yaxis=axis(title=f"{split} accuracy", ticksuffix=" %", nticks=6),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What figures share: axes, a row for each arm, a mean with its interval. The page's script adds light and dark."""
+"""Parts shared by figures: axes, rows of arms, means with intervals. The page's script adds the light or dark theme."""
 
 from __future__ import annotations
 

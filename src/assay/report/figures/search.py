@@ -1,4 +1,4 @@
-"""The figures of a search, from what it found to Plotly."""
+"""The figures of a search."""
 
 from __future__ import annotations
 
@@ -17,31 +17,33 @@ from .frame import GREY, axis, joined, layout_of, plain, row_name, rows_layout
 _BEST, _GOOD, _REST = "#D55E00", "#0072B2", "rgba(128,128,128,0.55)"
 
 
-def trial_curves(study: StudyRecord, found: Found) -> go.Figure:
+def trial_curves(study: StudyRecord, findings: Found) -> go.Figure:
     """The metric of every trial's first run after each epoch, a colour for each bracket: who was stopped where."""
     assert study.search is not None
     figure = go.Figure()
     runs = {run.arm: run for run in reversed(study.search.runs)}  # the first seed's
     brackets: dict[int, list[int]] = {}
-    for rung in found.step.rungs:
+    for rung in findings.step.rungs:
         for trial in rung.trials:
             if trial not in brackets.setdefault(rung.bracket, []):
                 brackets[rung.bracket].append(trial)
     longest = max((len(run.epochs) for run in runs.values()), default=1)
-    is_halved = any(rung.epochs != WHOLE for rung in found.step.rungs)
+    is_halved = any(rung.epochs != WHOLE for rung in findings.step.rungs)
     groups = brackets if is_halved else {1: [trial for trials in brackets.values() for trial in trials]}
     for index, (bracket, trials) in enumerate(groups.items()):
         style = PALETTE[index % len(PALETTE)]
-        mine = [run for trial in trials if (run := runs.get(f"trial {trial}")) is not None and run.epochs]
+        bracket_runs = [run for trial in trials if (run := runs.get(f"trial {trial}")) is not None and run.epochs]
         figure.add_scatter(
-            x=joined([[epoch.epoch for epoch in run.epochs] for run in mine]),
-            y=joined([[_shown(found, getattr(epoch, found.metric)) for epoch in run.epochs] for run in mine]),
+            x=joined([[epoch.epoch for epoch in run.epochs] for run in bracket_runs]),
+            y=joined(
+                [[_shown(findings, getattr(epoch, findings.metric)) for epoch in run.epochs] for run in bracket_runs]
+            ),
             mode="lines+markers" if longest < 40 else "lines",
             line={"color": style.colour, "width": 1.3},
             marker={"color": style.colour, "symbol": style.symbol, "size": 4},
             opacity=0.75,
-            text=joined([[run.arm] * len(run.epochs) for run in mine]),
-            hovertemplate=f"epoch %{{x}}: %{{y:.4g}}{_unit(found)}<extra>%{{text}}</extra>",
+            text=joined([[run.arm] * len(run.epochs) for run in bracket_runs]),
+            hovertemplate=f"epoch %{{x}}: %{{y:.4g}}{_unit(findings)}<extra>%{{text}}</extra>",
             name=f"bracket {bracket}",
             showlegend=len(groups) > 1,
         )
@@ -50,91 +52,93 @@ def trial_curves(study: StudyRecord, found: Found) -> go.Figure:
         **{**settings, "showlegend": len(groups) > 1},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         xaxis=axis(title="epoch", range=[0.7, longest + 0.3], nticks=8),
-        yaxis=axis(title=_metric(found), ticksuffix=_unit(found), nticks=6),
+        yaxis=axis(title=_metric(findings), ticksuffix=_unit(findings), nticks=6),
     )
     return figure
 
 
-def cost_front(study: StudyRecord, found: Found) -> go.Figure:
+def cost_front(study: StudyRecord, findings: Found) -> go.Figure:
     """Every trial's score against its network's parameters; the front joined; finalists' fresh means with intervals."""
     figure = go.Figure()
-    levels = sorted({one.epochs for one in found.outcomes if one.score is not None}, key=_depth)
+    levels = sorted({trial.epochs for trial in findings.outcomes if trial.score is not None}, key=_depth)
     for index, level in enumerate(levels):
-        mine = [one for one in found.outcomes if one.epochs == level and one.score is not None]
+        level_trials = [trial for trial in findings.outcomes if trial.epochs == level and trial.score is not None]
         share = 1.0 if len(levels) == 1 else index / (len(levels) - 1)
         epochs = "all epochs" if level == WHOLE else counted(level or 0, "epoch")
         figure.add_scatter(
-            x=[one.parameters for one in mine],
-            y=[_shown(found, one.score) for one in mine],
+            x=[trial.parameters for trial in level_trials],
+            y=[_shown(findings, trial.score) for trial in level_trials],
             mode="markers",
             marker={"color": _GOOD, "opacity": 0.25 + 0.6 * share, "size": 6 + 4 * share},
-            text=[f"{one.name}: {whole(one.parameters)} parameters" for one in mine],
-            hovertemplate=f"%{{text}}, %{{y:.4g}}{_unit(found)}<extra>after {epochs}</extra>",
+            text=[f"{trial.name}: {whole(trial.parameters)} parameters" for trial in level_trials],
+            hovertemplate=f"%{{text}}, %{{y:.4g}}{_unit(findings)}<extra>after {epochs}</extra>",
             name=f"after {epochs}",
         )
-    front = found.front
+    front = findings.front
     figure.add_scatter(
-        x=[one.parameters for one in front],
-        y=[_shown(found, one.score) for one in front],
+        x=[trial.parameters for trial in front],
+        y=[_shown(findings, trial.score) for trial in front],
         mode="lines",
         line={"color": _GOOD, "width": 1.5, "shape": "hv"},
         hoverinfo="skip",
         name="Pareto front in the search",
     )
-    parameters = {one.name: one.parameters for one in found.outcomes}
+    parameters = {trial.name: trial.parameters for trial in findings.outcomes}
     styles = arm_styles(study)
-    for one in found.optimism:
-        if one.fresh is None:
+    for trial in findings.optimism:
+        if trial.fresh is None:
             continue
-        low, high = (one.interval.low, one.interval.high) if one.interval else (one.fresh, one.fresh)
-        middle, ends = _shown(found, one.fresh), sorted((_shown(found, low), _shown(found, high)))
-        style = styles[one.arm]
+        low, high = (trial.interval.low, trial.interval.high) if trial.interval else (trial.fresh, trial.fresh)
+        middle, ends = _shown(findings, trial.fresh), sorted((_shown(findings, low), _shown(findings, high)))
+        style = styles[trial.arm]
         figure.add_scatter(
-            x=[parameters[one.arm]],
+            x=[parameters[trial.arm]],
             y=[middle],
             error_y={"type": "data", "symmetric": False, "array": [ends[1] - middle], "arrayminus": [middle - ends[0]],
                      "color": _BEST, "thickness": 2, "width": 5},
             mode="markers",
             marker={"color": _BEST, "symbol": style.symbol, "size": 10, "line": {"width": 0}},
-            hovertemplate=f"{plain(one.arm)}: %{{y:.4g}}{_unit(found)}, n = {one.n}<extra>fresh seeds</extra>",
+            hovertemplate=f"{plain(trial.arm)}: %{{y:.4g}}{_unit(findings)}, n = {trial.n}<extra>fresh seeds</extra>",
             name="fresh seeds, 95 %",
             legendgroup="fresh",
-            showlegend=one is found.optimism[0],
+            showlegend=trial is findings.optimism[0],
         )  # fmt: skip
     settings = layout_of(height=360, margin={"l": 8, "r": 12, "t": 10, "b": 8})
-    counts = [one.parameters for one in found.outcomes if one.score is not None] or [1, 10]
+    counts = [trial.parameters for trial in findings.outcomes if trial.score is not None] or [1, 10]
     is_wide = max(counts) > 3 * min(counts)
     ticks = _ticks(min(counts), max(counts)) if is_wide else {"nticks": 6}
     figure.update_layout(
         **{**settings, "showlegend": True},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         xaxis=axis(title="parameters", **({"type": "log"} if is_wide else {}), **ticks),
-        yaxis=axis(title=_metric(found), ticksuffix=_unit(found), nticks=6, **_frame(found)),
+        yaxis=axis(title=_metric(findings), ticksuffix=_unit(findings), nticks=6, **_frame(findings)),
     )
     return figure
 
 
-def _frame(found: Found) -> dict[str, Sequence[float]]:
+def _frame(findings: Found) -> dict[str, Sequence[float]]:
     """The range that holds the trials that came furthest and all fresh scores: others, far off, would flatten them."""
-    furthest = max((_depth(one.epochs) for one in found.outcomes if one.score is not None), default=0.0)
-    shown = [_shown(found, one.score) for one in found.outcomes if one.score and _depth(one.epochs) == furthest]
-    shown += [_shown(found, end) for one in found.optimism if (i := one.interval) for end in (i.low, i.high)]
-    shown += [_shown(found, one.fresh) for one in found.optimism if one.fresh is not None]
+    furthest = max((_depth(trial.epochs) for trial in findings.outcomes if trial.score is not None), default=0.0)
+    shown = [
+        _shown(findings, trial.score) for trial in findings.outcomes if trial.score and _depth(trial.epochs) == furthest
+    ]
+    shown += [_shown(findings, end) for trial in findings.optimism if (i := trial.interval) for end in (i.low, i.high)]
+    shown += [_shown(findings, trial.fresh) for trial in findings.optimism if trial.fresh is not None]
     if not shown:
         return {}
     room = 0.08 * (max(shown) - min(shown)) or 1.0
     return {"range": [min(shown) - room, max(shown) + room]}
 
 
-def parallel_coordinates(found: Found) -> go.Figure:
-    """Every trial with a score as a line through its values; a parameter that a trial has not is left out at the foot.
+def parallel_coordinates(findings: Found) -> go.Figure:
+    """Every trial with a score as a line through its values; a parameter that a trial lacks is drawn below the axis.
 
     The best tenth is drawn last and in another colour than the best third.
     """
-    space = found.study.search.space if found.study.search else {}
-    sign = 1 if found.metric.endswith("accuracy") else -1
-    known = [one for one in found.outcomes if one.score is not None]
-    ranked = sorted(known, key=lambda one: (_depth(one.epochs), sign * (one.score or 0.0), -one.trial))
+    space = findings.study.search.space if findings.study.search else {}
+    sign = 1 if findings.metric.endswith("accuracy") else -1
+    scored = [trial for trial in findings.outcomes if trial.score is not None]
+    ranked = sorted(scored, key=lambda trial: (_depth(trial.epochs), sign * (trial.score or 0.0), -trial.trial))
     count = len(ranked)
     best, good = max(1, count // 10), max(1, count // 3)
     groups = (
@@ -146,10 +150,12 @@ def parallel_coordinates(found: Found) -> go.Figure:
     for name, trials, colour, width in groups:
         figure.add_scatter(
             x=joined([list(range(len(space))) for _ in trials]),
-            y=joined([[_place(space[key], one.chosen.get(key)) for key in space] for one in trials]),
+            y=joined([[_place(space[key], trial.chosen.get(key)) for key in space] for trial in trials]),
             mode="lines",
             line={"color": colour, "width": width},
-            text=joined([[f"{one.name}: {key} {one.chosen.get(key, 'not there')}" for key in space] for one in trials]),
+            text=joined(
+                [[f"{trial.name}: {key} {trial.chosen.get(key, 'not there')}" for key in space] for trial in trials]
+            ),
             hovertemplate="%{text}<extra></extra>",
             name=name,
             showlegend=bool(trials),
@@ -160,7 +166,7 @@ def parallel_coordinates(found: Found) -> go.Figure:
             figure.add_annotation(
                 text=plain(text), x=at, y=place, showarrow=False, xanchor="left", xshift=4, font={"size": 11}
             )
-    has_gaps = any(key not in one.chosen for one in known for key in space)
+    has_gaps = any(key not in trial.chosen for trial in scored for key in space)
     settings = layout_of(height=360, margin={"l": 20, "r": 60, "t": 10, "b": 8})
     figure.update_layout(
         **{**settings, "showlegend": True},
@@ -174,7 +180,7 @@ def parallel_coordinates(found: Found) -> go.Figure:
     return figure
 
 
-def importance_bars(found: Found, importances: Mapping[str, float]) -> go.Figure:
+def importance_bars(findings: Found, importances: Mapping[str, float]) -> go.Figure:
     """How much of the variation of scores each parameter explains."""
     names = list(importances)
     figure = go.Figure()
@@ -199,15 +205,19 @@ def importance_bars(found: Found, importances: Mapping[str, float]) -> go.Figure
     return figure
 
 
-def optimism_strip(study: StudyRecord, found: Found) -> go.Figure:
+def optimism_strip(study: StudyRecord, findings: Found) -> go.Figure:
     """Every finalist's score in the search (open) and its mean over fresh seeds with its interval (filled)."""
     figure, styles = go.Figure(), arm_styles(study)
-    shown = [one for one in found.optimism if one.fresh is not None]
-    for row, one in enumerate(shown):
-        style, searched = styles[one.arm], _shown(found, one.found)
-        middle = _shown(found, one.fresh)
-        low, high = (one.interval.low, one.interval.high) if one.interval else (one.fresh or 0.0, one.fresh or 0.0)
-        ends = sorted((_shown(found, low), _shown(found, high)))
+    shown = [finalist for finalist in findings.optimism if finalist.fresh is not None]
+    for row, finalist in enumerate(shown):
+        style, searched = styles[finalist.arm], _shown(findings, finalist.found)
+        middle = _shown(findings, finalist.fresh)
+        low, high = (
+            (finalist.interval.low, finalist.interval.high)
+            if finalist.interval
+            else (finalist.fresh or 0.0, finalist.fresh or 0.0)
+        )
+        ends = sorted((_shown(findings, low), _shown(findings, high)))
         figure.add_scatter(
             x=[searched, middle], y=[row, row], mode="lines", line={"color": GREY, "width": 1, "dash": "dot"},
             hoverinfo="skip", name="optimism",
@@ -217,8 +227,8 @@ def optimism_strip(study: StudyRecord, found: Found) -> go.Figure:
             y=[row],
             mode="markers",
             marker={"color": style.colour, "symbol": f"{style.symbol}-open", "size": 13, "line": {"width": 2}},
-            hovertemplate=f"in the search: %{{x:.4g}}{_unit(found)}<extra>%{{fullData.name}}</extra>",
-            name=plain(one.arm),
+            hovertemplate=f"in the search: %{{x:.4g}}{_unit(findings)}<extra>%{{fullData.name}}</extra>",
+            name=plain(finalist.arm),
         )
         figure.add_scatter(
             x=[middle],
@@ -227,25 +237,26 @@ def optimism_strip(study: StudyRecord, found: Found) -> go.Figure:
             error_x={"type": "data", "symmetric": False, "array": [ends[1] - middle], "arrayminus": [middle - ends[0]],
                      "color": style.colour, "thickness": 2.5, "width": 5},
             marker={"color": style.colour, "symbol": style.symbol, "size": 11},
-            hovertemplate=f"mean of {one.n} fresh seeds: %{{x:.4g}}{_unit(found)}<extra>%{{fullData.name}}</extra>",
-            name=plain(one.arm),
+            hovertemplate=f"mean of {finalist.n} fresh seeds: %{{x:.4g}}{_unit(findings)}"
+            "<extra>%{fullData.name}</extra>",
+            name=plain(finalist.arm),
         )  # fmt: skip
-        row_name(figure, one.arm, style, row - 0.34)
-    rows_layout(figure, len(shown), _metric(found), _unit(found))
+        row_name(figure, finalist.arm, style, row - 0.34)
+    rows_layout(figure, len(shown), _metric(findings), _unit(findings))
     return figure
 
 
-def _shown(found: Found, score: float | None) -> float:
+def _shown(findings: Found, score: float | None) -> float:
     value = math.nan if score is None else score
-    return 100 * value if found.metric.endswith("accuracy") else value
+    return 100 * value if findings.metric.endswith("accuracy") else value
 
 
-def _unit(found: Found) -> str:
-    return " %" if found.metric.endswith("accuracy") else ""
+def _unit(findings: Found) -> str:
+    return " %" if findings.metric.endswith("accuracy") else ""
 
 
-def _metric(found: Found) -> str:
-    return found.metric.replace("_", " ")
+def _metric(findings: Found) -> str:
+    return findings.metric.replace("_", " ")
 
 
 def _depth(epochs: int | None) -> float:
@@ -287,4 +298,4 @@ def _ticks(low: int, high: int) -> dict[str, Sequence[float] | Sequence[str]]:
 
 def described(outcomes: Sequence[Outcome]) -> str:
     """The front in words."""
-    return ", ".join(f"{one.name} ({whole(one.parameters)} parameters)" for one in outcomes)
+    return ", ".join(f"{outcome.name} ({whole(outcome.parameters)} parameters)" for outcome in outcomes)

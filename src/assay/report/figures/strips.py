@@ -53,9 +53,9 @@ def score_strip(study: StudyRecord, *, split: Split = "validation", only: Sequen
 
 def difference_strip(study: StudyRecord, *, split: Split = "validation") -> go.Figure:
     """Each contrast's paired differences as dots, with their mean and 95 % interval, around zero."""
-    found, styles = contrasts(study, split=split), arm_styles(study)
+    shown, styles = contrasts(study, split=split), arm_styles(study)
     figure = go.Figure()
-    for row, contrast in enumerate(found):
+    for row, contrast in enumerate(shown):
         style = styles[contrast.arm]
         dots(figure, contrast.arm, style, percents(contrast.differences), contrast.seeds, row, " points")
         if contrast.difference:
@@ -64,14 +64,14 @@ def difference_strip(study: StudyRecord, *, split: Split = "validation") -> go.F
             mean_bar(figure, contrast.arm, style, numbers, row + 0.24, " points")
         row_name(figure, contrast.arm, style, row - 0.34)
     figure.add_vline(x=0, line={"color": GREY, "width": 1.5})
-    ends = [0.0, *(100 * value for contrast in found for value in contrast.differences)]
-    ends += [100 * end for contrast in found if (d := contrast.difference) for end in (d.low, d.high)]
+    ends = [0.0, *(100 * value for contrast in shown for value in contrast.differences)]
+    ends += [100 * end for contrast in shown if (d := contrast.difference) for end in (d.low, d.high)]
     room = 0.06 * (max(ends) - min(ends)) or 1.0
     x_range = [min(ends) - room, max(ends) + room]
-    rows_layout(figure, len(found), _difference_title(found), "", range=x_range)
+    rows_layout(figure, len(shown), _difference_title(shown), "", range=x_range)
     return figure
 
 
-def _difference_title(found: Sequence[Contrast]) -> str:
-    against = "the first arm" if len(found) != 1 else plain(found[0].baseline)
+def _difference_title(shown: Sequence[Contrast]) -> str:
+    against = "the first arm" if len(shown) != 1 else plain(shown[0].baseline)
     return f"points above {against}" if len(against) <= 34 else "points above the first arm"

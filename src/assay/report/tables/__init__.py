@@ -1,4 +1,4 @@
-"""Tables: from records to rows of text. What they look like is the template's."""
+"""Tables: from records to rows of text; templates decide how they look."""
 
 from .arms import arms_table as arms_table
 from .arms import costs_table as costs_table

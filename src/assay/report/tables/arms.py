@@ -69,20 +69,20 @@ def images_table(study: StudyRecord) -> Table:
     styles = arm_styles(study)
     rows = tuple(
         line(
-            Cell(one.arm, styles[one.arm]),
-            str(one.seed),
-            percent(one.share.mean),
-            ends(one.share.low, one.share.high),
-            whole(one.share.n),
+            Cell(network.arm, styles[network.arm]),
+            str(network.seed),
+            percent(network.share.mean),
+            ends(network.share.low, network.share.high),
+            whole(network.share.n),
         )
-        for one in networks(study)
+        for network in networks(study)
     )
     caption = "Each arm's first network on the test images: Wilson's intervals are for other images, not other seeds."
     return Table(caption, headings("arm", "seed", "test accuracy", "95 % interval", "images"), rows)
 
 
 def costs_table(study: StudyRecord, summaries: Mapping[str, NetworkTable]) -> Table:
-    """What an arm costs and what it gives for it: time, parameters, FLOPs, accuracy a second of training."""
+    """Each arm's cost and accuracy: time, parameters, FLOPs, accuracy per second of training."""
     styles, scores = arm_styles(study), {arm.arm: arm for arm in arm_scores(study)}
     rows = []
     for arm in ordered_arms(study):

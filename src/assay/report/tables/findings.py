@@ -15,18 +15,18 @@ from .table import Cell, Column, Table, headings, line
 
 def contrasts_table(study: StudyRecord, *, split: Split = "validation") -> Table:
     """Every contrast with its paired difference, intervals, p, and what its pairs could find."""
-    found = contrasts(study, split=split)
-    baseline = found[0].baseline if found else ""
+    shown = contrasts(study, split=split)
+    baseline = shown[0].baseline if shown else ""
     caption = f"Paired differences in {split} accuracy from {baseline}, in percentage points."
     styles = arm_styles(study)
-    return _findings_table(caption, "arm", [(Cell(c.arm, styles[c.arm]), c) for c in found])
+    return _findings_table(caption, "arm", [(Cell(c.arm, styles[c.arm]), c) for c in shown])
 
 
 def effects_table(study: StudyRecord, *, split: Split = "validation") -> Table:
     """Main effects and interactions of crossed factors."""
-    found = factor_effects(study, split=split)
+    shown = factor_effects(study, split=split)
     rows = []
-    for contrast in found:
+    for contrast in shown:
         effect = contrast.effect
         name = f"{contrast.baseline} to {contrast.arm}"
         if effect is not None:
@@ -38,7 +38,7 @@ def effects_table(study: StudyRecord, *, split: Split = "validation") -> Table:
     return _findings_table(caption, "effect", rows)
 
 
-def _findings_table(caption: str, what: str, rows: Sequence[tuple[Cell, Contrast]]) -> Table:
+def _findings_table(caption: str, first_column: str, rows: Sequence[tuple[Cell, Contrast]]) -> Table:
     contrasts_ = [contrast for _, contrast in rows]
     has_many = len(rows) > 1 and any(contrast.adjusted_p is not None for contrast in contrasts_)
     has_bootstrap = any(contrast.finding.bootstrap for contrast in contrasts_)
@@ -47,26 +47,32 @@ def _findings_table(caption: str, what: str, rows: Sequence[tuple[Cell, Contrast
     is_corrected = any(contrast.finding.is_corrected for contrast in contrasts_)
     lines = []
     for name, contrast in rows:
-        found, difference = contrast.finding, contrast.difference
-        bootstrap = f"[{points(found.bootstrap.low)}, {points(found.bootstrap.high)}]" if found.bootstrap else "agrees"
-        wins = found.superiority
+        finding, difference = contrast.finding, contrast.difference
+        bootstrap = (
+            f"[{points(finding.bootstrap.low)}, {points(finding.bootstrap.high)}]" if finding.bootstrap else "agrees"
+        )
+        wins = finding.superiority
         lines.append(
             line(
                 name,
                 contrast.label,
-                str(found.n),
+                str(finding.n),
                 points(difference.mean) if difference else "–",
                 f"[{points(difference.low)}, {points(difference.high)}]" if difference else "needs 2 pairs",
                 *((bootstrap,) if has_bootstrap else ()),
-                f"{found.look} of {found.num_looks}"
+                f"{finding.look} of {finding.num_looks}"
                 if has_looks
                 else p_value(difference.p_value)
                 if difference
                 else "–",
                 *((p_value(contrast.adjusted_p),) if has_many else ()),
-                *((p_value(found.equivalence_p) if found.equivalence_p is not None else "–",) if has_margin else ()),
+                *(
+                    (p_value(finding.equivalence_p) if finding.equivalence_p is not None else "–",)
+                    if has_margin
+                    else ()
+                ),
                 f"{100 * wins.mean:.0f} % [{100 * wins.low:.0f}, {100 * wins.high:.0f}]" if wins else "–",
-                "–" if found.smallest is None else f"{100 * found.smallest:.2f}",
+                "–" if finding.smallest is None else f"{100 * finding.smallest:.2f}",
             )
         )
     titles = (
@@ -80,25 +86,25 @@ def _findings_table(caption: str, what: str, rows: Sequence[tuple[Cell, Contrast
         "better on",
         "could find",
     )
-    name_column, *numbers = headings(what, *titles)
+    name_column, *numbers = headings(first_column, *titles)
     return Table(caption, (name_column, Column("outcome", is_number=False), *numbers), tuple(lines))
 
 
-def diagnoses_table(study: StudyRecord, found: Diagnoses) -> Table | None:
-    """What is wrong with each arm's runs; ``None`` where nothing is."""
+def diagnoses_table(study: StudyRecord, diagnoses: Diagnoses) -> Table | None:
+    """The diagnoses of each arm's runs; ``None`` where there are none."""
     styles = arm_styles(study)
     rows = tuple(
         line(
-            Cell(one.arm, styles[one.arm]),
-            one.kind,
-            f"{one.num_runs} of {one.of}",
-            f"{one.example.evidence} (seed {one.seed})",
-            one.example.advice,
+            Cell(row.arm, styles[row.arm]),
+            row.kind,
+            f"{row.num_runs} of {row.of}",
+            f"{row.example.evidence} (seed {row.seed})",
+            row.example.advice,
         )
-        for one in found.arms
+        for row in diagnoses.arms
     )
     if not rows:
         return None
     texts = [Column(title, is_number=title == "runs") for title in ("diagnosis", "runs", "evidence", "what to try")]
-    looked_at = counted(sum(found.looked_at.values()), "run")
-    return Table(f"What recorded curves say of {looked_at}.", (Column("arm", is_number=False), *texts), rows)
+    looked_at = counted(sum(diagnoses.looked_at.values()), "run")
+    return Table(f"Diagnoses from the recorded curves of {looked_at}.", (Column("arm", is_number=False), *texts), rows)

@@ -1,4 +1,4 @@
-"""Where numbers come from: versions, machines, seeds, data, looks at the test split."""
+"""Provenance tables: versions, machines, seeds, data, looks at the test split."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .table import Column, Table, line
 
 
 def provenance_table(study: StudyRecord, *, version: str) -> Table:
-    """What made these numbers: versions, machine, seeds and data."""
+    """The provenance of the study's numbers: versions, machine, seeds and data."""
     started = [run.started for run in study.runs if run.started is not None]
     finished = [run.finished for run in study.runs if run.finished is not None]
     seeds = sorted({run.seed for run in study.runs})

@@ -66,8 +66,8 @@ def runs_table(study: StudyRecord) -> Table:
         Column("time"),
         Column("run", is_number=False),
     )
-    what = "with the figures of the epoch kept" if has_kept else "as last recorded"
-    return Table(f"All {counted(len(rows), 'run')}, {what}.", columns, tuple(rows))
+    figures = "with the figures of the epoch kept" if has_kept else "as last recorded"
+    return Table(f"All {counted(len(rows), 'run')}, {figures}.", columns, tuple(rows))
 
 
 def retrained_table(study: StudyRecord) -> Table:

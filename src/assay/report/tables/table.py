@@ -1,4 +1,4 @@
-"""What a table is: rows of text. What they look like is the template's, or the writer's."""
+"""The table type: rows of text; the template or writer decides how they look."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..palette import ArmStyle
 
 @dataclass(frozen=True)
 class Column:
-    """A column's heading; numbers stand to the right."""
+    """A column's heading; numbers are right-aligned."""
 
     title: str
     is_number: bool = True

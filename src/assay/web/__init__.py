@@ -1,4 +1,4 @@
-"""A local page over a store: studies as they train, and a playground for their networks."""
+"""A local web page over a store: studies as they train, and a playground for their networks."""
 
 from .app import make_app as make_app
 from .server import serve as serve

@@ -1,4 +1,4 @@
-"""The application: which request is answered by what, and how what goes wrong is told."""
+"""The web application: routes, and the responses to errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..errors import InputError
-from . import pages, play, predict, training
+from . import pages, playground, predict, training
 from .findings import Findings
 from .guard import Guard, Hosts, note, refusal
 from .launch import Launcher
@@ -32,8 +32,8 @@ def make_app(store: Path, hosts: Hosts, *, allow_run: bool = False) -> Guard:
     """The pages over a store.
 
     Args:
-        store: The store's folder; it may come later, vanish and come back.
-        hosts: Under which names it is asked.
+        store: The store's folder; it may be created later, vanish and come back.
+        hosts: The host names that are served.
         allow_run: Whether the page may start and stop the training of a study in the store.
     """
 
@@ -69,11 +69,11 @@ def make_app(store: Path, hosts: Hosts, *, allow_run: bool = False) -> Guard:
         Route(f"{study}/answer", pages.study_answer),
         Route(f"{study}/trials", pages.study_trials),
         Route(f"{study}/runs/{{run}}", pages.study_run),
-        Route(f"{study}/play", play.about),
-        Route(f"{study}/play/calibration", play.calibration),
-        Route(f"{study}/play/picks", play.picks),
-        Route(f"{study}/play/picks/{{index:int}}", play.pick),
-        Route(f"{study}/play/image", play.image, methods=["POST"]),
+        Route(f"{study}/play", playground.about),
+        Route(f"{study}/play/calibration", playground.calibration),
+        Route(f"{study}/play/picks", playground.picks),
+        Route(f"{study}/play/picks/{{index:int}}", playground.pick),
+        Route(f"{study}/play/image", playground.image, methods=["POST"]),
         Route("/predict", predict.predict, methods=["POST"]),
         Route("/openapi.json", predict.description),
     ]
@@ -91,13 +91,13 @@ def make_app(store: Path, hosts: Hosts, *, allow_run: bool = False) -> Guard:
     async def end() -> None:
         await app.state.parts.watch.end()
 
-    return Guard(app, hosts, end)  # outside of everything, so that no answer lacks its headers
+    return Guard(app, hosts, end)  # the outermost layer, so that no response lacks its headers
 
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
     note(request.scope, error)
-    return _told(request, error)
+    return _error_response(request, error)
 
 
 async def _http(request: Request, error: Exception) -> Response:
@@ -105,21 +105,21 @@ async def _http(request: Request, error: Exception) -> Response:
     reasons = {404: "there is no such page", 405: f"{request.method[:20]} is not answered here"}
     refused = Refused(error.status_code, reasons.get(error.status_code, error.detail.lower()))
     note(request.scope, refused)
-    answer = _told(request, refused)
-    answer.headers.update(error.headers or {})
-    return answer
+    response = _error_response(request, refused)
+    response.headers.update(error.headers or {})
+    return response
 
 
 async def _problem(request: Request, error: Exception) -> Response:
-    return _told(request, Refused(pages.problem_status(error), str(error).rstrip(".")))
+    return _error_response(request, Refused(pages.problem_status(error), str(error).rstrip(".")))
 
 
 async def _broken(request: Request, error: Exception) -> Response:
     return refusal(Refused(500, "something went wrong here; the server's log says what"))
 
 
-def _told(request: Request, refused: Refused) -> Response:
-    """A page for people who look at pages, JSON for programs."""
+def _error_response(request: Request, refused: Refused) -> Response:
+    """An HTML page for browsers, JSON for programs."""
     path = request.url.path
     if path.startswith(("/api/", "/predict", "/static/")) or "text/html" not in request.headers.get("accept", ""):
         return refusal(refused)

@@ -1,4 +1,4 @@
-"""What a study found so far, as the fragments that its page shows; computed once for every change."""
+"""A study's results so far, as the HTML fragments that its page shows; computed once for every change."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import jinja2
 
 _T = TypeVar("_T")
-_KEPT = 64
+_MAX_CACHED = 64
 
 
 @cache
@@ -46,10 +46,10 @@ def arms_of(record: StudyRecord) -> dict[str, Any]:
 def answer_of(record: StudyRecord) -> dict[str, Any]:
     """The answer with its verdicts, on validation and, once revealed, on test."""
     has_test = bool(record.looks) and any(run.test_accuracy is not None for run in record.runs)
-    found = answer(record)
+    result = answer(record)
     html = fragment(
         "_answer.html",
-        answer=found,
+        answer=result,
         test=answer(record, split="test") if has_test else None,
         looks=looks_table(record) if record.looks else None,
         retrained=retrained_sentences(record),
@@ -58,48 +58,48 @@ def answer_of(record: StudyRecord) -> dict[str, Any]:
         varied=varied(record),
         leaky=LEAKY if record.is_leaky else "",
     )
-    return {"html": html, "tone": found.tone, "label": found.label, "headline": found.headline}
+    return {"html": html, "tone": result.tone, "label": result.label, "headline": result.headline}
 
 
 def trials_of(record: StudyRecord) -> dict[str, Any]:
-    """A search's trials, each with where it stands, and what the search has done so far."""
-    found = found_in(record)
-    table = trials_table(found, under_way=record)
+    """A search's trials with their states, and the search's progress in sentences."""
+    findings = found_in(record)
+    table = trials_table(findings, under_way=record)
     return {"html": fragment("_table.html", data=table), "told": ". ".join(search_sentences(record)) + "."}
 
 
 class Findings:
-    """Results that take a while, each computed once for a state of its study, and never twice at a time."""
+    """A cache of slow results, each computed once for a state of its study, and never twice at a time."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="findings")
-        self._kept: dict[tuple[str, str], tuple[Any, Any]] = {}
+        self._cache: dict[tuple[str, str], tuple[Any, Any]] = {}
         self._busy: dict[tuple[str, str], asyncio.Lock] = {}
 
-    async def get(self, what: str, study: str, state: Any, compute: Callable[[], _T]) -> _T:
-        """What ``compute`` gives for this state of the study; it runs in a thread."""
-        key = (what, study)
+    async def get(self, name: str, study: str, state: Any, compute: Callable[[], _T]) -> _T:
+        """The result of ``compute`` for this state of the study; it runs in a thread."""
+        key = (name, study)
         async with self._busy.setdefault(key, asyncio.Lock()):
-            if key in self._kept and self._kept[key][0] == state:
-                found: _T = self._kept[key][1]
-                return found
-            found = await asyncio.get_running_loop().run_in_executor(self._pool, compute)
-            self._kept.pop(key, None)
-            self._kept[key] = (state, found)
-            while len(self._kept) > _KEPT:
-                self._kept.pop(next(iter(self._kept)))
-            return found
+            if key in self._cache and self._cache[key][0] == state:
+                result: _T = self._cache[key][1]
+                return result
+            result = await asyncio.get_running_loop().run_in_executor(self._pool, compute)
+            self._cache.pop(key, None)
+            self._cache[key] = (state, result)
+            while len(self._cache) > _MAX_CACHED:
+                self._cache.pop(next(iter(self._cache)))
+            return result
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def timed(compute: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
-    """The same with the seconds that it took, so that a page does not ask for it too often."""
+    """The same function, its result with the seconds that it took, so that a page does not ask for it too often."""
 
     def measured() -> dict[str, Any]:
         start = time.perf_counter()
-        found = compute()
-        return {**found, "seconds": round(time.perf_counter() - start, 3)}
+        result = compute()
+        return {**result, "seconds": round(time.perf_counter() - start, 3)}
 
     return measured

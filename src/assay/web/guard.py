@@ -1,4 +1,4 @@
-"""Keeps other sites out: which hosts and origins are answered, and what every answer's headers forbid."""
+"""Protects against other sites: checks Host and Origin, and sets the security headers of every response."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _SAFE = {"GET", "HEAD"}
 
 @dataclass(frozen=True)
 class Hosts:
-    """Under which names the server may be asked.
+    """The host names that the server accepts.
 
     A page of another site can have its own name resolve to this machine (DNS rebinding); the browser then sends that
     name as Host. A numeric address cannot be rebound.
@@ -57,11 +57,11 @@ class Hosts:
 
     def is_ours(self, header: str) -> bool:
         """Whether a Host header names this server: its address and its port."""
-        name, port = _parted(header)
+        name, port = _host_and_port(header)
         if port != self.port:
             return False
-        known = {self.host.lower(), "localhost", *self.names}
-        if name in known:
+        names = {self.host.lower(), "localhost", *self.names}
+        if name in names:
             return True
         try:
             address = ipaddress.ip_address(name)
@@ -79,13 +79,13 @@ class Hosts:
 
 
 def hosts_of(host: str, port: int) -> Hosts:
-    """The names under which a server on this address is asked, this machine's own among them where it is open."""
-    found = Hosts(host, port)
-    return Hosts(host, port, frozenset({socket.gethostname().lower()})) if found._is_open else found
+    """The host names of a server on this address, with this machine's name if it listens on every address."""
+    hosts = Hosts(host, port)
+    return Hosts(host, port, frozenset({socket.gethostname().lower()})) if hosts._is_open else hosts
 
 
-def _parted(header: str) -> tuple[str, int]:
-    """A Host header's name, without brackets, and port; port -1 for what is no such header."""
+def _host_and_port(header: str) -> tuple[str, int]:
+    """A Host header's name, without brackets, and port; port -1 for an invalid header."""
     name, colon, port = header.strip().lower().rpartition(":")
     if not colon or "]" in port:
         name, port = header.strip().lower(), "80"
@@ -95,12 +95,12 @@ def _parted(header: str) -> tuple[str, int]:
 
 
 class Guard:
-    """The outermost layer: refuses what comes from elsewhere, logs it, and sets the headers of every answer."""
+    """The outermost middleware: refuses and logs cross-site requests, and sets the headers of every response."""
 
     def __init__(self, app: ASGIApp, hosts: Hosts, end: Callable[[], Awaitable[None]]) -> None:
         self._app = app
         self._hosts = hosts
-        self.end = end  # lets answers that go on and on come to their end
+        self.end = end  # ends unbounded responses, such as streams of events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -128,9 +128,9 @@ class Guard:
     def _check(self, method: str, headers: Headers) -> None:
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
         if len(hosts) != 1 or not self._hosts.is_ours(hosts[0]):
-            raise Refused(421, f"this server is not called {_told(hosts)}")
+            raise Refused(421, f"this server is not called {_literals(hosts)}")
         if len(origins) > 1 or (origins and origins[0] != f"http://{hosts[0]}"):
-            raise Refused(403, f"the request comes from another site, {_told(origins)}")
+            raise Refused(403, f"the request comes from another site, {_literals(origins)}")
         site, mode = headers.get("sec-fetch-site", "none"), headers.get("sec-fetch-mode", "")
         is_visit = method in _SAFE and mode == "navigate" and headers.get("sec-fetch-dest") == "document"
         if site not in ("same-origin", "none") and not is_visit:
@@ -138,15 +138,15 @@ class Guard:
 
 
 def refusal(refused: Refused) -> JSONResponse:
-    """The answer to a request that is refused."""
+    """The response to a request that is refused."""
     return JSONResponse({"error": f"{refused.reason}."}, refused.status)
 
 
 def note(scope: Scope, refused: Refused) -> None:
-    """Log a refusal; what came from outside is written as a literal, so that it cannot forge a line."""
+    """Logs a refusal; values from the request are written as literals, so that they cannot forge a log line."""
     client = (scope.get("client") or ("?", 0))[0]
     log.warning("refused %d: %s %r from %s: %s", refused.status, scope["method"], scope["path"], client, refused.reason)
 
 
-def _told(values: list[str]) -> str:
+def _literals(values: list[str]) -> str:
     return " and ".join(ascii(value[:100]) for value in values) or "nothing"

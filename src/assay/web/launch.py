@@ -1,4 +1,4 @@
-"""Starting and stopping the training of a study in the store, where the user has allowed it."""
+"""Starts and stops the training of a study in the store, where the user has allowed it."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Launcher:
         self._study = ""
 
     def is_running(self, study: str) -> bool:
-        """Whether our child trains this study now."""
+        """Whether the child process trains this study now."""
         return self._study == study and self._process is not None and self._process.poll() is None
 
     def trouble(self, study: str) -> str:
-        """What our child said when it could not train this study; empty where it could, or was interrupted."""
+        """The child's last error line if it could not train this study; empty if it could or was interrupted."""
         if self._study != study or self._process is None or self._process.poll() in (None, 0, 1, 130):
             return ""
         with contextlib.suppress(OSError):
@@ -45,7 +45,7 @@ class Launcher:
         return self._store / "served" / f"{study}.log"
 
     def start(self, record: StudyRecord) -> None:
-        """Go on with a study as the store has it.
+        """Resumes a study as the store has it.
 
         Raises:
             Refused: 409; a process writes this store already.
@@ -55,19 +55,19 @@ class Launcher:
             raise Refused(409, f"process {writer or 'of this server'} is training in this store already")
         file = self._log(record.name).with_suffix(".toml")
         write(file, study_toml(Study.of(record.spec)).encode())
-        with open(self._log(record.name), "wb") as told:
+        with open(self._log(record.name), "wb") as error_log:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _COMMAND, "run", str(file), "--store", str(self._store.absolute()), "--json"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=told,
+                stderr=error_log,
                 start_new_session=True,
             )
         self._study = record.name
         log.info("started training %s, process %d", record.name, self._process.pid)
 
     def stop(self, study: str) -> None:
-        """Interrupt our child, as Ctrl-C does: finished epochs are kept.
+        """Interrupts the child process, as Ctrl-C does: finished epochs are kept.
 
         Raises:
             Refused: 409; no process of ours trains this study.
@@ -78,7 +78,7 @@ class Launcher:
         log.info("stopped training %s", study)
 
     def close(self) -> None:
-        """Stop what still runs."""
+        """Stops the child process if it still runs."""
         if self._process is None or self._process.poll() is not None:
             return
         self._process.send_signal(signal.SIGINT)

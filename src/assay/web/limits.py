@@ -1,4 +1,4 @@
-"""What a request may be, and how one that is too much is refused."""
+"""Limits on requests, and the refusal of those that exceed them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BODY_SECONDS = 20.0
 
 
 class Refused(Exception):
-    """A request that is not answered: the status it gets, and why as one sentence without its full stop."""
+    """A refused request: the response's status, and the reason as one sentence without its full stop."""
 
     def __init__(self, status: int, reason: str) -> None:
         self.status = status
@@ -25,7 +25,7 @@ class Refused(Exception):
 
 
 async def body_of(request: Request, limit: int, kinds: tuple[str, ...]) -> bytes:
-    """The request's body, read no further than is allowed.
+    """The request's body, read up to a limit.
 
     Args:
         request: Its content type must be one of ``kinds``: none of those that a form of another site can send.

@@ -1,4 +1,4 @@
-"""The pages and what they load: the list, a study, a run, its pictures and its report."""
+"""The pages and the data that they load: the list, a study, a run, its pictures and its report."""
 
 from __future__ import annotations
 
@@ -30,32 +30,32 @@ KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 def assets() -> dict[str, tuple[bytes, str, str]]:
     """The scripts and styles by name: content, media type, hash."""
     folder = resources.files("assay.web") / "static"
-    found = {}
+    files = {}
     for file in folder.iterdir():
         suffix = Path(file.name).suffix
         if suffix in KINDS:
             content = file.read_bytes()
-            found[file.name] = (content, KINDS[suffix], sha256(content).hexdigest()[:16])
-    return found
+            files[file.name] = (content, KINDS[suffix], sha256(content).hexdigest()[:16])
+    return files
 
 
 async def asset(request: Request) -> Response:
-    """A script or style. Only names that are known are served: no path is ever made of what was asked."""
-    found = assets().get(request.path_params["name"])
-    if found is None:
+    """A script or style. Only listed names are served; no path is built from the request."""
+    file = assets().get(request.path_params["name"])
+    if file is None:
         raise Refused(404, "there is no such file")
-    content, kind, digest = found
+    content, media_type, digest = file
     headers = {"etag": f'"{digest}"', "cache-control": "no-cache"}
     if request.headers.get("if-none-match") == headers["etag"]:
         return Response(status_code=304, headers=headers)
-    return Response(content, media_type=kind, headers=headers)
+    return Response(content, media_type=media_type, headers=headers)
 
 
 def page(request: Request, template: str, /, code: int = 200, **values: Any) -> HTMLResponse:
-    """A page, with what every page has."""
+    """A page, with the values that every page needs."""
     parts = parts_of(request)
-    told = {"version": version("assay"), "store": str(parts.store), "token": parts.token if parts.launcher else ""}
-    return HTMLResponse(fragment(template, **{**told, **values}), code)
+    common = {"version": version("assay"), "store": str(parts.store), "token": parts.token if parts.launcher else ""}
+    return HTMLResponse(fragment(template, **{**common, **values}), code)
 
 
 async def home(request: Request) -> Response:
@@ -64,31 +64,33 @@ async def home(request: Request) -> Response:
 
 async def study(request: Request) -> Response:
     name = request.path_params["name"]
-    found = await _overview(request, name)
+    overview = await _overview(request, name)
     parts_of(request).watch.read_ahead(name)
-    facts = [name, found.data, counted(found.num_arms, "arm"), counted(found.num_runs, "run")]
-    return page(request, "study.html", name=name, question=found.question or name, facts=facts, leaky=found.is_leaky)
+    facts = [name, overview.data, counted(overview.num_arms, "arm"), counted(overview.num_runs, "run")]
+    return page(
+        request, "study.html", name=name, question=overview.question or name, facts=facts, leaky=overview.is_leaky
+    )
 
 
 async def playground(request: Request) -> Response:
     name = request.path_params["name"]
-    found = await _overview(request, name)
-    return page(request, "play.html", name=name, question=found.question or name)
+    overview = await _overview(request, name)
+    return page(request, "play.html", name=name, question=overview.question or name)
 
 
 async def _overview(request: Request, name: str) -> Any:
-    """A study in short; reading it in full is left to what its page loads."""
-    known = await parts_of(request).watch.ask(lambda follower: follower.overviews())
-    found = next((overview for overview in known if overview.name == name), None)
-    if found is None:
+    """A study's overview; the page's own requests read the whole study."""
+    overviews = await parts_of(request).watch.ask(lambda follower: follower.overviews())
+    match = next((overview for overview in overviews if overview.name == name), None)
+    if match is None:
         raise Refused(404, "there is no such study in this store")
-    return found
+    return match
 
 
 async def list_studies(request: Request) -> Response:
     parts = parts_of(request)
-    version_, known = await parts.watch.ask(lambda follower: (follower.version, follower.overviews()))
-    return JSONResponse({"version": version_, "studies": [studies.overview(found) for found in known]})
+    version_, overviews = await parts.watch.ask(lambda follower: (follower.version, follower.overviews()))
+    return JSONResponse({"version": version_, "studies": [studies.overview(overview) for overview in overviews]})
 
 
 async def study_changes(request: Request) -> Response:
@@ -98,10 +100,10 @@ async def study_changes(request: Request) -> Response:
         raise Refused(400, "since must be a version: a whole number")
     followed = await parts.watch.study(name)
     is_training = await parts.watch.ask(lambda follower: follower.is_training(name))
-    found = without_nan(studies.changes(followed, int(since), is_training=is_training))
-    found["ours"] = parts.launcher.is_running(name) if parts.launcher else None
-    found["trouble"] = parts.launcher.trouble(name) if parts.launcher else ""
-    return JSONResponse(found)
+    values = without_nan(studies.changes(followed, int(since), is_training=is_training))
+    values["ours"] = parts.launcher.is_running(name) if parts.launcher else None
+    values["trouble"] = parts.launcher.trouble(name) if parts.launcher else ""
+    return JSONResponse(values)
 
 
 async def study_curves(request: Request) -> Response:
@@ -118,8 +120,8 @@ async def study_arms(request: Request) -> Response:
     parts, name = parts_of(request), request.path_params["name"]
     followed = await parts.watch.study(name)
     record, state = followed.record, followed.finished
-    found = await parts.findings.get("arms", name, state, timed(lambda: arms_of(record)))
-    return JSONResponse({**found, "finished": state})
+    values = await parts.findings.get("arms", name, state, timed(lambda: arms_of(record)))
+    return JSONResponse({**values, "finished": state})
 
 
 async def study_trials(request: Request) -> Response:
@@ -135,8 +137,8 @@ async def study_answer(request: Request) -> Response:
     parts, name = parts_of(request), request.path_params["name"]
     followed = await parts.watch.study(name)
     record, state = followed.record, followed.finished
-    found = await parts.findings.get("answer", name, state, timed(lambda: answer_of(record)))
-    return JSONResponse({**found, "finished": state})
+    values = await parts.findings.get("answer", name, state, timed(lambda: answer_of(record)))
+    return JSONResponse({**values, "finished": state})
 
 
 async def study_run(request: Request) -> Response:
@@ -154,14 +156,14 @@ async def gallery(request: Request) -> Response:
 
     parts, name = parts_of(request), request.path_params["name"]
     record = (await parts.watch.study(name)).record
-    found = await parts.findings.get("gallery", name, record.data["content"], lambda: gallery_of(record))
-    if found is None:
+    picture = await parts.findings.get("gallery", name, record.data["content"], lambda: gallery_of(record))
+    if picture is None:
         raise Refused(404, "the study's data are no longer at hand")
-    return Response(found.png, media_type="image/png", headers={"cache-control": "private, max-age=3600"})
+    return Response(picture.png, media_type="image/png", headers={"cache-control": "private, max-age=3600"})
 
 
 async def report(request: Request) -> Response:
-    """The study's whole report, shut off from this origin."""
+    """The study's whole report, sandboxed from this origin."""
     from ..api import report_html
 
     parts, name = parts_of(request), request.path_params["name"]

@@ -1,4 +1,4 @@
-"""The networks of an arm, all seeds together, kept ready to be asked."""
+"""The networks of an arm, all seeds together, loaded and cached for predictions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ..prediction import Calibration, Ensemble
 
 _T = TypeVar("_T")
-_KEPT = 4
+_MAX_CACHED = 4
 _CANDIDATES = 400
 _BATCH = 50
 _MOST_JUDGED, _FEWEST_JUDGED = 2000, 100  # validation images that a temperature is fitted on
@@ -36,8 +36,8 @@ _JUDGED_FLOPS = 2e10  # of one network: about a second, in which drawings wait
 
 @dataclass(frozen=True)
 class Pick:
-    """A validation image: its place in the training data, its label, the networks that never trained on it, what these
-    take it for."""
+    """A validation image: its index in the training data, its label, the number of networks that never trained on it,
+    and the class that these predict."""
 
     index: int
     label: int
@@ -104,8 +104,8 @@ class Panel:
                 maps.append(grad_cam(model.network, scaled, torch.tensor([label]))[0])
             except SpecError:
                 return None
-        found: NDArray[np.float32] = maps_on(np.mean(maps, axis=0)[None], self.shape[:2])[0]
-        return found
+        resized: NDArray[np.float32] = maps_on(np.mean(maps, axis=0)[None], self.shape[:2])[0]
+        return resized
 
     @cached_property
     def training(self) -> TrainingData | None:
@@ -117,7 +117,7 @@ class Panel:
 
     @cached_property
     def framing(self) -> Framing | None:
-        """How a drawing becomes an image; ``None`` for data that cannot be drawn."""
+        """How a drawing is framed as an image; ``None`` for data that cannot be drawn."""
         if self.training is None or not is_drawable(self.classes, self.training.images[:1000]):
             return None
         return framing_of(self.training.images)
@@ -133,12 +133,12 @@ class Panel:
             raise SpecError(Problem("the study's validation images are the test images", "draw, or drop a picture"))
         if self.training is None:
             raise SpecError(Problem("the study's data are no longer at hand", "draw, or drop a picture"))
-        found = np.zeros((len(self.models), len(self.training)), dtype=bool)
-        for mask, model in zip(found, self.models, strict=True):
+        masks = np.zeros((len(self.models), len(self.training)), dtype=bool)
+        for mask, model in zip(masks, self.models, strict=True):
             mask[split_of_run(self.record, model.run, self.training).validation] = True
-        if not found.any():
+        if not masks.any():
             raise SpecError(Problem("the study has no validation images", "draw, or drop a picture"))
-        return found
+        return masks
 
     @cached_property
     def _judgement(self) -> Judgement:
@@ -190,12 +190,12 @@ class Panel:
 
 
 class Panels:
-    """Panels by study and arm; the few that were asked last are kept. All work on networks is done in one thread."""
+    """Panels by study and arm; the few used last are cached. All work on networks runs in one thread."""
 
     def __init__(self, store: Path) -> None:
         self._store = store
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="networks", initializer=_use_one_core)
-        self._kept: dict[tuple[Any, ...], Panel] = {}
+        self._cache: dict[tuple[Any, ...], Panel] = {}
 
     async def ask(
         self, record: StudyRecord, arm: str | None, question: Callable[[Panel], _T], *, run: str | None = None
@@ -212,25 +212,25 @@ class Panels:
         self, record: StudyRecord, arm: str | None, run: str | None, question: Callable[[Panel], _T]
     ) -> tuple[_T, float]:
         start = time.perf_counter()
-        found = question(self._panel(record, arm, run))
-        return found, time.perf_counter() - start
+        result = question(self._panel(record, arm, run))
+        return result, time.perf_counter() - start
 
     def _panel(self, record: StudyRecord, arm: str | None, run: str | None) -> Panel:
         if run is None:
             runs = runs_of_arm(record, arm)
         else:
-            runs = tuple(known for known in (*record.runs, *record.retrained) if known.id.startswith(run))
+            runs = tuple(candidate for candidate in (*record.runs, *record.retrained) if candidate.id.startswith(run))
             if len(runs) != 1:
                 what = f'study "{record.name}" has {len(runs) or "no"} runs whose id begins with "{run[:64]}"'
                 raise SpecError(Problem(what, "see `assay runs`"))
         chosen = runs[:MAX_NETWORKS]
-        key = (record.name, *((known.id, known.weights_sha256) for known in chosen))
-        panel = self._kept.pop(key, None)
+        key = (record.name, *((candidate.id, candidate.weights_sha256) for candidate in chosen))
+        panel = self._cache.pop(key, None)
         if panel is None:
             panel = Panel(record, load_models(record, chosen, self._store), len(runs))
-        self._kept[key] = panel
-        while len(self._kept) > _KEPT:
-            self._kept.pop(next(iter(self._kept)))
+        self._cache[key] = panel
+        while len(self._cache) > _MAX_CACHED:
+            self._cache.pop(next(iter(self._cache)))
         return panel
 
     def close(self) -> None:
@@ -238,7 +238,7 @@ class Panels:
 
 
 def _use_one_core() -> None:
-    """For one image, handing work to other threads takes longer than doing it, the more so beside a training."""
+    """One thread: for a single image, handing work to other threads takes longer than doing it."""
     import torch
 
     torch.set_num_threads(1)

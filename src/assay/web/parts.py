@@ -1,4 +1,4 @@
-"""What the pages are served from."""
+"""The shared parts of the application, which every handler uses."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .watch import Watch
 
 @dataclass(frozen=True)
 class Parts:
-    """What the pages share.
+    """The parts that all handlers share.
 
     Args:
         store: The store's folder.
-        watch: Who follows it.
-        findings: Results that take a while.
-        panels: Networks that can be asked.
-        launcher: Who trains; ``None`` where the pages only read.
-        token: What our own pages send to show that they are ours.
+        watch: Follows the store.
+        findings: The cache of slow results.
+        panels: The networks, loaded for predictions.
+        launcher: Starts training; ``None`` where the pages only read.
+        token: The token that the application's own pages send with requests that change something.
     """
 
     store: Path
@@ -35,6 +35,6 @@ class Parts:
 
 
 def parts_of(request: Request) -> Parts:
-    """The parts that answer a request."""
-    found: Parts = request.app.state.parts
-    return found
+    """The application's parts, from a request."""
+    parts: Parts = request.app.state.parts
+    return parts

@@ -1,4 +1,4 @@
-"""The playground's questions: what do all seeds' networks say of this drawing, this picture, this validation image?"""
+"""The playground's endpoints: predictions of all seeds' networks for a drawing, a picture or a validation image."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NUM_EXPLAINED = 4
 
 
 async def about(request: Request) -> Response:
-    """What can be asked: the arms with finished runs, and one arm's networks, classes and way of being asked."""
+    """The arms with finished runs, and one arm's networks, classes and input shape."""
     record = await _record(request)
     counts: dict[str, int] = {}
     for run in record.runs:
@@ -34,13 +34,13 @@ async def about(request: Request) -> Response:
         return JSONResponse({"arms": []})
     best = best_arm(record)
     arm = request.query_params.get("arm") or best
-    found, _ = await parts_of(request).panels.ask(record, arm, _about)
-    return JSONResponse({"arms": arms, "best": best, **found})
+    values, _ = await parts_of(request).panels.ask(record, arm, _description)
+    return JSONResponse({"arms": arms, "best": best, **values})
 
 
-def _about(panel: Panel) -> dict[str, Any]:
+def _description(panel: Panel) -> dict[str, Any]:
     height, width, channels = panel.shape
-    if panel.training is not None:  # the first question should not wait for what the first use of a network costs
+    if panel.training is not None:  # warm up, so that the first prediction does not wait
         panel.votes(panel.training.images[:1])
     return {
         "arm": panel.arm,
@@ -65,11 +65,11 @@ async def calibration(request: Request) -> Response:
             pass
     except SpecError as error:
         return JSONResponse({"temperature": None, "why": error.problems[0].what})
-    (found, shared), _ = await panels.ask(record, arm, lambda panel: (panel.calibration, panel.shared))
-    if found is None:
+    (fitted, shared), _ = await panels.ask(record, arm, lambda panel: (panel.calibration, panel.shared))
+    if fitted is None:
         return JSONResponse({"temperature": None, "why": "the networks were trained anew meanwhile"})
-    told = {"temperature": found.temperature, "images": found.num_images, "shared": shared, "error": found.error}
-    return JSONResponse(told)
+    values = {"temperature": fitted.temperature, "images": fitted.num_images, "shared": shared, "error": fitted.error}
+    return JSONResponse(values)
 
 
 async def image(request: Request) -> Response:
@@ -80,31 +80,31 @@ async def image(request: Request) -> Response:
     record = await _record(request)
     content = await body_of(request, MAX_PICTURE_BYTES, KINDS)
 
-    def asked(panel: Panel) -> dict[str, Any]:
+    def predict(panel: Panel) -> dict[str, Any]:
         if kind == "drawing":
             if panel.framing is None:
                 raise Refused(422, "these networks were not trained on drawings; send a picture")
-            given: NDArray[Any] = drawing(content, panel.framing, panel.shape)
+            pixels: NDArray[Any] = drawing(content, panel.framing, panel.shape)
         else:
-            given = picture(content, panel.framing, panel.shape, panel.dtype)
-        return answer(panel, given)
+            pixels = picture(content, panel.framing, panel.shape, panel.dtype)
+        return answer(panel, pixels)
 
-    return await _answered(request, record, asked)
+    return await _answered(request, record, predict)
 
 
 async def picks(request: Request) -> Response:
-    """Validation images to choose from; ``mistakes=1``: those that are taken for another class."""
+    """Validation images to choose from; ``mistakes=1``: the misclassified ones."""
     record = await _record(request)
     only_mistakes = request.query_params.get("mistakes") == "1"
 
-    def asked(panel: Panel) -> dict[str, Any]:
-        known = panel.picks
-        wrong = [pick for pick in known if pick.predicted != pick.label]
-        chosen = (wrong if only_mistakes else known)[:_NUM_PICKS]
+    def choose(panel: Panel) -> dict[str, Any]:
+        candidates = panel.picks
+        wrong = [pick for pick in candidates if pick.predicted != pick.label]
+        chosen = (wrong if only_mistakes else candidates)[:_NUM_PICKS]
         assert panel.training is not None
         images = panel.training.images
         return {
-            "looked": len(known),
+            "looked": len(candidates),
             "mistakes": len(wrong),
             "picks": [
                 {
@@ -118,16 +118,16 @@ async def picks(request: Request) -> Response:
             ],
         }
 
-    found, _ = await parts_of(request).panels.ask(record, request.query_params.get("arm"), asked)
-    return JSONResponse(found)
+    values, _ = await parts_of(request).panels.ask(record, request.query_params.get("arm"), choose)
+    return JSONResponse(values)
 
 
 async def pick(request: Request) -> Response:
-    """One of the validation images, and what the networks say of it that never trained on it."""
+    """One validation image, and the predictions of the networks that never trained on it."""
     record = await _record(request)
     index = int(request.path_params["index"])
 
-    def asked(panel: Panel) -> dict[str, Any]:
+    def predict(panel: Panel) -> dict[str, Any]:
         held_out = panel.held_out
         assert panel.training is not None
         if index >= held_out.shape[1] or not held_out[:, index].any():
@@ -135,43 +135,43 @@ async def pick(request: Request) -> Response:
         label = panel.classes[int(panel.training.labels[index])]
         return {**answer(panel, panel.training.images[index], held_out[:, index]), "label": label}
 
-    return await _answered(request, record, asked)
+    return await _answered(request, record, predict)
 
 
 async def _record(request: Request) -> StudyRecord:
     return (await parts_of(request).watch.study(request.path_params["name"])).record
 
 
-async def _answered(request: Request, record: StudyRecord, asked: Any) -> Response:
-    found, seconds = await parts_of(request).panels.ask(record, request.query_params.get("arm"), asked)
-    return JSONResponse({**found, "milliseconds": round(1000 * seconds, 1)})
+async def _answered(request: Request, record: StudyRecord, question: Any) -> Response:
+    values, seconds = await parts_of(request).panels.ask(record, request.query_params.get("arm"), question)
+    return JSONResponse({**values, "milliseconds": round(1000 * seconds, 1)})
 
 
-def answer(panel: Panel, given: NDArray[Any], asked: NDArray[np.bool_] | None = None) -> dict[str, Any]:
-    """What a panel says of one image, and what it sees.
+def answer(panel: Panel, image: NDArray[Any], mask: NDArray[np.bool_] | None = None) -> dict[str, Any]:
+    """A panel's prediction for one image, and the input as the networks see it.
 
     Args:
         panel: The networks.
-        given: [height, width, channels].
-        asked: Which of the networks are asked; all if ``None``.
+        image: [height, width, channels].
+        mask: Which of the networks predict; all if ``None``.
     """
     from ..prediction import sharpened
 
-    chosen = np.flatnonzero(asked) if asked is not None else np.arange(len(panel.models))
-    votes = np.stack([panel.models[place].probabilities(given[None])[0] for place in chosen])
+    chosen = np.flatnonzero(mask) if mask is not None else np.arange(len(panel.models))
+    votes = np.stack([panel.models[index].probabilities(image[None])[0] for index in chosen])
     mean = votes.mean(0)
     explained = chosen[:_NUM_EXPLAINED].tolist()
-    cam = panel.evidence(given, int(mean.argmax()), explained) if given.any() else None
-    known = panel.calibration
-    calibrated = None if known is None else float(sharpened(mean[None], known.temperature).max())
+    cam = panel.evidence(image, int(mean.argmax()), explained) if image.any() else None
+    fitted = panel.calibration
+    calibrated = None if fitted is None else float(sharpened(mean[None], fitted.temperature).max())
     return {
         "confidence": None if calibrated is None else round(calibrated, 5),
         "probabilities": [round(float(value), 5) for value in mean],
         "votes": [[round(float(value), 4) for value in vote] for vote in votes],
-        "networks": [int(place) for place in chosen],
-        "seen": base64.b64encode(_bytes(given).tobytes()).decode(),
+        "networks": [int(index) for index in chosen],
+        "seen": base64.b64encode(_bytes(image).tobytes()).decode(),
         "shape": list(panel.shape),
-        "is_blank": not given.any(),
+        "is_blank": not image.any(),
         "cam": "" if cam is None else base64.b64encode(np.rint(cam * 255).astype(np.uint8).tobytes()).decode(),
         "cam_networks": len(explained),
     }

@@ -1,4 +1,4 @@
-"""Listening, until stopped."""
+"""Serves the application until it is interrupted."""
 
 from __future__ import annotations
 

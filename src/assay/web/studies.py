@@ -1,4 +1,4 @@
-"""A study as plain values for the page: rows, curves, scores, one run."""
+"""A study as JSON values for the page: rows, curves, scores, one run."""
 
 from __future__ import annotations
 
@@ -39,29 +39,29 @@ def overview(study: Overview) -> dict[str, Any]:
 
 
 def changes(followed: Followed, since: int, *, is_training: bool) -> dict[str, Any]:
-    """What changed in a study after a version: its runs as rows, each with its place; everything for version 0."""
+    """The changes of a study since a version: its runs as rows, each with its index; everything for version 0."""
     record = followed.record
     is_full = since < followed.base or since > followed.version
-    positions = {arm.name: place for place, arm in enumerate(record.arms)}
-    found: dict[str, Any] = {
+    positions = {arm.name: index for index, arm in enumerate(record.arms)}
+    values: dict[str, Any] = {
         "version": followed.version,
         "finished": followed.finished,
         "full": is_full,
         "training": is_training,
         "states": Counter(run.state for run in record.runs),
         "epochs": [sum(len(run.epochs) for run in record.runs), sum(_epochs_due(run) for run in record.runs)],
-        "runs": [[place, *row(record.runs[place], positions)] for place in followed.changed(since)],
+        "runs": [[index, *row(record.runs[index], positions)] for index in followed.changed(since)],
     }
     if is_full:
         styles = arm_styles(record)
-        found["arms"] = [
+        values["arms"] = [
             {"name": arm.name, "levels": arm.levels, **_look(styles[arm.name])} for arm in record.arms
         ]  # record.arms come in the study's order
-        found["planned"] = max((run.epochs_planned for run in record.runs), default=0)
-        found["revealed"] = any(not look.is_of_retrained for look in record.looks)
-        found["folds"] = any(run.fold for run in record.runs)
-        found["search"] = record.search is not None
-    return found
+        values["planned"] = max((run.epochs_planned for run in record.runs), default=0)
+        values["revealed"] = any(not look.is_of_retrained for look in record.looks)
+        values["folds"] = any(run.fold for run in record.runs)
+        values["search"] = record.search is not None
+    return values
 
 
 def _epochs_due(run: RunRecord) -> int:
@@ -74,8 +74,10 @@ def _look(style: ArmStyle) -> dict[str, str]:
 
 def row(run: RunRecord, positions: dict[str, int]) -> list[Any]:
     """Arm, seed, fold, state, epochs done and planned, kept scores, test, seconds, id, reason."""
-    kept = run.kept
-    scores = (kept.validation_accuracy, kept.train_accuracy, kept.validation_loss) if kept is not None else (None,) * 3
+    epoch = run.kept
+    scores = (
+        (epoch.validation_accuracy, epoch.train_accuracy, epoch.validation_loss) if epoch is not None else (None,) * 3
+    )
     return [
         positions[run.arm],
         run.seed,
@@ -104,7 +106,7 @@ def curves(record: StudyRecord, measure: str) -> dict[str, Any]:
         raise SpecError(Problem(f'there is no measure "{measure}"', f"known: {', '.join(MEASURES)}"))
     values = [[getattr(epoch, measure) for epoch in run.epochs] for run in record.runs]
     means = []
-    for place, arm in enumerate(record.arms):
+    for index, arm in enumerate(record.arms):
         chosen = [
             value
             for run, value in zip(record.runs, values, strict=True)
@@ -118,26 +120,26 @@ def curves(record: StudyRecord, measure: str) -> dict[str, Any]:
         mean = rows.mean(0)
         wide = t.ppf(0.975, n - 1) * rows.std(0, ddof=1) / math.sqrt(n) if n > 1 else np.full(length, np.nan)
         means.append(
-            {"arm": place, "n": n, "mean": _short(mean), "low": _short(mean - wide), "high": _short(mean + wide)}
+            {"arm": index, "n": n, "mean": _short(mean), "low": _short(mean - wide), "high": _short(mean + wide)}
         )
     drawn = _drawn(record, values)
     return {
         "measure": measure,
         "means": means,
-        "lines": [{"place": place, "values": _short(np.array(values[place], dtype=float))} for place in drawn],
+        "lines": [{"place": index, "values": _short(np.array(values[index], dtype=float))} for index in drawn],
         "of": sum(1 for value in values if value),
     }
 
 
 def _drawn(record: StudyRecord, values: list[list[float]]) -> list[int]:
-    """Which runs are drawn: those that train now, and of the others so many, spread evenly."""
-    has_curve = [place for place, value in enumerate(values) if value]
+    """The runs to draw: those that train now, and of the others as many as there is room for, evenly spread."""
+    has_curve = [index for index, value in enumerate(values) if value]
     longest = max((len(value) for value in values), default=1)
     room = max(_MIN_LINES, min(_MAX_LINES, _MAX_POINTS // max(longest, 1)))
     if len(has_curve) <= room:
         return has_curve
-    running = [place for place in has_curve if record.runs[place].state == "running"][:room]
-    others = [place for place in has_curve if record.runs[place].state != "running"]
+    running = [index for index in has_curve if record.runs[index].state == "running"][:room]
+    others = [index for index in has_curve if record.runs[index].state != "running"]
     step = len(others) / max(room - len(running), 1)
     return sorted([*running, *(others[int(index * step)] for index in range(room - len(running)))])
 
@@ -161,15 +163,15 @@ def scores(record: StudyRecord) -> list[dict[str, Any]]:
 
 
 def run_of(record: StudyRecord, start: str) -> RunRecord | None:
-    """The run whose id begins so."""
-    found = [run for run in (*record.runs, *record.retrained) if run.id.startswith(start)]
-    return found[0] if found and len(start) >= ID_LENGTH else None
+    """The run whose id begins with ``start``."""
+    matches = [run for run in (*record.runs, *record.retrained) if run.id.startswith(start)]
+    return matches[0] if matches and len(start) >= ID_LENGTH else None
 
 
 def details(record: StudyRecord, run: RunRecord) -> dict[str, Any]:
-    """One run with its curves, its arm's layers and training, and what made it."""
+    """One run with its curves, its arm's layers and training, and its environment."""
     arm = next(arm for arm in record.arms if arm.name == run.arm)
-    found: dict[str, Any] = without_nan(
+    values: dict[str, Any] = without_nan(
         {
             "id": run.id,
             "arm": run.arm,
@@ -194,15 +196,15 @@ def details(record: StudyRecord, run: RunRecord) -> dict[str, Any]:
             "environment": _plain(run.environment),
         }
     )
-    return found
+    return values
 
 
 def _plain(values: dict[str, Any], prefix: str = "") -> dict[str, str]:
     """Nested settings as one level of texts."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for key, value in values.items():
         if isinstance(value, dict):
-            found |= _plain(value, f"{prefix}{key}.")
+            texts |= _plain(value, f"{prefix}{key}.")
         elif value is not None and value != {} and value != [] and value is not False:
-            found[f"{prefix}{key}"] = f"{value:g}" if isinstance(value, float) else str(value)
-    return found
+            texts[f"{prefix}{key}"] = f"{value:g}" if isinstance(value, float) else str(value)
+    return texts

@@ -1,4 +1,4 @@
-"""Requests to train, which only our own pages may make."""
+"""Requests that start and stop training, which only the application's own pages may make."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .parts import Parts, parts_of
 
 
 async def start(request: Request) -> Response:
-    """Run a study of the store again, or go on with it."""
+    """Runs a study of the store again, or resumes it."""
     parts, launcher = _permitted(request)
     record = (await parts.watch.study(request.path_params["name"])).record
     try:
@@ -25,20 +25,20 @@ async def start(request: Request) -> Response:
 
 
 async def stop(request: Request) -> Response:
-    """Interrupt what :func:`start` started."""
+    """Interrupts the training that :func:`start` started."""
     _, launcher = _permitted(request)
     launcher.stop(request.path_params["name"])
     return JSONResponse({"training": False}, 202)
 
 
 def _permitted(request: Request) -> tuple[Parts, Launcher]:
-    """The parts, where the request holds the token that only our own pages know.
+    """The parts, if the request carries the token of the application's own pages.
 
     Raises:
         Refused: 403.
     """
     parts = parts_of(request)
-    given = request.headers.get("x-assay-token", "")
-    if parts.launcher is None or not hmac.compare_digest(given.encode(), parts.token.encode()):
+    token = request.headers.get("x-assay-token", "")
+    if parts.launcher is None or not hmac.compare_digest(token.encode(), parts.token.encode()):
         raise Refused(403, "the page's token is missing; load the page again")
     return parts, parts.launcher

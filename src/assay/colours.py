@@ -1,4 +1,4 @@
-"""The colours of every figure, told apart by readers of every kind of colour vision.
+"""The colours of every figure, distinguishable with every kind of colour vision.
 
 Okabe and Ito (2008), "Color Universal Design". Their black, which would vanish in the dark, becomes grey; their yellow,
 which vanishes on white, is left out.

@@ -1,4 +1,4 @@
-"""Writing files so that they are whole or absent, and telling a disk's refusals as sentences."""
+"""Writes files atomically, locks them, and turns the operating system's errors into Assay's."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @contextmanager
-def telling(place: Path, deed: Literal["read", "written"]) -> Iterator[None]:
-    """Turns every ``OSError`` raised inside into an error that says what was refused, where, and the fix.
+def telling(place: Path, operation: Literal["read", "written"]) -> Iterator[None]:
+    """Turns every ``OSError`` raised inside into an error that names the operation, the path and the fix.
 
     Raises:
         DiskFull: There is no space left.
@@ -30,7 +30,7 @@ def telling(place: Path, deed: Literal["read", "written"]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _refusal(error, place, deed) from error
+        raise _refusal(error, place, operation) from error
 
 
 @contextmanager
@@ -67,7 +67,7 @@ def write(path: Path, content: bytes) -> str:
 
 
 def disk_full(place: Path) -> DiskFull:
-    """The error that says which disk is full and how to go on."""
+    """The error for a full disk, with its path and how to resume."""
     return DiskFull(
         f"{place}: no space is left on this disk. Everything finished so far is kept; "
         "free some space and give the same command again."
@@ -80,7 +80,7 @@ def locked(path: Path, *, timeout_seconds: float = LOCK_SECONDS) -> Iterator[Non
 
     Raises:
         DataError: Another process held it for all of ``timeout_seconds``.
-        OSError: The file cannot be made.
+        OSError: The file cannot be created.
     """
     from filelock import FileLock, Timeout  # it brings asyncio, which opening a data set has no use for
 
@@ -97,17 +97,20 @@ def locked(path: Path, *, timeout_seconds: float = LOCK_SECONDS) -> Iterator[Non
         lock.release()
 
 
-def _refusal(error: OSError, place: Path, deed: Literal["read", "written"]) -> AssayError:
+def _refusal(error: OSError, place: Path, operation: Literal["read", "written"]) -> AssayError:
     if error.errno in FULL:
         return disk_full(place)
-    if deed == "read" and str(error.filename).startswith(f"{place}{os.sep}"):
-        place = Path(error.filename)  # of all that is read in a folder, the one that is refused
+    if operation == "read" and str(error.filename).startswith(f"{place}{os.sep}"):
+        place = Path(error.filename)  # the file inside the folder that could not be read
     if error.errno in _FORBIDDEN:
-        what, fix = f"this may not be {deed}", f"give yourself permission to {'read' if deed == 'read' else 'write'} it"
+        what, fix = (
+            f"this may not be {operation}",
+            f"give yourself permission to {'read' if operation == 'read' else 'write'} it",
+        )
     elif error.errno == errno.ENOENT:
         what, fix = "there is no such file", "check its name"
     else:
-        what, fix = f"this cannot be {deed} ({error.strerror or error})", "check the disk"
+        what, fix = f"this cannot be {operation} ({error.strerror or error})", "check the disk"
     return DataError(Problem(what, fix, file=str(place)))
 
 

@@ -1,4 +1,4 @@
-"""Every error that Assay raises on purpose.
+"""The exception tree: every error that Assay raises on purpose.
 
     AssayError
     ├── InputError             what was asked for cannot be done; the CLI exits with 2
@@ -28,7 +28,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Problem:
-    """One broken rule, told as one sentence.
+    """One broken rule, as one sentence.
 
     Args:
         what: What is wrong, with the value received.
@@ -48,8 +48,8 @@ class Problem:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         where = ", ".join(part for part in (place, self.key) if part)
         sentence = f"{where}: {self.what}" if where else self.what
-        told = f"{sentence}; {self.fix}" if self.fix else sentence
-        return told if told.endswith("?") else f"{told}."
+        sentence_with_fix = f"{sentence}; {self.fix}" if self.fix else sentence
+        return sentence_with_fix if sentence_with_fix.endswith("?") else f"{sentence_with_fix}."
 
     def at(self, *, key: str = "", file: str = "", line: int | None = None) -> Problem:
         """The same problem with a place where none was known."""
@@ -125,7 +125,7 @@ class DiskFull(AssayError):
 
 
 class ClusterGone(AssayError):
-    """The cluster that trained a study does not answer any more. What had come back from it is kept."""
+    """The cluster that trained a study no longer answers. Results that it had returned are kept."""
 
 
 class Interrupted(AssayError):

@@ -1,4 +1,4 @@
-"""Small pieces of HTML for notebooks, for objects that no report stands behind."""
+"""Small pieces of HTML for notebooks, for objects without a report of their own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _CELL = "padding:0.15rem 0.8rem 0.15rem 0;vertical-align:top"
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[int] = ()) -> str:
-    """A table; what its cells hold is shown as text.
+    """An HTML table; cells are escaped.
 
     Args:
         columns: Their headings; none are shown if all are empty.
@@ -29,7 +29,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Se
 
 
 def facts(title: str, pairs: Iterable[tuple[str, object]]) -> str:
-    """A heading and what there is to say, line by line; empty facts are left out."""
+    """A heading and a table of facts, one a line; empty facts are left out."""
     return f"<p><b>{escape(title)}</b></p>{table(('', ''), [pair for pair in pairs if pair[1] not in ('', None)])}"
 
 

@@ -26,14 +26,14 @@ def whole(number: int | None) -> str:
     return "–" if number is None else f"{number:,}"
 
 
-def significant(number: float | None, digits: int = 3) -> str:
-    """A number with so many significant digits, in plain notation where that is readable."""
+def significant(number: float | None) -> str:
+    """A number with three significant digits, in plain notation where that is readable."""
     if number is None or not math.isfinite(number):
         return "–"
     if number == 0:
         return "0"
-    decimals = digits - 1 - math.floor(math.log10(abs(number)))
-    return f"{number:,.{max(decimals, 0)}f}" if -6 < decimals <= 6 else f"{number:.{digits - 1}e}"
+    decimals = 2 - math.floor(math.log10(abs(number)))
+    return f"{number:,.{max(decimals, 0)}f}" if -6 < decimals <= 6 else f"{number:.2e}"
 
 
 def flops(number: int | None) -> str:

@@ -46,12 +46,12 @@ def without_empty(
     return [columns[at] for at in keep], [[row[at] for at in keep] for row in rows]
 
 
-def say(text: str, *, indent: str = "") -> None:
+def say(text: str) -> None:
     """A sentence, wrapped at words in a terminal and on one line in a pipe."""
     if not sys.stdout.isatty():
-        click.echo(indent + text)
+        click.echo(text)
         return
-    for line in wrapped(text, terminal_width(most=110), indent, indent):
+    for line in wrapped(text, terminal_width(most=110)):
         click.echo(line)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..nets.build import Network
 
+_STEPS = 50  # points of the Gauss-Legendre rule: Captum's own default
 _AT_ONCE = 256  # images in one forward pass
 
 
@@ -18,7 +19,6 @@ def integrated_gradients(
     classes: Tensor | None = None,
     *,
     baseline: Tensor | None = None,
-    steps: int = 50,
 ) -> NDArray[np.float32]:
     """Each pixel's share in a class's logit above the baseline's: over an image, shares sum to that difference.
 
@@ -27,7 +27,6 @@ def integrated_gradients(
         scaled_images: float32 [n, channels, height, width], scaled as in training.
         classes: int64 [n]; the predicted ones if ``None``.
         baseline: float32 [channels], the pixel of an image that shows nothing, scaled as in training; 0 if ``None``.
-        steps: Points of the Gauss-Legendre rule.
 
     Returns:
         float32 [n, height, width], summed over channels; positive pixels speak for the class.
@@ -41,7 +40,7 @@ def integrated_gradients(
         images,
         baselines=_blank(scaled_images, baseline),
         target=_target_classes(network, scaled_images, classes),
-        n_steps=steps,
+        n_steps=_STEPS,
         internal_batch_size=_AT_ONCE,
     )
     return _over_channels(attributions)

@@ -24,13 +24,12 @@ class Flat:
     shares: tuple[float, float] | None
 
 
-def project(features: NDArray[np.float32], method: Projection = "pca", *, seed: int = 0) -> Flat:
+def project(features: NDArray[np.float32], method: Projection = "pca") -> Flat:
     """The two directions of largest variance (PCA), or a map that keeps neighbours together (t-SNE).
 
     Args:
         features: [n, features], n at least 3.
         method: ``"pca"`` or ``"tsne"``.
-        seed: Of t-SNE, which begins with the PCA.
 
     Source: Pearson (1901), "On lines and planes of closest fit"; van der Maaten and Hinton (2008), "Visualizing data
     using t-SNE", JMLR 9.
@@ -49,5 +48,5 @@ def project(features: NDArray[np.float32], method: Projection = "pca", *, seed: 
     from sklearn.manifold import TSNE
 
     perplexity = min(30.0, (len(features) - 1) / 3)
-    embedded = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(features)
+    embedded = TSNE(perplexity=perplexity, init="pca", random_state=0).fit_transform(features)
     return Flat(np.asarray(embedded, np.float64), None)

@@ -17,6 +17,7 @@ from ..seeds import Streams
 
 LEARNED = (Conv, Depthwise, Separable, Dense, BatchNorm, LayerNorm, GroupNorm, InstanceNorm)
 ALIKE = 0.5
+_SEED = 2018  # a run's own seed would bring back the weights that it began with
 
 Method = Callable[[Network, Tensor, Tensor], NDArray[np.float32]]
 
@@ -41,7 +42,7 @@ class Sanity:
         return self.correlations[-1] < ALIKE
 
 
-def sanity_check(network: Network, scaled_images: Tensor, method: Method, *, seed: int = 2018) -> Sanity:
+def sanity_check(network: Network, scaled_images: Tensor, method: Method) -> Sanity:
     """Randomise layer by layer, the last one first, and compare each time the maps of the classes first predicted.
 
     A randomised layer has the weights of an untrained network, moving statistics included.
@@ -50,14 +51,13 @@ def sanity_check(network: Network, scaled_images: Tensor, method: Method, *, see
         network: In evaluation mode; it is not changed.
         scaled_images: float32 [n, channels, height, width], scaled as in training.
         method: From a network, images and classes to maps [n, height, width].
-        seed: Of the untrained network. The run's own seed would bring back the weights that it began with.
 
     Source: Adebayo et al. (2018), "Sanity checks for saliency maps", NeurIPS: cascading randomization.
     """
     with torch.no_grad():
         classes = network(scaled_images).argmax(1)
     before = method(network, scaled_images, classes)
-    changed, untrained = copy.deepcopy(network), Network(network.summary, Streams(seed)).state_dict()
+    changed, untrained = copy.deepcopy(network), Network(network.summary, Streams(_SEED)).state_dict()
     layers = [row.name for row in reversed(network.summary.layers) if isinstance(row.layer, LEARNED)]
     correlations = []
     for name in layers:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ..errors import Problem, TooFewSeeds
 
+_RESAMPLES = 9_999
 _STUDENT = 'Student (1908), "The probable error of a mean", Biometrika 6(1)'
 _EFRON = 'Efron (1987), "Better bootstrap confidence intervals", JASA 82(397)'
 _WILSON = 'Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22(158)'
@@ -64,9 +65,7 @@ def mean_interval(scores: npt.ArrayLike, *, confidence: float = 0.95) -> Interva
     return Interval(mean, mean - reach, mean + reach, len(values), confidence, _STUDENT)
 
 
-def bootstrap_interval(
-    scores: npt.ArrayLike, *, confidence: float = 0.95, seed: int = 0, draws: int = 9_999
-) -> Interval | None:
+def bootstrap_interval(scores: npt.ArrayLike, *, confidence: float = 0.95) -> Interval | None:
     """Mean score over seeds, with the bias-corrected and accelerated bootstrap interval for it.
 
     It follows skewness that Student's interval does not, and is too narrow below about 15 scores: a second opinion.
@@ -74,8 +73,6 @@ def bootstrap_interval(
     Args:
         scores: One score per seed.
         confidence: Long-run share of such intervals that hold the true mean, in (0, 1).
-        seed: Seed of the resampling.
-        draws: Number of resamples.
 
     Returns:
         ``None`` where the scores hold too few different values for a bootstrap distribution.
@@ -90,22 +87,22 @@ def bootstrap_interval(
     values = finite_scores(scores)
     if len(np.unique(values)) < 3:
         return None
-    ends = _bootstrapped(values.tobytes(), confidence, seed, draws)
+    ends = _bootstrapped(values.tobytes(), confidence)
     return None if ends is None else Interval(student.mean, *ends, student.n, confidence, _EFRON)
 
 
 @functools.lru_cache(maxsize=1024)  # a report asks for the same scores in several places
-def _bootstrapped(scores: bytes, confidence: float, seed: int, draws: int) -> tuple[float, float] | None:
+def _bootstrapped(scores: bytes, confidence: float) -> tuple[float, float] | None:
     from scipy.stats import bootstrap
 
     interval = bootstrap(
         (np.frombuffer(scores),),
         np.mean,
         confidence_level=confidence,
-        n_resamples=draws,
+        n_resamples=_RESAMPLES,
         method="BCa",
         vectorized=True,
-        rng=np.random.Generator(np.random.Philox(key=seed)),
+        rng=np.random.Generator(np.random.Philox(key=0)),
     ).confidence_interval
     if not (np.isfinite(interval.low) and np.isfinite(interval.high)):
         return None

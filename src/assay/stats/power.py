@@ -31,14 +31,13 @@ def power_of(effect: float, num_pairs: int, *, alpha: float = 0.05) -> float:
     return min(1.0, 1 - near + far)
 
 
-def smallest_difference(deviation: float, num_pairs: int, *, alpha: float = 0.05, power: float = POWER) -> float | None:
-    """The smallest true mean difference that so many pairs find with the given power.
+def smallest_difference(deviation: float, num_pairs: int, *, alpha: float = 0.05) -> float | None:
+    """The smallest true mean difference that so many pairs find with a chance of ``POWER``.
 
     Args:
         deviation: Standard deviation of the paired differences.
         num_pairs: How many pairs there are.
         alpha: The test's level; divided by the number of contrasts where there are several.
-        power: Chance to find it.
 
     Returns:
         In the deviation's unit; ``None`` below two pairs.
@@ -48,38 +47,37 @@ def smallest_difference(deviation: float, num_pairs: int, *, alpha: float = 0.05
     from scipy.optimize import brentq
 
     high = 1.0
-    while power_of(high, num_pairs, alpha=alpha) < power:
+    while power_of(high, num_pairs, alpha=alpha) < POWER:
         high *= 2
         if high > 1e6:
             return None
-    effect = brentq(lambda size: power_of(size, num_pairs, alpha=alpha) - power, 0.0, high, xtol=1e-10)
+    effect = brentq(lambda size: power_of(size, num_pairs, alpha=alpha) - POWER, 0.0, high, xtol=1e-10)
     return deviation * float(effect)
 
 
-def pairs_for_difference(
-    mean: float, deviation: float, *, alpha: float = 0.05, power: float = POWER, fewest: int = 2
-) -> int | None:
-    """The fewest pairs that find a true difference as large as ``mean``; ``None`` where 10,000 do not.
+def pairs_for_difference(mean: float, deviation: float, *, alpha: float = 0.05, fewest: int = 2) -> int | None:
+    """The fewest pairs that find a true difference as large as ``mean`` with a chance of ``POWER``.
+
+    ``None`` where 10,000 do not.
 
     Args:
         mean: The true mean difference that is supposed.
         deviation: Standard deviation of the paired differences.
         alpha: The test's level.
-        power: Chance to find it.
         fewest: Never fewer than this.
     """
     if mean == 0:
         return None
     effect = math.inf if deviation == 0 else abs(mean) / deviation
-    return _fewest(lambda n: power_of(min(effect, 1e3), n, alpha=alpha) >= power, fewest)
+    return _fewest(lambda n: power_of(min(effect, 1e3), n, alpha=alpha) >= POWER, fewest)
 
 
 def pairs_for_equivalence(
-    mean: float, deviation: float, margin: float, *, alpha: float = 0.05, power: float = POWER, fewest: int = 2
+    mean: float, deviation: float, margin: float, *, alpha: float = 0.05, fewest: int = 2
 ) -> int | None:
     """The fewest pairs that show a true difference of ``mean`` to lie within the margin; ``None`` where 10,000 do not.
 
-    The power is that of the one-sided test at the nearer margin, which at power 0.8 is nearly that of both.
+    The power is that of the one-sided test at the nearer margin, which at 0.8 is nearly that of both.
     """
     room = margin - abs(mean)
     if room <= 0:
@@ -94,7 +92,7 @@ def pairs_for_equivalence(
         miss = 0.0 if shift > 35 else float(nctdtr(num_pairs - 1, shift, bound))
         # At a mean of 0 both margins are equally near, and both tests must succeed.
         both = 2 if mean == 0 else 1
-        return 1 - both * miss >= power
+        return 1 - both * miss >= POWER
 
     return _fewest(enough, fewest)
 

@@ -26,6 +26,7 @@ from .intervals import Interval, finite_scores, mean_interval
 
 DRAWS = 19_999
 GROWTH = 1.25
+_SIMPSON_INTERVALS = 400
 SOURCE = (
     'Lan and DeMets (1983), "Discrete sequential boundaries for clinical trials", Biometrika 70(3); '
     'Plamadeala and Rosenberger (2012), "Sequential monitoring with conditional randomization tests", '
@@ -197,11 +198,11 @@ def _exit_chance(
     return float(np.sum(mass * (above + below)))
 
 
-def _simpson(low: float, high: float, intervals: int = 400) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    places = np.linspace(low, high, intervals + 1)
-    weights = np.full(intervals + 1, 2.0)
+def _simpson(low: float, high: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    places = np.linspace(low, high, _SIMPSON_INTERVALS + 1)
+    weights = np.full(_SIMPSON_INTERVALS + 1, 2.0)
     weights[1::2], weights[[0, -1]] = 4.0, 1.0
-    return places, weights * (high - low) / (3 * intervals)
+    return places, weights * (high - low) / (3 * _SIMPSON_INTERVALS)
 
 
 @functools.lru_cache(maxsize=8)

@@ -261,16 +261,15 @@ def write_tree(
     images: npt.NDArray[np.uint8],
     labels: npt.NDArray[np.int64],
     classes: Sequence[str],
-    form: str = "png",
 ) -> list[Path]:
-    """Writes images as files, a folder for each class; numbered in their order, so that they are read back in it."""
+    """Writes images as PNG files, a folder for each class, numbered so that they are read back in their order."""
     from PIL import Image
 
     digits = len(str(max(1, len(images) - 1)))
     paths = []
     for index, (image, label) in enumerate(zip(images, labels, strict=True)):
         class_folder = folder / classes[label].replace("/", "-")
-        path = class_folder / f"{index:0{digits}}.{form}"
+        path = class_folder / f"{index:0{digits}}.png"
         with telling(path, "written"):
             class_folder.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(path)

@@ -18,29 +18,28 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_FILTERS, MOST_INPUTS = 32, 32
+MOST_STRONGEST = 16  # filters with their images
 _WIDTH = 7.2
 
 
 def kernel_grid(
     kernels: NDArray[np.float32],
     *,
-    filters: int = MOST_FILTERS,
-    inputs: int = MOST_INPUTS,
     theme: Theme = "light",
     ax: Axes | None = None,
 ) -> Figure:
     """A convolution's kernels: rows are filters, columns are inputs, one scale for all, as far above zero as below.
 
+    The first ``MOST_FILTERS`` filters and ``MOST_INPUTS`` inputs are shown.
+
     Filters of few inputs stand in several columns of rows, each kernel row with its filter's number.
 
     Args:
         kernels: [filters, inputs, height, width].
-        filters: Rows at most; the first ones are shown.
-        inputs: Columns at most.
         theme: Of a figure of our own.
         ax: Axes to draw on.
     """
-    shown = kernels[:filters, :inputs]
+    shown = kernels[:MOST_FILTERS, :MOST_INPUTS]
     count, width_in, height, width = shown.shape
     blocks = 1 if width_in > 4 else min(count, max(1, (16 if count > 32 else 8) // width_in))
     rows = math.ceil(count / blocks)
@@ -108,16 +107,15 @@ def filters_at_best(pictures: NDArray[np.float32], *, theme: Theme = "light", ax
     return of(axes)
 
 
-def strongest_grid(images: NDArray[Any], strongest: Strongest, *, filters: int = 16, theme: Theme = "light") -> Figure:
+def strongest_grid(images: NDArray[Any], strongest: Strongest, *, theme: Theme = "light") -> Figure:
     """The images that excite each filter most, each with a frame around what the filter saw there.
 
     Args:
         images: The images that ``strongest`` indexes, as stored [n, height, width, channels].
         strongest: As ``strongest_images`` returns them.
-        filters: Shown at most; the first ones.
         theme: Of the figure.
     """
-    count, per_filter = min(filters, len(strongest.images)), strongest.images.shape[1]
+    count, per_filter = min(MOST_STRONGEST, len(strongest.images)), strongest.images.shape[1]
     height, width = images.shape[1:3]
     blocks = 2 if count > 1 else 1
     rows = math.ceil(count / blocks)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDTH = 7.2
+_MOST_CHANNELS = 32  # of a layer
 _MARKS = ("o", "s", "D", "^")
 
 
@@ -27,7 +28,6 @@ def activation_sheet(
     maps: Mapping[str, NDArray[np.float32]],
     probabilities: Mapping[str, float],
     *,
-    channels: int = 32,
     theme: Theme = "light",
 ) -> Figure:
     """Every layer's maps for one image, a layer after another, each on its own scale, symmetric around zero.
@@ -36,12 +36,11 @@ def activation_sheet(
         image: As stored [height, width, channels].
         maps: By layer name, [channels, height, width].
         probabilities: The network's output, by class; the highest are drawn beside the image.
-        channels: Shown of a layer at most; the first ones.
         theme: Of the figure.
     """
     across = 16
     cell = (_WIDTH - 1.25) / across
-    counts = [min(len(values), channels) for values in maps.values()]
+    counts = [min(len(values), _MOST_CHANNELS) for values in maps.values()]
     rows = [math.ceil(count / across) for count in counts]
     heights = [cell * row + 0.08 for row in rows]
     first = 3 * cell

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDTH = 7.2
+_EXAMPLES = 5  # of each direction of a pair
+_COLUMNS = 8  # of a gallery
 _MOST_NUMBERS, _MOST_NAMES = 20, 50
 
 
@@ -136,45 +138,44 @@ class PairRow:
     b_examples: NDArray[Any]
 
 
-def pair_rows(pairs: Sequence[PairRow], *, examples: int = 5, theme: Theme = "light") -> Figure:
+def pair_rows(pairs: Sequence[PairRow], *, theme: Theme = "light") -> Figure:
     """The pairs of classes that are mixed up most often, with examples of both directions."""
-    side = (_WIDTH - 0.4) / (2 * examples)
+    side = (_WIDTH - 0.4) / (2 * _EXAMPLES)
     with styled(theme) as palette:
         height = len(pairs) * (side + 0.3) + 0.05
         fig = figure(_WIDTH, height)
         grid = fig.subplots(
-            len(pairs), 2 * examples + 1, squeeze=False, width_ratios=[*[1] * examples, 0.3, *[1] * examples]
+            len(pairs), 2 * _EXAMPLES + 1, squeeze=False, width_ratios=[*[1] * _EXAMPLES, 0.3, *[1] * _EXAMPLES]
         )
         spaced(fig, w_pad=0.015, h_pad=0.02, wspace=0.01, hspace=0.24 / side, rect=(0, 0, 1, 1 - 0.25 / height))
         for axes in grid.flat:
             axes.set_axis_off()
         for row, pair in zip(grid, pairs, strict=True):
             sides = (
-                (row[:examples], pair.a, pair.b, pair.a_for_b, pair.a_examples),
-                (row[examples + 1 :], pair.b, pair.a, pair.b_for_a, pair.b_examples),
+                (row[:_EXAMPLES], pair.a, pair.b, pair.a_for_b, pair.a_examples),
+                (row[_EXAMPLES + 1 :], pair.b, pair.a, pair.b_for_a, pair.b_examples),
             )
             for cells, true_class, predicted, count, images in sides:
                 heading = f"{short(true_class, 16)} predicted as {short(predicted, 16)}: {count:,}"
                 # The figure's own text may reach over several images; an axes' would push them apart.
                 style = {"transform": cells[0].transAxes, "fontsize": 8.5}
                 fig.text(0, 1.05, heading, color=palette.ink if count else palette.soft, **style)
-                for axes, image in zip(cells, images[:examples], strict=False):
+                for axes, image in zip(cells, images[:_EXAMPLES], strict=False):
                     axes.set_axis_on()
                     show(axes, image)
     return fig
 
 
-def image_gallery(images: NDArray[Any], titles: Sequence[str], *, columns: int = 8, theme: Theme = "light") -> Figure:
+def image_gallery(images: NDArray[Any], titles: Sequence[str], *, theme: Theme = "light") -> Figure:
     """Images with up to three short lines above each.
 
     Args:
         images: As stored [n, height, width, channels].
         titles: Above each [n].
-        columns: In a row.
         theme: Of the figure.
     """
     n = len(images)
-    columns = min(columns, max(n, 1))
+    columns = min(_COLUMNS, max(n, 1))
     rows = math.ceil(n / columns)
     side = min(1.1, (_WIDTH - 0.1) / columns)
     lines = max((title.count("\n") + 1 for title in titles), default=1)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDTH = 7.2
+_GOALS = (0.99, 0.995, 0.999)
 
 
 def calibration_curve(result: Reliability, *, theme: Theme = "light", ax: Axes | None = None) -> Figure:
@@ -65,7 +66,6 @@ def calibration_curve(result: Reliability, *, theme: Theme = "light", ax: Axes |
 def rejection_curve(
     result: Rejection,
     *,
-    targets: Sequence[float] = (0.99, 0.995, 0.999),
     theme: Theme = "light",
     ax: Axes | None = None,
 ) -> Figure:
@@ -79,7 +79,7 @@ def rejection_curve(
         axes.annotate(
             f"all: {100 * last:.2f} %", (100, 100 * last), (-8, 0), textcoords="offset points", ha="right", va="center"
         )
-        reached = [goal for goal in targets if goal > last and 0 < result.kept_at(goal) < 1][:2]
+        reached = [goal for goal in _GOALS if goal > last and 0 < result.kept_at(goal) < 1][:2]
         for goal in reached:
             share = result.kept_at(goal)
             axes.plot([100 * share], [100 * goal], "D", color=palette.orange, markersize=5, zorder=4)

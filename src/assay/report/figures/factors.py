@@ -5,21 +5,21 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from ...analysis.contrasts import blocks
-from ...analysis.scores import Split, accuracy_interval, ordered_arms
+from ...analysis.scores import accuracy_interval, ordered_arms
 from ...stats import Ranking, factors_of
 from ...store.records import StudyRecord
 from ..palette import PALETTE, arm_styles
 from .frame import GREY, axis, layout_of, plain, row_name, rows_layout
 
 
-def interaction_plot(study: StudyRecord, factor: str, by: str, *, split: Split = "validation") -> go.Figure:
+def interaction_plot(study: StudyRecord, factor: str, by: str) -> go.Figure:
     """Mean accuracy at each level of a factor, one line for each level of another, averaged over all others.
 
     Bars are 95 % intervals of each mean over seeds.
     """
     arms = ordered_arms(study)
     levels = factors_of([arm.levels for arm in arms])
-    _, scores = blocks(study, split=split)
+    _, scores = blocks(study)
     figure = go.Figure()
     count = len(levels[by])
     for index, name in enumerate(levels[by]):
@@ -58,7 +58,7 @@ def interaction_plot(study: StudyRecord, factor: str, by: str, *, split: Split =
             title=plain(factor), tickvals=list(range(len(levels[factor]))), ticktext=[plain(n) for n in levels[factor]],
             range=[-0.4, len(levels[factor]) - 0.6], showgrid=False,
         ),
-        yaxis=axis(title=f"{split} accuracy", ticksuffix=" %", nticks=6),
+        yaxis=axis(title="validation accuracy", ticksuffix=" %", nticks=6),
     )  # fmt: skip
     return figure
 

@@ -79,8 +79,6 @@ def dots(
     seeds: Sequence[int],
     row: float,
     unit: str,
-    *,
-    digits: str = ".2f",
 ) -> None:
     figure.add_scatter(
         x=list(values),
@@ -88,7 +86,7 @@ def dots(
         mode="markers",
         marker={"color": style.colour, "symbol": style.symbol, "size": 9, "opacity": 0.7, "line": {"width": 0}},
         customdata=list(seeds),
-        hovertemplate=f"seed %{{customdata}}: %{{x:{digits}}}{unit}<extra>%{{fullData.name}}</extra>",
+        hovertemplate=f"seed %{{customdata}}: %{{x:.2f}}{unit}<extra>%{{fullData.name}}</extra>",
         name=plain(arm),
         meta={"arm": arm, "kind": "runs"},
     )

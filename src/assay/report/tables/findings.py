@@ -22,9 +22,9 @@ def contrasts_table(study: StudyRecord, *, split: Split = "validation") -> Table
     return _findings_table(caption, "arm", [(Cell(c.arm, styles[c.arm]), c) for c in shown])
 
 
-def effects_table(study: StudyRecord, *, split: Split = "validation") -> Table:
+def effects_table(study: StudyRecord) -> Table:
     """Main effects and interactions of crossed factors."""
-    shown = factor_effects(study, split=split)
+    shown = factor_effects(study)
     rows = []
     for contrast in shown:
         effect = contrast.effect
@@ -34,7 +34,7 @@ def effects_table(study: StudyRecord, *, split: Split = "validation") -> Table:
             if effect.is_interaction:
                 name += f", by {effect.by}: {effect.by_low} to {effect.by_high}"
         rows.append((Cell(name), contrast))
-    caption = f"Effects of the factors on {split} accuracy, in percentage points: each alone, then two together."
+    caption = "Effects of the factors on validation accuracy, in percentage points: each alone, then two together."
     return _findings_table(caption, "effect", rows)
 
 

@@ -10,19 +10,19 @@ const GLYPHS = {
   "triangle-up": (x, y, r) => draw("path", { d: `M${x} ${y - 1.2 * r}L${x + 1.2 * r} ${y + r}L${x - 1.2 * r} ${y + r}Z` }),
 };
 
-function ticks(low, high, wanted) {
-  const rough = (high - low) / Math.max(wanted, 1);
+function ticks(low, high, count) {
+  const rough = (high - low) / Math.max(count, 1);
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough * 0.999);
-  const found = [];
-  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k += 1) found.push(k * step);
-  return { found, digits: Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) };
+  const values = [];
+  for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k += 1) values.push(k * step);
+  return { values, digits: Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) };
 }
 
 function svg(place, width, height, label) {
-  const found = draw("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label });
-  place.replaceChildren(found);
-  return found;
+  const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label });
+  place.replaceChildren(svg);
+  return svg;
 }
 
 const bounds = (values) => values.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
@@ -45,8 +45,8 @@ export function strip(place, arms, scores) {
   low -= pad; high = Math.min(high + pad, Math.max(1, high));
   const x = (v) => left + ((Math.min(Math.max(v, low), high) - low) / (high - low)) * (right - left);
   const root = svg(place, width, height, `Validation accuracy of every run. ${rows.slice(0, 12).map((row) => `${row.arm.name}: mean ${percent(row.mean)}, ${row.scores.length} runs`).join("; ")}`);
-  const { found, digits } = ticks(100 * low, 100 * high, (right - left) / 90);
-  for (const tick of found) {
+  const { values, digits } = ticks(100 * low, 100 * high, (right - left) / 90);
+  for (const tick of values) {
     const at = x(tick / 100);
     root.append(draw("line", { x1: at, x2: at, y1: top, y2: height - foot, class: "grid" }), draw("text", { x: at, y: height - foot + 20, class: "tick", "text-anchor": "middle" }, `${tick.toFixed(digits)} %`));
   }
@@ -75,13 +75,13 @@ export function strip(place, arms, scores) {
 const cut = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
 
 function path(values, x, y) {
-  let found = "", pen = false;
+  let path = "", pen = false;
   values.forEach((value, index) => {
     if (value === null) { pen = false; return; }
-    found += `${pen ? "L" : "M"}${x(index + 1).toFixed(1)} ${y(value).toFixed(1)}`;
+    path += `${pen ? "L" : "M"}${x(index + 1).toFixed(1)} ${y(value).toFixed(1)}`;
     pen = true;
   });
-  return found;
+  return path;
 }
 
 // Curves by epoch: lines = [{values, ink, dash, thin}], bands = [{low, high, ink}].
@@ -102,12 +102,12 @@ export function curves(place, { lines, bands, epochs, share, label, read }) {
   const y = (value) => top + ((high - value) / (high - low)) * (height - top - foot);
   const root = svg(place, width, height, label);
   const scale = share ? 100 : 1;
-  const { found, digits } = ticks(scale * low, scale * high, 5);
-  for (const tick of found) {
+  const { values, digits } = ticks(scale * low, scale * high, 5);
+  for (const tick of values) {
     const at = y(tick / scale);
     root.append(draw("line", { x1: left, x2: right, y1: at, y2: at, class: "grid" }), draw("text", { x: left - 8, y: at + 4, class: "tick", "text-anchor": "end" }, share ? `${tick.toFixed(digits)} %` : tick.toFixed(digits)));
   }
-  const every = ticks(1, Math.max(epochs, 2), Math.min(8, width / 80)).found.filter((t) => Number.isInteger(t));
+  const every = ticks(1, Math.max(epochs, 2), Math.min(8, width / 80)).values.filter((t) => Number.isInteger(t));
   for (const tick of [...new Set([1, ...every.filter((t) => t > 1 && t <= epochs)])]) root.append(draw("text", { x: x(tick), y: height - foot + 20, class: "tick", "text-anchor": "middle" }, tick));
   root.append(draw("text", { x: right, y: height - 2, class: "tick", "text-anchor": "end" }, "epoch"));
   const clip = `clip-${place.id}`;

@@ -23,11 +23,11 @@ export async function compare(place, study, ids, armOf) {
   const title = b ? `${named(a)} beside ${named(b)}` : named(a);
   const head = make("tr", {}, make("th"), ...runs.map((run) => make("th", { scope: "col", class: "num" }, named(run))), ...(b ? [make("th", { scope: "col", class: "num" }, "difference")] : []));
   const rows = ROWS.filter(([, value]) => runs.some((run) => value(run) !== null && value(run) !== undefined)).map(([name, value, text, isShare]) => {
-    const found = runs.map(value);
-    const cells = found.map((v) => make("td", { class: "num" }, text(v)));
+    const values = runs.map(value);
+    const cells = values.map((v) => make("td", { class: "num" }, text(v)));
     if (b) {
-      const both = isShare && found.every((v) => v !== null && v !== undefined);
-      cells.push(make("td", { class: "num" }, both ? `${(100 * (found[1] - found[0])).toFixed(2)} points`.replace(/^(?!-)/, "+") : ""));
+      const both = isShare && values.every((v) => v !== null && v !== undefined);
+      cells.push(make("td", { class: "num" }, both ? `${(100 * (values[1] - values[0])).toFixed(2)} points`.replace(/^(?!-)/, "+") : ""));
     }
     return make("tr", {}, make("th", { scope: "row" }, name), ...cells);
   });
@@ -35,7 +35,7 @@ export async function compare(place, study, ids, armOf) {
   const parts = [close, make("h3", {}, title), make("div", { class: "scroll" }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows))), chart,
     make("p", { class: "note" }, `Validation accuracy${b ? "" : " (thick) and training accuracy (thin)"} after each epoch.`)];
   for (const run of runs) if (run.reason) parts.push(make("p", { class: "note" }, `${named(run)}: ${run.reason}${run.advice ? `; ${run.advice}` : ""}.`));
-  if (b) parts.push(differences(a, b), make("p", { class: "note" }, a.arm === b.arm ? "Runs of one arm differ by what a seed changes, and by nothing else." : "Two runs are two draws: which arm is better is told by the verdicts above, on all seeds."));
+  if (b) parts.push(differences(a, b), make("p", { class: "note" }, a.arm === b.arm ? "Runs of one arm differ by what a seed changes, and by nothing else." : "Two runs are two draws: the verdicts above say which arm is better, on all seeds."));
   else parts.push(make("details", {}, make("summary", {}, "The network and its training"), make("pre", { tabindex: 0 }, make("code", {}, [...a.layers, "", ...Object.entries(a.training).map(([key, value]) => `${key} = ${value}`)].join("\n")))));
   place.replaceChildren(...parts);
   const inks = runs.map((run, index) => (b && a.arm === b.arm && index ? "var(--ink)" : colour(armOf(run.arm))));

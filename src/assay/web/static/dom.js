@@ -60,13 +60,13 @@ export async function get(url, options) {
     throw new Gone("The server does not answer. This page goes on as soon as it does.");
   }
   if (answer.ok) return answer.json();
-  let told;
+  let message;
   try {
-    told = (await answer.json()).error;
+    message = (await answer.json()).error;
   } catch {
-    told = `The server answered ${answer.status}.`;
+    message = `The server answered ${answer.status}.`;
   }
-  const error = new Error(told);
+  const error = new Error(message);
   error.status = answer.status;
   throw error;
 }

@@ -5,7 +5,7 @@ const list = one("studies");
 const items = new Map();
 const FAILED = ["diverged", "out of memory", "failed"];
 
-function told(study) {
+function description(study) {
   const n = (state) => study.states[state] || 0;
   const failed = FAILED.reduce((sum, state) => sum + n(state), 0);
   const parts = [`${n("finished").toLocaleString("en")} of ${counted(study.runs, "run")} finished`];
@@ -21,7 +21,7 @@ function show(study) {
     item.append(
       make("a", { class: "question", href: `/studies/${study.name}` }),
       make("p", { class: "facts" }),
-      make("p", { class: "found", hidden: true }),
+      make("p", { class: "finding", hidden: true }),
       make("div", { class: "meter", "aria-hidden": "true" }, make("span"), make("i")),
       make("p", { class: "side" }, make("a", { class: "button small", href: `/studies/${study.name}/play`, "aria-label": `Try the networks of ${study.name}` }, "Try")),
     );
@@ -31,7 +31,7 @@ function show(study) {
   const done = study.states.finished || 0;
   const failed = FAILED.reduce((sum, state) => sum + (study.states[state] || 0), 0);
   question.textContent = study.question;
-  facts.replaceChildren(...[study.name, study.data, counted(study.arms, "arm"), told(study), study.leaky ? "leaky" : "", ago(study.updated)]
+  facts.replaceChildren(...[study.name, study.data, counted(study.arms, "arm"), description(study), study.leaky ? "leaky" : "", ago(study.updated)]
     .filter(Boolean).flatMap((fact, place) => (place ? [" · ", make("span", {}, fact)] : [make("span", {}, fact)])));
   if (study.training) facts.prepend(make("b", { class: "live" }, "Training"), " ");
   meter.children[0].style.width = `${(100 * done) / Math.max(study.runs, 1)}%`;
@@ -48,13 +48,13 @@ const answers = calmly(async () => {
     const state = `${study.states.finished}/${study.updated}`;
     if (!study.states.finished || study.runs > 600 || answered.get(study.name) === state) continue;
     try {
-      const found = await get(`/api/studies/${study.name}/answer`);
+      const answer = await get(`/api/studies/${study.name}/answer`);
       answered.set(study.name, state);
-      const place = items.get(study.name)?.querySelector(".found");
+      const place = items.get(study.name)?.querySelector(".finding");
       if (!place) continue;
-      place.className = `found ${found.tone}`;
-      const sentence = `${found.headline}.`.replace(/^undecided: ./i, (start) => start.slice(-1).toUpperCase());
-      place.replaceChildren(make("b", { class: "label" }, found.label), make("span", {}, found.tone === "decided" ? sentence : sentence[0].toUpperCase() + sentence.slice(1)));
+      place.className = `finding ${answer.tone}`;
+      const sentence = `${answer.headline}.`.replace(/^undecided: ./i, (start) => start.slice(-1).toUpperCase());
+      place.replaceChildren(make("b", { class: "label" }, answer.label), make("span", {}, answer.tone === "decided" ? sentence : sentence[0].toUpperCase() + sentence.slice(1)));
       place.hidden = false;
     } catch { return; }
   }
@@ -63,12 +63,12 @@ const answers = calmly(async () => {
 let known = [];
 const refresh = calmly(async () => {
   try {
-    const found = await get("/api/studies");
-    const shown = found.studies.map(show);
-    known = found.studies;
+    const overview = await get("/api/studies");
+    const shown = overview.studies.map(show);
+    known = overview.studies;
     answers();
     if (shown.length !== list.children.length || shown.some((item, place) => list.children[place] !== item)) list.replaceChildren(...shown);
-    for (const name of items.keys()) if (!found.studies.some((study) => study.name === name)) items.delete(name);
+    for (const name of items.keys()) if (!overview.studies.some((study) => study.name === name)) items.delete(name);
     one("empty").hidden = shown.length > 0;
     banner("");
   } catch (error) {

@@ -11,7 +11,7 @@ export class Mosaic {
     this.canvas.addEventListener("click", (event) => { const run = this.at(event); if (run) onPick(run); });
     this.canvas.addEventListener("pointermove", (event) => {
       const run = this.at(event);
-      this.canvas.title = run ? this.told(run) : "";
+      this.canvas.title = run ? this.describe(run) : "";
       this.canvas.style.cursor = run ? "pointer" : "";
     });
   }
@@ -23,8 +23,8 @@ export class Mosaic {
   }
 
   // Rows of arms are wrapped where they are longer than the page.
-  show(runs, arms, told) {
-    this.told = told;
+  show(runs, arms, describe) {
+    this.describe = describe;
     const width = this.place.clientWidth;
     if (!runs.length || !width) return;
     const rows = arms.map(() => []);

@@ -11,7 +11,7 @@ const token = document.querySelector('meta[name="assay-token"]')?.content;
 const state = { version: 0, finished: -1, runs: [], arms: [], hidden: new Set(), filter: "", only: "", measure: "validation_accuracy", drawn: null, scores: null };
 let table = null;
 
-const told = (run) => `${state.arms[run.arm].name}, seed ${run.seed}${run.fold ? `, fold ${run.fold}` : ""}: ${run.state}${run.score === null ? "" : `, ${percent(run.score)}`}`;
+const describe = (run) => `${state.arms[run.arm].name}, seed ${run.seed}${run.fold ? `, fold ${run.fold}` : ""}: ${run.state}${run.score === null ? "" : `, ${percent(run.score)}`}`;
 const mosaic = new Mosaic(one("mosaic"), (run) => { table.choose(run); });
 
 function unpack([place, arm, seed, fold, state_, epochs, planned, score, train, loss, test, seconds, id, reason]) {
@@ -20,9 +20,9 @@ function unpack([place, arm, seed, fold, state_, epochs, planned, score, train, 
 
 // What has changed since the version that this page has.
 const refresh = calmly(async () => {
-  let found;
+  let update;
   try {
-    found = await get(`${api}?since=${state.version}`);
+    update = await get(`${api}?since=${state.version}`);
   } catch (error) {
     if (error instanceof Gone || error.status >= 400) {
       banner(error.message);
@@ -30,57 +30,57 @@ const refresh = calmly(async () => {
     }
     return;
   }
-  banner(found.trouble);
-  if (found.full) {
-    state.arms = found.arms;
-    state.planned = found.planned;
+  banner(update.trouble);
+  if (update.full) {
+    state.arms = update.arms;
+    state.planned = update.planned;
     state.runs = [];
-    state.search = found.search;
-    one("search").hidden = !found.search;
-    table = new Runs(one("runs"), { arms: found.arms, revealed: found.revealed, folds: found.folds, onChoose });
+    state.search = update.search;
+    one("search").hidden = !update.search;
+    table = new Runs(one("runs"), { arms: update.arms, revealed: update.revealed, folds: update.folds, onChoose });
     legend();
   }
-  for (const row of found.runs) state.runs[row[0]] = unpack(row);
-  if (state.search && state.version !== found.version) trials();
-  state.version = found.version;
-  state.training = found.training;
-  state.states = found.states;
-  progress(found);
-  if (found.runs.length || found.full) {
-    mosaic.show(state.runs, state.arms, told);
+  for (const row of update.runs) state.runs[row[0]] = unpack(row);
+  if (state.search && state.version !== update.version) trials();
+  state.version = update.version;
+  state.training = update.training;
+  state.states = update.states;
+  progress(update);
+  if (update.runs.length || update.full) {
+    mosaic.show(state.runs, state.arms, describe);
     rows();
     drawCurves();
   }
-  if (found.finished !== state.finished) {
-    state.finished = found.finished;
+  if (update.finished !== state.finished) {
+    state.finished = update.finished;
     arms();
     answer();
   }
 }, 350);
 
-function progress(found) {
-  const n = (name) => found.states[name] || 0;
+function progress(update) {
+  const n = (name) => update.states[name] || 0;
   const failed = FAILED.reduce((sum, name) => sum + n(name), 0);
   const parts = [`${n("finished").toLocaleString("en")} of ${counted(state.runs.length, "run")} finished`];
-  if (n("running")) parts.push(found.training ? `${n("running")} training` : `${n("running")} interrupted`);
+  if (n("running")) parts.push(update.training ? `${n("running")} training` : `${n("running")} interrupted`);
   if (n("queued")) parts.push(`${n("queued").toLocaleString("en")} waiting`);
   if (failed) parts.push(`${failed} failed`);
   one("counts").textContent = parts.join(", ");
-  const [done, due] = found.epochs, share = due ? (100 * done) / due : 0;
+  const [done, due] = update.epochs, share = due ? (100 * done) / due : 0;
   const meter = one("meter");
   meter.firstElementChild.style.width = `${share}%`;
   meter.setAttribute("aria-valuenow", Math.round(share));
   const isOver = n("queued") + n("running") === 0;
   meter.hidden = isOver;
   one("mosaic").firstElementChild.setAttribute("aria-label", `One square for each run: ${parts.join(", ")}`);
-  if (found.training && !isOver) pulse("live", `Training, ${Math.floor(share)} %`);
+  if (update.training && !isOver) pulse("live", `Training, ${Math.floor(share)} %`);
   else if (!isOver) pulse("halted", "Not training");
   else pulse("", "");
-  one("main").dataset.live = String(Boolean(found.training));
-  if (!isOver && !found.training && !token) one("counts").append(make("span", { class: "note" }, " Nothing trains now; assay run goes on from the last finished epochs."));
+  one("main").dataset.live = String(Boolean(update.training));
+  if (!isOver && !update.training && !token) one("counts").append(make("span", { class: "note" }, " Nothing trains now; assay run resumes from the last finished epochs."));
   if (token) {
-    one("go").hidden = Boolean(found.training) || isOver;
-    one("halt").hidden = !found.ours;
+    one("go").hidden = Boolean(update.training) || isOver;
+    one("halt").hidden = !update.ours;
   }
 }
 
@@ -103,10 +103,10 @@ function rows() {
   one("shown").textContent = kept.length === state.runs.length ? "" : `${kept.length.toLocaleString("en")} of ${counted(state.runs.length, "run")}`;
   const known = ["finished", "running", "queued", "failed"].filter((name) => state.runs.some((run) => (name === "failed" ? FAILED.includes(run.state) : run.state === name)));
   const place = one("states");
-  const wanted = known.length > 1 || state.only ? ["", ...known] : [];
-  if (place.dataset.known !== wanted.join()) {
-    place.dataset.known = wanted.join();
-    place.replaceChildren(...wanted.map((name) => make("button", { type: "button", "data-state": name, onclick: () => { state.only = name; rows(); } }, name || "all")));
+  const states = known.length > 1 || state.only ? ["", ...known] : [];
+  if (place.dataset.known !== states.join()) {
+    place.dataset.known = states.join();
+    place.replaceChildren(...states.map((name) => make("button", { type: "button", "data-state": name, onclick: () => { state.only = name; rows(); } }, name || "all")));
   }
   for (const button of place.children) button.setAttribute("aria-pressed", String(button.dataset.state === state.only));
 }
@@ -157,10 +157,10 @@ function paintCurves() {
 
 async function fill(place, url) {
   try {
-    const found = await get(url);
-    place.innerHTML = found.html; // of our own templates, which escape
+    const answer = await get(url);
+    place.innerHTML = answer.html; // of our own templates, which escape
     place.setAttribute("aria-busy", "false");
-    return found;
+    return answer;
   } catch (error) {
     if (!(error instanceof Gone)) banner(error.message);
     return null;
@@ -168,17 +168,17 @@ async function fill(place, url) {
 }
 
 const arms = calmly(async () => {
-  const found = await fill(one("arms"), `${api}/arms`);
-  if (!found) return;
-  state.scores = found.arms;
+  const answer = await fill(one("arms"), `${api}/arms`);
+  if (!answer) return;
+  state.scores = answer.arms;
   strip(one("strip"), state.arms, state.scores);
 }, 1000);
 
 const trials = calmly(async () => {
   const place = one("trials"), top = place.querySelector(".scroll")?.scrollTop || 0;
-  const found = await fill(place, `${api}/trials`);
-  if (!found) return;
-  one("trials-note").textContent = found.told;
+  const answer = await fill(place, `${api}/trials`);
+  if (!answer) return;
+  one("trials-note").textContent = answer.told;
   place.querySelector(".scroll").scrollTop = top;
 }, 1000);
 
@@ -219,7 +219,7 @@ for (const [id, deed] of [["go", "run"], ["halt", "stop"]]) {
 
 const redraw = () => {
   if (!state.runs.length) return;
-  mosaic.show(state.runs, state.arms, told);
+  mosaic.show(state.runs, state.arms, describe);
   legend();
   table.paint(true);
   paintCurves();

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 from bs4 import BeautifulSoup
 
 from assay.report import Gallery, Illustration, LayerRow, NetworkTable, render
+from assay.spec import Study
 from assay.store.records import ArmRecord, EpochRecord, LookRecord, RunRecord, State, StudyRecord
 
 PNG = b"\x89PNG\r\n\x1a\n made up"
@@ -66,11 +68,33 @@ def study_of(
         for seed, result in enumerate(results):
             test = tests[arm][seed] if tests else None
             runs.append(run_of(arm, position, seed, result, epochs, test))
-    arms = tuple(ArmRecord(arm, i, (levels or {}).get(arm, {}), {}) for i, arm in enumerate(scores))
+    spec = Study.of(
+        {
+            "name": "kernels",
+            "question": question,
+            "data": {"name": "mnist"},
+            "arms": [{"name": arm, "layers": ["flatten", "dense classes softmax"]} for arm in scores],
+            "seeds": {"count": 10, "vary": ["init", "order"]},
+        }
+    )
+    arms = tuple(
+        ArmRecord(arm.name, i, (levels or {}).get(arm.name, {}), arm.model_dump(mode="json"))
+        for i, arm in enumerate(spec.expand())
+    )
     looks = tuple(LookRecord(1.77e9 + 86_400 * i, len(runs), len(runs) if i == 0 else 0) for i in range(num_looks))
     data = {"name": "mnist", "title": "MNIST digits", "content": "9f86d081884c7d65", "num_test": 10_000}
-    spec = {"seeds": {"count": 10, "vary": ["init", "order"]}}
-    return StudyRecord("kernels", question, spec, data, 1.77e9, 1.77e9 + 60, arms, tuple(runs), looks)
+    stored = spec.model_dump(mode="json", exclude_none=True)
+    return StudyRecord("kernels", question, stored, data, 1.77e9, 1.77e9 + 60, arms, tuple(runs), looks)
+
+
+def with_spec(study: StudyRecord, **values: object) -> StudyRecord:
+    """The study as if its file had other tables: a value replaces the table of its name."""
+    return replace(study, spec={**study.spec, **values})
+
+
+def with_arms(study: StudyRecord, **values: object) -> StudyRecord:
+    """The study with other layers, training or base in all of its arms."""
+    return replace(study, arms=tuple(replace(arm, spec={**arm.spec, **values}) for arm in study.arms))
 
 
 def run_of(arm: str, position: int, seed: int, result: float | State, epochs: int, test: float | None) -> RunRecord:

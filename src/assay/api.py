@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import DataError, Problem, SpecError, StoreError, nearest
+from .errors import DataError, NoSuchStudy, Problem, SpecError, nearest
 from .results.result import Result as Result
 from .results.result import report_html as report_html
 from .results.result import result as result
@@ -207,7 +207,7 @@ def _before(name: str, folder: Path) -> StudyRecord | None:
     """What a store holds under a study's name; ``None`` for nothing."""
     try:
         return result(name, store=folder).brief if (folder / DATABASE).exists() else None
-    except StoreError:
+    except NoSuchStudy:
         return None
 
 

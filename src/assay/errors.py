@@ -5,6 +5,9 @@
     │   ├── SpecError          a study file or spec breaks a rule
     │   ├── DataError          a data set is missing, damaged or not what the study expects
     │   ├── StoreError         the store cannot be used
+    │   │   ├── NoStore        there is no store in the folder
+    │   │   ├── NoSuchStudy    it holds no study of that name
+    │   │   ├── NoSuchRun      it holds no run with that id
     │   │   ├── StoreBusy      another process is writing to it
     │   │   └── StoreTooNew    a newer version of Assay wrote it
     │   ├── ClusterError       no cluster can be reached where one was asked for, or it cannot train
@@ -85,6 +88,18 @@ class DataError(InputError):
 
 class StoreError(InputError):
     """The store cannot be used."""
+
+
+class NoStore(StoreError):
+    """There is no store in the folder."""
+
+
+class NoSuchStudy(StoreError):
+    """The store holds no study of that name."""
+
+
+class NoSuchRun(StoreError):
+    """The store holds no run with that id."""
 
 
 class StoreBusy(StoreError):

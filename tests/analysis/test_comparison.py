@@ -18,6 +18,8 @@ from assay.report.figures import critical_difference, interaction_plot
 from assay.stats import corrected_resampled_difference, effect_values, effects, mcnemar, mean_interval
 from assay.store.records import SearchRecord
 
+from ..recorded import with_arms, with_spec
+
 CELLS = list(itertools.product(("0", "0.5"), ("3x3", "5x5")))
 NAMES = [f"dropout={d}, kernel={k}" for d, k in CELLS]
 LEVELS = dict(zip(NAMES, ({"dropout": d, "kernel": k} for d, k in CELLS), strict=True))
@@ -30,7 +32,7 @@ def scores(effects_of_arms: list[float], seeds: int = 10, noise: float = 0.001) 
 
 
 def with_seeds(study, **seeds):
-    return dataclasses.replace(study, spec={"seeds": {"vary": ["split", "init", "order"], **seeds}})
+    return with_spec(study, seeds={"vary": ["split", "init", "order"], **seeds})
 
 
 @pytest.fixture
@@ -79,14 +81,11 @@ def test_everything_has_a_plain_form(crossed):
 
 def test_each_verdict_says_what_varied(make_study):
     study = with_seeds(make_study(dict(zip("ab", scores([0.0, 0.01]), strict=True))))
-    study = dataclasses.replace(study, spec={"seeds": {"vary": ["split", "init", "augment", "dropout"]}})
+    study = with_spec(study, seeds={"vary": ["split", "init", "augment", "dropout"]})
     assert "n = 10 over split, init" in contrasts(study)[0].sentence
     assert contrasts(study)[0].sentence.endswith("over split, init")
-    arms = tuple(
-        dataclasses.replace(arm, spec={"layers": ["dropout 0.5"], "training": {"augmentation": {"shift": 2}}})
-        for arm in study.arms
-    )
-    assert "over split, init, augment, dropout" in contrasts(dataclasses.replace(study, arms=arms))[0].sentence
+    both = with_arms(study, layers=["dropout 0.5"], training={"augmentation": {"shift": 2}})
+    assert "over split, init, augment, dropout" in contrasts(both)[0].sentence
 
 
 def test_a_margin_lets_arms_be_found_equivalent(make_study):

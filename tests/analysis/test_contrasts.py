@@ -8,6 +8,8 @@ from assay.analysis import answer, arm_scores, contrasts, failure_sentence
 from assay.analysis.scores import counted_epoch
 from assay.stats import mean_interval, paired_difference
 
+from ..recorded import with_arms
+
 A = (0.980, 0.982, 0.981, 0.979, 0.983, 0.980, 0.981, 0.982, 0.978, 0.984)
 B = (0.983, 0.986, 0.983, 0.983, 0.985, 0.984, 0.983, 0.986, 0.982, 0.986)
 
@@ -85,8 +87,7 @@ def test_scores_are_of_the_epoch_that_was_kept(make_study):
     (arm,) = arm_scores(dataclasses.replace(study, runs=kept))
     assert arm.scores == tuple(run.epochs[1].validation_accuracy for run in study.runs)
     assert counted_epoch(study) == "after the last epoch"
-    best = [dataclasses.replace(a, spec={"training": {"keep": {"best": "validation_loss"}}}) for a in study.arms]
-    chosen = dataclasses.replace(study, arms=tuple(best))
+    chosen = with_arms(study, training={"keep": {"best": "validation_loss"}})
     assert counted_epoch(chosen) == "after the epoch with the best validation loss"
     assert any("chosen on the validation images that score it" in note for note in answer(chosen).notes)
     assert not any("chosen on" in note for note in answer(study).notes)

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 import assay
-from assay.analysis import Standing, standing, study_standing
+from assay.analysis import Standing, compare_study, contrasts, standing, study_standing
+from assay.analysis.looks import finding_at_looks
 from assay.errors import SpecError
 from assay.spec import Study
 from assay.spec.seeds import Seeds
 from assay.stats import planned_looks
 
 from ..helpers import small_study
+from ..recorded import with_spec
 
 RULE = Seeds(stop="decided", min=6, max=40)
 LOOKS = planned_looks(6, 40).seeds
@@ -90,6 +92,34 @@ def test_replaying_the_scores_reproduces_each_decision(effect):
     assert standing(ARMS, stored, RULE) == final
     for earlier in history:
         assert final.decisions[: len(earlier.decisions)] == earlier.decisions
+
+
+def test_a_contrast_takes_the_look_that_decided_from_the_replay(make_study):
+    """Arms that stop at different looks, one that loses runs, and one that fails."""
+    scores = truth(a=0.0, b=0.02, c=0.0, d=-0.02)
+    scores["d"][:3] = np.nan
+    drawn = {arm: [float(v) if np.isfinite(v) else "diverged" for v in row] for arm, row in scores.items()}
+    study = make_study({**drawn, "e": ["diverged"] * 6})
+    study = with_spec(study, seeds={"stop": "decided", "min": 6, "max": 40, "margin": 0.2})
+    replay = study_standing(study)
+    by_arm = {contrast.arm: contrast for contrast in contrasts(study)}
+    assert [decision.arm for decision in replay.decisions] == ["e", "b", "c", "d"]
+    assert {arm: contrast.finding for arm, contrast in by_arm.items()} == replay.findings
+    for decision in replay.decisions[1:]:
+        contrast = by_arm[decision.arm]
+        assert (contrast.outcome, contrast.finding.look) == (decision.outcome, decision.look)
+    assert by_arm["e"].outcome == "too few seeds"
+
+
+def test_a_pair_without_the_first_arm_has_its_own_looks(make_study):
+    """Arms b and c differ by two points from the first look that may decide, whatever the first arm does."""
+    scores = truth(a=0.0, b=-0.01, c=0.01)
+    study = with_spec(make_study({arm: row.tolist() for arm, row in scores.items()}), seeds={"stop": "decided"})
+    (contrast,) = compare_study(study, "b", "c").contrasts
+    assert (contrast.outcome, contrast.finding.look) == ("better", 3)
+    assert contrast.finding == finding_at_looks(
+        dict(enumerate(scores["b"])), dict(enumerate(scores["c"])), Seeds(stop="decided"), num_contrasts=2
+    )
 
 
 def test_a_study_stops_when_it_is_decided(tmp_path: Path) -> None:

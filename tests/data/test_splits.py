@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedKFold
 
-from assay.data import info_of, num_learned, split
+from assay.data import TrainingData, info_of, num_learned, split, split_for
 from assay.data.splits import largest_remainder
 from assay.errors import SpecError
 from assay.seeds import Streams
@@ -193,3 +193,19 @@ def test_a_class_with_too_few_images_is_told() -> None:
     labels = np.array([0] * 50 + [1] * 8)
     with pytest.raises(SpecError, match=r"data\.training: got 10 per class, and class 1 has 6 besides the validation"):
         split(labels, 0.25, stratified=True, generator=Streams(0).generator("split"), per_class=10)
+
+
+def test_a_runs_split_follows_its_seed_its_fold_and_what_its_study_asks_for() -> None:
+    labels = np.arange(60) % 3
+    training = TrainingData(np.zeros((60, 2, 2, 1), np.uint8), labels)
+    data = Data(name="digits", validation=0.25, stratified=False, training="10 per class")
+    mine = split_for(training, data, seed=4, vary=["split", "init"])
+    drawn = split(labels, 0.25, stratified=False, generator=Streams(4).generator("split"), per_class=10)
+    assert all(np.array_equal(a, b) for a, b in ((mine.training, drawn.training), (mine.validation, drawn.validation)))
+    assert not np.array_equal(mine.validation, split_for(training, data, seed=5, vary=["split"]).validation)
+    fixed = [split_for(training, data, seed=seed, vary=["init"]).validation for seed in (4, 5)]
+    assert np.array_equal(*fixed)
+    assert len(split_for(training, data.for_retraining, seed=4, vary=["split"]).validation) == 0
+    folded = Data(name="digits", validation="3-fold")
+    folds = [split_for(training, folded, seed=4, vary=["split"], fold=fold).validation for fold in (1, 2, 3)]
+    assert np.array_equal(np.sort(np.concatenate(folds)), np.arange(60))

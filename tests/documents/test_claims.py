@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from assay.documents import CLAIMS, Claim, judge, published
+from assay.analysis.diagnoses import curves_of_run
+from assay.documents import CLAIMS, Claim, judge_claims, published
 from assay.documents.claims import Evidence
 from assay.documents.page import is_within, spread
+from assay.stats.diagnose import diagnose
 from assay.store import RunRecord
 from assay.train.epochs import EpochRecord
 
@@ -47,7 +49,7 @@ BEST = Claim("A", "a is best", "best", "a", ("b", "c"))
     ],
 )  # fmt: skip
 def test_a_comparison_is_decided_by_enough_pairs_that_differ(a: float, b: float, n: int, verdict: str) -> None:
-    (found,) = judge([BETTER], {"a": evidence(noisy(a, n)), "b": evidence(noisy(b, n, 1))})
+    (found,) = judge_claims([BETTER], {"a": evidence(noisy(a, n)), "b": evidence(noisy(b, n, 1))})
     assert found.verdict == verdict
     assert f"n = {n}" in found.sentence
     assert ("pairs are needed" in found.sentence) == (n < 6)
@@ -60,57 +62,94 @@ def test_pairs_are_of_one_seed() -> None:
         "a": Evidence(dict.fromkeys(range(10), 0.99), ran),
         "b": Evidence(dict.fromkeys(range(7, 20), 0.98), ran),
     }
-    assert "n = 3" in judge([BETTER], both)[0].sentence
+    assert "n = 3" in judge_claims([BETTER], both)[0].sentence
 
 
 def test_the_best_beats_every_other_one() -> None:
     arms = {"a": evidence(noisy(0.99, 10)), "b": evidence(noisy(0.98, 10, 1)), "c": evidence(noisy(0.97, 10, 2))}
-    assert judge([BEST], arms)[0].verdict == "supported"
-    assert judge([BEST], {**arms, "c": evidence(noisy(0.99, 10, 3))})[0].verdict == "not decided"
-    assert judge([BEST], {**arms, "c": evidence(noisy(0.999, 10, 3))})[0].verdict == "contradicted"
-    assert judge([BEST], {name: arms[name] for name in "ab"})[0].verdict == "not decided"
+    assert judge_claims([BEST], arms)[0].verdict == "supported"
+    assert judge_claims([BEST], {**arms, "c": evidence(noisy(0.99, 10, 3))})[0].verdict == "not decided"
+    assert judge_claims([BEST], {**arms, "c": evidence(noisy(0.999, 10, 3))})[0].verdict == "contradicted"
+    assert judge_claims([BEST], {name: arms[name] for name in "ab"})[0].verdict == "not decided"
 
 
 def test_comparisons_of_a_document_are_adjusted_together() -> None:
     """Six pairs can reach 2/64 for one comparison, and no more than twice that for the smaller of two."""
     arms = {"a": evidence(noisy(0.99, 6)), "b": evidence(noisy(0.98, 6, 1)), "c": evidence(noisy(0.97, 6, 2))}
-    assert judge([BETTER], arms)[0].verdict == "supported"
-    assert [found.verdict for found in judge([BETTER, Claim("A", "", "better", "a", ("c",))], arms)] == [
+    assert judge_claims([BETTER], arms)[0].verdict == "supported"
+    assert [found.verdict for found in judge_claims([BETTER, Claim("A", "", "better", "a", ("c",))], arms)] == [
         "not decided"
     ] * 2
 
 
+RISING = (0.5, 0.3, 0.2, 0.15, 0.18, 0.22, 0.26, 0.30)  # validation loss doubles after its minimum
+FLAT = (0.5, 0.3, 0.2, 0.15, 0.15, 0.15, 0.15, 0.15)
+OVERFITS, DOES_NOT = Claim("B", "", "overfits", "a"), Claim("B", "", "does not overfit", "a")
+
+
+def trained(num_rising: int, num_flat: int, *, gap: float = 0.0, num_epochs: int = 8) -> Evidence:
+    """Runs whose training loss falls to the end; the validation loss of the first of them rises meanwhile."""
+    runs = []
+    for seed in range(num_rising + num_flat):
+        losses = (RISING if seed < num_rising else FLAT)[:num_epochs]
+        epochs = tuple(
+            EpochRecord(place + 1, 0.4 * 0.6**place, 0.98 + gap, loss, 0.98, 0.1, 0.98, 0.001, 1.0)
+            for place, loss in enumerate(losses)
+        )
+        runs.append(RunRecord("id", "a", seed, "finished", epochs=epochs))
+    return Evidence(dict.fromkeys(range(len(runs)), 0.98), tuple(runs))
+
+
 @pytest.mark.parametrize(
-    ("train", "n", "overfits", "does_not"),
+    ("num_rising", "num_flat", "overfits", "does_not"),
     [
-        (0.999, 8, "supported", "contradicted"), (0.981, 8, "contradicted", "supported"),
-        (0.999, 3, "not decided", "not decided"),
+        (8, 0, "supported", "contradicted"), (0, 8, "contradicted", "supported"), (4, 4, "not decided", "not decided"),
+        (6, 0, "supported", "contradicted"), (5, 0, "not decided", "not decided"),
     ],
 )  # fmt: skip
-def test_overfitting_is_a_gap_of_more_than_half_a_point(train: float, n: int, overfits: str, does_not: str) -> None:
-    arms = {"a": evidence(noisy(0.98, n), train=train)}
-    claims = [Claim("B", "", "overfits", "a"), Claim("B", "", "does not overfit", "a")]
-    assert [found.verdict for found in judge(claims, arms)] == [overfits, does_not]
+def test_a_network_overfits_where_most_of_its_runs_do(
+    num_rising: int, num_flat: int, overfits: str, does_not: str
+) -> None:
+    found = judge_claims([OVERFITS, DOES_NOT], {"a": trained(num_rising, num_flat)})
+    assert [judged.verdict for judged in found] == [overfits, does_not]
+    count = num_rising + num_flat
+    assert f"{num_rising} of {count} runs overfit" in found[0].sentence
+    assert ("seeds are needed" in found[0].sentence) == (count < 6)
+
+
+@pytest.mark.parametrize(("num_rising", "num_flat", "gap"), [(7, 0, 0.0), (0, 7, 0.0), (0, 7, 0.015)])
+def test_claims_and_diagnoses_agree_on_what_overfits(num_rising: int, num_flat: int, gap: float) -> None:
+    """A gap of 1.5 points alone is no overfitting to either."""
+    evidence = trained(num_rising, num_flat, gap=gap)
+    kinds = [[one.kind for one in diagnose(curves_of_run(run))] for run in evidence.runs]
+    (judged,) = judge_claims([OVERFITS], {"a": evidence})
+    assert (judged.verdict == "supported") == all("overfitting" in of_run for of_run in kinds)
+    assert (judged.verdict == "contradicted") == (not any("overfitting" in of_run for of_run in kinds))
+
+
+def test_runs_of_few_epochs_say_nothing_of_overfitting() -> None:
+    (judged,) = judge_claims([OVERFITS], {"a": trained(0, 8, num_epochs=3)})
+    assert (judged.verdict, judged.sentence) == ("not decided", "no run has 4 epochs, which the rule needs")
 
 
 def test_underfitting_is_not_knowing_the_training_images() -> None:
     claim = Claim("B", "", "underfits", "a")
     low = Evidence({}, tuple(run(seed, value, 0.9) for seed, value in enumerate(noisy(0.87, 8))))
     high = Evidence({}, tuple(run(seed, value, 0.9) for seed, value in enumerate(noisy(0.99, 8))))
-    assert judge([claim], {"a": low})[0].verdict == "supported"
-    assert judge([claim], {"a": high})[0].verdict == "contradicted"
+    assert judge_claims([claim], {"a": low})[0].verdict == "supported"
+    assert judge_claims([claim], {"a": high})[0].verdict == "contradicted"
 
 
 def test_a_level_is_reached_by_the_mean() -> None:
     claim = Claim("E", "", "reaches", "a", level=0.9863)
-    verdicts = [judge([claim], {"a": evidence(noisy(mean, 10))})[0].verdict for mean in (0.99, 0.98, 0.9863)]
+    verdicts = [judge_claims([claim], {"a": evidence(noisy(mean, 10))})[0].verdict for mean in (0.99, 0.98, 0.9863)]
     assert verdicts == ["supported", "contradicted", "not decided"]
 
 
 def test_runs_that_do_not_train_are_counted() -> None:
     claim = Claim("C", "", "does not train", "a")
     runs = (run(0, 0.1, 0.1), run(1, 0.8, 0.8), run(2, 0.1, 0.1, state="diverged"), run(3, 0.1, 0.1, state="running"))
-    (found,) = judge([claim], {"a": Evidence({}, runs)})
+    (found,) = judge_claims([claim], {"a": Evidence({}, runs)})
     assert (found.verdict, found.sentence[:7]) == ("supported", "2 of 3 ")
 
 
@@ -120,8 +159,8 @@ def test_what_has_not_run_is_not_decided_and_what_waits_says_so(
     monkeypatch.setenv("ASSAY_DATA", str(tmp_path))
     waiting = [claim for claim in CLAIMS if claim.needs]
     assert len(waiting) == 2
-    assert {found.verdict for found in judge(waiting, {})} == {"waiting"}
-    assert {found.verdict for found in judge([BETTER], {})} == {"not decided"}
+    assert {found.verdict for found in judge_claims(waiting, {})} == {"waiting"}
+    assert {found.verdict for found in judge_claims([BETTER], {})} == {"not decided"}
 
 
 def test_claims_are_about_systems() -> None:

@@ -75,7 +75,7 @@ def test_as_published_is_marked_wherever_it_is_shown(tmp_path: Path) -> None:
     assert name.endswith("-as-published")
     record = api.result(name, store=tmp_path).record
     assert (record.is_leaky, record.looks) == (True, ())
-    assert any(finding.claim.only_as_published for finding in found.findings)
+    assert any(judged.claim.only_as_published for judged in found.verdicts)
     for shown in (found.write().read_text(), found.write(tmp_path / "page.md").read_text()):
         assert "Leaky: the test images are the validation images" in shown
         assert "Raw inputs" in shown
@@ -84,7 +84,7 @@ def test_as_published_is_marked_wherever_it_is_shown(tmp_path: Path) -> None:
 def test_nothing_trains_without_consent(tmp_path: Path) -> None:
     found = reproduce("E", seeds=2, store=tmp_path, confirm=lambda costs: False)
     assert found.rows[0].scores == {}
-    assert [finding.sentence for finding in found.findings] == ["it has not been run"]
+    assert [judged.sentence for judged in found.verdicts] == ["it has not been run"]
     with pytest.raises(SpecError):
         reproduce("Z", store=tmp_path)
 

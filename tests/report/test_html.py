@@ -13,6 +13,8 @@ from assay.analysis import arm_scores, best_arm, contrasts
 from assay.analysis.numbers import flops, moment, p_value, percent, points, seconds, significant
 from assay.report import Illustration, render, summary_html
 
+from ..recorded import with_spec
+
 A = (0.980, 0.982, 0.981, 0.979, 0.983, 0.980, 0.981, 0.982, 0.978, 0.984)
 B = (0.983, 0.986, 0.983, 0.983, 0.985, 0.984, 0.983, 0.986, 0.982, 0.986)
 
@@ -289,7 +291,12 @@ def test_explanations_of_the_best_arm_stand_in_a_section_of_their_own(make_study
 
 def test_of_a_search_by_loss_the_explained_arm_has_the_lowest(make_study, page_of):
     study = make_study({"a": A, "b": B})
-    by_loss = dataclasses.replace(study, spec={**study.spec, "search": {"objective": "validation_loss"}})
+    search = {
+        "arms": [],
+        "network": {"layers": ["flatten", "dense {width} relu", "dense classes softmax"]},
+        "search": {"objective": "validation_loss", "space": {"width": [4, 8]}},
+    }
+    by_loss = with_spec(study, **search)
     page = page_of(by_loss, explanations=[Illustration("Kernels", "Rows are filters.", b"\x89PNG made up")])
     found = text_of(page.select_one("#explanations"))
     assert f"Of {best_arm(by_loss)}, the arm with the lowest mean validation loss." in found

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from assay.report import bibtex, references
-from assay.store.records import ArmRecord
+
+from ..recorded import with_arms, with_spec
 
 A = (0.980, 0.982, 0.981, 0.979, 0.983, 0.980, 0.981)
 B = (0.983, 0.986, 0.983, 0.983, 0.985, 0.984, 0.983)
@@ -15,15 +16,16 @@ def keys(study):
     return {reference.key for reference in references(study)}
 
 
-def with_arm(study, layers=(), **training):
-    arms = tuple(
-        ArmRecord(a.name, a.position, a.levels, {"layers": list(layers), "training": training}) for a in study.arms
-    )
-    return dataclasses.replace(study, arms=arms)
+def with_training(study, **training):
+    return with_arms(study, training=training)
 
 
 def test_a_study_cites_its_data_its_layers_and_its_tests(make_study):
-    study = with_arm(make_study({"a": A, "b": B}), ["conv 8 3x3 relu", "batchnorm", "dropout 0.5"], optimizer="adam")
+    study = with_arms(
+        make_study({"a": A, "b": B}),
+        layers=["conv 8 3x3 relu", "batchnorm", "dropout 0.5"],
+        training={"optimizer": "adam"},
+    )
     found = references(study)
     assert found[0].key == "lecun1998gradient"
     assert keys(study) >= {
@@ -47,8 +49,8 @@ def test_a_study_cites_its_data_its_layers_and_its_tests(make_study):
 def test_settings_are_cited_where_they_are_used(make_study, training, key):
     study = make_study({"a": A, "b": B})
     off = {"label_smoothing": 0.0, "early_stopping": "none", "augmentation": None}
-    assert key in keys(with_arm(study, **training))
-    assert key not in keys(with_arm(study, **off))
+    assert key in keys(with_training(study, **training))
+    assert key not in keys(with_training(study, **off))
 
 
 @pytest.mark.parametrize(
@@ -74,18 +76,16 @@ def test_settings_are_cited_where_they_are_used(make_study, training, key):
 )
 def test_a_base_and_what_it_was_trained_on_are_cited(make_study, base, expected):
     study = make_study({"a": A})
-    (arm,) = study.arms
-    on = dataclasses.replace(arm, spec={"layers": ["flatten"], "training": {}, "base": base})
     every = {
         "simonyan2015very", "iandola2016squeezenet", "he2016deep", "sandler2018mobilenetv2", "russakovsky2015imagenet",
     }  # fmt: skip
-    assert keys(dataclasses.replace(study, arms=(on,))) & every == expected
+    assert keys(with_arms(study, base=base)) & every == expected
 
 
 def test_verdicts_cite_what_they_used(make_study):
     three = make_study({"a": A, "b": B, "c": A})
     assert {"holm1979simple", "demsar2006statistical"} <= keys(three)
-    growing = dataclasses.replace(three, spec={"seeds": {"stop": "decided", "margin": 0.1}})
+    growing = with_spec(three, seeds={"stop": "decided", "margin": 0.1})
     assert {"lan1983discrete", "schuirmann1987comparison"} <= keys(growing)
     assert "holm1979simple" not in keys(growing)
 

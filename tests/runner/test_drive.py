@@ -5,11 +5,12 @@ from __future__ import annotations
 import collections
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from assay.data import entry, prepare
-from assay.errors import DiskFull, SpecError
+from assay.errors import DiskFull, SpecError, StoreError
 from assay.runner import Executor, Outlook, drive, make_plan, plans
 from assay.runner.decisions import after_loss, is_due
 from assay.runner.events import EpochDone, Event, Failed, Finished, Lost, NoSpace, Started
@@ -262,6 +263,21 @@ def test_folds_count_as_runs_that_share_the_cores(tmp_path: Path) -> None:
         with open_writer(store) as writer, open_reader(store) as reader:
             drive(plan, writer, reader, make, Silent(), num_workers=8)
     assert asked == [(8, 1), (5, 1)]  # ten runs, then five
+
+
+def test_only_a_study_that_the_store_does_not_know_is_a_new_one(tmp_path: Path, monkeypatch: Any) -> None:
+    """A store that cannot be read is no reason to begin from the first batch of seeds."""
+    study = small_study(seeds={"stop": "decided", "min": 6, "max": 20})
+    with open_writer(tmp_path) as writer, open_reader(tmp_path) as reader:
+        plan = next(plans(study, prepare("digits"), tmp_path, reader, writer))
+        assert {task.seed for task in plan.tasks} == set(range(6))
+
+        def damaged(name: str, *, is_brief: bool = False) -> StudyRecord:
+            raise StoreError("the store's database is damaged")
+
+        monkeypatch.setattr(reader, "study", damaged)
+        with pytest.raises(StoreError, match="damaged"):
+            next(plans(study, prepare("digits"), tmp_path, reader, writer))
 
 
 def test_a_failed_run_is_tried_once_however_often_a_study_asks_for_more_seeds(tmp_path: Path) -> None:

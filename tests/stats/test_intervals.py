@@ -8,7 +8,7 @@ import pytest
 import scipy.stats
 
 from assay.errors import TooFewSeeds
-from assay.stats import mean_interval
+from assay.stats import mean_bands, mean_interval, prediction_interval
 
 
 @pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
@@ -63,3 +63,26 @@ def test_importing_stats_imports_no_scipy():
         "import assay.stats, sys; sys.exit(any(m.split('.')[0] in {'scipy', 'pandas', 'torch'} for m in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_band_is_the_interval_of_each_column():
+    rows = np.random.default_rng(1908).normal(0.9, 0.01, (5, 7))
+    mean, low, high = mean_bands(rows, confidence=0.9)
+    for column in range(7):
+        interval = mean_interval(rows[:, column], confidence=0.9)
+        assert (mean[column], low[column], high[column]) == pytest.approx((interval.mean, interval.low, interval.high))
+    rows[2, 3] = np.nan
+    assert [bool(np.isnan(ends[3])) for ends in mean_bands(rows)] == [True] * 3
+    alone, low, high = mean_bands(rows[:1])
+    assert np.array_equal(alone, rows[0])
+    assert np.isnan([low, high]).all()
+
+
+def test_a_prediction_interval_holds_the_next_score_as_often_as_it_claims():
+    draws = np.random.default_rng(1991).normal(0.9, 0.01, (4000, 6))
+    found = [prediction_interval(row[:5]) for row in draws]
+    held = [one.low <= row[5] <= one.high for one, row in zip(found, draws, strict=True)]
+    # Four standard errors of a share of 4000 draws at 95 %: 4 * sqrt(0.95 * 0.05 / 4000).
+    assert np.mean(held) == pytest.approx(0.95, abs=0.0138)
+    with pytest.raises(TooFewSeeds):
+        prediction_interval([0.9])

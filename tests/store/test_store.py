@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import sqlite3
@@ -16,6 +17,8 @@ from assay.store.files import DATABASE, connect, translated
 from assay.store.schema import MIGRATIONS
 from assay.store.writer import StoreWriter
 from assay.train import EpochRecord
+
+from ..helpers import small_study
 
 
 def epoch(number: int, accuracy: float = 0.9) -> EpochRecord:
@@ -307,6 +310,34 @@ def test_an_older_store_is_read_without_being_changed(path: Path, tmp_path: Path
     assert [run.state for run in study.runs] == ["finished", "diverged", "queued", "queued"]
     assert study.runs[0].epochs[-1].validation_accuracy == 0.95
     assert (tmp_path / DATABASE).read_bytes() == before
+
+
+def test_a_stored_spec_is_parsed_once(tmp_path: Path) -> None:
+    study = small_study()
+    with open_writer(tmp_path) as writer:
+        spec = study.model_dump(mode="json", exclude_none=True)
+        arms = [ArmRecord(arm.name, 0, dict(arm.levels), arm.model_dump(mode="json")) for arm in study.expand()]
+        writer.put_study(name="s", question="", spec=spec, data={}, arms=arms, members=[], runs=[])
+    with open_reader(tmp_path) as reader:
+        record = reader.study("s")
+    assert record.design == study
+    assert [arm.design for arm in record.arms] == list(study.expand())
+    assert dataclasses.replace(record, updated=0.0).design is record.design
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("store-v*.sql")), ids=lambda path: path.stem)
+def test_a_stored_spec_that_breaks_todays_rules_says_so_and_hides_nothing_else(path: Path, tmp_path: Path) -> None:
+    """The golden studies' specs lack their data: they are listed and read, and only their design cannot be had."""
+    connection = sqlite3.connect(tmp_path / DATABASE)
+    connection.executescript(path.read_text())
+    connection.close()
+    with open_reader(tmp_path) as reader:
+        record = reader.study("golden")
+        assert "golden" in [one["name"] for one in reader.overviews()]
+    with pytest.raises(StoreError, match=r'data: the stored spec of study "golden" breaks a rule of this version'):
+        _ = record.design
+    with pytest.raises(StoreError, match='the stored spec of arm "a" breaks a rule of this version'):
+        _ = record.arms[0].design
 
 
 def test_a_shared_run_that_another_study_revealed_stays_sealed_here(tmp_path: Path) -> None:

@@ -29,15 +29,7 @@ def planned(store: Path, **changes: Any) -> None:
     study = small_study(network={"layers": layers}, factors={}, seeds={"count": 1}, **changes)
     plan = make_plan(study, prepare(study.data), store)
     with open_writer(store) as writer:
-        writer.put_study(
-            name=study.name,
-            question=study.question,
-            spec=study.model_dump(mode="json", exclude_none=True),
-            data=plan.data,
-            arms=plan.arm_records(),
-            members=[(arm, task.seed, task.fold, task.id) for arm, task in plan.members],
-            runs=[(task.id, task.seed, 2, plan.run_spec(task)) for task in plan.tasks],
-        )
+        plan.register(writer)
 
 
 def token_of(client: TestClient) -> dict[str, str]:

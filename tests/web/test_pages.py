@@ -13,11 +13,13 @@ from starlette.testclient import TestClient
 import assay
 from assay.analysis import answer, arm_scores
 from assay.analysis.numbers import percent
+from assay.errors import DataError, NoStore, NoSuchRun, NoSuchStudy, SpecError, StoreBusy, StoreError
 from assay.report.search import search_sentences
 from assay.search import standing_of
 from assay.stats import mean_interval
 from assay.store import StudyRecord, open_writer, trial_name
 from assay.web import make_app
+from assay.web.pages import problem_status
 from assay.web.studies import curves
 
 from ..search.played import Killed, epoch_of, play, search_study
@@ -215,6 +217,18 @@ def test_what_is_not_there_is_a_page_for_people_and_json_for_programs(client: Te
     told = client.get("/api/studies/none")
     assert told.status_code == 404
     assert 'there is no study "none"' in told.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (NoStore("gone"), 404), (NoSuchStudy("unknown"), 404), (NoSuchRun("unknown"), 404), (SpecError("wrong"), 422),
+        (StoreError('there is no study "x", says a text alone'), 503), (StoreBusy("busy"), 503),
+        (DataError("changed"), 409),
+    ],
+)  # fmt: skip
+def test_an_errors_type_decides_its_status(error: Exception, status: int) -> None:
+    assert problem_status(error) == status
 
 
 def test_a_store_may_come_later(tmp_path: Path) -> None:

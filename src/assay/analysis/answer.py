@@ -11,7 +11,16 @@ from ..stats import MIN_PAIRS, pairs_needed, refusal
 from ..store.records import StudyRecord
 from .contrasts import Contrast, contrasts, factor_effects, has_interactions
 from .numbers import counted, percent
-from .scores import LEAKY, Split, accuracy_interval, arm_scores, failure_sentence, is_epoch_chosen_by_score, rule_of
+from .scores import (
+    LEAKY,
+    Split,
+    accuracy_interval,
+    arm_scores,
+    failure_sentence,
+    is_epoch_chosen_by_score,
+    rule_of,
+    score_of,
+)
 
 Tone = Literal["decided", "partly", "undecided", "refused", "estimate", "none"]
 
@@ -96,7 +105,7 @@ def retrained_sentences(study: StudyRecord) -> tuple[str, ...]:
     told = []
     for arm in dict.fromkeys(run.arm for run in study.retrained):
         runs = [run for run in study.retrained if run.arm == arm]
-        scores = [run.test_accuracy for run in runs if run.test_accuracy is not None]
+        scores = [score for run in runs if (score := score_of(run, "test")) is not None]
         if not scores:
             continue
         interval = ""

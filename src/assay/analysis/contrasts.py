@@ -18,13 +18,12 @@ from ..stats import (
     Wording,
     effects,
     judge,
-    judge_looks,
-    planned_looks,
     rank_arms,
     refusal,
     sentence,
 )
 from ..store.records import StudyRecord
+from .looks import ended_scores, finding_at_looks, study_standing
 from .scores import Split, arm_scores, failed_in, ordered_arms, rule_of, varied
 
 MAX_RANKED = 26
@@ -207,29 +206,21 @@ def _weighted(
 
 def _judged(study: StudyRecord, rows: list[_Row], split: Split) -> tuple[Contrast, ...]:
     rule = rule_of(study)
-    margin = None if rule.margin is None else rule.margin / 100
     if rule.stop and split == "validation":
-        looks = planned_looks(rule.first, rule.planned)
-        findings: tuple[Finding, ...] = tuple(
-            judge_looks(
-                row.seeds, row.values, looks,
-                num_ended=_num_ended(study, row.arms), num_contrasts=max(len(study.arms) - 1, 1), margin=margin,
-            )
-            for row in rows
-        )  # fmt: skip
+        findings = tuple(_at_looks(study, row.a, row.b) for row in rows)
     else:
+        margin = None if rule.margin is None else rule.margin / 100
         findings = judge([np.array(row.folds or row.values) for row in rows], margin=margin)
     varies = varied(study)
-    return tuple(_contrast(study, row, found, varies) for row, found in zip(rows, findings, strict=True))
+    return tuple(_contrast(study, row, finding, varies) for row, finding in zip(rows, findings, strict=True))
 
 
-def _num_ended(study: StudyRecord, arms: tuple[str, ...]) -> int:
-    """Seeds 0 to this have ended in every one of these arms, finished or failed."""
-    ended = [{run.seed for run in study.runs_of(arm) if run.state == "finished" or run.is_failed} for arm in arms]
-    count = 0
-    while all(count in seeds for seeds in ended):
-        count += 1
-    return count
+def _at_looks(study: StudyRecord, a: str, b: str) -> Finding:
+    """Arm b against arm a of a study that stops when decided; against the first, as its looks had it."""
+    if a == ordered_arms(study)[0].name and a != b:
+        return study_standing(study).findings[b]
+    scores = ended_scores(study)
+    return finding_at_looks(scores[a], scores[b], rule_of(study), num_contrasts=max(len(study.arms) - 1, 1))
 
 
 def _contrast(study: StudyRecord, row: _Row, found: Finding, varies: tuple[str, ...]) -> Contrast:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ..spec import Data
+from ..spec import Best
 from ..stats.curves import Curves
 from ..stats.diagnose import MIN_EPOCHS, Diagnosis, diagnose
 from ..store.records import RunRecord, StudyRecord
@@ -131,31 +131,39 @@ def diagnose_study(study: StudyRecord, *, shared: Mapping[str, int] | None = Non
 
 
 def curves_of(study: StudyRecord, run: RunRecord, *, shared_images: int | None = None) -> Curves:
-    """A run's record as arrays."""
-    data = Data.of(study.spec["data"]) if "data" in study.spec else None
-    training: dict[str, Any] = next((a.spec.get("training", {}) for a in study.arms if a.name == run.arm), {})
+    """A run's curves, with what its study says of its data."""
+    data = study.design.data
+    keep = next((arm.design.training.keep for arm in study.arms if arm.name == run.arm), "last")
+    return replace(
+        curves_of_run(run),
+        num_classes=max(len(study.data.get("classes", ())), 2),
+        num_validation=_num_validation(study),
+        scaling=data.scaling if study.data.get("dtype", "uint8") == "uint8" else "unit",
+        is_best_kept=isinstance(keep, Best),
+        shared_images=shared_images,
+        class_names=tuple(map(str, study.data.get("classes", ()))),
+    )
+
+
+def curves_of_run(run: RunRecord) -> Curves:
+    """What a run's own record holds: its curves and how it ended, of two classes for all that it knows."""
     return Curves(
         train_loss=[epoch.train_loss for epoch in run.epochs],
         train_accuracy=[epoch.train_accuracy for epoch in run.epochs],
         validation_loss=[epoch.validation_loss for epoch in run.epochs],
         validation_accuracy=[epoch.validation_accuracy for epoch in run.epochs],
         running_loss=[epoch.running_loss for epoch in run.epochs],
-        num_classes=max(len(study.data.get("classes", ())), 2),
-        num_validation=_num_validation(study, data),
+        num_classes=2,
         state=run.state,
         reason=run.reason,
         advice=run.advice,
-        scaling=data.scaling if data and study.data.get("dtype", "uint8") == "uint8" else "unit",
-        is_best_kept=isinstance(training.get("keep"), dict),
         health={epoch.epoch: epoch.health for epoch in run.epochs if epoch.health},
-        shared_images=shared_images,
-        class_names=tuple(map(str, study.data.get("classes", ()))),
     )
 
 
-def _num_validation(study: StudyRecord, data: Data | None) -> int:
-    total = int(study.data.get("num_training", 0))
-    if data is None or not total:
+def _num_validation(study: StudyRecord) -> int:
+    data, total = study.design.data, int(study.data.get("num_training", 0))
+    if not total:
         return 0
     if data.num_folds:
         return total // data.num_folds

@@ -1,17 +1,18 @@
-"""Looks of a study that stops when decided, replayed from its scores: which arms have stopped, and which go on."""
+"""Looks of a study that stops when decided, replayed from its scores: which arms have stopped, and which continue."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ..spec.seeds import Seeds
-from ..stats import ALPHA, Looks, Outcome, planned_looks, stop_at
+from ..stats import Finding, Outcome, judge_looks, planned_looks
 from ..store.records import RunRecord, StudyRecord
 from .numbers import counted
-from .scores import rule_of
+from .scores import ordered_arms, rule_of, score_of
+
+SeedScores = Mapping[int, float | None]  # accuracy (fraction) by seed of runs that have ended; None for one that failed
 
 
 @dataclass(frozen=True)
@@ -36,85 +37,103 @@ class Standing:
     """Where a study that stops when decided stands.
 
     Args:
-        seeds: How many seeds each arm should have, by name: those that it has, and the next batch if it goes on.
+        seeds: How many seeds each arm should have, by name: those that it has, and the next batch if it continues.
         decisions: The arms that have stopped before the last look, in the order in which they did.
         is_over: Whether nothing is left to be trained.
+        findings: By arm, all that is known of it against the first: at the look that decided, or at the last one that
+            both arms have had.
     """
 
     seeds: dict[str, int]
     decisions: tuple[Decision, ...]
     is_over: bool
+    findings: Mapping[str, Finding] = field(default_factory=dict, compare=False)
 
 
-def standing(arms: Sequence[str], scores: Mapping[str, Mapping[int, float | None]], seeds: Seeds) -> Standing:
+def standing(arms: Sequence[str], scores: Mapping[str, SeedScores], rule: Seeds) -> Standing:
     """Replay a study that stops when decided, look by look, from its scores alone.
 
-    After each batch of seeds, arms that are better than, worse than or equivalent to the first stop; the others go
-    on, and the first with them. The same scores give the same standing, whenever and however often it is asked for.
+    After each batch of seeds, arms that are better than, worse than or equivalent to the first stop; the others
+    continue, and the first with them. The same scores give the same standing, whenever and however often it is asked
+    for.
 
     Args:
         arms: Names, in the study's order; the first is what the others are compared with.
         scores: Accuracy (fraction) by arm and seed of every run that has ended; ``None`` for one that failed.
-        seeds: The study's rule.
+        rule: The study's rule for its seeds.
     """
-    looks = planned_looks(seeds.first, seeds.planned)
-    baseline, others = arms[0], list(arms[1:])
+    looks = planned_looks(rule.first, rule.planned)
+    baseline, *others = arms
+    findings = {
+        arm: finding_at_looks(scores.get(baseline, {}), scores.get(arm, {}), rule, num_contrasts=len(others))
+        for arm in others
+    }
     counts = dict.fromkeys(arms, looks.seeds[0])
     decisions: dict[str, Decision] = {}
-    for number, size in enumerate(looks.seeds, start=1):
+    is_over = True
+    for look, size in enumerate(looks.seeds, start=1):
         active = [arm for arm in others if arm not in decisions]
         if not active:
             break
         counts.update(dict.fromkeys([baseline, *active], size))
         if any(seed not in scores.get(arm, {}) for arm in [baseline, *active] for seed in range(size)):
-            return Standing(counts, tuple(decisions.values()), is_over=False)
+            is_over = False
+            break
         for arm in active:
-            outcome = _outcome(scores[baseline], scores[arm], looks, size, len(others), seeds.margin)
-            if outcome != "undecided":
-                decisions[arm] = Decision(arm, outcome, number, size)
-    return Standing(counts, tuple(decisions.values()), is_over=True)
+            if look == 1 and all(scores[arm][seed] is None for seed in range(size)):
+                decisions[arm] = Decision(arm, "failed", look, size)
+            elif findings[arm].is_decided and findings[arm].look == look:
+                decisions[arm] = Decision(arm, findings[arm].outcome, look, size)
+    return Standing(counts, tuple(decisions.values()), is_over, findings)
 
 
-def _outcome(
-    first: Mapping[int, float | None],
-    second: Mapping[int, float | None],
-    looks: Looks,
-    size: int,
-    num_contrasts: int,
-    margin: float | None,
-) -> Outcome | Literal["failed"]:
+def finding_at_looks(first: SeedScores, second: SeedScores, rule: Seeds, *, num_contrasts: int) -> Finding:
+    """One arm against another at the looks that both have had: at the one that decided, or the last of them.
+
+    Args:
+        first, second: Scores by seed of the two arms; the difference is second minus first.
+        rule: The study's rule for its seeds: when it is looked at, and its margin in percentage points.
+        num_contrasts: Contrasts in the family.
+    """
     pairs = {
-        seed: b - a
-        for seed in range(size)
-        if (a := first.get(seed)) is not None and (b := second.get(seed)) is not None
+        seed: b - a for seed in sorted(first) if (a := first[seed]) is not None and (b := second.get(seed)) is not None
     }
-    if all(second.get(seed) is None for seed in range(size)):
-        return "failed"
-    found, look, _ = stop_at(
+    num_ended = 0
+    while num_ended in first and num_ended in second:
+        num_ended += 1
+    return judge_looks(
         list(pairs),
         list(pairs.values()),
-        looks,
-        num_ended=size,
-        alpha=ALPHA / num_contrasts,
-        margin=None if margin is None else margin / 100,
+        planned_looks(rule.first, rule.planned),
+        num_ended=num_ended,
+        num_contrasts=num_contrasts,
+        margin=None if rule.margin is None else rule.margin / 100,
     )
-    return found if look and looks.seeds[look - 1] == size and found != "too few seeds" else "undecided"
 
 
-def study_standing(record: StudyRecord) -> Standing:
+def study_standing(study: StudyRecord) -> Standing:
     """Where a study that stops when decided stands, from its record: nothing but the scores counts."""
-    arms = sorted(record.arms, key=lambda arm: arm.position)
-    runs = [(run.arm, run.seed, run) for run in record.runs]
-    return standing_of_runs(Seeds.of(record.spec.get("seeds", {})), [arm.name for arm in arms], runs)
+    if study_standing not in study.cached:
+        arms = [arm.name for arm in ordered_arms(study)]
+        study.cached[study_standing] = standing(arms, ended_scores(study), rule_of(study))
+    result: Standing = study.cached[study_standing]
+    return result
 
 
-def standing_of_runs(seeds: Seeds, arms: list[str], runs: Iterable[tuple[str, int, RunRecord]]) -> Standing:
+def ended_scores(study: StudyRecord) -> dict[str, dict[int, float | None]]:
+    """The scores of a study's runs that have ended, by arm and seed."""
+    return scores_of_runs([arm.name for arm in study.arms], ((run.arm, run.seed, run) for run in study.runs))
+
+
+def scores_of_runs(
+    arms: Iterable[str], runs: Iterable[tuple[str, int, RunRecord]]
+) -> dict[str, dict[int, float | None]]:
+    """The scores of runs that have ended, by arm and seed; ``runs`` are (arm, seed, run): arms may share a run."""
     scores: dict[str, dict[int, float | None]] = {arm: {} for arm in arms}
     for arm, seed, run in runs:
         if run.state == "finished" or run.is_failed:
-            score = run.kept.validation_accuracy if run.state == "finished" and run.kept else math.nan
-            scores[arm][seed] = score if math.isfinite(score) else None
-    return standing(arms, scores, seeds)
+            scores[arm][seed] = score_of(run)
+    return scores
 
 
 def stop_sentences(study: StudyRecord) -> tuple[str, ...]:

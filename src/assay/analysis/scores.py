@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ..spec import Best
 from ..spec.seeds import Seeds
 from ..stats import Interval, mean_interval
 from ..store.records import ArmRecord, RunRecord, StudyRecord
@@ -68,12 +69,23 @@ def ordered_arms(study: StudyRecord) -> tuple[ArmRecord, ...]:
     return tuple(sorted(study.arms, key=lambda arm: arm.position))
 
 
-def score_of(run: RunRecord, split: Split) -> float | None:
+def score_of(run: RunRecord, split: Split = "validation") -> float | None:
     """A finished run's accuracy after the epoch that it kept; ``None`` where there is none, or none yet."""
-    if run.state != "finished":
-        return None
-    score = run.test_accuracy if split == "test" else run.kept.validation_accuracy if run.kept else None
-    return score if score is not None and math.isfinite(score) else None
+    return kept_value(run, "validation_accuracy") if split == "validation" else _if_finite(run, run.test_accuracy)
+
+
+def kept_value(run: RunRecord, metric: str) -> float | None:
+    """What a finished run measured after the epoch that it kept; ``None`` where there is none, or none yet.
+
+    Args:
+        run: Its record.
+        metric: A field of ``EpochRecord``.
+    """
+    return _if_finite(run, getattr(run.kept, metric) if run.kept else None)
+
+
+def _if_finite(run: RunRecord, value: float | None) -> float | None:
+    return value if run.state == "finished" and value is not None and math.isfinite(value) else None
 
 
 def counted_epoch(study: StudyRecord) -> str:
@@ -92,13 +104,13 @@ def is_epoch_chosen_by_score(study: StudyRecord) -> bool:
 
 
 def _kept_by(arm: ArmRecord) -> str | None:
-    keep = arm.spec.get("training", {}).get("keep", "last")
-    return keep["best"] if isinstance(keep, dict) else None
+    keep = arm.design.training.keep
+    return keep.best if isinstance(keep, Best) else None
 
 
 def arm_scores(study: StudyRecord, *, split: Split = "validation") -> tuple[ArmScores, ...]:
     """The scores of every arm, in the study's order."""
-    kept: dict[object, tuple[ArmScores, ...]] = study.worked_out
+    kept: dict[object, tuple[ArmScores, ...]] = study.cached
     key = (arm_scores, split)
     if key not in kept:
         kept[key] = tuple(_scores(study, arm.name, split) for arm in ordered_arms(study))
@@ -133,25 +145,24 @@ def best_by(study: StudyRecord) -> str:
 
 
 def _goes_by_loss(study: StudyRecord) -> bool:
-    objective = study.spec.get("search", {}).get("objective", "validation_accuracy")
-    return (objective if isinstance(objective, str) else objective[0]) == "validation_loss"
+    return study.design.search is not None and study.design.search.metric == "validation_loss"
 
 
 def _kept_losses(study: StudyRecord, arm: str) -> list[float]:
-    kept = [run.kept for run in study.runs_of(arm) if run.state == "finished"]
-    return [one.validation_loss for one in kept if one is not None and math.isfinite(one.validation_loss)]
+    losses = [kept_value(run, "validation_loss") for run in study.runs_of(arm)]
+    return [loss for loss in losses if loss is not None]
 
 
 def rule_of(study: StudyRecord) -> Seeds:
     """The study's replicates: how many, what varies, when it stops."""
-    return Seeds.of(study.spec.get("seeds", {}))
+    return study.design.seeds
 
 
 def varied(study: StudyRecord) -> tuple[str, ...]:
     """What a seed changes, among what the study's arms have: no dropout stream without dropout layers."""
-    specs = [arm.spec for arm in study.arms]
-    has_dropout = any("dropout" in str(line) for spec in specs for line in spec.get("layers", ()))
-    has_augmentation = any(spec.get("training", {}).get("augmentation") for spec in specs)
+    arms = [arm.design for arm in study.arms]
+    has_dropout = any("dropout" in str(line) for arm in arms for line in arm.layers)
+    has_augmentation = any(arm.training.augmentation for arm in arms)
     unused = {stream for stream, has in (("dropout", has_dropout), ("augment", has_augmentation)) if not has}
     return tuple(stream for stream in rule_of(study).vary if stream not in unused)
 

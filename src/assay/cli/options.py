@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from ..errors import Problem, StoreError
+from ..errors import NoSuchStudy, Problem
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -40,5 +40,5 @@ def study_name(study: str | None, store: Path | None) -> str:
         return Path(study).stem if study.endswith(".toml") else study
     names = studies(store)
     if not names:
-        raise StoreError(Problem("the store holds no study", "run one first"))
+        raise NoSuchStudy(Problem("the store holds no study", "run one first"))
     return names[0]

@@ -74,7 +74,7 @@ def _is_confirmed(costs: Sequence[Cost], yes: bool) -> bool:
 
 
 def _print(reproduction: Reproduction) -> None:
-    from ..documents.page import finding_sentence, system_cells
+    from ..documents.page import system_cells, verdict_sentence
 
     columns = ("system", "parameters", "published", "ours, mean [95 %]", "n", "within spread")
     title = (
@@ -83,8 +83,8 @@ def _print(reproduction: Reproduction) -> None:
         else ""
     )
     print_table(columns, [system_cells(row) for row in reproduction.rows], right=(1, 2, 3, 4), title=title)
-    for finding in reproduction.findings:
-        say(f"{finding.claim.document}: {finding_sentence(finding)}")
+    for judged in reproduction.verdicts:
+        say(f"{judged.claim.document}: {verdict_sentence(judged)}")
 
 
 def _values(reproduction: Reproduction, path: Path) -> dict[str, object]:
@@ -101,6 +101,6 @@ def _values(reproduction: Reproduction, path: Path) -> dict[str, object]:
         ],
         "claims": [
             {"document": f.claim.document, "claim": f.claim.text, "verdict": f.verdict, "evidence": f.sentence}
-            for f in reproduction.findings
+            for f in reproduction.verdicts
         ],
     }  # fmt: skip

@@ -33,6 +33,7 @@ from .registry.weights import has_weights as has_weights
 from .registry.weights import weights_folder as weights_folder
 from .splits import num_learned as num_learned
 from .splits import split as split
+from .splits import split_for as split_for
 from .survey import Survey as Survey
 from .survey import survey as survey
 from .types import DatasetInfo as DatasetInfo

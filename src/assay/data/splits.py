@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import Problem, SpecError
+from ..seeds import Streams
 from ..spec.data import Data, Folds, Last, Validation
 from .grouped import draw_groups, fold_groups
-from .types import DatasetInfo, SplitIndices
+from .types import DatasetInfo, SplitIndices, TrainingData
 
 _KEY = "data.validation"
 
@@ -60,6 +63,33 @@ def split(
             raise SpecError(Problem(what, f"give at most {len(members)}", "data.training"))
         chosen.append(members[_smallest(keys[members], per_class)])
     return SplitIndices(training=np.sort(np.concatenate(chosen)), validation=parts.validation)
+
+
+def split_for(
+    training: TrainingData, data: Data, *, seed: int, vary: Iterable[str], fold: int | None = None
+) -> SplitIndices:
+    """The training and validation images of a run, by index.
+
+    Args:
+        training: The study's training data, validation images included.
+        data: How the study splits them; ``Data.for_retraining`` for a run that is trained on all of them.
+        seed: The run's root seed.
+        vary: Streams that the seed changes: without ``"split"``, every seed has the same split.
+        fold: Which fold is validation, from 1, where there are folds.
+
+    Raises:
+        SpecError: The images are too few, or their groups too large, for what is asked (see ``split``).
+        ValueError: A fold is missing, or is none of the folds.
+    """
+    return split(
+        training.labels,
+        data.validation,
+        stratified=data.stratified,
+        generator=Streams(seed, frozenset(vary)).generator("split"),
+        fold=fold,
+        groups=training.groups,
+        per_class=data.per_class,
+    )
 
 
 def num_learned(data: Data, info: DatasetInfo) -> int:

@@ -2,8 +2,8 @@
 
 from .claims import CLAIMS as CLAIMS
 from .claims import Claim as Claim
-from .claims import Finding as Finding
-from .claims import judge as judge
+from .claims import ClaimVerdict as ClaimVerdict
+from .claims import judge_claims as judge_claims
 from .cost import Cost as Cost
 from .published import System as System
 from .published import chosen as chosen

@@ -6,14 +6,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ..stats import MIN_PAIRS, Interval, PairedDifference, holm, mean_interval, outcome, paired_difference, pairs_needed
+from ..analysis.diagnoses import curves_of_run
+from ..analysis.numbers import counted
+from ..stats import (
+    MIN_PAIRS,
+    Interval,
+    PairedDifference,
+    holm,
+    mean_interval,
+    outcome,
+    paired_difference,
+    pairs_needed,
+    share_interval,
+)
+from ..stats.diagnose import MIN_EPOCHS, overfitting, shows_its_course
 from ..store.records import RunRecord
 from .published import waiting_for
 
 Verdict = Literal["supported", "contradicted", "not decided", "waiting"]
 Kind = Literal["better", "best", "overfits", "does not overfit", "underfits", "reaches", "does not train"]
 
-GAP = 0.005  # a smaller gap between training and validation accuracy is not called overfitting
 LOW = 0.95  # a network for these digits that knows less of its own training images underfits
 CHANCE = 0.2  # no better than this, of ten classes, is not trained at all
 
@@ -102,8 +114,8 @@ CLAIMS = (
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What our runs say of a claim, with the effect and its interval."""
+class ClaimVerdict:
+    """What our runs say of a claim: the verdict, and the effect with its interval as a sentence."""
 
     claim: Claim
     verdict: Verdict
@@ -118,27 +130,27 @@ class Evidence:
     runs: tuple[RunRecord, ...]
 
 
-def judge(claims: Sequence[Claim], evidence: Mapping[str, Evidence]) -> tuple[Finding, ...]:
-    """A finding for each claim. Comparisons are paired by seed and adjusted together (Holm).
+def judge_claims(claims: Sequence[Claim], evidence: Mapping[str, Evidence]) -> tuple[ClaimVerdict, ...]:
+    """A verdict on each claim. Comparisons are paired by seed and adjusted together (Holm).
 
     Args:
         claims: Of one document.
         evidence: By arm; an arm without runs is left out.
     """
     contrasts = _contrasts(claims, evidence)
-    findings = []
+    verdicts = []
     for claim in claims:
         has_run = all(arm in evidence and evidence[arm].runs for arm in claim.others)
         lacking = "" if has_run else waiting_for(claim.needs)
         if claim.waits or lacking:
-            findings.append(Finding(claim, "waiting", claim.waits or f"waits for {lacking}"))
+            verdicts.append(ClaimVerdict(claim, "waiting", claim.waits or f"waits for {lacking}"))
         elif claim.arm not in evidence or not evidence[claim.arm].runs:
-            findings.append(Finding(claim, "not decided", "it has not been run"))
+            verdicts.append(ClaimVerdict(claim, "not decided", "it has not been run"))
         elif claim.others:
-            findings.append(_compared(claim, [contrasts.get((claim.arm, other)) for other in claim.others]))
+            verdicts.append(_compared(claim, [contrasts.get((claim.arm, other)) for other in claim.others]))
         else:
-            findings.append(_OF_ONE[claim.kind](claim, evidence[claim.arm]))
-    return tuple(findings)
+            verdicts.append(_OF_ONE[claim.kind](claim, evidence[claim.arm]))
+    return tuple(verdicts)
 
 
 @dataclass(frozen=True)
@@ -170,88 +182,82 @@ def _contrasts(claims: Sequence[Claim], evidence: Mapping[str, Evidence]) -> dic
     }  # fmt: skip
 
 
-def _compared(claim: Claim, contrasts: Sequence[_Contrast | None]) -> Finding:
-    available = [contrast for contrast in contrasts if contrast is not None]
-    if not available:
-        return Finding(claim, "not decided", "fewer than two seeds pair")
-    evidence = "; ".join(f"against {contrast.other} {_points(contrast.difference)}" for contrast in available)
-    n = min(contrast.difference.n for contrast in available)
-    outcomes = {contrast.outcome for contrast in available}
+def _compared(claim: Claim, contrasts: Sequence[_Contrast | None]) -> ClaimVerdict:
+    known = [contrast for contrast in contrasts if contrast is not None]
+    if not known:
+        return ClaimVerdict(claim, "not decided", "fewer than two seeds pair")
+    note = "; ".join(f"against {contrast.other} {_points(contrast.difference)}" for contrast in known)
+    n = min(contrast.difference.n for contrast in known)
+    outcomes = {contrast.outcome for contrast in known}
     if "worse" in outcomes:
-        return Finding(claim, "contradicted", f"{evidence}, n = {n}")
-    if outcomes == {"better"} and len(available) == len(contrasts):
-        return Finding(claim, "supported", f"{evidence}, n = {n}")
-    few = (
-        f"; {pairs_needed(available[0].num_contrasts)} or more pairs are needed" if "too few seeds" in outcomes else ""
+        return ClaimVerdict(claim, "contradicted", f"{note}, n = {n}")
+    if outcomes == {"better"} and len(known) == len(contrasts):
+        return ClaimVerdict(claim, "supported", f"{note}, n = {n}")
+    few = f"; {pairs_needed(known[0].num_contrasts)} or more pairs are needed" if "too few seeds" in outcomes else ""
+    return ClaimVerdict(claim, "not decided", f"{note}, n = {n}{few}")
+
+
+def _overfits(claim: Claim, evidence: Evidence, *, is_denied: bool = False) -> ClaimVerdict:
+    """Whether most of an arm's runs overfit, by the rule of ``stats.diagnose``."""
+    runs = [run for run in evidence.runs if run.state == "finished" and run.epochs]
+    curves = [curves for run in runs if shows_its_course(curves := curves_of_run(run))]
+    if not curves:
+        why = f"no run has {MIN_EPOCHS} epochs, which the rule needs" if runs else "no run has finished"
+        return ClaimVerdict(claim, "not decided", why)
+    count = sum(overfitting(one) is not None for one in curves)
+    share = share_interval(count, len(curves))
+    gaps = [float(one.row("train_accuracy")[-1] - one.row("validation_accuracy")[-1]) for one in curves]
+    rises = [float(one.row("validation_loss")[-1] - one.row("validation_loss").min()) for one in curves]
+    gap = f"{100 * gaps[0]:+.2f} points" if len(gaps) == 1 else _points(mean_interval(gaps))
+    note = (
+        f"{count} of {counted(len(curves), 'run')} overfit [{100 * share.low:.0f} %, {100 * share.high:.0f} %]; "
+        f"training accuracy is {gap} above validation accuracy after the last epoch, and validation loss has risen by "
+        f"{sum(rises) / len(rises):.3f} from its lowest, n = {len(curves)}"
     )
-    return Finding(claim, "not decided", f"{evidence}, n = {n}{few}")
+    most, few = share.low > 0.5, share.high < 0.5
+    return _decided(claim, note, len(curves), (few, most) if is_denied else (most, few))
 
 
-def _gap(evidence: Evidence) -> list[float]:
-    """Training less validation accuracy after the last epoch, both measured alike, of every run that finished."""
-    last = [run.epochs[-1] for run in evidence.runs if run.state == "finished" and run.epochs]
-    return [epoch.train_accuracy - epoch.validation_accuracy for epoch in last]
+def _does_not_overfit(claim: Claim, evidence: Evidence) -> ClaimVerdict:
+    return _overfits(claim, evidence, is_denied=True)
 
 
-def _overfits(claim: Claim, evidence: Evidence, *, denied: bool = False) -> Finding:
-    gaps = _gap(evidence)
-    rises = [
-        run.epochs[-1].validation_loss - min(epoch.validation_loss for epoch in run.epochs)
-        for run in evidence.runs
-        if run.state == "finished" and run.epochs
-    ]
-    if len(gaps) < 2:
-        finding_text = f"the gap is {100 * gaps[0]:.2f} points" if gaps else "no run has finished"
-        return Finding(claim, "not decided", f"{finding_text}, n = {len(gaps)}; {MIN_PAIRS} or more seeds are needed")
-    interval = mean_interval(gaps)
-    finding_text = (
-        f"training accuracy is {_points(interval)} above validation accuracy after the last epoch, and validation loss "
-        f"has risen by {sum(rises) / len(rises):.3f} from its lowest, n = {interval.n}"
-    )
-    above, below = interval.low > GAP, interval.high < GAP
-    return _decided(claim, finding_text, interval.n, (below, above) if denied else (above, below))
-
-
-def _does_not_overfit(claim: Claim, evidence: Evidence) -> Finding:
-    return _overfits(claim, evidence, denied=True)
-
-
-def _underfits(claim: Claim, evidence: Evidence) -> Finding:
+def _underfits(claim: Claim, evidence: Evidence) -> ClaimVerdict:
     last = [run.epochs[-1].train_accuracy for run in evidence.runs if run.state == "finished" and run.epochs]
     if len(last) < 2:
-        return Finding(claim, "not decided", f"n = {len(last)}; {MIN_PAIRS} or more seeds are needed")
+        return ClaimVerdict(claim, "not decided", f"n = {len(last)}; {MIN_PAIRS} or more seeds are needed")
     interval = mean_interval(last)
-    finding_text = f"it knows {_percent(interval)} of its own training images after the last epoch, n = {interval.n}"
-    return _decided(claim, finding_text, interval.n, (interval.high < LOW, interval.low > LOW))
+    note = f"it knows {_percent(interval)} of its own training images after the last epoch, n = {interval.n}"
+    return _decided(claim, note, interval.n, (interval.high < LOW, interval.low > LOW))
 
 
-def _reaches(claim: Claim, evidence: Evidence) -> Finding:
+def _reaches(claim: Claim, evidence: Evidence) -> ClaimVerdict:
     scores = list(evidence.scores.values())
     if len(scores) < 2:
-        return Finding(claim, "not decided", f"n = {len(scores)}; {MIN_PAIRS} or more seeds are needed")
+        return ClaimVerdict(claim, "not decided", f"n = {len(scores)}; {MIN_PAIRS} or more seeds are needed")
     interval = mean_interval(scores)
-    finding_text = f"the mean over seeds is {_percent(interval)}, n = {interval.n}"
-    return _decided(claim, finding_text, interval.n, (interval.low >= claim.level, interval.high < claim.level))
+    note = f"the mean over seeds is {_percent(interval)}, n = {interval.n}"
+    return _decided(claim, note, interval.n, (interval.low >= claim.level, interval.high < claim.level))
 
 
-def _does_not_train(claim: Claim, evidence: Evidence) -> Finding:
+def _does_not_train(claim: Claim, evidence: Evidence) -> ClaimVerdict:
     ended = [run for run in evidence.runs if run.state in ("finished", "diverged")]
     stuck = [
         run for run in ended
         if run.state == "diverged" or (run.epochs and run.epochs[-1].validation_accuracy < CHANCE)
     ]  # fmt: skip
-    finding_text = f"{len(stuck)} of {len(ended)} runs did not train (diverged, or below {CHANCE:.0%} accuracy)"
-    return Finding(claim, "supported" if stuck else "not decided", finding_text)
+    note = f"{len(stuck)} of {len(ended)} runs did not train (diverged, or below {CHANCE:.0%} accuracy)"
+    return ClaimVerdict(claim, "supported" if stuck else "not decided", note)
 
 
-def _decided(claim: Claim, finding_text: str, n: int, sides: tuple[bool, bool]) -> Finding:
+def _decided(claim: Claim, note: str, n: int, sides: tuple[bool, bool]) -> ClaimVerdict:
     if n < MIN_PAIRS:
-        return Finding(claim, "not decided", f"{finding_text}; {MIN_PAIRS} or more seeds are needed")
+        return ClaimVerdict(claim, "not decided", f"{note}; {MIN_PAIRS} or more seeds are needed")
     supports, contradicts = sides
-    return Finding(claim, "supported" if supports else "contradicted" if contradicts else "not decided", finding_text)
+    return ClaimVerdict(claim, "supported" if supports else "contradicted" if contradicts else "not decided", note)
 
 
-_OF_ONE: dict[Kind, Callable[[Claim, Evidence], Finding]] = {
+_OF_ONE: dict[Kind, Callable[[Claim, Evidence], ClaimVerdict]] = {
     "overfits": _overfits,
     "does not overfit": _does_not_overfit,
     "underfits": _underfits,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,9 +13,9 @@ from ..analysis.scores import accuracy_interval
 from ..report.blocks import FigureBlock, figure_block
 from ..report.html import environment
 from ..report.tables import Cell, Column, Table, flat
-from ..stats import mean_interval
+from ..stats import prediction_interval
 from ..store import RunRecord
-from .claims import Finding
+from .claims import ClaimVerdict
 from .published import System
 
 
@@ -44,7 +43,7 @@ class SideBySide:
     """Published systems beside ours, and the verdicts on the claims."""
 
     rows: tuple[Row, ...]
-    findings: tuple[Finding, ...]
+    verdicts: tuple[ClaimVerdict, ...]
     is_as_published: bool
 
 
@@ -75,21 +74,17 @@ LEAKY = {
 }
 
 
-def finding_sentence(finding: Finding) -> str:
-    """A claim and its verdict, as one line of text."""
-    return f'"{finding.claim.text}": {finding.verdict}: {finding.sentence}.'
+def verdict_sentence(judged: ClaimVerdict) -> str:
+    """A claim and what is to be said of it, as one line of text."""
+    return f'"{judged.claim.text}": {judged.verdict}: {judged.sentence}.'
 
 
 def spread(scores: Sequence[float]) -> tuple[float, float] | None:
-    """The 95 % prediction interval of one more run: mean +- t s sqrt(1 + 1/n); ``None`` below two runs.
-
-    Source: Hahn and Meeker (1991), "Statistical Intervals", prediction interval of one future observation.
-    """
+    """Where one more run would lie, with 95 % confidence (``stats.prediction_interval``); ``None`` below two runs."""
     if len(scores) < 2:
         return None
-    interval = mean_interval(scores)
-    half = (interval.high - interval.low) / 2 * math.sqrt(len(scores) + 1)  # of the mean: t s / sqrt(n)
-    return interval.mean - half, interval.mean + half
+    interval = prediction_interval(scores)
+    return interval.low, interval.high
 
 
 def is_within(system: System, scores: Sequence[float]) -> bool | None:
@@ -182,10 +177,10 @@ def markdown(comparison: SideBySide) -> str:
             lines += [f"**{LEAKY[document]}**", ""]
         else:
             lines += [PROPER[document], ""]
-        findings = [finding for finding in comparison.findings if finding.claim.document == document]
-        if findings:
+        verdicts = [judged for judged in comparison.verdicts if judged.claim.document == document]
+        if verdicts:
             lines += ["| the document's claim | verdict | effect |", "|---|---|---|"]
-            lines += [f"| {f.claim.text} | **{f.verdict}** | {f.sentence} |" for f in findings] + [""]
+            lines += [f"| {f.claim.text} | **{f.verdict}** | {f.sentence} |" for f in verdicts] + [""]
         lines += [f"| {' | '.join(_COLUMNS)} |", f"|{'---|' * len(_COLUMNS)}"]
         lines += [f"| {' | '.join(_full_cells(row, is_as_published=comparison.is_as_published))} |" for row in rows] + [
             ""
@@ -202,7 +197,9 @@ def _preface(comparison: SideBySide) -> list[str]:
         "interval here is that of a mean over seeds, at 95 %, and covers seed-to-seed variation only. A published "
         "figure lies within our spread if one more run of ours would land there with 95 % confidence (a prediction "
         "interval). Verdicts compare runs paired by seed, adjusted after Holm over the document's comparisons; fewer "
-        "than 6 pairs decide nothing.",
+        "than 6 pairs decide nothing. A network overfits where `assay diagnose` says so of most of its runs, with 95 % "
+        "confidence (docs/statistics.md, diagnoses). Pages written before that rule took a gap of half a point between "
+        "training and validation accuracy for it, so a verdict may differ from theirs.",
         "",
         f"Assay {version('assay')}; {counted(len(times), 'run')}, {seconds(sum(times))} of training in all.",
     ]
@@ -255,7 +252,7 @@ def _section(comparison: SideBySide, document: str) -> dict[str, Any]:
         "title": TITLES[document],
         "protocol": "" if leaky else PROPER[document],
         "leaky": leaky,
-        "findings": [finding for finding in comparison.findings if finding.claim.document == document],
+        "verdicts": [judged for judged in comparison.verdicts if judged.claim.document == document],
         "table": Table(f"Systems of document {document}", columns, cells),
         "figures": [block for row in rows if (block := _curves(row)) is not None],
         "notes": (*_failed(rows), *_notes(rows)),

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ..analysis.scores import kept_value, score_of
 from ..api import Result, describe, load, result, run, shipped
 from ..api import studies as in_store
 from ..nets import summary_of
@@ -19,7 +20,7 @@ from ..search import found_in
 from ..spec import Study
 from ..store import StudyRecord, default_folder, open_writer
 from ..store.files import DATABASE
-from .claims import CLAIMS, Evidence, Finding, judge
+from .claims import CLAIMS, ClaimVerdict, Evidence, judge_claims
 from .cost import Cost, epochs_left, estimate, search_cost
 from .page import Row, SideBySide, fragment, html, markdown
 from .published import System, chosen
@@ -38,7 +39,7 @@ AS_PUBLISHED: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Reproduction(SideBySide):
-    """A reproduction: a row for each system and a finding for each claim."""
+    """A reproduction: a row for each system and a verdict on each claim."""
 
     store: Path
 
@@ -85,7 +86,7 @@ def reproduce(
     if trains:
         _train(systems, folder, as_published, seeds, workers, progress, confirm)
     rows = tuple(_row(system, folder, as_published) for system in systems)
-    return Reproduction(rows, _findings(rows, as_published), as_published, folder)
+    return Reproduction(rows, _verdicts(rows, as_published), as_published, folder)
 
 
 def _train(
@@ -222,10 +223,10 @@ def _row(system: System, folder: Path, as_published: bool) -> Row:
         of_test = system.split == "test" and not record.is_leaky
         scored: dict[int, tuple[float, float]] = {}
         for run_record in runs:
-            if of_test and run_record.test_accuracy is not None and run_record.test_loss is not None:
-                scored[run_record.seed] = run_record.test_accuracy, run_record.test_loss
-            elif not of_test and run_record.state == "finished" and run_record.kept is not None:
-                scored[run_record.seed] = run_record.kept.validation_accuracy, run_record.kept.validation_loss
+            accuracy = score_of(run_record, "test" if of_test else "validation")
+            loss = run_record.test_loss if of_test else kept_value(run_record, "validation_loss")
+            if accuracy is not None and loss is not None:
+                scored[run_record.seed] = accuracy, loss
         if runs and (len(scored), len(runs)) > (len(best.scores), len(best.runs)):
             accuracies = {seed: accuracy for seed, (accuracy, _) in scored.items()}
             best = Row(system, parameters, accuracies, tuple(loss for _, loss in scored.values()), tuple(runs))
@@ -249,14 +250,14 @@ def _parameters(system: System) -> int | None:
     return summary_of(arm, (28, 28, 1), 10).parameters
 
 
-def _findings(rows: Sequence[Row], as_published: bool) -> tuple[Finding, ...]:
+def _verdicts(rows: Sequence[Row], as_published: bool) -> tuple[ClaimVerdict, ...]:
     evidence = {row.system.arm: Evidence(row.scores, row.runs) for row in rows if not row.system.is_retrained}
-    findings: list[Finding] = []
+    verdicts: list[ClaimVerdict] = []
     for document in dict.fromkeys(row.system.document for row in rows):
         keys = {row.system.arm for row in rows if row.system.document == document}
         claims = [
             claim for claim in CLAIMS
             if claim.document == document and claim.arm in keys and (as_published or not claim.only_as_published)
         ]  # fmt: skip
-        findings += judge(claims, evidence)
-    return tuple(findings)
+        verdicts += judge_claims(claims, evidence)
+    return tuple(verdicts)

@@ -7,12 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
 
 from ..analysis.contrasts import contrasts, factor_effects, ranking_of
 from ..analysis.images import networks
 from ..analysis.scores import rule_of
-from ..spec import Study
+from ..spec import Base, plain
 from ..store.records import StudyRecord
 
 
@@ -91,7 +90,7 @@ _SAMPLERS = {
 
 def _search(study: StudyRecord) -> list[tuple[str, str]]:
     """The methods of a search, and of the importances that its report shows."""
-    if study.search is None or (search := Study.of(study.spec).search) is None:
+    if study.search is None or (search := study.design.search) is None:
         return []
     used = [("akiba2019optuna", "proposals"), ("hutter2014efficient", "importance of parameters")]
     if search.proposer in _SAMPLERS:
@@ -145,34 +144,32 @@ _BASES = {
 _PUBLISHED = re.compile(r"weights_tf_dim_ordering_tf_kernels.*\.h5$|-[0-9a-f]{8}\.pth$")
 
 
-def _base(base: dict[str, Any]) -> list[tuple[str, str]]:
-    """The citations of a pretrained network and its weights; none for a run's."""
-    name, weights = base.get("name"), str(base.get("weights", "imagenet"))
-    if name not in _BASES or weights.startswith("run:"):
+def _base(base: Base) -> list[tuple[str, str]]:
+    """A pretrained network, and what its weights come from; nothing for a run's."""
+    if base.name not in _BASES or base.run is not None:
         return []
-    is_imagenet = weights == "imagenet" or _PUBLISHED.search(weights) is not None
-    return [_BASES[name], *([("russakovsky2015imagenet", "the base's weights")] if is_imagenet else [])]
+    is_imagenet = base.weights == "imagenet" or _PUBLISHED.search(base.weights) is not None
+    return [_BASES[base.name], *([("russakovsky2015imagenet", "the base's weights")] if is_imagenet else [])]
 
 
 def _training(study: StudyRecord) -> list[tuple[str, str]]:
     used = []
     words: set[str] = set()
     for arm in study.arms:
-        layers, training = arm.spec.get("layers", ()), arm.spec.get("training", {})
-        words |= set(re.findall(r"[a-z]+", str(layers).lower().replace("_", "")))
-        if layers:
-            used.append(("glorot2010understanding", "initial weights"))
-        used += _base(arm.spec.get("base") or {})
-        optimizer = _name(training.get("optimizer"))
+        design, training = arm.design, arm.design.training
+        words |= set(re.findall(r"[a-z]+", str(plain(list(design.layers))).lower().replace("_", "")))
+        used.append(("glorot2010understanding", "initial weights"))
+        if design.base is not None:
+            used += _base(design.base)
+        optimizer, schedule = training.optimizer.name, training.schedule.name
         if optimizer in _OPTIMIZERS:
             used.append((_OPTIMIZERS[optimizer], f"optimizer {optimizer}"))
-        schedule = _name(training.get("schedule"))
         if schedule in _SCHEDULES:
             used.append((_SCHEDULES[schedule], f"{schedule} learning rate"))
-        used += [_SETTINGS[key] for key in _SETTINGS if training.get(key) not in (None, 0, 0.0, "none")]
-        kinds = training.get("augmentation") or {}
-        used += [("zhang2018mixup", "mixup")] if kinds.get("mixup") else []
-        used += [("devries2017improved", "cutout")] if kinds.get("cutout") else []
+        used += [_SETTINGS[key] for key in _SETTINGS if getattr(training, key) not in (None, 0, "none")]
+        augmentation = training.augmentation
+        used += [("zhang2018mixup", "mixup")] if augmentation and augmentation.mixup else []
+        used += [("devries2017improved", "cutout")] if augmentation and augmentation.cutout else []
     return used + [cited for word, cited in _WORDS.items() if word in words]
 
 
@@ -200,10 +197,6 @@ def _verdicts(study: StudyRecord) -> list[tuple[str, str]]:
     if len(networks(study)) > 1:
         used.append(("mcnemar1947note", "two networks on the test images"))
     return used
-
-
-def _name(value: Any) -> str:
-    return str(value.get("name", "")) if isinstance(value, dict) else str(value or "")
 
 
 @cache

@@ -63,7 +63,7 @@ def export_run(name: str, formats: Sequence[str], store: Path, folder: Path | No
 
     Raises:
         SpecError: A format is not known, its library is not installed, or it cannot hold this network.
-        StoreError: There is no such run.
+        NoSuchRun: There is no such run.
         DataError: The run's weights are missing or damaged, or the folder cannot be written.
         RunError: A file's predictions are not ours. It is not kept.
         DiskFull: There is no space left.
@@ -244,7 +244,7 @@ def facts_of(model: Model) -> Facts:
     from ..export import Facts
 
     record, run, data = model.study, model.run, model.study.data
-    spec, training = record.spec.get("data", {}), model.arm.training
+    spec, training = record.design.data, model.arm.training
     base = model.summary.base
     versions = run.environment.get("versions", {})
     limits = [LEAKY] if record.is_leaky else []
@@ -276,9 +276,9 @@ def facts_of(model: Model) -> Facts:
         ("data set", str(data["title"])),
         ("content", f"SHA-256 {data['content']}"),
         ("images", f"{data['num_training']:,} for training and validation, {data['num_test']:,} for the test"),
-        ("validation", str(spec.get("validation"))),
-        *((("learned from", str(limit)),) if (limit := spec.get("training")) else ()),
-        ("scaling", str(spec.get("scaling", "unit")) if base is None else "the base's own, see above"),
+        ("validation", str(spec.model_dump(mode="json")["validation"])),
+        *((("learned from", spec.training),) if spec.training else ()),
+        ("scaling", spec.scaling if base is None else "the base's own, see above"),
     )
     title = f"{record.name}: {run.arm}, {run.label}"
     return Facts(title, record.question, training_facts, data_facts, _evidence(model), tuple(limits))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import Problem, SpecError, StoreError, nearest
-from ..spec import Arm, Study
+from ..errors import NoSuchRun, Problem, SpecError, StoreError, nearest
+from ..spec import Arm
 from ..spec.arms import arm_name
 from ..store import RunRecord, StudyRecord, open_reader
 from .recorded import dataset_of, split_of_run
@@ -75,7 +75,7 @@ class Model:
     @property
     def is_retrained(self) -> bool:
         """Whether validation images were among those that it was trained on."""
-        return any(run.id == self.run.id for run in self.study.retrained)
+        return self.study.is_retrained(self.run)
 
     def validation(self) -> tuple[NDArray[np.uint8] | NDArray[np.float32], NDArray[np.int64]]:
         """The images that it never trained on and their labels: uint8 or float32 [n, height, width, channels], [n].
@@ -118,7 +118,7 @@ def load_models(record: StudyRecord, runs: Sequence[RunRecord], store: Path) -> 
     from ..train.prepared import Prepared
     from ..train.scaling import scaling_of
 
-    study = Study.of(record.spec)
+    study = record.design
     arms = recorded_arms(record)
     height, width, channels = record.data["shape"]
     num_classes = len(record.data["classes"])
@@ -153,7 +153,9 @@ def find_run(name: str, store: Path) -> tuple[StudyRecord, RunRecord]:
     validation loss); its first seed is as good as any other, where the seed with the best score would be the luckiest.
 
     Raises:
-        StoreError: There is no store, or no such run or study, or more than one.
+        NoStore: There is no store.
+        NoSuchRun: There is no such run or study.
+        StoreError: More than one run's id begins so.
         SpecError: The study has no finished run.
     """
     with open_reader(store) as reader:
@@ -169,7 +171,7 @@ def find_run(name: str, store: Path) -> tuple[StudyRecord, RunRecord]:
         if not found:
             fix = nearest(name, known) if known else "run a study first"
             what = f'there is no run whose id begins with "{name}", and no study of that name'
-            raise StoreError(Problem(what, f"see `assay runs`; {fix}", file=str(store)))
+            raise NoSuchRun(Problem(what, f"see `assay runs`; {fix}", file=str(store)))
         (identity, study), *_ = found.items()
         record = reader.study(study)
     return record, next(run for run in (*record.runs, *record.retrained) if run.id == identity)

@@ -87,7 +87,7 @@ def ask(name: str, store: Path, *, arm: str | None = None, calibrated: bool = Fa
         calibrated: Fit a temperature on validation images.
 
     Raises:
-        StoreError: There is no such run or study.
+        NoSuchRun: There is no such run or study.
         SpecError: There is no such arm, or there are no validation images to calibrate on.
         DataError: Weights are missing or damaged, or data that are needed are gone.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import DataError, Problem
-from ..spec import Arm, Placement, Study, Training
+from ..spec import Placement, Training
 from ..store import RunRecord, StudyRecord
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def dataset_of(record: StudyRecord) -> Dataset:
     """
     from ..data import prepare
 
-    dataset = prepare(Study.of(record.spec).data)
+    dataset = prepare(record.design.data)
     if dataset.info.content != record.data["content"]:
         what = f"{dataset.info.title} has changed since {record.name} was run"
         raise DataError(Problem(what, "put the files back as they were, or run the study again"))
@@ -35,8 +35,7 @@ def shared_images(record: StudyRecord) -> dict[str, int]:
     """By run id, how many validation images are among the training images, byte for byte; where they are at hand."""
     import numpy as np
 
-    study = Study.of(record.spec)
-    if study.data.is_leaky:
+    if record.is_leaky:
         return {}
     try:
         training = dataset_of(record).training()
@@ -56,20 +55,9 @@ def shared_images(record: StudyRecord) -> dict[str, int]:
 
 def split_of_run(record: StudyRecord, run: RunRecord, training: TrainingData) -> SplitIndices:
     """The training and validation images of a run of the study, by index; a retrained run has none for validation."""
-    from ..data import split
-    from ..seeds import Streams
+    from ..data import split_for
 
-    study = Study.of(record.spec)
-    is_retrained = any(known.id == run.id for known in record.retrained)
-    return split(
-        training.labels,
-        "none" if is_retrained else study.data.validation,
-        stratified=study.data.stratified and not is_retrained,
-        generator=Streams(run.seed, frozenset(study.seeds.vary)).generator("split"),
-        fold=run.fold,
-        groups=training.groups,
-        per_class=study.data.per_class,
-    )
+    return split_for(training, record.data_of(run), seed=run.seed, vary=record.design.seeds.vary, fold=run.fold)
 
 
 def training_path(summary: Summary, training: Training, device: Placement = "cpu") -> str:
@@ -93,9 +81,9 @@ def recorded_networks(record: StudyRecord) -> dict[str, Summary]:
 
     height, width, channels = record.data["shape"]
     classes = len(record.data["classes"])
-    arms = {arm.name: Arm.of(arm.spec) for arm in record.arms}  # with what a run that is a base is made of
+    arms = {arm.name: arm.design for arm in record.arms}  # with what a run that is a base is made of
     if record.search is None:
-        arms = {arm.name: arms.get(arm.name, arm) for arm in Study.of(record.spec).expand()}
+        arms = {arm.name: arms.get(arm.name, arm) for arm in record.design.expand()}
     return {arm.name: summary_of(arm, (height, width, channels), classes) for arm in arms.values()}
 
 
@@ -134,27 +122,16 @@ def network_tables(summaries: dict[str, Summary]) -> dict[str, NetworkTable]:
 
 def gallery_of(record: StudyRecord) -> Gallery | None:
     """A look at the training images; ``None`` where they are no longer at hand."""
-    from ..data import class_counts, gallery, png, split
+    from ..data import class_counts, gallery, png, split_for
     from ..report import Gallery
-    from ..seeds import Streams
 
     try:
         dataset = dataset_of(record)
     except DataError:
         return None
-    study, training, info = Study.of(record.spec), dataset.training(), dataset.info
-    generator = Streams(0).generator("split")
-    told = study.data
-    parts = split(
-        training.labels,
-        told.validation,
-        stratified=told.stratified,
-        generator=generator,
-        fold=1,
-        groups=training.groups,
-        per_class=study.data.per_class,
-    )
-    num_judged = info.num_test if told.is_leaky else len(parts.validation)
+    study, training, info = record.design, dataset.training(), dataset.info
+    parts = split_for(training, study.data, seed=0, vary=study.seeds.vary, fold=1)
+    num_judged = info.num_test if record.is_leaky else len(parts.validation)
     shown = max(4, min(12, 560 // info.width))
     rows = min(info.num_classes, _GALLERY_ROWS)
     some = "" if rows == info.num_classes else f" (the first {rows} of {info.num_classes:,})"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from ..errors import Problem, SpecError
 from ..runner import Progress, drive_plans, open_site, recorded_plan, retrain_plan
-from ..spec import Study, study_toml
+from ..spec import study_toml
 from ..store import RunRecord, StudyRecord, default_folder, open_reader, open_writer, uncollected
 from .recorded import dataset_of, gallery_of, network_tables, recorded_networks, shared_images
 from .run import Run, export
@@ -29,7 +29,8 @@ def result(study: str, *, store: str | Path | None = None) -> Result:
     """What a store holds of a study, without running anything.
 
     Raises:
-        StoreError: There is no such store or study.
+        NoStore: There is no store.
+        NoSuchStudy: It holds no such study.
     """
     found = Result(Path(store) if store is not None else default_folder(), study)
     with open_reader(found.store) as reader:
@@ -45,7 +46,7 @@ def report_html(record: StudyRecord, explanations: Sequence[Illustration] = ()) 
         record,
         **_told(record),
         gallery=gallery_of(record),
-        toml=study_toml(Study.of(record.spec)),
+        toml=study_toml(record.design),
         explanations=explanations,
     )
 
@@ -200,20 +201,20 @@ class Result:
 
         with open_writer(self.store) as writer:
             record = self.record
-            study, dataset = Study.of(record.spec), dataset_of(record)
+            study, dataset = record.design, dataset_of(record)
             if retrain is None:
-                plan, runs = recorded_plan(record, dataset, self.store), record.runs
+                runs, tasks = record.runs, recorded_plan(record, dataset, self.store).tasks
             else:
                 plan = retrain_plan(study, record, retrain, dataset, self.store, device=device_of(study.device))
                 with open_reader(self.store) as reader, open_site("local", self.store / "logs") as site:
                     drive_plans([plan], writer, reader, site, workers=workers, progress=progress)
-                names = {arm for arm, _ in plan.members}
+                names, tasks = {arm for arm, _ in plan.members}, plan.tasks
                 runs = tuple(run for run in self.record.retrained if run.arm in names)
             finished = [run for run in runs if run.state == "finished"]
             if not finished:
                 raise SpecError(Problem(f'study "{self.study}" has no finished run to score', "run it first"))
-            tasks = {task.id: task for task in plan.tasks}
-            new = {run.id: (run, tasks[run.id]) for run in finished if run.test_accuracy is None}
+            by_id = {task.id: task for task in tasks}
+            new = {run.id: (run, by_id[run.id]) for run in finished if run.test_accuracy is None}
             scores = score_runs(list(new.values()), dataset, self.store, on_scored=on_scored)
             writer.put_look(self.study, scores, num_runs=len(finished), is_of_retrained=retrain is not None)
         return self.frame() if retrain is None else runs_frame(self.record, retrained=True)

@@ -21,7 +21,9 @@ def find(name: str, *, store: str | Path | None = None) -> Run:
     """A run by the first characters of its id, or by its study's name: then the first seed of the study's best arm.
 
     Raises:
-        StoreError: There is no store, or no such run or study, or more than one.
+        NoStore: There is no store.
+        NoSuchRun: There is no such run or study.
+        StoreError: More than one run's id begins so.
         SpecError: The study has no finished run.
     """
     from .model import find_run
@@ -87,7 +89,7 @@ def export(run: str, *formats: str, folder: str | Path | None = None, store: str
 
     Raises:
         SpecError: A format is not known, its library is not installed, or it cannot hold this network.
-        StoreError: There is no such run.
+        NoSuchRun: There is no such run.
         DataError: The run's weights are missing or damaged, or the folder cannot be written.
         RunError: A file's predictions are not ours. It is not kept.
         DiskFull: There is no space left.
@@ -121,7 +123,7 @@ def predict(
         A row for each image: Id (a file's name, or a number from 0), Category, Confidence, and a column for each class.
 
     Raises:
-        StoreError: There is no such run or study.
+        NoSuchRun: There is no such run or study.
         SpecError: There is no such arm, or nothing to calibrate on.
         DataError: Images cannot be read, or have another size.
     """

@@ -8,16 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..data import bases_folder, find_weights, prepare, split
+from ..data import bases_folder, find_weights, prepare, split_for
 from ..disk import locked, telling, write
-from ..errors import DataError, Problem, SpecError, StoreError
+from ..errors import DataError, NoStore, Problem, SpecError
 from ..nets import parse, summary_of
 from ..nets.bases import Blueprint, coding
 from ..nets.bases.files import read_weights, sha256_of
 from ..nets.effects import Image
 from ..nets.foundation import Coding
 from ..nets.shapes import BASE
-from ..seeds import Streams
 from ..spec import Arm, Base, Study, plain
 from ..store import RunRecord, StudyRecord, default_folder, open_reader
 
@@ -97,7 +96,7 @@ def base_of_run(base: Base, store: Path | None, *, is_needed: bool = False) -> B
     folder = store if store is not None else default_folder()
     try:
         record, run = _run(base.run, folder)
-    except (SpecError, StoreError):
+    except SpecError:
         if store is None and not is_needed:
             return None
         raise
@@ -178,9 +177,8 @@ def _run(name: str, store: Path) -> tuple[StudyRecord, RunRecord]:
     try:
         with open_reader(store):
             pass
-    except StoreError as error:
-        told = error.problems[0]
-        what = f'the base is run "{name}", and in {store} {told.what}'
+    except NoStore:
+        what = f'the base is run "{name}", and in {store} there is no store'
         raise SpecError(Problem(what, "train it first, or name the store that holds it", key)) from None
     with open_reader(store) as reader:
         if name in reader.study_names():
@@ -225,8 +223,8 @@ def _of_run(store: Path, record: StudyRecord, run: RunRecord) -> dict[str, Any]:
 
 def _blueprint(record: StudyRecord, run: RunRecord) -> Blueprint:
     """A run's layers until it flattens its images, as blocks that begin with a convolution each."""
-    study = Study.of(record.spec)
-    recorded = (Arm.of(arm.spec) for arm in record.arms)  # a search has no other arms
+    study = record.design
+    recorded = (arm.design for arm in record.arms)  # a search has no other arms
     arm = next(arm for arm in study.expand() or recorded if arm.name == run.arm)
     if arm.base is not None:
         what = f"run {run.id[:10]} stands on a base itself"
@@ -256,16 +254,9 @@ def _coding(record: StudyRecord, run: RunRecord, study: Study) -> Coding:
         return coding(study.data.scaling, channels)
     from ..train.scaling import scaling_of
 
-    data = prepare(study.data).training()
-    is_retrained = any(other.id == run.id for other in record.retrained)
-    validation = "none" if is_retrained else study.data.validation
-    generator = Streams(run.seed, frozenset(study.seeds.vary)).generator("split")
-    told = study.data
-    parts = split(
-        data.labels, validation, stratified=told.stratified and not is_retrained, generator=generator, fold=run.fold,
-        groups=data.groups, per_class=told.per_class,
-    )  # fmt: skip
-    scaling = scaling_of(data.images, "standard", parts.training)
+    training = prepare(study.data).training()
+    parts = split_for(training, record.data_of(run), seed=run.seed, vary=study.seeds.vary, fold=run.fold)
+    scaling = scaling_of(training.images, "standard", parts.training)
     unit = 255.0 if record.data["dtype"] == "float32" else 1.0
     offset, factor = (scaling.offset * unit).tolist(), (scaling.factor / unit).tolist()
     return Coding("standardised as the run's own images were", tuple(offset), tuple(factor))

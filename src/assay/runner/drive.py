@@ -68,21 +68,7 @@ def drive(
     """
     study = plan.study
     writer.requeue_interrupted()
-    runs = [(task.id, task.seed, task.arm.training.planned_epochs, plan.run_spec(task)) for task in plan.tasks]
-    if plan.trials:
-        writer.put_trial_runs(study.name, [(plan.trials[arm], task.seed, task.id) for arm, task in plan.members], runs)
-    elif plan.is_retraining:
-        writer.put_retrained(study.name, [(arm, task.seed, task.id) for arm, task in plan.members], runs)
-    else:
-        writer.put_study(
-            name=study.name,
-            question=study.question,
-            spec=study.model_dump(mode="json", exclude_none=True),
-            data=plan.data,
-            arms=plan.arm_records(),
-            members=[(arm, task.seed, task.fold, task.id) for arm, task in plan.members],
-            runs=runs,
-        )
+    plan.register(writer)
     states = reader.states(task.id for task in plan.tasks)
     waiting = {task.id: task for task in due(plan.tasks, states) if task.id not in plan.settled}
     for task in plan.tasks:
@@ -103,15 +89,8 @@ def drive(
     )
     losses: collections.Counter[str] = collections.Counter()
     machines: collections.Counter[str] = collections.Counter()
-    # Runs side by side beat threads inside a run; those are for cores that would otherwise idle. How many is a matter
-    # of the whole plan, not of what is left of it: torch's bits depend on it, and a resumed run must have the same.
-    # A study that grows counts what it starts with; a search, where few runs are left of many, shares only where any
-    # number of threads gives the same bits.
-    at_first = study.seeds.first * len(plan.arms) * (study.data.num_folds or 1)
-    width = min(len(plan.tasks), at_first)
-    if plan.trials:
-        width = len(plan.tasks) if plan.is_thread_free else num_workers
-    threads = max(1, min(num_workers, machine_cores or num_workers) // width)
+    # Runs side by side beat threads inside a run; those are for cores that would otherwise idle.
+    threads = max(1, min(num_workers, machine_cores or num_workers) // plan.width(num_workers))
     executor = make_executor(min(num_workers // threads, len(waiting)), threads) if waiting else None
     try:
         if executor is None:

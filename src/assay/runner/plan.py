@@ -3,40 +3,54 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from ..data import Dataset, DatasetInfo, info_of, split
+from ..data import Dataset, DatasetInfo, info_of, split_for
 from ..errors import InputError, Problem, SpecError, nearest
 from ..nets import Summary, foundation_of, parse, summarize, summary_of
-from ..seeds import Stream, Streams
+from ..seeds import Stream
 from ..spec import Arm, Data, Device, Study, run_fingerprint
-from ..store import ArmRecord, StudyRecord, run_folder
+from ..store import ArmRecord, StoreWriter, StudyRecord, run_folder
 from ..train.task import Task
 from .bases import based, looked_up
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Everything that a study asks for. ``members`` are (arm name, task), by seed, then arm: pairs finish together.
+class Plan(ABC):
+    """Runs to be trained next.
 
-    With ``is_retraining`` they are a chosen arm's runs without validation images instead. Runs among ``settled`` are
-    not trained: they have failed since the study was started, or are as far as a search wants them.
-
-    A search's plan trains some of its trials: ``trials`` holds their numbers by arm name. ``is_thread_free`` says that
-    any number of threads gives the same bits.
+    Args:
+        study: What they belong to.
+        arms: The study's arms.
+        data: What the store remembers about the data set.
+        members: (arm name, task), by seed, then arm, so that pairs finish together.
+        settled: Runs that are not trained: they have failed since the study was started, or are as far as a search
+            wants them.
     """
 
     study: Study
     arms: tuple[Arm, ...]
     data: dict[str, Any]
     members: tuple[tuple[str, Task], ...]
-    is_retraining: bool = False
     settled: frozenset[str] = frozenset()
-    trials: Mapping[str, int] = field(default_factory=dict)
-    is_thread_free: bool = False
+    keeps_workers: ClassVar[bool] = False  # whether it is one of many short rounds, which share their workers
+
+    @abstractmethod
+    def register(self, writer: StoreWriter) -> None:
+        """Write into the store which runs there are."""
+
+    def width(self, num_workers: int) -> int:
+        """How many runs are side by side where there are cores enough; the other cores are threads inside runs.
+
+        It is the same however much of the plan is left: torch's bits depend on the number of threads, and a resumed
+        run must have the same. A study that grows counts what it starts with.
+        """
+        at_first = self.study.seeds.first * len(self.arms) * (self.study.data.num_folds or 1)
+        return min(len(self.tasks), at_first)
 
     @property
     def is_on_cuda(self) -> bool:
@@ -47,15 +61,39 @@ class Plan:
         """The runs, each once: arms that say the same share their runs."""
         return tuple({task.id: task for _, task in self.members}.values())
 
-    def run_spec(self, task: Task) -> dict[str, Any]:
-        """What the store keeps of a run's design."""
-        return {
-            "arm": task.arm.identity(),
-            "data": {**task.data.model_dump(mode="json"), "content": self.data["content"]},
-            "seed": task.seed,
-            "vary": list(task.vary),
-            "fold": task.fold,
-        }
+    def run_rows(self) -> list[tuple[str, int, int, dict[str, Any]]]:
+        """What the store keeps of each run: id, seed, planned epochs, design."""
+        return [
+            (
+                task.id,
+                task.seed,
+                task.arm.training.planned_epochs,
+                {
+                    "arm": task.arm.identity(),
+                    "data": {**task.data.model_dump(mode="json"), "content": self.data["content"]},
+                    "seed": task.seed,
+                    "vary": list(task.vary),
+                    "fold": task.fold,
+                },
+            )
+            for task in self.tasks
+        ]
+
+
+@dataclass(frozen=True)
+class StudyPlan(Plan):
+    """A study's arms with every seed and fold."""
+
+    def register(self, writer: StoreWriter) -> None:
+        writer.put_study(
+            name=self.study.name,
+            question=self.study.question,
+            spec=self.study.model_dump(mode="json", exclude_none=True),
+            data=self.data,
+            arms=self.arm_records(),
+            members=[(arm, task.seed, task.fold, task.id) for arm, task in self.members],
+            runs=self.run_rows(),
+        )
 
     def arm_records(self) -> list[ArmRecord]:
         return [
@@ -110,13 +148,8 @@ def check_split(study: Study, dataset: Dataset) -> None:
     Raises:
         SpecError: The data are too few, or their groups too large, for the validation images that are asked for.
     """
-    training, told = dataset.training(), study.data
-    generator = Streams(0, frozenset(study.seeds.vary)).generator("split")
-    fold = 1 if told.num_folds else None
-    split(
-        training.labels, told.validation, stratified=told.stratified, generator=generator, fold=fold,
-        groups=training.groups, per_class=told.per_class,
-    )  # fmt: skip
+    fold = 1 if study.data.num_folds else None
+    split_for(dataset.training(), study.data, seed=0, vary=study.seeds.vary, fold=fold)
 
 
 def _misspelt(study: Study, arms: Sequence[Arm]) -> list[Problem]:
@@ -195,7 +228,7 @@ def make_plan(
     *,
     seeds: Mapping[str, int] | None = None,
     device: Device = "cpu",
-) -> Plan:
+) -> StudyPlan:
     """The runs of a study on a prepared data set, with their artifacts under ``store``, for a device.
 
     ``seeds`` says how many each arm gets, by name; as many as are planned at most if ``None``.
@@ -218,10 +251,10 @@ def make_plan(
         for arm in arms
         if seeds is None or number < seeds[arm.name]
     ]  # fmt: skip
-    return Plan(study, arms, info.record(), tuple(members))
+    return StudyPlan(study, arms, info.record(), tuple(members))
 
 
-def recorded_plan(record: StudyRecord, dataset: Dataset, store: Path) -> Plan:
+def recorded_plan(record: StudyRecord, dataset: Dataset, store: Path) -> StudyPlan:
     """The runs of a study as the store has them; of a search, those of its finalists.
 
     Args:
@@ -229,8 +262,7 @@ def recorded_plan(record: StudyRecord, dataset: Dataset, store: Path) -> Plan:
         dataset: The data that it was run on.
         store: The store's folder.
     """
-    study = Study.of(record.spec)
-    arms = recorded_arms(record)
+    study, arms = record.design, recorded_arms(record)
     members = [
         (
             run.arm,
@@ -241,14 +273,14 @@ def recorded_plan(record: StudyRecord, dataset: Dataset, store: Path) -> Plan:
         )
         for run in record.runs
     ]  # fmt: skip
-    return Plan(study, tuple(arms.values()), dataset.info.record(), tuple(members))
+    return StudyPlan(study, tuple(arms.values()), dataset.info.record(), tuple(members))
 
 
 def recorded_arms(record: StudyRecord) -> dict[str, Arm]:
     """A study's arms by name as the store has them, each with the content of its base's weights: what the study's file
     says of them may lead to other weights by now."""
-    stored = {arm.name: Arm.of(arm.spec) for arm in sorted(record.arms, key=lambda arm: arm.position)}
-    expanded = Study.of(record.spec).expand()  # none of a search
+    stored = {arm.name: arm.design for arm in sorted(record.arms, key=lambda arm: arm.position)}
+    expanded = record.design.expand()  # none of a search
     return {arm.name: stored.get(arm.name, arm) for arm in expanded} or stored
 
 

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..data import Dataset
 from ..errors import Problem, SpecError
 from ..spec import Arm, Best, Device, EarlyStopping, Study, Training
 from ..spec.arms import arm_name
-from ..store import RunRecord, StudyRecord
+from ..store import RunRecord, StoreWriter, StudyRecord
 from .plan import Plan, recorded_arms, task_of, with_labels
+
+
+@dataclass(frozen=True)
+class RetrainPlan(Plan):
+    """A chosen arm's runs without validation images."""
+
+    def register(self, writer: StoreWriter) -> None:
+        members = [(arm, task.seed, task.id) for arm, task in self.members]
+        writer.put_retrained(self.study.name, members, self.run_rows())
 
 
 def retrain_plan(
     study: Study, record: StudyRecord, arm: str, dataset: Dataset, store: Path, *, device: Device = "cpu"
-) -> Plan:
+) -> RetrainPlan:
     """One run of an arm for each of its seeds, with no image set aside.
 
     Where the study learns from so many images of each class, so do these runs, drawn from all training images.
@@ -49,7 +59,7 @@ def retrain_plan(
             Problem(f'{waiting or "all"} of the runs of arm "{arm}" have not finished', "run the study first")
         )
     chosen = with_labels(arms[arm], dataset.info)
-    data = study.data.model_copy(update={"validation": "none", "stratified": True})
+    data = study.data.for_retraining
     members = []
     for seed in sorted({run.seed for run in runs}):
         folds = [run for run in runs if run.seed == seed]
@@ -59,7 +69,7 @@ def retrain_plan(
             members.append((arm, task_of(anew, data, study.seeds.vary, dataset, store, seed=seed, device=device)))
     if not members:
         raise SpecError(Problem(f'no seed of arm "{arm}" has finished', "see why in assay runs, or choose another arm"))
-    return Plan(study, tuple(arms.values()), dataset.info.record(), tuple(members), is_retraining=True)
+    return RetrainPlan(study, tuple(arms.values()), dataset.info.record(), tuple(members))
 
 
 def _on_its_base(arm: Arm, recorded: Arm | None) -> Arm:

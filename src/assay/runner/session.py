@@ -40,7 +40,7 @@ def drive_plans(
         for plan in plans:
             num_workers = workers or site.num_workers(plan)
             make = functools.partial(site.executor, plan, reader, tell)
-            if plan.trials:  # the first of many short rounds
+            if plan.keeps_workers:
                 pool = pool or Pool(num_workers)
                 make = functools.partial(pool.lend, make)
             drive(plan, writer, reader, make, progress, num_workers=num_workers, machine_cores=site.machine_cores)

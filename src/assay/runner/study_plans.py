@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from ..analysis.looks import Standing, standing_of_runs
+from ..analysis.looks import Standing, scores_of_runs, standing
 from ..data import Dataset
-from ..errors import StoreError
+from ..errors import NoSuchStudy
 from ..spec import Device, Study
 from ..store import StoreReader, StoreWriter
 from .plan import Plan, make_plan
@@ -37,17 +37,18 @@ def plans(
     while True:
         try:
             known = {run.id: run for run in reader.study(study.name, is_brief=True).runs}
-        except StoreError:  # it has never been run
+        except NoSuchStudy:  # it has never been run
             known = {}
         ended = [(arm, task.seed, known[task.id]) for arm, task in whole.members if task.id in known]
-        found = standing_of_runs(study.seeds, [arm.name for arm in whole.arms], ended)
+        arms = [arm.name for arm in whole.arms]
+        now = standing(arms, scores_of_runs(arms, ended), study.seeds)
         if before is not None:
-            for decision in found.decisions[len(before.decisions) :]:
+            for decision in now.decisions[len(before.decisions) :]:
                 writer.put_event(study.name, "decided", asdict(decision))
-            if found.is_over and found.seeds == before.seeds:
+            if now.is_over and now.seeds == before.seeds:
                 return
         settled = frozenset(run for run in offered if run in known and known[run].is_failed)
-        plan = make_plan(study, dataset, folder, seeds=found.seeds, device=device)
+        plan = make_plan(study, dataset, folder, seeds=now.seeds, device=device)
         offered |= {task.id for task in plan.tasks}
         yield replace(plan, settled=settled)
-        before = found
+        before = now

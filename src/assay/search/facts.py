@@ -37,7 +37,7 @@ def standing(study: Study, record: SearchRecord) -> Step:
 def standing_of(record: StudyRecord) -> Step:
     """The same from a study's record alone."""
     assert record.search is not None
-    return standing(Study.of(record.spec), record.search)
+    return standing(record.design, record.search)
 
 
 def scores_of(study: Study, record: SearchRecord, design: Design) -> dict[int, dict[int, float | None]]:

@@ -6,6 +6,7 @@ import math
 import statistics
 from dataclasses import dataclass
 
+from ..analysis.scores import kept_value
 from ..spec import Network, Study, plain
 from ..spec.search import FRESH
 from ..stats import Interval, mean_interval
@@ -139,7 +140,7 @@ def found_in(record: StudyRecord) -> Found:
     Raises:
         ValueError: The study is no search.
     """
-    study, search = Study.of(record.spec), record.search
+    study, search = record.design, record.search
     if search is None:
         raise ValueError(f"study {record.name} is no search")
     metric, design = search_of(study).metric, design_of(study)
@@ -185,8 +186,8 @@ def _optimism(record: StudyRecord, arm: str, outcomes: list[Outcome], metric: st
     one = next((one for one in outcomes if one.name == arm), None)
     if one is None or one.score is None or one.epochs is None:
         return None
-    kept = [run.kept for run in record.runs_of(arm) if run.state == "finished"]
-    fresh = [value for epoch in kept if epoch is not None and math.isfinite(value := getattr(epoch, metric))]
+    values = [kept_value(run, metric) for run in record.runs_of(arm)]
+    fresh = [value for value in values if value is not None]
     interval = mean_interval(fresh) if len(fresh) > 1 else None
     mean = statistics.fmean(fresh) if fresh else None
     failed = sum(run.is_failed for run in record.runs_of(arm))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ..data import Dataset, DatasetInfo
 from ..nets import summary_of
 from ..runner.bases import based
-from ..runner.plan import Plan, task_of, with_labels
+from ..runner.plan import Plan, StudyPlan, task_of, with_labels
 from ..runner.worker import CHECKPOINT
 from ..spec import Device, Study
 from ..store import SearchRecord, StoreReader, StoreWriter, StudyRecord, run_folder, trial_name
@@ -23,6 +23,28 @@ from .halving import WHOLE, Step, design_of
 from .propose import propose, try_space
 
 _MEASURED = 9  # candidates, of which the one with the median cost is timed
+
+
+@dataclass(frozen=True)
+class TrialPlan(Plan):
+    """Some of a search's trials, trained as far as a step asks.
+
+    Args:
+        trials: Their numbers by arm name.
+        is_thread_free: Whether any number of threads gives the same bits.
+    """
+
+    trials: Mapping[str, int] = field(kw_only=True)
+    is_thread_free: bool = field(kw_only=True)
+    keeps_workers: ClassVar[bool] = True
+
+    def register(self, writer: StoreWriter) -> None:
+        members = [(self.trials[arm], task.seed, task.id) for arm, task in self.members]
+        writer.put_trial_runs(self.study.name, members, self.run_rows())
+
+    def width(self, num_workers: int) -> int:
+        """Few runs are left of many: only where any number of threads gives the same bits do they share the cores."""
+        return len(self.tasks) if self.is_thread_free else num_workers
 
 
 def search_plans(
@@ -80,7 +102,7 @@ def _begin(
         if before.search is not None and before.search.facts:
             refuse_other_data(before, dataset.info)
             _refuse_other_base(before.search, study)
-            refuse_changes(Study.of(before.spec), as_written, num_trials=len(before.search.trials))
+            refuse_changes(before.design, as_written, num_trials=len(before.search.trials))
             writer.put_spec(study.name, study.question, spec)
             return
     facts = {"optuna": _optuna_version(), **_base_of(study), **_measured(study, dataset, folder, device)}
@@ -207,7 +229,7 @@ def _trials_plan(
         if run in progress
         and (progress[run].is_settled or (task.pause_after is not None and progress[run].epochs >= task.pause_after))
     )
-    return Plan(
+    return TrialPlan(
         study, tuple(arms.values()), info.record(), tuple(members), settled=settled, trials=trials, is_thread_free=free
     )
 
@@ -226,4 +248,4 @@ def finalists_plan(
         for seed in range(study.first_fresh_seed, study.first_fresh_seed + study.seeds.planned)
         for arm in arms
     )
-    return Plan(study, arms, info.record(), members)
+    return StudyPlan(study, arms, info.record(), members)

@@ -314,6 +314,11 @@ class Data(Spec):
             raise Problems(problems)
         return self
 
+    @property
+    def for_retraining(self) -> Data:
+        """The same data for a run that sets no image aside: it is trained on training and validation images."""
+        return self.model_copy(update={"validation": "none", "stratified": True})
+
     def treatment(self, name: str) -> Data:
         """How the data are split and scaled, under a name, without where they or their test split come from."""
         cleared = dict.fromkeys(self.SOURCE - {"name"})

@@ -20,7 +20,9 @@ from .images import image_bootstrap as image_bootstrap
 from .images import mcnemar as mcnemar
 from .intervals import Interval as Interval
 from .intervals import bootstrap_interval as bootstrap_interval
+from .intervals import mean_bands as mean_bands
 from .intervals import mean_interval as mean_interval
+from .intervals import prediction_interval as prediction_interval
 from .intervals import share_interval as share_interval
 from .many import holm as holm
 from .paired import MIN_PAIRS as MIN_PAIRS

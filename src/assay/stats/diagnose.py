@@ -168,13 +168,18 @@ def rate_too_low(curves: Curves) -> Diagnosis | None:
     )
 
 
+def shows_its_course(curves: Curves) -> bool:
+    """Whether there are enough epochs, all of them measured, for a rule about the course of training."""
+    return curves.is_measured and curves.num_epochs >= MIN_EPOCHS
+
+
 def overfitting(curves: Curves) -> Diagnosis | None:
     """Validation loss rose by a quarter from its minimum while training loss fell by a fifth; or a gap of 5 points.
 
     Medians of three epochs are compared, on curves that are measured alike, so that neither dropout nor one strange
     epoch makes a gap.
     """
-    if not curves.is_measured or curves.num_epochs < MIN_EPOCHS:
+    if not shows_its_course(curves):
         return None
     train, validation = smooth(curves.row("train_loss")), smooth(curves.row("validation_loss"))
     accuracy = curves.row("validation_accuracy")
@@ -222,7 +227,7 @@ def underfitting(curves: Curves) -> Diagnosis | None:
 
 def not_converged(curves: Curves) -> Diagnosis | None:
     """Over the last fifth of the epochs validation still gained a point of accuracy and lost a tenth of its loss."""
-    if not curves.is_measured or curves.num_epochs < MIN_EPOCHS:
+    if not shows_its_course(curves):
         return None
     span = max(2, curves.num_epochs // 5)
     loss, accuracy = curves.row("validation_loss"), curves.row("validation_accuracy")
@@ -306,7 +311,7 @@ def duplicates(curves: Curves) -> Diagnosis | None:
 
 def lucky_epoch(curves: Curves) -> Diagnosis | None:
     """The best epoch beats the last by more than four standard errors of a score, and by half a point."""
-    if not curves.is_measured or curves.num_epochs < MIN_EPOCHS or curves.num_validation < 1 or curves.is_best_kept:
+    if not shows_its_course(curves) or curves.num_validation < 1 or curves.is_best_kept:
         return None
     accuracy = curves.row("validation_accuracy")
     best, last = float(accuracy.max()), float(accuracy[-1])

@@ -12,6 +12,7 @@ from ..errors import Problem, TooFewSeeds
 
 _RESAMPLES = 9_999
 _STUDENT = 'Student (1908), "The probable error of a mean", Biometrika 6(1)'
+_HAHN = 'Hahn and Meeker (1991), "Statistical Intervals", Wiley'
 _EFRON = 'Efron (1987), "Better bootstrap confidence intervals", JASA 82(397)'
 _WILSON = 'Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22(158)'
 
@@ -57,12 +58,60 @@ def mean_interval(scores: npt.ArrayLike, *, confidence: float = 0.95) -> Interva
         raise ValueError(f"confidence is {confidence!r}; give a share between 0 and 1, such as 0.95")
     if len(values) < 2:
         raise TooFewSeeds(Problem(f"got {_count(len(values))}, an interval needs 2", "run more seeds"))
-    from scipy.special import stdtrit
-
     mean = float(np.mean(values))
     error = float(np.std(values, ddof=1)) / len(values) ** 0.5
-    reach = float(stdtrit(len(values) - 1, (1 + confidence) / 2)) * error
+    reach = _student_quantile(len(values), confidence) * error
     return Interval(mean, mean - reach, mean + reach, len(values), confidence, _STUDENT)
+
+
+def mean_bands(
+    scores: npt.ArrayLike, *, confidence: float = 0.95
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """``mean_interval`` for every column: the means and the ends of their intervals, for a curve with its band.
+
+    Each interval holds for its own column, not for all columns together.
+
+    Args:
+        scores: [seeds, columns], such as a metric after each epoch. Where a column holds a value that is no number, so
+            are its three results.
+        confidence: As for ``mean_interval``.
+
+    Returns:
+        Means, lower ends and upper ends, [columns] each; the ends are not numbers for a single seed.
+
+    Source: Student (1908), "The probable error of a mean", Biometrika 6(1).
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    mean = values.mean(0)
+    if len(values) < 2:
+        return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
+    reach = _student_quantile(len(values), confidence) * values.std(0, ddof=1) / len(values) ** 0.5
+    return mean, mean - reach, mean + reach
+
+
+def prediction_interval(scores: npt.ArrayLike, *, confidence: float = 0.95) -> Interval:
+    """Where one more score would lie: mean +- t s sqrt(1 + 1/n).
+
+    Args:
+        scores: One score per seed.
+        confidence: Long-run share of such intervals that hold the next score, in (0, 1).
+
+    Raises:
+        TooFewSeeds: Fewer than two scores.
+        ValueError: A score is not finite.
+
+    Source: Hahn and Meeker (1991), "Statistical Intervals": prediction interval of one future observation.
+    """
+    found = mean_interval(scores, confidence=confidence)
+    reach = (found.high - found.low) / 2 * (found.n + 1) ** 0.5  # the mean's is t s / sqrt(n)
+    return Interval(found.mean, found.mean - reach, found.mean + reach, found.n, confidence, _HAHN)
+
+
+def _student_quantile(num_scores: int, confidence: float) -> float:
+    """How many standard errors lie on each side of a mean."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(num_scores - 1, (1 + confidence) / 2))
 
 
 def bootstrap_interval(scores: npt.ArrayLike, *, confidence: float = 0.95) -> Interval | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..disk import disk_full
-from ..errors import Problem, StoreError
+from ..errors import NoStore, Problem, StoreError
 from . import schema
 
 DATABASE = "store.sqlite"
@@ -29,14 +29,13 @@ def connect(store: Path, *, writable: bool) -> sqlite3.Connection:
     """A connection to the store's database.
 
     Raises:
-        StoreError: There is no store, or it is damaged.
+        NoStore: There is no store.
+        StoreError: It is damaged, or cannot be opened.
         StoreTooNew: A later version of Assay wrote it.
     """
     path = store / DATABASE
     if not writable and not path.exists():
-        raise StoreError(
-            Problem("there is no store here", "run a study first, or name another --store", file=str(store))
-        )
+        raise no_store(store)
     with translated(path):
         if writable:
             store.mkdir(parents=True, exist_ok=True)
@@ -72,6 +71,11 @@ def _brought_up_to_date(older: sqlite3.Connection, path: str) -> sqlite3.Connect
     finally:
         older.close()
     return copy
+
+
+def no_store(folder: Path) -> NoStore:
+    """The error for a folder without a store."""
+    return NoStore(Problem("there is no store here", "run a study first, or name another --store", file=str(folder)))
 
 
 @contextlib.contextmanager

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..errors import Problem, StoreError
-from .files import DATABASE, connect, translated
+from ..errors import StoreError
+from .files import DATABASE, connect, no_store, translated
 from .lock import writing_process
 from .reader import BEGINS, StoreReader
 from .records import RunRecord, SearchRecord, State, StudyRecord
@@ -68,7 +68,7 @@ class Followed:
 class StoreFollower:
     """Reads from a store what has changed since it looked last. It belongs to one thread.
 
-    A store that vanishes is told (StoreError), and found again when it comes back.
+    Where the store vanishes, NoStore is raised; once it is back, it is read again.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -99,7 +99,8 @@ class StoreFollower:
         """Whether anything changed since the last call. It costs next to nothing where nothing has.
 
         Raises:
-            StoreError: There is no store, or it cannot be read.
+            NoStore: There is no store.
+            StoreError: It cannot be read.
         """
         try:
             self._open()
@@ -133,7 +134,7 @@ class StoreFollower:
         """A study as it stands at the last poll.
 
         Raises:
-            StoreError: There is no such study.
+            NoSuchStudy: There is no such study.
         """
         reader = self._opened()
         if name not in self._studies:
@@ -156,9 +157,7 @@ class StoreFollower:
         try:
             status = os.stat(self.folder / DATABASE)
         except OSError:
-            raise StoreError(
-                Problem("there is no store here", "run a study first, or name another --store", file=str(self.folder))
-            ) from None
+            raise no_store(self.folder) from None
         file = (status.st_dev, status.st_ino)
         if file == self._file:
             return

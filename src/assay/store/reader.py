@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import Problem, StoreError, nearest
+from ..errors import NoSuchStudy, Problem, nearest
 from ..spec import fingerprint
 from ..train.epochs import EpochRecord
 from . import schema
@@ -153,7 +153,7 @@ class StoreReader:
         return ()
 
     def check(self, name: str) -> None:
-        """Raise StoreError where there is no such study."""
+        """Raise NoSuchStudy where there is no such study."""
         self._study_row(name)
 
     def _study_row(self, name: str) -> sqlite3.Row:
@@ -161,7 +161,7 @@ class StoreReader:
         if not rows:
             known = self.study_names()
             fix = nearest(name, known) if known else "run one first"
-            raise StoreError(Problem(f'there is no study "{name}"', fix, file=str(self.folder)))
+            raise NoSuchStudy(Problem(f'there is no study "{name}"', fix, file=str(self.folder)))
         return rows[0]
 
     def study(self, name: str, *, is_brief: bool = False) -> StudyRecord:
@@ -172,7 +172,7 @@ class StoreReader:
             is_brief: Of each run read what tells its state and its scores only: many times faster, for large studies.
 
         Raises:
-            StoreError: There is no such study.
+            NoSuchStudy: There is no such study.
         """
         with translated(self.folder):
             self._connection.execute("BEGIN")
@@ -338,7 +338,8 @@ def open_reader(folder: Path) -> Iterator[StoreReader]:
     """The store at ``folder``, for reading.
 
     Raises:
-        StoreError: There is none, or it cannot be opened.
+        NoStore: There is none.
+        StoreError: It cannot be opened.
         StoreTooNew: A later version of Assay wrote it.
     """
     connection = connect(folder, writable=False)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from typing import Any, ClassVar, Literal
 
+from ..errors import SpecError, StoreError
+from ..spec import Arm, Data, Study
 from ..train.epochs import EpochRecord as EpochRecord
 
 State = Literal["queued", "running", "paused", "finished", "diverged", "out of memory", "failed"]
@@ -21,6 +24,18 @@ class ArmRecord:
     position: int
     levels: dict[str, str]
     spec: dict[str, Any]
+
+    @cached_property
+    def design(self) -> Arm:
+        """``spec``, parsed.
+
+        Raises:
+            StoreError: This version of Assay has other rules for arms than the one that stored it.
+        """
+        try:
+            return Arm.of(self.spec)
+        except SpecError as error:
+            raise _unreadable(f'arm "{self.name}"', error) from None
 
 
 @dataclass(frozen=True)
@@ -187,7 +202,7 @@ def trial_name(trial: int) -> str:
 
 @dataclass(frozen=True)
 class StudyRecord:
-    """A study with everything known about it. ``spec`` is the study's JSON form (``spec.Study``).
+    """A study with everything known about it. ``spec`` is the study's JSON form, ``design`` the same parsed.
 
     A search's arms and runs are those of its finalists, trained anew; ``search`` holds its trials.
 
@@ -207,32 +222,66 @@ class StudyRecord:
     test_hits: Mapping[str, bytes] = field(default_factory=dict)  # by run id, as in TestScore
     search: SearchRecord | None = None
 
+    @cached_property
+    def design(self) -> Study:
+        """``spec``, parsed once.
+
+        Raises:
+            StoreError: This version of Assay has other rules for studies than the one that stored it.
+        """
+        try:
+            return _study(json.dumps(self.spec))
+        except SpecError as error:
+            raise _unreadable(f'study "{self.name}"', error) from None
+
     @property
     def is_leaky(self) -> bool:
         """Whether the validation images are the test images, as in a published protocol that is repeated."""
-        return bool(self.spec.get("data", {}).get("validation") == "test")
+        return self.design.data.is_leaky
 
     @property
     def retrained_on(self) -> str:
         """What retrained runs learn from: all images that are no test images, or so many of each class of these."""
-        limit, images = self.spec.get("data", {}).get("training"), "training and validation images"
+        limit, images = self.design.data.training, "training and validation images"
         return f"{limit} of the {images}" if limit else images
+
+    def is_retrained(self, run: RunRecord) -> bool:
+        """Whether a run was trained on training and validation images together."""
+        return any(known.id == run.id for known in self.retrained)
+
+    def data_of(self, run: RunRecord) -> Data:
+        """The data of a run: the study's, of which a retrained run sets no validation images aside."""
+        return self.design.data.for_retraining if self.is_retrained(run) else self.design.data
 
     def runs_of(self, arm: str) -> tuple[RunRecord, ...]:
         """The runs of one arm, by seed and fold."""
         return self._runs_by_arm.get(arm, ())
 
     @cached_property
-    def worked_out(self) -> dict[object, Any]:
-        """A place for what follows from the record and is asked for again and again."""
+    def cached(self) -> dict[object, Any]:
+        """Results that were derived from the record, by what asked for them."""
         return {}
 
     @cached_property
     def _runs_by_arm(self) -> dict[str, tuple[RunRecord, ...]]:
-        found: dict[str, list[RunRecord]] = {}
+        by_arm: dict[str, list[RunRecord]] = {}
         for run in self.runs:
-            found.setdefault(run.arm, []).append(run)
-        return {arm: tuple(sorted(runs, key=lambda run: (run.seed, run.fold or 0))) for arm, runs in found.items()}
+            by_arm.setdefault(run.arm, []).append(run)
+        return {arm: tuple(sorted(runs, key=lambda run: (run.seed, run.fold or 0))) for arm, runs in by_arm.items()}
+
+
+@lru_cache(maxsize=64)
+def _study(spec: str) -> Study:
+    """A stored spec, parsed. By its text: the record of a study that is followed is another one after each change."""
+    return Study.of(json.loads(spec))
+
+
+def _unreadable(what: str, error: SpecError) -> StoreError:
+    fix = "put it under today's rules in a study file and run that, or open the store with the version that wrote it"
+    return StoreError(
+        replace(problem, what=f"the stored spec of {what} breaks a rule of this version: {problem.what}", fix=fix)
+        for problem in error.problems
+    )
 
 
 def _percent(share: float | None) -> str | None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..data import SplitIndices, TestData, TrainingData, split
+from ..data import SplitIndices, TestData, TrainingData, split_for
 from ..errors import Diverged, RunError
 from ..nets import Summary
 from ..nets.build import Network
@@ -267,17 +267,7 @@ def path_of(
 
 def split_of(task: Task, data: TrainingData) -> SplitIndices:
     """The training and validation images of a run."""
-    generator = task.streams.generator("split")
-    told = task.data
-    return split(
-        data.labels,
-        told.validation,
-        stratified=told.stratified,
-        generator=generator,
-        fold=task.fold,
-        groups=data.groups,
-        per_class=told.per_class,
-    )
+    return split_for(data, task.data, seed=task.seed, vary=task.vary, fold=task.fold)
 
 
 def training_subset(task: Task, parts: SplitIndices, num_judged: int = 0) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from ..disk import write
-from ..spec import Study, study_toml
+from ..spec import study_toml
 from ..store import StudyRecord, writing_process
 from .limits import Refused
 
@@ -54,7 +54,7 @@ class Launcher:
         if writer is not None or (self._process is not None and self._process.poll() is None):
             raise Refused(409, f"process {writer or 'of this server'} is training in this store already")
         file = self._log(record.name).with_suffix(".toml")
-        write(file, study_toml(Study.of(record.spec)).encode())
+        write(file, study_toml(record.design).encode())
         with open(self._log(record.name), "wb") as error_log:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", _COMMAND, "run", str(file), "--store", str(self._store.absolute()), "--json"],

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
 from ..analysis.numbers import counted
-from ..errors import SpecError, StoreError
+from ..errors import NoStore, NoSuchRun, NoSuchStudy, SpecError, StoreError
 from ..runner.events import without_nan
 from . import studies
 from .findings import answer_of, arms_of, fragment, timed, trials_of
@@ -187,8 +187,9 @@ async def events(request: Request) -> Response:
 
 
 def problem_status(error: Exception) -> int:
-    """The status of an answer to what could not be done."""
-    text = str(error)
+    """The HTTP status for an error."""
+    if isinstance(error, NoStore | NoSuchStudy | NoSuchRun):
+        return 404
     if isinstance(error, StoreError):
-        return 404 if "there is no study" in text or "there is no store" in text else 503
+        return 503
     return 422 if isinstance(error, SpecError) else 409

@@ -7,13 +7,14 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-from scipy.stats import t
 
 from ..analysis import arm_scores
 from ..analysis.scores import score_of
 from ..errors import Problem, SpecError
 from ..report.palette import ArmStyle, arm_styles
 from ..runner.events import without_nan
+from ..spec import plain
+from ..stats import mean_bands
 from ..store import Followed, Overview, RunRecord, StudyRecord
 
 MEASURES = ("validation_accuracy", "train_accuracy", "validation_loss", "train_loss")
@@ -115,13 +116,8 @@ def curves(record: StudyRecord, measure: str) -> dict[str, Any]:
         length = min(map(len, chosen), default=0)
         if not length:
             continue
-        rows = np.array([value[:length] for value in chosen], dtype=float)
-        n = len(rows)
-        mean = rows.mean(0)
-        wide = t.ppf(0.975, n - 1) * rows.std(0, ddof=1) / math.sqrt(n) if n > 1 else np.full(length, np.nan)
-        means.append(
-            {"arm": index, "n": n, "mean": _short(mean), "low": _short(mean - wide), "high": _short(mean + wide)}
-        )
+        mean, low, high = mean_bands([value[:length] for value in chosen])
+        means.append({"arm": index, "n": len(chosen), "mean": _short(mean), "low": _short(low), "high": _short(high)})
     drawn = _drawn(record, values)
     return {
         "measure": measure,
@@ -190,8 +186,8 @@ def details(record: StudyRecord, run: RunRecord) -> dict[str, Any]:
             "score": score_of(run, "validation"),
             "test": run.test_accuracy,
             "levels": arm.levels,
-            "layers": [str(line) for line in arm.spec.get("layers", ())],
-            "training": _plain(arm.spec.get("training", {})),
+            "layers": [str(line) for line in plain(list(arm.design.layers))],
+            "training": _plain(arm.design.training.model_dump(mode="json")),
             "curves": {name: [getattr(epoch, name) for epoch in run.epochs] for name in MEASURES},
             "environment": _plain(run.environment),
         }

@@ -41,7 +41,8 @@ class Watch:
         """A query of the store in its present state.
 
         Raises:
-            StoreError: There is no store, or no such study.
+            NoStore: There is no store.
+            NoSuchStudy: There is no such study.
         """
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._query, question)
 
@@ -49,7 +50,7 @@ class Watch:
         """A study in its present state.
 
         Raises:
-            StoreError: There is no such study.
+            NoSuchStudy: There is no such study.
         """
         followed = await self.ask(lambda follower: follower.study(name))
         self._last_request[name] = time.monotonic()

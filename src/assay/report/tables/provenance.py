@@ -16,13 +16,12 @@ def provenance_table(study: StudyRecord, *, version: str) -> Table:
     started = [run.started for run in study.runs if run.started is not None]
     finished = [run.finished for run in study.runs if run.finished is not None]
     seeds = sorted({run.seed for run in study.runs})
-    vary = study.spec.get("seeds", {}).get("vary", ())
     facts: list[tuple[str, str]] = [
         ("Study", study.name),
         ("First run started", moment(min(started, default=None))),
         ("Last run finished", moment(max(finished, default=None))),
         ("Seeds", _ranges(seeds) or "–"),
-        ("What a seed changes", ", ".join(vary) or "–"),
+        ("What a seed changes", ", ".join(study.design.seeds.vary) or "–"),
         ("Data", str(study.data.get("title") or study.data.get("name", "–"))),
         ("Data content (SHA-256)", str(study.data.get("content", "–"))),
         ("Report made by", f"assay {version}"),

@@ -197,16 +197,16 @@ def test_runs_share_a_gpu_as_they_are_told_to(two: Nodes, tmp_path: Path) -> Non
 
 @pytest.mark.ray
 def test_what_the_cluster_has_no_room_for_is_told(two: Nodes, tmp_path: Path) -> None:
-    told: list[str] = []
+    notes: list[str] = []
     with RayCluster("ray", tmp_path) as cluster:
-        executor = RayExecutor(cluster, 1, threads=3, memory=lambda task: MEMORY, tell=told.append, patience_seconds=1)
+        executor = RayExecutor(cluster, 1, threads=3, memory=lambda task: MEMORY, note=notes.append, patience_seconds=1)
         executor.submit(tasks_of(small_study(), tmp_path)[0])
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not told:
+        while not notes:
             assert time.monotonic() < deadline
             assert executor.poll(0.5) == []
         executor.close()
-    assert told == ["waiting for the cluster to have room for a worker with 3 cores and 500 MiB of memory"]
+    assert notes == ["waiting for the cluster to have room for a worker with 3 cores and 500 MiB of memory"]
 
 
 @pytest.mark.ray
@@ -398,14 +398,14 @@ def test_machines_that_do_not_see_the_folder_for_artifacts_are_named(two: Nodes,
 def test_a_machine_that_cannot_write_is_told_with_its_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     there = [{"Alive": True, "NodeID": name, "Resources": {"CPU": 1}} for name in ("bad", "good")]
     monkeypatch.setitem(sys.modules, "ray", Mock(nodes=Mock(return_value=there)))
-    bridge, told = Bridge(io.StringIO(), None), Mock()
-    monkeypatch.setattr(bridge, "tell", told)
+    bridge, sent = Bridge(io.StringIO(), None), Mock()
+    monkeypatch.setattr(bridge, "send", sent)
     job = Job(tasks_of(small_study(), tmp_path)[0].to_json(), None)
     place = Place(Mock(), 0, about={"node": "bad", "host": "bad.local"}, job=job)
     bridge._places.append(place)
     why = "artifacts at s3://bucket cannot be written (denied); check your credentials."
-    bridge._told(place, {"events": [to_json(NoSpace(job.run, why))]}, job)
-    (lost,) = told.call_args.args
+    bridge._answered(place, {"events": [to_json(NoSpace(job.run, why))]}, job)
+    (lost,) = sent.call_args.args
     assert lost["event"] == "Lost"
     assert lost["reason"] == f"machine bad.local cannot write ({why[:-1]})"
     assert lost["is_machine"]

@@ -112,8 +112,8 @@ def _watched(write: Callable[..., None], name: str, watch: Callable[[str], None]
 
 def choices(record: StudyRecord) -> Any:
     """Everything that a search decided, without times."""
-    from assay.search import standing_of
+    from assay.search import step_of
 
     assert record.search is not None
     runs = {(run.arm, run.seed, run.id, run.state, len(run.epochs)) for run in record.search.runs}
-    return record.search.candidates, standing_of(record), runs, record.arms, [run.id for run in record.runs]
+    return record.search.candidates, step_of(record), runs, record.arms, [run.id for run in record.runs]

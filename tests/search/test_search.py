@@ -13,7 +13,7 @@ import torch
 from assay import api
 from assay.data import Dataset
 from assay.errors import SpecError
-from assay.search import standing_of
+from assay.search import step_of
 from assay.search.facts import pareto_front, scores_of
 from assay.search.halving import design_of
 from assay.spec import Study
@@ -120,7 +120,7 @@ def test_finalists_are_trained_anew_with_seeds_that_the_search_never_used(tmp_pa
     assert record.search is not None
     assert {run.seed for run in record.search.runs} == {5, 6}
     assert sorted(run.seed for run in record.runs) == sorted([FRESH, FRESH + 1, FRESH + 2] * 2)
-    step = standing_of(record)
+    step = step_of(record)
     study = Study.of(record.spec)
     scores = scores_of(study, record.search, design_of(study))
     last = [rung for rung in step.rungs if rung.epochs == 9]

@@ -15,7 +15,7 @@ from assay.analysis import answer, arm_scores
 from assay.analysis.numbers import percent
 from assay.errors import DataError, NoStore, NoSuchRun, NoSuchStudy, SpecError, StoreBusy, StoreError
 from assay.report.search import search_sentences
-from assay.search import standing_of
+from assay.search import step_of
 from assay.stats import mean_interval
 from assay.store import StudyRecord, open_writer, trial_name
 from assay.web import make_app
@@ -124,7 +124,7 @@ def test_a_search_shows_where_each_trial_ended(tmp_path: Path) -> None:
     assert record.search is not None
     assert {row["trial"] for row in rows} == {trial_name(trial) for trial in record.search.trials}
     finalists = {arm.name for arm in record.arms}
-    step = standing_of(record)
+    step = step_of(record)
     for row in rows:
         (run,) = record.search.runs_of(int(row["trial"].split()[1]))
         mine = [rung for rung in step.rungs if int(row["trial"].split()[1]) in rung.trials]
@@ -179,7 +179,7 @@ def test_with_asynchronous_halving_a_trial_may_go_on_until_the_search_is_over(tm
         play(study, tmp_path, watch=die)
     record = assay.result("small", store=tmp_path).record
     assert record.search is not None
-    jobs = {trial_name(trial) for trial, _ in standing_of(record).jobs}
+    jobs = {trial_name(trial) for trial, _ in step_of(record).jobs}
     scored = [row for row in trials_of(tmp_path, record) if row["epochs"] != "–" and row["trial"] not in jobs]
     assert scored
     assert {row["state"] for row in scored} == {"may go on"}

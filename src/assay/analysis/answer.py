@@ -68,8 +68,8 @@ def answer(study: StudyRecord, *, split: Split = "validation") -> Answer:
     scores = arm_scores(study, split=split)
     if not any(arm.n for arm in scores):
         return Answer("none", progress_sentence(study), (), _notes(study, (), "none", split))
-    found = contrasts(study, split=split)
-    if not found:
+    judged = contrasts(study, split=split)
+    if not judged:
         only = scores[0]
         headline = f"{only.arm} scores {percent(only.mean)}"
         if only.interval:
@@ -77,15 +77,15 @@ def answer(study: StudyRecord, *, split: Split = "validation") -> Answer:
         return Answer("estimate", f"{headline}, n = {only.n}", (), _notes(study, (), "estimate", split))
     # One factor's effects are its arms' contrasts.
     crossed = factor_effects(study, split=split) if has_interactions(study) else ()
-    family = crossed or found
+    family = crossed or judged
     tone = _tone(family)
     if tone == "refused":
         headline = _refusal(family)
     elif crossed:
         headline = _factors(crossed)
     else:
-        headline = found[0].sentence if len(found) == 1 else _tally(found)
-    return Answer(tone, headline, found, _notes(study, family, tone, split), crossed)
+        headline = judged[0].sentence if len(judged) == 1 else _tally(judged)
+    return Answer(tone, headline, judged, _notes(study, family, tone, split), crossed)
 
 
 def progress_sentence(study: StudyRecord) -> str:
@@ -102,7 +102,7 @@ def progress_sentence(study: StudyRecord) -> str:
 
 def retrained_sentences(study: StudyRecord) -> tuple[str, ...]:
     """What each arm scores on the test split that was trained anew on training and validation images."""
-    told = []
+    sentences = []
     for arm in dict.fromkeys(run.arm for run in study.retrained):
         runs = [run for run in study.retrained if run.arm == arm]
         scores = [score for run in runs if (score := score_of(run, "test")) is not None]
@@ -110,12 +110,12 @@ def retrained_sentences(study: StudyRecord) -> tuple[str, ...]:
             continue
         interval = ""
         if len(scores) > 1:
-            found = accuracy_interval(scores)
-            interval = f" [{100 * found.low:.2f}, {100 * found.high:.2f}]"
+            ends = accuracy_interval(scores)
+            interval = f" [{100 * ends.low:.2f}, {100 * ends.high:.2f}]"
         of = f" of {len(runs)}" if len(runs) > len(scores) else ""
         mean = percent(sum(scores) / len(scores))
-        told.append(f"{arm}, trained on {study.retrained_on}, scores {mean}{interval}, n = {len(scores)}{of}")
-    return tuple(told)
+        sentences.append(f"{arm}, trained on {study.retrained_on}, scores {mean}{interval}, n = {len(scores)}{of}")
+    return tuple(sentences)
 
 
 def is_unfinished(study: StudyRecord) -> bool:
@@ -132,25 +132,25 @@ def _tone(family: tuple[Contrast, ...]) -> Tone:
     return "undecided" if any(contrast.outcome == "undecided" for contrast in asked) else "refused"
 
 
-def _refusal(found: tuple[Contrast, ...]) -> str:
+def _refusal(family: tuple[Contrast, ...]) -> str:
     """One refusal for all contrasts, whose numbers of pairs may differ."""
-    fewest, most = (pick(contrast.finding.n for contrast in found) for pick in (min, max))
-    is_folds = any(contrast.finding.is_corrected for contrast in found)
-    sentence = refusal(most, num_contrasts=len(found), is_folds=is_folds)
+    fewest, most = (pick(contrast.finding.n for contrast in family) for pick in (min, max))
+    is_folds = any(contrast.finding.is_corrected for contrast in family)
+    sentence = refusal(most, num_contrasts=len(family), is_folds=is_folds)
     return sentence if fewest == most else sentence.replace(f": {most} ", f": {fewest} to {most} ")
 
 
 def _factors(crossed: tuple[Contrast, ...]) -> str:
     """What each factor does on average, and whether that depends on another one."""
-    told = []
+    sentences = []
     main = [contrast for contrast in crossed if contrast.effect and not contrast.effect.is_interaction]
     for factor in dict.fromkeys(contrast.effect.factor for contrast in main if contrast.effect):
-        mine = [contrast for contrast in main if contrast.effect and contrast.effect.factor == factor]
-        told.append(_against(mine[0]) if len(mine) == 1 else _levels(factor, mine))
+        levels = [contrast for contrast in main if contrast.effect and contrast.effect.factor == factor]
+        sentences.append(_against(levels[0]) if len(levels) == 1 else _levels(factor, levels))
     depends = [c for c in crossed if c.effect and c.effect.is_interaction and c.outcome in ("better", "worse")]
     pairs = dict.fromkeys((c.effect.factor, c.effect.by) for c in depends if c.effect)
-    told += [f"what {factor} does depends on {by}" for factor, by in pairs]
-    return "; ".join(told)
+    sentences += [f"what {factor} does depends on {by}" for factor, by in pairs]
+    return "; ".join(sentences)
 
 
 def _against(contrast: Contrast) -> str:
@@ -162,28 +162,28 @@ def _against(contrast: Contrast) -> str:
     return pattern.format(a=contrast.baseline, b=contrast.arm)
 
 
-def _levels(factor: str, mine: list[Contrast]) -> str:
-    baseline = mine[0].effect.low if mine[0].effect else mine[0].baseline
-    return f"of {len(mine)} levels of {factor} against {baseline}, {_counted_outcomes(mine)}"
+def _levels(factor: str, levels: list[Contrast]) -> str:
+    baseline = levels[0].effect.low if levels[0].effect else levels[0].baseline
+    return f"of {len(levels)} levels of {factor} against {baseline}, {_counted_outcomes(levels)}"
 
 
-def _tally(found: tuple[Contrast, ...]) -> str:
-    return f"of {counted(len(found), 'arm')} against {found[0].baseline}, {_counted_outcomes(found)}"
+def _tally(family: tuple[Contrast, ...]) -> str:
+    return f"of {counted(len(family), 'arm')} against {family[0].baseline}, {_counted_outcomes(family)}"
 
 
-def _counted_outcomes(found: Sequence[Contrast]) -> str:
-    counts = Counter(contrast.outcome for contrast in found)
-    told = {
+def _counted_outcomes(family: Sequence[Contrast]) -> str:
+    counts = Counter(contrast.outcome for contrast in family)
+    parts = {
         key: f"{counts[key]} {_is(counts[key])} {key}"
         for key in ("better", "worse", "equivalent", "undecided")
         if counts[key]
     }
     if few := counts["too few seeds"]:
-        told["too few seeds"] = f"{few} {'has' if few == 1 else 'have'} too few seeds"
-    return _listed(list(told.values()))
+        parts["too few seeds"] = f"{few} {'has' if few == 1 else 'have'} too few seeds"
+    return _listed(list(parts.values()))
 
 
-def _notes(study: StudyRecord, found: tuple[Contrast, ...], tone: Tone, split: Split) -> tuple[str, ...]:
+def _notes(study: StudyRecord, family: tuple[Contrast, ...], tone: Tone, split: Split) -> tuple[str, ...]:
     notes = [LEAKY] if study.is_leaky else []
     if split == "validation" and tone != "none" and is_epoch_chosen_by_score(study):
         notes.append(
@@ -198,18 +198,18 @@ def _notes(study: StudyRecord, found: tuple[Contrast, ...], tone: Tone, split: S
     if failed := failure_sentence(study):
         notes.append(f"{failed}.")
     if split == "validation":
-        notes += _advice(study, found, tone)
+        notes += _advice(study, family, tone)
     return tuple(notes)
 
 
-def _advice(study: StudyRecord, found: tuple[Contrast, ...], tone: Tone) -> list[str]:
+def _advice(study: StudyRecord, family: tuple[Contrast, ...], tone: Tone) -> list[str]:
     num_folds = max((run.fold or 1 for run in study.runs), default=1)
     needed = 0
-    if found:  # a verdict on folds needs so many of them, over all seeds
-        needed = pairs_needed(len(found)) if num_folds == 1 else -(-MIN_PAIRS // num_folds)
+    if family:  # a verdict on folds needs so many of them, over all seeds
+        needed = pairs_needed(len(family)) if num_folds == 1 else -(-MIN_PAIRS // num_folds)
     planned = max((len({run.seed for run in study.runs_of(arm.name)}) for arm in study.arms), default=0)
     notes = []
-    lost = 0 if is_unfinished(study) else planned - min((len(contrast.seeds) for contrast in found), default=planned)
+    lost = 0 if is_unfinished(study) else planned - min((len(contrast.seeds) for contrast in family), default=planned)
     if rule_of(study).stop:
         return []
     if tone == "refused" and planned < needed + lost:
@@ -221,10 +221,10 @@ def _advice(study: StudyRecord, found: tuple[Contrast, ...], tone: Tone) -> list
         notes.append("Undecided is not equal: every difference inside the interval remains possible.")
     if tone == "estimate":
         notes.append("The interval covers seed-to-seed variation. Add a second arm to ask which is better.")
-    if len(found) > 1 and tone != "refused" and found[0].effect is None:
+    if len(family) > 1 and tone != "refused" and family[0].effect is None:
         notes.append(
-            f"Each arm is compared with {found[0].baseline}. Which of all arms is best is another question: "
-            f"the highest of {len(found) + 1} means owes part of its height to luck."
+            f"Each arm is compared with {family[0].baseline}. Which of all arms is best is another question: "
+            f"the highest of {len(family) + 1} means owes part of its height to luck."
         )
     return notes
 

@@ -92,56 +92,54 @@ def compare_study(study: StudyRecord, *names: str, split: Split = "validation") 
     """
     arms = [arm.name for arm in ordered_arms(study)]
     names = _meant(study, arms, names, split)
-    varies = varied(study)
-    told = (arms, varies)
     if len(names) == 2:
-        found = (contrast_of(study, names[0], names[1], split=split),)
+        judged = (contrast_of(study, names[0], names[1], split=split),)
         note = "Two arms that were picked after seeing their scores look further apart than they are"
         notes = (note,) if len(arms) > 2 else ()
-        return _comparison(study, split, found, (), None, *told, notes)
+        return _comparison(study, split, judged, (), None, notes)
     if names:
-        return _comparison(study, split, (), factor_effects(study, split=split, factor=names[0]), None, *told, ())
+        return _comparison(study, split, (), factor_effects(study, split=split, factor=names[0]), None, ())
     # With one factor, its effects are the arms' contrasts.
     crossed = factor_effects(study, split=split) if has_interactions(study) else ()
-    return _comparison(study, split, contrasts(study, split=split), crossed, ranking_of(study, split=split), *told, ())
+    return _comparison(study, split, contrasts(study, split=split), crossed, ranking_of(study, split=split), ())
 
 
 def _comparison(
     study: StudyRecord,
     split: Split,
-    found: tuple[Contrast, ...],
+    judged: tuple[Contrast, ...],
     crossed: tuple[Contrast, ...],
     ranking: Ranking | None,
-    arms: list[str],
-    varies: tuple[str, ...],
     notes: tuple[str, ...],
 ) -> Comparison:
-    told = [LEAKY.rstrip(".")] if study.is_leaky else []
-    told += [
+    arms, varies = tuple(arm.name for arm in ordered_arms(study)), varied(study)
+    remarks = [LEAKY.rstrip(".")] if study.is_leaky else []
+    remarks += [
         f"A seed changes {', '.join(varies) or 'nothing'}: the intervals speak of that, and say nothing about another "
         "data set"
     ]
-    if any(contrast.finding.is_corrected for contrast in (*found, *crossed)):
-        told.append(
+    if any(contrast.finding.is_corrected for contrast in (*judged, *crossed)):
+        remarks.append(
             "Folds share training images, so their scores move together: the corrected resampled t test widens the "
             "interval (Nadeau and Bengio 2003)"
         )
     rule = rule_of(study)
-    if rule.stop and split == "validation" and found:
+    if rule.stop and split == "validation" and judged:
         share = 5 / max(len(arms) - 1, 1)
-        told.append(
+        remarks.append(
             f"Arms stop when decided, at {rule.first} to {rule.planned} seeds. Each arm's looks share {share:.2g} % of "
             "false calls (Lan and DeMets 1983); intervals hold at every look together"
         )
     if split == "test":
         looks = len(study.looks)
-        told.append(f"After {looks} {'look' if looks == 1 else 'looks'} at the test split")
-        told += [network_sentence(network) for network in networks(study)]
+        remarks.append(f"After {looks} {'look' if looks == 1 else 'looks'} at the test split")
+        remarks += [network_sentence(network) for network in networks(study)]
         if finalists := duel(study):
-            told += finalists.sentences
+            remarks += finalists.sentences
     if failed := failure_sentence(study):
-        told.append(failed)
-    return Comparison(study.name, split, found, crossed, ranking, tuple(arms), varies, (*told, *notes), study.is_leaky)
+        remarks.append(failed)
+    remarks += notes
+    return Comparison(study.name, split, judged, crossed, ranking, arms, varies, tuple(remarks), study.is_leaky)
 
 
 def _meant(study: StudyRecord, arms: list[str], names: tuple[str, ...], split: Split) -> tuple[str, ...]:
@@ -163,17 +161,17 @@ def _meant(study: StudyRecord, arms: list[str], names: tuple[str, ...], split: S
             raise SpecError(Problem(f'"{names[0]}" is no crossed factor of study "{study.name}"', fix))
     if len(names) == 2:
         problems: list[Problem] = []
-        found: list[str] = []
+        meant: list[str] = []
         for name in names:
             try:
-                found.append(arm_name(name, arms, study.name))
+                meant.append(arm_name(name, arms, study.name))
             except SpecError as error:
                 problems += error.problems
-        if len(found) == 2 and found[0] == found[1]:
-            problems.append(Problem(f'"{found[0]}" is given twice', "name two arms"))
+        if len(meant) == 2 and meant[0] == meant[1]:
+            problems.append(Problem(f'"{meant[0]}" is given twice', "name two arms"))
         if problems:
             raise SpecError(problems)
-        return tuple(found)
+        return tuple(meant)
     if len(names) > 2:
         raise SpecError(Problem(f"got {len(names)} names", "name a factor or two arms"))
     return names
@@ -196,21 +194,21 @@ def _plain(contrast: Contrast) -> dict[str, Any]:
 
 
 def _flat(contrast: Contrast) -> dict[str, Any]:
-    found, difference, effect = contrast.finding, contrast.difference, contrast.effect
+    finding, difference, effect = contrast.finding, contrast.difference, contrast.effect
     kind = "arms" if effect is None else "interaction" if effect.is_interaction else "main effect"
     return {
         "kind": kind,
         "factor": effect.factor if effect else "",
         "a": contrast.baseline,
         "b": contrast.arm,
-        "n": found.n,
+        "n": finding.n,
         "difference": difference.mean if difference else float("nan"),
         "low": difference.low if difference else float("nan"),
         "high": difference.high if difference else float("nan"),
         "p_value": difference.p_value if difference else float("nan"),
-        "adjusted_p": float("nan") if found.adjusted_p is None else found.adjusted_p,
-        "superiority": found.superiority.mean if found.superiority else float("nan"),
-        "smallest": float("nan") if found.smallest is None else found.smallest,
+        "adjusted_p": float("nan") if finding.adjusted_p is None else finding.adjusted_p,
+        "superiority": finding.superiority.mean if finding.superiority else float("nan"),
+        "smallest": float("nan") if finding.smallest is None else finding.smallest,
         "outcome": contrast.outcome,
         "sentence": contrast.sentence,
     }

@@ -105,8 +105,8 @@ def contrasts(study: StudyRecord, *, split: Split = "validation") -> tuple[Contr
 
 def contrast_of(study: StudyRecord, a: str, b: str, *, split: Split = "validation") -> Contrast:
     """Arm b against arm a, as one question of its own."""
-    (found,) = _judged(study, [_pair(_folds(study, split), a, b, split)], split)
-    return found
+    (contrast,) = _judged(study, [_pair(_folds(study, split), a, b, split)], split)
+    return contrast
 
 
 def factor_effects(
@@ -125,8 +125,8 @@ def factor_effects(
     if rule_of(study).stop:
         return ()
     arms = ordered_arms(study)
-    found = effects([arm.levels for arm in arms])
-    wanted = [effect for effect in found if factor in (None, effect.factor, effect.by)]
+    crossed = effects([arm.levels for arm in arms])
+    wanted = [effect for effect in crossed if factor in (None, effect.factor, effect.by)]
     scores = _folds(study, split)
     return _judged(study, [_effect_row(scores, [arm.name for arm in arms], effect, split) for effect in wanted], split)
 
@@ -223,41 +223,41 @@ def _at_looks(study: StudyRecord, a: str, b: str) -> Finding:
     return finding_at_looks(scores[a], scores[b], rule_of(study), num_contrasts=max(len(study.arms) - 1, 1))
 
 
-def _contrast(study: StudyRecord, row: _Row, found: Finding, varies: tuple[str, ...]) -> Contrast:
+def _contrast(study: StudyRecord, row: _Row, finding: Finding, varies: tuple[str, ...]) -> Contrast:
     left_out = _left_out(study, row)
-    told_out = f" (left out: {left_out})" if left_out else ""
-    if found.difference is None or found.outcome == "too few seeds":
-        said = refusal(found.n, num_contrasts=found.num_contrasts, is_folds=found.is_corrected) + told_out
+    note = f" (left out: {left_out})" if left_out else ""
+    if finding.difference is None or finding.outcome == "too few seeds":
+        verdict = refusal(finding.n, num_contrasts=finding.num_contrasts, is_folds=finding.is_corrected) + note
     else:
-        look = f" (look {found.look} of {found.num_looks})" if found.look else ""
-        folds = f", {len(row.folds)} x {len(row.folds[0])} folds" if found.is_corrected else ""
-        said = sentence(
-            found.outcome,
-            found.difference,
+        look = f" (look {finding.look} of {finding.num_looks})" if finding.look else ""
+        folds = f", {len(row.folds)} x {len(row.folds[0])} folds" if finding.is_corrected else ""
+        verdict = sentence(
+            finding.outcome,
+            finding.difference,
             a=row.a,
             b=row.b,
-            adjusted_p=found.adjusted_p,
-            num_contrasts=found.num_contrasts,
-            near=found.equivalence,
-            more=_hint(found),
-            over=f"{folds} over {', '.join(varies) or 'nothing that varies'}{look}{told_out}",
+            adjusted_p=finding.adjusted_p,
+            num_contrasts=finding.num_contrasts,
+            near=finding.equivalence,
+            more=_hint(finding),
+            over=f"{folds} over {', '.join(varies) or 'nothing that varies'}{look}{note}",
             wording=row.wording,
         )
-    return Contrast(row.a, row.b, row.seeds, row.values, found, said, varies, left_out, row.effect)
+    return Contrast(row.a, row.b, row.seeds, row.values, finding, verdict, varies, left_out, row.effect)
 
 
-def _hint(found: Finding) -> str:
-    """What would tell, where nothing is decided."""
-    if found.look and found.look == found.num_looks:
+def _hint(finding: Finding) -> str:
+    """What would decide it, where nothing is decided."""
+    if finding.look and finding.look == finding.num_looks:
         return "every planned seed has been run"
-    if found.is_corrected:
+    if finding.is_corrected:
         return ""
-    if found.more_pairs is None:
-        known = "" if found.equivalence else "; a margin under [seeds] would let it end as no difference"
+    if finding.more_pairs is None:
+        known = "" if finding.equivalence else "; a margin under [seeds] would let it end as no difference"
         return f"no number of seeds within reach would tell{known}"
-    if found.more_pairs > 1000:
+    if finding.more_pairs > 1000:
         return "more than 1,000 more seeds would be needed"
-    return f"about {found.more_pairs} more {'seed' if found.more_pairs == 1 else 'seeds'} would tell"
+    return f"about {finding.more_pairs} more {'seed' if finding.more_pairs == 1 else 'seeds'} would tell"
 
 
 def _left_out(study: StudyRecord, row: _Row) -> str:

@@ -83,9 +83,7 @@ class Diagnoses:
         """One row a diagnosis of a run."""
         import pandas as pd
 
-        rows = [
-            {"arm": found.arm, "seed": found.seed, "fold": found.fold, **asdict(found.diagnosis)} for found in self.runs
-        ]
+        rows = [{"arm": one.arm, "seed": one.seed, "fold": one.fold, **asdict(one.diagnosis)} for one in self.runs]
         columns = ["arm", "seed", "fold", "kind", "evidence", "advice", "source", "epoch"]
         frame = pd.DataFrame(rows, columns=columns)
         frame.attrs["leaky"] = self.leaky
@@ -108,7 +106,7 @@ def diagnose_study(study: StudyRecord, *, shared: Mapping[str, int] | None = Non
         study: Its record.
         shared: By run id, how many of its validation images are among its training images, where it was counted.
     """
-    found: list[RunDiagnosis] = []
+    diagnoses: list[RunDiagnosis] = []
     arms: list[ArmDiagnosis] = []
     looked_at: dict[str, int] = {}
     too_short: dict[str, int] = {}
@@ -117,17 +115,17 @@ def diagnose_study(study: StudyRecord, *, shared: Mapping[str, int] | None = Non
         looked_at[arm.name] = len(runs)
         if short := sum(run.state == "finished" and len(run.epochs) < MIN_EPOCHS for run in runs):
             too_short[arm.name] = short
-        mine = [
+        of_arm = [
             RunDiagnosis(arm.name, run.seed, run.fold, diagnosis)
             for run in runs
             for diagnosis in diagnose(curves_of(study, run, shared_images=(shared or {}).get(run.id)))
         ]
-        found += mine
-        for kind in dict.fromkeys(one.diagnosis.kind for one in mine):
-            having = [one for one in mine if one.diagnosis.kind == kind]
+        diagnoses += of_arm
+        for kind in dict.fromkeys(one.diagnosis.kind for one in of_arm):
+            having = [one for one in of_arm if one.diagnosis.kind == kind]
             first = having[0]
             arms.append(ArmDiagnosis(arm.name, kind, len(having), len(runs), first.diagnosis, first.seed))
-    return Diagnoses(study.name, tuple(found), tuple(arms), looked_at, study.is_leaky, too_short)
+    return Diagnoses(study.name, tuple(diagnoses), tuple(arms), looked_at, study.is_leaky, too_short)
 
 
 def curves_of(study: StudyRecord, run: RunRecord, *, shared_images: int | None = None) -> Curves:

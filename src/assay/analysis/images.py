@@ -51,14 +51,14 @@ class Duel:
     @property
     def sentences(self) -> tuple[str, str]:
         """McNemar's test, and the bootstrap over images, without full stops."""
-        found, difference = self.mcnemar, self.difference
+        test, difference = self.mcnemar, self.difference
         numbers = f"{100 * difference.mean:+.2f} points [{100 * difference.low:.2f}, {100 * difference.high:.2f}]"
-        p_told = p_value(found.p_value)
-        p_told = p_told if p_told.startswith("<") else f"= {p_told}"
+        p_text = p_value(test.p_value)
+        p_text = p_text if p_text.startswith("<") else f"= {p_text}"
         seeds = "1 seed" if self.num_seeds == 1 else f"{self.num_seeds} seeds"
         return (
-            f"Of the networks of seed {self.seed}, {self.b} alone is right on {found.only_b} test images and {self.a} "
-            f"alone on {found.only_a}, of {found.n:,}: McNemar's p {p_told}",
+            f"Of the networks of seed {self.seed}, {self.b} alone is right on {test.only_b} test images and {self.a} "
+            f"alone on {test.only_a}, of {test.n:,}: McNemar's p {p_text}",
             f"Over {seeds}, {self.b} minus {self.a} is {numbers} on these images (paired bootstrap over images: what "
             "other images would change, with the same networks)",
         )
@@ -66,12 +66,12 @@ class Duel:
 
 def networks(study: StudyRecord) -> tuple[Network, ...]:
     """Each arm's first scored network."""
-    found = []
+    scored = []
     for arm in ordered_arms(study):
         if hits := _hits(study, arm.name):
             seed = min(hits)
-            found.append(Network(arm.name, seed, share_interval(int(hits[seed].sum()), len(hits[seed]))))
-    return tuple(found)
+            scored.append(Network(arm.name, seed, share_interval(int(hits[seed].sum()), len(hits[seed]))))
+    return tuple(scored)
 
 
 def duel(study: StudyRecord) -> Duel | None:
@@ -90,8 +90,8 @@ def duel(study: StudyRecord) -> Duel | None:
     if not seeds:
         return None
     means = [np.mean([hits[seed] for seed in seeds], axis=0) for hits in (ones, twos)]
-    found = mcnemar(ones[seeds[0]], twos[seeds[0]])
-    return Duel(a, b, seeds[0], found, image_bootstrap(*means), len(seeds))
+    test = mcnemar(ones[seeds[0]], twos[seeds[0]])
+    return Duel(a, b, seeds[0], test, image_bootstrap(*means), len(seeds))
 
 
 def network_sentence(network: Network) -> str:
@@ -106,9 +106,9 @@ def network_sentence(network: Network) -> str:
 def _hits(study: StudyRecord, arm: str) -> dict[int, NDArray[np.bool_]]:
     """Which test images each seed's run gets right; the first fold where there are folds."""
     count = int(study.data.get("num_test", 0))
-    found: dict[int, NDArray[np.bool_]] = {}
+    by_seed: dict[int, NDArray[np.bool_]] = {}
     for run in study.runs_of(arm):
         packed = study.test_hits.get(run.id)
-        if packed is not None and run.seed not in found:
-            found[run.seed] = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=count).astype(bool)
-    return found
+        if packed is not None and run.seed not in by_seed:
+            by_seed[run.seed] = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=count).astype(bool)
+    return by_seed

@@ -60,8 +60,8 @@ class ArmScores:
 
 def accuracy_interval(accuracies: Sequence[float]) -> Interval:
     """Mean accuracy with Student's interval, which ends at 0 and 1: nothing lies beyond, so it covers as much."""
-    found = mean_interval(accuracies)
-    return replace(found, low=max(found.low, 0.0), high=min(found.high, 1.0))
+    interval = mean_interval(accuracies)
+    return replace(interval, low=max(interval.low, 0.0), high=min(interval.high, 1.0))
 
 
 def ordered_arms(study: StudyRecord) -> tuple[ArmRecord, ...]:
@@ -110,11 +110,11 @@ def _kept_by(arm: ArmRecord) -> str | None:
 
 def arm_scores(study: StudyRecord, *, split: Split = "validation") -> tuple[ArmScores, ...]:
     """The scores of every arm, in the study's order."""
-    kept: dict[object, tuple[ArmScores, ...]] = study.cached
+    cached: dict[object, tuple[ArmScores, ...]] = study.cached
     key = (arm_scores, split)
-    if key not in kept:
-        kept[key] = tuple(_scores(study, arm.name, split) for arm in ordered_arms(study))
-    return kept[key]
+    if key not in cached:
+        cached[key] = tuple(_scores(study, arm.name, split) for arm in ordered_arms(study))
+    return cached[key]
 
 
 def best_arm(study: StudyRecord) -> str | None:
@@ -139,9 +139,9 @@ def _has_mostly_failed(study: StudyRecord, arm: str) -> bool:
 
 def best_by(study: StudyRecord) -> str:
     """What makes an arm ``best_arm``, for a sentence."""
-    told = "lowest mean validation loss" if _goes_by_loss(study) else "highest mean validation accuracy"
+    rule = "lowest mean validation loss" if _goes_by_loss(study) else "highest mean validation accuracy"
     has_failed = any(_has_mostly_failed(study, arm.name) for arm in study.arms)
-    return f"{told} of those most of whose runs did not fail" if has_failed else told
+    return f"{rule} of those most of whose runs did not fail" if has_failed else rule
 
 
 def _goes_by_loss(study: StudyRecord) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..analysis.scores import LEAKY, Split
-from ..store import StudyRecord, uncollected
+from ..store import StudyRecord, collection_paused
 from ..store.records import FAILED
 from .options import json_option, print_json, store_option
 from .tables import print_table, say, without_empty
@@ -30,7 +30,7 @@ def command(study: str | None, store: Path | None, as_json: bool) -> None:
     if study is None and not as_json:
         _print_studies(overviews(store))
         return
-    with uncollected():
+    with collection_paused():
         names = studies(store) if study is None else [study_name(study, store)]
         records = [result(name, store=store).brief for name in names]
         if as_json:

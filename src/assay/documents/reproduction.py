@@ -16,7 +16,7 @@ from ..api import studies as in_store
 from ..nets import summary_of
 from ..report import write_report
 from ..runner import Progress
-from ..search import found_in
+from ..search import result_of_search
 from ..spec import Study
 from ..store import StudyRecord, default_folder, open_writer
 from ..store.files import DATABASE
@@ -235,7 +235,7 @@ def _row(system: System, folder: Path, as_published: bool) -> Row:
 
 def _best_of_search(record: StudyRecord) -> tuple[str, int | None]:
     """The best finalist of a search and its parameters; no name before there is one."""
-    findings = found_in(record)
+    findings = result_of_search(record)
     parameters = next((outcome.parameters for outcome in findings.outcomes if outcome.name == findings.best), None)
     return findings.best or "", parameters
 

@@ -225,7 +225,7 @@ def figure_block(id_: str, figure: Any, title: str, description: str, note: str 
 
 def search_section(study: StudyRecord) -> dict[str, Any]:
     """The section of a search: what was spent and found, then how the finalists fared with fresh seeds."""
-    from ..search import found_in, importances
+    from ..search import importances, result_of_search
     from .figures.search import (
         cost_front,
         described,
@@ -236,7 +236,7 @@ def search_section(study: StudyRecord) -> dict[str, Any]:
     )
     from .search import optimism_table, rungs_table, search_sentences, trials_table
 
-    findings = found_in(study)
+    findings = result_of_search(study)
     has_scores = any(trial.score is not None for trial in findings.outcomes)
     importance = importances(findings)
     metric = findings.metric.replace("_", " ").capitalize()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 from ..errors import Problem, SpecError
 from ..runner import Progress, drive_plans, open_site, recorded_plan, retrain_plan
 from ..spec import study_toml
-from ..store import RunRecord, StudyRecord, default_folder, open_reader, open_writer, uncollected
+from ..store import RunRecord, StudyRecord, collection_paused, default_folder, open_reader, open_writer
 from .recorded import dataset_of, gallery_of, network_tables, recorded_networks, shared_images
 from .run import Run, export
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ..analysis import Comparison, Diagnoses
     from ..report import Illustration, ReportForm
-    from ..search import Found
+    from ..search import SearchResult
     from .explanations import Explanation, PictureOptions
     from .exports import Exported
 
@@ -83,18 +83,18 @@ class Result:
     def runs(self) -> tuple[RunRecord, ...]:
         return self.record.runs
 
-    def search(self) -> Found:
+    def search(self) -> SearchResult:
         """What a search found: its rungs, every trial, how lucky the finalists were.
 
         Raises:
             SpecError: The study is no search.
         """
-        from ..search import found_in
+        from ..search import result_of_search
 
         record = self.record
         if record.search is None:
             raise SpecError(Problem(f'study "{self.study}" is no search', "add [search] to its file"))
-        return found_in(record)
+        return result_of_search(record)
 
     def trials(self) -> pd.DataFrame:
         """One row for each trial of a search: its parameters' values, costs, epochs (0: all) and score."""
@@ -153,7 +153,7 @@ class Result:
         """
         from ..analysis import compare_study
 
-        with uncollected():
+        with collection_paused():
             return compare_study(self.brief, *names, split=split)
 
     def diagnose(self) -> Diagnoses:

@@ -28,7 +28,7 @@ class Artifacts:
 
     def put(self, run: str, file: Path) -> None:
         """Copy a run's file there, under its own name."""
-        with self._telling("written"):
+        with self._as_cluster_error("written"):
             system, root = self._opened()
             folder = f"{root}/{run}"
             temporary = f"{folder}/.{file.name}.{secrets.token_hex(4)}.tmp"
@@ -39,7 +39,7 @@ class Artifacts:
 
     def get(self, run: str, file: Path) -> bool:
         """Copy a run's file of this name from there; whether there is one."""
-        with self._telling("read"):
+        with self._as_cluster_error("read"):
             system, root = self._opened()
             try:
                 source = system.open(f"{root}/{run}/{file.name}", "rb")
@@ -53,21 +53,21 @@ class Artifacts:
 
     def remove(self, run: str) -> None:
         """Leave nothing of a run there."""
-        with self._telling("cleared"):
+        with self._as_cluster_error("cleared"):
             system, root = self._opened()
             with contextlib.suppress(FileNotFoundError):
                 system.rm(f"{root}/{run}", recursive=True)
 
     def mark(self, name: str) -> None:
         """Leave a sign for other machines, which shows that this one may write there."""
-        with self._telling("written"):
+        with self._as_cluster_error("written"):
             system, root = self._opened()
             system.makedirs(root, exist_ok=True)
             with system.open(f"{root}/{name}", "wb") as file:
                 file.write(b"Assay is training; this file goes when it ends.\n")
 
     def unmark(self, name: str) -> None:
-        with self._telling("cleared"):
+        with self._as_cluster_error("cleared"):
             system, root = self._opened()
             with contextlib.suppress(FileNotFoundError):
                 system.rm(f"{root}/{name}")
@@ -76,7 +76,7 @@ class Artifacts:
         """Why this machine cannot use the place that another has marked; empty where it can."""
         own = f"{name}-{os.getpid()}-{secrets.token_hex(4)}"
         try:
-            with self._telling("read"):
+            with self._as_cluster_error("read"):
                 system, root = self._opened()
                 if not system.exists(f"{root}/{name}"):
                     return "it does not see there what the study's machine has written"
@@ -93,15 +93,15 @@ class Artifacts:
         return system, str(root).rstrip("/")
 
     @contextlib.contextmanager
-    def _telling(self, deed: str) -> Iterator[None]:
+    def _as_cluster_error(self, action: str) -> Iterator[None]:
         try:
             yield
         except AssayError:
             raise
         except Exception as error:  # each protocol's package has errors of its own
             why = " ".join(str(error).split())[:200] or type(error).__name__
-            told = f"artifacts at {self.url} cannot be {deed} ({why})"
-            raise ClusterError(Problem(told, "check the folder, its permissions and your credentials")) from error
+            what = f"artifacts at {self.url} cannot be {action} ({why})"
+            raise ClusterError(Problem(what, "check the folder, its permissions and your credentials")) from error
 
 
 def checked(url: str) -> Artifacts:

@@ -41,13 +41,13 @@ def based(arm: Arm, stored: Image, num_classes: int, store: Path) -> tuple[Arm, 
     base = arm.base
     if base is None or base.is_random:
         return arm, None
-    found = looked_up(arm, store, is_needed=True)
-    if found is None or found.base is None:
+    on_base = looked_up(arm, store, is_needed=True)
+    if on_base is None or on_base.base is None:
         raise ValueError(arm.name)
-    arm, base = found, found.base
+    arm, base = on_base, on_base.base
     rows = [row for row in summary_of(arm, stored, num_classes).layers if row.block]
-    told = [[row.name, row.word, row.input_shape[-1]] for row in rows]
-    if base.content is not None and (kept := _kept(base.content, told)).exists():
+    form = [[row.name, row.word, row.input_shape[-1]] for row in rows]
+    if base.content is not None and (kept := _kept(base.content, form)).exists():
         return arm, kept
     with telling(bases_folder(), "written"):
         bases_folder().mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ def based(arm: Arm, stored: Image, num_classes: int, store: Path) -> tuple[Arm, 
         _refuse_other(base, content, "give the file that the study was made for", path)
         named = base if base.is_file else base.model_copy(update={"weights": str(path)})
         arrays = read_weights(path, named, rows)
-    kept = _kept(content, told)
+    kept = _kept(content, form)
     with locked(kept.with_suffix(".lock")):
         if not kept.exists():
             _keep(kept, arrays)
@@ -85,8 +85,8 @@ def looked_up(arm: Arm, store: Path | None, *, is_needed: bool = False) -> Arm |
     """
     if arm.base is None:
         return arm
-    found = base_of_run(arm.base, store, is_needed=is_needed)
-    return None if found is None else arm.model_copy(update={"base": found})
+    base = base_of_run(arm.base, store, is_needed=is_needed)
+    return None if base is None else arm.model_copy(update={"base": base})
 
 
 def base_of_run(base: Base, store: Path | None, *, is_needed: bool = False) -> Base | None:
@@ -113,13 +113,13 @@ def _refuse_other(base: Base, content: str, fix: str, place: Path) -> None:
         raise DataError(Problem(what, fix, "base.content", str(place)))
 
 
-def ready(tasks: Sequence[Any], *, threads: int, tell: Any = None) -> None:
+def ready(tasks: Sequence[Any], *, threads: int, note: Any = None) -> None:
     """Computes what frozen bases put out for these tasks, with all threads, before workers ask for it one by one.
 
     Args:
         tasks: Those that are still to be trained.
         threads: For torch.
-        tell: Called with a sentence now and then.
+        note: Called with a sentence now and then.
     """
     cached = [task for task in tasks if task.arm.base is not None]
     if not cached:
@@ -141,13 +141,13 @@ def ready(tasks: Sequence[Any], *, threads: int, tell: Any = None) -> None:
                 continue
             seen.add(key)
             title = base.name or base.weights
-            told = 0.0
+            reported = 0.0
 
             def done(images: int, total: int, title: str = title) -> None:
-                nonlocal told
-                if tell is not None and (images == total or images / total >= told + 0.1):
-                    told = images / total
-                    tell(f"{title}: its outputs for {images:,} of {total:,} images are computed")
+                nonlocal reported
+                if note is not None and (images == total or images / total >= reported + 0.1):
+                    reported = images / total
+                    note(f"{title}: its outputs for {images:,} of {total:,} images are computed")
 
             features_of(task, open_training(task.images, task.labels), done=done)
     finally:
@@ -160,8 +160,8 @@ def _first_pools(arm: Arm) -> list[Any]:
     return lines[:3]
 
 
-def _kept(content: str, told: Any) -> Path:
-    key = hashlib.sha256(json.dumps([content, told]).encode()).hexdigest()
+def _kept(content: str, form: Any) -> Path:
+    key = hashlib.sha256(json.dumps([content, form]).encode()).hexdigest()
     return bases_folder() / f"{key}.safetensors"
 
 
@@ -183,15 +183,15 @@ def _run(name: str, store: Path) -> tuple[StudyRecord, RunRecord]:
     with open_reader(store) as reader:
         if name in reader.study_names():
             return _first_run(reader.study(name), key)
-        found = reader.runs_called(name) if len(name) >= _SHORTEST_ID else {}
-        if len(found) != 1:
+        matches = reader.runs_called(name) if len(name) >= _SHORTEST_ID else {}
+        if len(matches) != 1:
             what = f'there is no run whose id begins with "{name}" in {store}'
-            if found:
-                what = f'{len(found)} runs have ids that begin with "{name}" in {store}'
+            if matches:
+                what = f'{len(matches)} runs have ids that begin with "{name}" in {store}'
             elif len(name) < _SHORTEST_ID:
                 what = f'"{name}" is too short for the start of an id'
             raise SpecError(Problem(what, "see `assay runs STUDY`, and write more of the id", key))
-        (identity, study), *_ = found.items()
+        (identity, study), *_ = matches.items()
         record = reader.study(study)
     run = next(run for run in (*record.runs, *record.retrained) if run.id == identity)
     if run.state != "finished" or run.weights_path is None:
@@ -214,8 +214,8 @@ def _of_run(store: Path, record: StudyRecord, run: RunRecord) -> dict[str, Any]:
     import safetensors.numpy
 
     path = store / (run.weights_path or "")
-    found = sha256_of(path)
-    if found != run.weights_sha256:
+    content = sha256_of(path)
+    if content != run.weights_sha256:
         what = "the run's weights are not the ones that were written (SHA-256 differs)"
         raise DataError(Problem(what, "train the run anew, or name another", file=str(path)))
     return dict(safetensors.numpy.load_file(path))

@@ -96,7 +96,7 @@ def drive(
         if executor is None:
             return
         if machine_cores is None:  # other machines' workers look into caches of their own
-            ready(list(waiting.values()), threads=num_workers, tell=getattr(progress, "tell", None))
+            ready(list(waiting.values()), threads=num_workers, note=getattr(progress, "note", None))
         for task in waiting.values():
             executor.submit(task)
         while waiting:

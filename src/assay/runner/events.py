@@ -41,7 +41,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Paused:
-    """A run has stopped where its task told it to. Its checkpoint is on disk."""
+    """A run has stopped where its task asked it to. Its checkpoint is on disk."""
 
     run: str
     seconds: float

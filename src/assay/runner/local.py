@@ -111,7 +111,7 @@ class LocalExecutor(Executor):
         assert worker.process.stdout is not None
         chunk = os.read(worker.process.stdout.fileno(), 1 << 16)
         if not chunk:
-            return self._bury(worker)
+            return self._reap(worker)
         *lines, worker.unread = (worker.unread + chunk).split(b"\n")
         events = [from_json(json.loads(line)) for line in lines]
         for event in events:
@@ -119,7 +119,7 @@ class LocalExecutor(Executor):
                 worker.task = None
         return events
 
-    def _bury(self, worker: _Worker) -> list[Event]:
+    def _reap(self, worker: _Worker) -> list[Event]:
         """A worker has ended: what it was training is lost, another worker may take its place."""
         self._workers.remove(worker)
         self._dismiss(worker)

@@ -122,22 +122,22 @@ def check_networks(study: Study, *, store: Path | None = None) -> dict[str, Summ
         what = f"{info.title} is kept as float32, and augmentation works on bytes"
         raise SpecError(Problem(what, "leave it out, or store the images with 8 bits", "training.augmentation"))
     summaries: dict[str, Summary] = {}
-    found: dict[Problem, list[str]] = {}  # and the arms that have it
+    broken: dict[Problem, list[str]] = {}  # and the arms that have it
     for index, arm in enumerate(arms):
         try:
             with_labels(arm, info)
-            found_arm = looked_up(arm, store)
-            if found_arm is not None:
-                summaries[arm.name] = _summary(found_arm, info)
+            on_base = looked_up(arm, store)
+            if on_base is not None:
+                summaries[arm.name] = _summary(on_base, info)
         except SpecError as error:
             for problem in error.problems:
                 is_training = problem.key.startswith("training")
                 key = problem.key if is_training else study.source_key(index, problem.key)
-                found.setdefault(replace(problem, key=key), []).append(arm.name)
-    if found:
+                broken.setdefault(replace(problem, key=key), []).append(arm.name)
+    if broken:
         raise SpecError(
             problem if len(names) == len(arms) else replace(problem, what=f'{problem.what} in arm "{names[0]}"')
-            for problem, names in found.items()
+            for problem, names in broken.items()
         )
     return summaries
 
@@ -154,15 +154,15 @@ def check_split(study: Study, dataset: Dataset) -> None:
 
 def _misspelt(study: Study, arms: Sequence[Arm]) -> list[Problem]:
     """What is wrong with the arms' layers whatever the images are, each once."""
-    found: dict[Problem, None] = {}
+    problems: dict[Problem, None] = {}
     for index, arm in enumerate(arms):
         try:
             parse(arm.layers)
         except SpecError as error:
-            found.update(
+            problems.update(
                 (replace(problem, key=study.source_key(index, problem.key)), None) for problem in error.problems
             )
-    return list(found)
+    return list(problems)
 
 
 def with_labels(arm: Arm, info: DatasetInfo) -> Arm:
@@ -217,8 +217,8 @@ def _summary(arm: Arm, info: DatasetInfo) -> Summary:
 
 def _index(problem: Problem) -> int:
     """Which line of the layers a problem is about; -1 for all of them."""
-    found = re.match(r"layers\[(\d+)\]", problem.key)
-    return int(found[1]) if found else -1
+    match = re.match(r"layers\[(\d+)\]", problem.key)
+    return int(match[1]) if match else -1
 
 
 def make_plan(

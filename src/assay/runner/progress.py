@@ -13,7 +13,7 @@ from .drive import Outlook, Progress
 from .events import EpochDone, Event, Failed, Finished, Lost, Paused, Started, to_json, without_nan
 
 _QUIET_SECONDS = 10.0
-_UNCHANGED_SECONDS = 60.0  # before the same line is said again
+_UNCHANGED_SECONDS = 60.0  # before the same line is written again
 _PATIENT_SECONDS = 3.0
 _COMPILES = "no epoch yet: a network's first use compiles its kernels, several seconds, once on this machine"
 
@@ -107,14 +107,14 @@ class Lines(Progress):
     def __init__(self, stream: IO[str] | None = None) -> None:
         self._stream = stream or sys.stderr
         self._tally: Tally | None = None
-        self._told = 0.0
+        self._written = 0.0
         self._last = ""
 
     def begin(self, outlook: Outlook) -> None:
         self._tally = Tally(outlook)
-        self._told = time.monotonic()
+        self._written = time.monotonic()
         todo = outlook.num_runs - outlook.num_done
-        self._say(f"{outlook.study}: {outlook.num_runs} runs, {outlook.num_done} done before, {todo} to do")
+        self._write(f"{outlook.study}: {outlook.num_runs} runs, {outlook.num_done} done before, {todo} to do")
 
     def follow(self, event: Event) -> None:
         tally = self._tally
@@ -125,32 +125,32 @@ class Lines(Progress):
         place = f"[{tally.done}/{tally.outlook.num_runs}]"
         match event:
             case Finished():
-                self._say(f"{place} {name}: {_told(tally.accuracy[event.run])}in {event.seconds:.1f} s")
+                self._write(f"{place} {name}: {_accuracy_text(tally.accuracy[event.run])}in {event.seconds:.1f} s")
             case Paused():
                 epochs = counted_epochs(tally.outlook.epochs[event.run])
-                self._say(f"{place} {name}: {_told(tally.accuracy[event.run])}after {epochs}")
+                self._write(f"{place} {name}: {_accuracy_text(tally.accuracy[event.run])}after {epochs}")
             case Failed():
-                self._say(f"{place} {name}: {event.state}: {event.reason}; {event.advice}")
+                self._write(f"{place} {name}: {event.state}: {event.reason}; {event.advice}")
             case Lost():
-                self._say(f"{name}: {event.reason}; it goes on from its last checkpoint")
+                self._write(f"{name}: {event.reason}; it goes on from its last checkpoint")
 
     def tick(self) -> None:
-        if self._tally and time.monotonic() - self._told > _QUIET_SECONDS:
+        if self._tally and time.monotonic() - self._written > _QUIET_SECONDS:
             left = self._tally.seconds_left()
             rest = f", about {duration(left)} left" if left is not None else ""
             rest += f"; {_COMPILES}" if self._tally.is_preparing else ""
             text = f"{self._tally.done} done, {len(self._tally.running)} running, {self._tally.queued} queued{rest}"
-            if text != self._last or time.monotonic() - self._told > _UNCHANGED_SECONDS:
-                self._say(text)
+            if text != self._last or time.monotonic() - self._written > _UNCHANGED_SECONDS:
+                self._write(text)
 
     def end(self) -> None:
         pass
 
-    def tell(self, text: str) -> None:
-        self._say(text)
+    def note(self, text: str) -> None:
+        self._write(text)
 
-    def _say(self, text: str) -> None:
-        self._told, self._last = time.monotonic(), text
+    def _write(self, text: str) -> None:
+        self._written, self._last = time.monotonic(), text
         print(text, file=self._stream, flush=True)
 
 
@@ -162,10 +162,10 @@ class JsonLines(Progress):
 
     def begin(self, outlook: Outlook) -> None:
         self._outlook = outlook
-        self._say({"event": "Begin", "study": outlook.study, "runs": outlook.num_runs, "done": outlook.num_done})
+        self._write({"event": "Begin", "study": outlook.study, "runs": outlook.num_runs, "done": outlook.num_done})
 
     def follow(self, event: Event) -> None:
-        self._say({**to_json(event), "label": self._outlook.labels[event.run]})
+        self._write({**to_json(event), "label": self._outlook.labels[event.run]})
 
     def tick(self) -> None:
         pass
@@ -173,7 +173,7 @@ class JsonLines(Progress):
     def end(self) -> None:
         pass
 
-    def _say(self, values: dict[str, Any]) -> None:
+    def _write(self, values: dict[str, Any]) -> None:
         print(json.dumps(without_nan(values)), file=self._stream, flush=True)
 
 
@@ -203,13 +203,13 @@ class Live(Progress):
         match event:
             case Finished():
                 accuracy = self._tally.accuracy[event.run]
-                self._console.print(
-                    f"[green]✓[/] {_safe(name)}  {_told(accuracy)} [dim]{event.seconds:.1f} s[/]", highlight=False
-                )
+                text = f"[green]✓[/] {_safe(name)}  {_accuracy_text(accuracy)} [dim]{event.seconds:.1f} s[/]"
+                self._console.print(text, highlight=False)
             case Paused():
                 epochs = counted_epochs(self._tally.outlook.epochs[event.run])
                 accuracy = self._tally.accuracy[event.run]
-                self._console.print(f"[dim]✓ {_safe(name)}  {_told(accuracy)}after {epochs}[/]", highlight=False)
+                text = f"[dim]✓ {_safe(name)}  {_accuracy_text(accuracy)}after {epochs}[/]"
+                self._console.print(text, highlight=False)
             case Failed():
                 what = f"{event.state}: {event.reason}; {event.advice}"
                 self._console.print(f"[red]✗[/] {_safe(name)}  {_safe(what)}", highlight=False)
@@ -225,7 +225,7 @@ class Live(Progress):
     def end(self) -> None:
         self._live.stop()
 
-    def tell(self, text: str) -> None:
+    def note(self, text: str) -> None:
         self._console.print(text, style="dim", highlight=False, markup=False)
 
     def _picture(self, tally: Tally) -> Any:
@@ -276,7 +276,7 @@ def counted_epochs(count: int) -> str:
     return "1 epoch" if count == 1 else f"{count} epochs"
 
 
-def _told(accuracy: float) -> str:
+def _accuracy_text(accuracy: float) -> str:
     """An accuracy, where there are validation images to measure it on."""
     return f"{accuracy:.2%} validation accuracy " if math.isfinite(accuracy) else "trained "
 

@@ -34,12 +34,12 @@ def drive_plans(
 
     if progress is None:
         progress = Live() if sys.stderr.isatty() else Silent()
-    tell = getattr(progress, "tell", lambda sentence: None)
+    note = getattr(progress, "note", lambda sentence: None)
     pool: Pool | None = None
     try:
         for plan in plans:
             num_workers = workers or site.num_workers(plan)
-            make = functools.partial(site.executor, plan, reader, tell)
+            make = functools.partial(site.executor, plan, reader, note)
             if plan.keeps_workers:
                 pool = pool or Pool(num_workers)
                 make = functools.partial(pool.lend, make)

@@ -45,9 +45,9 @@ class Site(ABC):
 
     @abstractmethod
     def executor(
-        self, plan: Plan, reader: StoreReader, tell: Callable[[str], None], num_workers: int, threads: int
+        self, plan: Plan, reader: StoreReader, note: Callable[[str], None], num_workers: int, threads: int
     ) -> Executor:
-        """An executor for a plan, to be closed by whoever asked; ``tell`` takes what a user should know."""
+        """An executor for a plan, to be closed by whoever asked; ``note`` takes what a user should know."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class ThisMachine(Site):
         return None
 
     def executor(
-        self, plan: Plan, reader: StoreReader, tell: Callable[[str], None], num_workers: int, threads: int
+        self, plan: Plan, reader: StoreReader, note: Callable[[str], None], num_workers: int, threads: int
     ) -> Executor:
         if self.artifacts is not None:
             states = reader.states(task.id for task in plan.tasks)
@@ -116,7 +116,7 @@ class OnRay(Site):
         return self.cluster.machine_cores
 
     def executor(
-        self, plan: Plan, reader: StoreReader, tell: Callable[[str], None], num_workers: int, threads: int
+        self, plan: Plan, reader: StoreReader, note: Callable[[str], None], num_workers: int, threads: int
     ) -> Executor:
         from .ray import RayExecutor
 
@@ -127,7 +127,7 @@ class OnRay(Site):
 
         share = min(1.0, self.cluster.gpus / num_workers) if plan.is_on_cuda else 0.0
         url = self.artifacts.url if self.artifacts else ""
-        return RayExecutor(self.cluster, num_workers, threads, gpu_share=share, memory=memory, tell=tell, artifacts=url)
+        return RayExecutor(self.cluster, num_workers, threads, gpu_share=share, memory=memory, note=note, artifacts=url)
 
 
 @contextlib.contextmanager

@@ -49,7 +49,7 @@ def _listen(stream: IO[str], tasks: queue.SimpleQueue[dict[str, Any]]) -> None:
 
 
 def work(task: Task, pipe: IO[str], *, threads: int) -> None:
-    """Train one task and tell what happens."""
+    """Train one task and write its events to the pipe."""
     import torch
 
     from ..data import open_published, open_training
@@ -58,7 +58,7 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
     from ..train.engine import path_of, train
     from ..train.networks import learned_of
 
-    def tell(event: Event) -> None:
+    def send(event: Event) -> None:
         pipe.write(json.dumps(to_json(event)) + "\n")
 
     try:
@@ -66,39 +66,39 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
         height, width, channels = data.images.shape[1:]
         summary = learned_of(task.arm, (height, width, channels), task.num_classes)
         path, precision = path_of(summary, task.arm.training, task.device)
-        told = environment(threads=threads, path=path, precision=precision, device=task.device)
-        tell(Started(task.id, told))
+        machine = environment(threads=threads, path=path, precision=precision, device=task.device)
+        send(Started(task.id, machine))
         trained = train(
             task,
             data,
-            on_epoch=lambda record: tell(EpochDone(task.id, record)),
+            on_epoch=lambda record: send(EpochDone(task.id, record)),
             checkpoint=task.folder / CHECKPOINT,
             threads=threads,
             published=open_published(*task.published, task.data) if task.published else None,
         )
         if trained.is_paused:
-            tell(Paused(task.id, trained.seconds))
+            send(Paused(task.id, trained.seconds))
             return
         sha256, size = save_weights(task.folder / WEIGHTS, trained.weights, task.id)
         memory = _peak_memory_bytes()
-        tell(Finished(task.id, trained.seconds, memory, WEIGHTS, sha256, size, trained.kept_epoch))
+        send(Finished(task.id, trained.seconds, memory, WEIGHTS, sha256, size, trained.kept_epoch))
     except RunError as error:
-        tell(Failed(task.id, error.state, error.reason, error.advice))
+        send(Failed(task.id, error.state, error.reason, error.advice))
     except DiskFull as error:
-        tell(NoSpace(task.id, str(error)))
+        send(NoSpace(task.id, str(error)))
     except BrokenPipeError:
         raise
     except OSError as error:  # Numba, too, keeps files
-        tell(NoSpace(task.id, str(disk_full(task.folder))) if error.errno in FULL else _unexpected(task, error))
+        send(NoSpace(task.id, str(disk_full(task.folder))) if error.errno in FULL else _unexpected(task, error))
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, torch.AcceleratorError):
             raise  # a CUDA device's error stays with the process, and would fail every run after this one
         if isinstance(error, RuntimeError) and not any(words in str(error) for words in _NO_MEMORY):
-            tell(_unexpected(task, error))
+            send(_unexpected(task, error))
         else:
-            tell(Failed(task.id, "out of memory", "the machine had no memory left for this run", MEMORY_ADVICE))
+            send(Failed(task.id, "out of memory", "the machine had no memory left for this run", MEMORY_ADVICE))
     except Exception as error:  # a run's failure is a result, whatever it is; the study goes on
-        tell(_unexpected(task, error))
+        send(_unexpected(task, error))
 
 
 _NO_MEMORY = ("allocate memory", "out of memory")  # torch's words, for the processor's memory and for a device's

@@ -1,15 +1,15 @@
 """Searches: Optuna proposes, halving decides, our store remembers."""
 
-from .facts import standing_of as standing_of
-from .findings import Found as Found
-from .findings import Optimism as Optimism
-from .findings import Outcome as Outcome
-from .findings import best_study as best_study
-from .findings import found_in as found_in
-from .findings import importances as importances
+from .facts import step_of as step_of
 from .halving import WHOLE as WHOLE
 from .halving import Rung as Rung
 from .halving import num_epochs as num_epochs
 from .propose import Tried as Tried
 from .propose import try_space as try_space
+from .result import Optimism as Optimism
+from .result import Outcome as Outcome
+from .result import SearchResult as SearchResult
+from .result import best_study as best_study
+from .result import importances as importances
+from .result import result_of_search as result_of_search
 from .search_plans import search_plans as search_plans

@@ -58,13 +58,15 @@ def on_its_base(study: Study, store: Path | None) -> Study:
     if not str(network.base.get("weights", "")).startswith(RUN):
         return study
     try:
-        found = base_of_run(Base.of(network.base), store)
+        base = base_of_run(Base.of(network.base), store)
     except SpecError as error:
-        told = (replace(problem, key=f"network.base.{problem.key.removeprefix('base.')}") for problem in error.problems)
-        raise SpecError(told) from None
-    if found is None:
+        problems = (
+            replace(problem, key=f"network.base.{problem.key.removeprefix('base.')}") for problem in error.problems
+        )
+        raise SpecError(problems) from None
+    if base is None:
         return study
-    return study.model_copy(update={"network": network.model_copy(update={"base": found.model_dump(mode="json")})})
+    return study.model_copy(update={"network": network.model_copy(update={"base": base.model_dump(mode="json")})})
 
 
 def weigh(
@@ -89,18 +91,18 @@ def weigh(
         SpecError: The search's file is at fault, whatever the values.
     """
     assert study.search is not None
-    told = dict(chosen)
+    values = dict(chosen)
     try:
-        arm = study.candidate("candidate", told)
-        found = looked_up(arm, store)
-        if found is None:
-            return Weighed(told, arm, {})
-        arm = found
+        arm = study.candidate("candidate", values)
+        known = looked_up(arm, store)
+        if known is None:
+            return Weighed(values, arm, {})
+        arm = known
         summary = summary_of(with_labels(arm, info), info.shape, info.num_classes)
     except SpecError as error:
         if any(problem.key.startswith("search") for problem in error.problems):
             raise
-        return Weighed(told, None, {}, f"cannot be built: {str(error.problems[0]).rstrip('.')}")
+        return Weighed(values, None, {}, f"cannot be built: {str(error.problems[0]).rstrip('.')}")
     costs: dict[str, float] = {"parameters": summary.parameters, "flops": summary.flops}
     if speed is not None:
         costs["seconds"] = flops_of(arm.training, summary, num_learned(study.data, info)) / speed
@@ -109,4 +111,4 @@ def weigh(
         for cost, most in study.search.limits.items()
         if cost in costs and costs[cost] > most
     ]
-    return Weighed(told, arm, costs, " and ".join(over), summary)
+    return Weighed(values, arm, costs, " and ".join(over), summary)

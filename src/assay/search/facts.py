@@ -27,17 +27,17 @@ def arm_of(study: Study, record: SearchRecord, trial: int) -> Arm:
     return study.candidate(trial_name(trial), record.trials[trial].chosen)
 
 
-def standing(study: Study, record: SearchRecord) -> Step:
+def current_step(study: Study, record: SearchRecord) -> Step:
     """Where a search stands, replayed from its scores."""
     design = design_of(study)
     scores = scores_of(study, record, design)
     return next_step(design, len(record.trials), scores, is_exhausted=bool(record.facts.get("is_exhausted")))
 
 
-def standing_of(record: StudyRecord) -> Step:
+def step_of(record: StudyRecord) -> Step:
     """The same from a study's record alone."""
     assert record.search is not None
-    return standing(record.design, record.search)
+    return current_step(record.design, record.search)
 
 
 def scores_of(study: Study, record: SearchRecord, design: Design) -> dict[int, dict[int, float | None]]:
@@ -50,18 +50,18 @@ def scores_of(study: Study, record: SearchRecord, design: Design) -> dict[int, d
     runs: dict[str, dict[int, RunRecord]] = {}
     for run in record.runs:
         runs.setdefault(run.arm, {})[run.seed] = run
-    found: dict[int, dict[int, float | None]] = {}
+    by_trial: dict[int, dict[int, float | None]] = {}
     for trial in record.trials:
-        mine = [one for seed in search.seeds if (one := runs.get(trial_name(trial), {}).get(seed)) is not None]
-        if len(mine) < search.replicates:
+        replicates = [one for seed in search.seeds if (one := runs.get(trial_name(trial), {}).get(seed)) is not None]
+        if len(replicates) < search.replicates:
             continue
         training = arm_of(study, record, trial).training
         for level in design.levels:
-            scores = [run_score(run, training, search.metric, level) for run in mine]
+            scores = [run_score(run, training, search.metric, level) for run in replicates]
             if "unknown" not in scores:
                 known = [score for score in scores if isinstance(score, float)]
-                found.setdefault(trial, {})[level] = sum(known) / len(known) if len(known) == len(scores) else None
-    return found
+                by_trial.setdefault(trial, {})[level] = sum(known) / len(known) if len(known) == len(scores) else None
+    return by_trial
 
 
 def run_score(run: RunRecord, training: Training, metric: str, epochs: int) -> float | str | None:
@@ -132,13 +132,13 @@ def objectives(study: Study, record: SearchRecord, trial: int, score: float | No
 
 def reached(step: Step, scores: Scores) -> dict[int, tuple[int, float | None]]:
     """By trial, the highest rung at which it has a score, and the score."""
-    found: dict[int, tuple[int, float | None]] = {}
+    highest: dict[int, tuple[int, float | None]] = {}
     for rung in step.rungs:
         for trial in rung.trials:
             known = scores.get(trial, {})
-            if rung.epochs in known and (trial not in found or depth(rung.epochs) > depth(found[trial][0])):
-                found[trial] = (rung.epochs, known[rung.epochs])
-    return found
+            if rung.epochs in known and (trial not in highest or depth(rung.epochs) > depth(highest[trial][0])):
+                highest[trial] = (rung.epochs, known[rung.epochs])
+    return highest
 
 
 def finalists(study: Study, record: SearchRecord, step: Step, scores: Scores) -> list[int]:
@@ -148,14 +148,14 @@ def finalists(study: Study, record: SearchRecord, step: Step, scores: Scores) ->
     Pareto front, the best by the first objective first.
     """
     search = search_of(study)
-    found = reached(step, scores)
+    highest = reached(step, scores)
     if len(search.objective) > 1:
-        values = {t: objectives(study, record, t, score) for t, (_, score) in found.items()}
+        values = {t: objectives(study, record, t, score) for t, (_, score) in highest.items()}
         known = {trial: value for trial, value in values.items() if value is not None}
         front = pareto_front(known, [name == "validation_accuracy" for name in search.objective])
-        return best({trial: found[trial][1] for trial in front})[: search.finalists]
-    levels = sorted({level for level, _ in found.values()}, key=depth, reverse=True)
-    ranked = [t for at in levels for t in best({t: score for t, (level, score) in found.items() if level == at})]
+        return best({trial: highest[trial][1] for trial in front})[: search.finalists]
+    levels = sorted({level for level, _ in highest.values()}, key=depth, reverse=True)
+    ranked = [t for at in levels for t in best({t: score for t, (level, score) in highest.items() if level == at})]
     return ranked[: search.finalists]
 
 

@@ -141,13 +141,13 @@ def design_of(study: Study) -> Design:
         one = bracket(total, halvings, most, eta)
         return Design((one,), total, reduction=eta, is_independent=is_independent)
     loop = hyperband(most, eta, halving.min_epochs)
-    found = list(loop)
+    chosen = list(loop)
     if search.trials is not None:
-        found = []
-        while sum(one.sizes[0] for one in found) < search.trials:
-            found.append(loop[len(found) % len(loop)])
-    total = sum(one.sizes[0] for one in found)
-    return Design(tuple(found), total, reduction=eta, is_independent=is_independent)
+        chosen = []
+        while sum(one.sizes[0] for one in chosen) < search.trials:
+            chosen.append(loop[len(chosen) % len(loop)])
+    total = sum(one.sizes[0] for one in chosen)
+    return Design(tuple(chosen), total, reduction=eta, is_independent=is_independent)
 
 
 def num_epochs(study: Study) -> int:
@@ -281,11 +281,11 @@ def _promotable(levels: Sequence[_Level], reduction: int) -> tuple[int, int] | N
 
 
 def _rungs_of(design: Design, levels: Sequence[_Level], jobs: Sequence[tuple[int, int]]) -> tuple[Rung, ...]:
-    found = []
+    rungs = []
     for number, (epochs, level) in enumerate(zip(design.asha, levels, strict=True)):
         waiting = [trial for trial, at in jobs if at == number]
         trials = tuple(sorted({*level.scores, *waiting}))
         failed = tuple(trial for trial in trials if level.scores.get(trial, 0.0) is None)
         if trials:
-            found.append(Rung(1, epochs, trials, tuple(level.promoted), failed, is_full=not waiting))
-    return tuple(found)
+            rungs.append(Rung(1, epochs, trials, tuple(level.promoted), failed, is_full=not waiting))
+    return tuple(rungs)

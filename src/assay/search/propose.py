@@ -19,7 +19,7 @@ from .halving import Design, Step
 from .sampler import GENERATIONAL, Drawn, Proposer, draw, generator_of
 
 ASKED, DRAWN = 50, 1000  # draws for one trial: of the sampler, then at random
-TRIED = 1000  # random draws before a search is told that nothing meets its constraints
+TRIED = 1000  # random draws before a search is refused because nothing meets its constraints
 
 
 @dataclass(frozen=True)
@@ -56,15 +56,15 @@ def nothing_fits(study: Study, refused: Sequence[Weighed]) -> Problem:
     """Why no candidate may be trained, and how close the nearest came."""
     search = search_of(study)
     built = [one for one in refused if one.arm is not None]
-    told = f"of {len(refused):,} random candidates"
+    what = f"of {len(refused):,} random candidates"
     if not built:
-        return Problem(f"{told}, none {refused[0].reason.replace('cannot', 'can')}", "mend the layers", "search.space")
+        return Problem(f"{what}, none {refused[0].reason.replace('cannot', 'can')}", "mend the layers", "search.space")
     nearest = min(built, key=lambda one: one.excess(search.limits))
     values = ", ".join(f"{name} {value}" for name, value in nearest.chosen.items())
     known = [cost for cost in search.limits if cost in nearest.costs]  # seconds are not known before a measurement
     costs = " and ".join(f"{nearest.costs[cost]:,.0f} {UNITS[cost]}" for cost in known)
     return Problem(
-        f"{told}, none meets {' and '.join(search.constraints)}: the nearest has {costs} ({values})",
+        f"{what}, none meets {' and '.join(search.constraints)}: the nearest has {costs} ({values})",
         "loosen the constraint, or let the space hold smaller networks",
         "search.constraints",
     )
@@ -82,7 +82,7 @@ def propose(
     proposer = _proposer(study, record, design, step)
     known = {_text(one.chosen): trial for trial, one in record.trials.items()}
     number, trial = len(record.candidates), len(record.trials)
-    found: list[CandidateRecord] = []
+    candidates: list[CandidateRecord] = []
     while trial < step.num_trials:
         for attempt in range(ASKED + DRAWN):
             number += 1
@@ -93,14 +93,14 @@ def propose(
             if not reason:
                 trial += 1
                 known[_text(weighed.chosen)] = trial
-                found.append(CandidateRecord(number, trial, weighed.chosen, weighed.costs))
+                candidates.append(CandidateRecord(number, trial, weighed.chosen, weighed.costs))
                 break
-            found.append(CandidateRecord(number, None, weighed.chosen, weighed.costs, reason))
+            candidates.append(CandidateRecord(number, None, weighed.chosen, weighed.costs, reason))
             if attempt < ASKED:
                 proposer.reject()
         else:
-            return found, True
-    return found, False
+            return candidates, True
+    return candidates, False
 
 
 def _proposer(study: Study, record: SearchRecord, design: Design, step: Step) -> Proposer:
@@ -121,13 +121,13 @@ def _past(record: SearchRecord, design: Design, step: Step) -> list[Drawn]:
     """
     ends = list(itertools.accumulate(one.sizes[0] for one in design.brackets))
     before = max(step.seen, default=0)
-    found, trial, attempt = [], 0, 0
+    past, trial, attempt = [], 0, 0
     for drawn in record.candidates:
         batch = next((index for index, end in enumerate(ends, start=1) if trial < end), len(ends))
-        found.append(Drawn(drawn.chosen, batch, drawn.trial, attempt >= ASKED, is_under_way=trial >= before))
+        past.append(Drawn(drawn.chosen, batch, drawn.trial, attempt >= ASKED, is_under_way=trial >= before))
         attempt = 0 if drawn.trial is not None else attempt + 1
         trial = drawn.trial or trial
-    return found
+    return past
 
 
 def _text(chosen: dict[str, Value]) -> str:

@@ -18,7 +18,7 @@ from ..store import SearchRecord, StoreReader, StoreWriter, StudyRecord, run_fol
 from ..train.fused.plan import why_not_fused
 from .candidates import on_its_base
 from .changes import refuse_changes
-from .facts import arm_of, finalists, run_score, scores_of, search_of, standing
+from .facts import arm_of, current_step, finalists, run_score, scores_of, search_of
 from .halving import WHOLE, Step, design_of
 from .propose import propose, try_space
 
@@ -69,11 +69,11 @@ def search_plans(
     design = design_of(study)
     while True:
         record = _record(reader, study)
-        step = standing(study, record)
+        step = current_step(study, record)
         if step.num_trials > len(record.trials):
-            found, is_exhausted = propose(study, dataset.info, record, design, step, store=folder)
+            candidates, is_exhausted = propose(study, dataset.info, record, design, step, store=folder)
             writer.put_candidates(
-                study.name, found, facts={**record.facts, "is_exhausted": True} if is_exhausted else None
+                study.name, candidates, facts={**record.facts, "is_exhausted": True} if is_exhausted else None
             )
             continue
         _settle(study, record, step, folder, writer)
@@ -146,8 +146,8 @@ def _measured(study: Study, dataset: Dataset, folder: Path, device: Device) -> d
     from ..runner.speed import measured_speed
 
     free = {key: value for key, value in search_of(study).limits.items() if key != "seconds"}
-    told = tuple(f"{cost} <= {most!r}" for cost, most in free.items())
-    search = search_of(study).model_copy(update={"constraints": told})
+    constraints = tuple(f"{cost} <= {most!r}" for cost, most in free.items())
+    search = search_of(study).model_copy(update={"constraints": constraints})
     tried = try_space(study.model_copy(update={"search": search}), dataset.info, wanted=_MEASURED, store=folder)
     flops = statistics.median_low([one.costs["flops"] for one in tried.allowed])
     one = next(one for one in tried.allowed if one.costs["flops"] == flops)
@@ -167,9 +167,9 @@ def _optuna_version() -> str:
 
 
 def _record(reader: StoreReader, study: Study) -> SearchRecord:
-    found = reader.study(study.name).search
-    assert found is not None
-    return found
+    record = reader.study(study.name).search
+    assert record is not None
+    return record
 
 
 def _settle(study: Study, record: SearchRecord, step: Step, folder: Path, writer: StoreWriter) -> None:
@@ -178,9 +178,9 @@ def _settle(study: Study, record: SearchRecord, step: Step, folder: Path, writer
     waiting = {trial for rung in step.rungs if not rung.is_full for trial in rung.trials}
     is_asha = bool(design_of(study).asha)
     numbers = {trial_name(trial): trial for trial in record.trials}
-    busy = {run.id for run in record.runs if numbers[run.arm] in going | waiting}  # trials may share a run
+    active = {run.id for run in record.runs if numbers[run.arm] in going | waiting}  # trials may share a run
     for run in record.runs:
-        if run.id in busy or run.state in ("finished", "diverged"):
+        if run.id in active or run.state in ("finished", "diverged"):
             continue
         if run.state in ("queued", "running") and run.epochs:
             writer.put_paused(run.id, None)

@@ -1,12 +1,12 @@
 """Remembers: studies, arms, runs, epochs, artifacts. The only SQL in Assay."""
 
+from .collection import collection_paused as collection_paused
 from .files import DATABASE as DATABASE
 from .files import default_folder as default_folder
 from .files import run_folder as run_folder
 from .follow import Followed as Followed
 from .follow import Overview as Overview
 from .follow import StoreFollower as StoreFollower
-from .garbage import uncollected as uncollected
 from .lock import writing_process as writing_process
 from .reader import StoreReader as StoreReader
 from .reader import open_reader as open_reader

@@ -109,10 +109,10 @@ class StoreFollower:
             raise
         with translated(self.folder):
             assert self._connection is not None
-            (found,) = self._connection.execute("PRAGMA data_version").fetchone()
+            (data_version,) = self._connection.execute("PRAGMA data_version").fetchone()
         writer = writing_process(self.folder)
-        is_same = found == self._data_version and writer == self._writer
-        self._data_version, self._writer = found, writer
+        is_same = data_version == self._data_version and writer == self._writer
+        self._data_version, self._writer = data_version, writer
         if not is_same:
             self._step()
             self._read_events()
@@ -221,11 +221,11 @@ class StoreFollower:
 
 def _places(runs: Iterable[RunRecord], touched: set[str]) -> dict[str, list[int]]:
     """Where the runs are that can have changed, by their ids."""
-    found: dict[str, list[int]] = {}
+    by_id: dict[str, list[int]] = {}
     for place, run in enumerate(runs):
         if run.id in touched or run.state == "running":
-            found.setdefault(run.id, []).append(place)
-    return found
+            by_id.setdefault(run.id, []).append(place)
+    return by_id
 
 
 def _counts(run: RunRecord) -> tuple[str, float | None]:

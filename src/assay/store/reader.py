@@ -16,8 +16,8 @@ from ..errors import NoSuchStudy, Problem, nearest
 from ..spec import fingerprint
 from ..train.epochs import EpochRecord
 from . import schema
+from .collection import collection_paused
 from .files import connect, translated
-from .garbage import uncollected
 from .records import (
     ArmRecord,
     CandidateRecord,
@@ -91,10 +91,10 @@ class StoreReader:
             "(SELECT count(*) FROM looks WHERE study = studies.id) AS num_looks FROM studies "
             "ORDER BY updated DESC, id DESC"
         )
-        found = []
+        overviews = []
         for row in rows:
             spec, data = json.loads(row["spec"]), json.loads(row["data"])
-            found.append(
+            overviews.append(
                 {
                     "name": row["name"],
                     "question": row["question"],
@@ -108,16 +108,16 @@ class StoreReader:
                     "is_leaky": spec.get("data", {}).get("validation") == "test",
                 }
             )
-        return found
+        return overviews
 
     def _counts(self, table: Literal["members", "trial_runs"]) -> dict[int, dict[State, int]]:
-        found: dict[int, dict[State, int]] = {}
+        counts: dict[int, dict[State, int]] = {}
         for row in self._query(
             f"SELECT study, state, count(*) AS n FROM {table} CROSS JOIN runs {self._in_brief()} ON runs.id = run "
             "GROUP BY study, state"
         ):
-            found.setdefault(row["study"], {})[row["state"]] = row["n"]
-        return found
+            counts.setdefault(row["study"], {})[row["state"]] = row["n"]
+        return counts
 
     def _in_brief(self) -> str:
         """What makes a query read no whole rows of runs, which SQLite would rather do."""
@@ -177,7 +177,7 @@ class StoreReader:
         with translated(self.folder):
             self._connection.execute("BEGIN")
             try:
-                with uncollected() if is_brief else contextlib.nullcontext():
+                with collection_paused() if is_brief else contextlib.nullcontext():
                     return self._study(name, is_brief)
             finally:
                 self._connection.execute("COMMIT")

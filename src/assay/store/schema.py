@@ -173,11 +173,11 @@ def version(connection: sqlite3.Connection) -> int:
 
 def refuse_newer(connection: sqlite3.Connection, path: str) -> None:
     """Raise StoreTooNew where a later Assay has changed the tables."""
-    found = version(connection)
-    if found > len(MIGRATIONS):
+    schema = version(connection)
+    if schema > len(MIGRATIONS):
         raise StoreTooNew(
             Problem(
-                f"the store has schema {found}, this version of Assay knows up to {len(MIGRATIONS)}",
+                f"the store has schema {schema}, this version of Assay knows up to {len(MIGRATIONS)}",
                 "upgrade Assay or use another --store",
                 file=path,
             )

@@ -15,7 +15,7 @@ from ..report.html import environment
 from ..report.search import search_sentences, trials_table
 from ..report.tables import arms_table, failures_table, looks_table
 from ..results.recorded import network_tables, recorded_networks
-from ..search import found_in
+from ..search import result_of_search
 from ..store import StudyRecord
 from . import studies
 
@@ -63,7 +63,7 @@ def answer_of(record: StudyRecord) -> dict[str, Any]:
 
 def trials_of(record: StudyRecord) -> dict[str, Any]:
     """A search's trials with their states, and the search's progress in sentences."""
-    findings = found_in(record)
+    findings = result_of_search(record)
     table = trials_table(findings, under_way=record)
     return {"html": fragment("_table.html", data=table), "told": ". ".join(search_sentences(record)) + "."}
 

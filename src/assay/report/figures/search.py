@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 
 from ...analysis.numbers import counted, whole
-from ...search import WHOLE, Found, Outcome
+from ...search import WHOLE, Outcome, SearchResult
 from ...spec import Choice, Range
 from ...store.records import StudyRecord
 from ..palette import PALETTE, arm_styles
@@ -17,33 +17,31 @@ from .frame import GREY, axis, joined, layout_of, plain, row_name, rows_layout
 _BEST, _GOOD, _REST = "#D55E00", "#0072B2", "rgba(128,128,128,0.55)"
 
 
-def trial_curves(study: StudyRecord, findings: Found) -> go.Figure:
+def trial_curves(study: StudyRecord, result: SearchResult) -> go.Figure:
     """The metric of every trial's first run after each epoch, a colour for each bracket: who was stopped where."""
     assert study.search is not None
     figure = go.Figure()
     runs = {run.arm: run for run in reversed(study.search.runs)}  # the first seed's
     brackets: dict[int, list[int]] = {}
-    for rung in findings.step.rungs:
+    for rung in result.step.rungs:
         for trial in rung.trials:
             if trial not in brackets.setdefault(rung.bracket, []):
                 brackets[rung.bracket].append(trial)
     longest = max((len(run.epochs) for run in runs.values()), default=1)
-    is_halved = any(rung.epochs != WHOLE for rung in findings.step.rungs)
+    is_halved = any(rung.epochs != WHOLE for rung in result.step.rungs)
     groups = brackets if is_halved else {1: [trial for trials in brackets.values() for trial in trials]}
     for index, (bracket, trials) in enumerate(groups.items()):
         style = PALETTE[index % len(PALETTE)]
         bracket_runs = [run for trial in trials if (run := runs.get(f"trial {trial}")) is not None and run.epochs]
         figure.add_scatter(
             x=joined([[epoch.epoch for epoch in run.epochs] for run in bracket_runs]),
-            y=joined(
-                [[_shown(findings, getattr(epoch, findings.metric)) for epoch in run.epochs] for run in bracket_runs]
-            ),
+            y=joined([[_shown(result, getattr(epoch, result.metric)) for epoch in run.epochs] for run in bracket_runs]),
             mode="lines+markers" if longest < 40 else "lines",
             line={"color": style.colour, "width": 1.3},
             marker={"color": style.colour, "symbol": style.symbol, "size": 4},
             opacity=0.75,
             text=joined([[run.arm] * len(run.epochs) for run in bracket_runs]),
-            hovertemplate=f"epoch %{{x}}: %{{y:.4g}}{_unit(findings)}<extra>%{{text}}</extra>",
+            hovertemplate=f"epoch %{{x}}: %{{y:.4g}}{_unit(result)}<extra>%{{text}}</extra>",
             name=f"bracket {bracket}",
             showlegend=len(groups) > 1,
         )
@@ -52,44 +50,44 @@ def trial_curves(study: StudyRecord, findings: Found) -> go.Figure:
         **{**settings, "showlegend": len(groups) > 1},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         xaxis=axis(title="epoch", range=[0.7, longest + 0.3], nticks=8),
-        yaxis=axis(title=_metric(findings), ticksuffix=_unit(findings), nticks=6),
+        yaxis=axis(title=_metric(result), ticksuffix=_unit(result), nticks=6),
     )
     return figure
 
 
-def cost_front(study: StudyRecord, findings: Found) -> go.Figure:
+def cost_front(study: StudyRecord, result: SearchResult) -> go.Figure:
     """Every trial's score against its network's parameters; the front joined; finalists' fresh means with intervals."""
     figure = go.Figure()
-    levels = sorted({trial.epochs for trial in findings.outcomes if trial.score is not None}, key=_depth)
+    levels = sorted({trial.epochs for trial in result.outcomes if trial.score is not None}, key=_depth)
     for index, level in enumerate(levels):
-        level_trials = [trial for trial in findings.outcomes if trial.epochs == level and trial.score is not None]
+        level_trials = [trial for trial in result.outcomes if trial.epochs == level and trial.score is not None]
         share = 1.0 if len(levels) == 1 else index / (len(levels) - 1)
         epochs = "all epochs" if level == WHOLE else counted(level or 0, "epoch")
         figure.add_scatter(
             x=[trial.parameters for trial in level_trials],
-            y=[_shown(findings, trial.score) for trial in level_trials],
+            y=[_shown(result, trial.score) for trial in level_trials],
             mode="markers",
             marker={"color": _GOOD, "opacity": 0.25 + 0.6 * share, "size": 6 + 4 * share},
             text=[f"{trial.name}: {whole(trial.parameters)} parameters" for trial in level_trials],
-            hovertemplate=f"%{{text}}, %{{y:.4g}}{_unit(findings)}<extra>after {epochs}</extra>",
+            hovertemplate=f"%{{text}}, %{{y:.4g}}{_unit(result)}<extra>after {epochs}</extra>",
             name=f"after {epochs}",
         )
-    front = findings.front
+    front = result.front
     figure.add_scatter(
         x=[trial.parameters for trial in front],
-        y=[_shown(findings, trial.score) for trial in front],
+        y=[_shown(result, trial.score) for trial in front],
         mode="lines",
         line={"color": _GOOD, "width": 1.5, "shape": "hv"},
         hoverinfo="skip",
         name="Pareto front in the search",
     )
-    parameters = {trial.name: trial.parameters for trial in findings.outcomes}
+    parameters = {trial.name: trial.parameters for trial in result.outcomes}
     styles = arm_styles(study)
-    for trial in findings.optimism:
+    for trial in result.optimism:
         if trial.fresh is None:
             continue
         low, high = (trial.interval.low, trial.interval.high) if trial.interval else (trial.fresh, trial.fresh)
-        middle, ends = _shown(findings, trial.fresh), sorted((_shown(findings, low), _shown(findings, high)))
+        middle, ends = _shown(result, trial.fresh), sorted((_shown(result, low), _shown(result, high)))
         style = styles[trial.arm]
         figure.add_scatter(
             x=[parameters[trial.arm]],
@@ -98,46 +96,46 @@ def cost_front(study: StudyRecord, findings: Found) -> go.Figure:
                      "color": _BEST, "thickness": 2, "width": 5},
             mode="markers",
             marker={"color": _BEST, "symbol": style.symbol, "size": 10, "line": {"width": 0}},
-            hovertemplate=f"{plain(trial.arm)}: %{{y:.4g}}{_unit(findings)}, n = {trial.n}<extra>fresh seeds</extra>",
+            hovertemplate=f"{plain(trial.arm)}: %{{y:.4g}}{_unit(result)}, n = {trial.n}<extra>fresh seeds</extra>",
             name="fresh seeds, 95 %",
             legendgroup="fresh",
-            showlegend=trial is findings.optimism[0],
+            showlegend=trial is result.optimism[0],
         )  # fmt: skip
     settings = layout_of(height=360, margin={"l": 8, "r": 12, "t": 10, "b": 8})
-    counts = [trial.parameters for trial in findings.outcomes if trial.score is not None] or [1, 10]
+    counts = [trial.parameters for trial in result.outcomes if trial.score is not None] or [1, 10]
     is_wide = max(counts) > 3 * min(counts)
     ticks = _ticks(min(counts), max(counts)) if is_wide else {"nticks": 6}
     figure.update_layout(
         **{**settings, "showlegend": True},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         xaxis=axis(title="parameters", **({"type": "log"} if is_wide else {}), **ticks),
-        yaxis=axis(title=_metric(findings), ticksuffix=_unit(findings), nticks=6, **_frame(findings)),
+        yaxis=axis(title=_metric(result), ticksuffix=_unit(result), nticks=6, **_frame(result)),
     )
     return figure
 
 
-def _frame(findings: Found) -> dict[str, Sequence[float]]:
+def _frame(result: SearchResult) -> dict[str, Sequence[float]]:
     """The range that holds the trials that came furthest and all fresh scores: others, far off, would flatten them."""
-    furthest = max((_depth(trial.epochs) for trial in findings.outcomes if trial.score is not None), default=0.0)
+    furthest = max((_depth(trial.epochs) for trial in result.outcomes if trial.score is not None), default=0.0)
     shown = [
-        _shown(findings, trial.score) for trial in findings.outcomes if trial.score and _depth(trial.epochs) == furthest
+        _shown(result, trial.score) for trial in result.outcomes if trial.score and _depth(trial.epochs) == furthest
     ]
-    shown += [_shown(findings, end) for trial in findings.optimism if (i := trial.interval) for end in (i.low, i.high)]
-    shown += [_shown(findings, trial.fresh) for trial in findings.optimism if trial.fresh is not None]
+    shown += [_shown(result, end) for trial in result.optimism if (i := trial.interval) for end in (i.low, i.high)]
+    shown += [_shown(result, trial.fresh) for trial in result.optimism if trial.fresh is not None]
     if not shown:
         return {}
     room = 0.08 * (max(shown) - min(shown)) or 1.0
     return {"range": [min(shown) - room, max(shown) + room]}
 
 
-def parallel_coordinates(findings: Found) -> go.Figure:
+def parallel_coordinates(result: SearchResult) -> go.Figure:
     """Every trial with a score as a line through its values; a parameter that a trial lacks is drawn below the axis.
 
     The best tenth is drawn last and in another colour than the best third.
     """
-    space = findings.study.search.space if findings.study.search else {}
-    sign = 1 if findings.metric.endswith("accuracy") else -1
-    scored = [trial for trial in findings.outcomes if trial.score is not None]
+    space = result.study.search.space if result.study.search else {}
+    sign = 1 if result.metric.endswith("accuracy") else -1
+    scored = [trial for trial in result.outcomes if trial.score is not None]
     ranked = sorted(scored, key=lambda trial: (_depth(trial.epochs), sign * (trial.score or 0.0), -trial.trial))
     count = len(ranked)
     best, good = max(1, count // 10), max(1, count // 3)
@@ -180,7 +178,7 @@ def parallel_coordinates(findings: Found) -> go.Figure:
     return figure
 
 
-def importance_bars(findings: Found, importances: Mapping[str, float]) -> go.Figure:
+def importance_bars(result: SearchResult, importances: Mapping[str, float]) -> go.Figure:
     """How much of the variation of scores each parameter explains."""
     names = list(importances)
     figure = go.Figure()
@@ -205,19 +203,19 @@ def importance_bars(findings: Found, importances: Mapping[str, float]) -> go.Fig
     return figure
 
 
-def optimism_strip(study: StudyRecord, findings: Found) -> go.Figure:
+def optimism_strip(study: StudyRecord, result: SearchResult) -> go.Figure:
     """Every finalist's score in the search (open) and its mean over fresh seeds with its interval (filled)."""
     figure, styles = go.Figure(), arm_styles(study)
-    shown = [finalist for finalist in findings.optimism if finalist.fresh is not None]
+    shown = [finalist for finalist in result.optimism if finalist.fresh is not None]
     for row, finalist in enumerate(shown):
-        style, searched = styles[finalist.arm], _shown(findings, finalist.found)
-        middle = _shown(findings, finalist.fresh)
+        style, searched = styles[finalist.arm], _shown(result, finalist.search_score)
+        middle = _shown(result, finalist.fresh)
         low, high = (
             (finalist.interval.low, finalist.interval.high)
             if finalist.interval
             else (finalist.fresh or 0.0, finalist.fresh or 0.0)
         )
-        ends = sorted((_shown(findings, low), _shown(findings, high)))
+        ends = sorted((_shown(result, low), _shown(result, high)))
         figure.add_scatter(
             x=[searched, middle], y=[row, row], mode="lines", line={"color": GREY, "width": 1, "dash": "dot"},
             hoverinfo="skip", name="optimism",
@@ -227,7 +225,7 @@ def optimism_strip(study: StudyRecord, findings: Found) -> go.Figure:
             y=[row],
             mode="markers",
             marker={"color": style.colour, "symbol": f"{style.symbol}-open", "size": 13, "line": {"width": 2}},
-            hovertemplate=f"in the search: %{{x:.4g}}{_unit(findings)}<extra>%{{fullData.name}}</extra>",
+            hovertemplate=f"in the search: %{{x:.4g}}{_unit(result)}<extra>%{{fullData.name}}</extra>",
             name=plain(finalist.arm),
         )
         figure.add_scatter(
@@ -237,26 +235,26 @@ def optimism_strip(study: StudyRecord, findings: Found) -> go.Figure:
             error_x={"type": "data", "symmetric": False, "array": [ends[1] - middle], "arrayminus": [middle - ends[0]],
                      "color": style.colour, "thickness": 2.5, "width": 5},
             marker={"color": style.colour, "symbol": style.symbol, "size": 11},
-            hovertemplate=f"mean of {finalist.n} fresh seeds: %{{x:.4g}}{_unit(findings)}"
+            hovertemplate=f"mean of {finalist.n} fresh seeds: %{{x:.4g}}{_unit(result)}"
             "<extra>%{fullData.name}</extra>",
             name=plain(finalist.arm),
         )  # fmt: skip
         row_name(figure, finalist.arm, style, row - 0.34)
-    rows_layout(figure, len(shown), _metric(findings), _unit(findings))
+    rows_layout(figure, len(shown), _metric(result), _unit(result))
     return figure
 
 
-def _shown(findings: Found, score: float | None) -> float:
+def _shown(result: SearchResult, score: float | None) -> float:
     value = math.nan if score is None else score
-    return 100 * value if findings.metric.endswith("accuracy") else value
+    return 100 * value if result.metric.endswith("accuracy") else value
 
 
-def _unit(findings: Found) -> str:
-    return " %" if findings.metric.endswith("accuracy") else ""
+def _unit(result: SearchResult) -> str:
+    return " %" if result.metric.endswith("accuracy") else ""
 
 
-def _metric(findings: Found) -> str:
-    return findings.metric.replace("_", " ")
+def _metric(result: SearchResult) -> str:
+    return result.metric.replace("_", " ")
 
 
 def _depth(epochs: int | None) -> float:

@@ -24,7 +24,7 @@ from ..events import Failed, Lost, NoSpace, to_json
 from ..worker import CHECKPOINT, WEIGHTS
 from .cluster import STOP_SECONDS
 from .jobs import Job, Place, is_late
-from .slot import GOES_ON, Slot, versions
+from .slot import CONTINUES, Slot, versions
 
 _MARGIN = 1.25  # declared memory over that of the worker process: the actor beside it takes some too
 _IDLE_SECONDS = 60.0  # after which a slot is given back to the cluster
@@ -47,13 +47,13 @@ class Bridge:
         self._full: set[str] = set()
         self._measured = 0
         self._num_failed_starts = 0
-        self._since = time.monotonic()  # when a slot was last there; 0 once it has been said that none is
+        self._since = time.monotonic()  # when a slot was last there; 0 once a note has said that none is
         self._wanted: dict[str, Any] = {}
         self._artifacts: Artifacts | None = None
         self._twice: set[str] = set()  # runs that two slots may have written artifacts of
         self._finished: set[str] = set()
 
-    def tell(self, *messages: dict[str, Any], unless_over: Job | None = None) -> None:
+    def send(self, *messages: dict[str, Any], unless_over: Job | None = None) -> None:
         with self._pipe_lock:
             if unless_over is not None and unless_over.is_over:
                 return
@@ -67,7 +67,7 @@ class Bridge:
 
     def work(self) -> None:
         handlers: dict[str, Callable[..., None]] = {
-            "message": self._message, "started": self._started, "told": self._told, "kept": self._kept,
+            "message": self._message, "started": self._started, "answered": self._answered, "kept": self._kept,
         }  # fmt: skip
         looked = time.monotonic()
         while True:
@@ -162,11 +162,11 @@ class Bridge:
                 self.refuse(what, "install the same Assay, with the same packages, on all its machines")
             return
         self._num_failed_starts = 0
-        mine = versions()
-        if other := {name: theirs for name, theirs in about["versions"].items() if theirs != mine[name]}:
-            told = ", ".join(f"{name} {theirs} (here {mine[name]})" for name, theirs in other.items())
+        here = versions()
+        if other := {name: theirs for name, theirs in about["versions"].items() if theirs != here[name]}:
+            differences = ", ".join(f"{name} {theirs} (here {here[name]})" for name, theirs in other.items())
             self.refuse(
-                f"machine {about['host']} of the cluster has {told}", "install the same versions on all of them"
+                f"machine {about['host']} of the cluster has {differences}", "install the same versions on all of them"
             )
         if about["trouble"]:
             what = f"machine {about['host']} of the cluster cannot use {self._wanted['artifacts']} ({about['trouble']})"
@@ -175,7 +175,7 @@ class Bridge:
 
     def refuse(self, what: str, fix: str) -> None:
         """Say why nothing can be trained here, and end."""
-        self.tell({"refusal": [what, fix]})
+        self.send({"refusal": [what, fix]})
         os._exit(0)
 
     def _dismiss(self, place: Place) -> None:
@@ -203,7 +203,7 @@ class Bridge:
             self._clear(self._twice & self._finished)  # the slot that was second may have been writing still
         self._twice.clear()
         self._finished.clear()
-        self.tell({"released": True})
+        self.send({"released": True})
 
     # Runs.
 
@@ -212,7 +212,7 @@ class Bridge:
             files = {path: self._file(Path(path), with_files) for path in _files(job.task)}
         except OSError as error:
             what = f"the data cannot be read ({error})"
-            self.tell(to_json(Failed(job.run, "failed", what, "run the study again, which prepares them anew")))
+            self.send(to_json(Failed(job.run, "failed", what, "run the study again, which prepares them anew")))
             return
         checkpoint = None
         with contextlib.suppress(OSError):
@@ -221,7 +221,7 @@ class Bridge:
         if is_second:
             self._twice.add(job.run)
         place.heard, place.epochs = time.monotonic(), 0
-        self._later("told", place, place.actor.begin.remote(json.dumps(job.task), checkpoint, files), job)
+        self._later("answered", place, place.actor.begin.remote(json.dumps(job.task), checkpoint, files), job)
 
     def _file(self, path: Path, with_content: bool) -> tuple[int, list[Any]]:
         import numpy as np
@@ -239,26 +239,26 @@ class Bridge:
 
         reference.future().add_done_callback(put)
 
-    def _told(self, place: Place, told: Any, job: Job) -> None:
+    def _answered(self, place: Place, message: Any, job: Job) -> None:
         if place.job is not job or place not in self._places:
             return  # it was dismissed, or has been given something else
-        if told is None:
+        if message is None:
             self._begin(place, job, is_second=place.is_second, with_files=True)
-        elif isinstance(told, BaseException):
-            self._bury(place, told)
+        elif isinstance(message, BaseException):
+            self._reap(place, message)
         else:
-            self._hear(place, job, told)
+            self._hear(place, job, message)
 
-    def _hear(self, place: Place, job: Job, told: dict[str, Any]) -> None:
+    def _hear(self, place: Place, job: Job, message: dict[str, Any]) -> None:
         place.heard = time.monotonic()
-        events = told["events"]
-        ending = next((event for event in events if event["event"] not in GOES_ON), None)
+        events = message["events"]
+        ending = next((event for event in events if event["event"] not in CONTINUES), None)
         for event in events:
             if event["event"] == "Started":
                 about = {"version": place.about["versions"]["ray"], "host": place.about["host"]}
                 event["environment"]["ray"] = {**about, "declared_memory_bytes": place.memory}
             elif event["event"] == "EpochDone":
-                self._measured = max(self._measured, told.get("memory", 0))
+                self._measured = max(self._measured, message.get("memory", 0))
                 place.epochs = event["record"]["epoch"]
                 self._paces.setdefault(job.arm, []).append((place.about["node"], event["record"]["seconds"]))
                 del self._paces[job.arm][:-50]
@@ -267,17 +267,17 @@ class Bridge:
                 place.held += events
                 self._kept(place, job)
             else:
-                self._keep(place, job, told, events)
+                self._keep(place, job, message, events)
             return
-        if ending["event"] in ("Lost", "NoSpace") and self._give_back(place, job, ending, told):
+        if ending["event"] in ("Lost", "NoSpace") and self._give_back(place, job, ending, message):
             return
         for other in [other for other in self._places if other.job is job and other is not place]:
             self._dismiss(other)
         place.job = None
         job.is_over = True
-        self._keep(None, job, told, [*place.held, *events])
+        self._keep(None, job, message, [*place.held, *events])
 
-    def _give_back(self, place: Place, job: Job, ending: dict[str, Any], told: dict[str, Any]) -> bool:
+    def _give_back(self, place: Place, job: Job, ending: dict[str, Any], message: dict[str, Any]) -> bool:
         """An attempt has ended for a reason that lies in its machine. Whether there is nothing more to say of it."""
         if ending["event"] == "NoSpace":
             self._full.add(place.about["node"])
@@ -285,7 +285,7 @@ class Bridge:
             if not self._are_all_full():
                 why = ending["reason"].split(". ")[0].rstrip(".")
                 reason = f"machine {place.about['host']} cannot write ({why})"
-                told["events"][-1] = to_json(Lost(job.run, reason, is_memory=False, is_machine=True))
+                message["events"][-1] = to_json(Lost(job.run, reason, is_memory=False, is_machine=True))
         other = next((other for other in self._places if other.job is job and other is not place), None)
         if other is None:
             return False
@@ -296,14 +296,14 @@ class Bridge:
     def _promote(self, second: Place, job: Job) -> None:
         if second.is_second:
             second.is_second = False
-            self.tell(*second.held)
+            self.send(*second.held)
             second.held = []
 
     def _are_all_full(self) -> bool:
         machines = [node for node in self._ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
         return all(node["NodeID"] in self._full for node in machines)
 
-    def _bury(self, place: Place, error: BaseException) -> None:
+    def _reap(self, place: Place, error: BaseException) -> None:
         """A slot is gone, with its machine or because Ray took its memory back."""
         job = place.job
         assert job is not None
@@ -315,51 +315,51 @@ class Bridge:
             return
         is_memory = "memory" in str(error)
         why = "it took more memory than its machine had left" if is_memory else "its machine does not answer"
-        self.tell(to_json(Lost(job.run, f"{why} ({place.about['host']})", is_memory, is_machine=not is_memory)))
+        self.send(to_json(Lost(job.run, f"{why} ({place.about['host']})", is_memory, is_machine=not is_memory)))
 
-    def _keep(self, place: Place | None, job: Job, told: dict[str, Any], events: list[dict[str, Any]]) -> None:
-        """Write what came with the events, then tell them; other threads do it, since disks take their time."""
+    def _keep(self, place: Place | None, job: Job, message: dict[str, Any], events: list[dict[str, Any]]) -> None:
+        """Write what came with the events, then send them; other threads do it, since disks take their time."""
 
         def keep() -> None:
             if place is not None and job.is_over:  # another attempt was the first to end
                 return
             try:
                 if self._artifacts is not None:
-                    self._fetch(job, told)
+                    self._fetch(job, message)
                 else:
                     for key, name in (("checkpoint", CHECKPOINT), ("weights", WEIGHTS)):
-                        if key in told:
-                            disk.write(job.folder / name, told[key])
-                if told.get("words") and self._logs is not None:
+                        if key in message:
+                            disk.write(job.folder / name, message[key])
+                if message.get("words") and self._logs is not None:
                     with (self._logs / "ray.log").open("a") as log:
-                        log.write(f"last words of the worker of run {job.run}:\n{told['words']}\n")
+                        log.write(f"last words of the worker of run {job.run}:\n{message['words']}\n")
             except (AssayError, OSError) as error:
-                self.tell(to_json(NoSpace(job.run, str(error))))
+                self.send(to_json(NoSpace(job.run, str(error))))
                 return
-            self.tell(*events, unless_over=job if place is not None else None)
+            self.send(*events, unless_over=job if place is not None else None)
             if place is not None:
                 self.inbox.put(("kept", place, job))
 
-        if told.keys() & {"checkpoint", "weights", "words"}:
+        if message.keys() & {"checkpoint", "weights", "words"}:
             self._disks.submit(keep)
         else:
             keep()
 
-    def _fetch(self, job: Job, told: dict[str, Any]) -> None:
+    def _fetch(self, job: Job, message: dict[str, Any]) -> None:
         """Bring weights from the folder for artifacts; a checkpoint stays there, and no older one counts any more."""
         assert self._artifacts is not None
-        if "checkpoint" in told:
+        if "checkpoint" in message:
             (job.folder / CHECKPOINT).unlink(missing_ok=True)
-        if "weights" in told:
+        if "weights" in message:
             file = job.folder / WEIGHTS
-            wanted = told["events"][-1]["weights_sha256"]
+            wanted = message["events"][-1]["weights_sha256"]
             if not self._artifacts.get(job.run, file) or _sha256(file) != wanted:
                 fix = "see that nobody else writes there"
                 raise ClusterError(Problem(f"weights of run {job.run} at {self._artifacts.url} are not whole", fix))
 
     def _kept(self, place: Place, job: Job) -> None:
         if place.job is job and place in self._places:
-            self._later("told", place, place.actor.go_on.remote(), job)
+            self._later("answered", place, place.actor.step.remote(), job)
 
     # Slow machines.
 
@@ -371,7 +371,7 @@ class Bridge:
             self._since = 0.0
             cores, memory = self._wanted["threads"], self._places[0].memory >> 20
             room = f"{cores} {'core' if cores == 1 else 'cores'}" + (f" and {memory} MiB of memory" if memory else "")
-            self.tell({"note": f"waiting for the cluster to have room for a worker with {room}"})
+            self.send({"note": f"waiting for the cluster to have room for a worker with {room}"})
 
     def _help(self) -> None:
         """Where nothing is queued, let idle slots take up runs that are late on other machines too."""

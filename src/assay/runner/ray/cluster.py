@@ -85,7 +85,7 @@ class RayCluster:
             self._process.stdin.flush()
 
     def receive(self, timeout_seconds: float) -> list[dict[str, Any]]:
-        """What it has said since the last call; waits for something at most so long.
+        """Its messages since the last call; waits for something at most so long.
 
         Raises:
             ClusterGone: Nothing more will come.

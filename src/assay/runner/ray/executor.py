@@ -28,7 +28,7 @@ class RayExecutor(Executor):
             nothing is known, a single slot is started, and the others once its run's first epoch has measured it.
         patience_seconds: What a run must be late, compared with runs of its arm on other machines, before an idle
             slot elsewhere takes it up too, from its last checkpoint. Whichever is first counts: they are the same bits.
-        tell: Called with a sentence where the cluster has had no room for any worker for as long.
+        note: Called with a sentence where the cluster has had no room for any worker for as long.
         artifacts: URL of the folder that checkpoints and weights go through; as messages if empty.
     """
 
@@ -38,7 +38,7 @@ class RayExecutor(Executor):
     gpu_share: float = 0.0
     memory: Callable[[Task], int | None] = lambda task: None
     patience_seconds: float = 30.0
-    tell: Callable[[str], None] = lambda sentence: None
+    note: Callable[[str], None] = lambda sentence: None
     artifacts: str = ""
 
     def __post_init__(self) -> None:
@@ -55,7 +55,7 @@ class RayExecutor(Executor):
         messages = self.cluster.receive(timeout_seconds)
         for message in messages:
             if "note" in message:
-                self.tell(message["note"])
+                self.note(message["note"])
         return [from_json(message) for message in messages if "event" in message]
 
     def recorded(self, task: Task, *, is_finished: bool) -> None:

@@ -56,7 +56,7 @@ def serve(address: str, logs: str) -> None:
     about = served.cluster()
     if not about["cores"]:
         served.refuse("the Ray cluster has no machine with a core", "add one: ray start --address=HEAD:6379")
-    served.tell({"cluster": about})
+    served.send({"cluster": about})
 
     def listen() -> None:
         for line in sys.stdin:

@@ -25,7 +25,7 @@ from ..events import Event, Lost, NoSpace, to_json
 from ..local import LocalExecutor
 from ..worker import CHECKPOINT, WEIGHTS
 
-GOES_ON = ("Started", "EpochDone")  # every other event ends a run
+CONTINUES = ("Started", "EpochDone")  # every other event ends a run
 _LONG_POLL_SECONDS = 10.0
 _LOG_BYTES = 1 << 14
 
@@ -67,51 +67,51 @@ class Slot:
                 where it was asked for.
 
         Returns:
-            As ``go_on``, or ``None`` where this machine lacks the data and they were not sent.
+            As ``step``, or ``None`` where this machine lacks the data and they were not sent.
         """
-        told = Task.from_json(json.loads(task))
+        run = Task.from_json(json.loads(task))
         folder = self._scratch / "run"
         try:
             shutil.rmtree(folder, ignore_errors=True)
-            places = _placed(told, files)
+            places = _placed(run, files)
             if places is None:
                 return None
             if checkpoint is not None:
                 disk.write(folder / CHECKPOINT, checkpoint)
             elif self._artifacts:
-                self._artifacts.get(told.id, folder / CHECKPOINT)
+                self._artifacts.get(run.id, folder / CHECKPOINT)
             self._sent = _stamp(folder / CHECKPOINT)
         except (AssayError, OSError) as error:
-            return {"events": [to_json(NoSpace(told.id, str(error)))]}
-        values = told.to_json()
+            return {"events": [to_json(NoSpace(run.id, str(error)))]}
+        values = run.to_json()
         for key in ("images", "labels", "groups", "base"):
             values[key] = values[key] and str(places[values[key]])
         values["published"] = values["published"] and [str(places[path]) for path in values["published"]]
         here = replace(Task.from_json(values), folder=folder)
         self._run = here
         self._executor.submit(here)
-        return self.go_on()
+        return self.step()
 
-    def go_on(self) -> dict[str, Any]:
-        """What the worker has said, and the newest of its files: waits for something, but not for ever."""
+    def step(self) -> dict[str, Any]:
+        """The worker's events since the last step, and its newest files; waits for one, but not for ever."""
         with self._is_polling:
             deadline = time.monotonic() + _LONG_POLL_SECONDS
             events: Sequence[Event] = ()
             while not events and not self._is_stopping and time.monotonic() < deadline:
                 events = self._executor.poll(0.25)
-            told: dict[str, Any] = {"events": [to_json(event) for event in events], "memory": self._memory_bytes()}
-        ends = [event for event in events if type(event).__name__ not in GOES_ON]
+            message: dict[str, Any] = {"events": [to_json(event) for event in events], "memory": self._memory_bytes()}
+        ends = [event for event in events if type(event).__name__ not in CONTINUES]
         try:
             if any(type(event).__name__ == "Finished" for event in ends):
-                told["weights"] = self._brought(self._run.folder / WEIGHTS)
+                message["weights"] = self._brought(self._run.folder / WEIGHTS)
             elif (stamp := _stamp(self._run.folder / CHECKPOINT)) != self._sent and stamp is not None:
-                told["checkpoint"] = self._brought(self._run.folder / CHECKPOINT)
+                message["checkpoint"] = self._brought(self._run.folder / CHECKPOINT)
                 self._sent = stamp
-        except ClusterError as error:  # what it would be told of could not be gone on from
-            return {**told, "events": [to_json(NoSpace(self._run.id, str(error)))]}
+        except ClusterError as error:  # the run could not be resumed from what the message names
+            return {**message, "events": [to_json(NoSpace(self._run.id, str(error)))]}
         if any(isinstance(event, Lost) or getattr(event, "state", "") == "failed" for event in ends):
-            told["words"] = _last_words(self._scratch / "logs")
-        return told
+            message["words"] = _last_words(self._scratch / "logs")
+        return message
 
     def stop(self) -> None:
         """End the worker and leave nothing behind."""
@@ -183,10 +183,10 @@ def _sweep() -> None:
 def _stamp(path: Path) -> tuple[int, int] | None:
     """Changes whenever the file is replaced."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_ino, found.st_mtime_ns
+    return status.st_ino, status.st_mtime_ns
 
 
 def _last_words(logs: Path) -> str:

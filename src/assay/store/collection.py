@@ -1,4 +1,4 @@
-"""Python's search for garbage, put off."""
+"""Garbage collection paused while many records are read or judged."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def uncollected() -> Iterator[None]:
-    """Python looks for garbage again and again while there are many small objects; there is none among records."""
+def collection_paused() -> Iterator[None]:
+    """Pause Python's search for reference cycles, which it repeats as objects grow many; records hold none."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -12,8 +12,8 @@ import pytest
 from assay import api
 from assay.analysis import best_arm
 from assay.report import search_sentences
-from assay.search import best_study, found_in, importances
-from assay.search.findings import Found
+from assay.search import best_study, importances, result_of_search
+from assay.search.result import SearchResult
 from assay.spec import parse_study, study_toml
 from assay.store import StudyRecord
 
@@ -29,18 +29,18 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> StudyRecord:
 
 
 @pytest.fixture(scope="module")
-def found(record: StudyRecord) -> Found:
-    return found_in(record)
+def found(record: StudyRecord) -> SearchResult:
+    return result_of_search(record)
 
 
-def test_optimism_is_the_searchs_score_less_the_fresh_mean(record: StudyRecord, found: Found) -> None:
+def test_optimism_is_the_searchs_score_less_the_fresh_mean(record: StudyRecord, found: SearchResult) -> None:
     assert record.search is not None
     assert len(found.optimism) == 3
     for one in found.optimism:
         (run,) = [run for run in record.search.runs if run.arm == one.arm]
         fresh = [epoch_of(run.id, 9).validation_accuracy for run in record.runs_of(one.arm) if run.state == "finished"]
-        assert one.found == epoch_of(run.id, one.epochs).validation_accuracy
-        assert one.luck == pytest.approx(one.found - sum(fresh) / len(fresh))
+        assert one.search_score == epoch_of(run.id, one.epochs).validation_accuracy
+        assert one.luck == pytest.approx(one.search_score - sum(fresh) / len(fresh))
         assert one.n == len(fresh)
     best = max(found.optimism, key=lambda one: (one.failed <= one.n, one.fresh or 0.0))
     assert found.best == best.arm
@@ -58,11 +58,11 @@ def test_the_report_explains_the_arm_that_the_search_calls_best(
     )
     spec = {**record.spec, "search": {**record.spec["search"], "objective": objective, **halving}}
     turned = replace(record, runs=runs, spec=spec)
-    assert best_arm(turned) == found_in(turned).best
+    assert best_arm(turned) == result_of_search(turned).best
     assert (best_arm(turned) == best_arm(record)) == (objective == "validation_accuracy")
 
 
-def test_what_was_saved_counts_epochs_once(record: StudyRecord, found: Found) -> None:
+def test_what_was_saved_counts_epochs_once(record: StudyRecord, found: SearchResult) -> None:
     """Formula-made epochs take one second each, whatever the network: what is missing goes by FLOPs."""
     assert record.search is not None
     runs = record.search.runs
@@ -75,7 +75,7 @@ def test_what_was_saved_counts_epochs_once(record: StudyRecord, found: Found) ->
     assert found.saved.whole_seconds == pytest.approx(found.saved.seconds + missing)
 
 
-def test_a_finalist_most_of_whose_fresh_runs_failed_is_not_the_best(found: Found) -> None:
+def test_a_finalist_most_of_whose_fresh_runs_failed_is_not_the_best(found: SearchResult) -> None:
     first, second = found.optimism[:2]
     others = replace(second, fresh=0.5, n=3, failed=0)
     for failed, best in ((2, first.arm), (3, second.arm)):
@@ -103,7 +103,7 @@ def test_trials_that_may_stop_early_would_have_taken_at_most_so_many_epochs(reco
     assert ["would have taken at most" in text for text in told] == [False, True]
 
 
-def test_the_best_arm_is_a_study_of_its_own(found: Found) -> None:
+def test_the_best_arm_is_a_study_of_its_own(found: SearchResult) -> None:
     best = best_study(found)
     assert best is not None
     again = parse_study(study_toml(best), file="best.toml", name="x")
@@ -119,8 +119,8 @@ def test_importance_finds_the_parameter_that_decides() -> None:
 
     import numpy as np
 
-    from assay.search.findings import Saved
     from assay.search.halving import Step
+    from assay.search.result import Saved
     from assay.search.sampler import Observed, draw, generator_of
 
     study = search_study()
@@ -129,7 +129,7 @@ def test_importance_finds_the_parameter_that_decides() -> None:
     observed = tuple(
         Observed(one, (-abs(np.log10(float(one["rate"])) + 2.5) + 0.01 * int(one["filters"]),)) for one in known
     )
-    made = Found(study, "validation_accuracy", Step(0, {}), (), (), Saved(0, 0, 0, 0.0, 0.0), {}, observed, 9)
+    made = SearchResult(study, "validation_accuracy", Step(0, {}), (), (), Saved(0, 0, 0, 0.0, 0.0), {}, observed, 9)
     told = importances(made)
     assert next(iter(told)) == "rate"
     assert told["rate"] > 0.8
@@ -149,7 +149,7 @@ def test_the_page_shows_the_search_and_loads_nothing(record: StudyRecord, tmp_pa
     assert section is not None
     shown = {plot["data-figure"] for plot in section.find_all(class_="plot")}
     assert {f"figure-search-{name}" for name in ("optimism", "curves", "front", "parallel", "importance")} == shown
-    found = found_in(record)
+    found = result_of_search(record)
     lines = json.loads(section.find(id="figure-search-curves").string)["data"]
     drawn = sum(value is not None for trace in lines for value in trace["x"])
     assert record.search is not None

@@ -1,4 +1,4 @@
-"""What a search found, from its record alone: what it spent, how lucky its best trials were, and the best arm."""
+"""The result of a search, from its record alone: what it spent, how lucky its best trials were, and the best arm."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Optimism:
     Args:
         arm: Its name.
         epochs: After which the search saw its score.
-        found: That score.
+        search_score: That score.
         fresh: The mean with fresh seeds; ``None`` before the first.
         interval: Its 95 % interval; ``None`` below two seeds.
         n: Fresh seeds.
@@ -59,7 +59,7 @@ class Optimism:
 
     arm: str
     epochs: int
-    found: float
+    search_score: float
     fresh: float | None
     interval: Interval | None
     n: int
@@ -68,7 +68,7 @@ class Optimism:
     @property
     def luck(self) -> float | None:
         """The search's score less the fresh mean."""
-        return None if self.fresh is None else self.found - self.fresh
+        return None if self.fresh is None else self.search_score - self.fresh
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ class Saved:
 
 
 @dataclass(frozen=True)
-class Found:
-    """A search, worked out once.
+class SearchResult:
+    """Everything that a search's record says.
 
     Args:
         study: Its file.
@@ -134,7 +134,7 @@ class Found:
         return bool(self.study.training.get("early_stopping", "none") != "none")
 
 
-def found_in(record: StudyRecord) -> Found:
+def result_of_search(record: StudyRecord) -> SearchResult:
     """Everything that a search's record says.
 
     Raises:
@@ -155,12 +155,12 @@ def found_in(record: StudyRecord) -> Found:
         shown = None if score is None else sign * score
         outcomes.append(Outcome(trial, dict(one.chosen), parameters, flops, epochs, shown))
     level, known = observed(study, search, _comparable(step, scores))
-    return Found(
+    return SearchResult(
         study,
         metric,
         step,
         tuple(outcomes),
-        tuple(found for arm in record.arms if (found := _optimism(record, arm.name, outcomes, metric)) is not None),
+        tuple(luck for arm in record.arms if (luck := _optimism(record, arm.name, outcomes, metric)) is not None),
         _saved(record, outcomes),
         _rejected(record),
         tuple(known),
@@ -220,12 +220,12 @@ def _rejected(record: StudyRecord) -> dict[str, int]:
     return {kind: count for kind, count in counts.items() if count}
 
 
-def best_study(found: Found) -> Study | None:
+def best_study(result: SearchResult) -> Study | None:
     """The best finalist as a study of its own; ``None`` before one has a score."""
-    if found.best is None:
+    if result.best is None:
         return None
-    trial = next(one for one in found.outcomes if one.name == found.best)
-    return study_of(found.study, trial)
+    trial = next(one for one in result.outcomes if one.name == result.best)
+    return study_of(result.study, trial)
 
 
 def study_of(study: Study, one: Outcome) -> Study:
@@ -248,7 +248,7 @@ def study_of(study: Study, one: Outcome) -> Study:
     )
 
 
-def importances(found: Found) -> dict[str, float]:
+def importances(result: SearchResult) -> dict[str, float]:
     """How much of the score's variation each parameter explains, by functional ANOVA; empty where too little is known.
 
     Only parameters that every trial has take part, and at least ``MIN_TRIALS`` trials whose scores differ.
@@ -260,8 +260,8 @@ def importances(found: Found) -> dict[str, float]:
 
     from .sampler import quiet, rebuilt
 
-    known = [one for one in found.observed if one.values is not None]
-    search = search_of(found.study)
+    known = [one for one in result.observed if one.values is not None]
+    search = search_of(result.study)
     scores = {one.values[0] for one in known if one.values is not None}
     shared = [name for name in search.space if all(name in one.chosen for one in known)]
     varied = [name for name in shared if len({one.chosen[name] for one in known}) > 1]
@@ -269,10 +269,10 @@ def importances(found: Found) -> dict[str, float]:
         return {}
     with quiet():
         evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
-        told = optuna.importance.get_param_importances(
+        shares = optuna.importance.get_param_importances(
             rebuilt(search, known),
             evaluator=evaluator,
             params=varied,
             target=lambda trial: trial.values[0],
         )
-    return dict(sorted(told.items(), key=lambda item: -item[1]))
+    return dict(sorted(shares.items(), key=lambda item: -item[1]))

@@ -107,12 +107,12 @@ def test_weights_of_another_content_are_refused(tmp_path: Path, store: Path) -> 
 def test_what_a_frozen_base_costs_is_told_before_it_runs() -> None:
     base = {"name": "squeezenet", "weights": "random", "size": 32}
     (told,) = remarks(study_on(base))
-    assert told == "What frozen bases put out is kept in the cache: about 0.0029 GB."  # 1,438 x 512 x 4 bytes
+    assert told == "The outputs of frozen bases are cached on disk: about 0.0029 GB."  # 1,438 x 512 x 4 bytes
     augmented = {"epochs": 1, "augmentation": {"shift": 1}}
     (told,) = remarks(study_on(base, training=augmented))
     assert told.startswith('The frozen base of arm "on-a-run" runs in every step, since its images are augmented anew')
     (told,) = remarks(study_on({**base, "copies": 4}, training=augmented))
-    assert told == "What frozen bases put out is kept in the cache: about 0.015 GB."
+    assert told == "The outputs of frozen bases are cached on disk: about 0.015 GB."
     assert remarks(study_on({**base, "train": "all"})) == ()
 
 

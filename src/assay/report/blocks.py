@@ -236,31 +236,31 @@ def search_section(study: StudyRecord) -> dict[str, Any]:
     )
     from .search import optimism_table, rungs_table, search_sentences, trials_table
 
-    findings = result_of_search(study)
-    has_scores = any(trial.score is not None for trial in findings.outcomes)
-    importance = importances(findings)
-    metric = findings.metric.replace("_", " ").capitalize()
+    result = result_of_search(study)
+    has_scores = any(trial.score is not None for trial in result.outcomes)
+    importance = importances(result)
+    metric = result.metric.replace("_", " ").capitalize()
     blocks = []
     if has_scores:
         blocks = [
             figure_block(
                 "search-curves",
-                trial_curves(study, findings),
+                trial_curves(study, result),
                 "Trials, epoch by epoch",
                 f"{metric} of every trial after each epoch; a line ends where its trial was stopped.",
                 "A line ends where its trial was stopped.",
             ),
             figure_block(
                 "search-front",
-                cost_front(study, findings),
+                cost_front(study, result),
                 f"{metric} against parameters",
-                f"One dot per trial. On the front: {described(findings.front)}.",
+                f"One dot per trial. On the front: {described(result.front)}.",
                 "Larger dots were trained for longer. The front joins trials that none beats in both; scores in a "
                 "search are too good, so look at the fresh seeds. Trials that were stopped early may leave the frame.",
             ),
             figure_block(
                 "search-parallel",
-                parallel_coordinates(findings),
+                parallel_coordinates(result),
                 "Values of every trial",
                 "One line per trial through the values of its parameters; the table of trials holds the same.",
                 "The best are those that came furthest, with the best score. A line at the foot lacks that parameter.",
@@ -268,32 +268,32 @@ def search_section(study: StudyRecord) -> dict[str, Any]:
         ]
     if importance:
         shares = ", ".join(f"{name} {share:.0%}" for name, share in importance.items())
-        after = "" if not findings.observed_epochs else f" after {counted(findings.observed_epochs, 'epoch')}"
-        number = sum(trial.values is not None for trial in findings.observed)
+        after = "" if not result.observed_epochs else f" after {counted(result.observed_epochs, 'epoch')}"
+        number = sum(trial.values is not None for trial in result.observed)
         blocks.append(
             figure_block(
                 "search-importance",
-                importance_bars(findings, importance),
+                importance_bars(result, importance),
                 "Importance of parameters",
                 f"Share of the variation of scores that each parameter explains: {shares}.",
                 f"Functional ANOVA over the scores of {counted(number, 'trial')}{after}; parameters that some trials "
                 "lack are left out. A guide to the space, not a verdict.",
             )
         )
-    fresh = any(trial.fresh is not None for trial in findings.optimism)
+    fresh = any(trial.fresh is not None for trial in result.optimism)
     return {
         "sentences": search_sentences(study),
         "optimism": figure_block(
             "search-optimism",
-            optimism_strip(study, findings),
+            optimism_strip(study, result),
             "Finalists: in the search, and with fresh seeds",
             "The search's score and the mean over fresh seeds of every finalist; the table holds the same.",
             "Open: the score that the search saw. Filled: the mean over fresh seeds, with its 95 % interval.",
         )
         if fresh
         else None,
-        "optimism_table": optimism_table(study, findings) if fresh else None,
+        "optimism_table": optimism_table(study, result) if fresh else None,
         "figures": blocks,
-        "rungs_table": rungs_table(findings),
-        "trials_table": trials_table(findings),
+        "rungs_table": rungs_table(result),
+        "trials_table": trials_table(result),
     }

@@ -13,10 +13,12 @@ from assay.errors import Diverged
 from assay.seeds import Streams
 from assay.spec import Arm, Data
 from assay.train import EpochRecord
-from assay.train.checkpoint import load_checkpoint, load_weights, same_weights, save_weights
+from assay.train.checkpoint import load_checkpoint, load_weights, save_weights
 from assay.train.engine import evaluate, learner_of, split_of, train, training_subset
 from assay.train.scaling import scaling_of
 from assay.train.task import Task
+
+from ..helpers import same_weights
 
 
 @pytest.fixture(autouse=True)

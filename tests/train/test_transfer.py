@@ -18,13 +18,14 @@ from assay.seeds import Streams
 from assay.spec import Arm, Data
 from assay.train import engine
 from assay.train.augment import augment
-from assay.train.checkpoint import same_weights
 from assay.train.engine import batch_of, learner_of, split_of, train
 from assay.train.features import Features, computed, features_of
 from assay.train.networks import network_of
 from assay.train.predictor import predictor_of
 from assay.train.prepared import Prepared
 from assay.train.task import Task
+
+from ..helpers import same_weights
 
 BLOCKS = [
     ["block1", ["conv 4 3x3 relu padding=same", "batchnorm", "maxpool 2"]],

@@ -150,7 +150,7 @@ def ready(tasks: Sequence[Any], *, threads: int, tell: Any = None) -> None:
                     told = images / total
                     tell(f"{title}: its outputs for {images:,} of {total:,} images are computed")
 
-            features_of(task, open_training(task.images, task.labels), done=done)
+            features_of(task, open_training(task.images, task.labels), on_progress=done)
     finally:
         torch.set_num_threads(before)
 

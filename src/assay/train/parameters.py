@@ -1,4 +1,4 @@
-"""All trainable parameters of a network as one flat vector."""
+"""Keeps all trainable parameters of a torch network in one flat vector."""
 
 from __future__ import annotations
 
@@ -37,6 +37,13 @@ class FlatParameters:
             name: torch.as_strided(vector, (*lead, *shape), (*steps, *stride), offset)
             for name, (shape, stride, offset) in self._layouts.items()
         }
+
+    def join(self, tensors: dict[str, Tensor]) -> Tensor:
+        """A flat vector from tensors by parameter: the inverse of ``split``."""
+        vector = torch.empty_like(self.values)
+        for name, view in self.split(vector).items():
+            view.copy_(tensors[name])
+        return vector
 
     def named_slices(self) -> dict[str, slice]:
         """Where each parameter stands in a flat vector, by name."""

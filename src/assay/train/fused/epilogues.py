@@ -1,64 +1,43 @@
-"""Kernels of what stands between weighted layers, and how every kernel's arrays lie.
+"""Kernels of an epilogue: batch normalization, max pooling and dropout behind a layer with weights, in one pass.
 
-A kernel is source. Arrays are flat; shapes count vectors of sixteen lanes.
+Between two convolutions there is only memory traffic, so everything there is done while a value is in a register:
 
-Activations lie as [block, height, width, channel] of vectors, a block being sixteen images. In ``float32`` a vector holds
-one channel; in ``bfloat16`` it holds a pair of channels, two halves of a 32-bit word for each image. Weight gradients
-sum over images, so their bfloat16 operands pair two blocks instead ("paired" below).
+- Batch normalization is ``scale * y + shift`` per channel, so pooling commutes with it: of a window only the largest y is
+  normalized, or the smallest where ``scale`` is negative. ``moments`` reads y once before, for its statistics.
+- Backward, with d the gradient of a pooled output and x the normalized value, the two sums in batch normalization's
+  gradient run over pooled values alone, since d is zero elsewhere (``backward_reduce``). Then
+  dy = gamma * inverse * (d where y was chosen - sum(d) / M - x * sum(d * x) / M), which is one multiply-add of y a pixel
+  (``backward_elementwise``). PyTorch splits its own backward in the same two passes.
+- Which pixel was chosen is not stored: it is the first one of the window that equals the pooled value.
+- A dropout mask is a hash of (key, element), computed again backward.
 
-Every kernel takes ``part`` and ``parts``: which share of its work to do, so that several threads can share one call.
-Sums are taken by block and added in a fixed order, so that results are the same bits for any number of threads.
+Layouts: see ``buffers``. Sums over images are partial sums by block, added in the order of blocks afterwards, so they do not
+depend on how many threads share the blocks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
-from typing import Literal
 
+from .buffers import Access, Mode
 from .compiler import Kernel, compiled
-
-Mode = Literal["f", "b"]  # float32, or pairs of bfloat16
-
-
-@dataclass(frozen=True)
-class Access:
-    """How a mode's vectors are read and written: ``channels`` channels each."""
-
-    mode: Mode
-
-    @property
-    def channels(self) -> int:
-        return 2 if self.mode == "b" else 1
-
-    def load(self, array: str, index: str, names: list[str], indent: str) -> str:
-        """Source that reads one vector's channels into float32 names."""
-        if self.mode == "f":
-            return f"{indent}{names[0]} = load_f({array}, ({index}) * 16)\n"
-        return (
-            f"{indent}words = load_i({array}, ({index}) * 16)\n"
-            f"{indent}{names[0]} = low(words)\n{indent}{names[1]} = high(words)\n"
-        )
-
-    def store(self, array: str, index: str, names: list[str], indent: str) -> str:
-        if self.mode == "f":
-            return f"{indent}store_f({array}, ({index}) * 16, {names[0]})\n"
-        return f"{indent}store_i({array}, ({index}) * 16, pair({names[0]}, {names[1]}))\n"
 
 
 @cache
 def moments(mode: Mode) -> Kernel:
     """Sums of y - pivot and of its square over valid images and all positions, and the pivot: float64 [3, channels].
 
-    A channel's pivot is its first value. Sums of float32 then stay small where values are large and alike.
+    A channel's pivot is its first value. E[y**2] - E[y]**2 of values that are large and alike would cancel in float32;
+    of their differences from any one of them it does not, and a pivot needs no pass of its own. Threads share channels
+    here, not blocks, so that every sum is added by one thread; float32 within a block, float64 over blocks.
 
     Arguments: part, parts, y, valid (float32, one for each image), sums, number of blocks, pixels, vectors a pixel.
     """
     access = Access(mode)
     names = [f"y{c}" for c in range(access.channels)]
     indent = "                "
-    first = "spread_i(y, k * 16)" if mode == "b" else "spread_f(y, k * 16)"
+    first = "broadcast_i(y, k * 16)" if mode == "b" else "broadcast_f(y, k * 16)"
     pivots = ["low(first)", "high(first)"] if mode == "b" else ["first"]
     zero = f"            first = {first}\n" + "".join(
         f"            pivot{c} = {pivots[c]}\n            s{c} = nothing\n            q{c} = nothing\n"
@@ -71,9 +50,9 @@ def moments(mode: Mode) -> Kernel:
         for c in range(access.channels)
     )
     finish = "".join(
-        f"            sums[k * {access.channels} + {c}] += total(mul(s{c}, good))\n"
-        f"            sums[num + k * {access.channels} + {c}] += total(mul(q{c}, good))\n"
-        f"            sums[2 * num + k * {access.channels} + {c}] = total(pivot{c}) / 16\n"
+        f"            sums[k * {access.channels} + {c}] += sum_lanes(mul(s{c}, good))\n"
+        f"            sums[num + k * {access.channels} + {c}] += sum_lanes(mul(q{c}, good))\n"
+        f"            sums[2 * num + k * {access.channels} + {c}] = sum_lanes(pivot{c}) / 16\n"
         for c in range(access.channels)
     )
     return compiled(
@@ -90,29 +69,29 @@ def moments(mode: Mode) -> Kernel:
 
 
 @cache
-def tail(mode: Mode, *, window: int, has_dropout: bool) -> Kernel:
+def forward(mode: Mode, *, window: int, has_dropout: bool) -> Kernel:
     """z = dropout(scale * pool(y) + shift), where pooling takes the largest or, below scale 0, the smallest.
 
-    Batch normalization is ``scale * y + shift`` once its statistics are known, and pooling commutes with it up to
-    that choice, so only pooled values are normalized. ``m`` keeps what pooling chose.
+    ``m`` keeps what pooling chose, for backward.
 
-    Arguments: part, parts, y, m, z, scale, shift (float32 [channels]), low and high half of the dropout key, number of blocks, y height and width, vectors a
-    pixel, pool margins at top and left, pooled height and width, z height and width (with margin), z margins at top
-    and left, channels without padding, threshold of dropout, 1 / (1 - rate).
+    Arguments: part, parts, y, m, z, scale, shift (float32 [channels]), dropout key (int64: low and high half), number of
+    blocks, y height and width, vectors a pixel, pool margins at top and left, pooled height and width, z height and width
+    (with margin), z margins at top and left, channels without padding, threshold of dropout, 1 / (1 - rate).
     """
     access = Access(mode)
     channels = range(access.channels)
     body = ""
     place = "        " * 2 + "    "
     for c in channels:
-        body += f"{place}a{c} = spread_f(scale, k * {access.channels} + {c})\n"
+        body += f"{place}a{c} = broadcast_f(scale, k * {access.channels} + {c})\n"
     if window > 1:
+        # The smallest y is minus the largest -y: one code for both signs of scale.
         for c in channels:
-            body += f"{place}sign{c} = choose(greater(nothing, a{c}), minus, plus)\n{place}m{c} = lowest\n"
+            body += f"{place}sign{c} = select(greater(nothing, a{c}), minus, plus)\n{place}m{c} = lowest\n"
 
         def visit(index: str, indent: str) -> str:
             text = access.load("y", index, [f"y{c}" for c in channels], indent)
-            return text + "".join(f"{indent}m{c} = larger(m{c}, mul(sign{c}, y{c}))\n" for c in channels)
+            return text + "".join(f"{indent}m{c} = maximum(m{c}, mul(sign{c}, y{c}))\n" for c in channels)
 
         body += _over_window(window, visit, place)
         body += "".join(f"{place}m{c} = mul(sign{c}, m{c})\n" for c in channels)
@@ -120,20 +99,22 @@ def tail(mode: Mode, *, window: int, has_dropout: bool) -> Kernel:
         body += access.store("m", pooled, [f"m{c}" for c in channels], place)
     else:
         body += access.load("y", "((b * height + i) * width + j) * channels + k", [f"m{c}" for c in channels], place)
-    body += "".join(f"{place}m{c} = fma(m{c}, a{c}, spread_f(shift, k * {access.channels} + {c}))\n" for c in channels)
+    body += "".join(
+        f"{place}m{c} = fma(m{c}, a{c}, broadcast_f(shift, k * {access.channels} + {c}))\n" for c in channels
+    )
     if has_dropout:
         body += _dropped(access, place, "m")
     body += access.store(
         "z", "((b * z_height + i + z_top) * z_width + j + z_left) * channels + k", [f"m{c}" for c in channels], place
     )
     return compiled(
-        "tail",
+        "epilogue",
         "y[] m[] z[] scale[] shift[] key[long] blocks height width channels top left pooled_height pooled_width z_height "
-        "z_width z_top z_left num threshold kept:real",
+        "z_width z_top z_left num threshold keep_scale:real",
         f"""    key_low, key_high = key[0], key[1]
     nothing, plus, minus = splat(ZERO), splat(np.float32(1)), splat(np.float32(-1))
     lowest = splat(np.float32(-np.inf))
-    grown = splat(np.float32(kept))
+    scale_up = splat(np.float32(keep_scale))
     step = np.uint32(pooled_height * pooled_width * num)
     for b in range(blocks * part // parts, blocks * (part + 1) // parts):
       for i in range(pooled_height):
@@ -148,7 +129,7 @@ def tail(mode: Mode, *, window: int, has_dropout: bool) -> Kernel:
 
 
 def _over_window(window: int, visit: Callable[[str, str], str], place: str) -> str:
-    """Source that visits the pixels of a window in order: written out where it lies inside, in loops at the edges."""
+    """Source that visits the pixels of a window in order: unrolled where it lies inside, in loops at the image's edges."""
     body = f"{place}if is_inside:\n"
     for u in range(window):
         for v in range(window):
@@ -159,20 +140,24 @@ def _over_window(window: int, visit: Callable[[str, str], str], place: str) -> s
 
 
 def _dropped(access: Access, place: str, name: str) -> str:
-    """Source that applies the dropout mask to float32 names."""
+    """Source that applies the dropout mask to float32 names.
+
+    An element's number is its place in [image, height, width, channel] without padding, as on the plain path: ``index`` is
+    that of the block's first image, and lanes are an image (``step`` elements) apart.
+    """
     return "".join(
-        f"{place}{name}{c} = choose(at_least(mixed(ramp(np.uint32(index + np.uint32(k * {access.channels} + {c})), step), "
-        f"np.uint32(key_low), np.uint32(key_high)), np.uint32(threshold)), mul({name}{c}, grown), nothing)\n"
+        f"{place}{name}{c} = select(at_least(dropout_hash(ramp(np.uint32(index + np.uint32(k * {access.channels} + {c})), step), "
+        f"np.uint32(key_low), np.uint32(key_high)), np.uint32(threshold)), mul({name}{c}, scale_up), nothing)\n"
         for c in range(access.channels)
     )
 
 
 @cache
-def gather(mode: Mode, *, has_dropout: bool, has_sums: bool) -> Kernel:
-    """Takes dz back through dropout, in place, and sums it and its product with m for batch normalization.
+def backward_reduce(mode: Mode, *, has_dropout: bool, has_sums: bool) -> Kernel:
+    """First pass backward: takes dz through dropout, in place, and sums it and its product with m for batch normalization.
 
     Arguments: part, parts, dz, m, valid, sums (float64 [blocks, 2, channels]), number of blocks, pooled height and
-    width, vectors a pixel, channels without padding, dropout as in ``tail``.
+    width, vectors a pixel, channels without padding, dropout as in ``epilogue``.
     """
     access = Access(mode)
     channels = range(access.channels)
@@ -187,19 +172,19 @@ def gather(mode: Mode, *, has_dropout: bool, has_sums: bool) -> Kernel:
         for c in channels:
             at = f"(k * {access.channels} + {c}) * 16"
             body += f"{place}g = mul(d{c}, good)\n"
-            body += f"{place}store_f(own, {at}, add(load_f(own, {at}), g))\n"
-            body += f"{place}store_f(own, num16 + {at}, fma(g, m{c}, load_f(own, num16 + {at})))\n"
+            body += f"{place}store_f(partial, {at}, add(load_f(partial, {at}), g))\n"
+            body += f"{place}store_f(partial, num16 + {at}, fma(g, m{c}, load_f(partial, num16 + {at})))\n"
     return compiled(
-        "gather",
-        "dz[] m[] valid[] sums[double] key[long] blocks height width channels num threshold kept:real",
+        "epilogue_backward_reduce",
+        "dz[] m[] valid[] sums[double] key[long] blocks height width channels num threshold keep_scale:real",
         f"""    key_low, key_high = key[0], key[1]
-    nothing, grown = splat(ZERO), splat(np.float32(kept))
+    nothing, scale_up = splat(ZERO), splat(np.float32(keep_scale))
     step = np.uint32(height * width * num)
     stored = channels * {access.channels}
     num16 = stored * 16
-    own = np.empty(2 * num16, np.float32)
+    partial = np.empty(2 * num16, np.float32)
     for b in range(blocks * part // parts, blocks * (part + 1) // parts):
-        own[:] = 0
+        partial[:] = 0
         good = load_f(valid, b * 16)
         for i in range(height):
           for j in range(width):
@@ -207,25 +192,25 @@ def gather(mode: Mode, *, has_dropout: bool, has_sums: bool) -> Kernel:
             for k in range(channels):
 {body}
         for c in range({"2 * stored" if has_sums else "0"}):
-            sums[b * 2 * stored + c] = total(load_f(own, c * 16))
+            sums[b * 2 * stored + c] = sum_lanes(load_f(partial, c * 16))
 """,
     )
 
 
 @cache
-def scatter(mode: Mode, *, window: int, has_norm: bool, activation: str, is_paired: bool) -> Kernel:
-    """dy from dz: to where pooling took its value from, through batch normalization and the activation before it.
+def backward_elementwise(mode: Mode, *, window: int, has_norm: bool, activation: str, is_paired: bool) -> Kernel:
+    """Second pass backward: dy from dz, through pooling, batch normalization and the weighted layer's own activation.
 
-    Also sums dy over images and positions: the gradient of the bias before. With ``is_paired`` dy is written in pairs of
-    blocks, [blocks / 2, pixels, channels], all that a layer needs that sends no gradient further back.
+    Also sums dy over images and positions: that layer's bias gradient. With ``is_paired`` dy is written in pairs of blocks,
+    [blocks / 2, pixels, channels], all that a first layer needs.
 
     Arguments: part, parts, y, m, dz, dy, valid, factor, slope, level (float32 [channels]: dy is factor * dz where y was
-    chosen, plus slope * y + level everywhere), sums (float64 [blocks or their pairs, channels]), number of blocks, y height and width,
-    vectors a pixel, pool margins at top and left, pooled height and width, dy height and width (with margin), dy
+    chosen, plus slope * y + level everywhere), sums (float64 [blocks or their pairs, channels]), number of blocks, y height
+    and width, vectors a pixel, pool margins at top and left, pooled height and width, dy height and width (with margin), dy
     margins at top and left.
     """
     access = Access(mode)
-    sides = range(2 if is_paired else 1)  # blocks at once
+    sides = range(2 if is_paired else 1)  # blocks at once: their values meet in one word
     channels = range(access.channels)
     each = [(s, c) for s in sides for c in channels]
     is_pooled = window > 1
@@ -239,15 +224,15 @@ def scatter(mode: Mode, *, window: int, has_norm: bool, activation: str, is_pair
     body = ""
     for c in channels:
         at = f"k * {access.channels} + {c}"
-        body += f"{place}f{c} = spread_f(factor, {at})\n{place}s{c} = nothing\n"
+        body += f"{place}f{c} = broadcast_f(factor, {at})\n{place}s{c} = nothing\n"
         if has_norm:
-            body += f"{place}p{c} = spread_f(slope, {at})\n{place}q{c} = spread_f(level, {at})\n"
+            body += f"{place}p{c} = broadcast_f(slope, {at})\n{place}q{c} = broadcast_f(level, {at})\n"
     for s, c in each:
-        if has_norm:
+        if has_norm:  # lanes without an image must not get a gradient from slope and level
             body += f"{place}p{s}_{c} = mul(good{s}, p{c})\n{place}q{s}_{c} = mul(good{s}, q{c})\n"
         body += f"{place}g{s}_{c} = nothing\n"
         if is_pooled:
-            body += f"{place}m{s}_{c} = nothing\n{place}taken{s}_{c} = nowhere()\n"
+            body += f"{place}m{s}_{c} = nothing\n{place}taken{s}_{c} = no_lanes()\n"
     pooled = "((b@ * pooled_height + i) * pooled_width + j) * channels + k"
     body += f"{place}if i < pooled_height and j < pooled_width:\n"
     body += load("dz", pooled, "g", place + "    ")
@@ -258,18 +243,18 @@ def scatter(mode: Mode, *, window: int, has_norm: bool, activation: str, is_pair
     def visit(index: str, indent: str) -> str:
         text = load("y", index.replace("corner", "corner@"), "y", indent)
         for s, c in each:
-            own = f"{s}_{c}"
-            if is_pooled:
-                text += f"{indent}hit = without(equal(y{own}, m{own}), taken{own})\n"
-                text += f"{indent}taken{own} = either(taken{own}, hit)\n"
-                text += f"{indent}d{own} = choose(hit, g{own}, nothing)\n"
+            name = f"{s}_{c}"
+            if is_pooled:  # the first pixel that equals the pooled value, as in torch
+                text += f"{indent}hit = mask_and_not(equal(y{name}, m{name}), taken{name})\n"
+                text += f"{indent}taken{name} = mask_or(taken{name}, hit)\n"
+                text += f"{indent}d{name} = select(hit, g{name}, nothing)\n"
             else:
-                text += f"{indent}d{own} = g{own}\n"
+                text += f"{indent}d{name} = g{name}\n"
             if has_norm:
-                text += f"{indent}d{own} = add(d{own}, fma(y{own}, p{own}, q{own}))\n"
+                text += f"{indent}d{name} = add(d{name}, fma(y{name}, p{name}, q{name}))\n"
             if activation == "relu":
-                text += f"{indent}d{own} = choose(greater(y{own}, nothing), d{own}, nothing)\n"
-            text += f"{indent}s{c} = add(s{c}, d{own})\n"
+                text += f"{indent}d{name} = select(greater(y{name}, nothing), d{name}, nothing)\n"
+            text += f"{indent}s{c} = add(s{c}, d{name})\n"
         target = index.replace("corner", "dy_corner").replace("* width", "* dy_width")
         if not is_paired:
             return text + access.store("dy", target, [f"d0_{c}" for c in channels], indent)
@@ -280,21 +265,21 @@ def scatter(mode: Mode, *, window: int, has_norm: bool, activation: str, is_pair
     body += _over_window(window, visit, place)
     for c in channels:
         at = f"(k * {access.channels} + {c}) * 16"
-        body += f"{place}store_f(own, {at}, add(load_f(own, {at}), s{c}))\n"
+        body += f"{place}store_f(partial, {at}, add(load_f(partial, {at}), s{c}))\n"
     blocks_at_once = len(sides)
     corners = "".join(f"            corner{s} = (b{s} * height + row) * width + column\n" for s in sides)
     return compiled(
-        "scatter",
+        "epilogue_backward",
         "y[] m[] dz[] dy[] valid[] factor[] slope[] level[] sums[double] blocks height width channels top left "
         "pooled_height pooled_width dy_height dy_width dy_top dy_left",
         f"""    nothing = splat(ZERO)
     stored = channels * {access.channels}
-    own = np.empty(stored * 16, np.float32)
+    partial = np.empty(stored * 16, np.float32)
     rows = max(pooled_height, (height + top + {window - 1}) // {window})
     columns = max(pooled_width, (width + left + {window - 1}) // {window})
     shares = (blocks + {blocks_at_once - 1}) // {blocks_at_once}
     for b in range(shares * part // parts, shares * (part + 1) // parts):
-        own[:] = 0
+        partial[:] = 0
         b0 = b * {blocks_at_once}
         good0 = load_f(valid, b0 * 16)
         b1 = b0
@@ -310,6 +295,6 @@ def scatter(mode: Mode, *, window: int, has_norm: bool, activation: str, is_pair
             for k in range(channels):
 {body}
         for c in range(stored):
-            sums[b * stored + c] = total(load_f(own, c * 16))
+            sums[b * stored + c] = sum_lanes(load_f(partial, c * 16))
 """,
     )

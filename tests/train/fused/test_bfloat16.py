@@ -79,6 +79,9 @@ WHOLE: dict[str, tuple[list[Any], tuple[int, int, int]]] = {
         ["conv 6 3x3", "conv 10 1x1", {"residual": ["depthwise 3x3 padding=same"]}, "globalmaxpool", "softmax"],
         (8, 8, 1),
     ),
+    "whole channels dropped": (
+        ["conv 5 3x3 relu", "spatialdropout 0.5", "conv 5 2x3 padding=same", "maxpool 2", *END], (11, 9, 1),
+    ),
     "dense layers": (["flatten", "dense 30 relu", "dropout 0.5", "dense 11", "dense classes softmax"], (5, 4, 3)),
     "softmax regression": (END, (5, 4, 1)),
 }  # fmt: skip
@@ -96,9 +99,9 @@ def in_whole_numbers(fused: FusedNetwork, batch: Batch, kernels: dict[str, Tenso
     program.forward(there, info)
     fused.team.run(there)
     stored = program.stored_classes
-    lanes = np.zeros((batch.blocks * 16, stored), np.float32)
+    lanes = np.zeros((info.blocks * 16, stored), np.float32)
     lanes[: len(gradient), : gradient.shape[1]] = gradient
-    turned = lanes.reshape(batch.blocks, 16, stored).transpose(0, 2, 1).ravel()
+    turned = lanes.reshape(info.blocks, 16, stored).transpose(0, 2, 1).ravel()
     program.logit_gradient[: turned.size] = turned
     program.backward(back, info)
     fused.team.run(back)

@@ -185,6 +185,12 @@ NETWORKS = {
         ["conv 16 1x1", "conv 20 3x3 relu padding=same", "conv 10 3x3 padding=same", "globalavgpool", "softmax"],
         (7, 7, 1),
     ),
+    "dropout of whole channels": (
+        ["conv 5 3x3 relu", "maxpool 2", "spatialdropout 0.3", "conv 6 3x3 relu padding=same", "spatialdropout 0.4",
+         "batchnorm", "dropout 0.2", "conv 7 2x2 tanh padding=same", "spatialdropout 0.2", *END],
+        (13, 12, 1),
+    ),
+    "dropout of whole channels of rate 0": (["conv 5 3x3 relu", "spatialdropout 0", "dropout 0.2", *END], (11, 9, 1)),
     "dropout of rate 0": (["conv 5 3x3 relu", "dropout 0", "maxpool 2", *END], (11, 9, 1)),
 }  # fmt: skip
 

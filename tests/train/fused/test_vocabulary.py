@@ -14,7 +14,7 @@ END = ["flatten", "dense classes softmax"]
 ACTIVATIONS = ("relu", "relu6", "leakyrelu", "elu", "gelu", "silu", "sigmoid", "tanh")
 FUSED = [
     "conv 4 3x3", "dense 4", "batchnorm", "maxpool 2", "avgpool 2", "globalmaxpool", "globalavgpool", "dropout 0.2",
-    "flatten",
+    "spatialdropout 0.2", "flatten",
     "conv 4 3x3 bias=true groups=1 dilation=1 l1=0", "conv 4 3x3 bias=false", "conv 4 3x3 l1=0.1", "dense 4 bias=false",
     "conv 16 3x3 groups=8", "depthwise 3x3", "depthwise 3x3 gelu multiplier=2 padding=same stride=2 bias=false l1=0.1",
     "separable 4 3x3", "separable 4 3x3 relu multiplier=2 padding=same stride=2 bias=false l2=0.1",
@@ -33,7 +33,7 @@ REFUSED = {
     **{
         word: f"{word.split()[0]}1 is a layer without a kernel of ours"
         for word in (
-            "layernorm", "groupnorm 2", "instancenorm", "spatialdropout 0.2",
+            "layernorm", "groupnorm 2", "instancenorm",
         )
     },
 }  # fmt: skip

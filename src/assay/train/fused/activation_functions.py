@@ -47,6 +47,7 @@ class Vector:
     def reciprocal(self) -> Vector:
         return self._new(self.builder.fdiv(self._of(1.0), self.value))
 
+    # LLVM contracts a product and a sum only under fast-math, so the source says where they are rounded once.
     def fma(self, factor: Vector | float, addend: Vector | float) -> Vector:
         """self * factor + addend, rounded once."""
         operands = [self.value, self._of(factor), self._of(addend)]
@@ -80,11 +81,13 @@ class Vector:
             1.44269504088896341, 12582912.0
         )  # adding 1.5 * 2**23 rounds to a whole number, in the last bits
         whole = shifted + -12582912.0
+        # log(2) in two parts: the first has few bits, so that its product with a whole number is exact.
         rest = whole.fma(2.12194440e-4, whole.fma(-0.693359375, x))
         q = rest.polynomial(
             1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1
         )
         q = (q * rest).fma(rest, rest)
+        # The whole number becomes the exponent's bits: a power of two without a multiplication.
         bits = self.builder.shl(self.builder.bitcast(shifted.value, _WORDS), ir.Constant(_WORDS, [23] * LANES))
         bits = self.builder.add(bits, ir.Constant(_WORDS, [127 << 23] * LANES))
         return self._new(self.builder.bitcast(bits, _FLOATS)), q
@@ -155,6 +158,7 @@ def _sigmoid_derivative(x: Vector) -> Vector:
 
 
 def _tanh(x: Vector) -> Vector:
+    # (1 - e) / (1 + e) with e = exp(-2 |x|), by e - 1, which keeps its digits near 0.
     t = _expm1(abs(x) * -2.0)
     size = -t * (t + 2.0).reciprocal()
     return x.select_positive(size, -size)
@@ -166,6 +170,7 @@ def _tanh_derivative(x: Vector) -> Vector:
 
 
 def _silu_derivative(x: Vector) -> Vector:
+    # s + x s (1 - s) with s the logistic function of x, and 1 - s taken as that of -x.
     _, upper, lower = _sigmoid_parts(x)
     own, other = x.select_positive(upper, lower), x.select_positive(lower, upper)
     return (x * other).fma(own, own)

@@ -44,6 +44,7 @@ class Weighted:
     is_depthwise: bool = False
     kernel_name: str = "kernel"
 
+    # The shape [height, width, depth, outputs] holds for all: a dense kernel's height and width are its input's.
     @property
     def depth(self) -> int:
         """Input channels that one output channel reads."""
@@ -66,7 +67,7 @@ class Epilogue:
         window: Side of the pooling window, 1 for no pooling.
         margin: Where the first window starts above and to the left of the input.
         rate: Dropout's rate, 0 for none.
-        dropout: Ordinal of the dropout among the network's.
+        dropout: Ordinal of the dropout among the network's dropout layers of either kind.
     """
 
     inputs: tuple[int, int, int]
@@ -138,7 +139,26 @@ class Sum:
         return self.inputs
 
 
-PostOp = Epilogue | Pool | Activation | Sum
+@dataclass(frozen=True)
+class ChannelDropout:
+    """Dropout of whole channels.
+
+    Args:
+        inputs: Height, width and channels.
+        rate: The share to drop, above 0.
+        dropout: Ordinal among the network's dropout layers of either kind.
+    """
+
+    inputs: tuple[int, int, int]
+    rate: float
+    dropout: int
+
+    @property
+    def outputs(self) -> tuple[int, int, int]:
+        return self.inputs
+
+
+PostOp = Epilogue | Pool | Activation | Sum | ChannelDropout
 
 
 @dataclass(frozen=True)

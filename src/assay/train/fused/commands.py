@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from .compiler import Kernel
 from .pointers import add_atomic, call, load_atomic, longs, pause, yield_core
 
-# The least work that is worth a barrier, in vector operations: about a microsecond's, as long as threads need to meet.
+# The least work of a call that is shared, in vector operations: about a microsecond on one thread.
 WORTH_SHARING = 4_000
 
 # A team's control block: 64-bit words in one array, by which its threads synchronize. The first three are written by
@@ -36,7 +36,7 @@ _STOP = 24
 _COUNT, _ADDRESSES, _ARGUMENTS, _SHARED, _BASE = 25, 26, 27, 28, 29
 _CONTROL_WORDS = 32
 
-_SPINS = 2_000  # of a waiting thread before it yields its core once: some microseconds
+_SPINS = 2_000  # of a waiting thread before it yields its core once: tens of microseconds
 _YIELDS_BEFORE_SLEEP = 200  # some milliseconds, longer than the optimizer's step and Python between two runs take
 _RUNS_TO_TIME = (
     2  # first runs of a list, by one thread: the second one, with kernels and caches warm, is the time to beat

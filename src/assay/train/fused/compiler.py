@@ -186,9 +186,11 @@ def compiled(name: str, parameters: str, body: str, imports: str = "") -> Kernel
         prologue += f"    {parameter.name} = {parameter.unpacked(at)}\n"
         at += parameter.size
 
+    # The body reads its arguments by name: an array's name is a pointer or a NumPy view of it, without bounds checks.
     def text(keeps: bool) -> str:
         return _HEAD.format(name=name, imports=imports, keeps=keeps) + prologue + body
 
+    # Equal source is an equal kernel, whichever layer, network or process asks for it.
     module_name = f"{name}_{hashlib.sha256(text(True).encode()).hexdigest()[:16]}"
     path = folder() / f"{module_name}.py"
     try:
@@ -196,6 +198,7 @@ def compiled(name: str, parameters: str, body: str, imports: str = "") -> Kernel
             disk.write(path, text(True).encode())
         module = _imported(module_name, path)
     except OSError as error:
+        # A read-only home (containers, clusters) is no reason not to train; a full disk is told to the user.
         if error.errno not in _UNWRITABLE:
             raise
         module = _in_memory(module_name, text(False))

@@ -20,7 +20,8 @@ from .blocks import Epilogue, Weighted
 from .buffers import BatchInfo, Buffer, Floats, Mode
 from .commands import CommandList
 from .compiler import Kernel, compiled
-from .epilogues import backward_reduce
+from .epilogues import backward_reduce, dropped
+from .products import lane_sums
 from .vectors import LANES
 from .weighted import record_penalty
 
@@ -39,6 +40,7 @@ def conv_pool(target: Mode, activation: str, window: int, outputs: int, *, has_d
     and width, output channels with padding, pooled height and width, z height and width (with margin), z margin at the
     top and left, vectors a pixel in z, channels without padding, threshold of dropout, 1 / (1 - rate).
     """
+    # An accumulator for each place q of the window and output k: all candidates of a maximum are in registers together.
     places = [(q, k) for q in range(window**2) for k in range(outputs)]
     steps = ""
     for q in range(window**2):
@@ -51,19 +53,17 @@ def conv_pool(target: Mode, activation: str, window: int, outputs: int, *, has_d
         )
     place = " " * 20
     finish = ""
+    # A strict comparison in order of places keeps the first of equal values.
     for k in range(outputs):
         finish += f"{place}m{k} = a0_{k}\n{place}c{k} = splat_i(np.uint32(0))\n"
         for q in range(1, window**2):
             finish += f"{place}hit = greater(a{q}_{k}, m{k})\n{place}m{k} = select(hit, a{q}_{k}, m{k})\n"
             finish += f"{place}c{k} = select_i(hit, splat_i(np.uint32({q})), c{k})\n"
-        if activation == "relu":
+        if activation == "relu":  # of the largest value alone; where it is not positive, no place gets the gradient
             finish += f"{place}c{k} = select_i(greater(m{k}, nothing), c{k}, splat_i(np.uint32({window**2})))\n"
             finish += f"{place}m{k} = maximum(nothing, m{k})\n"
         if has_dropout:
-            finish += (
-                f"{place}m{k} = select(at_least(dropout_hash(ramp(np.uint32(index + np.uint32(o + {k})), step), "
-                f"np.uint32(key[0]), np.uint32(key[1])), np.uint32(threshold)), mul(m{k}, scale_up), nothing)\n"
-            )
+            finish += f"{place}m{k} = {dropped(f'm{k}', f'o + {k}')}\n"
     step = 2 if target == "b" else 1
     for k in range(0, outputs, step):
         vector = f"(o + {k}) // {step}"
@@ -76,6 +76,7 @@ def conv_pool(target: Mode, activation: str, window: int, outputs: int, *, has_d
         "x[] w[] bias[] z[] codes[] key[long] blocks x_height x_width channels kernel_height kernel_width num_outputs "
         "height width z_height z_width z_top z_left vectors num threshold keep_scale:real",
         f"""    nothing = splat(ZERO)
+    key_low, key_high = key[0], key[1]
     scale_up = splat(np.float32(keep_scale))
     step = np.uint32(height * width * num)
     row_taps = kernel_width * channels
@@ -120,7 +121,9 @@ def conv_pool_gradient(mode: Mode, window: int, rows: int, row_taps: int, channe
         steps += f"{indent}code = load_i(codes, (there + {k}) * 16)\n"
         for q in range(window**2):
             steps += f"{indent}d{q}_{k} = {mask}(code, gradient, np.uint32({q}))\n"
+            # The bias's gradient sums the masked values, not d: relu's dead windows have none.
             steps += f"{indent}s{k} = {multiply.format(a=f's{k}', d=f'd{q}_{k}', x='one')}\n"
+    # Unrolled over the pixels that a window's places and the taps reach together: each is loaded once.
     for row in range(rows + window - 1):
         for t in range(row_taps + (window - 1) * channels):
             uses = [
@@ -136,18 +139,14 @@ def conv_pool_gradient(mode: Mode, window: int, rows: int, row_taps: int, channe
                 for k in range(outputs):
                     a = f"a{r}_{tap}_{k}"
                     steps += f"{indent}{a} = {multiply.format(a=a, d=f'd{q}_{k}', x='v')}\n"
-    padded = names + ["nothing"] * (-len(names) % 16)
-    store = "".join(
-        f"            store_f(sums, {start}, sum_lanes_16({', '.join(padded[start : start + 16])}))\n"
-        for start in range(0, len(padded), 16)
-    )
+    num_sums, store = lane_sums(names, " " * 12)
     one = "pair(splat(np.float32(1)), splat(np.float32(1)))" if mode == "b" else "splat(np.float32(1))"
     return compiled(
         "conv_pool_gradient",
         "x[] d[] codes[] g[] bias[] blocks x_height x_width kernel_height num_outputs stored height width",
         f"""    nothing = splat(ZERO)
     one = {one}
-    sums = np.empty({len(padded)}, np.float32)
+    sums = np.empty({num_sums}, np.float32)
     line = x_width * {channels}
     chunks = kernel_height // {rows}
     jobs = chunks * ((num_outputs + {outputs - 1}) // {outputs})
@@ -178,6 +177,7 @@ def gradient_blocking(plan: Weighted, window: int, stored: int) -> tuple[int, in
     All rows of the kernel where they fit, or one by one; then as many outputs as there are registers for.
     """
     row_taps = plan.kernel[1] * plan.inputs[2]
+    # A row of taps must fit as a whole, since a pixel of it meets every place of the window in one row.
     for rows in (plan.kernel[0], 1):
         size = rows * row_taps + 1 + window**2  # of one output: taps, the bias, and d masked to each place
         sizes = range(1, min(max(1, (vectors.REGISTERS - 1) // size), stored) + 1)
@@ -238,6 +238,7 @@ class ConvPoolOp:
         self.packed_bias = np.zeros(stored, np.float32)
         self.key = np.zeros(2, np.int64)
         self._dropout = threshold(epilogue.rate), 1 / (1 - epilogue.rate)
+        # The kernel's gradient sums over images, so in bfloat16 x, dy and codes are all needed as pairs of blocks.
         if mode == "b":
             pairs = (source.num_blocks + 1) // 2
             self.paired_x = np.zeros(pairs * source.full_height * source.full_width * source.vectors * LANES, np.int32)

@@ -19,6 +19,7 @@ from .blocks import Weighted
 from .buffers import BatchInfo, Buffer, Floats, Mode
 from .commands import CommandList
 from .compiler import Kernel, compiled
+from .products import lane_sums
 from .weighted import dilated_buffer, gradient_buffer, record_penalty
 
 _ACCUMULATORS = 26  # of the gradient kernel; of 32 registers, the rest for operands
@@ -49,7 +50,10 @@ def depthwise(
     start = "".join(
         f"{place}a{p}_{c} = broadcast_f(bias, k * {len(channels)} + {c})\n" for p in range(positions) for c in channels
     )
+    # Otherwise each output channel loads its own input; a multiplier of 2 or 3 spreads a word's halves over several
+    # words.
     sources = range(1 if is_shared else len(channels))
+    # A channel beyond the last (the padding of an odd number) reads the last one, times weights of zero.
     chosen = "".join(
         f"{place}    c{c} = min(((k * {len(channels)} + {c}) * {reads} + r) // {multiplier}, last)"
         f"{' // 2' if source == 'b' else ''}\n"
@@ -60,6 +64,7 @@ def depthwise(
         for v in range(columns)
         for c in channels
     )
+    # Unrolled over the pixels of a row: each is loaded once, and meets every (position, tap) that reads it.
     for offset in range((positions - 1) * stride + columns):
         uses = [(p, offset - p * stride) for p in range(positions) if 0 <= offset - p * stride < columns]
         if not uses:
@@ -126,7 +131,7 @@ def depthwise_gradient(source: Mode, mode: Mode, *, rows: int, columns: int, mul
     else:
         steps = f"{inner}words = load_i(d, there * 16)\n"
         for c, (half, interleave) in enumerate((("low", "interleave_low"), ("high", "interleave_high"))):
-            if source == "f":
+            if source == "f":  # the first layer's images: products in float32
                 steps += f"{inner}d{c} = {half}(words)\n"
             elif is_shared:
                 steps += (
@@ -142,17 +147,14 @@ def depthwise_gradient(source: Mode, mode: Mode, *, rows: int, columns: int, mul
             a = f"a{r}_{v}_{c}"
             steps += f"{inner}{a} = {multiply.format(a=a, x=f'x{0 if is_shared else c}', d=f'd{c}')}\n"
     steps += "".join(f"{inner}here{c} += stride * channels\n" for c in sources)
-    padded = names + ["nothing"] * (-len(names) % 16)
-    store = "".join(
-        f"{place}store_f(sums, {start}, sum_lanes_16({', '.join(padded[start : start + 16])}))\n"
-        for start in range(0, len(padded), 16)
-    )
+    num_sums, store = lane_sums(names, place)
+    # As in ``products.kernel_gradient``: threads share jobs, and every job goes through the blocks of images in order.
     return compiled(
         "depthwise_gradient",
         "x[] d[] g[] blocks x_height x_width channels last kernel_height kernel_width stride outputs height width "
         "d_height d_width d_top d_left vectors",
         f"""    nothing, zeros = splat(ZERO), splat_i(np.uint32(0))
-    sums = np.empty({len(padded)}, np.float32)
+    sums = np.empty({num_sums}, np.float32)
     line = x_width * channels
     steps_down, steps_right = kernel_height // {rows}, kernel_width // {columns}
     jobs = vectors * steps_down * steps_right

@@ -33,7 +33,7 @@ def add_penalty(part: int, parts: int, weights: Any, gradient: Any, l1: float, l
     """The gradient of l1 * sum(abs(weights)) + l2 * sum(weights**2), added; of abs at 0 it is 0."""
     once, twice = np.float32(l1), np.float32(2 * l2)
     start, end = len(weights) * part // parts, len(weights) * (part + 1) // parts
-    weights, gradient = weights[start:end], gradient[start:end]
+    weights, gradient = weights[start:end], gradient[start:end]  # indices from 0, which LLVM can vectorise
     for i in range(len(weights)):
         gradient[i] += twice * weights[i] + once * np.float32(int(weights[i] > 0) - int(weights[i] < 0))
 

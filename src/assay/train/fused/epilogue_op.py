@@ -52,6 +52,7 @@ class EpilogueOp:
             self.moving_mean = np.zeros(plan.inputs[2], np.float32)
             self.moving_variance = np.ones(plan.inputs[2], np.float32)
         self._kernel = epilogues.forward(self.mode, window=plan.window, has_dropout=False)
+        # Two kernels where there is dropout: evaluation must not pay for hashes.
         self._dropping = (
             epilogues.forward(self.mode, window=plan.window, has_dropout=True) if plan.rate else self._kernel
         )
@@ -84,6 +85,7 @@ class EpilogueOp:
             commands.add(0, normalization.from_moving(), *weights, EPSILON, self.scale, self.shift)
             return
         y = self.y
+        # float64: thousands of partial sums a channel are added.
         sums = np.zeros(3 * y.stored_channels)
         pixels = y.height * y.width
         commands.add(0, elementwise.clear_sums(), sums)
@@ -122,7 +124,7 @@ class EpilogueOp:
         dy = reshaped(dy, (y.height, y.width, y.channels))
         height, width, channels = plan.outputs
         stored = y.stored_channels
-        if plan.rate or plan.norm is not None:
+        if plan.rate or plan.norm is not None:  # else scale is 1 for every pixel, and one pass does all
             sums = np.empty(batch.blocks * 2 * stored)
             commands.add(
                 batch.blocks * self.dz.pass_work, self._gather, self.dz.data, self.m.data, batch.valid, sums, self.key,
@@ -138,6 +140,7 @@ class EpilogueOp:
             self.mode, window=plan.window, has_norm=plan.norm is not None, activation=activation,
             is_paired=paired is not None,
         )  # fmt: skip
+        # Bias gradients are partial sums by block (or pair of blocks), so that threads never add to the same number.
         shares = batch.blocks if paired is None else (batch.blocks + 1) // 2
         sums = np.empty(shares * stored)
         target = dy.data

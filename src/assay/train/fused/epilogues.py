@@ -34,6 +34,7 @@ def moments(mode: Mode) -> Kernel:
 
     Arguments: part, parts, y, valid (float32, one for each image), sums, number of blocks, pixels, vectors a pixel.
     """
+    # Pixels are the innermost loop here: two accumulators a channel stay in registers for a whole block of images.
     access = Access(mode)
     names = [f"y{c}" for c in range(access.channels)]
     indent = "                "
@@ -80,6 +81,8 @@ def forward(mode: Mode, *, window: int, has_dropout: bool) -> Kernel:
     """
     access = Access(mode)
     channels = range(access.channels)
+    # Channels are the innermost loop, since they are contiguous; scale and shift are broadcast from the cache again for every
+    # pixel, which costs less than a stride would.
     body = ""
     place = "        " * 2 + "    "
     for c in channels:
@@ -103,7 +106,7 @@ def forward(mode: Mode, *, window: int, has_dropout: bool) -> Kernel:
         f"{place}m{c} = fma(m{c}, a{c}, broadcast_f(shift, k * {access.channels} + {c}))\n" for c in channels
     )
     if has_dropout:
-        body += _dropped(access, place, "m")
+        body += _all_dropped(access, place, "m")
     body += access.store(
         "z", "((b * z_height + i + z_top) * z_width + j + z_left) * channels + k", [f"m{c}" for c in channels], place
     )
@@ -139,16 +142,21 @@ def _over_window(window: int, visit: Callable[[str, str], str], place: str) -> s
     return body + visit("(corner + u * width + v) * channels + k", place + "            ")
 
 
-def _dropped(access: Access, place: str, name: str) -> str:
-    """Source that applies the dropout mask to float32 names.
+def dropped(name: str, channel: str) -> str:
+    """Source of a float32 name under the dropout mask; ``channel`` is source of its channel's number.
 
-    An element's number is its place in [image, height, width, channel] without padding, as on the plain path: ``index`` is
-    that of the block's first image, and lanes are an image (``step`` elements) apart.
+    An element's number is its place in [image, height, width, channel] without padding, as on the plain path: ``index``
+    is that of the pixel's first channel in the block's first image, and lanes are an image (``step`` elements) apart.
     """
+    element = f"ramp(np.uint32(index + np.uint32({channel})), step)"
+    hashes = f"dropout_hash({element}, np.uint32(key_low), np.uint32(key_high))"
+    return f"select(at_least({hashes}, np.uint32(threshold)), mul({name}, scale_up), nothing)"
+
+
+def _all_dropped(access: Access, place: str, name: str) -> str:
+    """Source that applies the mask to the names of a vector's channels."""
     return "".join(
-        f"{place}{name}{c} = select(at_least(dropout_hash(ramp(np.uint32(index + np.uint32(k * {access.channels} + {c})), step), "
-        f"np.uint32(key_low), np.uint32(key_high)), np.uint32(threshold)), mul({name}{c}, scale_up), nothing)\n"
-        for c in range(access.channels)
+        f"{place}{name}{c} = {dropped(f'{name}{c}', f'k * {access.channels} + {c}')}\n" for c in range(access.channels)
     )
 
 
@@ -165,9 +173,10 @@ def backward_reduce(mode: Mode, *, has_dropout: bool, has_sums: bool) -> Kernel:
     position = "((b * height + i) * width + j) * channels + k"
     body = access.load("dz", position, [f"d{c}" for c in channels], place)
     if has_dropout:
-        body += _dropped(access, place, "d")
+        body += _all_dropped(access, place, "d")
         body += access.store("dz", position, [f"d{c}" for c in channels], place)
     if has_sums:
+        # Partial sums a channel live in memory, in the first-level cache: there are more channels than registers.
         body += access.load("m", position, [f"m{c}" for c in channels], place)
         for c in channels:
             at = f"(k * {access.channels} + {c}) * 16"
@@ -252,9 +261,10 @@ def backward_elementwise(mode: Mode, *, window: int, has_norm: bool, activation:
                 text += f"{indent}d{name} = g{name}\n"
             if has_norm:
                 text += f"{indent}d{name} = add(d{name}, fma(y{name}, p{name}, q{name}))\n"
-            if activation == "relu":
+            if activation == "relu":  # y is relu's output: positive exactly where its input was
                 text += f"{indent}d{name} = select(greater(y{name}, nothing), d{name}, nothing)\n"
             text += f"{indent}s{c} = add(s{c}, d{name})\n"
+        # dy lies where y lies, but in a buffer with a margin of its own.
         target = index.replace("corner", "dy_corner").replace("* width", "* dy_width")
         if not is_paired:
             return text + access.store("dy", target, [f"d0_{c}" for c in channels], indent)
@@ -266,6 +276,8 @@ def backward_elementwise(mode: Mode, *, window: int, has_norm: bool, activation:
     for c in channels:
         at = f"(k * {access.channels} + {c}) * 16"
         body += f"{place}store_f(partial, {at}, add(load_f(partial, {at}), s{c}))\n"
+    # Rows and columns of windows go on past the pooled image where the last pixels belong to no window: they get slope * y
+    # + level, or zeros. Where pooling overlaps the margin, ``row`` and ``column`` begin below 0.
     blocks_at_once = len(sides)
     corners = "".join(f"            corner{s} = (b{s} * height + row) * width + column\n" for s in sides)
     return compiled(

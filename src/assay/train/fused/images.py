@@ -26,8 +26,9 @@ def _load(
     blocks = (count + 15) // 16
     for b in range(blocks * part // parts, blocks * (part + 1) // parts):
         lanes = min(16, count - b * 16)
-        if lanes < 16:
+        if lanes < 16:  # the staging array still holds the block before
             staged[:] = 0
+        # Read image by image: a stored image is contiguous, and the lanes of one pixel are bytes side by side.
         for lane in range(lanes):
             image = images[indices[b * 16 + lane]].reshape(-1)
             for t in range(rows * size):

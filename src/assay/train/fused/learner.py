@@ -64,6 +64,7 @@ class FusedLearner(Learner):
     ) -> tuple[float, int]:
         self.network.pack()
         loss, hits = 0.0, 0
+        # Sums are added batch by batch, in order, so that a score does not depend on the training batch size.
         for start in range(0, len(indices), EVALUATION_BATCH):
             chosen = indices[start : start + EVALUATION_BATCH]
             self.network.put_images(images, chosen, *self._scale)

@@ -48,6 +48,7 @@ def softmax_loss(
             together += logits[start + 16 * k]
             if logits[start + 16 * k] > highest:
                 highest, best = logits[start + 16 * k], k
+        # Exponentials are kept where the gradient will be, and become probabilities once their sum is known.
         scale = np.float32(0)
         for k in range(num_classes):
             e = np.exp(logits[start + 16 * k] - highest)
@@ -57,6 +58,7 @@ def softmax_loss(
         share, rest = shares[n] * weights[target], (np.float32(1) - shares[n]) * weights[partner]
         weight = share + rest
         share, rest = share * np.float32(1 - smoothing), rest * np.float32(1 - smoothing)
+        # Cross-entropy with a target spread over two classes and, smoothed, evenly over all of them.
         wanted = share * logits[start + 16 * target] + rest * logits[start + 16 * partner]
         if smoothing > 0:
             wanted += weight * spread * together

@@ -63,6 +63,8 @@ class FusedNetwork:
         epilogues = [op for ops in self.program.post_ops for op in ops if isinstance(op, EpilogueOp)]
         self._norms = {op.plan.norm: op for op in epilogues if op.plan.norm is not None}
         self._views: dict[str, dict[str, slice]] = {name: {} for name in self._order}  # by layer, then by parameter
+        # Parameters lie in the order of layers, and every op works on views: the optimizer's step is one pass over one
+        # vector, and nothing is copied between it and the kernels.
         offset = 0
         for name, views in self._views.items():
             for parameter, size in self._sizes(name).items():
@@ -72,6 +74,7 @@ class FusedNetwork:
         self.gradients = torch.zeros(offset)
         self._bind()
         channels = self.program.images.channels
+        # Arrays at fixed addresses, which recorded calls read; each batch overwrites them.
         self._indices = np.zeros(max_batch, np.int64)
         self._classes, self._partners = np.zeros((2, max_batch), np.int64)
         self._shares = np.ones(max_batch, np.float32)
@@ -133,7 +136,7 @@ class FusedNetwork:
         for name, views in self._views.items():
             for parameter, view in views.items():
                 value = tensors[f"{name}.{parameter}"]
-                if value.dim() > 1:
+                if value.dim() > 1:  # torch has outputs first
                     value = value.t() if value.dim() == 2 else value.permute(2, 3, 1, 0)
                 vector[view] = value.reshape(-1)
         return vector
@@ -233,6 +236,7 @@ class FusedNetwork:
 
     def _commands(self, count: int, kind: str) -> CommandList:
         """The calls of a pass ("pack", "logits", "score" or "train") over so many images, recorded once."""
+        # Sizes are arguments of calls, so each batch size has a list of its own; a run has two or three.
         key = (count, f"{kind} {self._images.dtype}")
         if key not in self._command_lists:
             self._command_lists[key] = self._record(count, kind)
@@ -246,7 +250,7 @@ class FusedNetwork:
         is_training = kind == "train"
         batch = program.batch(count, is_training=is_training)
         self.record_images(commands, batch)
-        if is_training:
+        if is_training:  # the optimizer has changed the weights; in evaluation ``pack`` is called once for all batches
             program.pack(commands, for_training=True)
         program.forward(commands, batch)
         if kind == "logits":

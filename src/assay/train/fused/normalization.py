@@ -29,6 +29,7 @@ def from_batch(
     for c in range(len(gamma)):
         offset = sums[c] / count
         m = sums[2 * stored + c] + offset
+        # Both sums are of differences from the pivot, so nothing large cancels; rounding could still go below 0.
         variance = max(sums[stored + c] / count - offset * offset, 0.0)
         mean[c] = m
         inverse[c] = 1.0 / math.sqrt(variance + epsilon)
@@ -71,6 +72,7 @@ def gradient(
         for b in range(blocks):
             total += sums[b * 2 * stored + c]
             product += sums[b * 2 * stored + stored + c]
+        # The sum of dz * y becomes that of dz * x, x the normalized value, without another pass.
         product = (product - mean[c] * total) * inverse[c]  # with y normalized
         gamma_gradient[c] = product
         beta_gradient[c] = total

@@ -19,6 +19,7 @@ from ... import spec
 from ..optimizers import Number, Optimizer, required
 
 _f32 = np.float32
+# "contract" lets LLVM fuse a product and a sum, no more: sums keep their order, so that results are the same each time.
 # Numba's default raises at a division by zero, and that branch would keep LLVM from using vectors.
 _kernel = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 
@@ -37,6 +38,7 @@ def _momentum(values: Any, gradients: Any, velocities: Any, rate: Any, momentum:
         values[i] += velocity
 
 
+# Scalars are float32 (``_f32``): a float64 among them would make every operation float64 and halve the lanes.
 @_kernel
 def _nesterov(values: Any, gradients: Any, velocities: Any, rate: Any, momentum: Any) -> None:
     for i in range(values.size):
@@ -57,6 +59,7 @@ def _adam(
         square = beta_2 * squares[i] + rest_2 * gradient * gradient
         means[i] = mean
         squares[i] = square
+        # Bias correction is in the rate: one division less, and Keras's place for epsilon.
         values[i] = keep * values[i] - rate * mean / (math.sqrt(square) + epsilon)
 
 

@@ -18,6 +18,8 @@ from .compiler import kernel
 _u32 = np.uint32
 
 
+# Integer arithmetic, since Numba has no bfloat16: a float32's upper 16 bits are one, and adding just under half of what
+# is cut off, or exactly half to an odd one, carries into them. NaN as arithmetic produces it stays NaN.
 @register_jitable
 def rounded(bits: Any) -> Any:
     """A float32's bits to the nearest bfloat16's, ties to even, as the processor's own conversion rounds."""
@@ -38,7 +40,7 @@ def pack_pairs(
     half = (inputs + 1) // 2
     rows = height * width * half
     for row in range(rows * part // parts, rows * (part + 1) // parts):
-        tap, c = row // half, row % half
+        tap, c = row // half, row % half  # of the result; c counts pairs of inputs
         start = (tap * inputs + 2 * c) * outputs
         first = w[start : start + outputs]
         target = packed[row * stored :][:outputs]

@@ -21,11 +21,12 @@ from ...nets import (
     LayerSummary,
     MaxPool,
     Separable,
+    SpatialDropout,
     Summary,
     same_padding,
 )
 from ...nets.layers import Activate, Add, AvgPool, GlobalAvgPool, GlobalMaxPool
-from .blocks import Activation, Block, Epilogue, Pool, PostOp, Sum, Weighted
+from .blocks import Activation, Block, ChannelDropout, Epilogue, Pool, PostOp, Sum, Weighted
 
 _CODES = 65_536  # places in a pooling window that a code of 16 bits can tell apart
 _MONOTONIC = (
@@ -100,7 +101,7 @@ def blocks_of(summary: Summary) -> tuple[Block, ...]:
                 shape = (1, 1, shape[0] * shape[1] * shape[2])
             post_ops = _with_layer(post_ops, row, shape, num_dropouts)
             shape = post_ops[-1].outputs
-            num_dropouts += isinstance(layer, Dropout)
+            num_dropouts += isinstance(layer, Dropout | SpatialDropout)
         if index == len(summary.layers) - 1 and weighted is not None:
             if not post_ops and not (weighted.is_dense and weighted.activation == "linear"):
                 post_ops = [Epilogue(shape, shape)]
@@ -246,6 +247,9 @@ def _with_layer(
         if last is not None and last.rate == 0:
             return [*post_ops[:-1], _changed(last, **dropped)]
         return [*post_ops, _changed(Epilogue(shape, shape), **dropped)]
+    if isinstance(layer, SpatialDropout):
+        post_ops = post_ops or [Epilogue(shape, shape)]
+        return [*post_ops, ChannelDropout(shape, layer.rate, num_dropouts)] if layer.rate else post_ops
     raise NotFused(f"{row.name} is a layer without a kernel of ours")
 
 

@@ -29,6 +29,7 @@ _external: Any = cgutils.get_or_insert_function
 CAN_YIELD = sys.platform != "win32"
 
 
+# An address stays an integer in Python and in command lists; it becomes a pointer inside compiled code only.
 def _pointer(element: types.Type) -> Any:
     """An intrinsic from an address to a pointer that may be indexed."""
 
@@ -63,6 +64,7 @@ def call(typing_context: Any, address: Any, part: Any, parts: Any, arguments: An
     """Call the kernel at an address, with the address of its arguments."""
 
     def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
+        # All kernels have this one signature, so one indirect call serves them all.
         shape = ir.FunctionType(ir.VoidType(), [_LONG] * 3)
         builder.call(builder.inttoptr(values[0], shape.as_pointer()), values[1:])
         return context.get_dummy_value()
@@ -75,6 +77,8 @@ def add_atomic(typing_context: Any, place: Any, value: Any) -> Any:
     """Add to the word at an address, seen by all threads in one order."""
 
     def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
+        # Sequentially consistent: what a kernel wrote before its thread arrived is seen by those that leave the
+        # barrier.
         return builder.atomic_rmw("add", builder.inttoptr(values[0], _LONG.as_pointer()), values[1], "seq_cst")
 
     return types.int64(types.int64, types.int64), build

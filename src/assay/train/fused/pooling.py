@@ -36,6 +36,7 @@ def max_pool(mode: Mode) -> Kernel:
     access = Access(mode)
     channels = range(access.channels)
     place, inner = " " * 20, " " * 28
+    # The maximum and its code are updated under one comparison, in order, so that the first of equal values stays.
     start = "".join(f"{place}m{c} = lowest\n{place}c{c} = zeros\n" for c in channels)
     visit = access.load("y", "at + v * channels", [f"y{c}" for c in channels], inner)
     visit += f"{inner}here = splat_i(np.uint32(u * window_width + v))\n"
@@ -73,6 +74,7 @@ def avg_pool(mode: Mode) -> Kernel:
     start = "".join(f"{place}a{c} = nothing\n" for c in channels)
     visit = access.load("y", "at + v * channels", [f"y{c}" for c in channels], inner)
     visit += "".join(f"{inner}a{c} = add(a{c}, y{c})\n" for c in channels)
+    # Pixels of the margin do not count, as in Keras: windows at the edges are means of fewer values.
     finish = "".join(f"{place}a{c} = mul(a{c}, share)\n" for c in channels)
     finish += access.store(
         "z", "((b * z_height + i + z_top) * z_width + j + z_left) * channels + k", [f"a{c}" for c in channels], place
@@ -154,6 +156,8 @@ def max_pool_gradient(mode: Mode) -> Kernel:
     """
     inner = " " * 28
     before_row = f"{' ' * 24}before = (i + top - r * stride) * window_width\n"
+    # The pixel's own place in the window is compared with the code: 16 bits are enough (``plan`` refuses larger
+    # windows).
     visit = f"{inner}code = load_i(codes, (at + s * channels) * 16)\n"
     visit += f"{inner}wanted = np.uint32(before + j + left - s * stride)\n"
     if mode == "b":

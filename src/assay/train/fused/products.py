@@ -34,6 +34,18 @@ def blocking(num_outputs: int, width: int, *, is_paired: bool) -> tuple[int, int
     return outputs, max(1, min(vectors.ACCUMULATORS // outputs, (vectors.REGISTERS - 1) // (outputs + 1), width, 4))
 
 
+def lane_sums(names: list[str], indent: str) -> tuple[int, str]:
+    """Source that sums accumulators over their lanes into an array ``sums``, and how many numbers that must hold.
+
+    Sixteen accumulators at a time, with zero vectors to fill up: see ``vectors.sum_lanes_16``.
+    """
+    padded = names + ["nothing"] * (-len(names) % 16)
+    return len(padded), "".join(
+        f"{indent}store_f(sums, {start}, sum_lanes_16({', '.join(padded[start : start + 16])}))\n"
+        for start in range(0, len(padded), 16)
+    )
+
+
 @cache
 def convolution(source: Mode, target: Mode, activation: str, outputs: int, positions: int) -> Kernel:
     """y = activation(x * w + bias); with flipped weights and activation "linear", the gradient of its input.
@@ -46,6 +58,7 @@ def convolution(source: Mode, target: Mode, activation: str, outputs: int, posit
     zeros and are skipped), vectors a pixel in x, kernel height and width, stride, output channels, output height and
     width, y height and width (with margin), y margin at the top and left, vectors a pixel in y.
     """
+    # The accumulator of position p and output k is the name a{p}_{k}: Numba sees separate variables, LLVM registers.
     pairs = [(p, k) for p in range(positions) for k in range(outputs)]
     multiply = "dot(a{p}_{k}, v{p}, w{k})" if source == "b" else "fma(v{p}, w{k}, a{p}_{k})"
     loads = "".join(
@@ -58,6 +71,7 @@ def convolution(source: Mode, target: Mode, activation: str, outputs: int, posit
         + "".join(f"                            a{p}_{k} = {multiply.format(p=p, k=k)}\n" for p in range(positions))
         for k in range(outputs)
     )
+    # Bias, activation and rounding to bfloat16 happen while a sum is still in its register: y is written once.
     finish = ""
     for p in range(positions):
         for k in range(outputs):
@@ -77,6 +91,8 @@ def convolution(source: Mode, target: Mode, activation: str, outputs: int, posit
         "x[] w[] bias[] y[] blocks x_height x_width top bottom left right channels kernel_height kernel_width stride "
         "num_outputs height width y_height y_width margin_top margin_left y_channels"
     )
+    # Outputs outside, positions inside: the weights of a few outputs stay in the first-level cache while an image streams
+    # past. The last columns and outputs overlap those before (``min``); they are written twice with the same bits.
     source_text = f"""    nothing = splat(ZERO)
     row_taps = kernel_width * channels
     for b in range(blocks * part // parts, blocks * (part + 1) // parts):
@@ -127,6 +143,7 @@ def dense_product(source: Mode, target: Mode, blocks: int, outputs: int, *, is_o
     """
     places = [(p, k) for p in range(blocks) for k in range(outputs)]
     word, multiply = ("i", "dot(a{p}_{k}, v{p}, w{k})") if source == "b" else ("f", "fma(v{p}, w{k}, a{p}_{k})")
+    # One layout is the optimizer's own, which saves the transposition of a large kernel in every step.
     weight = "(o + {k}) * depth + t" if is_output_major else "t * num_outputs + o + {k}"
     indent = " " * 16
     steps = "".join(f"{indent}v{p} = load_{word}(x, (b{p} * depth + t) * 16)\n" for p in range(blocks))
@@ -144,6 +161,7 @@ def dense_product(source: Mode, target: Mode, blocks: int, outputs: int, *, is_o
             finish += "".join(
                 f"            store_f(y, (b{p} * y_vectors + o + {k}) * 16, a{p}_{k})\n" for k in range(outputs)
             )
+    # Missing blocks at the end repeat the last one (``min``), so that there is one kernel and no branch inside.
     return compiled(
         "dense_product",
         "x[] w[] y[] blocks depth num_outputs y_vectors",
@@ -183,19 +201,19 @@ def kernel_gradient(mode: Mode, taps: int, outputs: int) -> Kernel:
     for t in range(taps):
         steps += f"{indent}v{t} = load_{word}(x, (here + {t}) * 16)\n"
         steps += "".join(f"{indent}a{t}_{k} = {multiply.format(a=f'a{t}_{k}', t=t, k=k)}\n" for k in range(outputs))
-    finish = ""
-    padded = names + ["nothing"] * (-len(names) % 16)
-    for start in range(0, len(padded), 16):
-        finish += f"                    store_f(sums, {start}, sum_lanes_16({', '.join(padded[start : start + 16])}))\n"
+    num_sums, finish = lane_sums(names, " " * 20)
+    # Where a job's outputs are all new and real, they are added as one vector; at the ends one by one.
     together = "".join(
         f"                                add_at(g, row + {k}, sums, t * {outputs} + {k})\n" for k in range(outputs)
     )
+    # Jobs are numbered in the order of the loops, over all groups; ``before`` counts those of groups that are done, and a
+    # thread makes those from ``begin`` to ``end``. Overlapping taps (``wanted`` > ``tap``) are summed but not added twice.
     parameters = (
         "x[] d[] g[] blocks x_height x_width channels x_groups x_group kernel_height kernel_width stride num_outputs "
         "d_groups d_group height width d_height d_width d_top d_left"
     )
     source_text = f"""    nothing = splat(ZERO)
-    sums = np.empty({len(padded)}, np.float32)
+    sums = np.empty({num_sums}, np.float32)
     row_taps = kernel_width * x_group
     chunks = (row_taps + {taps - 1}) // {taps}
     all_jobs = (d_groups * d_group + {outputs - 1}) // {outputs} * x_groups * kernel_height * chunks
@@ -255,6 +273,7 @@ def dense_gradient(mode: Mode, rows: int, columns: int) -> Kernel:
     for r in range(rows):
         steps += f"{indent}x{r} = broadcast_{word}(x, (b * pixels * stored + row{r}) * 16 + lane)\n"
         steps += "".join(f"{indent}a{r}_{c} = {multiply.format(a=f'a{r}_{c}', r=r, c=c)}\n" for c in range(columns))
+    # Each element of g is one thread's, written once: no clearing and no partial sums.
     finish = ""
     for r in range(rows):
         finish += f"            if t + {r} < last:\n"

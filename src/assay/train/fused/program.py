@@ -16,8 +16,9 @@ import numpy as np
 from ...seeds import Streams
 from . import elementwise, loss, reorders
 from .activations import ActivationOp
-from .blocks import Activation, Block, Epilogue, Pool, PostOp, Sum, Weighted
+from .blocks import Activation, Block, ChannelDropout, Epilogue, Pool, PostOp, Sum, Weighted
 from .buffers import BatchInfo, Buffer, Floats, Mode, reshaped
+from .channel_dropout import ChannelDropoutOp
 from .commands import CommandList
 from .conv_pool import ConvPoolOp, can_fuse
 from .depthwise import DepthwiseOp
@@ -28,7 +29,7 @@ from .vectors import LANES
 from .weighted import WeightedOp
 
 WeightsOp = WeightedOp | DepthwiseOp | ConvPoolOp
-AnyPostOp = EpilogueOp | PoolOp | ActivationOp | SumOp
+AnyPostOp = EpilogueOp | PoolOp | ActivationOp | SumOp | ChannelDropoutOp
 
 
 class Program:
@@ -140,6 +141,8 @@ class Program:
             elif isinstance(post_op, Sum):
                 start = self.weighted[post_op.start].x
                 ops.append(SumOp(post_op, source=source, target=target, dz=dz, start=start))
+            elif isinstance(post_op, ChannelDropout):
+                ops.append(ChannelDropoutOp(post_op, source=source, target=target, dz=dz, streams=streams))
             else:
                 ops.append(EpilogueOp(post_op, source=source, target=target, dz=dz, streams=streams))
             source = target

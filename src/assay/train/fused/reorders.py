@@ -28,6 +28,7 @@ def to_block_pairs() -> Kernel:
     """
     return compiled(
         "to_block_pairs",
+        # Both halves of a word go to different vectors (channels), so two source vectors make two target vectors.
         "source[] target[] blocks source_height source_width top left height width channels group",
         """    pairs = (blocks + 1) // 2
     groups = (2 * channels + group - 1) // group
@@ -58,6 +59,7 @@ def floats_to_block_pairs() -> Kernel:
     """
     return compiled(
         "floats_to_block_pairs",
+        # Margins are moved with the rest: a layout of whole blocks has no rows to skip.
         "source[] target[] blocks size",
         """    pairs = (blocks + 1) // 2
     for b in range(pairs * part // parts, pairs * (part + 1) // parts):
@@ -83,6 +85,7 @@ def dilate() -> Kernel:
     """
     return compiled(
         "dilate",
+        # Words are moved as they are, whatever they hold; zeros between pixels were written at allocation.
         "source[] target[] blocks height width channels stride full_height full_width top left",
         """    for b in range(blocks * part // parts, blocks * (part + 1) // parts):
         for i in range(height):
@@ -135,6 +138,7 @@ def transpose_lanes(
 
     For a dense layer's kernel gradient, whose lanes are outputs instead of images.
     """
+    # Written in order and read with a stride: a block of d is small enough for the first-level cache.
     for b in range(blocks * part // parts, blocks * (part + 1) // parts):
         for lane in range(16):
             target = transposed[(b * 16 + lane) * stored :]

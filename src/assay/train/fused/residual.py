@@ -25,6 +25,8 @@ def residual_add(first: Mode, second: Mode) -> Kernel:
     Arguments: part, parts, x, y, z, number of blocks, height and width of the pictures, channels (pairs of them, if a
     mode has pairs), and of x, y and z each: height and width (with margin), margins at top and left.
     """
+    # Modes differ behind the last layer with weights, whose output is float32: forward a bfloat16 start is added to it,
+    # and backward a float32 dz to a bfloat16 dx. A step is a pair of channels then, two vectors of the float32 operand.
     is_paired = "b" in (first, second)
     channels = range(2 if is_paired else 1)
     body, inner = "", " " * 16
@@ -59,7 +61,7 @@ def residual_add(first: Mode, second: Mode) -> Kernel:
 
 def _record(commands: CommandList, batch: BatchInfo, x: Buffer, y: Buffer, z: Buffer) -> None:
     places = [number for grid in (x, y, z) for number in (grid.full_height, grid.full_width, grid.top, grid.left)]
-    channels = min(x.vectors, y.vectors)
+    channels = min(x.vectors, y.vectors)  # in pairs, where one of them has pairs
     kernel = residual_add(x.mode, y.mode)
     commands.add(
         batch.blocks * x.pass_work, kernel, x.data, y.data, z.data, batch.blocks, x.height, x.width, channels, *places

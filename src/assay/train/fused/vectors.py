@@ -20,7 +20,7 @@ from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic, models, register_model
 
-LANES = 16
+LANES = 16  # one AVX-512 register of 32-bit words
 
 
 def _registers() -> int:
@@ -112,6 +112,8 @@ def _call(builder: Any, name: str, result: ir.Type, values: Sequence[ir.Value]) 
     return builder.call(function, values)
 
 
+# Indices are never negative here; Numba's own indexing would test for it at every access, and keep LLVM from
+# vectorising.
 def _place(context: Any, builder: Any, array_type: Any, array: ir.Value, index: ir.Value) -> ir.Value:
     """The address of an element of an array or behind a pointer: no wrap-around of negative indices, no bounds."""
     if isinstance(array_type, types.CPointer):
@@ -289,6 +291,7 @@ def where_code_pairs(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """The same for pairs of bfloat16 and pairs of codes."""
     shape = ir.VectorType(ir.IntType(16), 2 * LANES)
     code, numbers = (builder.bitcast(value, shape) for value in values[:2])
+    # Seen as 32 halves: one comparison and one selection for both channels of every word.
     lanes = ir.Constant(ir.VectorType(_INT, 2 * LANES), [0] * (2 * LANES))
     undefined = ir.Constant(shape, ir.Undefined)
     first = builder.insert_element(undefined, builder.trunc(values[2], ir.IntType(16)), ir.Constant(_INT, 0))
@@ -312,6 +315,7 @@ def high(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
 @operation(I, F, F)
 def pair(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """Pairs of bfloat16, rounded to nearest even."""
+    # LLVM turns the conversion into the processor's own, or into integer arithmetic where there is none.
     halves = [builder.bitcast(builder.fptrunc(value, _BFS), _HALVES) for value in values]
     first, second = (builder.zext(half, _IS) for half in halves)
     return builder.or_(first, builder.shl(second, _constant(_IS, 16)))

@@ -96,6 +96,7 @@ class WeightedOp:
         self.stored_outputs = outputs + outputs % 2 if self.y.mode == "b" or precision == "b" else outputs
         taps = kernel_height * kernel_width
         dtype = np.int32 if self.mode == "b" else np.float32
+        # Only these have Winograd kernels.
         is_simple = plan.kernel == (3, 3) and plan.stride == 1 and not plan.is_dense
         self.is_winograd = is_simple and winograd.is_worthwhile(
             height, width, source.stored_channels, self.stored_outputs, source.margins
@@ -103,6 +104,8 @@ class WeightedOp:
         points = winograd.POINTS if self.is_winograd else taps
         self.packed = np.zeros(points * source.vectors * self.stored_outputs, dtype)
         self.packed_bias = np.zeros(self.stored_outputs, np.float32)
+        # Kernels in bfloat16 write outputs in pairs; logits are float32, with a padding class where their number is
+        # odd.
         if is_last and self.stored_outputs != outputs:
             self.y = Buffer(height, width, self.stored_outputs, "f", source.num_blocks)
         self.needs_dx = not is_first
@@ -267,6 +270,7 @@ class WeightedOp:
                 inputs, outputs, self._transposed_outputs,
             )  # fmt: skip
         else:
+            # The kernel adds block by block of images; a dense gradient is written whole.
             commands.add(self.size // LANES, elementwise.clear(), self.gradient)
             commands.add(
                 blocks * height * width * kernel_height * kernel_width * inputs * outputs, self._gradient, x_data,

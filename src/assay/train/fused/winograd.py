@@ -106,6 +106,7 @@ def is_worthwhile(height: int, width: int, inputs: int, outputs: int, margins: t
     tiles = math.ceil(height / 2) * math.ceil(width / 2)
     tiled = tiles * (POINTS * inputs * outputs + 112 * inputs + 100 * outputs)
     rows, columns = (_taps(size, *sides) for size, sides in ((height, margins[:2]), (width, margins[2:])))
+    # By a fifth at least: the formula knows nothing of caches.
     return 1.2 * tiled <= rows * columns * inputs * outputs
 
 
@@ -126,12 +127,15 @@ def convolution(source: Mode, target: Mode, activation: str, outputs: int, tiles
     """
     word = "i" if source == "b" else "f"
     multiply = "dot(a{p}_{k}, v{p}, w{k})" if source == "b" else "fma(v{p}, w{k}, a{p}_{k})"
+    # "uv" names the point in row u and column v of a tile.
     names = [f"{u}{v}" for u in range(4) for v in range(4)]
     inner = " " * 16
     places = "".join(
         f"{inner}word{n} = load_{word}(x, (corner + {n[0]} * x_line + {n[1]} * channels + t) * 16)\n" for n in names
     )
-    if source == "b":
+    if (
+        source == "b"
+    ):  # transformed in float32, each half of the words by itself (e: even, o: odd channels), rounded once
         places += "".join(f"{inner}l{n} = low(word{n})\n" for n in names) + _input_transform("l", "e", inner)
         places += "".join(f"{inner}h{n} = high(word{n})\n" for n in names) + _input_transform("h", "o", inner)
         stored = [f"pair(e{n}, o{n})" for n in names]
@@ -141,6 +145,7 @@ def convolution(source: Mode, target: Mode, activation: str, outputs: int, tiles
     for index, value in enumerate(stored):
         places += f"{inner}store_{word}(v, ({index} * v_size + t * {tiles} + p) * 16, {value})\n"
 
+    # The small matrix products: as in ``products``, with tiles in place of positions and one sum for each of 16 points.
     steps = "".join(f"{inner}    v{p} = load_{word}(v, (line + t * {tiles} + {p}) * 16)\n" for p in range(tiles))
     for k in range(outputs):
         steps += f"{inner}    w{k} = broadcast_{word}(w, weights + t * num_outputs + {k})\n"
@@ -149,6 +154,7 @@ def convolution(source: Mode, target: Mode, activation: str, outputs: int, tiles
     zeros = "".join(f"{inner}a{p}_{k} = nothing\n" for p, k in pairs)
     kept = "".join(f"{inner}store_f(m, (z * m_size + (o + {k}) * {tiles} + {p}) * 16, a{p}_{k})\n" for p, k in pairs)
 
+    # Sums stay float32 until the output is transformed; only y is rounded.
     finish = ""
     channels = range(2 if target == "b" else 1)
     for c in channels:
@@ -217,6 +223,7 @@ def pack(
     summed, written = (outputs, inputs) if is_flipped else (inputs, outputs)
     step = 2 if is_paired else 1
     vectors = (summed + step - 1) // step
+    # A row of written channels at a time, so that the inner loops are over contiguous memory.
     g = np.zeros((9, written), np.float32)
     rows = np.zeros((12, written), np.float32)
     transformed = np.zeros((2, 16, written), np.float32)

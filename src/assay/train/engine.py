@@ -167,8 +167,10 @@ def checkpoint_name(task: Task) -> str:
 
 
 def learner_of(task: Task, data: TrainingData, *, threads: int = 1) -> Learner:
-    """The task's network with its initial weights: on the task's device; on the processor on our kernels where they
-    take it, else on torch's layers."""
+    """The task's network with its initial weights, on the path that trains it.
+
+    On a CUDA device torch's layers there; on the processor kernels where they support the network, else torch's layers.
+    """
     from .plain import PlainLearner
 
     training = task.arm.training

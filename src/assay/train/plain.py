@@ -1,6 +1,4 @@
-"""The plain path: torch layers and autograd in float32. It trains every network, and the fused path is tested against
-it.
-"""
+"""The plain path: torch layers and autograd in float32, for every network. The fused path is tested against it."""
 
 from __future__ import annotations
 

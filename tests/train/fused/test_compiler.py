@@ -102,7 +102,7 @@ def test_changed_operations_or_versions_are_another_folder(kernels: Path, monkey
 
 
 def test_every_module_with_kernels_is_part_of_the_folders_name() -> None:
-    """A kernel's file only names the function that it calls: were its module not hashed, stale machine code would run."""
+    """A kernel's file only names the function that it calls; if its module were not hashed, stale code would run."""
     package = Path(compiler.__file__).parent
     with_kernels = {path.name for path in package.glob("*.py") if "\n@kernel(" in path.read_text()}
     assert "packing.py" in with_kernels

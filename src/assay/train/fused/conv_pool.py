@@ -187,8 +187,11 @@ def gradient_blocking(plan: Weighted, window: int, stored: int) -> tuple[int, in
 
 
 def can_fuse(plan: Weighted, epilogue: Epilogue, stored: int) -> bool:
-    """Whether a first layer and the epilogue behind it can be one kernel: whole windows, no batch normalization between
-    (which needs the unpooled output's statistics), and registers enough."""
+    """Whether a first layer and the epilogue behind it can be one kernel.
+
+    It can with whole windows, registers enough, and no batch normalization between (which would need statistics of the
+    output before pooling).
+    """
     height, width, _ = plan.outputs
     return (
         not (plan.is_dense or plan.is_depthwise)

@@ -32,9 +32,11 @@ def depthwise(
     source: Mode, target: Mode, activation: str, *, columns: int, stride: int, positions: int, reads: int,
     multiplier: int,
 ) -> Kernel:  # fmt: skip
-    """y = activation(x * w + bias), where output ``o`` sums the inputs ``(o * reads + r) // multiplier`` for every
-    ``r`` below ``reads``. Forward, that is one input (``reads`` is 1); for the input gradient, with flipped kernels,
-    all the outputs that an input contributed to (``multiplier`` is 1).
+    """y = activation(x * w + bias) for each channel by itself.
+
+    Output ``o`` sums the inputs ``(o * reads + r) // multiplier`` for every ``r`` below ``reads``. Forward, that is one
+    input (``reads`` is 1); for the input gradient, with flipped kernels, all the outputs that an input contributed to
+    (``multiplier`` is 1).
 
     Weights lie as [vectors of y, reads, kernel height, kernel width, channels of a vector].
 

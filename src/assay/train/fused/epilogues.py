@@ -51,8 +51,8 @@ def moments(mode: Mode) -> Kernel:
         for c in range(access.channels)
     )
     finish = "".join(
-        f"            sums[k * {access.channels} + {c}] += sum_lanes(mul(s{c}, good))\n"
-        f"            sums[num + k * {access.channels} + {c}] += sum_lanes(mul(q{c}, good))\n"
+        f"            sums[k * {access.channels} + {c}] += sum_lanes(mul(s{c}, image_mask))\n"
+        f"            sums[num + k * {access.channels} + {c}] += sum_lanes(mul(q{c}, image_mask))\n"
         f"            sums[2 * num + k * {access.channels} + {c}] = sum_lanes(pivot{c}) / 16\n"
         for c in range(access.channels)
     )
@@ -62,7 +62,7 @@ def moments(mode: Mode) -> Kernel:
         f"""    nothing, minus = splat(ZERO), splat(np.float32(-1))
     num = channels * {access.channels}
     for b in range(blocks):
-        good = load_f(valid, b * 16)
+        image_mask = load_f(valid, b * 16)
         for k in range(channels * part // parts, channels * (part + 1) // parts):
 {zero}            for p in range(pixels):
 {steps}{finish}""",
@@ -180,7 +180,7 @@ def backward_reduce(mode: Mode, *, has_dropout: bool, has_sums: bool) -> Kernel:
         body += access.load("m", position, [f"m{c}" for c in channels], place)
         for c in channels:
             at = f"(k * {access.channels} + {c}) * 16"
-            body += f"{place}g = mul(d{c}, good)\n"
+            body += f"{place}g = mul(d{c}, image_mask)\n"
             body += f"{place}store_f(partial, {at}, add(load_f(partial, {at}), g))\n"
             body += f"{place}store_f(partial, num16 + {at}, fma(g, m{c}, load_f(partial, num16 + {at})))\n"
     return compiled(
@@ -194,7 +194,7 @@ def backward_reduce(mode: Mode, *, has_dropout: bool, has_sums: bool) -> Kernel:
     partial = np.empty(2 * num16, np.float32)
     for b in range(blocks * part // parts, blocks * (part + 1) // parts):
         partial[:] = 0
-        good = load_f(valid, b * 16)
+        image_mask = load_f(valid, b * 16)
         for i in range(height):
           for j in range(width):
             index = np.uint32(((b * 16 * height + i) * width + j) * num)
@@ -238,14 +238,14 @@ def backward_elementwise(mode: Mode, *, window: int, has_norm: bool, activation:
             body += f"{place}p{c} = broadcast_f(slope, {at})\n{place}q{c} = broadcast_f(level, {at})\n"
     for s, c in each:
         if has_norm:  # lanes without an image must not get a gradient from slope and level
-            body += f"{place}p{s}_{c} = mul(good{s}, p{c})\n{place}q{s}_{c} = mul(good{s}, q{c})\n"
+            body += f"{place}p{s}_{c} = mul(image_mask{s}, p{c})\n{place}q{s}_{c} = mul(image_mask{s}, q{c})\n"
         body += f"{place}g{s}_{c} = nothing\n"
         if is_pooled:
             body += f"{place}m{s}_{c} = nothing\n{place}taken{s}_{c} = no_lanes()\n"
     pooled = "((b@ * pooled_height + i) * pooled_width + j) * channels + k"
     body += f"{place}if i < pooled_height and j < pooled_width:\n"
     body += load("dz", pooled, "g", place + "    ")
-    body += "".join(f"{place}    g{s}_{c} = mul(good{s}, mul(g{s}_{c}, f{c}))\n" for s, c in each)
+    body += "".join(f"{place}    g{s}_{c} = mul(image_mask{s}, mul(g{s}_{c}, f{c}))\n" for s, c in each)
     if is_pooled:
         body += load("m", pooled, "m", place + "    ")
 
@@ -293,12 +293,12 @@ def backward_elementwise(mode: Mode, *, window: int, has_norm: bool, activation:
     for b in range(shares * part // parts, shares * (part + 1) // parts):
         partial[:] = 0
         b0 = b * {blocks_at_once}
-        good0 = load_f(valid, b0 * 16)
+        image_mask0 = load_f(valid, b0 * 16)
         b1 = b0
-        good1 = nothing
+        image_mask1 = nothing
         if b0 + 1 < blocks:
             b1 = b0 + 1
-            good1 = load_f(valid, b1 * 16)
+            image_mask1 = load_f(valid, b1 * 16)
         for i in range(rows):
           for j in range(columns):
             row, column = i * {window} - top, j * {window} - left

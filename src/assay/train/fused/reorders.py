@@ -108,8 +108,9 @@ def record_dilation(commands: CommandList, batch: BatchInfo, source: Buffer, tar
 
 @cache
 def floats_to_channel_pairs() -> Kernel:
-    """float32 [blocks, pixels, channels] to pairs of channels in bfloat16, into a buffer with a margin: for the gradient
-    of the logits, which the loss writes in float32.
+    """float32 [blocks, pixels, channels] to pairs of channels in bfloat16, into a buffer with a margin.
+
+    For the gradient of the logits, which the loss writes in float32.
 
     Arguments: part, parts, source, target, number of blocks, height, width, pairs a pixel, target height and width
     (with margin), target margins at top and left.

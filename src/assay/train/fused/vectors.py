@@ -24,8 +24,7 @@ LANES = 16  # one AVX-512 register of 32-bit words
 
 
 def _registers() -> int:
-    """Vectors of sixteen lanes that the processor's registers hold: 32 with AVX-512; 8 where there are 16 registers of
-    eight lanes (AVX) or 32 of four (NEON)."""
+    """Vectors of sixteen lanes that registers hold: 32 with AVX-512, else 8 (16 x 8 lanes of AVX, 32 x 4 of NEON)."""
     features = cpu_target.target_context.codegen().magic_tuple()[2]
     return 32 if "+avx512f" in features.split(",") else 8
 
@@ -231,9 +230,7 @@ def mul(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
 
 @operation(F, F, F)
 def maximum(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
-    """The larger of two; the second where either is NaN, as the processor's own instruction: ``maximum(0, x)`` keeps
-    NaN.
-    """
+    """The larger of two; the second where either is NaN, as in the processor: ``maximum(0, x)`` keeps NaN."""
     return builder.select(builder.fcmp_ordered(">", *values), *values)
 
 

@@ -68,9 +68,7 @@ def _output_transform(source: str, target: str, indent: str) -> str:
 
 
 def blocking(num_outputs: int, num_tiles: int, *, is_paired: bool) -> tuple[int, int]:
-    """How many output channels and tiles are accumulated at once: a compromise of waste at the ends and loads a
-    product.
-    """
+    """How many output channels and tiles are accumulated at once: little waste at the ends, few loads a product."""
     step = 2 if is_paired else 1
     sizes = [
         (outputs, tiles)

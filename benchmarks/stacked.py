@@ -102,12 +102,11 @@ class StackedLearner:
             learning_rate: Of this step.
         """
         self._template.train()
-        inputs = StepInputs.stacked(
-            [
-                StepInputs.of(batch, network.dropout_keys(step), step=step, learning_rate=learning_rate)
-                for batch, network in zip(batches, self._networks, strict=True)
-            ]
-        )
+        each = [
+            StepInputs.of(batch, network.dropout_keys(step), step=step, learning_rate=learning_rate)
+            for batch, network in zip(batches, self._networks, strict=True)
+        ]
+        inputs = StepInputs(torch.stack([one.integers for one in each]), torch.stack([one.reals for one in each]))
         images = batches[0].images
         if len(images) == inputs.size:  # made for this step: the runs' images lie one after another
             images = np.concatenate([batch.images for batch in batches])

@@ -45,11 +45,6 @@ class StepInputs:
         integers = np.concatenate([batch.indices, batch.classes, partners, keys.ravel()])
         return cls(torch.from_numpy(integers), torch.from_numpy(np.concatenate([[learning_rate, step + 1], shares])))
 
-    @classmethod
-    def stacked(cls, inputs: list[StepInputs]) -> StepInputs:
-        """The same step of several runs."""
-        return cls(torch.stack([one.integers for one in inputs]), torch.stack([one.reals for one in inputs]))
-
     def to(self, device: torch.device) -> StepInputs:
         return StepInputs(self.integers.to(device), self.reals.to(device))
 

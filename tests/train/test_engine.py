@@ -334,7 +334,7 @@ def test_bfloat16_is_refused_where_it_cannot_be_had(data: TrainingData, monkeypa
     from assay.errors import RunError
 
     monkeypatch.setattr("assay.train.engine.has_bfloat16", lambda device: False)
-    with pytest.raises(RunError, match="bfloat16 cannot be had"):
+    with pytest.raises(RunError, match="bfloat16 is not available"):
         train(task(training={"epochs": 1, "precision": "bfloat16"}), data)
     assert learner_of(task(training={"epochs": 1}), data).precision == "float32"
 

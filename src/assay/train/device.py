@@ -36,7 +36,7 @@ def device_of(wanted: Placement) -> Device:
     reason = why_no_cuda() if wanted != "cpu" else None
     if wanted == "cuda" and reason:
         fix = 'train on the processor with "cpu", or give "auto", which takes a CUDA device where there is one'
-        raise SpecError(Problem(f'"cuda" cannot be had: {reason}', fix, "device"))
+        raise SpecError(Problem(f'"cuda" is not available: {reason}', fix, "device"))
     return "cpu" if wanted == "cpu" or reason else "cuda"
 
 

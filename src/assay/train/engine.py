@@ -263,8 +263,8 @@ def path_of(
     reason = why_not_fused(summary) if device == "cpu" else None
     can_round = reason is None and has_bfloat16(device)
     if training.precision == "bfloat16" and not can_round:
-        where = "this processor" if device == "cpu" else "this CUDA device"
-        raise RunError(f"bfloat16 cannot be had: {reason or f'{where} does not multiply it'}", 'use precision = "auto"')
+        reason = reason or f"this {'processor' if device == 'cpu' else 'CUDA device'} does not multiply it"
+        raise RunError(f"bfloat16 is not available: {reason}", 'use precision = "auto"')
     precision: Precision = "bfloat16" if can_round and training.precision != "float32" else "float32"
     return ("cuda" if device == "cuda" else "plain" if reason else "fused"), precision
 

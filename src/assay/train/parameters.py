@@ -46,11 +46,11 @@ class FlatParameters:
         return vector
 
     def named_slices(self) -> dict[str, slice]:
-        """Where each parameter stands in a flat vector, by name."""
+        """The slice of each parameter in a flat vector, by name."""
         return dict(zip(self._layouts, self.slices(), strict=True))
 
     def slices(self) -> list[slice]:
-        """Where each parameter stands in a flat vector."""
+        """The slice of each parameter in a flat vector."""
         return [slice(offset, offset + shape.numel()) for shape, _, offset in self._layouts.values()]
 
     def clear_gradients(self) -> None:

@@ -182,13 +182,13 @@ def test_a_vector_behind_flatten_is_normalized_by_element() -> None:
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["batchnorm", "conv 8 3x3", *END], "batchnorm1 stands before the first convolution or dense layer"),
-        (["maxpool 2", "conv 8 3x3", *END], "maxpool1 stands before the first convolution or dense layer"),
-        (["dropout 0.2", *END], "dropout1 stands before the first convolution or dense layer"),
+        (["batchnorm", "conv 8 3x3", *END], "batchnorm1 comes before the first convolution or dense layer"),
+        (["maxpool 2", "conv 8 3x3", *END], "maxpool1 comes before the first convolution or dense layer"),
+        (["dropout 0.2", *END], "dropout1 comes before the first convolution or dense layer"),
         # The layer that stands in the way is named, not the flatten before it, which every network has.
-        (["flatten", "dropout 0.2", END[1]], "dropout1 stands before the first convolution or dense layer"),
+        (["flatten", "dropout 0.2", END[1]], "dropout1 comes before the first convolution or dense layer"),
         (["conv 8 3x3 dilation=2", *END], "conv1 has dilation 2"),
-        (["relu", *END], "activation1 stands before the first convolution or dense layer"),
+        (["relu", *END], "activation1 comes before the first convolution or dense layer"),
         (["conv 2 24x28", "flatten", "softmax"], "activation1 follows flatten and 5 x 1 pixels"),
         (["conv 8 3x3", "conv 8 3x3 groups=4", *END], "conv2 has 4 groups for 8 channels"),
         (["conv 7 3x3", "flatten", "batchnorm", END[1]], "batchnorm1 follows flatten and 7 channels, an odd number"),

@@ -31,7 +31,7 @@ REFUSED = {
     "maxpool 3 stride=2 padding=1": "maxpool1 has padding=1",
     "batchnorm epsilon=0.01": "batchnorm1 has an epsilon or a momentum of its own",
     **{
-        word: f"{word.split()[0]}1 is a layer without a kernel of ours"
+        word: f"{word.split()[0]}1 has no kernel"
         for word in (
             "layernorm", "groupnorm 2", "instancenorm",
         )
@@ -41,9 +41,9 @@ BLOCKS: list[tuple[Any, str | None]] = [
     ({"residual": ["conv 8 3x3 padding=same"]}, None),
     ({"repeat": 2, "layers": [{"residual": ["separable 8 3x3 relu padding=same", "batchnorm"]}]}, None),
     ({"residual": [{"residual": ["conv 8 1x1"]}, "dropout 0.2"], "activation": "gelu"}, None),
-    ({"parallel": [["conv 4 3x3"], ["conv 4 3x3"]]}, "conv2 stands in a parallel block"),
-    ({"parallel": [[], ["conv 8 1x1"]], "join": "add"}, "conv2 stands in a parallel block"),
-    ({"residual": ["conv 8 1x1"], "shortcut": ["conv 8 1x1"]}, "conv3 stands in a shortcut"),
+    ({"parallel": [["conv 4 3x3"], ["conv 4 3x3"]]}, "conv2 is in a parallel block"),
+    ({"parallel": [[], ["conv 8 1x1"]], "join": "add"}, "conv2 is in a parallel block"),
+    ({"residual": ["conv 8 1x1"], "shortcut": ["conv 8 1x1"]}, "conv3 is in a shortcut"),
     (
         {"repeat": 2, "layers": [{"residual": ["batchnorm", "conv 8 1x1"]}]},
         "add1 adds what no convolution or dense layer before it reads",

@@ -61,7 +61,7 @@ def blocks_of(summary: Summary) -> tuple[Block, ...]:
     for index, row in enumerate(summary.layers):
         layer = row.layer
         if any(part == "shortcut" or part.startswith("parallel") for part in row.path):
-            raise NotFused(f"{row.name} stands in a {'shortcut' if 'shortcut' in row.path else 'parallel block'}")
+            raise NotFused(f"{row.name} is in a {'shortcut' if 'shortcut' in row.path else 'parallel block'}")
         if isinstance(layer, _WITH_KERNELS):
             if weighted is not None:
                 blocks.append(Block(weighted, tuple(post_ops) or (Epilogue(shape, shape),)))
@@ -139,7 +139,7 @@ def fused_groups(summary: Summary) -> tuple[tuple[str, ...], ...]:
 
 def _too_early(summary: Summary) -> str:
     early = next(row for row in summary.layers if not isinstance(row.layer, Flatten))
-    return f"{early.name} stands before the first convolution or dense layer"
+    return f"{early.name} comes before the first convolution or dense layer"
 
 
 def _weighted(row: LayerSummary, shape: tuple[int, int, int], *, num_classes: int) -> tuple[Weighted, ...]:
@@ -250,7 +250,7 @@ def _with_layer(
     if isinstance(layer, SpatialDropout):
         post_ops = post_ops or [Epilogue(shape, shape)]
         return [*post_ops, ChannelDropout(shape, layer.rate, num_dropouts)] if layer.rate else post_ops
-    raise NotFused(f"{row.name} is a layer without a kernel of ours")
+    raise NotFused(f"{row.name} has no kernel")
 
 
 def _commutes(layer: object, activation: Activation, before: PostOp) -> bool:

@@ -23,8 +23,8 @@ from assay.data import TrainingData
 from assay.nets import parse
 from assay.nets.build import Network, build
 from assay.spec.training import Precision
-from assay.train.cuda.learner import EVALUATION_BATCH, loss_of, rounding, scaled
-from assay.train.cuda.replay import Inputs, Replay, Resident
+from assay.train.cuda.learner import EVALUATION_BATCH, autocast_to, loss_of, scaled
+from assay.train.cuda.replay import DeviceCopies, Replay, StepInputs
 from assay.train.engine import class_weights_of, split_of
 from assay.train.learner import Batch, Objective
 from assay.train.parameters import FlatParameters
@@ -88,8 +88,8 @@ class StackedLearner:
         self._offset = offset[:, None, None, None].to(self.device)
         self._factor = factor[:, None, None, None].to(self.device)
         self._losses = [loss_of(objective, self.device) for objective in objectives]
-        self._resident = Resident(self.device)
-        self._replays: dict[int, tuple[Tensor, Inputs, Replay]] = {}  # by batch size
+        self._device_copies = DeviceCopies(self.device)
+        self._replays: dict[int, tuple[Tensor, StepInputs, Replay]] = {}  # by batch size
         if self.device.type == "cuda":
             torch.backends.cudnn.allow_tf32 = precision != "float32"
 
@@ -102,19 +102,18 @@ class StackedLearner:
             learning_rate: Of this step.
         """
         self._template.train()
-        inputs = Inputs.stacked(
-            [
-                Inputs.of(batch, network.dropout_keys(step), step=step, learning_rate=learning_rate)
-                for batch, network in zip(batches, self._networks, strict=True)
-            ]
-        )
+        each = [
+            StepInputs.of(batch, network.dropout_keys(step), step=step, learning_rate=learning_rate)
+            for batch, network in zip(batches, self._networks, strict=True)
+        ]
+        inputs = StepInputs(torch.stack([one.integers for one in each]), torch.stack([one.reals for one in each]))
         images = batches[0].images
         if len(images) == inputs.size:  # made for this step: the runs' images lie one after another
             images = np.concatenate([batch.images for batch in batches])
             inputs.indices.add_(inputs.size * torch.arange(len(batches))[:, None])
         if inputs.size not in self._replays:
             kept = inputs.to(self.device)
-            source = self._resident[images]
+            source = self._device_copies[images]
             self._replays[inputs.size] = (source, kept, Replay(partial(self._step, source, kept), self.device))
         source, kept, replay = self._replays[inputs.size]
         if images is not batches[0].images:
@@ -122,10 +121,10 @@ class StackedLearner:
         kept.copy_(inputs)
         return replay()
 
-    def _step(self, images: Tensor, inputs: Inputs) -> Tensor:
+    def _step(self, images: Tensor, inputs: StepInputs) -> Tensor:
         logits, penalties = self._forward(images, inputs.indices, inputs.keys)
         each = [
-            losses(logits[run], Inputs(inputs.whole[run], inputs.numbers[run])).mean()
+            losses(logits[run], StepInputs(inputs.integers[run], inputs.reals[run])).mean()
             for run, losses in enumerate(self._losses)
         ]
         stacked = torch.stack(each)
@@ -133,14 +132,14 @@ class StackedLearner:
         found = torch.autograd.grad((stacked + penalties).sum(), list(self._parameters.values()))
         for name, gradient in zip(self._parameters, found, strict=True):
             self._gradients[name].copy_(gradient)
-        self.optimizer.step(self.gradients, inputs.numbers[0, 0], inputs.numbers[0, 1])
+        self.optimizer.step(self.gradients, inputs.reals[0, 0], inputs.reals[0, 1])
         hits = (logits.detach().argmax(-1) == inputs.classes).sum(-1)
         return torch.stack([stacked.detach().double() * inputs.size, hits.double()], -1)
 
     def _forward(self, images: Tensor, indices: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
         """Logits, float32 [runs, batch, classes], and penalties [runs]."""
         pixels = scaled(images, indices, self._offset, self._factor)
-        with rounding(self.device, self.precision):
+        with autocast_to(self.device, self.precision):
             logits, penalties = vmap(self._call)(self._parameters, self._buffers, pixels, keys)
         return logits.float(), penalties.float()
 
@@ -168,7 +167,7 @@ class StackedLearner:
             targets = torch.from_numpy(np.asarray(labels[chosen], dtype=np.int64)).to(self.device)
             unused = self._networks[0].dropout_keys(0)
             keys = torch.from_numpy(unused).to(self.device).expand(len(indices), -1, -1)
-            logits, _ = self._forward(self._resident[images], torch.from_numpy(chosen).to(self.device), keys)
+            logits, _ = self._forward(self._device_copies[images], torch.from_numpy(chosen).to(self.device), keys)
             losses = cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
             total[:, 0] += losses.view(targets.shape).double().sum(1)
             total[:, 1] += (logits.argmax(-1) == targets).sum(1)

@@ -1,9 +1,11 @@
-"""Small studies that train in a second."""
+"""Small studies that train in a second, and the comparison of weights."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from assay.data import prepare
 from assay.runner import make_plan
@@ -45,3 +47,15 @@ def based_study(**changes: Any) -> Study:
 
 def tasks_of(study: Study, store: Path) -> tuple[Task, ...]:
     return make_plan(study, prepare(study.data), store).tasks
+
+
+def same_weights(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    """Whether two sets of tensors have the same names, shapes and bits."""
+
+    def facts(tensors: dict[str, Tensor]) -> dict[str, tuple[Any, ...]]:
+        return {
+            name: (value.dtype, value.shape, value.detach().contiguous().numpy().tobytes())
+            for name, value in tensors.items()
+        }
+
+    return facts(one) == facts(other)

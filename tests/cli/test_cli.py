@@ -154,7 +154,7 @@ def test_a_folder_is_told_from_a_study_file(run, study: Path) -> None:
 def test_describe_says_what_keeps_a_run_off_the_kernels(run, study: Path) -> None:
     assert "Fused path" in run("describe", study)[1]
     study.write_text(STUDY.replace('"flatten"', '"layernorm", "flatten"'))
-    assert "Plain path (float32): layernorm1 is a layer without a kernel of ours." in run("describe", study)[1]
+    assert "Plain path (float32): layernorm1 has no kernel." in run("describe", study)[1]
 
 
 def test_describe_looks_a_base_up_in_the_store_that_is_named(run, study: Path, tmp_path: Path) -> None:
@@ -415,7 +415,7 @@ def test_a_study_for_a_cuda_device_is_described_anywhere_and_trained_where_one_i
     assert "CUDA path" in output
     code, _, errors = run("run", study)
     assert code == 2
-    assert 'device: "cuda" cannot be had: torch finds no CUDA device; train on the processor' in errors
+    assert 'device: "cuda" is not available: torch finds no CUDA device; train on the processor' in errors
     code, output, _ = run("run", study, "--device", "auto", "--seeds", 1, "--no-report")
     assert code == 0
     _, output, _ = run("doctor")

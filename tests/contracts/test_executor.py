@@ -17,12 +17,12 @@ from assay.runner import Executor, LocalExecutor
 from assay.runner.events import EpochDone, Event, Failed, Finished, Lost, NoSpace, Started
 from assay.runner.ray import RayCluster, RayExecutor
 from assay.train import Task
-from assay.train.checkpoint import load_weights, same_weights
+from assay.train.checkpoint import load_weights
 from assay.train.epochs import EpochRecord
 
 from ..cluster import Nodes, workers
 from ..held import PATIENCE_SECONDS, Hold
-from ..helpers import small_study, tasks_of
+from ..helpers import same_weights, small_study, tasks_of
 
 Make = Callable[[int], Executor]
 

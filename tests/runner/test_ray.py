@@ -33,11 +33,11 @@ from assay.runner.worker import CHECKPOINT
 from assay.spec import study_toml
 from assay.store import RunRecord
 from assay.train import Task
-from assay.train.checkpoint import load_weights, same_weights
+from assay.train.checkpoint import load_weights
 
 from ..cluster import SETTINGS, Nodes, workers
 from ..held import PATIENCE_SECONDS, SOURCE, wait_until
-from ..helpers import small_study, tasks_of
+from ..helpers import same_weights, small_study, tasks_of
 from ..search.played import search_study
 
 MEMORY = 400 << 20

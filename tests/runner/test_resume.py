@@ -15,10 +15,10 @@ import pytest
 from assay import Result, load
 from assay.spec import Study, study_toml
 from assay.store import RunRecord
-from assay.train.checkpoint import load_weights, same_weights
+from assay.train.checkpoint import load_weights
 
 from ..held import PATIENCE_SECONDS, Hold, wait_until
-from ..helpers import small_study
+from ..helpers import same_weights, small_study
 
 EPOCHS = 150
 

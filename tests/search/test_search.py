@@ -19,9 +19,9 @@ from assay.search.halving import design_of
 from assay.spec import Study
 from assay.spec.search import FRESH
 from assay.store import StudyRecord, open_reader, open_writer
-from assay.train.checkpoint import same_weights
 from assay.train.engine import train
 
+from ..helpers import same_weights
 from .played import SPACE, Formula, Killed, choices, play, search_study
 
 NUMBERS = {name: SPACE[name] for name in ("filters", "rate", "units")}

@@ -11,9 +11,10 @@ import torch
 from assay.data import TrainingData, prepare
 from assay.spec import Arm, Data
 from assay.train import EpochRecord
-from assay.train.checkpoint import same_weights
 from assay.train.engine import train
 from assay.train.task import Task
+
+from ..helpers import same_weights
 
 LAYERS = [
     "conv 8 3x3 relu padding=same",

@@ -23,7 +23,6 @@ from assay.nets.masks import keep_mask
 from assay.seeds import Streams
 from assay.spec import Arm, Data, Training
 from assay.train import EpochRecord
-from assay.train.checkpoint import same_weights
 from assay.train.cuda.learner import CudaLearner
 from assay.train.cuda.replay import WARM_UP, Replay
 from assay.train.engine import batch_of, class_weights_of, path_of, split_of, train
@@ -33,6 +32,7 @@ from assay.train.scaling import scaling_of
 from assay.train.task import Task
 
 from ..conftest import ROOT
+from ..helpers import same_weights
 
 LAYERS = [
     "conv 4 3x3 relu l2=0.01", "batchnorm", "maxpool 2", "dropout 0.3", "conv 5 3x3 padding=same", "spatialdropout 0.2",

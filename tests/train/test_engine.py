@@ -13,10 +13,12 @@ from assay.errors import Diverged
 from assay.seeds import Streams
 from assay.spec import Arm, Data
 from assay.train import EpochRecord
-from assay.train.checkpoint import load_checkpoint, load_weights, same_weights, save_weights
+from assay.train.checkpoint import load_checkpoint, load_weights, save_weights
 from assay.train.engine import evaluate, learner_of, split_of, train, training_subset
 from assay.train.scaling import scaling_of
 from assay.train.task import Task
+
+from ..helpers import same_weights
 
 
 @pytest.fixture(autouse=True)
@@ -332,7 +334,7 @@ def test_bfloat16_is_refused_where_it_cannot_be_had(data: TrainingData, monkeypa
     from assay.errors import RunError
 
     monkeypatch.setattr("assay.train.engine.has_bfloat16", lambda device: False)
-    with pytest.raises(RunError, match="bfloat16 cannot be had"):
+    with pytest.raises(RunError, match="bfloat16 is not available"):
         train(task(training={"epochs": 1, "precision": "bfloat16"}), data)
     assert learner_of(task(training={"epochs": 1}), data).precision == "float32"
 

@@ -149,7 +149,7 @@ def ready(tasks: Sequence[Any], *, threads: int, note: Any = None) -> None:
                     reported = images / total
                     note(f"{title}: its outputs for {images:,} of {total:,} images are computed")
 
-            features_of(task, open_training(task.images, task.labels), done=done)
+            features_of(task, open_training(task.images, task.labels), on_progress=done)
     finally:
         torch.set_num_threads(before)
 

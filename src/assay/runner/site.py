@@ -104,7 +104,7 @@ class OnRay(Site):
     def device_of(self, wanted: Placement) -> Device:
         if wanted == "cuda" and not self.cluster.gpus:
             raise SpecError(
-                Problem('"cuda" cannot be had: the Ray cluster has no GPU', 'give "cpu" or "auto"', "device")
+                Problem('"cuda" is not available: the Ray cluster has no GPU', 'give "cpu" or "auto"', "device")
             )
         return "cuda" if wanted != "cpu" and self.cluster.gpus else "cpu"
 

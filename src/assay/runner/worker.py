@@ -56,7 +56,7 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
     from ..train.checkpoint import save_weights
     from ..train.device import environment
     from ..train.engine import path_of, train
-    from ..train.networks import learned_of
+    from ..train.networks import trained_summary
 
     def send(event: Event) -> None:
         pipe.write(json.dumps(to_json(event)) + "\n")
@@ -64,7 +64,7 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
     try:
         data = open_training(task.images, task.labels, task.groups)
         height, width, channels = data.images.shape[1:]
-        summary = learned_of(task.arm, (height, width, channels), task.num_classes)
+        summary = trained_summary(task.arm, (height, width, channels), task.num_classes)
         path, precision = path_of(summary, task.arm.training, task.device)
         machine = environment(threads=threads, path=path, precision=precision, device=task.device)
         send(Started(task.id, machine))

@@ -1,4 +1,4 @@
-"""Random variations of training images, as one operation on a batch of bytes.
+"""Augments training images: random shifts, rotations, flips, crops, cutout and mixup on a batch of bytes.
 
 What happens to an image is a pure function of the settings, the key and the number that stands for the image: not of
 its place in the batch, nor of the other images. Each kind of augmentation draws with its own key, a hash of the
@@ -6,7 +6,7 @@ batch's key and the kind's number, so switching one kind on or off moves no othe
 
 Everything that moves pixels is one affine map from the output's pixels to places in the stored image, about the
 centre ((height - 1) / 2, (width - 1) / 2), and is resampled once: an image is flipped, zoomed, sheared, rotated and
-shifted as if on an endless plane. Outside the image lies ``fill``; in scipy.ndimage's words ``constant`` is
+shifted on an unbounded plane. Outside the image lies ``fill``; in scipy.ndimage's words ``constant`` is
 "grid-constant" (between the edge and the fill there is interpolation, no step), ``nearest`` is "nearest" and
 ``reflect`` is "reflect" (d c b a | a b c d | d c b a), also where an image is only moved by whole pixels.
 
@@ -25,7 +25,7 @@ from ..nets.dropout import mix
 from ..nets.masks import halves
 from ..spec.augmentation import Augmentation
 
-# The order is for ever: a kind's place is part of its key. New kinds go to the end.
+# A kind's place is part of its key, so new kinds go to the end: another order would change old studies' images.
 Kind = Literal[
     "shift rows", "shift columns", "rotation", "zoom", "shear", "flip rows", "flip columns", "crop rows",
     "crop columns", "cutout row", "cutout column",
@@ -48,8 +48,8 @@ def augment(
         images: uint8 [n, height, width, channels]; they stay as they are.
         settings: Which kinds, and how much.
         key: 64 bits, from ``Streams.key("augment", step)``.
-        examples: What each image's draws are counted by [n]: its number in the data set, say. Two images with
-            one number are varied alike, and numbers count modulo 2**32.
+        examples: A number for each image that its draws depend on [n], such as its index in the data set. Two images
+            with one number are varied alike; numbers count modulo 2**32.
 
     Returns:
         uint8 [n, height, width, channels], always new.
@@ -69,7 +69,7 @@ def augment(
 
 
 def mixup(labels: NDArray[np.integer], alpha: float, key: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Whom to mix each image with, and how much of itself it keeps: ``share * x + (1 - share) * x[partner]``.
+    """Which image to mix each one with, and the share that it keeps: ``share * x + (1 - share) * x[partner]``.
 
     Args:
         labels: Class numbers of the batch [n]. Only their count matters: partners are a permutation of places in

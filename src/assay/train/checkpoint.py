@@ -1,4 +1,4 @@
-"""Weights and checkpoints on disk: safetensors, written whole or not at all, checked when read."""
+"""Saves and loads weights and checkpoints: safetensors files, written whole or not at all, checked when read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KEPT = "kept."
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A run after one of its epochs: enough to go on as if it had never stopped.
+    """A run after one of its epochs: enough to resume it as if it had never stopped.
 
     Everything random is a pure function of the seed and of counters, so no generator's state is kept.
 
@@ -42,26 +42,26 @@ class Checkpoint:
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Replace the run's checkpoint by a newer one."""
     tensors = {**checkpoint.tensors, **{_KEPT + name: value for name, value in checkpoint.kept.items()}}
-    about = {
+    metadata = {
         "run": checkpoint.run,
         "history": json.dumps([asdict(record) for record in checkpoint.history]),
         "seconds": repr(checkpoint.seconds),
         "digest": _digest(tensors),
     }
-    disk.write(path, safetensors.torch.save(_contiguous(tensors), about))
+    disk.write(path, safetensors.torch.save(_contiguous(tensors), metadata))
 
 
 def load_checkpoint(path: Path, run: str) -> Checkpoint | None:
     """The run's checkpoint; ``None`` where there is none, or where it is damaged or another run's."""
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            about = file.metadata() or {}
+            metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if about.get("run") != run or about.get("digest") != _digest(tensors):
+        if metadata.get("run") != run or metadata.get("digest") != _digest(tensors):
             return None
-        history = tuple(EpochRecord(**record) for record in json.loads(about["history"]))
+        history = tuple(EpochRecord(**record) for record in json.loads(metadata["history"]))
         kept = {name.removeprefix(_KEPT): tensors.pop(name) for name in list(tensors) if name.startswith(_KEPT)}
-        return Checkpoint(run, tensors, history, float(about["seconds"]), kept)
+        return Checkpoint(run, tensors, history, float(metadata["seconds"]), kept)
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError):
         return None
 
@@ -100,8 +100,3 @@ def _digest(tensors: dict[str, Tensor]) -> str:
         digest.update(name.encode())
         digest.update(tensors[name].detach().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def same_weights(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    """Whether two sets of weights are the same, bit for bit."""
-    return one.keys() == other.keys() and _digest(one) == _digest(other)

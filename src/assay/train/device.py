@@ -1,4 +1,4 @@
-"""What a run is trained on, and with which versions: recorded with every run."""
+"""Describes the machine that a run is trained on, and chooses its device."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..spec import Device, Placement
 
 @cache
 def processor() -> tuple[str, frozenset[str]]:
-    """The processor's name and its feature flags (empty where the platform does not tell)."""
+    """The processor's name and its feature flags (empty where the platform has no ``/proc/cpuinfo``)."""
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -26,7 +26,7 @@ def processor() -> tuple[str, frozenset[str]]:
 
 
 def device_of(wanted: Placement) -> Device:
-    """Where runs are trained: what is asked for, ``auto`` being the CUDA device where there is one.
+    """The device that runs are trained on: the one asked for; for ``auto`` the CUDA device where there is one.
 
     Raises:
         SpecError: A CUDA device is asked for and there is none.
@@ -36,12 +36,12 @@ def device_of(wanted: Placement) -> Device:
     reason = why_no_cuda() if wanted != "cpu" else None
     if wanted == "cuda" and reason:
         fix = 'train on the processor with "cpu", or give "auto", which takes a CUDA device where there is one'
-        raise SpecError(Problem(f'"cuda" cannot be had: {reason}', fix, "device"))
+        raise SpecError(Problem(f'"cuda" is not available: {reason}', fix, "device"))
     return "cpu" if wanted == "cpu" or reason else "cuda"
 
 
 def why_no_cuda() -> str | None:
-    """What keeps runs off a CUDA device; ``None`` if nothing does."""
+    """Why runs cannot be trained on a CUDA device; ``None`` if they can."""
     import torch
 
     if torch.version.cuda is None:
@@ -64,7 +64,7 @@ def num_cores() -> int:
 
 
 def environment(*, threads: int, path: str = "", precision: str = "", device: Device = "cpu") -> dict[str, Any]:
-    """Versions and machine, and how a run is trained, as plain values."""
+    """What is recorded with every run: versions, machine, path, precision and threads, as plain values."""
     return {
         "versions": {
             "python": platform.python_version(),

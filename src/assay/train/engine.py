@@ -1,4 +1,4 @@
-"""The engine: trains one run."""
+"""Trains one run: the loop over epochs and steps, with evaluation, checkpoints and early stopping."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .features import Features, features_of, test_features_of
 from .fused.plan import why_not_fused
 from .health import HealthProbe, epochs_between
 from .learner import Batch, Learner, Objective
-from .networks import learned_of, network_of
+from .networks import network_of, trained_summary
 from .prepared import Prepared
 from .scaling import Scaling, scaling_of
 from .schedules import learning_rate
@@ -35,7 +35,7 @@ from .stopping import is_over, kept_epoch
 from .task import Task
 from .updates import averaged
 
-_NONE = (math.nan, math.nan)  # a run without validation images
+_NOT_MEASURED = (math.nan, math.nan)  # of a run without validation images
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def train(
     """Train one run to its end, from its checkpoint where there is one.
 
     It ends with its last epoch or, with early stopping, before; the weights are those of the epoch that counts. A task
-    with ``pause_after`` stops after so many epochs, to be gone on with from its checkpoint.
+    with ``pause_after`` stops after so many epochs, to be resumed from its checkpoint.
 
     The result is a function of the task and the data alone: the same bits whether the run was interrupted or not, on
     one machine. On the plain path it depends on the number of threads too; on a CUDA device bits are not promised.
@@ -90,9 +90,9 @@ def train(
     data = features_of(task, data)
     parts = split_of(task, data)
     learner = learner_of(task, data, threads=threads)
-    judges: TrainingData | TestData = test_features_of(task, published) if published else data
-    judged = np.arange(len(published)) if published else parts.validation
-    subset = training_subset(task, parts, len(judged))
+    validation_data: TrainingData | TestData = test_features_of(task, published) if published else data
+    validation = np.arange(len(published)) if published else parts.validation
+    subset = training_subset(task, parts, len(validation))
     size = training.batch_size
     steps_per_epoch = math.ceil(len(parts.training) / size)
 
@@ -127,7 +127,9 @@ def train(
             loss, hits = loss + more_loss, hits + more_hits
         with averaged(learner.optimizer):
             train_loss, train_accuracy = evaluate(learner, data, subset)
-            validation_loss, validation_accuracy = evaluate(learner, judges, judged) if len(judged) else _NONE
+            validation_loss, validation_accuracy = (
+                evaluate(learner, validation_data, validation) if len(validation) else _NOT_MEASURED
+            )
         record = EpochRecord(
             epoch=epoch + 1,
             train_loss=train_loss,
@@ -160,21 +162,23 @@ def train(
 
 
 def checkpoint_name(task: Task) -> str:
-    """Whose checkpoint is the task's: one that another device wrote is not, since one device trains all of a run."""
+    """The name in the task's checkpoint. It contains the device, since one device trains all of a run."""
     return task.id if task.device == "cpu" else f"{task.id} on {task.device}"
 
 
 def learner_of(task: Task, data: TrainingData, *, threads: int = 1) -> Learner:
-    """The task's network with its initial weights: on the task's device; on the processor on our kernels where they
-    take it, else on torch's layers."""
+    """The task's network with its initial weights, on the path that trains it.
+
+    On a CUDA device torch's layers there; on the processor kernels where they support the network, else torch's layers.
+    """
     from .plain import PlainLearner
 
     training = task.arm.training
     data = features_of(task, data)
-    learned = split_of(task, data).training
-    network, scaling = _network_of(task, data, learned)
+    chosen = split_of(task, data).training
+    network, scaling = _network_of(task, data, chosen)
     path, precision = path_of(network.summary, training, task.device)
-    weights = class_weights_of(training, np.asarray(data.labels[learned]), task.num_classes)
+    weights = class_weights_of(training, np.asarray(data.labels[chosen]), task.num_classes)
     objective = Objective(weights, training.label_smoothing)
     if path == "plain":
         return PlainLearner(network, training.optimizer, scaling, training=training, objective=objective)
@@ -207,15 +211,15 @@ def learner_of(task: Task, data: TrainingData, *, threads: int = 1) -> Learner:
     return fused
 
 
-def _network_of(task: Task, data: TrainingData, learned: NDArray[np.int64]) -> tuple[Network, Scaling]:
-    """What is trained, with its initial weights, and what it sees of the data: images or a frozen base's outputs."""
+def _network_of(task: Task, data: TrainingData, reference: NDArray[np.int64]) -> tuple[Network, Scaling]:
+    """The trained network with its initial weights, and the scaling of its input: images or a frozen base's outputs."""
     height, width, channels = data.images.shape[1:]
     if isinstance(data, Features):
-        network = Network(learned_of(task.arm, data.stored, task.num_classes), task.streams)
-        return network, scaling_of(data.images, "none", learned)
+        network = Network(trained_summary(task.arm, data.stored, task.num_classes), task.streams)
+        return network, scaling_of(data.images, "none", reference)
     network = network_of(task.arm, (height, width, channels), task.num_classes, task.streams, task.base)
     base = network.summary.base
-    return network, Prepared(base.preparation) if base else scaling_of(data.images, task.data.scaling, learned)
+    return network, Prepared(base.preparation) if base else scaling_of(data.images, task.data.scaling, reference)
 
 
 def _probe_of(task: Task, data: TrainingData, parts: SplitIndices, subset: NDArray[np.int64]) -> HealthProbe:
@@ -225,7 +229,7 @@ def _probe_of(task: Task, data: TrainingData, parts: SplitIndices, subset: NDArr
 
 
 def class_weights_of(training: Training, labels: NDArray[np.integer], num_classes: int) -> NDArray[np.float32] | None:
-    """What an image of each class weighs in the training loss [classes]; ``None`` where all weigh the same.
+    """The weight of each class in the training loss [classes]; ``None`` where all weigh the same.
 
     Args:
         training: The protocol; a table's keys are labels, as ``runner.plan`` writes them.
@@ -251,16 +255,16 @@ def class_weights_of(training: Training, labels: NDArray[np.integer], num_classe
 def path_of(
     summary: Summary, training: Training, device: Device = "cpu"
 ) -> tuple[Literal["fused", "plain", "cuda"], Precision]:
-    """Which code trains a network, and in which precision.
+    """The path that trains a network, and its precision.
 
     Raises:
-        RunError: bfloat16 is asked for where it cannot be had.
+        RunError: bfloat16 is asked for where it is not available.
     """
     reason = why_not_fused(summary) if device == "cpu" else None
     can_round = reason is None and has_bfloat16(device)
     if training.precision == "bfloat16" and not can_round:
-        where = "this processor" if device == "cpu" else "this CUDA device"
-        raise RunError(f"bfloat16 cannot be had: {reason or f'{where} does not multiply it'}", 'use precision = "auto"')
+        reason = reason or f"this {'processor' if device == 'cpu' else 'CUDA device'} does not multiply it"
+        raise RunError(f"bfloat16 is not available: {reason}", 'use precision = "auto"')
     precision: Precision = "bfloat16" if can_round and training.precision != "float32" else "float32"
     return ("cuda" if device == "cuda" else "plain" if reason else "fused"), precision
 
@@ -270,13 +274,13 @@ def split_of(task: Task, data: TrainingData) -> SplitIndices:
     return split_for(data, task.data, seed=task.seed, vary=task.vary, fold=task.fold)
 
 
-def training_subset(task: Task, parts: SplitIndices, num_judged: int = 0) -> NDArray[np.int64]:
+def training_subset(task: Task, parts: SplitIndices, num_validation: int = 0) -> NDArray[np.int64]:
     """The fixed part of the training split that the fair curves are measured on.
 
-    It is as large as the images to validate on (``num_judged``, those of the split unless told), or where there are
-    none a tenth of the training split.
+    It is as large as the images to validate on (``num_validation``; if 0, those of the split), or where there are none
+    a tenth of the training split.
     """
-    wanted = num_judged or len(parts.validation) or math.ceil(len(parts.training) / 10)
+    wanted = num_validation or len(parts.validation) or math.ceil(len(parts.training) / 10)
     size = min(len(parts.training), wanted)
     chosen = task.streams.generator("split", 1).choice(len(parts.training), size=size, replace=False)
     return parts.training[np.sort(chosen)]

@@ -1,4 +1,4 @@
-"""What is measured after every epoch."""
+"""The record of an epoch's measurements."""
 
 from __future__ import annotations
 

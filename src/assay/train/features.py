@@ -1,7 +1,7 @@
-"""What a frozen base puts out: computed once for one set of images, one base and one preprocessing, kept on disk.
+"""Caches a frozen base's outputs: computed once for a set of images, a base and a preprocessing, kept on disk.
 
-Values are float32, as an uncached pass gives them, in one ``.npy`` file that is opened as a memory map. Its name is a
-hash of everything that they depend on: the images' bytes, the base's weights and layers, the preprocessing.
+Values are float32, the same as an uncached pass computes, in one ``.npy`` file that is opened as a memory map. Its name
+is a hash of everything that they depend on: the images' bytes, the base's weights and layers, the preprocessing.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _BATCH_BYTES = 2**28  # of the largest activation
 _CHUNK = 4096  # images augmented at a time
 
 Stored = NDArray[np.uint8] | NDArray[np.float32]
-Done = Callable[[int, int], None]
+OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
 class Features(TrainingData):
-    """Training data as a frozen base sees them: float32 [n, height, width, channels], and labels.
+    """Training data with a frozen base's outputs in place of images: float32 [n, height, width, channels], and labels.
 
     Args:
         stored: Shape of the images that they were made from.
@@ -49,18 +49,18 @@ class Features(TrainingData):
 
 
 def is_cached(task: Task) -> bool:
-    """Whether the task's base is frozen and what it puts out is kept."""
+    """Whether the task's base is frozen, so that its outputs are cached."""
     base = task.arm.base
     return base is not None and base.is_frozen and (task.arm.training.augmentation is None or base.copies > 0)
 
 
-def features_of(task: Task, data: TrainingData, *, done: Done | None = None) -> TrainingData:
-    """The training data as the task's head sees them: its frozen base's outputs, or the images themselves.
+def features_of(task: Task, data: TrainingData, *, on_progress: OnProgress | None = None) -> TrainingData:
+    """The training data as the task's head reads them: its frozen base's outputs, or the images themselves.
 
     Args:
         task: The run.
         data: Its images.
-        done: Called with images done and in all, while they are computed.
+        on_progress: Called with the number of images computed so far, and of all.
 
     Raises:
         DiskFull: There is no space left for them.
@@ -69,11 +69,11 @@ def features_of(task: Task, data: TrainingData, *, done: Done | None = None) -> 
     if not is_cached(task) or isinstance(data, Features):
         return data
     network, prepared = _network_of(task, data.images)
-    images = computed(data.images, network, prepared, done=done)
+    images = base_outputs(data.images, network, prepared, on_progress=on_progress)
     base = task.arm.base
     if base is None or not base.copies:
         return _of(images, data, None)
-    copies = computed(data.images, network, prepared, done=done, copies=_Copies(task, base.copies))
+    copies = base_outputs(data.images, network, prepared, on_progress=on_progress, copies=_Copies(task, base.copies))
     return _of(images, data, copies)
 
 
@@ -81,7 +81,7 @@ def test_features_of(task: Task, data: TestData) -> TestData:
     """The same for the images of a study that validates on them as published."""
     if not is_cached(task):
         return data
-    return TestData(computed(data.images, *_network_of(task, data.images)), data.labels)  # type: ignore[arg-type]
+    return TestData(base_outputs(data.images, *_network_of(task, data.images)), data.labels)  # type: ignore[arg-type]
 
 
 def _of(images: NDArray[np.float32], data: TrainingData, copies: NDArray[np.float32] | None) -> Features:
@@ -108,7 +108,7 @@ class _Copies:
     def __init__(self, task: Task, number: int) -> None:
         self.number = number
         self.settings = task.arm.training.augmentation
-        self.told = repr(self.settings)
+        self.description = repr(self.settings)
 
     def chunks(self, images: Stored) -> Iterator[Stored]:
         if self.settings is None:
@@ -121,16 +121,21 @@ class _Copies:
                 yield augment(np.take(images, indices, axis=0), self.settings, key, indices)
 
 
-def computed(
-    images: Stored, network: Network, scaling: Scaling, *, done: Done | None = None, copies: _Copies | None = None
+def base_outputs(
+    images: Stored,
+    network: Network,
+    scaling: Scaling,
+    *,
+    on_progress: OnProgress | None = None,
+    copies: _Copies | None = None,
 ) -> NDArray[np.float32]:
-    """The base's outputs for these images, float32 [n, height, width, channels], from the cache where they are there.
+    """The base's outputs for these images, float32 [n, height, width, channels], read from the cache if they are there.
 
     Args:
         images: As stored, [n, height, width, channels].
         network: Whole, with the base's weights.
         scaling: What the base sees of them.
-        done: Called with images done and in all, while they are computed.
+        on_progress: Called with the number of images computed so far, and of all.
         copies: Which augmented copies to take in their place.
 
     Raises:
@@ -139,17 +144,17 @@ def computed(
     path = features_folder() / f"{_key(images, network, scaling, copies)}.npy"
     with telling(path, "written"), locked(path.with_suffix(".lock")):
         if not path.exists():
-            _write(path, images, network, scaling, done, copies)
+            _write(path, images, network, scaling, on_progress, copies)
     with telling(path, "read"):
-        found: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
-    return found
+        outputs: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return outputs
 
 
 def _key(images: Stored, network: Network, scaling: Scaling, copies: _Copies | None) -> str:
     rows = network.fixed_rows()
-    told = [_FORMAT, images.dtype.str, images.shape, getattr(scaling, "preparation", None), [row.word for row in rows]]
-    told += [[row.inputs for row in rows], None if copies is None else (copies.number, copies.told)]
-    digest = hashlib.sha256(repr(told).encode())
+    parts = [_FORMAT, images.dtype.str, images.shape, getattr(scaling, "preparation", None), [row.word for row in rows]]
+    parts += [[row.inputs for row in rows], None if copies is None else (copies.number, copies.description)]
+    digest = hashlib.sha256(repr(parts).encode())
     for name, value in network.state_dict().items():
         if name.split(".")[0] in {row.name for row in rows}:
             digest.update(value.detach().contiguous().numpy())
@@ -159,12 +164,17 @@ def _key(images: Stored, network: Network, scaling: Scaling, copies: _Copies | N
 
 @torch.inference_mode()
 def _write(
-    path: Path, images: Stored, network: Network, scaling: Scaling, done: Done | None, copies: _Copies | None
+    path: Path,
+    images: Stored,
+    network: Network,
+    scaling: Scaling,
+    on_progress: OnProgress | None,
+    copies: _Copies | None,
 ) -> None:
     network.eval()
     largest = max(row.activation_bytes for row in network.fixed_rows())
     size = max(1, min(_BATCH, _BATCH_BYTES // max(largest, 1)))
-    total, so_far = len(images) * (copies.number if copies else 1), 0
+    total, num_computed = len(images) * (copies.number if copies else 1), 0
     last = network.fixed_rows()[-1].output_shape
     shape = (total, *(last if len(last) == 3 else (1, 1, *last)))
     header = {"descr": "<f4", "fortran_order": False, "shape": shape}
@@ -177,6 +187,6 @@ def _write(
                 values = network.features(scaling.apply(chunk, part))
                 last_axis = values.permute(0, 2, 3, 1) if values.dim() == 4 else values
                 file.write(last_axis.contiguous().numpy().data.cast("B"))
-                so_far += len(part)
-                if done is not None:
-                    done(so_far, total)
+                num_computed += len(part)
+                if on_progress is not None:
+                    on_progress(num_computed, total)

@@ -1,4 +1,4 @@
-"""One optimizer over parts of a vector that learn at their own rates and from their own epochs on."""
+"""Parameter groups: parts of the flat vector with learning rates and first epochs of their own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network's units and predictions look like after an epoch, on a few training images."""
+"""Measures dead and saturated units and the spread of predictions after an epoch, on a few training images."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class HealthProbe:
     def measure(self, weights: dict[str, Tensor]) -> dict[str, Any]:
         """Shares of dead and saturated units by layer, and how many images are predicted to be of each class.
 
-        A dead unit gives the same value for every image and place: it tells nothing, and with ReLU it learns nothing.
-        Only layers with a nonlinearity are counted, and only bounded ones saturate.
+        A dead unit has the same value for every image and position: it carries no information, and with ReLU no
+        gradient. Only layers with a nonlinearity are counted, and only bounded ones saturate.
 
         Returns:
             ``{"images": n, "dead": {layer: share}, "saturated": {layer: share}, "predicted": [classes],
@@ -66,7 +66,7 @@ class HealthProbe:
         }
 
     def _hook(self, name: str, activation: str) -> Any:
-        def look(module: nn.Module, inputs: Any, values: Tensor) -> None:
+        def measure(module: nn.Module, inputs: Any, values: Tensor) -> None:
             last = values.permute(0, 2, 3, 1) if values.dim() == 4 else values
             units = last.reshape(-1, last.shape[-1])  # [images and places, units], as they lie in memory
             dead = (units == units[0]).all(0).float().mean().item()
@@ -77,7 +77,7 @@ class HealthProbe:
                 near = ((units < low + reach) | (units > high - reach)).float().mean(0)
                 self._saturated[name] = round((near > _OFTEN).float().mean().item(), 4)
 
-        return look
+        return measure
 
 
 def epochs_between(num_training: int) -> int:

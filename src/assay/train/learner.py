@@ -1,4 +1,4 @@
-"""What the engine asks of a network that learns, whichever code computes it."""
+"""The interface between the engine and a network with its optimizer, which each path implements."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Objective:
-    """What is added to cross-entropy while training; evaluation has none of it.
+    """What modifies cross-entropy in training (class weights, label smoothing); evaluation has none of it.
 
     The loss of a batch is the sum over its images of weight x cross-entropy with the smoothed target, over the number
     of its images (Keras's, which does not divide by the sum of weights). With mixup, each of the two classes brings its
@@ -55,7 +55,7 @@ PLAIN = Objective()
 
 
 class Learner(ABC):
-    """A network with its optimizer. Weights and state go in and out under the names of ``nets.build.Network``."""
+    """A network with its optimizer. Tensors have the names and shapes of ``nets.build.Network``."""
 
     path: str  # "fused", "plain" or "cuda"
     precision: str
@@ -72,7 +72,7 @@ class Learner(ABC):
         """
 
     def begin_epoch(self, epoch: int, steps_per_epoch: int) -> None:
-        """Say which epoch (from 1) comes next, of how many steps: blocks of a base may begin to train with it."""
+        """Announce the epoch (from 1) that begins, of so many steps: blocks of a base may begin to train with it."""
         self.optimizer.begin_epoch(epoch, steps_per_epoch)
 
     @abstractmethod
@@ -90,9 +90,24 @@ class Learner(ABC):
         """Take over parameters and moving statistics."""
 
     @abstractmethod
-    def slots(self) -> dict[str, Tensor]:
-        """The optimizer's state, as ``optimizer.SLOT.PARAMETER``."""
+    def split(self, vector: Tensor) -> dict[str, Tensor]:
+        """A flat vector (an optimizer's slot) by parameter."""
 
     @abstractmethod
+    def join(self, tensors: dict[str, Tensor]) -> Tensor:
+        """The inverse of ``split``."""
+
+    def slots(self) -> dict[str, Tensor]:
+        """Copies of the optimizer's state, on the CPU, as ``optimizer.SLOT.PARAMETER``."""
+        return {
+            f"optimizer.{slot}.{name}": value.to("cpu", copy=True)
+            for slot, vector in self.optimizer.state.items()
+            for name, value in self.split(vector).items()
+        }
+
     def load_slots(self, tensors: dict[str, Tensor]) -> None:
-        """Take over an optimizer's state; other names among ``tensors`` are left alone."""
+        """Take over an optimizer's state; other names among ``tensors`` are ignored."""
+        for slot, vector in self.optimizer.state.items():
+            prefix = f"optimizer.{slot}."
+            own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+            vector.copy_(self.join(own))

@@ -1,4 +1,4 @@
-"""A task's network: the layers it is made of, its base's weights, and what it sees of stored images."""
+"""Builds an arm's network: its layers and its base's weights."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def network_of(arm: Arm, stored: Image, num_classes: int, streams: Streams, weig
 
     Raises:
         SpecError: The layers break a rule.
-        DataError: The base's weights are gone or damaged.
+        DataError: The base's weights are missing or damaged.
     """
     network = Network(summary_of(arm, stored, num_classes), streams)
     if weights is not None:
@@ -42,8 +42,8 @@ def network_of(arm: Arm, stored: Image, num_classes: int, streams: Streams, weig
     return network
 
 
-def learned_of(arm: Arm, stored: Image, num_classes: int) -> Summary:
-    """What is trained of an arm: the head alone where its base's outputs are cached, else all of it."""
+def trained_summary(arm: Arm, stored: Image, num_classes: int) -> Summary:
+    """The layers of an arm that are trained: the head alone where its base's outputs are cached, else all of them."""
     return learned(summary_of(arm, stored, num_classes))
 
 

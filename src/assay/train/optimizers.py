@@ -19,7 +19,8 @@ from torch import Tensor
 
 from .. import spec
 
-# A tensor is float64 without dimensions, on the parameters' device: what a recorded CUDA graph can read anew.
+# A tensor is float64 without dimensions, on the parameters' device: which a captured CUDA graph reads anew in every
+# replay.
 Number: TypeAlias = float | Tensor
 
 
@@ -39,7 +40,7 @@ class Optimizer(ABC):
         """One update. ``step`` counts updates from 1."""
 
     def begin_epoch(self, epoch: int, steps_per_epoch: int) -> None:  # noqa: B027
-        """Say which epoch (from 1) comes next, of how many steps: some parameters may begin to learn with it."""
+        """Announce the epoch (from 1) that begins, of so many steps: some parameters may begin to train with it."""
 
 
 class SGD(Optimizer):
@@ -58,7 +59,7 @@ class SGD(Optimizer):
 
 class Adam(Optimizer):
     def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:
-        beta_1, beta_2, epsilon = given(self.settings.beta_1, self.settings.beta_2, self.settings.epsilon)
+        beta_1, beta_2, epsilon = required(self.settings.beta_1, self.settings.beta_2, self.settings.epsilon)
         if self.settings.weight_decay:
             self.values.mul_(1 - learning_rate * self.settings.weight_decay)
         mean, square = self.state["mean"], self.state["square"]
@@ -70,7 +71,7 @@ class Adam(Optimizer):
 
 class RMSprop(Optimizer):
     def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:
-        rho, epsilon = given(self.settings.rho, self.settings.epsilon)
+        rho, epsilon = required(self.settings.rho, self.settings.epsilon)
         square = self.state["square"].mul_(rho).addcmul_(gradients, gradients, value=1 - rho)
         spread = square
         if self.settings.centered:
@@ -87,7 +88,7 @@ class RMSprop(Optimizer):
 
 class Adadelta(Optimizer):
     def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:
-        rho, epsilon = given(self.settings.rho, self.settings.epsilon)
+        rho, epsilon = required(self.settings.rho, self.settings.epsilon)
         square, square_change = self.state["square"], self.state["square_change"]
         square.mul_(rho).addcmul_(gradients, gradients, value=1 - rho)
         change = (square_change + epsilon).sqrt_().mul_(gradients).div_((square + epsilon).sqrt_())
@@ -123,8 +124,9 @@ def optimizer_for(settings: spec.Optimizer, values: Tensor) -> Optimizer:
     return _BY_NAME[settings.name](settings, values)
 
 
-def given(*settings: float | None) -> tuple[float, ...]:
+def required(*settings: float | None) -> tuple[float, ...]:
+    """Settings that a spec has filled in by now."""
     missing = [setting for setting in settings if setting is None]
     if missing:
-        raise TypeError("an optimizer spec fills in its own defaults at construction; this one was made without that")
+        raise TypeError("an optimizer spec fills in its own defaults at construction; this one bypassed that")
     return tuple(setting for setting in settings if setting is not None)

@@ -1,4 +1,4 @@
-"""All trainable parameters of a network as one flat vector."""
+"""Keeps all trainable parameters of a torch network in one flat vector."""
 
 from __future__ import annotations
 
@@ -38,12 +38,19 @@ class FlatParameters:
             for name, (shape, stride, offset) in self._layouts.items()
         }
 
+    def join(self, tensors: dict[str, Tensor]) -> Tensor:
+        """A flat vector from tensors by parameter: the inverse of ``split``."""
+        vector = torch.empty_like(self.values)
+        for name, view in self.split(vector).items():
+            view.copy_(tensors[name])
+        return vector
+
     def named_slices(self) -> dict[str, slice]:
-        """Where each parameter stands in a flat vector, by name."""
+        """The slice of each parameter in a flat vector, by name."""
         return dict(zip(self._layouts, self.slices(), strict=True))
 
     def slices(self) -> list[slice]:
-        """Where each parameter stands in a flat vector."""
+        """The slice of each parameter in a flat vector."""
         return [slice(offset, offset + shape.numel()) for shape, _, offset in self._layouts.values()]
 
     def clear_gradients(self) -> None:

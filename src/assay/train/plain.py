@@ -1,4 +1,4 @@
-"""The plain path: torch layers and autograd in float32. Every network takes it; the fused path is tested against it."""
+"""The plain path: torch layers and autograd in float32, for every network. The fused path is tested against it."""
 
 from __future__ import annotations
 
@@ -94,14 +94,8 @@ class PlainLearner(Learner):
     def load_weights(self, tensors: dict[str, Tensor]) -> None:
         self.network.load(tensors)
 
-    def slots(self) -> dict[str, Tensor]:
-        return {
-            f"optimizer.{slot}.{name}": value
-            for slot, vector in self.optimizer.state.items()
-            for name, value in self.parameters.split(vector).items()
-        }
+    def split(self, vector: Tensor) -> dict[str, Tensor]:
+        return self.parameters.split(vector)
 
-    def load_slots(self, tensors: dict[str, Tensor]) -> None:
-        for slot, vector in self.optimizer.state.items():
-            for name, value in self.parameters.split(vector).items():
-                value.copy_(tensors[f"optimizer.{slot}.{name}"])
+    def join(self, tensors: dict[str, Tensor]) -> Tensor:
+        return self.parameters.join(tensors)

@@ -1,4 +1,4 @@
-"""A finished network on torch's layers, in float32: the same figures on any machine, whichever code trained it."""
+"""Evaluates a finished network on torch's layers in float32: the same figures, whichever path trained it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from ..data import TrainingData
 from ..nets.build import Network
 from .engine import split_of
-from .features import computed
+from .features import base_outputs
 from .networks import network_of
 from .prepared import Prepared
 from .scaling import Scaling, scaling_of
@@ -38,8 +38,8 @@ class Predictor:
     @torch.no_grad()
     def probabilities(self, images: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.float32]:
         """The classes' probabilities, float32 [n, classes]."""
-        found = [torch.softmax(logits, 1) for _, logits in self._logits(images)]
-        probabilities: NDArray[np.float32] = torch.cat(found).numpy()
+        batches = [torch.softmax(logits, 1) for _, logits in self._logits(images)]
+        probabilities: NDArray[np.float32] = torch.cat(batches).numpy()
         return probabilities
 
     @torch.no_grad()
@@ -58,7 +58,7 @@ class Predictor:
         """Indices and logits, batch by batch. A frozen base runs once over a data set, for all its runs."""
         base = self.network.summary.base
         is_kept = base is not None and base.is_cached and _is_file(images)
-        features = computed(images, self.network, self.scaling) if is_kept else None
+        features = base_outputs(images, self.network, self.scaling) if is_kept else None
         for start in range(0, len(images), BATCH):
             chosen = np.arange(start, min(start + BATCH, len(images)))
             if features is None:
@@ -70,7 +70,7 @@ class Predictor:
 
 
 def _is_file(images: NDArray[np.uint8] | NDArray[np.float32]) -> bool:
-    """Whether they are all the images of a file: a part of one is not worth a place in the cache."""
+    """Whether they are all the images of a file: outputs for a part of one are not worth caching."""
     return isinstance(images, np.memmap) and isinstance(images.base, mmap)
 
 

@@ -1,4 +1,4 @@
-"""From stored images to what a base sees, as a scaling that also repeats channels and resizes."""
+"""Prepares images for a pretrained base: resizes them, repeats channels and scales them as its authors did."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From stored bytes to what a network sees."""
+"""Scales stored pixels to a network's input: unit, standardised or raw."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""When a run ends, and which of its epochs counts: pure functions of what was recorded.
+"""Early stopping, and the choice of the epoch whose weights are kept: pure functions of recorded epochs.
 
-Nothing is kept between epochs, so a run that is resumed decides as the one that never stopped.
+Nothing is kept between epochs, so a resumed run decides as one that was never interrupted.
 
 Sources: Keras 3.15's ``EarlyStopping``, ``ModelCheckpoint(save_best_only=True)`` and ``ReduceLROnPlateau``.
 """
@@ -14,8 +14,8 @@ from ..spec import Best, EarlyStopping, Training
 from .epochs import EpochRecord
 
 
-def badness(record: EpochRecord, metric: str) -> float:
-    """The metric, turned so that lower is better."""
+def to_minimize(record: EpochRecord, metric: str) -> float:
+    """The metric as a number of which lower is better: accuracies are negated."""
     value: float = getattr(record, metric)
     return -value if metric.endswith("accuracy") else value
 
@@ -39,16 +39,16 @@ def kept_epoch(training: Training, history: Sequence[EpochRecord]) -> int:
     if not isinstance(training.keep, Best):
         return history[-1].epoch
     metric = training.keep.best
-    return min(history, key=lambda record: badness(record, metric)).epoch
+    return min(history, key=lambda record: to_minimize(record, metric)).epoch
 
 
 def _is_patience_spent(rule: EarlyStopping, history: Sequence[EpochRecord]) -> bool:
-    best, waited = math.inf, 0
+    best, num_waited = math.inf, 0
     for record in history:
-        waited += 1
-        value = badness(record, rule.metric)
+        num_waited += 1
+        value = to_minimize(record, rule.metric)
         if value + rule.min_delta < best:
-            best, waited = value, 0
-        elif waited >= rule.patience and record.epoch > 1:
+            best, num_waited = value, 0
+        elif num_waited >= rule.patience and record.epoch > 1:
             return True
     return False

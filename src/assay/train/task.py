@@ -1,4 +1,4 @@
-"""Everything that a worker needs to know to train one run. The test split is no part of it."""
+"""A run as a message to a worker: everything that it needs for training. The test split is no part of it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Task:
         images, labels: Files of the training arrays, opened as memory maps.
         folder: Where this run's artifacts go.
         fold: Which fold is validation, from 1, where there are folds.
-        published: Files of the test arrays, for a study that repeats a published protocol which validates on them; no
-            other study is told of them.
+        published: Files of the test arrays, for a study that repeats a published protocol which validates on them;
+            ``None`` in every other study.
         device: What trains it.
         pause_after: Stop after so many epochs and keep the checkpoint; no part of the run's identity or schedule.
         base: File of the base's weights, where the arm has a base with weights (``runner.bases``).

@@ -1,4 +1,4 @@
-"""What surrounds an optimizer's step: gradients clipped before it, weights averaged after it.
+"""Gradient clipping before an optimizer's step, and weight averaging after it.
 
 Sources: Keras 3.15's ``BaseOptimizer`` (``clipnorm``, ``global_clipnorm``, ``clipvalue``, ``use_ema``); Pascanu,
 Mikolov and Bengio (2013), "On the difficulty of training recurrent neural networks"; Polyak and Juditsky (1992),
@@ -59,10 +59,10 @@ class Updates(Optimizer):
         if limit := self.training.clip_value:
             gradients.clamp_(-limit, limit)
         if limit := self.training.global_clip_norm:
-            _shorten(gradients, limit)
+            _clip_norm(gradients, limit)
         if limit := self.training.clip_norm:
             for part in self.parts:
-                _shorten(gradients[..., part], limit)
+                _clip_norm(gradients[..., part], limit)
 
 
 def update_rule(
@@ -108,6 +108,6 @@ def averaged(optimizer: Optimizer) -> Iterator[None]:
         optimizer.values.copy_(current)
 
 
-def _shorten(vector: Tensor, limit: float) -> None:
+def _clip_norm(vector: Tensor, limit: float) -> None:
     length = vector.double().norm(dim=-1, keepdim=True)
     vector.mul_((limit / length).clamp(max=1).to(vector.dtype))

@@ -78,7 +78,7 @@ def fused_of(
 
 
 @dataclass(frozen=True)
-class Found:
+class PassResult:
     """One training pass: mean loss without penalty, hits, gradients and moving statistics by name."""
 
     loss: float
@@ -87,7 +87,9 @@ class Found:
     statistics: dict[str, Tensor]
 
 
-def by_torch(network: Network, batch: Batch, *, dtype: torch.dtype = torch.float64, autocast: bool = False) -> Found:
+def by_torch(
+    network: Network, batch: Batch, *, dtype: torch.dtype = torch.float64, autocast: bool = False
+) -> PassResult:
     """The pass by autograd, on a copy of the network; the penalty is in the gradients."""
     copy = Network(network.summary, STREAMS)
     copy.load_state_dict(network.state_dict())
@@ -101,14 +103,14 @@ def by_torch(network: Network, batch: Batch, *, dtype: torch.dtype = torch.float
     (loss if penalty is None else loss + penalty).backward()
     gradients = {name: p.grad.detach().clone() for name, p in copy.named_parameters() if p.grad is not None}
     statistics = {name: value.clone() for name, value in copy.named_buffers()}
-    return Found(loss.item(), int((logits.argmax(1) == targets).sum()), gradients, statistics)
+    return PassResult(loss.item(), int((logits.argmax(1) == targets).sum()), gradients, statistics)
 
 
-def by_kernels(fused: FusedNetwork, batch: Batch, *, step: int = STEP) -> Found:
+def by_kernels(fused: FusedNetwork, batch: Batch, *, step: int = STEP) -> PassResult:
     fused.put_images(batch.images, batch.indices, batch.offset, batch.factor)
     loss, hits = fused.train_batch(batch.classes, step=step)
     statistics = {name: value for name, value in fused.state().items() if "moving" in name}
-    return Found(loss / len(batch.classes), hits, fused.split(fused.gradients), statistics)
+    return PassResult(loss / len(batch.classes), hits, fused.split(fused.gradients), statistics)
 
 
 def error(found: Tensor, expected: Tensor) -> float:

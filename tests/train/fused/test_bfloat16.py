@@ -15,8 +15,8 @@ from assay.nets.masks import keep_mask
 from assay.spec import Arm, Data
 from assay.train.device import has_bfloat16
 from assay.train.engine import learner_of, train
+from assay.train.fused.commands import CommandList
 from assay.train.fused.network import FusedNetwork
-from assay.train.fused.tape import Tape
 from assay.train.task import Task
 
 from .reference import STEP, STREAMS, Batch, by_kernels, by_torch, error, fused_of, network_of, random_batch
@@ -79,6 +79,9 @@ WHOLE: dict[str, tuple[list[Any], tuple[int, int, int]]] = {
         ["conv 6 3x3", "conv 10 1x1", {"residual": ["depthwise 3x3 padding=same"]}, "globalmaxpool", "softmax"],
         (8, 8, 1),
     ),
+    "whole channels dropped": (
+        ["conv 5 3x3 relu", "spatialdropout 0.5", "conv 5 2x3 padding=same", "maxpool 2", *END], (11, 9, 1),
+    ),
     "dense layers": (["flatten", "dense 30 relu", "dropout 0.5", "dense 11", "dense classes softmax"], (5, 4, 3)),
     "softmax regression": (END, (5, 4, 1)),
 }  # fmt: skip
@@ -88,20 +91,20 @@ def in_whole_numbers(fused: FusedNetwork, batch: Batch, kernels: dict[str, Tenso
     """The gradients that follow from a given gradient of the logits [batch, classes]."""
     fused.load(kernels)
     fused.put_images(batch.images, batch.indices, batch.offset, batch.factor)
-    program, there, back = fused.program, Tape(), Tape()
+    program, there, back = fused.program, CommandList(), CommandList()
     program.set_step(STEP)
-    run = program.run(len(batch.classes), is_training=True)
-    fused.record_images(there, run)
+    info = program.batch(len(batch.classes), is_training=True)
+    fused.record_images(there, info)
     program.pack(there, for_training=True)
-    program.forward(there, run)
-    fused.team.play(there)
+    program.forward(there, info)
+    fused.team.run(there)
     stored = program.stored_classes
-    lanes = np.zeros((run.blocks * 16, stored), np.float32)
+    lanes = np.zeros((info.blocks * 16, stored), np.float32)
     lanes[: len(gradient), : gradient.shape[1]] = gradient
-    turned = lanes.reshape(run.blocks, 16, stored).transpose(0, 2, 1).ravel()
+    turned = lanes.reshape(info.blocks, 16, stored).transpose(0, 2, 1).ravel()
     program.logit_gradient[: turned.size] = turned
-    program.backward(back, run)
-    fused.team.play(back)
+    program.backward(back, info)
+    fused.team.run(back)
     return fused.gradients.clone()
 
 
@@ -214,7 +217,7 @@ def test_dropout_drops_what_the_plain_path_drops() -> None:
     network = network_of(MIXED, shape)
     fused = fused_of(network, 37, precision="bfloat16")
     by_kernels(fused, random_batch(shape, 37))
-    op = fused.program.tails[0][0]
+    op = fused.program.post_ops[0][0]
     height, width, channels = op.plan.outputs
     words = op.z.data.view(np.uint32).reshape(-1, height, width, op.z.vectors, 16)
     halves = np.stack([words << 16, words & 0xFFFF0000], axis=-2).view(np.float32)

@@ -1,4 +1,4 @@
-"""A kernel is written once, compiled once, and found again by other processes."""
+"""A kernel is written once, compiled once, and loaded by other processes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*.py") if path.is_file())
 
 
-def test_kernels_lie_where_they_are_told_to_or_in_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_kernels_are_kept_in_the_named_folder_or_in_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ASSAY_KERNELS", str(tmp_path))
     assert compiler.folder().parent == tmp_path
     monkeypatch.delenv("ASSAY_KERNELS")
@@ -101,12 +101,20 @@ def test_changed_operations_or_versions_are_another_folder(kernels: Path, monkey
     assert compiler.folder() == before
 
 
+def test_every_module_with_kernels_is_part_of_the_folders_name() -> None:
+    """A kernel's file only names the function that it calls; if its module were not hashed, stale code would run."""
+    package = Path(compiler.__file__).parent
+    with_kernels = {path.name for path in package.glob("*.py") if "\n@kernel(" in path.read_text()}
+    assert "packing.py" in with_kernels
+    assert with_kernels <= set(compiler._CODE)
+
+
 def test_another_process_loads_machine_code(kernels: Path) -> None:
     def elsewhere() -> tuple[list[float], int]:
-        done = subprocess.run(
+        completed = subprocess.run(
             [sys.executable, "-c", IN_ANOTHER_PROCESS, SOURCE], capture_output=True, text=True, check=True
         )
-        x, hits = json.loads(done.stdout)
+        x, hits = json.loads(completed.stdout)
         return x, hits
 
     doubled = [2.0] * 16
@@ -116,7 +124,7 @@ def test_another_process_loads_machine_code(kernels: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_is_said_to_be_full(kernels: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+def test_a_full_disk_is_reported(kernels: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     def full(handle: int) -> None:
         raise OSError(number, os.strerror(number))
 
@@ -148,7 +156,7 @@ def test_parameters_are_read_from_their_words() -> None:
     assert names == [("x", "float", 0), ("s", "double", 0), ("n", "int", 0), ("rate", "real", 0), ("images", "byte", 4)]
 
 
-def test_a_kernel_gets_what_it_was_given(kernels: Path) -> None:
+def test_a_kernel_receives_its_arguments(kernels: Path) -> None:
     body = """    for i in range(table.shape[0]):
         for j in range(table.shape[1]):
             found[i] += table[i, j] * rate + count

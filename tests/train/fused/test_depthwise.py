@@ -14,11 +14,10 @@ from torch.nn.functional import conv2d, pad
 from assay.nets import same_padding
 from assay.train.device import has_bfloat16
 from assay.train.fused import depthwise
+from assay.train.fused.blocks import Weighted
+from assay.train.fused.buffers import BatchInfo, Buffer, Mode
+from assay.train.fused.commands import CommandList, Team
 from assay.train.fused.depthwise import DepthwiseOp
-from assay.train.fused.grid import Grid, Run
-from assay.train.fused.plan import Weighted
-from assay.train.fused.tails import Mode
-from assay.train.fused.tape import Tape, Team
 
 CASES: list[tuple[Mode, bool]] = [("f", False), ("b", False), ("b", True)][: 3 if has_bfloat16() else 1]
 COMPILED = [((3, 3), 1, 1), ((4, 2), 1, 3), ((1, 3), 2, 2)]  # kernel, stride, multiplier
@@ -42,7 +41,7 @@ def plans(draw: Any) -> Weighted:
     )  # fmt: skip
 
 
-def view(grid: Grid) -> np.ndarray:
+def view(grid: Buffer) -> np.ndarray:
     """What lies in a grid, without its margin: float32 [image, channel, height, width], for reading."""
     words = grid.data.reshape(grid.num_blocks, grid.full_height, grid.full_width, grid.vectors, 16)
     words = words[:, grid.top :, grid.left :][:, : grid.height, : grid.width]
@@ -53,11 +52,11 @@ def view(grid: Grid) -> np.ndarray:
     return words.transpose(0, 4, 3, 1, 2).reshape(-1, words.shape[3], grid.height, grid.width)
 
 
-def fill(grid: Grid, values: torch.Tensor) -> None:
+def fill(grid: Buffer, values: torch.Tensor) -> None:
     """The inverse of ``view``, of numbers that bfloat16 holds."""
-    lanes = np.zeros((grid.num_blocks * 16, grid.stored, grid.height, grid.width), np.float32)
+    lanes = np.zeros((grid.num_blocks * 16, grid.stored_channels, grid.height, grid.width), np.float32)
     lanes[: len(values), : values.shape[1]] = values.numpy()
-    lanes = lanes.reshape(grid.num_blocks, 16, grid.stored, grid.height, grid.width).transpose(0, 3, 4, 2, 1)
+    lanes = lanes.reshape(grid.num_blocks, 16, grid.stored_channels, grid.height, grid.width).transpose(0, 3, 4, 2, 1)
     words = lanes
     if grid.mode == "b":
         bits = np.ascontiguousarray(lanes).view(np.uint32) >> 16
@@ -73,7 +72,7 @@ def test_the_three_products_are_torchs(mode: Mode, is_first: bool, plan: Weighte
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(depthwise, "_POSITIONS", 2)  # or kernels for every width would be compiled
         top, bottom, left, right = plan.margin
-        source = Grid(*plan.inputs, "f" if is_first else mode, 3, top, bottom, left, right)
+        source = Buffer(*plan.inputs, "f" if is_first else mode, 3, top, bottom, left, right)
         op = DepthwiseOp(plan, mode, source=source, is_first=is_first, is_last=False)
     generator = torch.Generator().manual_seed(seed)
 
@@ -91,12 +90,12 @@ def test_the_three_products_are_torchs(mode: Mode, is_first: bool, plan: Weighte
     op.gradient = np.full(plan.size, np.nan, np.float32)
     fill(source, x.detach())
     fill(op.dy, d)
-    tape, blocks = Tape(), (count + 15) // 16
-    run = Run(count, blocks, np.ones(0, np.float32), is_training=True)
-    op.pack(tape, for_training=True)
-    op.forward(tape, run)
-    op.backward(tape, run)
-    Team(1).play(tape)
+    commands, blocks = CommandList(), (count + 15) // 16
+    batch = BatchInfo(count, blocks, np.ones(0, np.float32), is_training=True)
+    op.pack(commands, for_training=True)
+    op.forward(commands, batch)
+    op.backward(commands, batch)
+    Team(1).run(commands)
     np.testing.assert_array_equal(view(op.y)[:count, : plan.outputs[2]], y.detach().numpy())
     found = torch.from_numpy(op.gradient).reshape(*plan.kernel, 1, -1).permute(3, 2, 0, 1)
     assert torch.equal(found, kernel.grad)

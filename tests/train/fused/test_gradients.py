@@ -185,6 +185,12 @@ NETWORKS = {
         ["conv 16 1x1", "conv 20 3x3 relu padding=same", "conv 10 3x3 padding=same", "globalavgpool", "softmax"],
         (7, 7, 1),
     ),
+    "dropout of whole channels": (
+        ["conv 5 3x3 relu", "maxpool 2", "spatialdropout 0.3", "conv 6 3x3 relu padding=same", "spatialdropout 0.4",
+         "batchnorm", "dropout 0.2", "conv 7 2x2 tanh padding=same", "spatialdropout 0.2", *END],
+        (13, 12, 1),
+    ),
+    "dropout of whole channels of rate 0": (["conv 5 3x3 relu", "spatialdropout 0", "dropout 0.2", *END], (11, 9, 1)),
     "dropout of rate 0": (["conv 5 3x3 relu", "dropout 0", "maxpool 2", *END], (11, 9, 1)),
 }  # fmt: skip
 
@@ -333,14 +339,14 @@ def test_targets_between_two_classes() -> None:
 
 @pytest.mark.parametrize("step", [0, 7])
 @pytest.mark.parametrize(
-    ("case", "block", "tail"), [("dropout behind everything", 0, 1), ("dropout behind everything", 2, 0)]
+    ("case", "block", "post_op"), [("dropout behind everything", 0, 1), ("dropout behind everything", 2, 0)]
 )
-def test_dropout_drops_what_the_plain_path_drops(case: str, block: int, tail: int, step: int) -> None:
+def test_dropout_drops_what_the_plain_path_drops(case: str, block: int, post_op: int, step: int) -> None:
     words, shape = NETWORKS[case]
     batch = random_batch(shape, 21)
     fused = fused_of(network_of(words, shape), 21)
     by_kernels(fused, batch, step=step)
-    op = fused.program.tails[block][tail]
+    op = fused.program.post_ops[block][post_op]
     height, width, channels = op.plan.outputs
     inner = slice(op.z.top, op.z.top + height), slice(op.z.left, op.z.left + width)
     lanes = op.z.data.reshape(-1, op.z.full_height, op.z.full_width, op.z.vectors, 16)[:, *inner]

@@ -10,7 +10,8 @@ import pytest
 
 from assay.nets import Summary, parse, summarize
 from assay.nets.vocabulary import WORDS
-from assay.train.fused.plan import Activation, Block, NotFused, Pool, Sum, Tail, blocks_of, fused_groups, why_not_fused
+from assay.train.fused.blocks import Activation, Block, Epilogue, Pool, Sum
+from assay.train.fused.plan import NotFused, blocks_of, fused_groups, why_not_fused
 
 PUBLISHED = Path(__file__).parents[4] / "shared" / "reference" / "published.toml"
 END = ["flatten", "dense classes softmax"]
@@ -29,29 +30,29 @@ def test_everything_between_two_weighted_layers_is_one_pass() -> None:
     assert first.weighted.name == "conv1"
     assert (first.weighted.kernel, first.weighted.activation, first.weighted.is_dense) == ((3, 3), "relu", False)
     assert (first.weighted.inputs, first.weighted.outputs) == ((28, 28, 1), (26, 26, 8))
-    assert first.tails == (
-        Tail((26, 26, 8), (13, 13, 8), norm="batchnorm1", window=2, margin=(0, 0), rate=0.3, dropout=0),
+    assert first.post_ops == (
+        Epilogue((26, 26, 8), (13, 13, 8), norm="batchnorm1", window=2, margin=(0, 0), rate=0.3, dropout=0),
     )
     assert last.weighted.name == "dense1"
     assert (last.weighted.kernel, last.weighted.inputs, last.weighted.outputs) == ((13, 13), (13, 13, 8), (1, 1, 10))
-    assert (last.weighted.activation, last.weighted.is_dense, last.tails) == ("linear", True, ())
+    assert (last.weighted.activation, last.weighted.is_dense, last.post_ops) == ("linear", True, ())
 
 
 def test_layers_in_another_order_take_another_pass() -> None:
     first, _ = blocks("conv 8 3x3", "dropout 0.1", "maxpool 2", "batchnorm", "dropout 0.2", "dropout 0.3")
-    passes = [(tail.norm, tail.window, tail.rate, tail.dropout) for tail in first.tails]
+    passes = [(post_op.norm, post_op.window, post_op.rate, post_op.dropout) for post_op in first.post_ops]
     assert passes == [(None, 1, 0.1, 0), (None, 2, 0.0, 0), ("batchnorm1", 1, 0.2, 1), (None, 1, 0.3, 2)]
-    assert [tail.outputs for tail in first.tails] == [(26, 26, 8), (13, 13, 8), (13, 13, 8), (13, 13, 8)]
+    assert [post_op.outputs for post_op in first.post_ops] == [(26, 26, 8), (13, 13, 8), (13, 13, 8), (13, 13, 8)]
 
 
 def test_dropout_is_counted_over_the_whole_network() -> None:
     """The ordinal is the plain path's, a dropout of rate 0 included."""
     words = ["conv 8 3x3", "dropout 0", "conv 8 3x3", "dropout 0.2", "flatten", "dense 9", "dropout 0.3", END[1]]
     made = blocks_of(summary_of(words))
-    assert [[(tail.rate, tail.dropout) for tail in block.tails] for block in made] == [
+    assert [[(post_op.rate, post_op.dropout) for post_op in block.post_ops] for block in made] == [
         [(0.0, 0)], [(0.2, 1)], [(0.3, 2)], [],
     ]  # fmt: skip
-    assert made[0].tails[0].is_empty
+    assert made[0].post_ops[0].is_empty
 
 
 def test_padding_is_that_of_keras() -> None:
@@ -60,26 +61,27 @@ def test_padding_is_that_of_keras() -> None:
     )
     assert first.weighted.margin == (1, 1, 1, 1)
     assert first.weighted.outputs == (14, 14, 8)
-    assert first.tails[0].margin == (0, 0)
-    assert first.tails[0].outputs == (5, 5, 8)
+    assert first.post_ops[0].margin == (0, 0)
+    assert first.post_ops[0].outputs == (5, 5, 8)
     assert second.weighted.margin == (0, 1, 2, 2)
 
 
 def test_windows_that_are_not_side_by_side_are_pooled_in_a_pass_of_their_own() -> None:
     first, _ = blocks("conv 8 3x3 relu", "maxpool 3 stride=2 padding=same", "batchnorm", "dropout 0.1")
-    empty, pool, normed = first.tails
-    assert empty == Tail((26, 26, 8), (26, 26, 8))  # takes gradients through the relu and sums the bias's
+    empty, pool, normed = first.post_ops
+    assert empty == Epilogue((26, 26, 8), (26, 26, 8))  # takes gradients through the relu and sums the bias's
     assert pool == Pool((26, 26, 8), (13, 13, 8), window=(3, 3), stride=2, margin=(0, 0))
-    assert normed == Tail((13, 13, 8), (13, 13, 8), norm="batchnorm1", rate=0.1)
+    assert normed == Epilogue((13, 13, 8), (13, 13, 8), norm="batchnorm1", rate=0.1)
 
 
 def test_activations_that_the_weighted_kernels_do_not_apply_follow_them() -> None:
     first, second, _ = blocks("conv 8 3x3 gelu", "maxpool 2", "conv 8 3x3", "batchnorm", "silu")
     assert first.weighted.activation == "linear"
-    assert first.tails == (
-        Tail((26, 26, 8), (26, 26, 8)), Activation((26, 26, 8), "gelu"), Tail((26, 26, 8), (13, 13, 8), window=2),
+    assert first.post_ops == (
+        Epilogue((26, 26, 8), (26, 26, 8)), Activation((26, 26, 8), "gelu"), Epilogue((26, 26, 8), (13, 13, 8),
+        window=2),
     )  # fmt: skip
-    assert second.tails == (Tail((11, 11, 8), (11, 11, 8), norm="batchnorm1"), Activation((11, 11, 8), "silu"))
+    assert second.post_ops == (Epilogue((11, 11, 8), (11, 11, 8), norm="batchnorm1"), Activation((11, 11, 8), "silu"))
 
 
 def test_what_rises_is_computed_of_the_largest_value_alone() -> None:
@@ -87,25 +89,25 @@ def test_what_rises_is_computed_of_the_largest_value_alone() -> None:
         "conv 8 3x3", "batchnorm", "relu", "maxpool 2", "dropout 0.3",
         "conv 8 3x3 elu", "maxpool 3 stride=2", "dropout 0.2", "conv 6 3x3", "batchnorm", "tanh", "globalmaxpool",
     )  # fmt: skip
-    assert first.tails == (
-        Tail((26, 26, 8), (13, 13, 8), norm="batchnorm1", window=2, rate=0.3), Activation((13, 13, 8), "relu"),
+    assert first.post_ops == (
+        Epilogue((26, 26, 8), (13, 13, 8), norm="batchnorm1", window=2, rate=0.3), Activation((13, 13, 8), "relu"),
     )  # fmt: skip
-    assert second.tails == (
-        Tail((11, 11, 8), (11, 11, 8)), Pool((11, 11, 8), (5, 5, 8), window=(3, 3), stride=2),
-        Activation((5, 5, 8), "elu"), Tail((5, 5, 8), (5, 5, 8), rate=0.2, dropout=1),
+    assert second.post_ops == (
+        Epilogue((11, 11, 8), (11, 11, 8)), Pool((11, 11, 8), (5, 5, 8), window=(3, 3), stride=2),
+        Activation((5, 5, 8), "elu"), Epilogue((5, 5, 8), (5, 5, 8), rate=0.2, dropout=1),
     )  # fmt: skip
-    assert third.tails == (
-        Tail((3, 3, 6), (3, 3, 6), norm="batchnorm2"), Pool((3, 3, 6), (1, 1, 6), window=(3, 3), stride=1),
+    assert third.post_ops == (
+        Epilogue((3, 3, 6), (3, 3, 6), norm="batchnorm2"), Pool((3, 3, 6), (1, 1, 6), window=(3, 3), stride=1),
         Activation((1, 1, 6), "tanh"),
     )  # fmt: skip
 
 
 def test_a_mean_of_activations_is_not_the_activation_of_a_mean() -> None:
     first, second, _ = blocks("conv 8 3x3", "batchnorm", "relu", "avgpool 2", "conv 8 3x3", "elu", "dropout 0.2")
-    assert first.tails[1:] == (
+    assert first.post_ops[1:] == (
         Activation((26, 26, 8), "relu"), Pool((26, 26, 8), (13, 13, 8), window=(2, 2), stride=2, is_mean=True),
     )  # fmt: skip
-    assert second.tails[1:] == (Activation((11, 11, 8), "elu"), Tail((11, 11, 8), (11, 11, 8), rate=0.2))
+    assert second.post_ops[1:] == (Activation((11, 11, 8), "elu"), Epilogue((11, 11, 8), (11, 11, 8), rate=0.2))
 
 
 def test_a_convolution_with_as_many_groups_as_channels_is_depthwise() -> None:
@@ -131,62 +133,62 @@ def test_a_separable_layer_is_two_products_with_nothing_between() -> None:
     assert [part.weighted.activation for part in (first, second)] == ["linear", "relu"]
     assert [part.weighted.is_depthwise for part in (first, second)] == [True, False]
     assert [part.weighted.l2 for part in (first, second)] == [0.1, 0.1]
-    assert first.tails == (Tail((26, 26, 6), (26, 26, 6)),)
+    assert first.post_ops == (Epilogue((26, 26, 6), (26, 26, 6)),)
     assert (second.weighted.kernel, second.weighted.inputs, second.weighted.outputs) == (
         (1, 1), (26, 26, 6), (26, 26, 8),
     )  # fmt: skip
-    assert second.tails[0].window == 2
+    assert second.post_ops[0].window == 2
 
 
 def test_a_residual_block_ends_in_a_sum() -> None:
     block = {"residual": ["separable 8 3x3 relu padding=same", "batchnorm"], "activation": "relu"}
     made = blocks_of(summarize(parse(["conv 8 3x3", "maxpool 2", block, "dropout 0.1", *END]), (28, 28, 1), 10))
     shape = (13, 13, 8)
-    assert made[2].tails == (
-        Tail(shape, shape, norm="batchnorm1"), Sum(shape, start=1), Activation(shape, "relu"),
-        Tail(shape, shape, rate=0.1),
+    assert made[2].post_ops == (
+        Epilogue(shape, shape, norm="batchnorm1"), Sum(shape, start=1), Activation(shape, "relu"),
+        Epilogue(shape, shape, rate=0.1),
     )  # fmt: skip
 
 
 def test_what_stands_behind_the_last_kernel_ends_the_network() -> None:
     (only,) = blocks_of(summary_of(["conv 10 3x3 relu", "globalavgpool", "softmax"]))
-    assert only.tails == (
-        Tail((26, 26, 10), (26, 26, 10)), Pool((26, 26, 10), (1, 1, 10), window=(26, 26), stride=1, is_mean=True),
+    assert only.post_ops == (
+        Epilogue((26, 26, 10), (26, 26, 10)), Pool((26, 26, 10), (1, 1, 10), window=(26, 26), stride=1, is_mean=True),
     )  # fmt: skip
     (only,) = blocks_of(summary_of(["flatten", "dense classes relu", "softmax"]))
-    assert only.tails == (Tail((1, 1, 10), (1, 1, 10)),)  # takes the gradient through the relu
+    assert only.post_ops == (Epilogue((1, 1, 10), (1, 1, 10)),)  # takes the gradient through the relu
 
 
 def test_a_relu_behind_a_layer_is_the_layers() -> None:
     assert blocks("conv 8 3x3", "relu", "maxpool 2") == blocks("conv 8 3x3 relu", "maxpool 2")
     _, last = blocks_of(summary_of(["conv 8 3x3", "flatten", "dense classes", "softmax"]))
-    assert (last.weighted.activation, last.tails) == ("linear", ())
+    assert (last.weighted.activation, last.post_ops) == ("linear", ())
 
 
 def test_global_pooling_has_one_window() -> None:
     first, last = blocks_of(summary_of(["conv 8 3x3 relu", "globalavgpool", END[1]]))
-    assert first.tails[1] == Pool((26, 26, 8), (1, 1, 8), window=(26, 26), stride=1, is_mean=True)
+    assert first.post_ops[1] == Pool((26, 26, 8), (1, 1, 8), window=(26, 26), stride=1, is_mean=True)
     assert last.weighted.inputs == (1, 1, 8)
 
 
 def test_a_vector_behind_flatten_is_normalized_by_element() -> None:
     first, _ = blocks_of(summary_of(["conv 8 3x3", "maxpool 2", "flatten", "batchnorm", "dropout 0.5", END[1]]))
-    assert first.tails == (
-        Tail((26, 26, 8), (13, 13, 8), window=2),
-        Tail((1, 1, 1352), (1, 1, 1352), norm="batchnorm1", rate=0.5),
+    assert first.post_ops == (
+        Epilogue((26, 26, 8), (13, 13, 8), window=2),
+        Epilogue((1, 1, 1352), (1, 1, 1352), norm="batchnorm1", rate=0.5),
     )
 
 
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["batchnorm", "conv 8 3x3", *END], "batchnorm1 stands before the first convolution or dense layer"),
-        (["maxpool 2", "conv 8 3x3", *END], "maxpool1 stands before the first convolution or dense layer"),
-        (["dropout 0.2", *END], "dropout1 stands before the first convolution or dense layer"),
+        (["batchnorm", "conv 8 3x3", *END], "batchnorm1 comes before the first convolution or dense layer"),
+        (["maxpool 2", "conv 8 3x3", *END], "maxpool1 comes before the first convolution or dense layer"),
+        (["dropout 0.2", *END], "dropout1 comes before the first convolution or dense layer"),
         # The layer that stands in the way is named, not the flatten before it, which every network has.
-        (["flatten", "dropout 0.2", END[1]], "dropout1 stands before the first convolution or dense layer"),
+        (["flatten", "dropout 0.2", END[1]], "dropout1 comes before the first convolution or dense layer"),
         (["conv 8 3x3 dilation=2", *END], "conv1 has dilation 2"),
-        (["relu", *END], "activation1 stands before the first convolution or dense layer"),
+        (["relu", *END], "activation1 comes before the first convolution or dense layer"),
         (["conv 2 24x28", "flatten", "softmax"], "activation1 follows flatten and 5 x 1 pixels"),
         (["conv 8 3x3", "conv 8 3x3 groups=4", *END], "conv2 has 4 groups for 8 channels"),
         (["conv 7 3x3", "flatten", "batchnorm", END[1]], "batchnorm1 follows flatten and 7 channels, an odd number"),

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from assay import spec
 from assay.nets.build import Network
-from assay.train.checkpoint import same_weights
 from assay.train.device import has_bfloat16
 from assay.train.fused.learner import FusedLearner
 from assay.train.learner import Batch, Learner
 from assay.train.plain import PlainLearner
 from assay.train.scaling import Scaling
 
+from ...helpers import same_weights
 from .reference import STREAMS, error, network_of, random_batch
 
 WORDS = ["conv 5 3x3 relu", "batchnorm", "maxpool 2", "dropout 0.3", "conv 6 3x3 relu", "maxpool 2 stride=1", "flatten",
@@ -86,7 +86,7 @@ TILES = ["conv 17 3x3 relu", "maxpool 2", "conv 33 3x3 relu padding=same", "conv
 def test_any_number_of_threads_gives_the_same_bits(
     precision: Precision, words: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("assay.train.fused.tape.WORTH_SHARING", 0)  # share even the smallest call
+    monkeypatch.setattr("assay.train.fused.commands.WORTH_SHARING", 0)  # share even the smallest call
     monkeypatch.setattr(f"{__name__}.WORDS", words)
     one, two, three = (train(fused(precision=precision, threads=threads), range(4)) for threads in (1, 2, 3))
     assert not same_weights(one.weights(), fused().weights())

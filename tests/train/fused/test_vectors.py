@@ -98,8 +98,8 @@ def test_subnormals_become_zero_or_their_nearest() -> None:
 @njit
 def _crossed(first: Any, second: Any, lows: Any, highs: Any) -> None:
     one, other = v.load_i(first, 0), v.load_i(second, 0)
-    v.store_i(lows, 0, v.lows(one, other))
-    v.store_i(highs, 0, v.highs(one, other))
+    v.store_i(lows, 0, v.interleave_low(one, other))
+    v.store_i(highs, 0, v.interleave_high(one, other))
 
 
 def test_halves_of_two_vectors_are_paired() -> None:
@@ -113,10 +113,10 @@ def test_halves_of_two_vectors_are_paired() -> None:
 
 @njit
 def _sums(rows: Any, one: Any, every: Any) -> None:
-    one[0] = v.total(v.load_f(rows, 0))
+    one[0] = v.sum_lanes(v.load_f(rows, 0))
     v.store_f(
         every, 0,
-        v.totals(
+        v.sum_lanes_16(
             v.load_f(rows, 0), v.load_f(rows, 16), v.load_f(rows, 32), v.load_f(rows, 48), v.load_f(rows, 64),
             v.load_f(rows, 80), v.load_f(rows, 96), v.load_f(rows, 112), v.load_f(rows, 128), v.load_f(rows, 144),
             v.load_f(rows, 160), v.load_f(rows, 176), v.load_f(rows, 192), v.load_f(rows, 208), v.load_f(rows, 224),
@@ -137,10 +137,10 @@ def test_sums_over_lanes() -> None:
 @njit
 def _lanes(value: Any, word: Any, start: Any, step: Any, picked: Any, out_f: Any, out_i: Any) -> None:
     v.store_f(out_f, 0, v.splat(value))
-    v.store_f(out_f, 16, v.spread_f(picked, 3))
+    v.store_f(out_f, 16, v.broadcast_f(picked, 3))
     v.store_i(out_i, 0, v.splat_i(word))
     v.store_i(out_i, 16, v.ramp(start, step))
-    v.store_i(out_i, 32, v.spread_i(out_i, 17))
+    v.store_i(out_i, 32, v.broadcast_i(out_i, 17))
 
 
 @pytest.mark.parametrize(("start", "step"), [(0, 1), (5, 26 * 26 * 7), (2**32 - 3, 1), (7, 2**30 + 1)])
@@ -159,16 +159,16 @@ def test_one_value_in_every_lane_and_steps_along_them(start: int, step: int) -> 
 def _arithmetic(a: Any, b: Any, c: Any, out: Any) -> None:
     x, y, z = v.load_f(a, 0), v.load_f(b, 0), v.load_f(c, 0)
     one, nothing = v.splat(np.float32(1)), v.splat(np.float32(0))
-    v.store_f(out, 0, v.larger(x, y))
-    v.store_f(out, 16, v.choose(v.equal(x, y), one, nothing))
-    v.store_f(out, 32, v.choose(v.greater(x, y), one, nothing))
-    v.store_f(out, 48, v.choose(v.either(v.equal(x, y), v.greater(x, y)), x, z))
-    v.store_f(out, 64, v.choose(v.without(v.greater(x, y), v.greater(x, z)), one, nothing))
-    v.store_f(out, 80, v.choose(v.nowhere(), one, nothing))
+    v.store_f(out, 0, v.maximum(x, y))
+    v.store_f(out, 16, v.select(v.equal(x, y), one, nothing))
+    v.store_f(out, 32, v.select(v.greater(x, y), one, nothing))
+    v.store_f(out, 48, v.select(v.mask_or(v.equal(x, y), v.greater(x, y)), x, z))
+    v.store_f(out, 64, v.select(v.mask_and_not(v.greater(x, y), v.greater(x, z)), one, nothing))
+    v.store_f(out, 80, v.select(v.no_lanes(), one, nothing))
     v.store_f(out, 96, v.add(x, y))
     v.store_f(out, 112, v.mul(x, y))
     v.store_f(out, 128, v.fma(x, y, z))
-    v.store_f(out, 144, v.larger(nothing, x))
+    v.store_f(out, 144, v.maximum(nothing, x))
 
 
 def test_arithmetic_and_comparison() -> None:
@@ -191,7 +191,7 @@ def test_arithmetic_and_comparison() -> None:
 
 
 def test_relu_lets_through_what_is_no_number() -> None:
-    """``larger(0, x)`` must not turn a diverged value into 0; of two, the second is returned."""
+    """``maximum(0, x)`` must not turn a diverged value into 0; of two, the second is returned."""
     a = np.full(16, NAN)
     found = np.zeros(160, np.float32)
     _arithmetic(a, np.ones(16, np.float32), np.ones(16, np.float32), found)
@@ -201,10 +201,10 @@ def test_relu_lets_through_what_is_no_number() -> None:
 
 @njit
 def _kept(start: Any, low: Any, high: Any, lowest: Any, hashes: Any, kept: Any) -> None:
-    mixed = v.mixed(v.ramp(start, np.uint32(1)), low, high)
+    mixed = v.dropout_hash(v.ramp(start, np.uint32(1)), low, high)
     v.store_i(hashes, 0, mixed)
     mask = v.at_least(mixed, lowest)
-    v.store_f(kept, 0, v.choose(mask, v.splat(np.float32(1)), v.splat(np.float32(0))))
+    v.store_f(kept, 0, v.select(mask, v.splat(np.float32(1)), v.splat(np.float32(0))))
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.1, 0.5, 0.999])

@@ -14,7 +14,7 @@ END = ["flatten", "dense classes softmax"]
 ACTIVATIONS = ("relu", "relu6", "leakyrelu", "elu", "gelu", "silu", "sigmoid", "tanh")
 FUSED = [
     "conv 4 3x3", "dense 4", "batchnorm", "maxpool 2", "avgpool 2", "globalmaxpool", "globalavgpool", "dropout 0.2",
-    "flatten",
+    "spatialdropout 0.2", "flatten",
     "conv 4 3x3 bias=true groups=1 dilation=1 l1=0", "conv 4 3x3 bias=false", "conv 4 3x3 l1=0.1", "dense 4 bias=false",
     "conv 16 3x3 groups=8", "depthwise 3x3", "depthwise 3x3 gelu multiplier=2 padding=same stride=2 bias=false l1=0.1",
     "separable 4 3x3", "separable 4 3x3 relu multiplier=2 padding=same stride=2 bias=false l2=0.1",
@@ -31,9 +31,9 @@ REFUSED = {
     "maxpool 3 stride=2 padding=1": "maxpool1 has padding=1",
     "batchnorm epsilon=0.01": "batchnorm1 has an epsilon or a momentum of its own",
     **{
-        word: f"{word.split()[0]}1 is a layer without a kernel of ours"
+        word: f"{word.split()[0]}1 has no kernel"
         for word in (
-            "layernorm", "groupnorm 2", "instancenorm", "spatialdropout 0.2",
+            "layernorm", "groupnorm 2", "instancenorm",
         )
     },
 }  # fmt: skip
@@ -41,9 +41,9 @@ BLOCKS: list[tuple[Any, str | None]] = [
     ({"residual": ["conv 8 3x3 padding=same"]}, None),
     ({"repeat": 2, "layers": [{"residual": ["separable 8 3x3 relu padding=same", "batchnorm"]}]}, None),
     ({"residual": [{"residual": ["conv 8 1x1"]}, "dropout 0.2"], "activation": "gelu"}, None),
-    ({"parallel": [["conv 4 3x3"], ["conv 4 3x3"]]}, "conv2 stands in a parallel block"),
-    ({"parallel": [[], ["conv 8 1x1"]], "join": "add"}, "conv2 stands in a parallel block"),
-    ({"residual": ["conv 8 1x1"], "shortcut": ["conv 8 1x1"]}, "conv3 stands in a shortcut"),
+    ({"parallel": [["conv 4 3x3"], ["conv 4 3x3"]]}, "conv2 is in a parallel block"),
+    ({"parallel": [[], ["conv 8 1x1"]], "join": "add"}, "conv2 is in a parallel block"),
+    ({"residual": ["conv 8 1x1"], "shortcut": ["conv 8 1x1"]}, "conv3 is in a shortcut"),
     (
         {"repeat": 2, "layers": [{"residual": ["batchnorm", "conv 8 1x1"]}]},
         "add1 adds what no convolution or dense layer before it reads",

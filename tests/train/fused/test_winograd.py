@@ -13,10 +13,9 @@ from torch.nn.functional import conv2d, pad
 
 from assay.train.device import has_bfloat16
 from assay.train.fused import winograd
-from assay.train.fused.grid import Grid, Run
-from assay.train.fused.plan import Weighted
-from assay.train.fused.tails import Mode
-from assay.train.fused.tape import Tape, Team
+from assay.train.fused.blocks import Weighted
+from assay.train.fused.buffers import BatchInfo, Buffer, Mode
+from assay.train.fused.commands import CommandList, Team
 from assay.train.fused.weighted import WeightedOp
 
 from .test_depthwise import fill, view
@@ -46,28 +45,28 @@ def test_small_whole_numbers_are_convolved_exactly(mode: Mode, plan: Weighted, s
     height, width, inputs = plan.inputs
     outputs = plan.outputs[2]
     count = 35
-    source = Grid(*plan.inputs, mode, 3, *plan.margin)
+    source = Buffer(*plan.inputs, mode, 3, *plan.margin)
     op = WeightedOp(plan, mode, source=source, is_first=False, is_last=False, is_normed=False)
-    assume(op.is_tiled)
+    assume(op.is_winograd)
     images = torch.from_numpy(rng.integers(0, 2, (count, inputs, height, width)).astype(np.float32))
     kernel = 4 * torch.from_numpy((rng.random((3, 3, inputs, outputs)) < 0.03).astype(np.float32))
     op.weights = kernel.numpy().reshape(-1)
     op.bias = rng.integers(-2, 3, outputs).astype(np.float32)
     fill(source, images)
-    tape = Tape()
-    op.pack(tape, for_training=True)
-    op.forward(tape, Run(count, 3, np.ones(48, np.float32)))
+    commands = CommandList()
+    op.pack(commands, for_training=True)
+    op.forward(commands, BatchInfo(count, 3, np.ones(48, np.float32)))
     given = torch.from_numpy(rng.integers(0, 2, (count, outputs, *plan.outputs[:2])).astype(np.float32))
     fill(op.dy, given)
-    if op.is_turned_tiled:
-        op._input_gradient(tape, Run(count, 3, np.ones(48, np.float32)))
-    Team(threads).play(tape)
+    if op.is_dx_winograd:
+        op._input_gradient(commands, BatchInfo(count, 3, np.ones(48, np.float32)))
+    Team(threads).run(commands)
 
     above, below, before, after = plan.margin
     turned = kernel.permute(3, 2, 0, 1)
     expected = conv2d(pad(images, (before, after, above, below)), turned) + torch.from_numpy(op.bias)[:, None, None]
     assert np.array_equal(view(op.y)[:count, :outputs], expected.numpy())
-    if op.is_turned_tiled:
+    if op.is_dx_winograd:
         back = torch.nn.grad.conv2d_input(
             (count, inputs, height + above + below, width + before + after), turned, given
         )[:, :, above : above + height, before : before + width]
@@ -97,7 +96,7 @@ def test_any_number_of_channels_and_tiles_has_sizes_that_fit(registers: int, mon
     for is_paired in (False, True):
         for num_outputs in range(2, 40, 2):
             for num_tiles in range(1, 12):
-                outputs, tiles = winograd.tiling(num_outputs, num_tiles, is_paired=is_paired)
+                outputs, tiles = winograd.blocking(num_outputs, num_tiles, is_paired=is_paired)
                 assert outputs <= num_outputs
                 assert tiles <= num_tiles
                 assert outputs * tiles + tiles + 1 <= registers  # sums, pixels and a weight

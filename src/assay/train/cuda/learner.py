@@ -24,7 +24,7 @@ from ..parameters import FlatParameters
 from ..prepared import Prepared
 from ..scaling import Scaling
 from ..updates import update_rule
-from .replay import Inputs, Replay, Resident, on_device
+from .replay import DeviceCopies, Replay, StepInputs, on_device
 
 EVALUATION_BATCH = 1000
 
@@ -38,7 +38,7 @@ class CudaLearner(Learner):
         scaling: Of the images; they are kept as they are stored and scaled batch by batch.
         batch_size: Batches of this size are replayed from a graph; a shorter one is computed step by step.
         precision: Of products and activations.
-        device: ``cuda``, or ``cpu`` to try it out.
+        device: ``cuda``, or ``cpu`` for tests.
         training: The protocol, for clipping and averaging.
         objective: What the training loss has besides cross-entropy.
     """
@@ -70,16 +70,16 @@ class CudaLearner(Learner):
         self._prepared = scaling if isinstance(scaling, Prepared) else None
         self._loss = loss_of(objective, self.device)
         self._batch_size = batch_size
-        self._resident = Resident(self.device)
-        self._made: Tensor | None = None  # where images that are made for one step lie
-        self._inputs: Inputs | None = None
+        self._device_copies = DeviceCopies(self.device)
+        self._staged: Tensor | None = None  # images that were augmented for one step, at one address
+        self._inputs: StepInputs | None = None
         self._replay: Replay | None = None
         if self.device.type == "cuda":
             torch.backends.cudnn.allow_tf32 = precision != "float32"
 
     def begin_epoch(self, epoch: int, steps_per_epoch: int) -> None:
         base = self.network.summary.base
-        if base is not None and epoch in base.first_epochs:  # a step is now another one
+        if base is not None and epoch in base.first_epochs:  # the captured step has other parameters
             self._inputs = self._replay = None
         self.network.open(epoch)
         super().begin_epoch(epoch, steps_per_epoch)
@@ -87,7 +87,7 @@ class CudaLearner(Learner):
     def train_batch(self, batch: Batch, *, step: int, learning_rate: float) -> tuple[Tensor, Tensor]:
         """As ``Learner`` says, as float64 tensors on the device: nothing waits for them."""
         self.network.train()
-        inputs = Inputs.of(batch, self.network.dropout_keys(step), step=step, learning_rate=learning_rate)
+        inputs = StepInputs.of(batch, self.network.dropout_keys(step), step=step, learning_rate=learning_rate)
         if len(batch) != self._batch_size:
             loss, hits = self._step(self._images_of(batch), inputs.to(self.device))
             return loss, hits
@@ -103,14 +103,14 @@ class CudaLearner(Learner):
     def _images_of(self, batch: Batch) -> Tensor:
         """The images on the device that the batch's indices choose from; of full batches always the same tensor."""
         if len(batch.images) != len(batch):
-            return self._resident[batch.images]
-        made = on_device(batch.images, self.device)
+            return self._device_copies[batch.images]
+        augmented = on_device(batch.images, self.device)
         if len(batch) != self._batch_size:
-            return made
-        self._made = made if self._made is None else self._made.copy_(made)
-        return self._made
+            return augmented
+        self._staged = augmented if self._staged is None else self._staged.copy_(augmented)
+        return self._staged
 
-    def _step(self, images: Tensor, inputs: Inputs) -> Tensor:
+    def _step(self, images: Tensor, inputs: StepInputs) -> Tensor:
         """Forward, backward and update; the summed loss and the hits, float64 [2]."""
         self.parameters.clear_gradients()
         self.network.set_dropout_keys(inputs.keys)
@@ -118,7 +118,7 @@ class CudaLearner(Learner):
         loss = self._loss(logits, inputs).mean()
         penalty = self.network.penalty()
         (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step(self.parameters.gradients, inputs.numbers[0], inputs.numbers[1])
+        self.optimizer.step(self.parameters.gradients, inputs.reals[0], inputs.reals[1])
         hits = (logits.detach().argmax(1) == inputs.classes).sum()
         return torch.stack([loss.detach().double() * inputs.size, hits.double()])
 
@@ -128,7 +128,7 @@ class CudaLearner(Learner):
             pixels = scaled(images, indices, self._offset, self._factor)
         else:
             pixels = self._prepared.prepared(images[indices], self._offset, self._factor)
-        with rounding(self.device, self.precision):
+        with autocast_to(self.device, self.precision):
             logits: Tensor = self.network(pixels)
         return logits.float()
 
@@ -137,7 +137,7 @@ class CudaLearner(Learner):
         self, images: NDArray[np.uint8], labels: NDArray[np.int64], indices: NDArray[np.int64]
     ) -> tuple[float, int]:
         self.network.eval()
-        source = self._resident[images]
+        source = self._device_copies[images]
         total = torch.zeros(2, dtype=torch.float64, device=self.device)
         for start in range(0, len(indices), EVALUATION_BATCH):
             chosen = indices[start : start + EVALUATION_BATCH]
@@ -154,17 +154,11 @@ class CudaLearner(Learner):
     def load_weights(self, tensors: dict[str, Tensor]) -> None:
         self.network.load(tensors)
 
-    def slots(self) -> dict[str, Tensor]:
-        return {
-            f"optimizer.{slot}.{name}": value.to("cpu", copy=True)
-            for slot, vector in self.optimizer.state.items()
-            for name, value in self.parameters.split(vector).items()
-        }
+    def split(self, vector: Tensor) -> dict[str, Tensor]:
+        return self.parameters.split(vector)
 
-    def load_slots(self, tensors: dict[str, Tensor]) -> None:
-        for slot, vector in self.optimizer.state.items():
-            for name, value in self.parameters.split(vector).items():
-                value.copy_(tensors[f"optimizer.{slot}.{name}"])
+    def join(self, tensors: dict[str, Tensor]) -> Tensor:
+        return self.parameters.join(tensors)
 
 
 def scaled(images: Tensor, indices: Tensor, offset: Tensor, factor: Tensor) -> Tensor:
@@ -179,13 +173,13 @@ def scaled(images: Tensor, indices: Tensor, offset: Tensor, factor: Tensor) -> T
     return pixels.sub_(offset).mul_(factor).movedim(-1, -3)
 
 
-def rounding(device: torch.device, precision: Precision) -> torch.autocast:
-    """Inside, products and activations are in this precision."""
+def autocast_to(device: torch.device, precision: Precision) -> torch.autocast:
+    """A context in which products and activations have this precision."""
     # No weight is used twice in a step, and a cache of rounded weights would outlive a graph's capture.
     return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False)
 
 
-def loss_of(objective: Objective, device: torch.device) -> Callable[[Tensor, Inputs], Tensor]:
+def loss_of(objective: Objective, device: torch.device) -> Callable[[Tensor, StepInputs], Tensor]:
     """The objective of each image [batch], as a function of float32 logits [batch, classes] and a step's inputs."""
     weights = None if objective.class_weights is None else torch.from_numpy(objective.class_weights).to(device)
 
@@ -193,7 +187,7 @@ def loss_of(objective: Objective, device: torch.device) -> Callable[[Tensor, Inp
         plain = cross_entropy(logits, targets, reduction="none", label_smoothing=objective.label_smoothing)
         return plain if weights is None else weights[targets] * plain
 
-    def mixed(logits: Tensor, inputs: Inputs) -> Tensor:
+    def mixed(logits: Tensor, inputs: StepInputs) -> Tensor:
         shares = inputs.shares
         return shares * losses(logits, inputs.classes) + (1 - shares) * losses(logits, inputs.partners)
 

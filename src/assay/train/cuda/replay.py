@@ -1,4 +1,7 @@
-"""What one training step reads, in memory that stays where it is, and the step as a CUDA graph that reads it anew."""
+"""A training step as a CUDA graph: its inputs in tensors that keep their address, and the graph's capture and replay.
+
+On a GPU a small network's step is bound by kernel launches, of which a graph makes one.
+"""
 
 from __future__ import annotations
 
@@ -16,19 +19,19 @@ WARM_UP = 3  # steps before a graph is captured: libraries choose algorithms and
 
 
 @dataclass(frozen=True)
-class Inputs:
+class StepInputs:
     """One step of one run, or of several [runs, ...], as two tensors: two copies to the device bring it all.
 
     Args:
-        whole: int64 [..., 3 * batch + 2 * dropout layers]: indices, classes, mixup's other classes, dropout's keys.
-        numbers: float64 [..., 2 + batch]: learning rate, step from 1, mixup's shares.
+        integers: int64 [..., 3 * batch + 2 * dropout layers]: indices, classes, mixup's other classes, dropout's keys.
+        reals: float64 [..., 2 + batch]: learning rate, step from 1, mixup's shares.
     """
 
-    whole: Tensor
-    numbers: Tensor
+    integers: Tensor
+    reals: Tensor
 
     @classmethod
-    def of(cls, batch: Batch, keys: NDArray[np.int64], *, step: int, learning_rate: float) -> Inputs:
+    def of(cls, batch: Batch, keys: NDArray[np.int64], *, step: int, learning_rate: float) -> StepInputs:
         """A step's inputs on the CPU. Without mixup, every image keeps all of itself.
 
         Args:
@@ -39,56 +42,53 @@ class Inputs:
         """
         partners = batch.classes if batch.partners is None else batch.partners
         shares = np.ones(len(batch)) if batch.shares is None else batch.shares
-        whole = np.concatenate([batch.indices, batch.classes, partners, keys.ravel()])
-        return cls(torch.from_numpy(whole), torch.from_numpy(np.concatenate([[learning_rate, step + 1], shares])))
+        integers = np.concatenate([batch.indices, batch.classes, partners, keys.ravel()])
+        return cls(torch.from_numpy(integers), torch.from_numpy(np.concatenate([[learning_rate, step + 1], shares])))
 
-    @classmethod
-    def stacked(cls, inputs: list[Inputs]) -> Inputs:
-        """The same step of several runs."""
-        return cls(torch.stack([one.whole for one in inputs]), torch.stack([one.numbers for one in inputs]))
+    def to(self, device: torch.device) -> StepInputs:
+        return StepInputs(self.integers.to(device), self.reals.to(device))
 
-    def to(self, device: torch.device) -> Inputs:
-        return Inputs(self.whole.to(device), self.numbers.to(device))
-
-    def copy_(self, other: Inputs) -> None:
+    def copy_(self, other: StepInputs) -> None:
         """Take over another step's inputs, in place."""
-        self.whole.copy_(other.whole, non_blocking=True)
-        self.numbers.copy_(other.numbers, non_blocking=True)
+        self.integers.copy_(other.integers, non_blocking=True)
+        self.reals.copy_(other.reals, non_blocking=True)
 
     @property
     def size(self) -> int:
         """Images in the batch."""
-        return self.numbers.shape[-1] - 2
+        return self.reals.shape[-1] - 2
 
     @property
     def indices(self) -> Tensor:
-        return self.whole[..., : self.size]
+        return self.integers[..., : self.size]
 
     @property
     def classes(self) -> Tensor:
-        return self.whole[..., self.size : 2 * self.size]
+        return self.integers[..., self.size : 2 * self.size]
 
     @property
     def partners(self) -> Tensor:
-        return self.whole[..., 2 * self.size : 3 * self.size]
+        return self.integers[..., 2 * self.size : 3 * self.size]
 
     @property
     def keys(self) -> Tensor:
         """int64 [..., dropout layers, 2]."""
-        keys = self.whole[..., 3 * self.size :]
+        keys = self.integers[..., 3 * self.size :]
         return keys.reshape(*keys.shape[:-1], -1, 2)
 
     @property
     def shares(self) -> Tensor:
-        return self.numbers[..., 2:].float()
+        return self.reals[..., 2:].float()
 
 
-class Resident:
+class DeviceCopies:
     """Arrays of images on a device, each copied there once, as it is stored."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._copies: dict[int, tuple[NDArray[np.generic], Tensor]] = {}  # the array too: its id is its own while it is
+        self._copies: dict[
+            int, tuple[NDArray[np.generic], Tensor]
+        ] = {}  # the array is kept, so that its id stays its own
 
     def __getitem__(self, images: NDArray[np.generic]) -> Tensor:
         if id(images) not in self._copies:
@@ -121,7 +121,7 @@ class Replay:
             return self._step()
         if self._graph is None and self._num_eager < WARM_UP:
             self._num_eager += 1
-            return self._beside(self._side)
+            return self._on_side_stream(self._side)
         if self._graph is None:
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph):  # records, and computes nothing
@@ -130,7 +130,7 @@ class Replay:
         self._graph.replay()
         return self._result.clone()
 
-    def _beside(self, side: torch.cuda.Stream) -> Tensor:
+    def _on_side_stream(self, side: torch.cuda.Stream) -> Tensor:
         """The step on a stream of its own, as torch asks of the steps before a capture."""
         current = torch.cuda.current_stream()
         side.wait_stream(current)

@@ -1,8 +1,10 @@
-"""Convolutions of each channel by itself: their kernels, and those as calls. How arrays lie: see ``tails``.
+"""Depthwise convolutions: each output channel reads one input channel. Kernels and op. Layouts: see ``buffers``.
 
-A vector of pixels meets one tap of one kernel at a time. In bfloat16 its words hold two channels, and the instruction
-that multiplies pairs adds both products; so a weight is kept as a pair whose other half is zero, and no word is taken
-apart.
+A loaded pixel meets few weights here, so loads are the limit, not products: up to eight neighbouring positions are
+accumulated side by side, and a pixel is loaded once for all taps of a kernel row that it meets.
+
+In bfloat16 a word holds two channels, and the instruction that multiplies pairs adds both products. So a weight is
+stored as a pair whose other half is zero: the other channel contributes nothing, and no word need be unpacked.
 """
 
 from __future__ import annotations
@@ -12,18 +14,17 @@ from functools import cache
 
 import numpy as np
 
-from . import edges, layouts
+from . import elementwise, packing, reorders
+from .blocks import Weighted
+from .buffers import BatchInfo, Buffer, Floats, Mode
+from .commands import CommandList
 from .compiler import Kernel, compiled
-from .grid import Floats, Grid, Run
-from .plan import Weighted
-from .tails import Mode
-from .tape import Tape
-from .vectors import LANES
-from .weighted import gradient_grid, spread_grid
+from .products import lane_sums
+from .weighted import dilated_buffer, gradient_buffer, record_penalty
 
-_ACCUMULATORS = 26  # of 32 registers: the rest for operands
-_POSITIONS = 8
-_COLUMNS = 8  # taps of a kernel's row that are written out
+_ACCUMULATORS = 26  # of the gradient kernel; of 32 registers, the rest for operands
+_POSITIONS = 8  # accumulated at once by the forward kernel, each in one register a channel of the vector
+_COLUMNS = 8  # taps of a kernel row that are unrolled; wider kernels loop over groups of taps
 
 
 @cache
@@ -31,9 +32,11 @@ def depthwise(
     source: Mode, target: Mode, activation: str, *, columns: int, stride: int, positions: int, reads: int,
     multiplier: int,
 ) -> Kernel:  # fmt: skip
-    """y = activation(x * w + bias), where output ``o`` adds up the inputs ``(o * reads + r) // multiplier`` for every
-    ``r`` below ``reads``: one input forward (``reads`` is 1); back, with the kernels turned, the outputs that an input
-    made (``multiplier`` is 1).
+    """y = activation(x * w + bias) for each channel by itself.
+
+    Output ``o`` sums the inputs ``(o * reads + r) // multiplier`` for every ``r`` below ``reads``. Forward, that is one
+    input (``reads`` is 1); for the input gradient, with flipped kernels, all the outputs that an input contributed to
+    (``multiplier`` is 1).
 
     Weights lie as [vectors of y, reads, kernel height, kernel width, channels of a vector].
 
@@ -42,21 +45,28 @@ def depthwise(
     (with margin), y margin at the top and left, vectors a pixel in y.
     """
     channels = range(2 if target == "b" else 1)
-    is_shared = source == target == "b" and reads == multiplier == 1  # the channels of a vector lie in one word
+    # Input and output channels lie in the same words, so that one load serves both halves.
+    is_shared = source == target == "b" and reads == multiplier == 1
     word, multiply = ("i", "dot({a}, {x}, {w})") if source == "b" else ("f", "fma({x}, {w}, {a})")
     place, inner = " " * 20, " " * 32
     start = "".join(
-        f"{place}a{p}_{c} = spread_f(bias, k * {len(channels)} + {c})\n" for p in range(positions) for c in channels
+        f"{place}a{p}_{c} = broadcast_f(bias, k * {len(channels)} + {c})\n" for p in range(positions) for c in channels
     )
+    # Otherwise each output channel loads its own input; a multiplier of 2 or 3 spreads a word's halves over several
+    # words.
     sources = range(1 if is_shared else len(channels))
+    # A channel beyond the last (the padding of an odd number) reads the last one, times weights of zero.
     chosen = "".join(
         f"{place}    c{c} = min(((k * {len(channels)} + {c}) * {reads} + r) // {multiplier}, last)"
         f"{' // 2' if source == 'b' else ''}\n"
         for c in sources
     )
     steps = "".join(
-        f"{inner}w{v}_{c} = spread_{word}(w, at + {v * len(channels) + c})\n" for v in range(columns) for c in channels
+        f"{inner}w{v}_{c} = broadcast_{word}(w, at + {v * len(channels) + c})\n"
+        for v in range(columns)
+        for c in channels
     )
+    # Unrolled over the pixels of a row: each is loaded once, and meets every (position, tap) that reads it.
     for offset in range((positions - 1) * stride + columns):
         uses = [(p, offset - p * stride) for p in range(positions) if 0 <= offset - p * stride < columns]
         if not uses:
@@ -69,7 +79,7 @@ def depthwise(
     finish = ""
     for p in range(positions):
         if activation == "relu":
-            finish += "".join(f"{place}a{p}_{c} = larger(nothing, a{p}_{c})\n" for c in channels)
+            finish += "".join(f"{place}a{p}_{c} = maximum(nothing, a{p}_{c})\n" for c in channels)
         there = f"(((b * y_height + i + margin_top) * y_width + j + {p} + margin_left) * vectors + k) * 16"
         value = f"i(y, {there}, pair(a{p}_0, a{p}_1))" if target == "b" else f"f(y, {there}, a{p}_0)"
         finish += f"{place}store_{value}\n"
@@ -96,7 +106,8 @@ def depthwise(
 def depthwise_gradient(source: Mode, mode: Mode, *, rows: int, columns: int, multiplier: int) -> Kernel:
     """g += x * d summed over images and positions: [kernel height, kernel width, output channels].
 
-    In bfloat16 one channel of d's pair at a time stands beside a zero, in the half where its input stands in x's.
+    In bfloat16 one channel of d's pair at a time is put beside a zero, in the half where its input lies in x's word:
+    the sum over channels in the instruction then has one term, and no pairs of blocks are needed.
 
     Arguments: part, parts, x, d, g, number of blocks, x height and width (with margin), vectors a pixel in x, last
     channel of x, kernel height (a multiple of ``rows``) and width (of ``columns``), stride, output channels, output
@@ -120,14 +131,16 @@ def depthwise_gradient(source: Mode, mode: Mode, *, rows: int, columns: int, mul
     if mode == "f":
         steps = f"{inner}d0 = load_f(d, there * 16)\n"
     else:
-        steps = f"{inner}given = load_i(d, there * 16)\n"
-        for c, (half, taken) in enumerate((("low", "lows"), ("high", "highs"))):
-            if source == "f":
-                steps += f"{inner}d{c} = {half}(given)\n"
+        steps = f"{inner}words = load_i(d, there * 16)\n"
+        for c, (half, interleave) in enumerate((("low", "interleave_low"), ("high", "interleave_high"))):
+            if source == "f":  # the first layer's images: products in float32
+                steps += f"{inner}d{c} = {half}(words)\n"
             elif is_shared:
-                steps += f"{inner}d{c} = {'lows(given, zeros)' if c == 0 else 'highs(zeros, given)'}\n"
+                steps += (
+                    f"{inner}d{c} = {'interleave_low(words, zeros)' if c == 0 else 'interleave_high(zeros, words)'}\n"
+                )
             else:
-                steps += f"{inner}d{c} = {taken}(given, zeros) if c{c} % 2 == 0 else {taken}(zeros, given)\n"
+                steps += f"{inner}d{c} = {interleave}(words, zeros) if c{c} % 2 == 0 else {interleave}(zeros, words)\n"
     for r, v in taps:
         steps += "".join(
             f"{inner}x{c} = load_{word}(x, (here{c} + {r} * line + {v} * channels) * 16)\n" for c in sources
@@ -136,17 +149,14 @@ def depthwise_gradient(source: Mode, mode: Mode, *, rows: int, columns: int, mul
             a = f"a{r}_{v}_{c}"
             steps += f"{inner}{a} = {multiply.format(a=a, x=f'x{0 if is_shared else c}', d=f'd{c}')}\n"
     steps += "".join(f"{inner}here{c} += stride * channels\n" for c in sources)
-    padded = names + ["nothing"] * (-len(names) % 16)
-    store = "".join(
-        f"{place}store_f(sums, {start}, totals({', '.join(padded[start : start + 16])}))\n"
-        for start in range(0, len(padded), 16)
-    )
+    num_sums, store = lane_sums(names, place)
+    # As in ``products.kernel_gradient``: threads share jobs, and every job goes through the blocks of images in order.
     return compiled(
         "depthwise_gradient",
         "x[] d[] g[] blocks x_height x_width channels last kernel_height kernel_width stride outputs height width "
         "d_height d_width d_top d_left vectors",
         f"""    nothing, zeros = splat(ZERO), splat_i(np.uint32(0))
-    sums = np.empty({len(padded)}, np.float32)
+    sums = np.empty({num_sums}, np.float32)
     line = x_width * channels
     steps_down, steps_right = kernel_height // {rows}, kernel_width // {columns}
     jobs = vectors * steps_down * steps_right
@@ -168,38 +178,42 @@ def depthwise_gradient(source: Mode, mode: Mode, *, rows: int, columns: int, mul
 
 
 def _positions(width: int) -> int:
-    """How many neighbouring positions a convolution accumulates at once: little waste, and pixels that they share."""
+    """How many neighbouring positions to accumulate at once: as many as need the fewest loads for a row of ``width``.
+
+    ``count`` positions of a kernel three wide read ``count + 2`` pixels; positions past the row's end are counted too.
+    """
     return min(range(1, min(width, _POSITIONS) + 1), key=lambda count: (math.ceil(width / count) * (count + 2), -count))
 
 
 def _divisor(size: int, most: int) -> int:
+    """The largest divisor of ``size`` that is at most ``most``: unrolled taps then need no remainder."""
     return max(count for count in range(1, size + 1) if size % count == 0 and (count <= most or count == 1))
 
 
 class DepthwiseOp:
-    """A depthwise convolution: its packed weights, its buffers, its three products."""
+    """A depthwise convolution: its packed weights, its buffers, its three products. Attributes as in ``WeightedOp``."""
 
     takes_pairs = False
 
-    def __init__(self, plan: Weighted, precision: Mode, *, source: Grid, is_first: bool, is_last: bool) -> None:
+    def __init__(self, plan: Weighted, precision: Mode, *, source: Buffer, is_first: bool, is_last: bool) -> None:
         self.plan, self.x, self.precision = plan, source, precision
         self.needs_dx = not is_first
         height, width, outputs = plan.outputs
         self.stored_outputs = outputs + outputs % 2 if precision == "b" else outputs
-        self.y = Grid(height, width, outputs, precision, source.num_blocks)
+        self.y = Buffer(height, width, outputs, precision, source.num_blocks)
         if is_last:
-            self.y = Grid(height, width, self.stored_outputs, "f", source.num_blocks)
+            self.y = Buffer(height, width, self.stored_outputs, "f", source.num_blocks)
         self.size = plan.size
-        self.weights: Floats = np.empty(0, np.float32)  # views of the flat vectors, given by the network
+        self.weights: Floats = np.empty(0, np.float32)  # replaced by views of the network's flat vectors
         self.gradient: Floats = np.empty(0, np.float32)
-        self.bias: Floats = np.zeros(outputs, np.float32)  # its own, unless the network has one
+        self.bias: Floats = np.zeros(outputs, np.float32)  # likewise, where the layer has a bias; else zeros
         self.bias_gradient: Floats = np.zeros(outputs, np.float32)
         self.multiplier = outputs // plan.inputs[2]
         taps = math.prod(plan.kernel)
-        self.packed = np.zeros(taps * self.y.stored, np.uint32)
-        self.packed_bias = np.zeros(self.y.stored, np.float32)
-        self.dy = gradient_grid(plan, precision, source.num_blocks, needs_dx=self.needs_dx)
-        self.spread = self.dy
+        self.packed = np.zeros(taps * self.y.stored_channels, np.uint32)
+        self.packed_bias = np.zeros(self.y.stored_channels, np.float32)
+        self.dy = gradient_buffer(plan, precision, source.num_blocks, needs_dx=self.needs_dx)
+        self.dilated_dy = self.dy
         columns = _divisor(plan.kernel[1], _COLUMNS)
         self._forward = depthwise(
             source.mode, self.y.mode, plan.activation, columns=columns, stride=plan.stride,
@@ -207,11 +221,11 @@ class DepthwiseOp:
         )  # fmt: skip
         if self.needs_dx:
             if plan.stride > 1:
-                self.spread = spread_grid(plan, precision, source.num_blocks)
-            self.dx = Grid(*plan.inputs, precision, source.num_blocks)
-            self.turned = np.zeros(self.multiplier * taps * self.dx.stored, np.uint32)
-            self.no_bias = np.zeros(self.dx.stored, np.float32)
-            self._turned = depthwise(
+                self.dilated_dy = dilated_buffer(plan, precision, source.num_blocks)
+            self.dx = Buffer(*plan.inputs, precision, source.num_blocks)
+            self.packed_backward = np.zeros(self.multiplier * taps * self.dx.stored_channels, np.uint32)
+            self.zero_bias = np.zeros(self.dx.stored_channels, np.float32)
+            self._dx_kernel = depthwise(
                 precision, precision, "linear", columns=columns, stride=1, positions=_positions(plan.inputs[1]),
                 reads=self.multiplier, multiplier=1,
             )  # fmt: skip
@@ -225,23 +239,23 @@ class DepthwiseOp:
     def set_step(self, step: int) -> None:
         """Nothing here depends on it."""
 
-    def pack(self, tape: Tape, *, for_training: bool) -> None:
-        """The weights as the kernels read them."""
+    def pack(self, commands: CommandList, *, for_training: bool) -> None:
+        """Record the packing of weights for ``forward`` and, in training, for the input gradient."""
         bits, taps, outputs = self.weights.view(np.uint32), math.prod(self.plan.kernel), self.plan.outputs[2]
         is_paired = self.x.mode == "b"
-        tape(0, edges.copy(), self.bias, self.packed_bias)
-        tape(
-            0, edges.pack_depthwise(), bits, self.packed, taps, outputs, 1, self.multiplier, self._step(self.y),
+        commands.add(0, elementwise.copy(), self.bias, self.packed_bias)
+        commands.add(
+            0, packing.pack_depthwise(), bits, self.packed, taps, outputs, 1, self.multiplier, self._step(self.y),
             is_paired, False,
         )  # fmt: skip
         if for_training and self.needs_dx:
-            tape(
-                0, edges.pack_depthwise(), bits, self.turned, taps, self.plan.inputs[2], self.multiplier, 1,
+            commands.add(
+                0, packing.pack_depthwise(), bits, self.packed_backward, taps, self.plan.inputs[2], self.multiplier, 1,
                 self._step(self.dx), self.precision == "b", True,
             )  # fmt: skip
 
     @staticmethod
-    def _step(grid: Grid) -> int:
+    def _step(grid: Buffer) -> int:
         return 2 if grid.mode == "b" else 1
 
     @property
@@ -249,36 +263,34 @@ class DepthwiseOp:
         height, width, _ = self.plan.outputs
         return height * width * math.prod(self.plan.kernel) * self.stored_outputs
 
-    def forward(self, tape: Tape, run: Run) -> None:
+    def forward(self, commands: CommandList, batch: BatchInfo) -> None:
         x, y = self.x, self.y
-        tape(
-            run.blocks * self._work, self._forward, x.data, self.packed, self.packed_bias, y.data, run.blocks,
+        commands.add(
+            batch.blocks * self._work, self._forward, x.data, self.packed, self.packed_bias, y.data, batch.blocks,
             x.full_height, x.full_width, x.vectors, x.channels - 1, *self.plan.kernel, y.height, y.width,
             y.full_height, y.full_width, y.top, y.left, y.vectors,
         )  # fmt: skip
 
-    def backward(self, tape: Tape, run: Run) -> None:
-        """From the gradient of y to the kernel's and, except in the first layer, to ``dx``."""
+    def backward(self, commands: CommandList, batch: BatchInfo) -> None:
+        """Record the way from ``dy`` to the kernel's gradient and, except in the first layer, to ``dx``."""
         x, dy = self.x, self.dy
         height, width, outputs = self.plan.outputs
-        tape(0, edges.clear(), self.gradient)
-        tape(
-            run.blocks * self._work, self._gradient, x.data, dy.data, self.gradient, run.blocks, x.full_height,
+        commands.add(0, elementwise.clear(), self.gradient)
+        commands.add(
+            batch.blocks * self._work, self._gradient, x.data, dy.data, self.gradient, batch.blocks, x.full_height,
             x.full_width, x.vectors, x.channels - 1, *self.plan.kernel, self.plan.stride, outputs, height, width,
             dy.full_height, dy.full_width, dy.top, dy.left, dy.vectors,
         )  # fmt: skip
-        if self.plan.l1 or self.plan.l2:
-            penalties = self.plan.l1, self.plan.l2
-            tape(self.size // LANES, edges.add_penalty(), self.weights, self.gradient, *penalties)
+        record_penalty(commands, self.plan, self.weights, self.gradient)
         if not self.needs_dx:
             return
         dx = self.dx
         if self.plan.stride > 1:
-            layouts.record_spread(tape, run, dy, self.spread, self.plan.stride)
-            dy = self.spread
-        work = dx.height * dx.width * dx.stored * self.multiplier * math.prod(self.plan.kernel)
-        tape(
-            run.blocks * work, self._turned, dy.data, self.turned, self.no_bias, dx.data, run.blocks, dy.full_height,
-            dy.full_width, dy.vectors, dy.channels - 1, *self.plan.kernel, dx.height, dx.width, dx.height, dx.width,
-            0, 0, dx.vectors,
+            reorders.record_dilation(commands, batch, dy, self.dilated_dy, self.plan.stride)
+            dy = self.dilated_dy
+        work = dx.height * dx.width * dx.stored_channels * self.multiplier * math.prod(self.plan.kernel)
+        commands.add(
+            batch.blocks * work, self._dx_kernel, dy.data, self.packed_backward, self.zero_bias, dx.data, batch.blocks,
+            dy.full_height, dy.full_width, dy.vectors, dy.channels - 1, *self.plan.kernel, dx.height, dx.width,
+            dx.height, dx.width, 0, 0, dx.vectors,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A network that learns on our kernels."""
+"""The fused path as the engine sees it: a network on kernels, with its optimizer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..scaling import Scaling
 from ..updates import update_rule
 from .network import FusedNetwork
 
-EVALUATION_BATCH = 128  # activations of a batch should stay in the cache
+EVALUATION_BATCH = 128  # no larger: activations of a batch should stay in the cache
 
 
 class FusedLearner(Learner):
@@ -55,15 +55,16 @@ class FusedLearner(Learner):
 
     def train_batch(self, batch: Batch, *, step: int, learning_rate: float) -> tuple[float, int]:
         self.network.put_images(batch.images, batch.indices, *self._scale)
-        found = self.network.train_batch(batch.classes, step=step, partners=batch.partners, shares=batch.shares)
+        result = self.network.train_batch(batch.classes, step=step, partners=batch.partners, shares=batch.shares)
         self.optimizer.step(self.network.gradients, learning_rate, step + 1)
-        return found
+        return result
 
     def score(
         self, images: NDArray[np.uint8], labels: NDArray[np.int64], indices: NDArray[np.int64]
     ) -> tuple[float, int]:
         self.network.pack()
         loss, hits = 0.0, 0
+        # Sums are added batch by batch, in order, so that a score does not depend on the training batch size.
         for start in range(0, len(indices), EVALUATION_BATCH):
             chosen = indices[start : start + EVALUATION_BATCH]
             self.network.put_images(images, chosen, *self._scale)
@@ -77,15 +78,8 @@ class FusedLearner(Learner):
     def load_weights(self, tensors: dict[str, Tensor]) -> None:
         self.network.load(tensors)
 
-    def slots(self) -> dict[str, Tensor]:
-        return {
-            f"optimizer.{slot}.{name}": value
-            for slot, vector in self.optimizer.state.items()
-            for name, value in self.network.split(vector).items()
-        }
+    def split(self, vector: Tensor) -> dict[str, Tensor]:
+        return self.network.split(vector)
 
-    def load_slots(self, tensors: dict[str, Tensor]) -> None:
-        for slot, vector in self.optimizer.state.items():
-            prefix = f"optimizer.{slot}."
-            mine = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-            vector.copy_(self.network.flat(mine))
+    def join(self, tensors: dict[str, Tensor]) -> Tensor:
+        return self.network.join(tensors)

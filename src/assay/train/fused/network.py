@@ -1,4 +1,9 @@
-"""A network that trains on our kernels: weights in, steps, weights out."""
+"""A network that trains on kernels: flat parameter vectors, and training and evaluation of a batch.
+
+Each kind of pass (packing weights, training, scoring, logits) is recorded as a command list when it is first asked for
+with a batch size, and run from then on. Between runs Python changes only what the calls read: image indices, classes,
+dropout keys and the parameters themselves.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +17,21 @@ from torch import Tensor
 from ...nets import Summary
 from ...seeds import Streams
 from ..learner import PLAIN, Objective
-from . import edges
-from .grid import Floats, Run
-from .normed import TailOp
+from . import images, loss
+from .buffers import BatchInfo, Floats
+from .commands import CommandList, Team
+from .epilogue_op import EpilogueOp
 from .plan import blocks_of
 from .program import Program
-from .tape import Tape, Team
 from .vectors import LANES
 
 
 class FusedNetwork:
-    """Weights of a network as one flat vector in the kernels' order, and the passes over a batch.
+    """Weights of a network as one flat vector, and the passes over a batch.
 
-    Kernels are kept as [height, width, inputs, outputs], dense kernels as [inputs, units]; ``load`` and ``state`` speak
-    the names and layouts of ``nets.build.Network``.
+    In ``values`` and ``gradients``, float32 vectors of all trained parameters, convolution kernels lie as [height,
+    width, inputs, outputs] and dense kernels as [inputs, units]; ``load`` and ``state`` take and give the names and
+    layouts of ``nets.build.Network``.
 
     Args:
         summary: The network.
@@ -52,11 +58,13 @@ class FusedNetwork:
         self.objective = objective
         self.program = Program(blocks_of(summary), precision=precision, max_batch=max_batch, streams=streams)
         self.team = Team(threads)
-        self._tapes: dict[tuple[int, str], Tape] = {}
+        self._command_lists: dict[tuple[int, str], CommandList] = {}
         self._order = [row.name for row in summary.layers if row.trainable]
-        tails = [op for ops in self.program.tails for op in ops if isinstance(op, TailOp)]
-        self._norms = {op.plan.norm: op for op in tails if op.plan.norm is not None}
+        epilogues = [op for ops in self.program.post_ops for op in ops if isinstance(op, EpilogueOp)]
+        self._norms = {op.plan.norm: op for op in epilogues if op.plan.norm is not None}
         self._views: dict[str, dict[str, slice]] = {name: {} for name in self._order}  # by layer, then by parameter
+        # Parameters lie in the order of layers, and every op works on views: the optimizer's step is one pass over one
+        # vector, and nothing is copied between it and the kernels.
         offset = 0
         for name, views in self._views.items():
             for parameter, size in self._sizes(name).items():
@@ -66,12 +74,13 @@ class FusedNetwork:
         self.gradients = torch.zeros(offset)
         self._bind()
         channels = self.program.images.channels
+        # Arrays at fixed addresses, which recorded calls read; each batch overwrites them.
         self._indices = np.zeros(max_batch, np.int64)
         self._classes, self._partners = np.zeros((2, max_batch), np.int64)
         self._shares = np.ones(max_batch, np.float32)
-        self._equal = np.ones(self.program.classes, np.float32)
+        self._equal_weights = np.ones(self.program.classes, np.float32)
         self._offset, self._factor = np.zeros((2, channels), np.float32)
-        self._found = np.zeros(2)
+        self._result = np.zeros(2)  # written by every pass with a loss: its sum, and hits
         self._images = np.zeros((1, *summary.input_shape), np.uint8)
 
     def _sizes(self, name: str) -> dict[str, int]:
@@ -100,8 +109,8 @@ class FusedNetwork:
             norm.gamma_gradient, norm.beta_gradient = gradients[gamma], gradients[beta]
 
     def load(self, state: dict[str, Tensor]) -> None:
-        """Take over weights and moving statistics."""
-        self.values.copy_(self.flat(state))
+        """Take over weights and moving statistics, by the names of ``nets.build.Network``."""
+        self.values.copy_(self.join(state))
         for name, norm in self._norms.items():
             norm.moving_mean[:] = state[f"{name}.moving_mean"].numpy()
             norm.moving_variance[:] = state[f"{name}.moving_variance"].numpy()
@@ -121,13 +130,13 @@ class FusedNetwork:
         """A flat vector (weights, gradients, an optimizer's slot) by parameter, in the layouts of ``Network``."""
         return {key: value for name in self._order for key, value in self._tensors(name, vector).items()}
 
-    def flat(self, tensors: dict[str, Tensor]) -> Tensor:
+    def join(self, tensors: dict[str, Tensor]) -> Tensor:
         """The inverse of ``split``."""
         vector = torch.empty_like(self.values)
         for name, views in self._views.items():
             for parameter, view in views.items():
                 value = tensors[f"{name}.{parameter}"]
-                if value.dim() > 1:
+                if value.dim() > 1:  # torch has outputs first
                     value = value.t() if value.dim() == 2 else value.permute(2, 3, 1, 0)
                 vector[view] = value.reshape(-1)
         return vector
@@ -145,7 +154,14 @@ class FusedNetwork:
         return {f"{name}.{parameter}": value for parameter, value in tensors.items()}
 
     def put_images(self, images: NDArray[np.uint8], indices: NDArray[np.int64], offset: Floats, factor: Floats) -> None:
-        """The next batch: images by index, scaled to (byte - offset) * factor.
+        """Choose the next batch: images by index, to be scaled to (value - offset) * factor.
+
+        Nothing is copied but indices and scaling; the next pass reads the images, which must live until then.
+
+        Args:
+            images: uint8 or float32 [n, height, width, channels].
+            indices: int64 [batch].
+            offset, factor: float32 [channels].
 
         Raises:
             ValueError: There are more images than ``max_batch``.
@@ -158,7 +174,7 @@ class FusedNetwork:
 
     def pack(self) -> None:
         """Prepare the weights for evaluation: after every change of ``values``."""
-        self.team.play(self._tape(0, "pack"))
+        self.team.run(self._commands(0, "pack"))
 
     def train_batch(
         self,
@@ -168,7 +184,7 @@ class FusedNetwork:
         partners: NDArray[np.int64] | None = None,
         shares: Floats | None = None,
     ) -> tuple[float, int]:
-        """Forward and backward of the batch that was put in; gradients are left in ``gradients``.
+        """Forward and backward of the chosen batch, with weights packed anew; gradients are left in ``gradients``.
 
         Args:
             classes: int64 [batch].
@@ -176,75 +192,76 @@ class FusedNetwork:
             partners, shares: With mixup, the other class of each image, and the first one's share of the target.
 
         Returns:
-            Summed loss (nats) and hits.
+            Summed loss of the objective (nats) and hits.
         """
         count = len(classes)
         self._classes[:count] = classes
         self._partners[:count] = classes if partners is None else partners
         self._shares[:count] = 1 if shares is None else shares
         self.program.set_step(step)
-        return self._play(count, "train")
+        return self._run(count, "train")
 
     def score(self, classes: NDArray[np.int64]) -> tuple[float, int]:
-        """Summed cross-entropy (nats) and hits in evaluation mode of the batch that was put in. ``pack`` first."""
+        """Summed cross-entropy (nats) and hits in evaluation mode of the chosen batch. Call ``pack`` first."""
         count = len(classes)
         self._classes[:count] = self._partners[:count] = classes
         self._shares[:count] = 1
-        return self._play(count, "score")
+        return self._run(count, "score")
 
     def logits(self, count: int) -> Floats:
-        """Logits in evaluation mode of the batch that was put in, [count, classes]. Call ``pack`` first."""
-        self._play(count, "logits")
+        """Logits in evaluation mode of the chosen batch, float32 [count, classes]. Call ``pack`` first."""
+        self._run(count, "logits")
         stored = self.program.stored_classes
         lanes = self.program.logits.reshape(-1, stored, LANES)
         ordered: Floats = lanes.transpose(0, 2, 1).reshape(-1, stored)[:count, : self.program.classes]
         return ordered
 
-    def _play(self, count: int, what: str) -> tuple[float, int]:
-        tape = self._tape(count, what)
-        tape.rebind(0, *self._placing(count))
-        self.team.play(tape)
-        return float(self._found[0]), int(self._found[1])
+    def _run(self, count: int, kind: str) -> tuple[float, int]:
+        commands = self._commands(count, kind)
+        commands.rebind(0, *self._image_arguments(count))  # the data set's array may be another one
+        self.team.run(commands)
+        return float(self._result[0]), int(self._result[1])
 
-    def _placing(self, count: int) -> tuple[Any, ...]:
+    def _image_arguments(self, count: int) -> tuple[Any, ...]:
         grid = self.program.images
         return (
             self._images, self._indices[:count], grid.data, self._offset, self._factor, grid.full_height,
             grid.full_width, grid.top, grid.left,
         )  # fmt: skip
 
-    def record_images(self, tape: Tape, run: Run) -> None:
-        """Add the call that brings the images in."""
-        taking = edges.take_images() if self._images.dtype == np.uint8 else edges.take_float_images()
-        tape(run.blocks * self.program.images.passing, taking, *self._placing(run.count))
+    def record_images(self, commands: CommandList, batch: BatchInfo) -> None:
+        """Record the call that loads the images; the first one of every pass."""
+        load = images.load_images() if self._images.dtype == np.uint8 else images.load_float_images()
+        commands.add(batch.blocks * self.program.images.pass_work, load, *self._image_arguments(batch.count))
 
-    def _tape(self, count: int, what: str) -> Tape:
-        """The calls for a batch of so many images: "pack", "logits", "score" or "train"."""
-        key = (count, f"{what} {self._images.dtype}")
-        if key not in self._tapes:
-            self._tapes[key] = self._recorded(count, what)
-        return self._tapes[key]
+    def _commands(self, count: int, kind: str) -> CommandList:
+        """The calls of a pass ("pack", "logits", "score" or "train") over so many images, recorded once."""
+        # Sizes are arguments of calls, so each batch size has a list of its own; a run has two or three.
+        key = (count, f"{kind} {self._images.dtype}")
+        if key not in self._command_lists:
+            self._command_lists[key] = self._record(count, kind)
+        return self._command_lists[key]
 
-    def _recorded(self, count: int, what: str) -> Tape:
-        tape, program = Tape(), self.program
-        if what == "pack":
-            program.pack(tape, for_training=False)
-            return tape
-        is_training = what == "train"
-        run = program.run(count, is_training=is_training)
-        self.record_images(tape, run)
-        if is_training:
-            program.pack(tape, for_training=True)
-        program.forward(tape, run)
-        if what == "logits":
-            return tape
+    def _record(self, count: int, kind: str) -> CommandList:
+        commands, program = CommandList(), self.program
+        if kind == "pack":
+            program.pack(commands, for_training=False)
+            return commands
+        is_training = kind == "train"
+        batch = program.batch(count, is_training=is_training)
+        self.record_images(commands, batch)
+        if is_training:  # the optimizer has changed the weights; in evaluation ``pack`` is called once for all batches
+            program.pack(commands, for_training=True)
+        program.forward(commands, batch)
+        if kind == "logits":
+            return commands
         objective = self.objective if is_training else PLAIN
         targets = (values[:count] for values in (self._classes, self._partners, self._shares))
-        weights = self._equal if objective.class_weights is None else objective.class_weights
-        tape(
-            0, edges.softmax_loss(), program.logits, *targets, weights, objective.label_smoothing,
-            program.logit_gradient, program.stored_classes, self._found,
+        weights = self._equal_weights if objective.class_weights is None else objective.class_weights
+        commands.add(
+            0, loss.softmax_loss(), program.logits, *targets, weights, objective.label_smoothing,
+            program.logit_gradient, program.stored_classes, self._result,
         )  # fmt: skip
         if is_training:
-            program.backward(tape, run)
-        return tape
+            program.backward(commands, batch)
+        return commands

@@ -1,7 +1,7 @@
-"""The optimizers of ``train.optimizers``, each step as one pass over memory.
+"""The optimizers of ``train.optimizers`` as Numba kernels: each step is one pass over memory instead of a dozen.
 
-The formulas, the order of their operations and the names in ``state`` are the same, so a checkpoint of one goes on
-in the other; results agree to float32's rounding (a kernel may fuse a product and a sum).
+Formulas, the order of operations and the names in ``state`` are the same, so either resumes from the other's
+checkpoint; results agree to float32's rounding (a kernel may fuse a product and a sum).
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ... import spec
-from ..optimizers import Number, Optimizer, given
+from ..optimizers import Number, Optimizer, required
 
 _f32 = np.float32
+# "contract" lets LLVM fuse a product and a sum, no more: sums keep their order, so that results are the same each time.
 # Numba's default raises at a division by zero, and that branch would keep LLVM from using vectors.
 _kernel = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 
@@ -37,6 +38,7 @@ def _momentum(values: Any, gradients: Any, velocities: Any, rate: Any, momentum:
         values[i] += velocity
 
 
+# Scalars are float32 (``_f32``): a float64 among them would make every operation float64 and halve the lanes.
 @_kernel
 def _nesterov(values: Any, gradients: Any, velocities: Any, rate: Any, momentum: Any) -> None:
     for i in range(values.size):
@@ -57,6 +59,7 @@ def _adam(
         square = beta_2 * squares[i] + rest_2 * gradient * gradient
         means[i] = mean
         squares[i] = square
+        # Bias correction is in the rate: one division less, and Keras's place for epsilon.
         values[i] = keep * values[i] - rate * mean / (math.sqrt(square) + epsilon)
 
 
@@ -128,7 +131,7 @@ def _adadelta(
 class FusedSGD(Optimizer):
     def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:
         momentum = self.settings.momentum
-        if not momentum:  # not torch's own pass: its threads would go on waiting busily beside ours
+        if not momentum:  # not torch's own pass: its threads would keep spinning beside the team's
             simplest: Any = _plain
             simplest(*_views(self.values, gradients), _f32(learning_rate))
             return
@@ -138,7 +141,7 @@ class FusedSGD(Optimizer):
 
 class FusedAdam(Optimizer):
     def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:
-        beta_1, beta_2, epsilon = given(self.settings.beta_1, self.settings.beta_2, self.settings.epsilon)
+        beta_1, beta_2, epsilon = required(self.settings.beta_1, self.settings.beta_2, self.settings.epsilon)
         rate = learning_rate * (1 - beta_2**step) ** 0.5 / (1 - beta_1**step)
         keep = 1 - learning_rate * (self.settings.weight_decay or 0.0)
         numbers = (rate, 1 - beta_1, beta_2, 1 - beta_2, epsilon, keep)
@@ -147,7 +150,7 @@ class FusedAdam(Optimizer):
 
 class FusedRMSprop(Optimizer):
     def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:
-        rho, epsilon = given(self.settings.rho, self.settings.epsilon)
+        rho, epsilon = required(self.settings.rho, self.settings.epsilon)
         momentum = self.settings.momentum
         kernel: Any
         if momentum:
@@ -160,7 +163,7 @@ class FusedRMSprop(Optimizer):
 
 class FusedAdadelta(Optimizer):
     def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:
-        rho, epsilon = given(self.settings.rho, self.settings.epsilon)
+        rho, epsilon = required(self.settings.rho, self.settings.epsilon)
         numbers = (learning_rate, rho, 1 - rho, epsilon)
         _adadelta(*_views(self.values, gradients, *self.state.values()), *map(_f32, numbers))
 

@@ -1,4 +1,8 @@
-"""Addresses inside compiled functions: arrays and numbers out of a list of 64-bit words, calls, and atomic words."""
+"""Raw memory for compiled functions: pointers from 64-bit words, calls by address, and atomic operations.
+
+Numba has none of these, and command lists need them: a kernel finds its arguments behind an address, the loop over a
+list calls kernels by address, and threads meet at atomic counters.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +29,9 @@ _external: Any = cgutils.get_or_insert_function
 CAN_YIELD = sys.platform != "win32"
 
 
+# An address stays an integer in Python and in command lists; it becomes a pointer inside compiled code only.
 def _pointer(element: types.Type) -> Any:
-    """From an address to a pointer, which may be indexed."""
+    """An intrinsic from an address to a pointer that may be indexed."""
 
     def at(typing_context: Any, address: Any) -> Any:
         def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
@@ -46,7 +51,7 @@ octets = _pointer(types.uint8)
 
 @_intrinsic
 def real(typing_context: Any, bits: Any) -> Any:
-    """The float64 that a word's bits are."""
+    """The float64 that a word holds the bits of."""
 
     def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
         return builder.bitcast(values[0], ir.DoubleType())
@@ -59,6 +64,7 @@ def call(typing_context: Any, address: Any, part: Any, parts: Any, arguments: An
     """Call the kernel at an address, with the address of its arguments."""
 
     def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
+        # All kernels have this one signature, so one indirect call serves them all.
         shape = ir.FunctionType(ir.VoidType(), [_LONG] * 3)
         builder.call(builder.inttoptr(values[0], shape.as_pointer()), values[1:])
         return context.get_dummy_value()
@@ -71,6 +77,8 @@ def add_atomic(typing_context: Any, place: Any, value: Any) -> Any:
     """Add to the word at an address, seen by all threads in one order."""
 
     def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
+        # Sequentially consistent: what a kernel wrote before its thread arrived is seen by those that leave the
+        # barrier.
         return builder.atomic_rmw("add", builder.inttoptr(values[0], _LONG.as_pointer()), values[1], "seq_cst")
 
     return types.int64(types.int64, types.int64), build
@@ -88,7 +96,7 @@ def load_atomic(typing_context: Any, place: Any) -> Any:
 
 @_intrinsic
 def pause(typing_context: Any) -> Any:
-    """Tell the processor that this thread waits in a loop."""
+    """Tell the processor that this thread spins, so that it saves power and leaves the core to its sibling thread."""
 
     def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
         if platform.machine().lower() in ("x86_64", "amd64"):
@@ -100,8 +108,8 @@ def pause(typing_context: Any) -> Any:
 
 
 @_intrinsic
-def give_way(typing_context: Any) -> Any:
-    """Let another thread have the core, where the system has a call for it."""
+def yield_core(typing_context: Any) -> Any:
+    """Let another thread have the core (``sched_yield``), where the system has a call for it."""
 
     def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
         if CAN_YIELD:

@@ -1,4 +1,14 @@
-"""Kernels that multiply: convolutions, their gradients, dense gradients. How arrays lie: see ``tails``."""
+"""Matrix products and direct convolutions, and their gradients. Layouts: see ``buffers``.
+
+All have the same inner loop: load some vectors of activations, broadcast some numbers of the other operand, and multiply
+every one with every other into accumulators that stay in registers. With p vectors and k numbers that is p + k loads for
+p * k products, so *blocking* (the choice of p and k) wants a square, as large as the registers hold, that divides the
+sizes with little waste. The last block of a row or of channels starts earlier instead of being shorter: it computes some
+outputs twice, to the same bits, and needs no second kernel.
+
+An accumulator sums its terms in the order of taps and channels, whatever the blocking and the number of threads; threads
+share blocks of images (forward) or elements of the gradient (backward), never one sum.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +16,41 @@ import math
 from functools import cache
 
 from . import vectors
+from .buffers import Mode
 from .compiler import Kernel, compiled
-from .tails import Mode
 
-_NEAR = 6_000  # vectors of an operand that stay near while the other one streams past: 384 kB
+_CACHE_VECTORS = 6_000  # of x that stay in the second-level cache while the gradient of y streams past: 384 kB
 
 
 def blocking(num_outputs: int, width: int, *, is_paired: bool) -> tuple[int, int]:
-    """How many output channels and neighbouring positions a convolution accumulates at once."""
+    """How many output channels and neighbouring positions a convolution accumulates at once.
+
+    Outputs first: every output of a block shares the loaded pixel, and a weight is a load that costs nothing beside the
+    multiplication (a broadcast operand from memory). In bfloat16 two outputs make a word, so their number is even.
+    """
     step = 2 if is_paired else 1
     sizes = [size for size in range(1, min(16, vectors.ACCUMULATORS) + 1) if size % step == 0 and size <= num_outputs]
-    outputs = min(sizes, key=lambda size: math.ceil(num_outputs / size) * (size + 1))  # little waste, then few loads
+    outputs = min(sizes, key=lambda size: math.ceil(num_outputs / size) * (size + 1))  # products with their loads
     return outputs, max(1, min(vectors.ACCUMULATORS // outputs, (vectors.REGISTERS - 1) // (outputs + 1), width, 4))
+
+
+def lane_sums(names: list[str], indent: str) -> tuple[int, str]:
+    """Source that sums accumulators over their lanes into an array ``sums``, and how many numbers that must hold.
+
+    Sixteen accumulators at a time, with zero vectors to fill up: see ``vectors.sum_lanes_16``.
+    """
+    padded = names + ["nothing"] * (-len(names) % 16)
+    return len(padded), "".join(
+        f"{indent}store_f(sums, {start}, sum_lanes_16({', '.join(padded[start : start + 16])}))\n"
+        for start in range(0, len(padded), 16)
+    )
 
 
 @cache
 def convolution(source: Mode, target: Mode, activation: str, outputs: int, positions: int) -> Kernel:
-    """y = activation(x * w + bias); also the gradient of its input, as a convolution with the turned kernel.
+    """y = activation(x * w + bias); with flipped weights and activation "linear", the gradient of its input.
+
+    Taps that would read the margin alone are skipped, so padding costs no products.
 
     Weights lie as [kernel height, kernel width * vectors, output channels].
 
@@ -30,6 +58,7 @@ def convolution(source: Mode, target: Mode, activation: str, outputs: int, posit
     zeros and are skipped), vectors a pixel in x, kernel height and width, stride, output channels, output height and
     width, y height and width (with margin), y margin at the top and left, vectors a pixel in y.
     """
+    # The accumulator of position p and output k is the name a{p}_{k}: Numba sees separate variables, LLVM registers.
     pairs = [(p, k) for p in range(positions) for k in range(outputs)]
     multiply = "dot(a{p}_{k}, v{p}, w{k})" if source == "b" else "fma(v{p}, w{k}, a{p}_{k})"
     loads = "".join(
@@ -38,15 +67,16 @@ def convolution(source: Mode, target: Mode, activation: str, outputs: int, posit
         for p in range(positions)
     )
     steps = "".join(
-        f"                            w{k} = spread_{'i' if source == 'b' else 'f'}(w, weights + t * num_outputs + {k})\n"
+        f"                            w{k} = broadcast_{'i' if source == 'b' else 'f'}(w, weights + t * num_outputs + {k})\n"
         + "".join(f"                            a{p}_{k} = {multiply.format(p=p, k=k)}\n" for p in range(positions))
         for k in range(outputs)
     )
+    # Bias, activation and rounding to bfloat16 happen while a sum is still in its register: y is written once.
     finish = ""
     for p in range(positions):
         for k in range(outputs):
             if activation == "relu":
-                finish += f"                    a{p}_{k} = larger(nothing, a{p}_{k})\n"
+                finish += f"                    a{p}_{k} = maximum(nothing, a{p}_{k})\n"
         place = f"((b * y_height + i + margin_top) * y_width + j + {p} + margin_left) * y_channels + o"
         if target == "b":
             for k in range(0, outputs, 2):
@@ -61,27 +91,29 @@ def convolution(source: Mode, target: Mode, activation: str, outputs: int, posit
         "x[] w[] bias[] y[] blocks x_height x_width top bottom left right channels kernel_height kernel_width stride "
         "num_outputs height width y_height y_width margin_top margin_left y_channels"
     )
+    # Outputs outside, positions inside: the weights of a few outputs stay in the first-level cache while an image streams
+    # past. The last columns and outputs overlap those before (``min``); they are written twice with the same bits.
     source_text = f"""    nothing = splat(ZERO)
-    run = kernel_width * channels
+    row_taps = kernel_width * channels
     for b in range(blocks * part // parts, blocks * (part + 1) // parts):
         for first in range(0, num_outputs, {outputs}):
             o = min(first, num_outputs - {outputs})
             for i in range(height):
                 for column in range(0, width, {positions}):
                     j = min(column, width - {positions})
-{"".join(f"                    a{p}_{k} = spread_f(bias, o + {k})" + chr(10) for p, k in pairs)}\
+{"".join(f"                    a{p}_{k} = broadcast_f(bias, o + {k})" + chr(10) for p, k in pairs)}\
                     first_tap = max(0, left - (j + {positions - 1}) * stride) * channels
                     last_tap = min(kernel_width, x_width - right - j * stride) * channels
                     for u in range(max(0, top - i * stride), min(kernel_height, x_height - bottom - i * stride)):
                         row = ((b * x_height + i * stride + u) * x_width + j * stride) * channels
-                        weights = u * run * num_outputs + o
+                        weights = u * row_taps * num_outputs + o
                         for t in range(first_tap, last_tap):
 {loads}{steps}{finish}"""
     return compiled("convolution", parameters, source_text)
 
 
 def dense_blocking(num_blocks: int, num_outputs: int, *, is_paired: bool) -> tuple[int, int]:
-    """How many blocks and outputs ``dense_product`` accumulates at once: little waste, then few loads a product."""
+    """How many blocks and outputs ``dense_product`` accumulates at once: least waste (to 1 %), then fewest loads a product."""
     step = 2 if is_paired else 1
     sizes = [
         (blocks, outputs)
@@ -99,21 +131,24 @@ def dense_blocking(num_blocks: int, num_outputs: int, *, is_paired: bool) -> tup
 
 
 @cache
-def dense_product(source: Mode, target: Mode, blocks: int, outputs: int, *, is_by_output: bool) -> Kernel:
-    """y = x * w for few inputs and many outputs, as the gradient of a dense layer's input has: every weight is read
-    once, for several blocks of images at a time.
+def dense_product(source: Mode, target: Mode, blocks: int, outputs: int, *, is_output_major: bool) -> Kernel:
+    """y = x * w for few inputs and many outputs: the gradient of a dense layer's input.
 
-    Weights lie as [vectors, outputs]; with ``is_by_output`` as [outputs, vectors].
+    The weights are the large operand here, so the loop over blocks of images is inside: each weight is read from memory
+    once, for several blocks at a time, and threads share outputs.
+
+    Weights lie as [vectors, outputs]; with ``is_output_major`` as [outputs, vectors].
 
     Arguments: part, parts, x, w, y, number of blocks, vectors of an input, outputs, vectors of an output.
     """
     places = [(p, k) for p in range(blocks) for k in range(outputs)]
     word, multiply = ("i", "dot(a{p}_{k}, v{p}, w{k})") if source == "b" else ("f", "fma(v{p}, w{k}, a{p}_{k})")
-    weight = "(o + {k}) * depth + t" if is_by_output else "t * num_outputs + o + {k}"
+    # One layout is the optimizer's own, which saves the transposition of a large kernel in every step.
+    weight = "(o + {k}) * depth + t" if is_output_major else "t * num_outputs + o + {k}"
     indent = " " * 16
     steps = "".join(f"{indent}v{p} = load_{word}(x, (b{p} * depth + t) * 16)\n" for p in range(blocks))
     for k in range(outputs):
-        steps += f"{indent}w{k} = spread_{word}(w, {weight.format(k=k)})\n"
+        steps += f"{indent}w{k} = broadcast_{word}(w, {weight.format(k=k)})\n"
         steps += "".join(f"{indent}a{p}_{k} = {multiply.format(p=p, k=k)}\n" for p in range(blocks))
     finish = ""
     for p in range(blocks):
@@ -126,6 +161,7 @@ def dense_product(source: Mode, target: Mode, blocks: int, outputs: int, *, is_b
             finish += "".join(
                 f"            store_f(y, (b{p} * y_vectors + o + {k}) * 16, a{p}_{k})\n" for k in range(outputs)
             )
+    # Missing blocks at the end repeat the last one (``min``), so that there is one kernel and no branch inside.
     return compiled(
         "dense_product",
         "x[] w[] y[] blocks depth num_outputs y_vectors",
@@ -146,8 +182,13 @@ def kernel_gradient(mode: Mode, taps: int, outputs: int) -> Kernel:
     """g += x * d summed over images and positions: [kernel height, kernel width, channels, output channels].
 
     x lies as [block, group of channels, height, width, channel of the group], d likewise with its own groups, so that
-    what is read again and again is small and contiguous (steps of a power of two would share few cache lines). In
-    bfloat16 both are paired, and channels are counted singly.
+    what is read repeatedly is small and contiguous (strides of a power of two would share few cache sets). In float32
+    there is one group, the buffer itself; in bfloat16 both are pairs of blocks, and channels are counted singly.
+
+    A job is a block of gradient elements: some taps of one kernel row and group, times some outputs. It sums over all
+    positions of one block of images in registers, then over lanes, and adds to g. The loop over blocks of images is
+    outermost and runs in order in every thread, and threads share jobs: so each element of g is summed by one thread, in
+    one order. Groups of x that fit the second-level cache together go through all of d before the next ones.
 
     Arguments: part, parts, x, d, g, number of blocks, x height and width (with margin), channels, groups of x and
     channels in one (with padding), kernel height and width, stride, output channels, groups of d and channels in one,
@@ -160,24 +201,24 @@ def kernel_gradient(mode: Mode, taps: int, outputs: int) -> Kernel:
     for t in range(taps):
         steps += f"{indent}v{t} = load_{word}(x, (here + {t}) * 16)\n"
         steps += "".join(f"{indent}a{t}_{k} = {multiply.format(a=f'a{t}_{k}', t=t, k=k)}\n" for k in range(outputs))
-    finish = ""
-    padded = names + ["nothing"] * (-len(names) % 16)
-    for start in range(0, len(padded), 16):
-        finish += f"                    store_f(sums, {start}, totals({', '.join(padded[start : start + 16])}))\n"
+    num_sums, finish = lane_sums(names, " " * 20)
+    # Where a job's outputs are all new and real, they are added as one vector; at the ends one by one.
     together = "".join(
         f"                                add_at(g, row + {k}, sums, t * {outputs} + {k})\n" for k in range(outputs)
     )
+    # Jobs are numbered in the order of the loops, over all groups; ``before`` counts those of groups that are done, and a
+    # thread makes those from ``begin`` to ``end``. Overlapping taps (``wanted`` > ``tap``) are summed but not added twice.
     parameters = (
         "x[] d[] g[] blocks x_height x_width channels x_groups x_group kernel_height kernel_width stride num_outputs "
         "d_groups d_group height width d_height d_width d_top d_left"
     )
     source_text = f"""    nothing = splat(ZERO)
-    sums = np.empty({len(padded)}, np.float32)
-    run = kernel_width * x_group
-    chunks = (run + {taps - 1}) // {taps}
+    sums = np.empty({num_sums}, np.float32)
+    row_taps = kernel_width * x_group
+    chunks = (row_taps + {taps - 1}) // {taps}
     all_jobs = (d_groups * d_group + {outputs - 1}) // {outputs} * x_groups * kernel_height * chunks
     begin, end = all_jobs * part // parts, all_jobs * (part + 1) // parts
-    near = max(1, {_NEAR} // (x_height * x_width * x_group))
+    near = max(1, {_CACHE_VECTORS} // (x_height * x_width * x_group))
     for b in range(blocks):
         before = 0
         for nearest in range(0, x_groups, near):
@@ -190,7 +231,7 @@ def kernel_gradient(mode: Mode, taps: int, outputs: int) -> Kernel:
                     p = nearest + job // (kernel_height * chunks)
                     u = job // chunks % kernel_height
                     wanted = job % chunks * {taps}
-                    tap = min(wanted, run - {taps})
+                    tap = min(wanted, row_taps - {taps})
 {"".join(f"                    {name} = nothing" + chr(10) for name in names)}\
                     for i in range(height):
                         here = ((b * x_groups + p) * x_height + i * stride + u) * x_width * x_group + tap
@@ -213,27 +254,32 @@ def kernel_gradient(mode: Mode, taps: int, outputs: int) -> Kernel:
 
 @cache
 def dense_gradient(mode: Mode, rows: int, columns: int) -> Kernel:
-    """g = x * d summed over images: [inputs, outputs]. Lanes are outputs here, so no sum runs across lanes.
+    """g = x * d summed over images: [inputs, outputs], for dense layers.
 
-    A word of x is one input of one image (in bfloat16, paired: of two images), spread over the lanes; d is turned to
+    Lanes are outputs here, unlike anywhere else: g has many elements, each with few terms (one an image), so summing over
+    lanes would cost as much as the products. d is transposed before, which is cheap beside the large g.
+
+    A word of x is one input of one image (in bfloat16 of a pair of images), broadcast to the lanes; d is transposed to
     [image or pair of images, outputs].
 
     Arguments: part, parts, x [blocks, stored inputs, lane], d [blocks, lane, stored outputs], g, number of blocks, of
-    images (lanes without one are skipped) and of pixels, stored channels and channels (inputs are pixels of channels), outputs and stored outputs (whole vectors).
+    images (lanes without one are skipped) and of pixels, stored channels and channels (inputs are pixels of channels),
+    outputs and stored outputs (whole vectors).
     """
     word, multiply = ("i", "dot({a}, x{r}, d{c})") if mode == "b" else ("f", "fma(x{r}, d{c}, {a})")
     names = [(r, c) for r in range(rows) for c in range(columns)]
     indent = " " * 20
     steps = "".join(f"{indent}d{c} = load_{word}(d, line + {16 * c})\n" for c in range(columns))
     for r in range(rows):
-        steps += f"{indent}x{r} = spread_{word}(x, (b * pixels * stored + row{r}) * 16 + lane)\n"
+        steps += f"{indent}x{r} = broadcast_{word}(x, (b * pixels * stored + row{r}) * 16 + lane)\n"
         steps += "".join(f"{indent}a{r}_{c} = {multiply.format(a=f'a{r}_{c}', r=r, c=c)}\n" for c in range(columns))
+    # Each element of g is one thread's, written once: no clearing and no partial sums.
     finish = ""
     for r in range(rows):
         finish += f"            if t + {r} < last:\n"
-        finish += "".join(f"                store_f(own, {16 * c}, a{r}_{c})\n" for c in range(columns))
+        finish += "".join(f"                store_f(partial, {16 * c}, a{r}_{c})\n" for c in range(columns))
         finish += f"                for k in range(min({16 * columns}, num_outputs - o)):\n"
-        finish += f"                    put_at(g, (t + {r}) * num_outputs + o + k, own, k)\n"
+        finish += f"                    store_at(g, (t + {r}) * num_outputs + o + k, partial, k)\n"
     row_numbers = "".join(
         f"        t{r} = min(t + {r}, last - 1)\n        row{r} = t{r} // channels * stored + t{r} % channels\n"
         for r in range(rows)
@@ -242,7 +288,7 @@ def dense_gradient(mode: Mode, rows: int, columns: int) -> Kernel:
         "dense_gradient",
         "x[] d[] g[] blocks count pixels stored channels num_outputs stored_outputs",
         f"""    nothing = splat(ZERO)
-    own = np.empty({16 * columns}, np.float32)
+    partial = np.empty({16 * columns}, np.float32)
     inputs = pixels * channels
     last = inputs * (part + 1) // parts
     for t in range(inputs * part // parts, last, {rows}):

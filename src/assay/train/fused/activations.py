@@ -1,18 +1,19 @@
-"""Activations in a pass of their own: what the layers before them leave out. How arrays lie: see ``tails``."""
+"""Activations in passes of their own, for all but a weighted layer's own relu. Layouts: see ``buffers``."""
 
 from __future__ import annotations
 
 from functools import cache
 
+from .blocks import Activation
+from .buffers import Access, BatchInfo, Buffer, Mode
+from .commands import CommandList
 from .compiler import Kernel, compiled
-from .grid import Grid, Run
-from .plan import Activation
-from .tails import Access, Mode
-from .tape import Tape
+
+_COST = 4  # how much longer than a pass that only streams: exponentials are polynomials of some ten operations
 
 
 def _imported(name: str) -> str:
-    return f"from assay.train.fused.curves import OPERATIONS\ncurve = OPERATIONS['{name}']\n"
+    return f"from assay.train.fused.activation_functions import OPERATIONS\nfunction = OPERATIONS['{name}']\n"
 
 
 @cache
@@ -26,7 +27,7 @@ def activation(mode: Mode, name: str) -> Kernel:
     channels = range(access.channels)
     place = " " * 16
     body = access.load("y", "here + t", [f"y{c}" for c in channels], place)
-    body += "".join(f"{place}y{c} = curve(y{c})\n" for c in channels)
+    body += "".join(f"{place}y{c} = function(y{c})\n" for c in channels)
     body += access.store("z", "there + t", [f"y{c}" for c in channels], place)
     return compiled(
         "activation",
@@ -49,21 +50,27 @@ def activation_gradient(mode: Mode, name: str) -> Kernel:
     place = " " * 8
     body = access.load("y", "t", [f"y{c}" for c in channels], place)
     body += access.load("dz", "t", [f"d{c}" for c in channels], place)
-    body += "".join(f"{place}d{c} = mul(d{c}, curve(y{c}))\n" for c in channels)
+    body += "".join(f"{place}d{c} = mul(d{c}, function(y{c}))\n" for c in channels)
     body += access.store("dy", "t", [f"d{c}" for c in channels], place)
     return compiled(
         "activation_gradient",
         "y[] dz[] dy[] blocks size",
         f"""    for t in range(blocks * part // parts * size, blocks * (part + 1) // parts * size):
 {body}""",
-        _imported(f"{name}_slope"),
+        _imported(f"{name}_derivative"),
     )
 
 
 class ActivationOp:
-    """An activation as one pass there and one back, from the values before it."""
+    """An activation as one pass forward and one backward, which computes the derivative from the values before it.
 
-    def __init__(self, plan: Activation, *, source: Grid, target: Grid, dz: Grid) -> None:
+    Args:
+        plan: Its name and shape.
+        source, target: Input without a margin, and output, which may have one.
+        dz: The gradient of ``target``, without a margin.
+    """
+
+    def __init__(self, plan: Activation, *, source: Buffer, target: Buffer, dz: Buffer) -> None:
         self.plan, self.y, self.z, self.dz = plan, source, target, dz
         self._forward = activation(source.mode, plan.name)
         self._backward = activation_gradient(source.mode, plan.name)
@@ -71,15 +78,17 @@ class ActivationOp:
     def set_step(self, step: int) -> None:
         """Nothing here depends on it."""
 
-    def forward(self, tape: Tape, run: Run) -> None:
+    def forward(self, commands: CommandList, batch: BatchInfo) -> None:
         y, z = self.y, self.z
-        tape(
-            4 * run.blocks * y.passing, self._forward, y.data, z.data, run.blocks, y.height, y.width, y.vectors,
-            z.full_height, z.full_width, z.top, z.left,
+        commands.add(
+            _COST * batch.blocks * y.pass_work, self._forward, y.data, z.data, batch.blocks, y.height, y.width,
+            y.vectors, z.full_height, z.full_width, z.top, z.left,
         )  # fmt: skip
 
-    def backward(self, tape: Tape, run: Run, *, dy: Grid) -> None:
-        """From ``dz`` to ``dy``, neither of which has a margin."""
+    def backward(self, commands: CommandList, batch: BatchInfo, *, dy: Buffer) -> None:
+        """Record the way from ``dz`` to ``dy``, neither of which has a margin."""
         y = self.y
         size = y.height * y.width * y.vectors
-        tape(4 * run.blocks * y.passing, self._backward, y.data, self.dz.data, dy.data, run.blocks, size)
+        commands.add(
+            _COST * batch.blocks * y.pass_work, self._backward, y.data, self.dz.data, dy.data, batch.blocks, size
+        )

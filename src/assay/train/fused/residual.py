@@ -1,27 +1,32 @@
-"""Sums of two paths: what a residual block ends with. How arrays lie: see ``tails``."""
+"""Sums at the end of residual blocks. Layouts: see ``buffers``.
+
+The block's input still lies in its first layer's input buffer, with that layer's margin, so nothing is kept for the
+sum.
+"""
 
 from __future__ import annotations
 
 from functools import cache
 
-from . import edges
+from . import elementwise
+from .blocks import Sum
+from .buffers import BatchInfo, Buffer, Mode
+from .commands import CommandList
 from .compiler import Kernel, compiled
-from .grid import Grid, Run
-from .plan import Sum
-from .tails import Mode
-from .tape import Tape
 from .vectors import LANES
 
 _PLACE = "height width top left"
 
 
 @cache
-def sum_of(first: Mode, second: Mode) -> Kernel:
+def residual_add(first: Mode, second: Mode) -> Kernel:
     """z = x + y, where z has the mode of x and may be x.
 
     Arguments: part, parts, x, y, z, number of blocks, height and width of the pictures, channels (pairs of them, if a
     mode has pairs), and of x, y and z each: height and width (with margin), margins at top and left.
     """
+    # Modes differ behind the last layer with weights, whose output is float32: forward a bfloat16 start is added to it,
+    # and backward a float32 dz to a bfloat16 dx. A step is a pair of channels then, two vectors of the float32 operand.
     is_paired = "b" in (first, second)
     channels = range(2 if is_paired else 1)
     body, inner = "", " " * 16
@@ -45,7 +50,7 @@ def sum_of(first: Mode, second: Mode) -> Kernel:
     )
     places = " ".join(f"{name}_{part}" for name in "xyz" for part in _PLACE.split())
     return compiled(
-        "sum_of",
+        "residual_add",
         f"x[] y[] z[] blocks height width channels {places}",
         f"""    for b in range(blocks * part // parts, blocks * (part + 1) // parts):
         for i in range(height):
@@ -54,40 +59,40 @@ def sum_of(first: Mode, second: Mode) -> Kernel:
     )
 
 
-def _record(tape: Tape, run: Run, x: Grid, y: Grid, z: Grid) -> None:
+def _record(commands: CommandList, batch: BatchInfo, x: Buffer, y: Buffer, z: Buffer) -> None:
     places = [number for grid in (x, y, z) for number in (grid.full_height, grid.full_width, grid.top, grid.left)]
-    channels = min(x.vectors, y.vectors)
-    kernel = sum_of(x.mode, y.mode)
-    tape(
-        run.blocks * x.passing, kernel, x.data, y.data, z.data, run.blocks, x.height, x.width, channels, *places
+    channels = min(x.vectors, y.vectors)  # in pairs, where one of them has pairs
+    kernel = residual_add(x.mode, y.mode)
+    commands.add(
+        batch.blocks * x.pass_work, kernel, x.data, y.data, z.data, batch.blocks, x.height, x.width, channels, *places
     )  # fmt: skip
 
 
 class SumOp:
-    """The sum of what a chain of layers made and what it began with.
+    """The sum of a residual block's output and its input.
 
     Args:
         plan: Its plan.
-        source, target: The buffers before and behind it.
+        source, target: Input (the chain's output) and output.
         dz: The gradient of ``target``.
-        start: What the chain began with: what its first weighted layer reads.
+        start: The block's input: the buffer that its first weighted layer reads.
     """
 
-    def __init__(self, plan: Sum, *, source: Grid, target: Grid, dz: Grid, start: Grid) -> None:
+    def __init__(self, plan: Sum, *, source: Buffer, target: Buffer, dz: Buffer, start: Buffer) -> None:
         self.plan, self.y, self.z, self.dz, self.start = plan, source, target, dz, start
 
     def set_step(self, step: int) -> None:
         """Nothing here depends on it."""
 
-    def forward(self, tape: Tape, run: Run) -> None:
-        _record(tape, run, self.y, self.start, self.z)
+    def forward(self, commands: CommandList, batch: BatchInfo) -> None:
+        _record(commands, batch, self.y, self.start, self.z)
 
-    def backward(self, tape: Tape, run: Run, *, dy: Grid) -> None:
-        """From ``dz`` to ``dy``, which is the same; neither has a margin."""
+    def backward(self, commands: CommandList, batch: BatchInfo, *, dy: Buffer) -> None:
+        """Record the copy of ``dz`` to ``dy``: the sum's gradient is that of either term. Neither has a margin."""
         y = self.y
-        size = run.blocks * y.height * y.width * y.vectors * LANES
-        tape(run.blocks * y.passing, edges.copy(), self.dz.data[:size], dy.data)
+        size = batch.blocks * y.height * y.width * y.vectors * LANES
+        commands.add(batch.blocks * y.pass_work, elementwise.copy(), self.dz.data[:size], dy.data)
 
-    def add_gradient(self, tape: Tape, run: Run, dx: Grid) -> None:
-        """Add ``dz`` to the gradient of ``start``, once the chain's first layer has written that."""
-        _record(tape, run, dx, self.dz, dx)
+    def add_gradient(self, commands: CommandList, batch: BatchInfo, dx: Buffer) -> None:
+        """Record the addition of ``dz`` to ``dx``, the gradient of ``start`` that the first layer has written."""
+        _record(commands, batch, dx, self.dz, dx)

@@ -1,24 +1,34 @@
-"""Kernels that only move: pairs of channels to pairs of blocks, pixels apart. How arrays lie: see ``tails``."""
+"""Reorders: kernels that bring an array from one layout to another. Layouts: see ``buffers``.
+
+Only bfloat16 needs them, where a word is a pair: a product over channels wants pairs of channels, a kernel gradient
+(a sum over images) pairs of blocks. ``dilate`` serves both modes: it puts zeros between pixels for the gradient of a
+convolution with a stride.
+"""
 
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
-from .compiler import Kernel, compiled
-from .grid import Grid, Run
-from .tape import Tape
+from .buffers import BatchInfo, Buffer
+from .commands import CommandList
+from .compiler import Kernel, compiled, kernel
 
 
 @cache
-def repair() -> Kernel:
-    """Pairs of channels in each block to pairs of blocks for each channel; a block without a partner is paired with 0.
+def to_block_pairs() -> Kernel:
+    """Pairs of channels (bfloat16) to pairs of blocks; the last of an odd number of blocks is paired with zeros.
+
+    Target channels are grouped, and a group's pixels are contiguous: kernel gradients read a few channels of an image
+    again and again, and strides by whole pixels (often a power of two) would put them all into the same cache sets.
 
     Arguments: part, parts, source [blocks, pixels, channels / 2], target [blocks / 2, groups, pixels, channels of a
     group], number of blocks, source height and width (with margin), source margins at top and left, height, width,
     vectors a pixel of the source, channels in a group of the target.
     """
     return compiled(
-        "repair",
+        "to_block_pairs",
+        # Both halves of a word go to different vectors (channels), so two source vectors make two target vectors.
         "source[] target[] blocks source_height source_width top left height width channels group",
         """    pairs = (blocks + 1) // 2
     groups = (2 * channels + group - 1) // group
@@ -35,20 +45,21 @@ def repair() -> Kernel:
                     second = splat_i(np.uint32(0))
                     if 2 * b + 1 < blocks:
                         second = load_i(source, (other + j * channels + k) * 16)
-                    store_i(target, (low_at + j * group) * 16, lows(first, second))
-                    store_i(target, (high_at + j * group) * 16, highs(first, second))
+                    store_i(target, (low_at + j * group) * 16, interleave_low(first, second))
+                    store_i(target, (high_at + j * group) * 16, interleave_high(first, second))
 """,
     )
 
 
 @cache
-def pair_blocks() -> Kernel:
-    """float32 [blocks, vectors] to pairs of blocks in bfloat16 [blocks / 2, vectors].
+def floats_to_block_pairs() -> Kernel:
+    """float32 [blocks, vectors] to pairs of blocks in bfloat16 [blocks / 2, vectors]: for images, which stay float32.
 
     Arguments: part, parts, source, target, number of blocks, vectors a block.
     """
     return compiled(
-        "pair_blocks",
+        "floats_to_block_pairs",
+        # Margins are moved with the rest: a layout of whole blocks has no rows to skip.
         "source[] target[] blocks size",
         """    pairs = (blocks + 1) // 2
     for b in range(pairs * part // parts, pairs * (part + 1) // parts):
@@ -63,28 +74,18 @@ def pair_blocks() -> Kernel:
 
 
 @cache
-def pair_channels() -> Kernel:
-    """float32 [blocks, channels] to pairs of channels in bfloat16. Arguments: part, parts, source, target, both sizes."""
-    return compiled(
-        "pair_channels",
-        "source[] target[] blocks channels",
-        """    for b in range(blocks * part // parts, blocks * (part + 1) // parts):
-        for k in range(channels // 2):
-            at = b * channels + 2 * k
-            store_i(target, (b * (channels // 2) + k) * 16, pair(load_f(source, at * 16), load_f(source, (at + 1) * 16)))
-""",
-    )
+def dilate() -> Kernel:
+    """Pixels to every ``stride``-th row and column of a larger image, whose other pixels are zeros and stay so.
 
-
-@cache
-def spread_out() -> Kernel:
-    """Pixels to every ``stride``-th row and column of a larger picture, whose other pixels stay as they are.
+    The gradient of a strided convolution's input is then an ordinary convolution of the result (a transposed
+    convolution by zero insertion). It multiplies zeros, but needs no kernel of its own.
 
     Arguments: part, parts, source, target, number of blocks, source height and width, vectors a pixel, stride, target
     height and width (with margin), target margins at top and left.
     """
     return compiled(
-        "spread_out",
+        "dilate",
+        # Words are moved as they are, whatever they hold; zeros between pixels were written at allocation.
         "source[] target[] blocks height width channels stride full_height full_width top left",
         """    for b in range(blocks * part // parts, blocks * (part + 1) // parts):
         for i in range(height):
@@ -97,23 +98,25 @@ def spread_out() -> Kernel:
     )
 
 
-def record_spread(tape: Tape, run: Run, source: Grid, target: Grid, stride: int) -> None:
-    """Add the call of ``spread_out`` from a grid without a margin."""
-    tape(
-        run.blocks * source.passing, spread_out(), source.data, target.data, run.blocks, source.height, source.width,
+def record_dilation(commands: CommandList, batch: BatchInfo, source: Buffer, target: Buffer, stride: int) -> None:
+    """Add the call of ``dilate`` from a grid without a margin."""
+    commands.add(
+        batch.blocks * source.pass_work, dilate(), source.data, target.data, batch.blocks, source.height, source.width,
         source.vectors, stride, target.full_height, target.full_width, target.top, target.left,
     )  # fmt: skip
 
 
 @cache
-def narrow() -> Kernel:
-    """float32 [blocks, pixels, channels] to pairs of channels in bfloat16, with a margin.
+def floats_to_channel_pairs() -> Kernel:
+    """float32 [blocks, pixels, channels] to pairs of channels in bfloat16, into a buffer with a margin.
+
+    For the gradient of the logits, which the loss writes in float32.
 
     Arguments: part, parts, source, target, number of blocks, height, width, pairs a pixel, target height and width
     (with margin), target margins at top and left.
     """
     return compiled(
-        "narrow",
+        "floats_to_channel_pairs",
         "source[] target[] blocks height width pairs full_height full_width top left",
         """    for b in range(blocks * part // parts, blocks * (part + 1) // parts):
         for i in range(height):
@@ -126,3 +129,20 @@ def narrow() -> Kernel:
                     store_i(target, (there + k) * 16, pair(first, second))
 """,
     )
+
+
+@kernel("d[word 1] transposed[word 1] blocks channels outputs stored")
+def transpose_lanes(
+    part: int, parts: int, d: Any, transposed: Any, blocks: int, channels: int, outputs: int, stored: int
+) -> None:
+    """Each block transposed: [blocks, channels, lane] to [blocks, lane, stored]; what lies beyond ``outputs`` stays zero.
+
+    For a dense layer's kernel gradient, whose lanes are outputs instead of images.
+    """
+    # Written in order and read with a stride: a block of d is small enough for the first-level cache.
+    for b in range(blocks * part // parts, blocks * (part + 1) // parts):
+        for lane in range(16):
+            target = transposed[(b * 16 + lane) * stored :]
+            source = d[b * channels * 16 + lane :]
+            for o in range(outputs):
+                target[o] = source[o * 16]

@@ -1,0 +1,151 @@
+"""Buffers of activations and their memory layout, and the facts about a batch that every kernel call needs.
+
+**Layout.** A *lane* of a vector is an image: a vector is sixteen 32-bit words, word i belongs to image i of a *block*
+of sixteen images. Activations lie as [block, height, width, channel] of vectors, channels innermost, in one flat array;
+shapes and strides in kernels count vectors, and an address is 16 times that. Why the image: networks of 1, 4 or 10
+channels would leave most lanes of a channels-last layout empty, and with an image in each lane no layer but the loss
+ever exchanges data between lanes.
+
+**Modes.** In mode ``"f"`` a word is one float32, so a vector holds one channel of a pixel. In mode ``"b"`` it is a pair
+of bfloat16: channels 2k (low half) and 2k + 1 (high half) of one pixel. ``vdpbf16ps``, the instruction that multiplies
+bfloat16, multiplies such pairs, adds both products, and accumulates in float32; so a sum over channels needs no other
+layout. An odd number of channels is padded with a zero channel.
+
+Kernel gradients sum over images instead of channels. Their bfloat16 operands are therefore *block pairs*: the word of
+image i holds image i of block 2b (low) and of block 2b + 1 (high), one channel a vector (``reorders``).
+
+**Margin.** A buffer may have a margin of zeros (padding, or halo), which its consumer's kernel reads as pixels. It is
+written once, at allocation; producers write the inside only, so no call ever clears it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .vectors import LANES
+
+Floats = NDArray[np.float32]
+Mode = Literal["f", "b"]  # float32, or pairs of bfloat16
+
+PER_VECTOR = 10  # operations on a vector in passes that only stream (no products), for the decision to share a call
+
+
+@dataclass(frozen=True)
+class Access:
+    """Source text that loads and stores one vector of a mode: ``channels`` channels at once.
+
+    Arithmetic between the two is in float32 in both modes, so most kernels are written once for both.
+    """
+
+    mode: Mode
+
+    @property
+    def channels(self) -> int:
+        """Channels in a vector: 1 in float32, 2 in bfloat16."""
+        return 2 if self.mode == "b" else 1
+
+    def load(self, array: str, index: str, names: list[str], indent: str) -> str:
+        """Source that reads the vector at ``index`` (counted in vectors) into one float32 name a channel."""
+        if self.mode == "f":
+            return f"{indent}{names[0]} = load_f({array}, ({index}) * 16)\n"
+        return (
+            f"{indent}words = load_i({array}, ({index}) * 16)\n"
+            f"{indent}{names[0]} = low(words)\n{indent}{names[1]} = high(words)\n"
+        )
+
+    def store(self, array: str, index: str, names: list[str], indent: str) -> str:
+        """Source that writes the float32 names as the vector at ``index``, rounded once if the mode is bfloat16."""
+        if self.mode == "f":
+            return f"{indent}store_f({array}, ({index}) * 16, {names[0]})\n"
+        return f"{indent}store_i({array}, ({index}) * 16, pair({names[0]}, {names[1]}))\n"
+
+
+@dataclass
+class Buffer:
+    """Activations of the largest batch: [block, height, width, vectors of a pixel, lane], with a margin of zeros.
+
+    It is allocated once, for ``num_blocks`` blocks; a shorter batch uses the first ones. NumPy aligns large arrays to
+    16 bytes only, so kernels load and store unaligned (``vectors`` declares an alignment of 4).
+
+    Args:
+        height, width, channels: Without margin and without the padding of an odd number of channels.
+        mode: How a vector holds channels.
+        num_blocks: Blocks of sixteen images; 0 describes a layout without memory.
+        top, bottom, left, right: The margin, in pixels.
+    """
+
+    height: int
+    width: int
+    channels: int
+    mode: Mode
+    num_blocks: int
+    top: int = 0
+    bottom: int = 0
+    left: int = 0
+    right: int = 0
+    data: NDArray[Any] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        size = self.num_blocks * self.full_height * self.full_width * self.vectors * LANES
+        self.data = np.zeros(size, np.float32 if self.mode == "f" else np.int32)
+
+    @property
+    def full_height(self) -> int:
+        """Rows with the margin."""
+        return self.top + self.height + self.bottom
+
+    @property
+    def full_width(self) -> int:
+        """Columns with the margin."""
+        return self.left + self.width + self.right
+
+    @property
+    def margins(self) -> tuple[int, int, int, int]:
+        """Top, bottom, left, right."""
+        return self.top, self.bottom, self.left, self.right
+
+    @property
+    def vectors(self) -> int:
+        """Vectors of a pixel."""
+        return self.channels if self.mode == "f" else (self.channels + 1) // 2
+
+    @property
+    def pass_work(self) -> int:
+        """About how many vector operations a pass over one block takes."""
+        return PER_VECTOR * self.height * self.width * self.vectors
+
+    @property
+    def stored_channels(self) -> int:
+        """Channels with the padding of an odd number in bfloat16."""
+        return self.vectors * (1 if self.mode == "f" else 2)
+
+
+@dataclass(frozen=True)
+class BatchInfo:
+    """The batch size that a command list is recorded for.
+
+    Args:
+        count: Images.
+        blocks: Blocks that hold them; lanes left over in the last one are computed like the others.
+        valid: float32 [blocks * 16]: 1 for an image, 0 for a lane without one. Sums over images multiply by it, since
+            lanes without an image hold what a black image becomes, not zeros.
+        is_training: Dropout drops, and batch normalization uses the batch's own statistics.
+    """
+
+    count: int
+    blocks: int
+    valid: Floats
+    is_training: bool = False
+
+
+def reshaped(buffer: Buffer, shape: tuple[int, int, int]) -> Buffer:
+    """The same memory as another shape, where flatten stands between: in this layout flatten moves nothing."""
+    if (buffer.height, buffer.width) == shape[:2]:
+        return buffer
+    view = Buffer(*shape, buffer.mode, 0)
+    view.num_blocks, view.data = buffer.num_blocks, buffer.data
+    return view

@@ -1,0 +1,156 @@
+"""The op of an epilogue: batch normalization, max pooling and dropout, on buffers and as calls of kernels."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...nets.masks import halves, threshold
+from ...seeds import Streams
+from . import elementwise, epilogues, normalization
+from .blocks import Epilogue
+from .buffers import BatchInfo, Buffer, Floats, Mode, reshaped
+from .commands import CommandList
+
+EPSILON, MOMENTUM = 1e-3, 0.99
+
+
+class EpilogueOp:
+    """Batch normalization, max pooling and dropout: one pass forward (two with statistics), one or two backward.
+
+    Args:
+        plan: What it consists of.
+        source: Its input y.
+        target: Its output z, which may have the next layer's margin.
+        dz: The gradient of z, without a margin; backward takes it through dropout in place.
+        streams: Of the run; ``dropout`` draws the masks.
+
+    Attributes:
+        m: What pooling chose, before normalization, for backward; y itself without pooling.
+        scale, shift: float32 [channels]: z = scale * m + shift.
+        factor, slope, level: float32 [channels]: dy = factor * dz at the chosen positions + slope * y + level.
+        gamma, beta, gamma_gradient, beta_gradient: Views of the network's flat vectors.
+        moving_mean, moving_variance: float32 [channels], updated by every training step.
+    """
+
+    def __init__(self, plan: Epilogue, *, source: Buffer, target: Buffer, dz: Buffer, streams: Streams) -> None:
+        self.plan, self.y, self.z, self.dz = plan, source, target, dz
+        self.streams = streams
+        self.mode: Mode = source.mode
+        height, width, _ = plan.outputs
+        self.is_pooled = plan.window > 1
+        self.m = Buffer(height, width, source.channels, source.mode, source.num_blocks) if self.is_pooled else source
+        stored = source.stored_channels
+        self.scale, self.shift = np.ones(stored, np.float32), np.zeros(stored, np.float32)
+        self.factor = np.ones(stored, np.float32)
+        self.key = np.zeros(2, np.int64)  # of dropout: low and high half, read by recorded calls, set before each step
+        self._dropout = threshold(plan.rate), 1 / (1 - plan.rate)
+        self.slope, self.level = np.zeros(stored, np.float32), np.zeros(stored, np.float32)
+        if plan.norm is not None:
+            self.mean, self.inverse = np.zeros(stored, np.float64), np.zeros(stored, np.float64)
+            self.gamma = self.beta = self.gamma_gradient = self.beta_gradient = np.empty(0, np.float32)
+            self.moving_mean = np.zeros(plan.inputs[2], np.float32)
+            self.moving_variance = np.ones(plan.inputs[2], np.float32)
+        self._kernel = epilogues.forward(self.mode, window=plan.window, has_dropout=False)
+        # Two kernels where there is dropout: evaluation must not pay for hashes.
+        self._dropping = (
+            epilogues.forward(self.mode, window=plan.window, has_dropout=True) if plan.rate else self._kernel
+        )
+        self._gather = epilogues.backward_reduce(self.mode, has_dropout=plan.rate > 0, has_sums=plan.norm is not None)
+        if plan.norm is not None:
+            self._moments = epilogues.moments(self.mode)
+
+    @property
+    def passes_through(self) -> bool:
+        """Whether y is z: nothing is to be computed."""
+        return self.plan.is_empty and self.y is self.z
+
+    def forward(self, commands: CommandList, batch: BatchInfo) -> None:
+        plan, y, z = self.plan, self.y, self.z
+        if plan.norm is not None:
+            self._normalize(commands, batch)
+        if self.passes_through:
+            return
+        kernel = self._dropping if batch.is_training else self._kernel
+        height, width, channels = plan.outputs
+        commands.add(
+            batch.blocks * y.pass_work, kernel, y.data, self.m.data, z.data, self.scale, self.shift, self.key,
+            batch.blocks, y.height, y.width, y.vectors, *plan.margin, height, width, z.full_height, z.full_width, z.top,
+            z.left, channels, *self._dropout,
+        )  # fmt: skip
+
+    def _normalize(self, commands: CommandList, batch: BatchInfo) -> None:
+        weights = self.gamma, self.beta, self.moving_mean, self.moving_variance
+        if not batch.is_training:
+            commands.add(0, normalization.from_moving(), *weights, EPSILON, self.scale, self.shift)
+            return
+        y = self.y
+        # float64: thousands of partial sums a channel are added.
+        sums = np.zeros(3 * y.stored_channels)
+        pixels = y.height * y.width
+        commands.add(0, elementwise.clear_sums(), sums)
+        commands.add(
+            batch.blocks * y.pass_work, self._moments, y.data, batch.valid, sums, batch.blocks, pixels, y.vectors
+        )
+        commands.add(
+            0, normalization.from_batch(), sums, batch.count * pixels, *weights, MOMENTUM, EPSILON, self.mean,
+            self.inverse, self.scale, self.shift,
+        )  # fmt: skip
+
+    def set_step(self, step: int) -> None:
+        """Choose the dropout mask of a step."""
+        if self.plan.rate:
+            self.key[:] = halves(self.streams.key("dropout", self.plan.dropout, step))
+
+    def backward(
+        self,
+        commands: CommandList,
+        batch: BatchInfo,
+        *,
+        dy: Buffer,
+        activation: str,
+        bias_gradient: Floats | None,
+        paired: NDArray[np.int32] | None = None,
+    ) -> None:
+        """Record the way from ``dz`` to ``dy``, through the weighted layer's own activation.
+
+        Args:
+            dy: Where the gradient of y goes.
+            activation: "relu" or "linear": of the weighted layer before, whose output y is.
+            bias_gradient: Where that layer's goes, if this is the op behind it: the sum of dy.
+            paired: Where pairs of blocks go, instead of ``dy``.
+        """
+        plan, y = self.plan, self.y
+        dy = reshaped(dy, (y.height, y.width, y.channels))
+        height, width, channels = plan.outputs
+        stored = y.stored_channels
+        if plan.rate or plan.norm is not None:  # else scale is 1 for every pixel, and one pass does all
+            sums = np.empty(batch.blocks * 2 * stored)
+            commands.add(
+                batch.blocks * self.dz.pass_work, self._gather, self.dz.data, self.m.data, batch.valid, sums, self.key,
+                batch.blocks, height, width, y.vectors, channels, *self._dropout,
+            )  # fmt: skip
+            if plan.norm is not None:
+                commands.add(
+                    0, normalization.gradient(), sums, batch.blocks, batch.count * y.height * y.width, self.gamma,
+                    self.mean, self.inverse, self.gamma_gradient, self.beta_gradient, self.factor, self.slope,
+                    self.level,
+                )  # fmt: skip
+        kernel = epilogues.backward_elementwise(
+            self.mode, window=plan.window, has_norm=plan.norm is not None, activation=activation,
+            is_paired=paired is not None,
+        )  # fmt: skip
+        # Bias gradients are partial sums by block (or pair of blocks), so that threads never add to the same number.
+        shares = batch.blocks if paired is None else (batch.blocks + 1) // 2
+        sums = np.empty(shares * stored)
+        target = dy.data
+        if paired is not None:
+            target, dy = paired, Buffer(y.height, y.width, y.channels, self.mode, 0)
+        commands.add(
+            2 * batch.blocks * y.pass_work, kernel, y.data, self.m.data, self.dz.data, target, batch.valid, self.factor,
+            self.slope, self.level, sums,
+            batch.blocks, y.height, y.width, y.vectors, *plan.margin, height, width, dy.full_height,
+            dy.full_width, dy.top, dy.left,
+        )  # fmt: skip
+        if bias_gradient is not None:
+            commands.add(0, elementwise.add_blocks(), sums, shares, bias_gradient)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import fields
 from typing import Annotated, get_args, get_origin, get_type_hints
 
 import pytest
@@ -30,8 +31,8 @@ from assay.nets import (
     parse,
     word_of,
 )
-from assay.nets.layers import ActivationName
-from assay.nets.vocabulary import WORDS
+from assay.nets.kinds import ActivationName
+from assay.nets.layers import WORDS
 
 COUNTS = st.integers(1, 4096)
 FLAGS = st.booleans()
@@ -194,8 +195,8 @@ def test_the_vocabulary_describes_each_word():
 @pytest.mark.parametrize("word", WORDS)
 def test_each_value_of_a_word_has_exactly_one_kind(word):
     hints = get_type_hints(WORDS[word], include_extras=True)
-    hints.pop("_", None)
-    assert all(get_origin(hint) is Annotated and len(get_args(hint)) == 2 for hint in hints.values())
+    values = [hints[field.name] for field in fields(WORDS[word])]
+    assert all(get_origin(hint) is Annotated and len(get_args(hint)) == 2 for hint in values)
 
 
 def test_words_and_shapes_are_read_without_torch_or_numba():

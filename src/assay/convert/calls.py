@@ -3,36 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
 from typing import Any
 
 from ..errors import Problem, SpecError
-from .configs import KINDS, LayerConfig
+from .configs import LayerConfig
+from .converted import SIGNATURES
 from .scope import Scope, Unknown, called_name, value_of
 
-# What stands where in a layer's call, where no name is given.
-_POSITIONS: Mapping[str, tuple[str, ...]] = {
-    "Conv2D": ("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "groups", "activation"),
-    "DepthwiseConv2D": ("kernel_size", "strides", "padding", "depth_multiplier"),
-    "SeparableConv2D": ("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate"),
-    "Dense": ("units", "activation", "use_bias"),
-    "MaxPooling2D": ("pool_size", "strides", "padding"),
-    "AveragePooling2D": ("pool_size", "strides", "padding"),
-    "Dropout": ("rate",),
-    "SpatialDropout2D": ("rate",),
-    "Activation": ("activation",),
-    "BatchNormalization": ("axis", "momentum", "epsilon"),
-    "LayerNormalization": ("axis", "epsilon"),
-    "GroupNormalization": ("groups", "axis", "epsilon"),
-    "LeakyReLU": ("negative_slope",),
-    "ELU": ("alpha",),
-    "ReLU": ("max_value", "negative_slope", "threshold"),
-    "Softmax": ("axis",),
-    "Rescaling": ("scale", "offset"),
-    "Input": ("shape",),
-    "InputLayer": ("input_shape",),
-}
-OTHER_NAMES = {"MaxPool2D": "MaxPooling2D", "AvgPool2D": "AveragePooling2D", "Convolution2D": "Conv2D"}
 OPTIMIZER_SETTINGS = ("momentum", "nesterov", "beta_1", "beta_2", "rho", "epsilon", "centered", "weight_decay")
 
 
@@ -47,9 +24,9 @@ def layer_config(kind: str, call: ast.Call, scope: Scope, file: str) -> LayerCon
     def refuse(what: str, fix: str) -> SpecError:
         return SpecError(Problem(what, fix, place, file, call.lineno))
 
-    if kind not in KINDS:
+    if kind not in SIGNATURES:
         return LayerConfig(kind, {}, place, call.lineno)
-    names = _POSITIONS.get(kind, ())
+    names = SIGNATURES[kind].positions
     if len(call.args) > len(names) or any(isinstance(argument, ast.Starred) for argument in call.args):
         raise refuse("what stands in its brackets cannot be read", "name its settings: Conv2D(filters=32, ...)")
     given: list[tuple[str | None, ast.expr]] = [
@@ -60,7 +37,7 @@ def layer_config(kind: str, call: ast.Call, scope: Scope, file: str) -> LayerCon
     for name, node in given:
         if name is None:
             raise refuse("its settings come from a dictionary", "write them out")
-        if name in ("name", "seed", "noise_shape", "trainable", "dtype", "bias_initializer"):
+        if name in ("name", "seed", "trainable", "dtype", "bias_initializer"):
             continue
         if name.endswith("_initializer"):
             settings[name] = (

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from ..data.readers.limits import refuse_ratio, refuse_size
 from ..disk import telling
 from ..errors import DataError, Problem
-from .configs import convert, of_keras
+from .configs import of_keras
+from .converted import convert
 from .weights import Imported, imported, weight_error
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"

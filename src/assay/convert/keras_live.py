@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import Problem, SpecError
-from .configs import LayerConfig, convert
+from .configs import LayerConfig
+from .converted import convert
 from .weights import Imported, imported, weight_error
 
 

@@ -10,8 +10,9 @@ from enum import Enum
 from typing import Any
 
 from ..errors import Problem, SpecError
-from .calls import OPTIMIZER_SETTINGS, OTHER_NAMES, layer_config, optimizer_of
-from .configs import KINDS, Converted, LayerConfig, convert
+from .calls import OPTIMIZER_SETTINGS, layer_config, optimizer_of
+from .configs import LayerConfig
+from .converted import SIGNATURES, Converted, convert
 from .scope import Building, Function, Scope, Unknown, called_name, iterated, truth_of, value_of
 from .syntax import CHANGES, assigned_in, changed_elsewhere, makes_models, targets, within
 
@@ -366,9 +367,9 @@ class Reader:
             body: list[ast.stmt] = [ast.copy_location(ast.Return(value.body), value.body)]
             self._define(name, value.args, body, scope)
             return
-        if isinstance(value, ast.Attribute) and value.attr in KINDS:  # Conv = keras.layers.Conv2D
+        if isinstance(value, ast.Attribute) and value.attr in SIGNATURES:  # Conv = keras.layers.Conv2D
             scope.imported[name] = value.attr
-        elif name in KINDS:
+        elif name in SIGNATURES:
             scope.custom.add(name)
         calls = [one for one in value.elts if isinstance(one, ast.Call)] if isinstance(value, ast.List) else []
         if calls and not all(self._gives_model(one, scope) for one in calls):
@@ -539,7 +540,7 @@ class Reader:
 
     def _is_layer(self, call: ast.Call, scope: Scope) -> bool:
         argument = call.args[0] if call.args else None
-        return isinstance(argument, ast.Call) and called_name(argument.func, scope) in KINDS
+        return isinstance(argument, ast.Call) and called_name(argument.func, scope) in SIGNATURES
 
     def _training(self, call: ast.Call, scope: Scope, deed: str) -> None:
         wanted = ("optimizer",) if deed == "compile" else ("epochs", "batch_size")
@@ -577,7 +578,6 @@ class Reader:
 
     def _layer(self, call: ast.Call, scope: Scope) -> list[LayerConfig]:
         kind = called_name(call.func, scope)
-        kind = OTHER_NAMES.get(kind, kind)
         place = f"{kind}(...)"
 
         def refuse(what: str, fix: str) -> SpecError:

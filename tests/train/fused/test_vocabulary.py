@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from assay.nets import parse, summarize
-from assay.nets.vocabulary import WORDS
+from assay.nets.layers import WORDS
 from assay.train.fused.plan import why_not_fused
 
 END = ["flatten", "dense classes softmax"]

@@ -45,7 +45,7 @@ class Translation(Generic[T]):
         try:
             return self._entries[type(row.layer)]
         except KeyError:
-            raise self.refusal(row, f"has no {self.what} here") from None
+            raise SpecError(Problem(lacking(row, self.what), self.remedy)) from None
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -55,3 +55,8 @@ class Translation(Generic[T]):
     def refusal(self, row: LayerSummary, reason: str) -> SpecError:
         """The error that this layer cannot be translated."""
         return SpecError(Problem(f'{row.name} ("{row.word}") {reason}', self.remedy))
+
+
+def lacking(row: LayerSummary, what: str) -> str:
+    """That a backend has nothing for a layer's word, such as no "ONNX operator"."""
+    return f'{row.name} ("{row.word}") has no {what} here'

@@ -31,7 +31,7 @@ REFUSED = {
     "maxpool 3 stride=2 padding=1": "maxpool1 has padding=1",
     "batchnorm epsilon=0.01": "batchnorm1 has an epsilon or a momentum of its own",
     **{
-        word: f"{word.split()[0]}1 is a layer without a kernel of ours"
+        word: f'{word.split()[0]}1 ("{word}") has no kernel here'
         for word in (
             "layernorm", "groupnorm 2", "instancenorm", "spatialdropout 0.2",
         )

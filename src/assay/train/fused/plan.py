@@ -19,6 +19,7 @@ from ...nets import (
     same_padding,
 )
 from ...nets.layers import Activate, Add, AvgPool, GlobalAvgPool, GlobalMaxPool
+from ...nets.translation import lacking
 
 _CODES = 65_536  # places in a window that two bytes can tell apart
 _RISING = ("relu", "relu6", "leakyrelu", "elu", "sigmoid", "tanh")  # a larger value has no smaller activation
@@ -366,7 +367,7 @@ def _with(tails: list[Step], row: LayerSummary, shape: tuple[int, int, int], num
         if last is not None and last.rate == 0:
             return [*tails[:-1], _changed(last, **dropped)]
         return [*tails, _changed(Tail(shape, shape), **dropped)]
-    raise NotFused(f"{row.name} is a layer without a kernel of ours")
+    raise NotFused(lacking(row, "kernel"))
 
 
 def _may_stand_before(layer: object, activation: Activation, before: Step) -> bool:

@@ -120,7 +120,8 @@ WORDS = [
         "conv 4 3x3 groups=2 bias=false gelu dilation=2",
     ],
     *["depthwise 3x3 multiplier=2 silu", "layernorm", "separable 6 2x2 multiplier=2 elu", "groupnorm 3"],
-    *["groupnorm 6", "avgpool 2 stride=1", "maxpool 2 padding=same", "spatialdropout 0.2", "tanh", "globalavgpool"],
+    *["groupnorm 6", "avgpool 2 stride=1", "maxpool 2 padding=same", "spatialdropout 0.2", "tanh"],
+    *["zeropad", "zeropad 2x0", "zeropad 0+1x3+2", "globalavgpool"],
     *["dense 7 sigmoid l1=0.1 l2=0.2", "dropout 0.3", "dense classes softmax"],
 ]
 
@@ -137,6 +138,27 @@ def test_every_layer_that_has_words_goes_there_and_back(tmp_path: Path) -> None:
     model.save(tmp_path / "model.keras")
     back = read_keras(tmp_path / "model.keras")
     assert back.weights.keys() == from_keras(model).weights.keys() == network.state_dict().keys()
+
+
+CALLS = {
+    "ZeroPadding2D()": "zeropad",
+    "ZeroPadding2D((1, 2), data_format='channels_last')": "zeropad 1x2",
+    "ZeroPadding2D(padding=[[0, 1], [0, 1]])": "zeropad 0+1",
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_layer_in_code_in_memory_and_in_a_file_is_the_same_word(call: str, tmp_path: Path) -> None:
+    layers = f"Input((8, 8, 4)), {call}, Flatten(), Dense(3, 'softmax')"
+    code = f"{HEAD}from keras.layers import *\nmodel = Sequential([{layers}])\n"
+    (tmp_path / "script.py").write_text(code)
+    scope: dict[str, Any] = {}
+    exec(code, scope)
+    scope["model"].save(tmp_path / "model.keras")
+    expected = (CALLS[call], "flatten", "dense classes softmax")
+    assert read_source(tmp_path / "script.py").models[0].converted.lines == expected
+    assert from_keras(scope["model"]).network.layers == expected
+    assert read_keras(tmp_path / "model.keras").network.layers == expected
 
 
 def test_models_in_models_are_one(tmp_path: Path) -> None:

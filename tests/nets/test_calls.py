@@ -26,6 +26,10 @@ CALLS = [
     ("BatchNormalization()", "batchnorm"),
     ("GroupNormalization(4)", "groupnorm 4"),
     ("Flatten()", "flatten"),
+    ("ZeroPadding2D()", "zeropad"),
+    ("ZeroPadding2D(3)", "zeropad 3"),
+    ("ZeroPadding2D((1, 2))", "zeropad 1x2"),
+    ("ZeroPadding2D(padding=((0, 1), (2, 3)))", "zeropad 0+1x2+3"),
     ("Dropout(0.5)", "dropout 0.5"),
     ("SpatialDropout2D(rate=0.1)", "spatialdropout 0.1"),
     ('Dense(128, activation="relu")', "dense 128 relu"),
@@ -80,6 +84,7 @@ def test_what_is_no_such_call_is_left_alone(line):
         ("LeakyReLU()", "its slope is 0.3; leakyrelu has 0.2 here"),
         ("LayerNormalization(epsilon=1e-5)", "epsilon is 1e-05; here it is 0.001."),
         ("GlobalMaxPool2D(keepdims=True)", "keepdims is True; here it is False."),
+        ("ZeroPadding2D((1, -2))", "padding is (1, -2); give whole numbers: 1, (1, 2) or ((0, 1), (0, 1))."),
         ("Dropout(0.5, noise_shape=(1, 8))", "noise_shape is (1, 8); here it is None."),
     ],
 )

@@ -51,6 +51,7 @@ def keras_layer(row):
         "dropout": lambda: kernels.Dropout(0.0),
         "spatialdropout": lambda: kernels.SpatialDropout2D(0.0),
         "flatten": kernels.Flatten,
+        "zeropad": lambda: kernels.ZeroPadding2D(layer.padding),
         "activation": lambda: kernels.Activation(activation),
         "add": kernels.Add,
         "concatenate": kernels.Concatenate,
@@ -163,6 +164,7 @@ WORDS = [
     *["relu", "leakyrelu", "elu", "gelu", "silu", "sigmoid", "activation tanh"],
     *[RESIDUAL, INCEPTION, {"parallel": [["relu"], [], ["tanh"]], "join": "add"}],
     {"repeat": 2, "layers": [{"residual": ["conv 4 3x3 padding=same", INCEPTION, "conv 4 1x1"]}]},
+    *["zeropad", "zeropad 2x0", "zeropad 0+1x3+2"],
 ]
 VECTOR_WORDS = ["batchnorm", "layernorm", "groupnorm 3", "gelu", "dropout 0.2", "dense 7 silu", "dense 7 bias=false"]
 TAILS = {"flatten": ["flatten"], "max": ["globalmaxpool"], "mean": ["globalavgpool"]}

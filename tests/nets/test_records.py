@@ -30,6 +30,7 @@ NETWORKS = {
     "dropout": ([], "dropout 0.2"),
     "spatialdropout": ([], "spatialdropout 0.2"),
     "flatten": ([], "flatten"),
+    "zeropad": ([], "zeropad 0+1x2"),
     "dense": (["flatten"], "dense 7"),
     "activation": ([], "activation relu"),
 }

@@ -69,6 +69,7 @@ def test_a_summary_by_hand():
         ("conv 4 3x3 padding=same stride=2", (7, 8, 4)),
         ("conv 4 99x99 padding=same", (13, 15, 4)),
         ("maxpool 2", (6, 7, 3)),
+        ("zeropad 0+1x2+3", (14, 20, 3)),
         ("maxpool 3 stride=1", (11, 13, 3)),
         ("maxpool 2 padding=same", (7, 8, 3)),
         ("maxpool 3 stride=2 padding=same", (7, 8, 3)),

@@ -32,7 +32,7 @@ from assay.nets import (
     word_of,
 )
 from assay.nets.kinds import ActivationName
-from assay.nets.layers import WORDS
+from assay.nets.layers import WORDS, ZeroPad
 
 COUNTS = st.integers(1, 4096)
 FLAGS = st.booleans()
@@ -54,6 +54,7 @@ LAYERS = st.one_of(
     st.builds(Dropout, RATES),
     st.builds(SpatialDropout, RATES),
     st.builds(Activate, ACTIVATIONS),
+    st.builds(ZeroPad, st.tuples(*[st.tuples(st.integers(0, 99), st.integers(0, 99))] * 2)),
     st.builds(Dense, COUNTS | st.just("classes"), ACTIVATIONS, **WEIGHTED),
     st.sampled_from([kind() for kind in (BatchNorm, LayerNorm, InstanceNorm, GlobalMaxPool, GlobalAvgPool, Flatten)]),
 )
@@ -105,6 +106,10 @@ def test_layers_written_as_words_are_read_back_unchanged(layers):
         ("relu", Activate("relu"), "activation relu"),
         ("leaky_relu", Activate("leakyrelu"), "activation leakyrelu"),
         ("activation tanh", Activate("tanh"), "activation tanh"),
+        ("zeropad 1x1", ZeroPad(), "zeropad"),
+        ("zeropad 2", ZeroPad(((2, 2), (2, 2))), "zeropad 2"),
+        ("ZeroPadding2D 0x3", ZeroPad(((0, 0), (3, 3))), "zeropad 0x3"),
+        ("zero_padding_2d 0+1x2+2", ZeroPad(((0, 1), (2, 2))), "zeropad 0+1x2"),
     ],
 )
 def test_a_word_has_one_meaning_and_one_canonical_form(word, layer, canonical):
@@ -136,6 +141,14 @@ def test_every_problem_of_every_word_is_told_at_once():
         ("maxpool", "no size given", "write maxpool SIZE [stride=STRIDE] [padding=same|valid|N]"),
         ("maxpool size=2", '"size=" names a value that goes by its position', "write maxpool SIZE"),
         ("layernorm momentum=0.9", '"momentum" is no option of layernorm, which has none', "write layernorm"),
+        *[
+            (
+                f"zeropad {text}",
+                f'"{text}" given for padding',
+                "give pixels on every side such as 1, ROWSxCOLUMNS such as 1x2, or TOP+BOTTOMxLEFT+RIGHT",
+            )
+            for text in ("-1", "1x2x3", "1+2+3", "1+", "same")
+        ],
         ("maxpool 2x3", '"2x3" given for size', "give a whole number, 1 or more"),
         ("conv 8 3x3 bias=no", '"no" is no bias', "known: true, false"),
         ("activation", "no activation given", "write activation relu|relu6|leakyrelu"),
@@ -186,6 +199,7 @@ def test_the_vocabulary_describes_each_word():
         "dropout": "dropout RATE",
         "spatialdropout": "spatialdropout RATE",
         "flatten": "flatten",
+        "zeropad": "zeropad [padding]",
         "dense": f"dense UNITS|classes [activation] {weights}",
         "activation": f"activation {activations}",
     }

@@ -223,6 +223,11 @@ def _flatten(keras: Any, row: LayerSummary, layer: words.Flatten) -> list[Any]:
     return [keras.layers.Flatten(**_last(row))]
 
 
+@LAYERS.of(words.ZeroPad)
+def _zeropad(keras: Any, row: LayerSummary, layer: words.ZeroPad) -> list[Any]:
+    return [keras.layers.ZeroPadding2D(layer.padding, **_last(row))]
+
+
 @LAYERS.of(words.Activate)
 def _activate(keras: Any, row: LayerSummary, layer: words.Activate) -> list[Any]:
     return [keras.layers.Activation(_activation(layer), name=row.name)]

@@ -207,6 +207,12 @@ def _flatten(graph: _Graph, row: LayerSummary, layer: words.Flatten, inputs: lis
     return graph.node("Flatten", _channels_last(graph, row, *inputs), axis=1)
 
 
+@OPERATORS.of(words.ZeroPad)
+def _zeropad(graph: _Graph, row: LayerSummary, layer: words.ZeroPad, inputs: list[str]) -> str:
+    (top, bottom), (left, right) = layer.padding
+    return graph.node("Pad", *inputs, graph.constant(np.array([0, 0, top, left, 0, 0, bottom, right])))
+
+
 @OPERATORS.of(words.Add)
 def _add(graph: _Graph, row: LayerSummary, layer: words.Add, inputs: list[str]) -> str:
     total, *others = inputs

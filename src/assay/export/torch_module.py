@@ -252,6 +252,12 @@ def _flatten(row: LayerSummary, layer: words.Flatten, inputs: list[str]) -> tupl
     return [], f"{_channels_last(row, *inputs)}.flatten(1)" if len(row.input_shape) == 3 else inputs[0]
 
 
+@CODE.of(words.ZeroPad)
+def _zeropad(row: LayerSummary, layer: words.ZeroPad, inputs: list[str]) -> tuple[list[str], str]:
+    (top, bottom), (left, right) = layer.padding
+    return [], f"F.pad({inputs[0]}, ({left}, {right}, {top}, {bottom}))"
+
+
 @CODE.of(words.Activate)
 def _activate(row: LayerSummary, layer: words.Activate, inputs: list[str]) -> tuple[list[str], str]:
     return [], inputs[0]

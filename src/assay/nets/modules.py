@@ -155,6 +155,19 @@ class Flatten(nn.Module):
         return values.permute(0, 2, 3, 1).flatten(1) if values.dim() == 4 else values
 
 
+class ZeroPad(nn.Module):
+    """Zeros around images."""
+
+    def __init__(self, layer: words.ZeroPad) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images in, larger images out."""
+        (top, bottom), (left, right) = self.layer.padding
+        return F.pad(images, (left, right, top, bottom))
+
+
 class Draws:
     """What the layers of one network draw from, each in its turn.
 
@@ -198,6 +211,7 @@ MODULES: Translation[Make] = Translation("torch module", entries={
     words.Dropout: lambda layer, row, draws: Dropout(layer, draws.dropout(), draws.streams),
     words.SpatialDropout: lambda layer, row, draws: SpatialDropout(layer, draws.dropout(), draws.streams),
     words.Flatten: lambda layer, row, draws: Flatten(layer),
+    words.ZeroPad: lambda layer, row, draws: ZeroPad(layer),
     words.Activate: lambda layer, row, draws: Activate(layer),
     words.Add: lambda layer, row, draws: Add(layer),
     words.Concatenate: lambda layer, row, draws: Concatenate(layer),

@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
-from ..effects import Effect, Image, Shape
-from ..keras import Signature
-from ..receptive import ReceptiveField
+from ..effects import Effect, Image, Shape, needs_image
+from ..keras import Settings, Signature, Unfit, short
+from ..kinds import Kind
+from ..receptive import Axis, ReceptiveField
 from .record import Layer
+
+Sides = tuple[tuple[int, int], tuple[int, int]]  # above and below, left and right
+
+
+def _read_margins(text: str) -> Sides:
+    """``1``, ``1x2`` and ``0+1x0+1`` as pixels above and below, left and right."""
+    axes = [[int(number) if number.isdecimal() else -1 for number in part.split("+")] for part in text.split("x")]
+    rows, columns = axes if len(axes) == 2 else axes * 2
+    (top, bottom), (left, right) = (axis if len(axis) == 2 else axis * 2 for axis in (rows, columns))
+    if min(top, bottom, left, right) < 0:
+        raise ValueError(text)
+    return (top, bottom), (left, right)
+
+
+def _write_margins(margins: Sides) -> str:
+    rows, columns = (str(first) if first == last else f"{first}+{last}" for first, last in margins)
+    return rows if rows == columns else f"{rows}x{columns}"
+
+
+Margins = Annotated[
+    Sides,
+    Kind(
+        "pixels on every side such as 1, ROWSxCOLUMNS such as 1x2, or TOP+BOTTOMxLEFT+RIGHT such as 0+1x0+1",
+        _read_margins, _write_margins,
+    ),
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -31,4 +59,45 @@ class Flatten(Layer):
         return ReceptiveField(field.rows, field.columns, is_vector=True)
 
 
-WORDS = (Flatten,)
+@dataclass(frozen=True)
+class ZeroPad(Layer):
+    """Zeros around an image: 1 pixel on every side unless given."""
+
+    word = "zeropad"
+    role = "form"
+    keras = (Signature("ZeroPadding2D(padding=(1, 1), data_format=None)"),)
+
+    padding: Margins = ((1, 1), (1, 1))
+
+    def effect(self, shape: Shape, num_classes: int) -> Effect:
+        if len(shape) == 1:
+            return needs_image(shape)
+        height, width = (side + sum(margins) for side, margins in zip(shape[:2], self.padding, strict=True))
+        return Effect((height, width, shape[2]))
+
+    def field(self, field: ReceptiveField, shape: Shape, image: Image) -> ReceptiveField:
+        (top, _), (left, _) = self.padding
+        return ReceptiveField(_shifted(field.rows, top), _shifted(field.columns, left))
+
+    @classmethod
+    def from_keras(cls, settings: Settings) -> ZeroPad:
+        value = settings.get("padding")
+        axes = [_both(axis) for axis in _both(value)]
+        sides = [side for axis in axes for side in axis]
+        if any(not isinstance(side, int) or isinstance(side, bool) or not 0 <= side < 10**9 for side in sides):
+            raise Unfit(f"padding is {short(value)}", "give whole numbers: 1, (1, 2) or ((0, 1), (0, 1))")
+        rows, columns = axes
+        return cls((rows, columns))
+
+
+def _both(value: Any) -> tuple[Any, Any]:
+    """A pair as it is, and anything else twice."""
+    return (value[0], value[1]) if isinstance(value, list | tuple) and len(value) == 2 else (value, value)
+
+
+def _shifted(axis: Axis, before: int) -> Axis:
+    """The field of positions that begin as many earlier."""
+    return replace(axis, start=axis.start - before * axis.stride)
+
+
+WORDS = (Flatten, ZeroPad)

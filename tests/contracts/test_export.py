@@ -259,6 +259,13 @@ WORDS: dict[str, tuple[tuple[int, int, int], list[Any]]] = {
         (9, 8, 2),
         ["zeropad 0+1x2+1", "conv 4 3x3", "zeropad", "conv 4 3x3 stride=2 elu", "zeropad 2x0", *END],
     ),
+    "other shapes": (
+        (9, 8, 2),
+        [
+            *["reshape 8x6x3", "conv 4 3x3 relu", "reshape 96", "dense 36", "reshape 3x-1x4", "relu", "conv 5 2x2"],
+            *["maxpool 2 stride=1", "reshape -1", "dense classes softmax"],
+        ],
+    ),
     "global maximum": ((8, 9, 1), ["conv 5 3x3 elu", "globalmaxpool", "batchnorm", "dense classes softmax"]),
     "residual": ((12, 11, 2), ["conv 4 2x2", RESIDUAL, *END]),
     "inception": (
@@ -275,7 +282,7 @@ def test_every_layer_word_means_the_same_elsewhere(form: str, name: str, tmp_pat
     check(form, *network_of(layers, shape), tmp_path, 40)
 
 
-@pytest.mark.parametrize("name", ["convolutions", "zeros around"])
+@pytest.mark.parametrize("name", ["convolutions", "zeros around", "other shapes"])
 def test_a_network_in_eight_bits_answers_nearly_the_same(name: str, tmp_path: Path) -> None:
     runtime = pytest.importorskip("onnxruntime")
     shape, layers = WORDS[name]

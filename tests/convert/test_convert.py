@@ -121,7 +121,7 @@ WORDS = [
     ],
     *["depthwise 3x3 multiplier=2 silu", "layernorm", "separable 6 2x2 multiplier=2 elu", "groupnorm 3"],
     *["groupnorm 6", "avgpool 2 stride=1", "maxpool 2 padding=same", "spatialdropout 0.2", "tanh"],
-    *["zeropad", "zeropad 2x0", "zeropad 0+1x3+2", "globalavgpool"],
+    *["zeropad", "zeropad 2x0", "zeropad 0+1x3+2", "reshape -1x6x4", "globalavgpool"],
     *["dense 7 sigmoid l1=0.1 l2=0.2", "dropout 0.3", "dense classes softmax"],
 ]
 
@@ -141,6 +141,8 @@ def test_every_layer_that_has_words_goes_there_and_back(tmp_path: Path) -> None:
 
 
 CALLS = {
+    "Reshape((4, 16, 4))": "reshape 4x16x4",
+    "Reshape(target_shape=[-1])": "reshape -1",
     "ZeroPadding2D()": "zeropad",
     "ZeroPadding2D((1, 2), data_format='channels_last')": "zeropad 1x2",
     "ZeroPadding2D(padding=[[0, 1], [0, 1]])": "zeropad 0+1",

@@ -34,6 +34,14 @@ NETWORKS: dict[str, tuple[list[str], tuple[int, int, int], str]] = {
         (15, 14, 3),
         "float32",
     ),
+    "other shapes": (
+        [
+            *["conv 4 3x3", "reshape 6x-1x4", "batchnorm", "relu", "maxpool 2", "reshape -1", "dense 48 relu"],
+            *["reshape 4x4x3", "conv 5 2x2 relu", "flatten", "dense classes softmax"],
+        ],
+        (14, 11, 1),
+        "uint8",
+    ),
     "one layer": (["flatten", "dense classes softmax"], (7, 6, 1), "uint8"),
 }
 MAIN = """

@@ -26,6 +26,8 @@ CALLS = [
     ("BatchNormalization()", "batchnorm"),
     ("GroupNormalization(4)", "groupnorm 4"),
     ("Flatten()", "flatten"),
+    ("Reshape((18, 8, 8))", "reshape 18x8x8"),
+    ("Reshape(target_shape=(-1,))", "reshape -1"),
     ("ZeroPadding2D()", "zeropad"),
     ("ZeroPadding2D(3)", "zeropad 3"),
     ("ZeroPadding2D((1, 2))", "zeropad 1x2"),
@@ -85,6 +87,10 @@ def test_what_is_no_such_call_is_left_alone(line):
         ("LayerNormalization(epsilon=1e-5)", "epsilon is 1e-05; here it is 0.001."),
         ("GlobalMaxPool2D(keepdims=True)", "keepdims is True; here it is False."),
         ("ZeroPadding2D((1, -2))", "padding is (1, -2); give whole numbers: 1, (1, 2) or ((0, 1), (0, 1))."),
+        (
+            "Reshape((4, 4))",
+            "target_shape is (4, 4); give (units,) or (height, width, channels), of which one may be -1.",
+        ),
         ("Dropout(0.5, noise_shape=(1, 8))", "noise_shape is (1, 8); here it is None."),
     ],
 )

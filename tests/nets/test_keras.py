@@ -52,6 +52,7 @@ def keras_layer(row):
         "spatialdropout": lambda: kernels.SpatialDropout2D(0.0),
         "flatten": kernels.Flatten,
         "zeropad": lambda: kernels.ZeroPadding2D(layer.padding),
+        "reshape": lambda: kernels.Reshape(layer.target),
         "activation": lambda: kernels.Activation(activation),
         "add": kernels.Add,
         "concatenate": kernels.Concatenate,
@@ -164,9 +165,18 @@ WORDS = [
     *["relu", "leakyrelu", "elu", "gelu", "silu", "sigmoid", "activation tanh"],
     *[RESIDUAL, INCEPTION, {"parallel": [["relu"], [], ["tanh"]], "join": "add"}],
     {"repeat": 2, "layers": [{"residual": ["conv 4 3x3 padding=same", INCEPTION, "conv 4 1x1"]}]},
-    *["zeropad", "zeropad 2x0", "zeropad 0+1x3+2"],
+    *["zeropad", "zeropad 2x0", "zeropad 0+1x3+2", "reshape 13x20x2", "reshape 26x-1x4", "reshape 520", "reshape -1"],
 ]
-VECTOR_WORDS = ["batchnorm", "layernorm", "groupnorm 3", "gelu", "dropout 0.2", "dense 7 silu", "dense 7 bias=false"]
+VECTOR_WORDS = [
+    "reshape 6",
+    "batchnorm",
+    "layernorm",
+    "groupnorm 3",
+    "gelu",
+    "dropout 0.2",
+    "dense 7 silu",
+    "dense 7 bias=false",
+]
 TAILS = {"flatten": ["flatten"], "max": ["globalmaxpool"], "mean": ["globalavgpool"]}
 
 
@@ -212,6 +222,11 @@ def test_words_mean_the_same_for_vectors(word):
 @pytest.mark.parametrize("tail", TAILS)
 def test_an_image_becomes_a_vector_as_in_keras(tail):
     check_against_keras(["conv 7 3x3 relu", *TAILS[tail], "dense classes", "softmax"], (6, 5, 3))
+
+
+def test_a_vector_becomes_an_image_as_in_keras():
+    lines = ["flatten", "dense 24", "reshape 2x-1x4", "conv 3 2x2 relu", "reshape 1x1x-1", "conv 5 1x1", "reshape -1"]
+    check_against_keras([*lines, "dense classes softmax"], (5, 4, 2))
 
 
 @pytest.mark.parametrize("size", [2, 3, 4])

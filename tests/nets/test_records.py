@@ -31,6 +31,7 @@ NETWORKS = {
     "spatialdropout": ([], "spatialdropout 0.2"),
     "flatten": ([], "flatten"),
     "zeropad": ([], "zeropad 0+1x2"),
+    "reshape": ([], "reshape 14x-1x4"),
     "dense": (["flatten"], "dense 7"),
     "activation": ([], "activation relu"),
 }

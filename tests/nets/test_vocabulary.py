@@ -32,7 +32,7 @@ from assay.nets import (
     word_of,
 )
 from assay.nets.kinds import ActivationName
-from assay.nets.layers import WORDS, ZeroPad
+from assay.nets.layers import WORDS, Reshape, ZeroPad
 
 COUNTS = st.integers(1, 4096)
 FLAGS = st.booleans()
@@ -54,6 +54,7 @@ LAYERS = st.one_of(
     st.builds(Dropout, RATES),
     st.builds(SpatialDropout, RATES),
     st.builds(Activate, ACTIVATIONS),
+    st.builds(Reshape, st.tuples(COUNTS, COUNTS, COUNTS) | st.tuples(COUNTS, st.just(-1), COUNTS) | st.just((-1,))),
     st.builds(ZeroPad, st.tuples(*[st.tuples(st.integers(0, 99), st.integers(0, 99))] * 2)),
     st.builds(Dense, COUNTS | st.just("classes"), ACTIVATIONS, **WEIGHTED),
     st.sampled_from([kind() for kind in (BatchNorm, LayerNorm, InstanceNorm, GlobalMaxPool, GlobalAvgPool, Flatten)]),
@@ -107,6 +108,8 @@ def test_layers_written_as_words_are_read_back_unchanged(layers):
         ("leaky_relu", Activate("leakyrelu"), "activation leakyrelu"),
         ("activation tanh", Activate("tanh"), "activation tanh"),
         ("zeropad 1x1", ZeroPad(), "zeropad"),
+        ("reshape 7x7x-1", Reshape((7, 7, -1)), "reshape 7x7x-1"),
+        ("Reshape 128", Reshape((128,)), "reshape 128"),
         ("zeropad 2", ZeroPad(((2, 2), (2, 2))), "zeropad 2"),
         ("ZeroPadding2D 0x3", ZeroPad(((0, 0), (3, 3))), "zeropad 0x3"),
         ("zero_padding_2d 0+1x2+2", ZeroPad(((0, 1), (2, 2))), "zeropad 0+1x2"),
@@ -148,6 +151,10 @@ def test_every_problem_of_every_word_is_told_at_once():
                 "give pixels on every side such as 1, ROWSxCOLUMNS such as 1x2, or TOP+BOTTOMxLEFT+RIGHT",
             )
             for text in ("-1", "1x2x3", "1+2+3", "1+", "same")
+        ],
+        *[
+            (f"reshape {text}", f'"{text}" given for target', "give UNITS, or HEIGHTxWIDTHxCHANNELS such as 7x7x64")
+            for text in ("7x7", "0", "-1x-1x3", "2x3x4x5", "7x7x-2", "axb")
         ],
         ("maxpool 2x3", '"2x3" given for size', "give a whole number, 1 or more"),
         ("conv 8 3x3 bias=no", '"no" is no bias', "known: true, false"),
@@ -200,6 +207,7 @@ def test_the_vocabulary_describes_each_word():
         "spatialdropout": "spatialdropout RATE",
         "flatten": "flatten",
         "zeropad": "zeropad [padding]",
+        "reshape": "reshape TARGET",
         "dense": f"dense UNITS|classes [activation] {weights}",
         "activation": f"activation {activations}",
     }

@@ -228,6 +228,11 @@ def _zeropad(keras: Any, row: LayerSummary, layer: words.ZeroPad) -> list[Any]:
     return [keras.layers.ZeroPadding2D(layer.padding, **_last(row))]
 
 
+@LAYERS.of(words.Reshape)
+def _reshape(keras: Any, row: LayerSummary, layer: words.Reshape) -> list[Any]:
+    return [keras.layers.Reshape(layer.target, name=row.name)]
+
+
 @LAYERS.of(words.Activate)
 def _activate(keras: Any, row: LayerSummary, layer: words.Activate) -> list[Any]:
     return [keras.layers.Activation(_activation(layer), name=row.name)]

@@ -213,6 +213,13 @@ def _zeropad(graph: _Graph, row: LayerSummary, layer: words.ZeroPad, inputs: lis
     return graph.node("Pad", *inputs, graph.constant(np.array([0, 0, top, left, 0, 0, bottom, right])))
 
 
+@OPERATORS.of(words.Reshape)
+def _reshape(graph: _Graph, row: LayerSummary, layer: words.Reshape, inputs: list[str]) -> str:
+    shape = graph.constant(np.array([0, *row.output_shape]))  # 0 is the batch's size
+    shaped = graph.node("Reshape", _channels_last(graph, row, *inputs), shape)
+    return graph.node("Transpose", shaped, perm=_TO_CHANNELS_FIRST) if len(row.output_shape) == 3 else shaped
+
+
 @OPERATORS.of(words.Add)
 def _add(graph: _Graph, row: LayerSummary, layer: words.Add, inputs: list[str]) -> str:
     total, *others = inputs

@@ -85,7 +85,7 @@ class Chain:
 # What a row adds to the chain, or changes in its last step.
 STEPS: Translation[Callable[[Chain, LayerSummary, Any], None]] = Translation(
     "C code",
-    "C takes conv, maxpool, dense, relu, batchnorm behind conv or dense, dropout and flatten, one after another",
+    "C takes conv, maxpool, dense, relu, batchnorm behind conv or dense, dropout, flatten and reshape, in a chain",
 )
 
 
@@ -144,6 +144,13 @@ def _activate(chain: Chain, row: LayerSummary, layer: words.Activate) -> None:
     if not isinstance(last, Weighted) or layer.activation not in _ACTIVATIONS:
         raise STEPS.refusal(row, "has no C code here")
     chain.steps[-1] = replace(last, has_relu=last.has_relu or layer.activation == "relu")
+
+
+@STEPS.of(words.Reshape)
+def _reshape(chain: Chain, row: LayerSummary, layer: words.Reshape) -> None:
+    """The numbers stay where they are; what comes next counts them otherwise."""
+    shape = row.output_shape
+    chain.shape = shape if len(shape) == 3 else (1, 1, *shape)
 
 
 @STEPS.of(words.Dropout, words.SpatialDropout, words.Flatten)

@@ -258,6 +258,12 @@ def _zeropad(row: LayerSummary, layer: words.ZeroPad, inputs: list[str]) -> tupl
     return [], f"F.pad({inputs[0]}, ({left}, {right}, {top}, {bottom}))"
 
 
+@CODE.of(words.Reshape)
+def _reshape(row: LayerSummary, layer: words.Reshape, inputs: list[str]) -> tuple[list[str], str]:
+    shaped = f"{_channels_last(row, *inputs)}.reshape(-1, {', '.join(map(str, row.output_shape))})"
+    return [], f"{shaped}.permute(0, 3, 1, 2)" if len(row.output_shape) == 3 else shaped
+
+
 @CODE.of(words.Activate)
 def _activate(row: LayerSummary, layer: words.Activate, inputs: list[str]) -> tuple[list[str], str]:
     return [], inputs[0]

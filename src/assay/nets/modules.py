@@ -19,6 +19,7 @@ from . import layers as words
 from . import norms, weighted
 from .activations import ACTIVATIONS, activated
 from .dropout import dropout
+from .effects import Shape
 from .padding import pad as _pad
 from .shapes import LayerSummary
 from .translation import Translation
@@ -168,6 +169,20 @@ class ZeroPad(nn.Module):
         return F.pad(images, (left, right, top, bottom))
 
 
+class Reshape(nn.Module):
+    """The same values in Keras's order, height, width, channel, as an image or vector of another shape."""
+
+    def __init__(self, layer: words.Reshape, shape: Shape) -> None:
+        super().__init__()
+        self.layer, self.shape = layer, shape
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(batch, channel, height, width) or (batch, unit) in, and out."""
+        ordered = values.permute(0, 2, 3, 1) if values.dim() == 4 else values
+        shaped = ordered.reshape(len(values), *self.shape)
+        return shaped.permute(0, 3, 1, 2) if shaped.dim() == 4 else shaped
+
+
 class Draws:
     """What the layers of one network draw from, each in its turn.
 
@@ -212,6 +227,7 @@ MODULES: Translation[Make] = Translation("torch module", entries={
     words.SpatialDropout: lambda layer, row, draws: SpatialDropout(layer, draws.dropout(), draws.streams),
     words.Flatten: lambda layer, row, draws: Flatten(layer),
     words.ZeroPad: lambda layer, row, draws: ZeroPad(layer),
+    words.Reshape: lambda layer, row, draws: Reshape(layer, row.output_shape),
     words.Activate: lambda layer, row, draws: Activate(layer),
     words.Add: lambda layer, row, draws: Add(layer),
     words.Concatenate: lambda layer, row, draws: Concatenate(layer),

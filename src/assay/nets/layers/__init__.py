@@ -8,6 +8,7 @@ from .dense import Dense as Dense
 from .dropouts import Dropout as Dropout
 from .dropouts import SpatialDropout as SpatialDropout
 from .forms import Flatten as Flatten
+from .forms import Reshape as Reshape
 from .forms import ZeroPad as ZeroPad
 from .joins import Add as Add
 from .joins import Concatenate as Concatenate

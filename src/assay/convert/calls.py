@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from contextlib import suppress
 from typing import Any
 
 from ..errors import Problem, SpecError
@@ -40,9 +41,7 @@ def layer_config(kind: str, call: ast.Call, scope: Scope, file: str) -> LayerCon
         if name in ("name", "seed", "trainable", "dtype", "bias_initializer"):
             continue
         if name.endswith("_initializer"):
-            settings[name] = (
-                node.value if isinstance(node, ast.Constant) else called_name(getattr(node, "func", node), scope)
-            )
+            settings[name] = _initializer(node, scope)
             continue
         try:
             settings["activation" if name == "activation" else name] = (
@@ -65,6 +64,19 @@ def _setting(name: str, node: ast.expr, scope: Scope) -> Any:
             settings[{"l": kind}.get(keyword.arg or "", keyword.arg or "")] = value_of(keyword.value, scope)
         return {"class_name": kind, "config": settings}
     return value_of(node, scope)
+
+
+def _initializer(node: ast.expr, scope: Scope) -> Any:
+    """An initializer's name, with its settings where they are plain: ``Constant(0.25)``."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    name = called_name(getattr(node, "func", node), scope)
+    settings: dict[str, Any] = {}
+    if isinstance(node, ast.Call):
+        with suppress(Unknown):
+            settings |= zip(("value",), (value_of(argument, scope) for argument in node.args), strict=False)
+            settings |= {keyword.arg or "": value_of(keyword.value, scope) for keyword in node.keywords}
+    return {"class_name": name, "config": settings}
 
 
 def _activation(node: ast.expr, scope: Scope) -> Any:

@@ -153,7 +153,7 @@ class Settings:
             if value == default or (name == "data_format" and value == "channels_last"):
                 continue
             if name.endswith(("_regularizer", "_constraint")):
-                raise Unfit(f"it has a {name}", "leave it out: kernels alone are penalized here (l1=, l2=)")
+                raise Unfit(f"{name} is {short(value)}", "leave it out: kernels alone are penalized here (l1=, l2=)")
             usual = "channels_last" if name == "data_format" else default
             raise Unfit(f"{name} is {short(value)}", f"here it is {usual!r}")
 

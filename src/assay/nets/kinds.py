@@ -43,7 +43,8 @@ def spelled(word: str) -> str:
     return plain
 
 
-def _choice(literal: Any) -> Kind:
+def choice(literal: Any) -> Kind:
+    """One of the texts of a ``Literal``, in any spelling."""
     known = get_args(literal)
 
     def read(text: str) -> str:
@@ -102,7 +103,7 @@ ActivationName = Literal["relu", "relu6", "leakyrelu", "elu", "gelu", "silu", "s
 JoinName = Literal["concatenate", "add"]
 PaddingName = Literal["same", "valid"]
 
-Activation = Annotated[ActivationName, _choice(ActivationName)]
+Activation = Annotated[ActivationName, choice(ActivationName)]
 Count = Annotated[int, Kind("a whole number, 1 or more", _read_count)]
 Flag = Annotated[
     bool,

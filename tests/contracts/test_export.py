@@ -266,6 +266,13 @@ WORDS: dict[str, tuple[tuple[int, int, int], list[Any]]] = {
             *["maxpool 2 stride=1", "reshape -1", "dense classes softmax"],
         ],
     ),
+    "learned slopes": (
+        (9, 8, 2),
+        [
+            *["conv 4 3x3", "prelu", "conv 4 3x3", "prelu per=channel slope=0.25", "conv 4 2x2", "prelu per=layer"],
+            *["flatten", "dense 9", "prelu", "dense 8", "prelu per=layer", "dense classes softmax"],
+        ],
+    ),
     "global maximum": ((8, 9, 1), ["conv 5 3x3 elu", "globalmaxpool", "batchnorm", "dense classes softmax"]),
     "residual": ((12, 11, 2), ["conv 4 2x2", RESIDUAL, *END]),
     "inception": (
@@ -282,7 +289,7 @@ def test_every_layer_word_means_the_same_elsewhere(form: str, name: str, tmp_pat
     check(form, *network_of(layers, shape), tmp_path, 40)
 
 
-@pytest.mark.parametrize("name", ["convolutions", "zeros around", "other shapes"])
+@pytest.mark.parametrize("name", ["convolutions", "zeros around", "other shapes", "learned slopes"])
 def test_a_network_in_eight_bits_answers_nearly_the_same(name: str, tmp_path: Path) -> None:
     runtime = pytest.importorskip("onnxruntime")
     shape, layers = WORDS[name]

@@ -121,7 +121,8 @@ WORDS = [
     ],
     *["depthwise 3x3 multiplier=2 silu", "layernorm", "separable 6 2x2 multiplier=2 elu", "groupnorm 3"],
     *["groupnorm 6", "avgpool 2 stride=1", "maxpool 2 padding=same", "spatialdropout 0.2", "tanh"],
-    *["zeropad", "zeropad 2x0", "zeropad 0+1x3+2", "reshape -1x6x4", "globalavgpool"],
+    *["zeropad", "zeropad 2x0", "zeropad 0+1x3+2", "reshape -1x6x4"],
+    *["prelu", "prelu per=channel slope=0.25", "prelu per=layer", "globalavgpool"],
     *["dense 7 sigmoid l1=0.1 l2=0.2", "dropout 0.3", "dense classes softmax"],
 ]
 
@@ -143,6 +144,9 @@ def test_every_layer_that_has_words_goes_there_and_back(tmp_path: Path) -> None:
 CALLS = {
     "Reshape((4, 16, 4))": "reshape 4x16x4",
     "Reshape(target_shape=[-1])": "reshape -1",
+    "PReLU()": "prelu",
+    "PReLU(alpha_initializer=keras.initializers.Constant(0.25), shared_axes=[1, 2])": "prelu per=channel slope=0.25",
+    "PReLU('zeros', shared_axes=(1, 2, 3))": "prelu per=layer",
     "ZeroPadding2D()": "zeropad",
     "ZeroPadding2D((1, 2), data_format='channels_last')": "zeropad 1x2",
     "ZeroPadding2D(padding=[[0, 1], [0, 1]])": "zeropad 0+1",
@@ -152,7 +156,7 @@ CALLS = {
 @pytest.mark.parametrize("call", CALLS)
 def test_a_layer_in_code_in_memory_and_in_a_file_is_the_same_word(call: str, tmp_path: Path) -> None:
     layers = f"Input((8, 8, 4)), {call}, Flatten(), Dense(3, 'softmax')"
-    code = f"{HEAD}from keras.layers import *\nmodel = Sequential([{layers}])\n"
+    code = f"{HEAD}import keras\nfrom keras.layers import *\nmodel = Sequential([{layers}])\n"
     (tmp_path / "script.py").write_text(code)
     scope: dict[str, Any] = {}
     exec(code, scope)

@@ -134,6 +134,7 @@ def test_quantization_rounds_to_the_nearest_level() -> None:
         (["conv 4 3x3 tanh", "flatten", "dense classes softmax"], "has tanh"),
         (["conv 4 3x3 relu", "batchnorm", "flatten", "dense classes softmax"], "right behind a conv or dense layer"),
         (["conv 4 3x3", "layernorm", "flatten", "dense classes softmax"], "has no C code here"),
+        (["conv 4 3x3", "prelu", "flatten", "dense classes softmax"], r'prelu1 \("prelu"\) has no C code here'),
         (
             ["zeropad 2", "conv 4 3x3", "flatten", "dense classes softmax"],
             r'zeropad1 \("zeropad 2"\) has no C code here',

@@ -34,6 +34,7 @@ NETWORKS = {
     "reshape": ([], "reshape 14x-1x4"),
     "dense": (["flatten"], "dense 7"),
     "activation": ([], "activation relu"),
+    "prelu": ([], "prelu"),
 }
 
 

@@ -32,7 +32,7 @@ from assay.nets import (
     word_of,
 )
 from assay.nets.kinds import ActivationName
-from assay.nets.layers import WORDS, Reshape, ZeroPad
+from assay.nets.layers import WORDS, PReLU, Reshape, ZeroPad
 
 COUNTS = st.integers(1, 4096)
 FLAGS = st.booleans()
@@ -55,6 +55,7 @@ LAYERS = st.one_of(
     st.builds(SpatialDropout, RATES),
     st.builds(Activate, ACTIVATIONS),
     st.builds(Reshape, st.tuples(COUNTS, COUNTS, COUNTS) | st.tuples(COUNTS, st.just(-1), COUNTS) | st.just((-1,))),
+    st.builds(PReLU, per=st.sampled_from(["value", "channel", "layer"]), slope=WEIGHTS),
     st.builds(ZeroPad, st.tuples(*[st.tuples(st.integers(0, 99), st.integers(0, 99))] * 2)),
     st.builds(Dense, COUNTS | st.just("classes"), ACTIVATIONS, **WEIGHTED),
     st.sampled_from([kind() for kind in (BatchNorm, LayerNorm, InstanceNorm, GlobalMaxPool, GlobalAvgPool, Flatten)]),
@@ -108,6 +109,8 @@ def test_layers_written_as_words_are_read_back_unchanged(layers):
         ("leaky_relu", Activate("leakyrelu"), "activation leakyrelu"),
         ("activation tanh", Activate("tanh"), "activation tanh"),
         ("zeropad 1x1", ZeroPad(), "zeropad"),
+        ("PReLU per=value slope=0", PReLU(), "prelu"),
+        ("p_relu slope=0.25 per=channel", PReLU(per="channel", slope=0.25), "prelu per=channel slope=0.25"),
         ("reshape 7x7x-1", Reshape((7, 7, -1)), "reshape 7x7x-1"),
         ("Reshape 128", Reshape((128,)), "reshape 128"),
         ("zeropad 2", ZeroPad(((2, 2), (2, 2))), "zeropad 2"),
@@ -156,6 +159,7 @@ def test_every_problem_of_every_word_is_told_at_once():
             (f"reshape {text}", f'"{text}" given for target', "give UNITS, or HEIGHTxWIDTHxCHANNELS such as 7x7x64")
             for text in ("7x7", "0", "-1x-1x3", "2x3x4x5", "7x7x-2", "axb")
         ],
+        ("prelu per=pixel", '"pixel" is no per', "known: value, channel, layer"),
         ("maxpool 2x3", '"2x3" given for size', "give a whole number, 1 or more"),
         ("conv 8 3x3 bias=no", '"no" is no bias', "known: true, false"),
         ("activation", "no activation given", "write activation relu|relu6|leakyrelu"),
@@ -210,6 +214,7 @@ def test_the_vocabulary_describes_each_word():
         "reshape": "reshape TARGET",
         "dense": f"dense UNITS|classes [activation] {weights}",
         "activation": f"activation {activations}",
+        "prelu": "prelu [per=value|channel|layer] [slope=x]",
     }
     assert all(entry.meaning.endswith(".") for entry in VOCABULARY.values())
 

@@ -238,6 +238,14 @@ def _activate(keras: Any, row: LayerSummary, layer: words.Activate) -> list[Any]
     return [keras.layers.Activation(_activation(layer), name=row.name)]
 
 
+@LAYERS.of(words.PReLU)
+def _prelu(keras: Any, row: LayerSummary, layer: words.PReLU) -> list[Any]:
+    (alpha,) = row.tensors
+    shared = [axis for axis, size in enumerate(alpha.keras_shape, start=1) if layer.per != "value" and size == 1]
+    start = keras.initializers.Constant(layer.slope) if layer.slope else "zeros"
+    return [keras.layers.PReLU(alpha_initializer=start, shared_axes=shared or None, name=row.name)]
+
+
 @LAYERS.of(words.Concatenate)
 def _concatenate(keras: Any, row: LayerSummary, layer: words.Concatenate) -> list[Any]:
     return [keras.layers.Concatenate(name=row.name)]

@@ -220,6 +220,11 @@ def _reshape(graph: _Graph, row: LayerSummary, layer: words.Reshape, inputs: lis
     return graph.node("Transpose", shaped, perm=_TO_CHANNELS_FIRST) if len(row.output_shape) == 3 else shaped
 
 
+@OPERATORS.of(words.PReLU)
+def _prelu(graph: _Graph, row: LayerSummary, layer: words.PReLU, inputs: list[str]) -> str:
+    return graph.node("PRelu", *inputs, *_weights(row, "alpha"))
+
+
 @OPERATORS.of(words.Add)
 def _add(graph: _Graph, row: LayerSummary, layer: words.Add, inputs: list[str]) -> str:
     total, *others = inputs

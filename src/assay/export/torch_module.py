@@ -67,6 +67,7 @@ _NAMES = {
     "bias": ".bias",
     "gamma": ".weight",
     "beta": ".bias",
+    "alpha": "_alpha",
     "moving_mean": ".running_mean",
     "moving_variance": ".running_var",
 }
@@ -267,6 +268,13 @@ def _reshape(row: LayerSummary, layer: words.Reshape, inputs: list[str]) -> tupl
 @CODE.of(words.Activate)
 def _activate(row: LayerSummary, layer: words.Activate, inputs: list[str]) -> tuple[list[str], str]:
     return [], inputs[0]
+
+
+@CODE.of(words.PReLU)
+def _prelu(row: LayerSummary, layer: words.PReLU, inputs: list[str]) -> tuple[list[str], str]:
+    (x,), (alpha,) = inputs, row.tensors
+    member = f"self.{row.name}_alpha = nn.Parameter(torch.full({alpha.shape}, {layer.slope!r}))"
+    return [member], f"torch.relu({x}) - self.{row.name}_alpha * torch.relu(-{x})"
 
 
 @CODE.of(words.Add)

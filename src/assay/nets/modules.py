@@ -117,6 +117,19 @@ class Activate(nn.Module):
         return ACTIVATIONS[self.layer.activation](values)
 
 
+class PReLU(nn.Module):
+    """Relu with learned slopes ``alpha`` below zero, of a shape that goes over one image or vector."""
+
+    def __init__(self, layer: words.PReLU, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.layer = layer
+        self.alpha = nn.Parameter(torch.full(shape, layer.slope))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Images or vectors in, the same shape out. At zero neither part has a gradient, as in Keras."""
+        return torch.relu(values) - torch.relu(-values) * self.alpha
+
+
 class Add(nn.Module):
     """The sum of several paths, and the activation."""
 
@@ -229,6 +242,7 @@ MODULES: Translation[Make] = Translation("torch module", entries={
     words.ZeroPad: lambda layer, row, draws: ZeroPad(layer),
     words.Reshape: lambda layer, row, draws: Reshape(layer, row.output_shape),
     words.Activate: lambda layer, row, draws: Activate(layer),
+    words.PReLU: lambda layer, row, draws: PReLU(layer, row.tensors[0].shape),
     words.Add: lambda layer, row, draws: Add(layer),
     words.Concatenate: lambda layer, row, draws: Concatenate(layer),
 })  # fmt: skip

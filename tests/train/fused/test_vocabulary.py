@@ -34,7 +34,7 @@ REFUSED = {
         word: f'{word.split()[0]}1 ("{word}") has no kernel here'
         for word in (
             "layernorm", "groupnorm 2", "instancenorm", "spatialdropout 0.2", "zeropad 2",
-            "reshape 20x-1x4",
+            "reshape 20x-1x4", "prelu per=channel",
         )
     },
 }  # fmt: skip

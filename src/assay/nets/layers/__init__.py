@@ -1,6 +1,7 @@
 """One record for each layer word: its arguments, what it learns and costs, what Keras calls it, what to cite."""
 
 from .activations import Activate as Activate
+from .activations import PReLU as PReLU
 from .convolutions import Conv as Conv
 from .convolutions import Depthwise as Depthwise
 from .convolutions import Separable as Separable

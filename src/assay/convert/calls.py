@@ -1,4 +1,4 @@
-"""From a call of Keras's in code to the settings that it gives: layers, penalties, optimizers."""
+"""Parses calls of Keras in source code: layers with their settings, penalties, initializers, optimizers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def layer_config(kind: str, call: ast.Call, scope: Scope, file: str) -> LayerCon
     """The settings that the call of a layer's class gives.
 
     Raises:
-        SpecError: They cannot be worked out without running the code.
+        SpecError: They cannot be evaluated without running the code.
     """
     place = f"{kind}(...)"
 
@@ -48,7 +48,7 @@ def layer_config(kind: str, call: ast.Call, scope: Scope, file: str) -> LayerCon
                 _activation(node, scope) if name == "activation" else _setting(name, node, scope)
             )
         except Unknown as unknown:
-            what = f"{name} is {unknown.text}, which cannot be worked out without running the code"
+            what = f"{name} is {unknown.text}, which cannot be evaluated without running the code"
             raise refuse(what, "write the value") from None
     return LayerConfig(kind, settings, place, call.lineno)
 
@@ -89,7 +89,7 @@ def _activation(node: ast.expr, scope: Scope) -> Any:
 
 
 def optimizer_of(call: ast.expr, scope: Scope) -> Any:
-    """An optimizer's name, with its settings if they are plain; ``None`` if it cannot be worked out."""
+    """An optimizer's name, with its settings if they are plain; ``None`` if it cannot be evaluated."""
     if not isinstance(call, ast.Call):
         return None
     name = called_name(call.func, scope).lower()

@@ -1,4 +1,4 @@
-"""Layers of Keras models as their configurations describe them, and those of a serialized model."""
+"""Layer configurations of Keras models, and the configurations in a serialized model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class LayerConfig:
         settings: Its configuration, as ``get_config`` gives it; what is left out has Keras's default.
         place: Its name or line, for messages.
         line: In the file that it was read from.
-        source: What its weights are found by.
+        source: Where its weights are: the layer itself, or its path in ``model.weights.h5``.
     """
 
     kind: str

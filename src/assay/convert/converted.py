@@ -1,4 +1,4 @@
-"""A Sequential model of Keras as layer words."""
+"""Converts the layers of a Keras Sequential model to layer words."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ..nets import layers as words
 from ..nets.keras import Settings, Signature, Unfit, short
 from ..nets.kinds import spelled
 from ..nets.layers import KERAS
+from ..nets.shapes import outline
 from .configs import MOST_LAYERS, LayerConfig
 
 _UNIT = 1 / 255
@@ -35,7 +36,7 @@ class Converted:
         lines: The words.
         shape: Height, width and channels of an image, where the model gives them.
         num_classes: Units of its last layer.
-        sources: What the weights of each line's layer are found by.
+        sources: The ``LayerConfig.source`` of each line's layer.
         notes: What a study says elsewhere than in its layers, a sentence each.
     """
 
@@ -85,8 +86,7 @@ def _ended(
     """The words, with what ends a network here."""
     layers = [layer for layer, _ in converted]
     last, config = converted[-1]
-    units = next((layer.units for layer in reversed(layers) if isinstance(layer, words.Dense)), None)
-    num_classes = units if isinstance(units, int) else None
+    num_classes = _num_classes(layers, shape)
     lines = [word_of(layer) for layer in layers]
     if isinstance(last, words.Dense):
         if last.activation == "sigmoid" and last.units == 1:
@@ -105,6 +105,16 @@ def _ended(
         lines[-2] = lines[-2].replace(f"dense {layers[-2].units}", "dense classes", 1)
     sources = tuple(config.source for _, config in converted)
     return Converted(tuple(lines), shape, num_classes, sources, tuple(dict.fromkeys(notes)))
+
+
+def _num_classes(layers: Sequence[Layer], shape: tuple[int, int, int] | None) -> int | None:
+    """How many values the network puts out; ``None`` where that depends on an image of unknown shape."""
+    last = layers[-1]
+    if shape is not None and isinstance(last, words.Activate) and (rows := outline(layers[:-1], shape)):
+        return rows[-1].output_shape[-1]
+    shaping = ("dense", "convolution", "form")
+    deciding = next((layer for layer in reversed(layers) if layer.role in shaping), None)
+    return deciding.units if isinstance(deciding, words.Dense) and isinstance(deciding.units, int) else None
 
 
 def _input_shape(config: LayerConfig) -> tuple[int, int, int] | None:
@@ -129,9 +139,7 @@ def _rescaling(config: LayerConfig, *, is_first: bool) -> str:
     numbers = isinstance(scale, int | float) and isinstance(offset, int | float)
     if not is_first or not numbers or abs(scale - _UNIT) > 1e-6 or offset:  # type: ignore[operator]
         what = f"it scales by {short(scale)}, {short(offset)}"
-        raise Unfit(
-            what, 'scaling is said under [data] here: scaling = "unit" is 1/255, "standard" and "none" are others'
-        )
+        raise Unfit(what, 'scaling stands under [data]: scaling = "unit" is 1/255, "standard" and "none" are others')
     return 'Its Rescaling(1/255) is scaling = "unit" under [data].'
 
 
@@ -160,5 +168,5 @@ def _unknown(kind: str) -> tuple[str, str]:
     if kind in ("Functional", "Model"):
         return "only Sequential models are read", "write paths that part as residual or parallel blocks"
     if kind.startswith("Random") or kind in ("CenterCrop", "Resizing"):
-        return "it varies images", "augmentation is said under [training] (docs/study-file.md)"
+        return "it varies images", "augmentation stands under [training] (docs/study-file.md)"
     return "there are no words for this layer", nearest(kind, list(KERAS))

@@ -1,4 +1,4 @@
-"""Keras's weights in our order, and a converted model as one that can be asked."""
+"""An imported Keras model: its layer words, and its weights in our order."""
 
 from __future__ import annotations
 

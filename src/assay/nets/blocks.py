@@ -1,4 +1,4 @@
-"""Networks with blocks in them: lines read into a tree, and the tree's leaves counted."""
+"""Networks with residual, parallel and repeated blocks: study lines parsed into a tree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From layers to a torch network with its initial weights."""
+"""The trainable torch network of a summary, with its initial weights."""
 
 from __future__ import annotations
 

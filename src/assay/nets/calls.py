@@ -1,4 +1,4 @@
-"""Calls of Keras, such as ``Conv2D(32, (3, 3), activation="relu")``, as our words: what a study file should say."""
+"""Calls of Keras in a study file, such as ``Conv2D(32, (3, 3))``, answered with the layer word to write instead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A base as an arm uses it: cut, with what becomes of its images and when its blocks train."""
+"""A pretrained base as an arm uses it: its blocks, the preparation of images, and when each block trains."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ _NOT_CHECKED = ("_initializer", "name", "seed", "dtype", "trainable")  # what th
 
 
 class Unfit(Exception):
-    """What of a Keras layer cannot be said in layer words, and what to do about it."""
+    """A setting of a Keras layer that layer words cannot express, and what to do about it."""
 
     def __init__(self, what: str, fix: str = "") -> None:
         self.what, self.fix = what, fix

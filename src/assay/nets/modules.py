@@ -1,4 +1,4 @@
-"""Layers as torch modules that mean what Keras means by them, and the table that says which module a word is.
+"""Torch modules that compute what Keras's layers compute, and the table from layer words to modules.
 
 Images are float (batch, channel, height, width), meant to lie in channels-last memory; vectors are (batch, unit).
 """
@@ -158,7 +158,7 @@ class Concatenate(nn.Module):
 
 
 class Flatten(nn.Module):
-    """Vectors in Keras's order: height, width, channel. No copy is made of channels-last memory."""
+    """Vectors in Keras's order: height, width, channel. Channels-last memory is not copied."""
 
     def __init__(self, layer: words.Flatten) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Layer words read: a line of text to a layer, or to everything that is wrong with it."""
+"""Parses one line of a study into a layer, or into every problem with the line."""
 
 from __future__ import annotations
 

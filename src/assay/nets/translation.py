@@ -1,4 +1,4 @@
-"""What a backend makes of each layer word: one table for each backend, and one way of refusing a word that it lacks."""
+"""A backend's table from layer words to implementations, with one way of refusing a word that it lacks."""
 
 from __future__ import annotations
 

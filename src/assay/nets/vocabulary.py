@@ -1,4 +1,4 @@
-"""The vocabulary: how each layer word is written, derived from its record, and a layer written as words."""
+"""The vocabulary: how each layer word is written, derived from its record; layers written back as words."""
 
 from __future__ import annotations
 

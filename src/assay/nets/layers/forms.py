@@ -1,4 +1,4 @@
-"""Layers that give the same values another form."""
+"""Layers that only rearrange or pad their values: flatten, reshape, zeropad."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a layer word knows about itself: the class that every layer's record extends.
+"""The base class of layer records: everything about a layer word but what computes it.
 
 A layer is a frozen dataclass. Its fields are its arguments: those before ``KW_ONLY`` are written by position, those
 after it as ``name=value``; a field with a default may be left out, and its annotation carries the ``Kind`` of its

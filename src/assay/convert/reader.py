@@ -512,9 +512,7 @@ class Reader:
                 model.calls += self._listed(added, scope) if added is not None else []
             return True
         if model is None and method == "add" and self._is_layer(call, scope):
-            self._refuse(
-                f"which model {ast.unparse(owner)[:60]} is cannot be evaluated without running the code", call
-            )
+            self._refuse(f"which model {ast.unparse(owner)[:60]} is cannot be evaluated without running the code", call)
             return True
         is_training = {"compile": names & {"optimizer", "loss"}, "fit": names & {"epochs"}}.get(method)
         if is_training or (is_training is not None and model is not None):

@@ -154,7 +154,7 @@ def test_a_folder_is_told_from_a_study_file(run, study: Path) -> None:
 def test_describe_says_what_keeps_a_run_off_the_kernels(run, study: Path) -> None:
     assert "Fused path" in run("describe", study)[1]
     study.write_text(STUDY.replace('"flatten"', '"layernorm", "flatten"'))
-    assert "Plain path (float32): layernorm1 has no kernel." in run("describe", study)[1]
+    assert 'Plain path (float32): layernorm1 ("layernorm") has no kernel here.' in run("describe", study)[1]
 
 
 def test_describe_looks_a_base_up_in_the_store_that_is_named(run, study: Path, tmp_path: Path) -> None:

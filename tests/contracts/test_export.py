@@ -255,6 +255,24 @@ WORDS: dict[str, tuple[tuple[int, int, int], list[Any]]] = {
             *["leakyrelu", "dense classes", "softmax"],
         ],
     ),
+    "zeros around": (
+        (9, 8, 2),
+        ["zeropad 0+1x2+1", "conv 4 3x3", "zeropad", "conv 4 3x3 stride=2 elu", "zeropad 2x0", *END],
+    ),
+    "other shapes": (
+        (9, 8, 2),
+        [
+            *["reshape 8x6x3", "conv 4 3x3 relu", "reshape 96", "dense 36", "reshape 3x-1x4", "relu", "conv 5 2x2"],
+            *["maxpool 2 stride=1", "reshape -1", "dense classes softmax"],
+        ],
+    ),
+    "learned slopes": (
+        (9, 8, 2),
+        [
+            *["conv 4 3x3", "prelu", "conv 4 3x3", "prelu per=channel slope=0.25", "conv 4 2x2", "prelu per=layer"],
+            *["flatten", "dense 9", "prelu", "dense 8", "prelu per=layer", "dense classes softmax"],
+        ],
+    ),
     "global maximum": ((8, 9, 1), ["conv 5 3x3 elu", "globalmaxpool", "batchnorm", "dense classes softmax"]),
     "residual": ((12, 11, 2), ["conv 4 2x2", RESIDUAL, *END]),
     "inception": (
@@ -269,6 +287,17 @@ WORDS: dict[str, tuple[tuple[int, int, int], list[Any]]] = {
 def test_every_layer_word_means_the_same_elsewhere(form: str, name: str, tmp_path: Path) -> None:
     shape, layers = WORDS[name]
     check(form, *network_of(layers, shape), tmp_path, 40)
+
+
+@pytest.mark.parametrize("name", ["convolutions", "zeros around", "other shapes", "learned slopes"])
+def test_a_network_in_eight_bits_answers_nearly_the_same(name: str, tmp_path: Path) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    shape, layers = WORDS[name]
+    network, predictor = network_of(layers, shape)
+    images, path = images_of(60, shape), tmp_path / "model.onnx"
+    write_onnx_int8(network, path, images)
+    answers = runtime.InferenceSession(path).run(None, {"images": images})[0]
+    np.testing.assert_allclose(answers, predictor.probabilities(images), atol=0.2)
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -120,7 +120,9 @@ WORDS = [
         "conv 4 3x3 groups=2 bias=false gelu dilation=2",
     ],
     *["depthwise 3x3 multiplier=2 silu", "layernorm", "separable 6 2x2 multiplier=2 elu", "groupnorm 3"],
-    *["groupnorm 6", "avgpool 2 stride=1", "maxpool 2 padding=same", "spatialdropout 0.2", "tanh", "globalavgpool"],
+    *["groupnorm 6", "avgpool 2 stride=1", "maxpool 2 padding=same", "spatialdropout 0.2", "tanh"],
+    *["zeropad", "zeropad 2x0", "zeropad 0+1x3+2", "reshape -1x6x4"],
+    *["prelu", "prelu per=channel slope=0.25", "prelu per=layer", "globalavgpool"],
     *["dense 7 sigmoid l1=0.1 l2=0.2", "dropout 0.3", "dense classes softmax"],
 ]
 
@@ -139,6 +141,32 @@ def test_every_layer_that_has_words_goes_there_and_back(tmp_path: Path) -> None:
     assert back.weights.keys() == from_keras(model).weights.keys() == network.state_dict().keys()
 
 
+CALLS = {
+    "Reshape((4, 16, 4))": "reshape 4x16x4",
+    "Reshape(target_shape=[-1])": "reshape -1",
+    "PReLU()": "prelu",
+    "PReLU(alpha_initializer=keras.initializers.Constant(0.25), shared_axes=[1, 2])": "prelu per=channel slope=0.25",
+    "PReLU('zeros', shared_axes=(1, 2, 3))": "prelu per=layer",
+    "ZeroPadding2D()": "zeropad",
+    "ZeroPadding2D((1, 2), data_format='channels_last')": "zeropad 1x2",
+    "ZeroPadding2D(padding=[[0, 1], [0, 1]])": "zeropad 0+1",
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_layer_in_code_in_memory_and_in_a_file_is_the_same_word(call: str, tmp_path: Path) -> None:
+    layers = f"Input((8, 8, 4)), {call}, Flatten(), Dense(3, 'softmax')"
+    code = f"{HEAD}import keras\nfrom keras.layers import *\nmodel = Sequential([{layers}])\n"
+    (tmp_path / "script.py").write_text(code)
+    scope: dict[str, Any] = {}
+    exec(code, scope)
+    scope["model"].save(tmp_path / "model.keras")
+    expected = (CALLS[call], "flatten", "dense classes softmax")
+    assert read_source(tmp_path / "script.py").models[0].converted.lines == expected
+    assert from_keras(scope["model"]).network.layers == expected
+    assert read_keras(tmp_path / "model.keras").network.layers == expected
+
+
 def test_models_in_models_are_one(tmp_path: Path) -> None:
     layers = keras.layers
     first = keras.Sequential([layers.Conv2D(3, 3), layers.ReLU(), layers.Conv2D(2, 3)])
@@ -149,6 +177,14 @@ def test_models_in_models_are_one(tmp_path: Path) -> None:
         *["conv 3 3x3", "activation relu", "conv 2 3x3", "conv 3 2x2", "batchnorm", "flatten", "dense classes"],
         "activation softmax",
     ]
+
+
+def test_classes_are_counted_where_the_network_ends(tmp_path: Path) -> None:
+    layers = keras.layers
+    end = [layers.Dense(24), layers.Reshape((2, 3, 4)), layers.Conv2D(5, 2), layers.GlobalMaxPooling2D()]
+    model = keras.Sequential([keras.Input((6, 6, 1)), layers.Flatten(), *end, layers.Softmax()])
+    check(model, tmp_path)
+    assert from_keras(model).num_classes == 5
 
 
 def test_an_exported_network_can_be_imported(tmp_path: Path) -> None:
@@ -229,7 +265,7 @@ def test_a_notebook_becomes_a_study(suffix: str, tmp_path: Path) -> None:
 
 
 BAD_CODE = {
-    "Sequential([Flatten(), Dense(units, activation='softmax')])": "units is units, which cannot be worked out",
+    "Sequential([Flatten(), Dense(units, activation='softmax')])": "units is units, which cannot be evaluated",
     "Sequential([Flatten(), Dense(get(), activation='softmax')])": "units is get",
     "Sequential([Flatten(), Attention(), Dense(3, activation='softmax')])": "no words for this layer",
     "Sequential([Lambda(lambda x: x), Dense(3, activation='softmax')])": "holds code, which is never run",
@@ -241,15 +277,15 @@ BAD_CODE = {
     "Sequential([Flatten()])": "it ends in flatten",
     "Sequential([Dense(**settings)])": "come from a dictionary",
     "Sequential(make_layers())": "no words for this layer",
-    "Sequential([RandomFlip(), Dense(3, 'softmax')])": "augmentation is said under",
+    "Sequential([RandomFlip(), Dense(3, 'softmax')])": "augmentation stands under",
     "Sequential([Conv2D(3, 3, data_format='channels_first'), Dense(3, 'softmax')])": "data_format",
     "Sequential([Conv2D(0, 3), Dense(3, 'softmax')])": "filters is 0",
     "Sequential([Dropout(1.5), Dense(3, 'softmax')])": "rate is 1.5",
     "Sequential([Mine(), Dense(3, 'softmax')])": "the file's own",
     "Sequential()\nfor k in range(count):\n    model.add(Dense(k))": "added in a loop",
     "Model(inputs, outputs)": "there is no Sequential model",
-    "Sequential([Dense(10 ** 10 ** 10, 'softmax')])": "cannot be worked out",
-    "Sequential([Dense('x' * 10 ** 9, 'softmax')])": "cannot be worked out",
+    "Sequential([Dense(10 ** 10 ** 10, 'softmax')])": "cannot be evaluated",
+    "Sequential([Dense('x' * 10 ** 9, 'softmax')])": "cannot be evaluated",
 }
 
 
@@ -276,7 +312,7 @@ def test_a_value_that_depends_on_what_runs_is_told_with_its_line(code: str, tmp_
     path.write_text(f"{code}model = Sequential([Conv2D(n, 3), Flatten(), Dense(3, 'softmax')])\n")
     with pytest.raises(SpecError) as caught:
         read_source(path)
-    assert f"{UNSURE[code]}, which cannot be worked out" in str(caught.value)
+    assert f"{UNSURE[code]}, which cannot be evaluated" in str(caught.value)
     assert caught.value.problems[0].line == code.count("\n") + 1
 
 
@@ -372,7 +408,7 @@ def test_training_of_models_that_functions_make_is_read(tmp_path: Path) -> None:
     found = read_source(path)
     assert found.training == {"optimizer": {"name": "sgd", "learning_rate": 0.1, "momentum": 0.9}}
     assert found.notes == ["The optimizer's clipnorm (line 2) is not taken over."]
-    assert "batch_size is size in line 6, which cannot be worked out" in told
+    assert "batch_size is size in line 6, which cannot be evaluated" in told
 
 
 def test_what_training_leaves_unsaid_is_keras_default(tmp_path):
@@ -437,7 +473,7 @@ def test_code_is_never_run(tmp_path: Path) -> None:
     mark = tmp_path / "ran"
     run = f"open({str(mark)!r}, 'w')"
     path.write_text(f"{run}\nimport keras\nmodel = keras.Sequential([keras.layers.Dense({run})])")
-    with pytest.raises(SpecError, match="cannot be worked out"):
+    with pytest.raises(SpecError, match="cannot be evaluated"):
         read_source(path)
     assert not mark.exists()
 

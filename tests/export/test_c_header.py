@@ -34,6 +34,14 @@ NETWORKS: dict[str, tuple[list[str], tuple[int, int, int], str]] = {
         (15, 14, 3),
         "float32",
     ),
+    "other shapes": (
+        [
+            *["conv 4 3x3", "reshape 6x-1x4", "batchnorm", "relu", "maxpool 2", "reshape -1", "dense 48 relu"],
+            *["reshape 4x4x3", "conv 5 2x2 relu", "flatten", "dense classes softmax"],
+        ],
+        (14, 11, 1),
+        "uint8",
+    ),
     "one layer": (["flatten", "dense classes softmax"], (7, 6, 1), "uint8"),
 }
 MAIN = """
@@ -126,6 +134,11 @@ def test_quantization_rounds_to_the_nearest_level() -> None:
         (["conv 4 3x3 tanh", "flatten", "dense classes softmax"], "has tanh"),
         (["conv 4 3x3 relu", "batchnorm", "flatten", "dense classes softmax"], "right behind a conv or dense layer"),
         (["conv 4 3x3", "layernorm", "flatten", "dense classes softmax"], "has no C code here"),
+        (["conv 4 3x3", "prelu", "flatten", "dense classes softmax"], r'prelu1 \("prelu"\) has no C code here'),
+        (
+            ["zeropad 2", "conv 4 3x3", "flatten", "dense classes softmax"],
+            r'zeropad1 \("zeropad 2"\) has no C code here',
+        ),
         ([{"residual": ["conv 1 1x1"]}, "flatten", "dense classes softmax"], "stands in a block"),
         (["conv 32 3x3", "flatten", "dense 40", "dense classes softmax"], "holds 100,000 at most"),
     ],

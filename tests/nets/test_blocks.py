@@ -302,6 +302,7 @@ FIELDS = [
     [{"parallel": [["conv 2 1x1"], ["conv 2 3x5 padding=same"], ["maxpool 2 stride=1 padding=same"]]}, "conv 2 2x2"],
     [{"repeat": 2, "layers": [{"residual": ["conv 4 3x3 padding=same dilation=2", "layernorm"]}]}, "maxpool 2"],
     ["conv 2 3x3", "groupnorm 1", "conv 2 2x2"],
+    ["maxpool 2", "zeropad 0+1x2+1", "conv 2 2x3", "zeropad 2x1", "conv 2 3x2 stride=2"],
 ]
 
 

@@ -51,10 +51,22 @@ def keras_layer(row):
         "dropout": lambda: kernels.Dropout(0.0),
         "spatialdropout": lambda: kernels.SpatialDropout2D(0.0),
         "flatten": kernels.Flatten,
+        "zeropad": lambda: kernels.ZeroPadding2D(layer.padding),
+        "reshape": lambda: kernels.Reshape(layer.target),
         "activation": lambda: kernels.Activation(activation),
+        "prelu": lambda: prelu(row),
         "add": kernels.Add,
         "concatenate": kernels.Concatenate,
     }[kind]()  # fmt: skip
+
+
+def prelu(row):
+    """With the axes that Keras's users share, and the slopes that the word begins with."""
+    image = {"value": None, "channel": [1, 2], "layer": [1, 2, 3]}
+    vector = {"value": None, "channel": None, "layer": [1]}
+    shared = (image if len(row.input_shape) == 3 else vector)[row.layer.per]
+    start = keras.initializers.Constant(row.layer.slope)
+    return keras.layers.PReLU(alpha_initializer=start if row.layer.slope else "zeros", shared_axes=shared)
 
 
 def as_keras(network):
@@ -81,6 +93,8 @@ def to_keras(row, name, value):
     """A parameter, or its gradient, in the shape and order of Keras's."""
     if value.dim() == 2:
         return value.T
+    if value.dim() == 3:
+        return value.permute(1, 2, 0)
     if value.dim() != 4:
         return value
     if row.name.startswith("depthwise") or name == "depthwise_kernel":
@@ -163,8 +177,19 @@ WORDS = [
     *["relu", "leakyrelu", "elu", "gelu", "silu", "sigmoid", "activation tanh"],
     *[RESIDUAL, INCEPTION, {"parallel": [["relu"], [], ["tanh"]], "join": "add"}],
     {"repeat": 2, "layers": [{"residual": ["conv 4 3x3 padding=same", INCEPTION, "conv 4 1x1"]}]},
+    *["zeropad", "zeropad 2x0", "zeropad 0+1x3+2", "reshape 13x20x2", "reshape 26x-1x4", "reshape 520", "reshape -1"],
+    *["prelu", "prelu per=channel", "prelu per=layer slope=0.25"],
 ]
-VECTOR_WORDS = ["batchnorm", "layernorm", "groupnorm 3", "gelu", "dropout 0.2", "dense 7 silu", "dense 7 bias=false"]
+VECTOR_WORDS = [
+    *["reshape 6", "prelu", "prelu per=channel", "prelu per=layer"],
+    "batchnorm",
+    "layernorm",
+    "groupnorm 3",
+    "gelu",
+    "dropout 0.2",
+    "dense 7 silu",
+    "dense 7 bias=false",
+]
 TAILS = {"flatten": ["flatten"], "max": ["globalmaxpool"], "mean": ["globalavgpool"]}
 
 
@@ -212,6 +237,11 @@ def test_an_image_becomes_a_vector_as_in_keras(tail):
     check_against_keras(["conv 7 3x3 relu", *TAILS[tail], "dense classes", "softmax"], (6, 5, 3))
 
 
+def test_a_vector_becomes_an_image_as_in_keras():
+    lines = ["flatten", "dense 24", "reshape 2x-1x4", "conv 3 2x2 relu", "reshape 1x1x-1", "conv 5 1x1", "reshape -1"]
+    check_against_keras([*lines, "dense classes softmax"], (5, 4, 2))
+
+
 @pytest.mark.parametrize("size", [2, 3, 4])
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("side", [5, 6])
@@ -245,6 +275,17 @@ def test_initial_kernels_have_the_bounds_of_keras(word):
                 # The largest of n draws below a bound lies within 10 % of it but for a chance of 0.9**n, n >= 144.
                 assert kernel.abs().max().item() == pytest.approx(theirs.value.abs().max().item(), rel=0.1)
                 assert abs(kernel.mean()) < kernel.abs().max() / 4
+
+
+@pytest.mark.parametrize("word", ["prelu", "prelu slope=0.25", "prelu per=channel slope=0.1", "prelu per=layer"])
+@pytest.mark.parametrize("before", [[], ["flatten"]], ids=["image", "vector"])
+def test_slopes_begin_as_in_keras(word, before):
+    after = [] if before else ["flatten"]
+    network = build(parse([*before, word, *after, "dense classes softmax"]), (5, 6, 3), 10, Streams(0))
+    row = network.summary.layers[len(before)]
+    layer = keras_layer(row)
+    layer.build((None, *row.input_shape))
+    torch.testing.assert_close(to_keras(row, "alpha", network.get_submodule(row.name).alpha), layer.alpha.value)
 
 
 @pytest.mark.parametrize("word", ["conv 4 3x3", "depthwise 3x3", "separable 4 3x3"])

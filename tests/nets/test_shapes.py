@@ -69,6 +69,8 @@ def test_a_summary_by_hand():
         ("conv 4 3x3 padding=same stride=2", (7, 8, 4)),
         ("conv 4 99x99 padding=same", (13, 15, 4)),
         ("maxpool 2", (6, 7, 3)),
+        ("zeropad 0+1x2+3", (14, 20, 3)),
+        ("reshape 39x3x-1", (39, 3, 5)),
         ("maxpool 3 stride=1", (11, 13, 3)),
         ("maxpool 2 padding=same", (7, 8, 3)),
         ("maxpool 3 stride=2 padding=same", (7, 8, 3)),
@@ -113,6 +115,16 @@ HEAD = ["flatten", "dense classes softmax"]
             'layers[1]: conv1 ("conv 8 3x3") gets a vector of 784, not an image; move it before flatten.',
         ),
         (
+            ["reshape 7x7x15", *HEAD],
+            'layers[0]: reshape1 ("reshape 7x7x15") has 7 x 7 x 15 for an input of 28 x 28 x 1, which holds 784 '
+            "values; give sizes that hold as many, one of them -1 if you like.",
+        ),
+        (
+            ["reshape 5x-1x2", *HEAD],
+            'layers[0]: reshape1 ("reshape 5x-1x2") has 5 x -1 x 2 for an input of 28 x 28 x 1, which holds 784 '
+            "values; give sizes that hold as many, one of them -1 if you like.",
+        ),
+        (
             ["flatten", "maxpool 2", "dense classes softmax"],
             'layers[1]: maxpool1 ("maxpool 2") gets a vector of 784, not an image; move it before flatten.',
         ),
@@ -154,3 +166,12 @@ def test_every_problem_of_a_network_is_told_at_once():
 def test_batch_normalization_fits_images_and_vectors():
     summary = summarize(parse(["batchnorm", "flatten", "batchnorm", "dense classes softmax"]), (4, 5, 3), 2)
     assert [row.parameters for row in summary.layers] == [12, 0, 240, 122]
+
+
+def test_reshaped_values_see_what_they_can_depend_on():
+    """The same shape changes nothing; a vector's units keep their fields; in another image neighbours are others."""
+    lines = ["conv 2 3x3", "reshape 26x26x2", "reshape 13x52x2", "reshape -1"]
+    rows = summarize(parse([*lines, "dense classes softmax"]), (28, 28, 1), 10).layers
+    fields = [(row.receptive_field.size, row.receptive_field.stride) for row in rows[:4]]
+    assert fields == [((3, 3), (1, 1)), ((3, 3), (1, 1)), ((28, 28), (0, 0)), ((28, 28), None)]
+    assert [row.activation_bytes for row in rows[:4]] == [4 * 26 * 26 * 2, 0, 0, 0]

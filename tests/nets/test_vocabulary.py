@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import fields
 from typing import Annotated, get_args, get_origin, get_type_hints
 
 import pytest
@@ -30,8 +31,8 @@ from assay.nets import (
     parse,
     word_of,
 )
-from assay.nets.layers import ActivationName
-from assay.nets.vocabulary import WORDS
+from assay.nets.kinds import ActivationName
+from assay.nets.layers import WORDS, PReLU, Reshape, ZeroPad
 
 COUNTS = st.integers(1, 4096)
 FLAGS = st.booleans()
@@ -53,6 +54,9 @@ LAYERS = st.one_of(
     st.builds(Dropout, RATES),
     st.builds(SpatialDropout, RATES),
     st.builds(Activate, ACTIVATIONS),
+    st.builds(Reshape, st.tuples(COUNTS, COUNTS, COUNTS) | st.tuples(COUNTS, st.just(-1), COUNTS) | st.just((-1,))),
+    st.builds(PReLU, per=st.sampled_from(["value", "channel", "layer"]), slope=WEIGHTS),
+    st.builds(ZeroPad, st.tuples(*[st.tuples(st.integers(0, 99), st.integers(0, 99))] * 2)),
     st.builds(Dense, COUNTS | st.just("classes"), ACTIVATIONS, **WEIGHTED),
     st.sampled_from([kind() for kind in (BatchNorm, LayerNorm, InstanceNorm, GlobalMaxPool, GlobalAvgPool, Flatten)]),
 )
@@ -104,6 +108,14 @@ def test_layers_written_as_words_are_read_back_unchanged(layers):
         ("relu", Activate("relu"), "activation relu"),
         ("leaky_relu", Activate("leakyrelu"), "activation leakyrelu"),
         ("activation tanh", Activate("tanh"), "activation tanh"),
+        ("zeropad 1x1", ZeroPad(), "zeropad"),
+        ("PReLU per=value slope=0", PReLU(), "prelu"),
+        ("p_relu slope=0.25 per=channel", PReLU(per="channel", slope=0.25), "prelu per=channel slope=0.25"),
+        ("reshape 7x7x-1", Reshape((7, 7, -1)), "reshape 7x7x-1"),
+        ("Reshape 128", Reshape((128,)), "reshape 128"),
+        ("zeropad 2", ZeroPad(((2, 2), (2, 2))), "zeropad 2"),
+        ("ZeroPadding2D 0x3", ZeroPad(((0, 0), (3, 3))), "zeropad 0x3"),
+        ("zero_padding_2d 0+1x2+2", ZeroPad(((0, 1), (2, 2))), "zeropad 0+1x2"),
     ],
 )
 def test_a_word_has_one_meaning_and_one_canonical_form(word, layer, canonical):
@@ -135,6 +147,19 @@ def test_every_problem_of_every_word_is_told_at_once():
         ("maxpool", "no size given", "write maxpool SIZE [stride=STRIDE] [padding=same|valid|N]"),
         ("maxpool size=2", '"size=" names a value that goes by its position', "write maxpool SIZE"),
         ("layernorm momentum=0.9", '"momentum" is no option of layernorm, which has none', "write layernorm"),
+        *[
+            (
+                f"zeropad {text}",
+                f'"{text}" given for padding',
+                "give pixels on every side such as 1, ROWSxCOLUMNS such as 1x2, or TOP+BOTTOMxLEFT+RIGHT",
+            )
+            for text in ("-1", "1x2x3", "1+2+3", "1+", "same")
+        ],
+        *[
+            (f"reshape {text}", f'"{text}" given for target', "give UNITS, or HEIGHTxWIDTHxCHANNELS such as 7x7x64")
+            for text in ("7x7", "0", "-1x-1x3", "2x3x4x5", "7x7x-2", "axb")
+        ],
+        ("prelu per=pixel", '"pixel" is no per', "known: value, channel, layer"),
         ("maxpool 2x3", '"2x3" given for size', "give a whole number, 1 or more"),
         ("conv 8 3x3 bias=no", '"no" is no bias', "known: true, false"),
         ("activation", "no activation given", "write activation relu|relu6|leakyrelu"),
@@ -185,8 +210,11 @@ def test_the_vocabulary_describes_each_word():
         "dropout": "dropout RATE",
         "spatialdropout": "spatialdropout RATE",
         "flatten": "flatten",
+        "zeropad": "zeropad [padding]",
+        "reshape": "reshape TARGET",
         "dense": f"dense UNITS|classes [activation] {weights}",
         "activation": f"activation {activations}",
+        "prelu": "prelu [per=value|channel|layer] [slope=x]",
     }
     assert all(entry.meaning.endswith(".") for entry in VOCABULARY.values())
 
@@ -194,8 +222,8 @@ def test_the_vocabulary_describes_each_word():
 @pytest.mark.parametrize("word", WORDS)
 def test_each_value_of_a_word_has_exactly_one_kind(word):
     hints = get_type_hints(WORDS[word], include_extras=True)
-    hints.pop("_", None)
-    assert all(get_origin(hint) is Annotated and len(get_args(hint)) == 2 for hint in hints.values())
+    values = [hints[field.name] for field in fields(WORDS[word])]
+    assert all(get_origin(hint) is Annotated and len(get_args(hint)) == 2 for hint in values)
 
 
 def test_words_and_shapes_are_read_without_torch_or_numba():

@@ -103,3 +103,26 @@ def test_an_entry_reads_as_people_write_it(make_study):
     assert (ranks.authors, ranks.year, ranks.where) == ("Demšar", "2006", "Journal of Machine Learning Research")
     assert by_key["lecun1998gradient"].authors == "LeCun and others"
     assert by_key["student1908probable"].authors == "Student"
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("prelu per=channel", "he2015delving"),
+        ("BatchNormalization", "ioffe2015batch"),
+        ("dense 8 gelu", "hendrycks2016gaussian"),
+        ("SeparableConv2D 8 3x3", "chollet2017xception"),
+        ({"residual": ["conv 1 1x1"]}, "he2016deep"),
+    ],
+)
+def test_words_are_cited_however_they_are_spelled(make_study, line, key):
+    study = make_study({"a": A, "b": B})
+    assert key in keys(with_arms(study, layers=[line]))
+    assert key not in keys(with_arms(study, layers=["dense 8 relu"]))
+
+
+def test_every_citation_has_its_entry():
+    from assay.nets.layers import CITATIONS
+    from assay.report.references import _entries
+
+    assert {citation.key for citation in CITATIONS.values()} <= set(_entries())

@@ -46,7 +46,11 @@ E = ["conv 10 3x3 relu", "maxpool 2 padding=same", "conv 4 3x3 relu", "maxpool 2
      "dense 35 relu", "dense classes softmax"]  # fmt: skip
 APART = ["conv 6 3x3 relu", "separable 8 3x3 relu padding=same", "maxpool 2",
          "depthwise 3x3 relu multiplier=2 stride=2", "conv 10 1x1", "globalavgpool", "softmax"]  # fmt: skip
+LEARNED_SLOPES = ["zeropad 0+1x2", "conv 6 3x3", "prelu per=channel slope=0.25", "maxpool 2", "conv 8 3x3", "prelu",
+                  "reshape -1", "dense 24", "prelu per=layer", "reshape 2x3x4", "conv 10 2x3", "globalavgpool",
+                  "softmax"]  # fmt: skip
 PARAMETERS = {
+    "PReLU": ("alpha",),
     "Separable": ("depthwise_kernel", "pointwise_kernel", "bias"),
     "BatchNorm": ("gamma", "beta", "moving_mean", "moving_variance"),
 }
@@ -98,6 +102,13 @@ def as_keras(network: Network) -> keras.Sequential:
             stack.append(keras.layers.Dense(row.output_shape[0], **options))
         elif kind == "MaxPool":
             stack.append(keras.layers.MaxPooling2D(layer.size, layer.stride, layer.padding))
+        elif kind == "ZeroPad":
+            stack.append(keras.layers.ZeroPadding2D(layer.padding))
+        elif kind == "Reshape":
+            stack.append(keras.layers.Reshape(layer.target))
+        elif kind == "PReLU":
+            axes = {"value": None, "channel": [1, 2], "layer": [1]}  # the one for a layer stands on a vector
+            stack.append(keras.layers.PReLU(shared_axes=axes[layer.per]))
         else:
             others = {
                 "BatchNorm": keras.layers.BatchNormalization, "Flatten": keras.layers.Flatten,
@@ -109,7 +120,8 @@ def as_keras(network: Network) -> keras.Sequential:
         values = network.get_submodule(row.name).state_dict()
         shapes = [variable.shape for variable in made.get_weights()]
         given = (values[name].detach().clone() for name in _names(row))
-        turned = (value.permute(2, 3, 1, 0) if value.dim() == 4 else value.t() for value in given)
+        orders = {4: (2, 3, 1, 0), 3: (1, 2, 0), 2: (1, 0), 1: (0,)}
+        turned = (value.permute(orders[value.dim()]) for value in given)
         made.set_weights([value.reshape(shape).numpy() for value, shape in zip(turned, shapes, strict=True)])
     return model
 
@@ -123,7 +135,8 @@ def in_our_layout(name: str, value: Tensor) -> Tensor:
     """A tensor of Keras's as ours of that name; a depthwise kernel's last two axes are one."""
     if name.startswith("depthwise") or name.endswith("depthwise_kernel"):
         value = value.reshape(*value.shape[:2], 1, -1) if value.dim() == 4 else value
-    return value.permute(3, 2, 0, 1) if value.dim() == 4 else value.T if value.dim() == 2 else value
+    orders = {4: (3, 2, 0, 1), 3: (2, 0, 1), 2: (1, 0), 1: (0,)}
+    return value.permute(orders[value.dim()])
 
 
 def weights_of(model: keras.Sequential, network: Network) -> dict[str, Tensor]:
@@ -233,6 +246,15 @@ def test_twenty_steps_of_document_c_are_those_of_keras(words: Sequence[str], pat
     pair = Pair(words, "sgd", 100, path, side=28)
     assert max(pair.steps()) < TOLERANCE
     assert {name: far for name, far in pair.distances().items() if far > TOLERANCE} == {}
+
+
+@pytest.mark.parametrize("case", ["sgd momentum", "adam"])
+def test_twenty_steps_with_learned_slopes_are_those_of_keras(case: str) -> None:
+    pair = Pair(LEARNED_SLOPES, case, 37, "plain", side=12)
+    start = pair.learner.weights()
+    assert max(pair.steps()) < TOLERANCE
+    assert {name: far for name, far in pair.distances().items() if far > TOLERANCE} == {}
+    assert not any(torch.equal(value, start[name]) for name, value in pair.learner.weights().items())
 
 
 @pytest.mark.parametrize("path", ["fused", "plain"])

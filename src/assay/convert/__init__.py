@@ -1,4 +1,4 @@
-"""Networks that come from elsewhere: Keras models in memory, in .keras files and in notebooks, as layer words."""
+"""Imports Keras models from memory, from .keras files and from source code, as layer words."""
 
 from .keras_file import read_keras as read_keras
 from .keras_live import from_keras as from_keras

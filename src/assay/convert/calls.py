@@ -1,38 +1,16 @@
-"""From a call of Keras's in code to the settings that it gives: layers, penalties, optimizers."""
+"""Parses calls of Keras in source code: layers with their settings, penalties, initializers, optimizers."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from ..errors import Problem, SpecError
-from .configs import KINDS, LayerConfig
+from .configs import LayerConfig
+from .converted import SIGNATURES
 from .scope import Scope, Unknown, called_name, value_of
 
-# What stands where in a layer's call, where no name is given.
-_POSITIONS: Mapping[str, tuple[str, ...]] = {
-    "Conv2D": ("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "groups", "activation"),
-    "DepthwiseConv2D": ("kernel_size", "strides", "padding", "depth_multiplier"),
-    "SeparableConv2D": ("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate"),
-    "Dense": ("units", "activation", "use_bias"),
-    "MaxPooling2D": ("pool_size", "strides", "padding"),
-    "AveragePooling2D": ("pool_size", "strides", "padding"),
-    "Dropout": ("rate",),
-    "SpatialDropout2D": ("rate",),
-    "Activation": ("activation",),
-    "BatchNormalization": ("axis", "momentum", "epsilon"),
-    "LayerNormalization": ("axis", "epsilon"),
-    "GroupNormalization": ("groups", "axis", "epsilon"),
-    "LeakyReLU": ("negative_slope",),
-    "ELU": ("alpha",),
-    "ReLU": ("max_value", "negative_slope", "threshold"),
-    "Softmax": ("axis",),
-    "Rescaling": ("scale", "offset"),
-    "Input": ("shape",),
-    "InputLayer": ("input_shape",),
-}
-OTHER_NAMES = {"MaxPool2D": "MaxPooling2D", "AvgPool2D": "AveragePooling2D", "Convolution2D": "Conv2D"}
 OPTIMIZER_SETTINGS = ("momentum", "nesterov", "beta_1", "beta_2", "rho", "epsilon", "centered", "weight_decay")
 
 
@@ -40,16 +18,16 @@ def layer_config(kind: str, call: ast.Call, scope: Scope, file: str) -> LayerCon
     """The settings that the call of a layer's class gives.
 
     Raises:
-        SpecError: They cannot be worked out without running the code.
+        SpecError: They cannot be evaluated without running the code.
     """
     place = f"{kind}(...)"
 
     def refuse(what: str, fix: str) -> SpecError:
         return SpecError(Problem(what, fix, place, file, call.lineno))
 
-    if kind not in KINDS:
+    if kind not in SIGNATURES:
         return LayerConfig(kind, {}, place, call.lineno)
-    names = _POSITIONS.get(kind, ())
+    names = SIGNATURES[kind].positions
     if len(call.args) > len(names) or any(isinstance(argument, ast.Starred) for argument in call.args):
         raise refuse("what stands in its brackets cannot be read", "name its settings: Conv2D(filters=32, ...)")
     given: list[tuple[str | None, ast.expr]] = [
@@ -60,19 +38,17 @@ def layer_config(kind: str, call: ast.Call, scope: Scope, file: str) -> LayerCon
     for name, node in given:
         if name is None:
             raise refuse("its settings come from a dictionary", "write them out")
-        if name in ("name", "seed", "noise_shape", "trainable", "dtype", "bias_initializer"):
+        if name in ("name", "seed", "trainable", "dtype", "bias_initializer"):
             continue
         if name.endswith("_initializer"):
-            settings[name] = (
-                node.value if isinstance(node, ast.Constant) else called_name(getattr(node, "func", node), scope)
-            )
+            settings[name] = _initializer(node, scope)
             continue
         try:
             settings["activation" if name == "activation" else name] = (
                 _activation(node, scope) if name == "activation" else _setting(name, node, scope)
             )
         except Unknown as unknown:
-            what = f"{name} is {unknown.text}, which cannot be worked out without running the code"
+            what = f"{name} is {unknown.text}, which cannot be evaluated without running the code"
             raise refuse(what, "write the value") from None
     return LayerConfig(kind, settings, place, call.lineno)
 
@@ -90,6 +66,19 @@ def _setting(name: str, node: ast.expr, scope: Scope) -> Any:
     return value_of(node, scope)
 
 
+def _initializer(node: ast.expr, scope: Scope) -> Any:
+    """An initializer's name, with its settings where they are plain: ``Constant(0.25)``."""
+    if isinstance(node, ast.Constant):
+        return node.value
+    name = called_name(getattr(node, "func", node), scope)
+    settings: dict[str, Any] = {}
+    if isinstance(node, ast.Call):
+        with suppress(Unknown):
+            settings |= zip(("value",), (value_of(argument, scope) for argument in node.args), strict=False)
+            settings |= {keyword.arg or "": value_of(keyword.value, scope) for keyword in node.keywords}
+    return {"class_name": name, "config": settings}
+
+
 def _activation(node: ast.expr, scope: Scope) -> Any:
     """An activation: its name, or a function of Keras's or TensorFlow's such as ``tf.nn.relu``."""
     if isinstance(node, ast.Attribute):
@@ -100,7 +89,7 @@ def _activation(node: ast.expr, scope: Scope) -> Any:
 
 
 def optimizer_of(call: ast.expr, scope: Scope) -> Any:
-    """An optimizer's name, with its settings if they are plain; ``None`` if it cannot be worked out."""
+    """An optimizer's name, with its settings if they are plain; ``None`` if it cannot be evaluated."""
     if not isinstance(call, ast.Call):
         return None
     name = called_name(call.func, scope).lower()

@@ -1,4 +1,4 @@
-"""Keras models from files, as a study."""
+"""Keras models in files converted to a study."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Conversion:
     Args:
         models: Its Sequential models.
         study: A study with an arm for each.
-        notes: What is said elsewhere here or is left to say, a sentence each.
+        notes: What the study has elsewhere than in its layers, and what is left to fill in, a sentence each.
     """
 
     models: tuple[ConvertedModel, ...]
@@ -52,11 +52,13 @@ def convert_file(path: Path) -> Conversion:
 
     suffix = path.suffix.lower()
     if suffix == ".keras":
-        found = read_keras(path)
-        lines = tuple(map(str, found.network.layers))
-        model = ConvertedModel(path.stem, lines, found.shape, _parameters(lines, found.shape, found.num_classes, path))
+        imported = read_keras(path)
+        lines = tuple(map(str, imported.network.layers))
+        model = ConvertedModel(
+            path.stem, lines, imported.shape, _parameters(lines, imported.shape, imported.num_classes, path)
+        )
         study, left = study_of([(model.name, lines)], path)
-        return Conversion((model,), study, (*found.notes, *left))
+        return Conversion((model,), study, (*imported.notes, *left))
     if suffix not in (".py", ".ipynb"):
         fix = "give a notebook (.ipynb), a script (.py) or a model saved by Keras 3 (.keras)"
         raise DataError(Problem(f'got a file that ends in "{suffix}"', fix, file=str(path)))

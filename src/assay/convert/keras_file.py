@@ -1,4 +1,4 @@
-"""``.keras`` files, read as configuration and arrays alone: nothing in them is ever run, imported or unpacked."""
+"""Reads ``.keras`` files as configuration and plain arrays: nothing in them is run, imported or unpacked."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from ..data.readers.limits import refuse_ratio, refuse_size
 from ..disk import telling
 from ..errors import DataError, Problem
-from .configs import convert, of_keras
+from .configs import of_keras
+from .converted import convert
 from .weights import Imported, imported, weight_error
 
 _CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
@@ -55,7 +56,7 @@ def read_keras(path: Path) -> Imported:
 
 def _members(archive: zipfile.ZipFile, file: str) -> dict[str, zipfile.ZipInfo]:
     """The members by name, once none of them is a trick."""
-    found: dict[str, zipfile.ZipInfo] = {}
+    members: dict[str, zipfile.ZipInfo] = {}
     infos = archive.infolist()
     for info in infos:
         parts = info.filename.replace("\\", "/").split("/")
@@ -64,11 +65,11 @@ def _members(archive: zipfile.ZipFile, file: str) -> dict[str, zipfile.ZipInfo]:
             what = f"its member {info.filename[:60]!r} is a link, or leads out of the archive"
             what = what if len(infos) <= _MOST_MEMBERS else f"it has {len(infos):,} members"
             raise DataError(Problem(what, "such a file is not Keras's: do not trust it", file=file))
-        if info.filename in found:
+        if info.filename in members:
             what = f"it holds {info.filename[:60]!r} twice"
             raise DataError(Problem(what, "such a file is not Keras's: do not trust it", file=file))
-        found[info.filename] = info
-    return found
+        members[info.filename] = info
+    return members
 
 
 def _content(archive: zipfile.ZipFile, members: dict[str, zipfile.ZipInfo], name: str, most: int, file: str) -> bytes:
@@ -126,12 +127,12 @@ class _Weights:
             raise weight_error("its weights are a link to another place, which is never followed", place, self._file)
         return group[name]
 
-    def _array(self, h5py: Any, found: Any, shape: tuple[int, ...], place: str) -> NDArray[np.float32]:
-        if not isinstance(found, h5py.Dataset) or found.dtype.kind != "f" or found.external or found.is_virtual:
+    def _array(self, h5py: Any, dataset: Any, shape: tuple[int, ...], place: str) -> NDArray[np.float32]:
+        if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind != "f" or dataset.external or dataset.is_virtual:
             raise weight_error("its weights are no plain numbers in this file", place, self._file)
-        if found.shape != shape:
-            told, wanted = (" x ".join(map(str, sizes)) for sizes in (found.shape, shape))
-            raise weight_error(f"weights of {wanted} are expected, and there are {told}", place, self._file)
-        if found.size * found.dtype.itemsize > len(self._content):
+        if dataset.shape != shape:
+            actual, expected = (" x ".join(map(str, sizes)) for sizes in (dataset.shape, shape))
+            raise weight_error(f"weights of {expected} are expected, and there are {actual}", place, self._file)
+        if dataset.size * dataset.dtype.itemsize > len(self._content):
             raise weight_error("its weights declare more than the file holds", place, self._file)
-        return np.asarray(found[()], dtype=np.float32)
+        return np.asarray(dataset[()], dtype=np.float32)

@@ -1,4 +1,4 @@
-"""A Keras model in memory as ours."""
+"""Converts a Keras model in memory, with its weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import Problem, SpecError
-from .configs import LayerConfig, convert
+from .configs import LayerConfig
+from .converted import convert
 from .weights import Imported, imported, weight_error
 
 
@@ -31,20 +32,20 @@ def _layers(model: Any) -> list[LayerConfig]:
         what = f"got a {type(model).__name__}"
         fix = "give a Keras Sequential model; write paths that part as residual or parallel blocks"
         raise SpecError(Problem(what, fix))
-    found = []
+    configs = []
     shape = getattr(model, "input_shape", None) if getattr(model, "built", False) else None
     if isinstance(shape, tuple):
-        found.append(LayerConfig("InputLayer", {"batch_shape": list(shape)}))
+        configs.append(LayerConfig("InputLayer", {"batch_shape": list(shape)}))
     for layer in model.layers:
         name = str(layer.name)
         if type(layer).__module__.split(".")[0] not in ("keras", "tf_keras"):
             what = f"{type(layer).__name__} is no layer of Keras's own"
             raise SpecError(Problem(what, "use layers that have words (docs/study-file.md)", name))
         if type(layer).__name__ == "Sequential":
-            found += [inner for inner in _layers(layer) if inner.kind != "InputLayer"]
+            configs += [inner for inner in _layers(layer) if inner.kind != "InputLayer"]
         else:
-            found.append(LayerConfig(type(layer).__name__, layer.get_config(), name, None, layer))
-    return found
+            configs.append(LayerConfig(type(layer).__name__, layer.get_config(), name, None, layer))
+    return configs
 
 
 def _read(layer: Any, shapes: Sequence[tuple[int, ...]]) -> list[NDArray[np.float32]]:

@@ -1,4 +1,4 @@
-"""Goes through Python code in its order and notes the Keras models that it makes; nothing of it is run."""
+"""Collects the Keras models that Python source defines, by abstract evaluation: nothing of it is run."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from enum import Enum
 from typing import Any
 
 from ..errors import Problem, SpecError
-from .calls import OPTIMIZER_SETTINGS, OTHER_NAMES, layer_config, optimizer_of
-from .configs import KINDS, Converted, LayerConfig, convert
+from .calls import OPTIMIZER_SETTINGS, layer_config, optimizer_of
+from .configs import LayerConfig
+from .converted import SIGNATURES, Converted, convert
 from .scope import Building, Function, Scope, Unknown, called_name, iterated, truth_of, value_of
 from .syntax import CHANGES, assigned_in, changed_elsewhere, makes_models, targets, within
 
 _DATA = {"mnist": "mnist", "fashion_mnist": "fashion_mnist", "cifar10": "cifar10", "cifar100": "cifar100"}
-_UNSAID = {"optimizer": "rmsprop", "epochs": 1, "batch_size": 32}  # Keras's own defaults
+_DEFAULTS = {"optimizer": "rmsprop", "epochs": 1, "batch_size": 32}  # Keras's own defaults
 _MOST_REPEATS = 256
 _MOST_CALLS = 2000
 
@@ -66,7 +67,7 @@ class Reader:
 
     def __init__(self, file: str, tree: ast.Module) -> None:
         self.file = file
-        self.found = Source()
+        self.source = Source()
         self._building: list[Building] = []
         self._problems: list[Problem] = []
         self._doubts: list[str] = []  # the blocks around the statement that may run never or more than once
@@ -75,12 +76,12 @@ class Reader:
         self._returned: list[list[Building | None]] = [[]]
         self._calls = 0
         self._repeats = 1
-        self._said: dict[str, tuple[Any, int]] = {}
+        self._settings: dict[str, tuple[Any, int]] = {}
         self._never = {name for node in ast.walk(tree) for name in changed_elsewhere(node)}
 
     def block(self, statements: Sequence[ast.stmt], scope: Scope) -> _Leaves:
         """Whether the statements leave the function or loop that they stand in."""
-        held = len(self._doubts)
+        doubts = len(self._doubts)
         leaves = _Leaves.NO
         for statement in statements:
             now = self._statement(statement, scope)
@@ -90,7 +91,7 @@ class Reader:
             if now is _Leaves.MAYBE:
                 leaves = now
                 self._doubts.append("behind a condition")
-        del self._doubts[held:]
+        del self._doubts[doubts:]
         return leaves
 
     def finished(self) -> Source:
@@ -115,17 +116,17 @@ class Reader:
             number = used[model.name] = used.get(model.name, 0) + 1
             name = model.name if number == 1 else f"{model.name}-{number}"
             seen[key] = name
-            self.found.models.append(SourceModel(name, converted, model.line))
+            self.source.models.append(SourceModel(name, converted, model.line))
         if self._problems:
             raise SpecError(list({(one.line, str(one)): one for one in self._problems}.values()))
-        if not self.found.models:
+        if not self.source.models:
             fix = "only Sequential models are read: Sequential([...]) or model.add(...)"
             raise SpecError(Problem("there is no Sequential model in it", fix, file=self.file))
-        return self.found
+        return self.source
 
     def _note(self, sentence: str) -> None:
-        if sentence not in self.found.notes:
-            self.found.notes.append(sentence)
+        if sentence not in self.source.notes:
+            self.source.notes.append(sentence)
 
     def _refuse(self, what: str, node: ast.expr | ast.stmt, fix: str = "write the layers out") -> None:
         self._problems.append(Problem(what, fix, file=self.file, line=node.lineno))
@@ -161,8 +162,8 @@ class Reader:
             case ast.Expr():
                 self._expression(node.value, scope)
             case ast.Return():
-                made = self._expression(node.value, scope) if node.value is not None else None
-                self._returned[-1].append(made)
+                model = self._expression(node.value, scope) if node.value is not None else None
+                self._returned[-1].append(model)
                 return _Leaves.YES
             case ast.Break() | ast.Continue():
                 return _Leaves.YES
@@ -287,7 +288,7 @@ class Reader:
         """The model that a call gives: the function is read with the call's values."""
         if not function.is_sure or function in self._running:
             if makes_models(function.body):
-                self._refuse(f"what {function.name}(...) makes cannot be worked out without running the code", call)
+                self._refuse(f"what {function.name}(...) makes cannot be evaluated without running the code", call)
             return None
         arguments = function.arguments
         positional = [one.arg for one in (*arguments.posonlyargs, *arguments.args)]
@@ -331,10 +332,10 @@ class Reader:
         self.block(function.body, inner)
         self._running.pop()
         returned = self._returned.pop()
-        made = [model for model in returned if model is not None]
-        if len(returned) > 1 and made:
-            return replace(made[0], calls=[], is_sure=False)
-        return made[0] if made else None
+        built = [model for model in returned if model is not None]
+        if len(returned) > 1 and built:
+            return replace(built[0], calls=[], is_sure=False)
+        return built[0] if built else None
 
     def _assigned(self, target: ast.expr, value: ast.expr, scope: Scope) -> None:
         if isinstance(target, ast.Name):
@@ -366,9 +367,9 @@ class Reader:
             body: list[ast.stmt] = [ast.copy_location(ast.Return(value.body), value.body)]
             self._define(name, value.args, body, scope)
             return
-        if isinstance(value, ast.Attribute) and value.attr in KINDS:  # Conv = keras.layers.Conv2D
+        if isinstance(value, ast.Attribute) and value.attr in SIGNATURES:  # Conv = keras.layers.Conv2D
             scope.imported[name] = value.attr
-        elif name in KINDS:
+        elif name in SIGNATURES:
             scope.custom.add(name)
         calls = [one for one in value.elts if isinstance(one, ast.Call)] if isinstance(value, ast.List) else []
         if calls and not all(self._gives_model(one, scope) for one in calls):
@@ -423,10 +424,10 @@ class Reader:
                 return scope.models.get(node.id)
             case ast.Call(func=ast.Name() as called) if called.id in scope.functions:
                 count = len(self._building)
-                made = self._invoked(scope.functions[called.id], node, scope)
-                if made is not None and name and any(made is one for one in self._building[count:]):
-                    made.name = name
-                return made
+                model = self._invoked(scope.functions[called.id], node, scope)
+                if model is not None and name and any(model is one for one in self._building[count:]):
+                    model.name = name
+                return model
             case ast.Call() if called_name(node.func, scope) == "Sequential":
                 return self._new_model(name or "model", node, scope)
             case ast.Call():
@@ -441,13 +442,13 @@ class Reader:
                 if truth is not None:
                     return self._expression(node.body if truth else node.orelse, scope, name)
                 self._doubts.append("under a condition")
-                made = self._expression(node.body, scope, name)
+                model = self._expression(node.body, scope, name)
                 other = self._expression(node.orelse, scope, name)
                 self._doubts.pop()
-                either = made or other
+                either = model or other
                 return None if either is None else replace(either, calls=[], is_sure=False)
             case ast.Lambda() | ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
-                held = scope.inner()
+                before = scope.inner()
                 for inner in ast.walk(node):
                     if isinstance(inner, ast.arg):
                         scope.forget(inner.arg)
@@ -456,7 +457,7 @@ class Reader:
                 self._doubts.append("in a loop")
                 self._children(node, scope)
                 self._doubts.pop()
-                scope.back_to(held)
+                scope.back_to(before)
                 return None
         self._children(node, scope)
         return None
@@ -490,48 +491,46 @@ class Reader:
         """``model.add(...)``, and what else is worth knowing: data, optimizer, epochs; whether it was that."""
         if not isinstance(call.func, ast.Attribute):
             return False
-        owner, deed = call.func.value, call.func.attr
-        if deed == "load_data":
-            self.found.data = self.found.data or _DATA.get(called_name(owner, scope), "")
+        owner, method = call.func.value, call.func.attr
+        if method == "load_data":
+            self.source.data = self.source.data or _DATA.get(called_name(owner, scope), "")
             return True
-        if isinstance(owner, ast.Name) and owner.id not in scope.models and deed in CHANGES:
+        if isinstance(owner, ast.Name) and owner.id not in scope.models and method in CHANGES:
             return self._changed(owner.id, call, scope)
         model = self._expression(owner, scope)
         names = {keyword.arg for keyword in call.keywords}
-        if model is not None and deed in ("add", "pop"):
+        if model is not None and method in ("add", "pop"):
             if len(self._doubts) > model.doubts or not model.is_sure:
                 place = self._doubts[-1] if self._doubts else "to one model or another"
                 known = "run here" if place == "in a loop" else "known without running the code"
-                done = "added" if deed == "add" else "taken away"
+                done = "added" if method == "add" else "taken away"
                 self._refuse(f"layers are {done} {place}, which is not {known}", call)
-            elif deed == "pop":
+            elif method == "pop":
                 del model.calls[-1:]
             else:
                 added = call.args[0] if call.args else next((k.value for k in call.keywords if k.arg == "layer"), None)
                 model.calls += self._listed(added, scope) if added is not None else []
             return True
-        if model is None and deed == "add" and self._is_layer(call, scope):
-            self._refuse(
-                f"which model {ast.unparse(owner)[:60]} is cannot be worked out without running the code", call
-            )
+        if model is None and method == "add" and self._is_layer(call, scope):
+            self._refuse(f"which model {ast.unparse(owner)[:60]} is cannot be evaluated without running the code", call)
             return True
-        is_training = {"compile": names & {"optimizer", "loss"}, "fit": names & {"epochs"}}.get(deed)
+        is_training = {"compile": names & {"optimizer", "loss"}, "fit": names & {"epochs"}}.get(method)
         if is_training or (is_training is not None and model is not None):
-            self._training(call, scope, deed)
+            self._training(call, scope, method)
         return False
 
     def _changed(self, name: str, call: ast.Call, scope: Scope) -> bool:
         """A list of layers that grows, or another list, which is no longer known."""
         assert isinstance(call.func, ast.Attribute)
-        stack, deed = self._stack(name, scope), call.func.attr
+        stack, method = self._stack(name, scope), call.func.attr
         argument = call.args[0] if call.args else None
-        is_one = deed == "append" and isinstance(argument, ast.Call) and not self._gives_model(argument, scope)
-        if stack is not None and argument is not None and (is_one or (deed, type(argument)) == ("extend", ast.List)):
+        is_one = method == "append" and isinstance(argument, ast.Call) and not self._gives_model(argument, scope)
+        if stack is not None and argument is not None and (is_one or (method, type(argument)) == ("extend", ast.List)):
             scope.forget(name)
             scope.lists[name] = [*stack, *self._listed(argument, scope)]
             return True
-        if deed == "add" and self._is_layer(call, scope) and all(one.is_called for one in self._running):
-            self._refuse(f"which model {name} is cannot be worked out without running the code", call)
+        if method == "add" and self._is_layer(call, scope) and all(one.is_called for one in self._running):
+            self._refuse(f"which model {name} is cannot be evaluated without running the code", call)
             return True
         scope.values.pop(name, None)
         scope.lists.pop(name, None)
@@ -539,14 +538,14 @@ class Reader:
 
     def _is_layer(self, call: ast.Call, scope: Scope) -> bool:
         argument = call.args[0] if call.args else None
-        return isinstance(argument, ast.Call) and called_name(argument.func, scope) in KINDS
+        return isinstance(argument, ast.Call) and called_name(argument.func, scope) in SIGNATURES
 
-    def _training(self, call: ast.Call, scope: Scope, deed: str) -> None:
-        wanted = ("optimizer",) if deed == "compile" else ("epochs", "batch_size")
-        positions = wanted if deed == "compile" else ("x", "y", "batch_size", "epochs")
+    def _training(self, call: ast.Call, scope: Scope, method: str) -> None:
+        names = ("optimizer",) if method == "compile" else ("epochs", "batch_size")
+        positions = names if method == "compile" else ("x", "y", "batch_size", "epochs")
         given = dict(zip(positions, call.args, strict=False)) | {one.arg: one.value for one in call.keywords}
         is_open = None in given or any(isinstance(one, ast.Starred) for one in call.args)  # what is in them may say it
-        for name in wanted:
+        for name in names:
             node = given.get(name)
             try:
                 value = value_of(node, scope) if node is not None else None
@@ -560,24 +559,23 @@ class Reader:
                             )
             is_right = isinstance(value, str | dict) if name == "optimizer" else isinstance(value, int)
             if value is not None and is_right:
-                self._say(name, value.lower() if isinstance(value, str) else value, call)
+                self._set(name, value.lower() if isinstance(value, str) else value, call)
             elif node is None and not is_open:
-                self._say(name, _UNSAID[name], call)
+                self._set(name, _DEFAULTS[name], call)
             elif node is not None and not (isinstance(node, ast.Constant) and node.value is None):
                 self._note(
-                    f"{name} is {ast.unparse(node)[:60]} in line {call.lineno}, which cannot be worked out without "
+                    f"{name} is {ast.unparse(node)[:60]} in line {call.lineno}, which cannot be evaluated without "
                     "running the code; write the value into the study."
                 )
 
-    def _say(self, name: str, value: Any, call: ast.Call) -> None:
-        first, line = self._said.setdefault(name, (value, call.lineno))
+    def _set(self, name: str, value: Any, call: ast.Call) -> None:
+        first, line = self._settings.setdefault(name, (value, call.lineno))
         if first != value:
             self._note(f"{name} is {first} in line {line} and {value} in line {call.lineno}; the first is written.")
-        self.found.training[name] = first
+        self.source.training[name] = first
 
     def _layer(self, call: ast.Call, scope: Scope) -> list[LayerConfig]:
         kind = called_name(call.func, scope)
-        kind = OTHER_NAMES.get(kind, kind)
         place = f"{kind}(...)"
 
         def refuse(what: str, fix: str) -> SpecError:
@@ -586,7 +584,7 @@ class Reader:
         if kind in scope.custom:
             raise refuse("this class is the file's own, and its code is never run", "use Keras's own layers")
         if isinstance(call.func, ast.Name) and call.func.id in scope.functions:
-            raise refuse("this function is the file's own, and what it gives is not worked out", "write the layers out")
+            raise refuse("this function is the file's own, and what it gives is not evaluated", "write the layers out")
         if kind == "Sequential":
             inner = Building("", call.lineno, [])
             if call.args:

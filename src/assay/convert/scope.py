@@ -1,4 +1,4 @@
-"""What names stand for while code is read, and the plain values that follow from them."""
+"""Names and plain values known at one place of source code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COMPARISONS: Mapping[type[ast.AST], Callable[[Any, Any], bool]] = {
 
 
 class Unknown(Exception):
-    """A value that cannot be worked out without running the code."""
+    """A value that cannot be evaluated without running the code."""
 
     def __init__(self, node: ast.AST) -> None:
         self.text = ast.unparse(node)[:60]

@@ -1,4 +1,4 @@
-"""Keras code as layer words: scripts and notebooks are parsed, never run."""
+"""Reads Keras models from scripts and notebooks, which are parsed and never run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def read_source(path: Path) -> Source:
     """The Sequential models in a ``.py`` or ``.ipynb`` file.
 
     Both styles are read: ``Sequential([...])`` and ``model.add(...)``. Names, tuples and arithmetic that stand for
-    plain values are worked out; whatever else a layer's settings are made of is told with its line.
+    plain values are evaluated; a setting made of anything else is an error with its line.
 
     Raises:
         DataError: The file cannot be read, or is no Python.

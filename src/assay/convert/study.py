@@ -1,4 +1,4 @@
-"""Converted models as a study file."""
+"""Writes converted models as a study."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def study_of(
     data: str = "",
     training: Mapping[str, Any] | None = None,
 ) -> tuple[Study, tuple[str, ...]]:
-    """A study with an arm for each model, and what is left to say in it, a sentence each.
+    """A study with an arm for each model, and what is left to fill in, a sentence each.
 
     Args:
         models: Names and layer words.
@@ -28,10 +28,10 @@ def study_of(
         data: The data set that it loads; empty if that is not known.
         training: ``epochs``, ``batch_size``, ``optimizer``, as far as they are known.
     """
-    told = []
+    notes = []
     values: dict[str, Any] = {"name": _name(path.stem), "data": {"name": data} if data else {"path": _PLACE}}
     if not data:
-        told.append(
+        notes.append(
             f'Say which data it is for: [data] name = "mnist", or path to images of yours in place of "{_PLACE}".'
         )
     settings = dict(training or {})
@@ -39,7 +39,7 @@ def study_of(
         try:
             Optimizer.model_validate(settings["optimizer"])
         except (SpecError, ValueError):
-            told.append(f"Its optimizer has no words here: {settings.pop('optimizer')}; adam is what is written.")
+            notes.append(f"Its optimizer has no words here: {settings.pop('optimizer')}; adam is what is written.")
     if settings:
         values["training"] = settings
     if len(models) == 1:
@@ -48,7 +48,7 @@ def study_of(
     else:
         values["question"] = f"Which network of {path.name} is better?"
         values["arms"] = [{"name": name, "layers": list(lines)} for name, lines in models]
-    return Study.of(values), tuple(told)
+    return Study.of(values), tuple(notes)
 
 
 def _name(stem: str) -> str:

@@ -1,4 +1,4 @@
-"""What Python statements change, from their syntax alone."""
+"""Which names Python statements assign or change, from their syntax alone."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def assigned_in(nodes: Sequence[ast.AST]) -> set[str]:
                 names.add(node.name)
             case ast.MatchMapping() if node.rest:
                 names.add(node.rest)
-            case ast.Call(func=ast.Attribute(value=ast.Name() as owner, attr=deed)) if deed in CHANGES[1:]:
+            case ast.Call(func=ast.Attribute(value=ast.Name() as owner, attr=method)) if method in CHANGES[1:]:
                 names.add(owner.id)
     return names
 

@@ -1,4 +1,4 @@
-"""Keras's weights in our order, and a converted model as one that can be asked."""
+"""An imported Keras model: its layer words, and its weights in our order."""
 
 from __future__ import annotations
 
@@ -10,25 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import Problem, SpecError
-from ..nets import LayerSummary, Summary, parse, summarize
+from ..nets import Summary, parse, summarize
 from ..spec import Network
-from .configs import Converted
+from .converted import Converted
 
 if TYPE_CHECKING:
     from ..nets.build import Network as Module
 
 Floats = NDArray[np.float32]
-# A layer's weights in the order in which Keras keeps them, by our names.
-_NAMES = {
-    "conv": ("kernel", "bias"),
-    "depthwise": ("kernel", "bias"),
-    "separable": ("depthwise_kernel", "pointwise_kernel", "bias"),
-    "dense": ("kernel", "bias"),
-    "batchnorm": ("gamma", "beta", "moving_mean", "moving_variance"),
-    "layernorm": ("gamma", "beta"),
-    "groupnorm": ("gamma", "beta"),
-    "instancenorm": ("gamma", "beta"),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +29,7 @@ class Imported:
         shape: Height, width and channels of an image; ``None`` where the model does not say.
         num_classes: Units of its last layer.
         weights: float32 by name, as ``nets.build.Network`` names and lays them out; empty where there were none.
-        notes: What is said elsewhere here, a sentence each.
+        notes: What a study says elsewhere than in its layers, a sentence each.
     """
 
     network: Network
@@ -95,49 +84,21 @@ def imported(
         SpecError: Layers do not go together, or weights have other shapes.
     """
     network = Network(layers=converted.lines)
-    found = Imported(network, converted.shape, converted.num_classes, {}, converted.notes)
+    without_weights = Imported(network, converted.shape, converted.num_classes, {}, converted.notes)
     if converted.shape is None or converted.num_classes is None:
         parse(network.layers)
-        return found
-    rows = [row for row in found.summary().layers if row.parameters]
+        return without_weights
+    rows = without_weights.summary().layers
     if read is None:
-        return found
+        return without_weights
     weights: dict[str, Floats] = {}
-    for row, source in zip(rows, converted.weighted, strict=True):
-        names, shapes = _expected(row)
-        for name, value in zip(names, read(source, shapes), strict=True):
-            weights[f"{row.name}.{name}"] = np.ascontiguousarray(_turned(row, name, value), dtype=np.float32)
+    for row, source in zip(rows, converted.sources, strict=True):
+        if not row.tensors:
+            continue
+        arrays = read(source, [tensor.keras_shape for tensor in row.tensors])
+        for tensor, value in zip(row.tensors, arrays, strict=True):
+            weights[f"{row.name}.{tensor.name}"] = np.ascontiguousarray(tensor.from_keras(value), dtype=np.float32)
     return Imported(network, converted.shape, converted.num_classes, weights, converted.notes)
-
-
-def _expected(row: LayerSummary) -> tuple[list[str], list[tuple[int, ...]]]:
-    """Names and Keras's shapes of a layer's weights."""
-    layer: Any = row.layer
-    kind = row.name.rstrip("0123456789")
-    inputs, outputs = row.input_shape[-1], row.output_shape[-1]
-    shapes: dict[str, tuple[int, ...]] = {"bias": (outputs,)}
-    if kind == "conv":
-        shapes["kernel"] = (*layer.kernel, inputs // layer.groups, outputs)
-    elif kind == "depthwise":
-        shapes["kernel"] = (*layer.kernel, inputs, layer.multiplier)
-    elif kind == "separable":
-        shapes["depthwise_kernel"] = (*layer.kernel, inputs, layer.multiplier)
-        shapes["pointwise_kernel"] = (1, 1, inputs * layer.multiplier, outputs)
-    elif kind == "dense":
-        shapes["kernel"] = (inputs, outputs)
-    names = [name for name in _NAMES[kind] if name != "bias" or layer.bias]
-    return names, [shapes.get(name, (inputs,)) for name in names]
-
-
-def _turned(row: LayerSummary, name: str, value: Floats) -> Floats:
-    """A weight of Keras's in our order."""
-    if value.ndim == 2:
-        return value.T
-    if value.ndim != 4:
-        return value
-    if row.name.startswith("depthwise") or name == "depthwise_kernel":
-        return value.transpose(2, 3, 0, 1).reshape(-1, 1, *value.shape[:2])
-    return value.transpose(3, 2, 0, 1)
 
 
 def weight_error(what: str, place: str, file: str = "") -> SpecError:

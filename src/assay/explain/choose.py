@@ -5,35 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..errors import Problem, SpecError
-from ..nets import (
-    AvgPool,
-    Conv,
-    Dense,
-    Depthwise,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    GlobalMaxPool,
-    LayerSummary,
-    MaxPool,
-    Separable,
-    SpatialDropout,
-    Summary,
-)
+from ..nets import Dense, LayerSummary, Summary
 
-_CONVOLUTIONS = (Conv, Depthwise, Separable)
-_POOLS = (MaxPool, AvgPool, GlobalMaxPool, GlobalAvgPool, Flatten)
-_IDLE = (Dropout, SpatialDropout)
+_COPIES = ("pool", "form")  # roles of layers whose output is another's in part, or in another form
 
 
 def convolutions(summary: Summary) -> tuple[str, ...]:
     """Names of the layers that have kernels to draw: convolutions of every kind, in order."""
-    return tuple(row.name for row in summary.layers if isinstance(row.layer, _CONVOLUTIONS))
+    return tuple(row.name for row in summary.layers if row.layer.role == "convolution")
 
 
 def feature_maps(summary: Summary) -> tuple[str, ...]:
     """Names of the layers whose output is an image, and not only a pooled copy of another's."""
-    rows = (row for row in summary.layers if len(row.output_shape) == 3 and not isinstance(row.layer, _POOLS))
+    rows = (row for row in summary.layers if len(row.output_shape) == 3 and row.layer.role not in _COPIES)
     return tuple(row.name for row in rows)
 
 
@@ -60,7 +44,7 @@ def map_layer(summary: Summary, layer: str | None = None) -> str:
         return chosen
     chosen = kernel_layer(summary, convolutions(summary)[-1])
     for row in summary.layers:
-        if chosen in row.inputs and len(row.output_shape) == 3 and not isinstance(row.layer, (*_POOLS, *_IDLE)):
+        if chosen in row.inputs and len(row.output_shape) == 3 and row.layer.role not in (*_COPIES, "dropout"):
             chosen = row.name
     return chosen
 

@@ -11,11 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..nets import BatchNorm, Conv, Dense, Depthwise, GroupNorm, InstanceNorm, LayerNorm, Separable
 from ..nets.build import Network
 from ..seeds import Streams
 
-LEARNED = (Conv, Depthwise, Separable, Dense, BatchNorm, LayerNorm, GroupNorm, InstanceNorm)
 ALIKE = 0.5
 _SEED = 2018  # a run's own seed would bring back the weights that it began with
 
@@ -58,7 +56,7 @@ def sanity_check(network: Network, scaled_images: Tensor, method: Method) -> San
         classes = network(scaled_images).argmax(1)
     before = method(network, scaled_images, classes)
     changed, untrained = copy.deepcopy(network), Network(network.summary, Streams(_SEED)).state_dict()
-    layers = [row.name for row in reversed(network.summary.layers) if isinstance(row.layer, LEARNED)]
+    layers = [row.name for row in reversed(network.summary.layers) if row.tensors]
     correlations = []
     for name in layers:
         fresh = {key: value for key, value in untrained.items() if key.startswith(f"{name}.")}

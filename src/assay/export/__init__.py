@@ -1,4 +1,4 @@
-"""Networks that leave Assay, and networks that answer: files that others can run, and predictions."""
+"""Exports a trained network to files that other programs run."""
 
 from .c_header import write_c as write_c
 from .card import Evidence as Evidence

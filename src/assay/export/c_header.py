@@ -152,7 +152,7 @@ _POOL = """static inline void model_maximum{suffix}(const {type} *x, int height,
     for (int i = 0; i < rows; i++)
         for (int j = 0; j < columns; j++)
             for (int c = 0; c < channels; c++) {{
-                int found = 0;
+                int is_set = 0;
                 {type} best = 0;
                 for (int u = 0; u < size; u++) {{
                     const int row = i * stride + u - top;
@@ -161,8 +161,8 @@ _POOL = """static inline void model_maximum{suffix}(const {type} *x, int height,
                         const int column = j * stride + v - left;
                         if (column < 0 || column >= width) continue;
                         const {type} value = x[(row * width + column) * channels + c];
-                        if (!found || value > best) best = value;
-                        found = 1;
+                        if (!is_set || value > best) best = value;
+                        is_set = 1;
                     }}
                 }}
                 y[(i * columns + j) * channels + c] = best;

@@ -1,4 +1,4 @@
-"""The model card: what a network is, what it was made from, what is known about it, and what is not.
+"""The model card of an exported network: its architecture, training, measured accuracy and limits.
 
 Source: Mitchell et al. (2019), "Model Cards for Model Reporting".
 """
@@ -45,7 +45,7 @@ class Facts:
     Args:
         title: The model's name.
         question: The study's.
-        made: What trained it: pairs of a key and its value.
+        training: What trained it: pairs of a key and its value.
         data: The same of its data.
         evidence: What was measured.
         limits: Beyond those of every network.
@@ -53,7 +53,7 @@ class Facts:
 
     title: str
     question: str
-    made: tuple[tuple[str, str], ...]
+    training: tuple[tuple[str, str], ...]
     data: tuple[tuple[str, str], ...]
     evidence: tuple[Evidence, ...]
     limits: tuple[str, ...] = ()
@@ -117,7 +117,7 @@ def card_of(network: Portable, facts: Facts, files: Sequence[Written]) -> str:
         "",
         "| accuracy | value | 95 % interval | from | method |",
         "|---|---|---|---|---|",
-        *(_row(found) for found in facts.evidence),
+        *(_row(evidence) for evidence in facts.evidence),
         "",
         "## Data",
         "",
@@ -125,7 +125,7 @@ def card_of(network: Portable, facts: Facts, files: Sequence[Written]) -> str:
         "",
         "## Training",
         "",
-        *_table(facts.made),
+        *_table(facts.training),
         "",
         "## Layers",
         "",
@@ -149,9 +149,9 @@ def _numbers(values: list[float]) -> str:
     return texts[0] if len(set(texts)) == 1 else f"[{', '.join(texts)}] by channel"
 
 
-def _row(found: Evidence) -> str:
-    interval = "none" if found.low is None or found.high is None else f"{found.low:.2%} to {found.high:.2%}"
-    return f"| {found.what} | {found.value:.2%} | {interval} | {found.n} | {found.source} |"
+def _row(evidence: Evidence) -> str:
+    interval = "none" if evidence.low is None or evidence.high is None else f"{evidence.low:.2%} to {evidence.high:.2%}"
+    return f"| {evidence.what} | {evidence.value:.2%} | {interval} | {evidence.n} | {evidence.source} |"
 
 
 def _table(pairs: Sequence[tuple[str, Any]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a written file answers, asked through the libraries that others will ask it with."""
+"""Predictions of an exported file, computed by the libraries that others will run it with."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ def torch_answer(path: Path) -> Answer:
     """A module that ``write_torch`` has just written."""
     import torch
 
-    found = importlib.util.spec_from_file_location("assay_exported", path)
-    if found is None or found.loader is None:
+    module_spec = importlib.util.spec_from_file_location("assay_exported", path)
+    if module_spec is None or module_spec.loader is None:
         raise ImportError(str(path))
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
+    module = importlib.util.module_from_spec(module_spec)
+    module_spec.loader.exec_module(module)
     network = module.load()
 
     @torch.no_grad()

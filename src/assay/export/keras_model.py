@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from .. import disk
 from ..errors import Problem, SpecError
 from ..nets import AvgPool, LayerSummary, MaxPool
 from ..nets import layers as words
-from ..nets.effects import window_of
+from ..nets.layers.norms import EPSILON
+from ..nets.translation import Translation
 from .needed import needed
 from .portable import Portable
 
@@ -54,13 +56,14 @@ def keras_model(network: Portable) -> Any:
     keras = needed("keras")
     summary = network.summary
     last = summary.layers[-1]
-    made: dict[str, list[Any]] = {row.name: _layers(keras, row) for row in summary.layers}
+    translated: dict[str, list[Any]] = {row.name: LAYERS[row](keras, row, row.layer) for row in summary.layers}
     images = keras.layers.Input(network.shape, dtype="float32", name="images")
     products = _products(network)
     before = _preparation(keras, network, products)
-    previous = ["", *(row.name for row in summary.layers)]
-    if all(row.inputs == (name,) for row, name in zip(summary.layers, previous, strict=False)):
-        model = keras.Sequential([images, *before, *(layer for row in summary.layers for layer in made[row.name])])
+    if summary.is_chain:
+        model = keras.Sequential(
+            [images, *before, *(layer for row in summary.layers for layer in translated[row.name])]
+        )
     else:
         values = {"": images}
         for layer in before:
@@ -68,14 +71,15 @@ def keras_model(network: Portable) -> Any:
         for row in summary.layers:
             inputs = [values[name] for name in row.inputs]
             value = inputs if len(inputs) > 1 else inputs[0]
-            for layer in made[row.name]:
+            for layer in translated[row.name]:
                 value = layer(value)
             values[row.name] = value
         model = keras.Model(images, values[last.name])
     for row in summary.layers:
-        (holder,) = (layer for layer in made[row.name] if layer.name == row.name)
-        for name, weight in network.of_layer(row.name).items():
-            getattr(holder, name).assign(_turned(row, name, weight))
+        (holder,) = (layer for layer in translated[row.name] if layer.name == row.name)
+        weights = network.of_layer(row.name)
+        for tensor in row.tensors:
+            getattr(holder, tensor.name).assign(tensor.to_keras(weights[tensor.name]))
         if row.name in network.frozen:
             holder.trainable = False
     for layer in before:
@@ -90,26 +94,26 @@ def _products(network: Portable) -> dict[str, NDArray[np.float32]]:
 
     Keras has a layer that resizes, but only late versions of it antialias, as ours does where images shrink.
     """
-    found = {}
+    products = {}
     if network.resizing is not None:
         rows, columns = network.resizing
-        found = {"resize_columns": columns.T, "resize_rows": rows.T}
+        products = {"resize_columns": columns.T, "resize_rows": rows.T}
     if network.channels is not None:
-        found["channels"] = np.eye(network.shape[2], dtype=np.float32)[:, list(network.channels)]
-    return found
+        products["channels"] = np.eye(network.shape[2], dtype=np.float32)[:, list(network.channels)]
+    return products
 
 
 def _preparation(keras: Any, network: Portable, products: dict[str, NDArray[np.float32]]) -> list[Any]:
     """Layers that make of stored values what the first layer sees."""
     layers = keras.layers
     dense = {name: layers.Dense(kernel.shape[1], use_bias=False, name=name) for name, kernel in products.items()}
-    found = []
+    stack = []
     if network.resizing is not None:
         turns = [layers.Permute(axes, name=f"resize_turn{n}") for n, axes in enumerate(_TURNS, start=1)]
-        found = [turns[0], dense["resize_columns"], turns[1], dense["resize_rows"], turns[2]]
+        stack = [turns[0], dense["resize_columns"], turns[1], dense["resize_rows"], turns[2]]
     if network.channels is not None:
-        found.append(dense["channels"])
-    return [*found, _rescaling(keras, network)] if network.is_scaled else found
+        stack.append(dense["channels"])
+    return [*stack, _rescaling(keras, network)] if network.is_scaled else stack
 
 
 def _rescaling(keras: Any, network: Portable) -> Any:
@@ -119,78 +123,166 @@ def _rescaling(keras: Any, network: Portable) -> Any:
     return keras.layers.Rescaling(scale.tolist(), offset.tolist(), name="scaling")
 
 
-def _layers(keras: Any, row: LayerSummary) -> list[Any]:
-    """The row's layer, with padding and activations where Keras has them apart. The one with weights has its name."""
-    layers, layer, name = keras.layers, row.layer, row.name
-    activation = getattr(layer, "activation", "linear").replace("leakyrelu", "leaky_relu")
-    weighted: dict[str, Any] = {"activation": activation, "use_bias": getattr(layer, "bias", True), "name": name}
-    last = {"data_format": "channels_last", "name": name}
-    padding = getattr(layer, "padding", "valid")
-    before: list[Any] = []
+# The layers of Keras that a row is, with padding and activations where Keras has them apart; the one with weights has
+# the row's name.
+LAYERS: Translation[Callable[[Any, LayerSummary, Any], list[Any]]] = Translation(
+    "Keras layer", "export it as onnx or torch"
+)
+
+
+@LAYERS.of(words.Conv)
+def _conv(keras: Any, row: LayerSummary, layer: words.Conv) -> list[Any]:
+    padding, options = _windowed(keras, row, layer)
+    return [*padding, keras.layers.Conv2D(
+        layer.filters, layer.kernel, groups=layer.groups, dilation_rate=layer.dilation,
+        kernel_regularizer=_penalty(keras, layer), **options, **_weighted(layer),
+    )]  # fmt: skip
+
+
+@LAYERS.of(words.Depthwise)
+def _depthwise(keras: Any, row: LayerSummary, layer: words.Depthwise) -> list[Any]:
+    padding, options = _windowed(keras, row, layer)
+    return [*padding, keras.layers.DepthwiseConv2D(
+        layer.kernel, depth_multiplier=layer.multiplier, dilation_rate=layer.dilation,
+        depthwise_regularizer=_penalty(keras, layer), **options, **_weighted(layer),
+    )]  # fmt: skip
+
+
+@LAYERS.of(words.Separable)
+def _separable(keras: Any, row: LayerSummary, layer: words.Separable) -> list[Any]:
+    padding, options = _windowed(keras, row, layer)
+    return [*padding, keras.layers.SeparableConv2D(
+        layer.filters, layer.kernel, depth_multiplier=layer.multiplier, dilation_rate=layer.dilation,
+        depthwise_regularizer=_penalty(keras, layer), pointwise_regularizer=_penalty(keras, layer), **options,
+        **_weighted(layer),
+    )]  # fmt: skip
+
+
+@LAYERS.of(words.Dense)
+def _dense(keras: Any, row: LayerSummary, layer: words.Dense) -> list[Any]:
+    options = {"kernel_regularizer": _penalty(keras, layer), **_weighted(layer)}
+    return [keras.layers.Dense(row.output_shape[0], name=row.name, **options)]
+
+
+@LAYERS.of(words.MaxPool)
+def _maxpool(keras: Any, row: LayerSummary, layer: words.MaxPool) -> list[Any]:
+    if isinstance(layer.padding, int):
+        return _maximum(keras, row, layer)
+    return [keras.layers.MaxPooling2D(layer.size, **_windowed(keras, row, layer)[1])]
+
+
+@LAYERS.of(words.AvgPool)
+def _avgpool(keras: Any, row: LayerSummary, layer: words.AvgPool) -> list[Any]:
+    if layer.padding != "valid":
+        return _average(keras, row, layer)
+    return [keras.layers.AveragePooling2D(layer.size, **_windowed(keras, row, layer)[1])]
+
+
+@LAYERS.of(words.GlobalMaxPool)
+def _globalmaxpool(keras: Any, row: LayerSummary, layer: words.GlobalMaxPool) -> list[Any]:
+    return [keras.layers.GlobalMaxPooling2D(**_last(row))]
+
+
+@LAYERS.of(words.GlobalAvgPool)
+def _globalavgpool(keras: Any, row: LayerSummary, layer: words.GlobalAvgPool) -> list[Any]:
+    return [keras.layers.GlobalAveragePooling2D(**_last(row))]
+
+
+@LAYERS.of(words.BatchNorm)
+def _batchnorm(keras: Any, row: LayerSummary, layer: words.BatchNorm) -> list[Any]:
+    return [keras.layers.BatchNormalization(momentum=layer.momentum, epsilon=layer.epsilon, name=row.name)]
+
+
+@LAYERS.of(words.LayerNorm)
+def _layernorm(keras: Any, row: LayerSummary, layer: words.LayerNorm) -> list[Any]:
+    return [keras.layers.LayerNormalization(epsilon=EPSILON, name=row.name)]
+
+
+@LAYERS.of(words.GroupNorm)
+def _groupnorm(keras: Any, row: LayerSummary, layer: words.GroupNorm) -> list[Any]:
+    return [keras.layers.GroupNormalization(layer.groups, epsilon=EPSILON, name=row.name)]
+
+
+@LAYERS.of(words.InstanceNorm)
+def _instancenorm(keras: Any, row: LayerSummary, layer: words.InstanceNorm) -> list[Any]:
+    return [keras.layers.GroupNormalization(-1, epsilon=EPSILON, name=row.name)]
+
+
+@LAYERS.of(words.Dropout)
+def _dropout(keras: Any, row: LayerSummary, layer: words.Dropout) -> list[Any]:
+    return [keras.layers.Dropout(layer.rate, name=row.name)]
+
+
+@LAYERS.of(words.SpatialDropout)
+def _spatialdropout(keras: Any, row: LayerSummary, layer: words.SpatialDropout) -> list[Any]:
+    return [keras.layers.SpatialDropout2D(layer.rate, **_last(row))]
+
+
+@LAYERS.of(words.Flatten)
+def _flatten(keras: Any, row: LayerSummary, layer: words.Flatten) -> list[Any]:
+    return [keras.layers.Flatten(**_last(row))]
+
+
+@LAYERS.of(words.ZeroPad)
+def _zeropad(keras: Any, row: LayerSummary, layer: words.ZeroPad) -> list[Any]:
+    return [keras.layers.ZeroPadding2D(layer.padding, **_last(row))]
+
+
+@LAYERS.of(words.Reshape)
+def _reshape(keras: Any, row: LayerSummary, layer: words.Reshape) -> list[Any]:
+    return [keras.layers.Reshape(layer.target, name=row.name)]
+
+
+@LAYERS.of(words.Activate)
+def _activate(keras: Any, row: LayerSummary, layer: words.Activate) -> list[Any]:
+    return [keras.layers.Activation(_activation(layer), name=row.name)]
+
+
+@LAYERS.of(words.PReLU)
+def _prelu(keras: Any, row: LayerSummary, layer: words.PReLU) -> list[Any]:
+    (alpha,) = row.tensors
+    shared = [axis for axis, size in enumerate(alpha.keras_shape, start=1) if layer.per != "value" and size == 1]
+    start = keras.initializers.Constant(layer.slope) if layer.slope else "zeros"
+    return [keras.layers.PReLU(alpha_initializer=start, shared_axes=shared or None, name=row.name)]
+
+
+@LAYERS.of(words.Concatenate)
+def _concatenate(keras: Any, row: LayerSummary, layer: words.Concatenate) -> list[Any]:
+    return [keras.layers.Concatenate(name=row.name)]
+
+
+@LAYERS.of(words.Add)
+def _add(keras: Any, row: LayerSummary, layer: words.Add) -> list[Any]:
+    after = keras.layers.Activation(_activation(layer), name=f"{row.name}_activation")
+    return [keras.layers.Add(name=row.name), *([] if layer.activation == "linear" else [after])]
+
+
+def _last(row: LayerSummary) -> dict[str, Any]:
+    """Channels come last, whatever Keras's settings on this machine are."""
+    return {"data_format": "channels_last", "name": row.name}
+
+
+def _windowed(keras: Any, row: LayerSummary, layer: Any) -> tuple[list[Any], dict[str, Any]]:
+    """A layer that pads by a number of pixels, where there is one, and the options of a layer with a window."""
+    before, padding = [], layer.padding
     if isinstance(padding, int):
-        before, padding = [layers.ZeroPadding2D(padding, data_format="channels_last", name=f"{name}_padding")], "valid"
-    window = {"padding": padding, "strides": getattr(layer, "stride", 1), **last}
-
-    def penalty() -> Any:
-        l1, l2 = getattr(layer, "l1", 0.0), getattr(layer, "l2", 0.0)
-        return keras.regularizers.L1L2(l1, l2) if l1 or l2 else None
-
-    match layer:
-        case words.Conv():
-            return [*before, layers.Conv2D(
-                layer.filters, layer.kernel, groups=layer.groups, dilation_rate=layer.dilation,
-                kernel_regularizer=penalty(), **window, **_without_name(weighted),
-            )]  # fmt: skip
-        case words.Depthwise():
-            return [*before, layers.DepthwiseConv2D(
-                layer.kernel, depth_multiplier=layer.multiplier, dilation_rate=layer.dilation,
-                depthwise_regularizer=penalty(), **window, **_without_name(weighted),
-            )]  # fmt: skip
-        case words.Separable():
-            return [*before, layers.SeparableConv2D(
-                layer.filters, layer.kernel, depth_multiplier=layer.multiplier, dilation_rate=layer.dilation,
-                depthwise_regularizer=penalty(), pointwise_regularizer=penalty(), **window, **_without_name(weighted),
-            )]  # fmt: skip
-        case words.Dense():
-            return [layers.Dense(row.output_shape[0], kernel_regularizer=penalty(), **weighted)]
-        case words.MaxPool() if isinstance(layer.padding, int):
-            return _maximum(keras, row, layer)
-        case words.MaxPool():
-            return [layers.MaxPooling2D(layer.size, **window)]
-        case words.AvgPool() if layer.padding != "valid":
-            return _average(keras, row, layer)
-        case words.AvgPool():
-            return [layers.AveragePooling2D(layer.size, **window)]
-        case words.GlobalMaxPool():
-            return [layers.GlobalMaxPooling2D(**last)]
-        case words.GlobalAvgPool():
-            return [layers.GlobalAveragePooling2D(**last)]
-        case words.BatchNorm():
-            return [layers.BatchNormalization(momentum=layer.momentum, epsilon=layer.epsilon, name=name)]
-        case words.LayerNorm():
-            return [layers.LayerNormalization(epsilon=0.001, name=name)]
-        case words.GroupNorm():
-            return [layers.GroupNormalization(layer.groups, epsilon=0.001, name=name)]
-        case words.InstanceNorm():
-            return [layers.GroupNormalization(-1, epsilon=0.001, name=name)]
-        case words.Dropout():
-            return [layers.Dropout(layer.rate, name=name)]
-        case words.SpatialDropout():
-            return [layers.SpatialDropout2D(layer.rate, **last)]
-        case words.Flatten():
-            return [layers.Flatten(**last)]
-        case words.Activate():
-            return [layers.Activation(activation, name=name)]
-        case words.Concatenate():
-            return [layers.Concatenate(name=name)]
-        case words.Add():
-            after = [] if activation == "linear" else [layers.Activation(activation, name=f"{name}_activation")]
-            return [layers.Add(name=name), *after]
-    raise NotImplementedError(type(layer).__name__)
+        zeros = keras.layers.ZeroPadding2D(padding, data_format="channels_last", name=f"{row.name}_padding")
+        before, padding = [zeros], "valid"
+    return before, {"padding": padding, "strides": layer.stride, **_last(row)}
 
 
-def _without_name(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if key != "name"}
+def _weighted(layer: words.Conv | words.Depthwise | words.Separable | words.Dense) -> dict[str, Any]:
+    return {"activation": _activation(layer), "use_bias": layer.bias}
+
+
+def _activation(layer: Any) -> str:
+    """An activation by Keras's name."""
+    name: str = layer.activation
+    return name.replace("leakyrelu", "leaky_relu")
+
+
+def _penalty(keras: Any, layer: words.Conv | words.Depthwise | words.Separable | words.Dense) -> Any:
+    return keras.regularizers.L1L2(layer.l1, layer.l2) if layer.l1 or layer.l2 else None
 
 
 def _maximum(keras: Any, row: LayerSummary, layer: MaxPool) -> list[Any]:
@@ -222,10 +314,7 @@ def _average(keras: Any, row: LayerSummary, layer: AvgPool) -> list[Any]:
     Keras's own ``padding="same"`` means this too, but on its torch backend one-sided padding counts as pixels.
     """
     height, width, _ = row.input_shape  # type: ignore[misc]
-    window = window_of(layer)
-    if window is None:
-        raise TypeError(row.name)
-    sides = [window.padding(side, axis) for axis, side in enumerate((height, width))]
+    sides = [layer.window.padding(side, axis) for axis, side in enumerate((height, width))]
     counts = []
     for side, (before, after) in zip((height, width), sides, strict=True):
         inside = np.pad(np.ones(side), (before, after))
@@ -238,15 +327,3 @@ def _average(keras: Any, row: LayerSummary, layer: AvgPool) -> list[Any]:
         layers.AveragePooling2D(layer.size, layer.stride, data_format="channels_last", name=row.name),
         layers.Rescaling(factors[:, :, None].tolist(), name=f"{row.name}_counts"),
     ]
-
-
-def _turned(row: LayerSummary, name: str, weight: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A weight in the order of Keras's."""
-    if weight.ndim == 2:
-        return weight.T
-    if weight.ndim != 4:
-        return weight
-    if isinstance(row.layer, words.Depthwise) or name == "depthwise_kernel":
-        channels = row.input_shape[-1]
-        return weight.reshape(channels, -1, *weight.shape[2:]).transpose(2, 3, 0, 1)
-    return weight.transpose(2, 3, 1, 0)

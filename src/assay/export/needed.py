@@ -1,4 +1,4 @@
-"""Libraries of other formats, which not everybody has installed."""
+"""Imports the optional libraries that an export format needs, or says how to install them."""
 
 from __future__ import annotations
 

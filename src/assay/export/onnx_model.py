@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,15 @@ from numpy.typing import NDArray
 from .. import disk
 from ..nets import LayerSummary
 from ..nets import layers as words
-from ..nets.effects import window_of
+from ..nets.effects import Window
+from ..nets.layers.norms import EPSILON
+from ..nets.translation import Translation
 from .needed import needed
 from .plain_files import base_of
 from .portable import Portable
 
 OPSET = 17  # every operator that is used, in every onnxruntime of the last years
 PREPARATION = "resized"  # what the names of the operators that resize begin with
-_EPSILON = 0.001
 _TO_CHANNELS_FIRST, _TO_CHANNELS_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 
 
@@ -42,7 +44,7 @@ def onnx_model(network: Portable) -> Any:
         SpecError: The onnx package is not installed.
     """
     onnx = needed("onnx")
-    graph = _Graph(onnx)
+    graph = _Graph(onnx, network.weights)
     summary = network.summary
     pixels = graph.node("Cast", "images", to=onnx.TensorProto.FLOAT) if network.dtype == "uint8" else "images"
     values = {"": _prepared(graph, network, graph.node("Transpose", pixels, perm=_TO_CHANNELS_FIRST))}
@@ -51,14 +53,16 @@ def onnx_model(network: Portable) -> Any:
     graph.node("Identity", values[summary.layers[-1].name], output="probabilities")
     stored = onnx.TensorProto.UINT8 if network.dtype == "uint8" else onnx.TensorProto.FLOAT
     helper = onnx.helper
-    made = helper.make_graph(
+    network_graph = helper.make_graph(
         graph.nodes,
         "network",
         [helper.make_tensor_value_info("images", stored, ["batch", *network.shape])],
         [helper.make_tensor_value_info("probabilities", onnx.TensorProto.FLOAT, ["batch", summary.num_classes])],
         graph.constants,
     )
-    model = helper.make_model(made, producer_name="assay", ir_version=8, opset_imports=[helper.make_opsetid("", OPSET)])
+    model = helper.make_model(
+        network_graph, producer_name="assay", ir_version=8, opset_imports=[helper.make_opsetid("", OPSET)]
+    )
     about = {"classes": json.dumps(network.classes), "layers": json.dumps(network.lines)}
     if summary.base is not None:
         about["base"] = json.dumps(base_of(network))
@@ -68,10 +72,11 @@ def onnx_model(network: Portable) -> Any:
 
 
 class _Graph:
-    """Nodes and constants as they are added."""
+    """Nodes and constants as they are added, and the network's weights by name."""
 
-    def __init__(self, onnx: Any) -> None:
+    def __init__(self, onnx: Any, weights: Mapping[str, NDArray[np.float32]]) -> None:
         self._onnx = onnx
+        self.weights = weights
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
 
@@ -110,110 +115,184 @@ def _prepared(graph: _Graph, network: Portable, pixels: str) -> str:
     return pixels
 
 
+# The operators that a row is; each gives the name of its last output.
+OPERATORS: Translation[Callable[[_Graph, LayerSummary, Any, list[str]], str]] = Translation(
+    "ONNX operator", "export it as keras or torch"
+)
+
+
 def _layer(graph: _Graph, row: LayerSummary, network: Portable, inputs: list[str]) -> str:
-    layer, name, source = row.layer, row.name, inputs[0]
-    weights = {key: f"{name}.{key}" for key in network.of_layer(name)}
-    for key, value in network.of_layer(name).items():
-        graph.constant(value, f"{name}.{key}")
-    bias = [weights["bias"]] if "bias" in weights else []
-    match layer:
-        case words.Conv():
-            found = _convolved(graph, row, source, [weights["kernel"], *bias], layer.groups)
-        case words.Depthwise():
-            found = _convolved(graph, row, source, [weights["kernel"], *bias], row.input_shape[-1])
-        case words.Separable():
-            middle = _convolved(graph, row, source, [weights["depthwise_kernel"]], row.input_shape[-1])
-            found = graph.node("Conv", middle, weights["pointwise_kernel"], *bias)
-        case words.Dense():
-            found = graph.node("Gemm", source, weights["kernel"], *bias, transB=1)
-        case words.MaxPool():
-            found = graph.node("MaxPool", source, **_window(row))
-        case words.AvgPool():
-            found = graph.node("AveragePool", source, count_include_pad=0, **_window(row))
-        case words.GlobalMaxPool():
-            found = graph.node("Flatten", graph.node("GlobalMaxPool", source), axis=1)
-        case words.GlobalAvgPool():
-            found = graph.node("Flatten", graph.node("GlobalAveragePool", source), axis=1)
-        case words.BatchNorm():
-            keys = ("gamma", "beta", "moving_mean", "moving_variance")
-            found = graph.node("BatchNormalization", source, *(weights[key] for key in keys), epsilon=layer.epsilon)
-        case words.LayerNorm():
-            is_image = len(row.input_shape) == 3
-            last = graph.node("Transpose", source, perm=_TO_CHANNELS_LAST) if is_image else source
-            normal = graph.node("LayerNormalization", last, weights["gamma"], weights["beta"], epsilon=_EPSILON)
-            found = graph.node("Transpose", normal, perm=_TO_CHANNELS_FIRST) if is_image else normal
-        case words.GroupNorm():
-            found = _grouped(graph, row, source, layer.groups, network)
-        case words.InstanceNorm():
-            found = _grouped(graph, row, source, row.input_shape[-1], network)
-        case words.Dropout() | words.SpatialDropout():
-            found = source
-        case words.Flatten():
-            is_image = len(row.input_shape) == 3
-            last = graph.node("Transpose", source, perm=_TO_CHANNELS_LAST) if is_image else source
-            found = graph.node("Flatten", last, axis=1)
-        case words.Activate():
-            found = source
-        case words.Add():
-            found = inputs[0]
-            for other in inputs[1:]:
-                found = graph.node("Add", found, other)
-        case words.Concatenate():
-            found = graph.node("Concat", *inputs, axis=1)
-        case _:
-            raise NotImplementedError(type(layer).__name__)
-    return _activated(graph, found, getattr(layer, "activation", "linear"))
+    for key, value in network.of_layer(row.name).items():
+        graph.constant(value, f"{row.name}.{key}")
+    output = OPERATORS[row](graph, row, row.layer, inputs)
+    return _activated(graph, output, getattr(row.layer, "activation", "linear"))
 
 
-def _window(row: LayerSummary) -> dict[str, Any]:
-    window = window_of(row.layer)
-    if window is None:
-        raise TypeError(row.name)
+def _weights(row: LayerSummary, *names: str) -> list[str]:
+    """The constants that hold these weights, as far as the layer has them."""
+    return [f"{row.name}.{tensor.name}" for tensor in row.tensors if tensor.name in names]
+
+
+@OPERATORS.of(words.Conv)
+def _conv(graph: _Graph, row: LayerSummary, layer: words.Conv, inputs: list[str]) -> str:
+    return _convolved(graph, row, layer, [*inputs, *_weights(row, "kernel", "bias")], layer.groups)
+
+
+@OPERATORS.of(words.Depthwise)
+def _depthwise(graph: _Graph, row: LayerSummary, layer: words.Depthwise, inputs: list[str]) -> str:
+    return _convolved(graph, row, layer, [*inputs, *_weights(row, "kernel", "bias")], row.input_shape[-1])
+
+
+@OPERATORS.of(words.Separable)
+def _separable(graph: _Graph, row: LayerSummary, layer: words.Separable, inputs: list[str]) -> str:
+    middle = _convolved(graph, row, layer, [*inputs, *_weights(row, "depthwise_kernel")], row.input_shape[-1])
+    return graph.node("Conv", middle, *_weights(row, "pointwise_kernel", "bias"))
+
+
+@OPERATORS.of(words.Dense)
+def _dense(graph: _Graph, row: LayerSummary, layer: words.Dense, inputs: list[str]) -> str:
+    return graph.node("Gemm", *inputs, *_weights(row, "kernel", "bias"), transB=1)
+
+
+@OPERATORS.of(words.MaxPool)
+def _maxpool(graph: _Graph, row: LayerSummary, layer: words.MaxPool, inputs: list[str]) -> str:
+    return graph.node("MaxPool", *inputs, **_window(row, layer.window))
+
+
+@OPERATORS.of(words.AvgPool)
+def _avgpool(graph: _Graph, row: LayerSummary, layer: words.AvgPool, inputs: list[str]) -> str:
+    return graph.node("AveragePool", *inputs, count_include_pad=0, **_window(row, layer.window))
+
+
+@OPERATORS.of(words.GlobalMaxPool)
+def _globalmaxpool(graph: _Graph, row: LayerSummary, layer: words.GlobalMaxPool, inputs: list[str]) -> str:
+    return graph.node("Flatten", graph.node("GlobalMaxPool", *inputs), axis=1)
+
+
+@OPERATORS.of(words.GlobalAvgPool)
+def _globalavgpool(graph: _Graph, row: LayerSummary, layer: words.GlobalAvgPool, inputs: list[str]) -> str:
+    return graph.node("Flatten", graph.node("GlobalAveragePool", *inputs), axis=1)
+
+
+@OPERATORS.of(words.BatchNorm)
+def _batchnorm(graph: _Graph, row: LayerSummary, layer: words.BatchNorm, inputs: list[str]) -> str:
+    weights = _weights(row, "gamma", "beta", "moving_mean", "moving_variance")
+    return graph.node("BatchNormalization", *inputs, *weights, epsilon=layer.epsilon)
+
+
+@OPERATORS.of(words.LayerNorm)
+def _layernorm(graph: _Graph, row: LayerSummary, layer: words.LayerNorm, inputs: list[str]) -> str:
+    last = _channels_last(graph, row, *inputs)
+    normal = graph.node("LayerNormalization", last, *_weights(row, "gamma", "beta"), epsilon=EPSILON)
+    return graph.node("Transpose", normal, perm=_TO_CHANNELS_FIRST) if len(row.input_shape) == 3 else normal
+
+
+@OPERATORS.of(words.GroupNorm)
+def _groupnorm(graph: _Graph, row: LayerSummary, layer: words.GroupNorm, inputs: list[str]) -> str:
+    return _grouped(graph, row, inputs[0], layer.groups)
+
+
+@OPERATORS.of(words.InstanceNorm)
+def _instancenorm(graph: _Graph, row: LayerSummary, layer: words.InstanceNorm, inputs: list[str]) -> str:
+    return _grouped(graph, row, inputs[0], row.input_shape[-1])
+
+
+@OPERATORS.of(words.Dropout, words.SpatialDropout, words.Activate)
+def _unchanged(graph: _Graph, row: LayerSummary, layer: words.Layer, inputs: list[str]) -> str:
+    return inputs[0]
+
+
+@OPERATORS.of(words.Flatten)
+def _flatten(graph: _Graph, row: LayerSummary, layer: words.Flatten, inputs: list[str]) -> str:
+    return graph.node("Flatten", _channels_last(graph, row, *inputs), axis=1)
+
+
+@OPERATORS.of(words.ZeroPad)
+def _zeropad(graph: _Graph, row: LayerSummary, layer: words.ZeroPad, inputs: list[str]) -> str:
+    (top, bottom), (left, right) = layer.padding
+    return graph.node("Pad", *inputs, graph.constant(np.array([0, 0, top, left, 0, 0, bottom, right])))
+
+
+@OPERATORS.of(words.Reshape)
+def _reshape(graph: _Graph, row: LayerSummary, layer: words.Reshape, inputs: list[str]) -> str:
+    shape = graph.constant(np.array([0, *row.output_shape]))  # 0 is the batch's size
+    shaped = graph.node("Reshape", _channels_last(graph, row, *inputs), shape)
+    return graph.node("Transpose", shaped, perm=_TO_CHANNELS_FIRST) if len(row.output_shape) == 3 else shaped
+
+
+@OPERATORS.of(words.PReLU)
+def _prelu(graph: _Graph, row: LayerSummary, layer: words.PReLU, inputs: list[str]) -> str:
+    return graph.node("PRelu", *inputs, *_weights(row, "alpha"))
+
+
+@OPERATORS.of(words.Add)
+def _add(graph: _Graph, row: LayerSummary, layer: words.Add, inputs: list[str]) -> str:
+    total, *others = inputs
+    for other in others:
+        total = graph.node("Add", total, other)
+    return total
+
+
+@OPERATORS.of(words.Concatenate)
+def _concatenate(graph: _Graph, row: LayerSummary, layer: words.Concatenate, inputs: list[str]) -> str:
+    return graph.node("Concat", *inputs, axis=1)
+
+
+def _channels_last(graph: _Graph, row: LayerSummary, source: str) -> str:
+    """Images with their channels as the last axis; vectors as they are."""
+    return graph.node("Transpose", source, perm=_TO_CHANNELS_LAST) if len(row.input_shape) == 3 else source
+
+
+def _window(row: LayerSummary, window: Window) -> dict[str, Any]:
     sides = [window.padding(row.input_shape[axis], axis) for axis in (0, 1)]
     pads = [before for before, _ in sides] + [after for _, after in sides]
     return {"kernel_shape": window.size, "strides": [window.stride] * 2, "pads": pads}
 
 
-def _convolved(graph: _Graph, row: LayerSummary, source: str, weights: list[str], groups: int) -> str:
-    window = window_of(row.layer)
-    dilation = window.dilation if window else 1
-    return graph.node("Conv", source, *weights, group=groups, dilations=[dilation] * 2, **_window(row))
+def _convolved(
+    graph: _Graph, row: LayerSummary, layer: words.Conv | words.Depthwise | words.Separable, inputs: list[str],
+    groups: int,
+) -> str:  # fmt: skip
+    options = _window(row, layer.window)
+    return graph.node("Conv", *inputs, group=groups, dilations=[layer.dilation] * 2, **options)
 
 
-def _grouped(graph: _Graph, row: LayerSummary, source: str, groups: int, network: Portable) -> str:
+def _grouped(graph: _Graph, row: LayerSummary, source: str, groups: int) -> str:
     """Each group as one channel of an instance normalization; gamma and beta by channel after it."""
     *sides, channels = row.input_shape
     gathered = graph.node("Reshape", source, graph.constant(np.array([0, groups, -1])))
-    plain = [graph.constant(make(groups, np.float32)) for make in (np.ones, np.zeros)]
-    normal = graph.node("InstanceNormalization", gathered, *plain, epsilon=_EPSILON)
+    plain = [graph.constant(fill(groups, np.float32)) for fill in (np.ones, np.zeros)]
+    normal = graph.node("InstanceNormalization", gathered, *plain, epsilon=EPSILON)
     apart = graph.node("Reshape", normal, graph.constant(np.array([0, channels, *sides])))
     gamma, beta = (
-        graph.constant(network.weights[f"{row.name}.{key}"].reshape(-1, *(1 for _ in sides)))
-        for key in ("gamma", "beta")
+        graph.constant(graph.weights[f"{row.name}.{key}"].reshape(-1, *(1 for _ in sides))) for key in ("gamma", "beta")
     )
     return graph.node("Add", graph.node("Mul", apart, gamma), beta)
 
 
+def _clip(graph: _Graph, source: str) -> str:
+    return graph.node("Clip", source, graph.scalar(0), graph.scalar(6))
+
+
+def _gelu(graph: _Graph, source: str) -> str:
+    inner = graph.node("Erf", graph.node("Mul", source, graph.constant(np.float32(math.sqrt(0.5)))))
+    half = graph.node("Mul", source, graph.constant(np.float32(0.5)))
+    return graph.node("Mul", half, graph.node("Add", inner, graph.constant(np.float32(1))))
+
+
+_ACTIVATIONS: Mapping[str, Callable[[_Graph, str], str]] = {
+    "relu": lambda graph, source: graph.node("Relu", source),
+    "relu6": _clip,
+    "leakyrelu": lambda graph, source: graph.node("LeakyRelu", source, alpha=0.2),
+    "elu": lambda graph, source: graph.node("Elu", source),
+    "gelu": _gelu,
+    "silu": lambda graph, source: graph.node("Mul", source, graph.node("Sigmoid", source)),
+    "sigmoid": lambda graph, source: graph.node("Sigmoid", source),
+    "tanh": lambda graph, source: graph.node("Tanh", source),
+    "softmax": lambda graph, source: graph.node("Softmax", source, axis=1),
+    "linear": lambda graph, source: source,
+}
+
+
 def _activated(graph: _Graph, source: str, activation: str) -> str:
-    match activation:
-        case "relu":
-            return graph.node("Relu", source)
-        case "relu6":
-            return graph.node("Clip", source, graph.scalar(0), graph.scalar(6))
-        case "leakyrelu":
-            return graph.node("LeakyRelu", source, alpha=0.2)
-        case "elu":
-            return graph.node("Elu", source)
-        case "gelu":
-            inner = graph.node("Erf", graph.node("Mul", source, graph.constant(np.float32(math.sqrt(0.5)))))
-            half = graph.node("Mul", source, graph.constant(np.float32(0.5)))
-            return graph.node("Mul", half, graph.node("Add", inner, graph.constant(np.float32(1))))
-        case "silu":
-            return graph.node("Mul", source, graph.node("Sigmoid", source))
-        case "sigmoid":
-            return graph.node("Sigmoid", source)
-        case "tanh":
-            return graph.node("Tanh", source)
-        case "softmax":
-            return graph.node("Softmax", source, axis=1)
-    return source
+    return _ACTIVATIONS[activation](graph, source)

@@ -1,4 +1,4 @@
-"""A network as safetensors and JSON: weights and everything that is needed to build it again."""
+"""Exports a network as safetensors and JSON: its weights, and everything needed to rebuild it."""
 
 from __future__ import annotations
 
@@ -83,5 +83,5 @@ def preparation_of(network: Portable) -> dict[str, Any]:
     size = network.shape[:2] if network.resizing is None else tuple(len(matrix) for matrix in network.resizing)
     shrinks = any(new < old for new, old in zip(size, network.shape, strict=False))
     order = range(network.shape[2]) if network.channels is None else network.channels
-    told = "bilinear, half-pixel centres, antialiased" if shrinks else "bilinear, half-pixel centres"
-    return {"size": list(size), "interpolation": told, "channels": list(order)}
+    interpolation = "bilinear, half-pixel centres, antialiased" if shrinks else "bilinear, half-pixel centres"
+    return {"size": list(size), "interpolation": interpolation, "channels": list(order)}

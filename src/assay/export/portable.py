@@ -1,4 +1,4 @@
-"""A finished network as plain arrays: what every format is written from."""
+"""A trained network as plain arrays, from which every format is written."""
 
 from __future__ import annotations
 
@@ -53,15 +53,15 @@ class Portable:
         }
         summary, scaling = predictor.network.summary, predictor.scaling
         offset, factor = scaling.offset.numpy(), scaling.factor.numpy()
-        made = (summary, tuple(map(plain, lines)), weights)
+        network = (summary, tuple(map(plain, lines)), weights)
         if not isinstance(scaling, Prepared):
-            return cls(*made, offset, factor, tuple(classes), dtype)
-        if dtype == "float32":  # a base is told of bytes
+            return cls(*network, offset, factor, tuple(classes), dtype)
+        if dtype == "float32":  # a base's preparation is for bytes
             offset, factor = offset / np.float32(255), factor * np.float32(255)
         preparation = scaling.preparation
         rows, columns = (matrix.numpy() for matrix in scaling.resizing())
         resizing = (rows, columns) if preparation.size != preparation.stored[:2] else None
-        return cls(*made, offset, factor, tuple(classes), dtype, resizing, _channels(preparation))
+        return cls(*network, offset, factor, tuple(classes), dtype, resizing, _channels(preparation))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -89,5 +89,5 @@ class Portable:
 def _channels(preparation: Preparation) -> tuple[int, ...] | None:
     stored, seen = preparation.stored[2], preparation.channels
     order = tuple(channel if stored == seen else 0 for channel in range(seen))
-    found = order[::-1] if preparation.coding.is_reversed else order
-    return None if found == tuple(range(stored)) else found
+    chosen = order[::-1] if preparation.coding.is_reversed else order
+    return None if chosen == tuple(range(stored)) else chosen

@@ -10,20 +10,22 @@ Inference"; Krishnamoorthi (2018), "Quantizing deep convolutional networks for e
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import Problem, SpecError
 from ..nets import LayerSummary
 from ..nets import layers as words
-from ..nets.effects import Window, window_of
+from ..nets.effects import Window
+from ..nets.translation import Translation
 from .portable import Portable
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int8]
+_ACTIVATIONS = ("relu", "linear", "softmax")
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +63,32 @@ class Pool:
 Step = Weighted | Pool
 
 
+@dataclass
+class Chain:
+    """Steps so far.
+
+    Args:
+        network: Whose steps they are.
+        shape: Height, width and channels of what the next step reads.
+        steps: Those before it.
+    """
+
+    network: Portable
+    shape: tuple[int, int, int]
+    steps: list[Step] = field(default_factory=list)
+
+    def add(self, step: Step) -> None:
+        self.steps.append(step)
+        self.shape = step.outputs
+
+
+# What a row adds to the chain, or changes in its last step.
+STEPS: Translation[Callable[[Chain, LayerSummary, Any], None]] = Translation(
+    "C code",
+    "C takes conv, maxpool, dense, relu, batchnorm behind conv or dense, dropout, flatten and reshape, in a chain",
+)
+
+
 def steps_of(network: Portable) -> tuple[Step, ...]:
     """The network as convolutions, dense layers and maxima; the softmax is left out.
 
@@ -69,78 +97,76 @@ def steps_of(network: Portable) -> tuple[Step, ...]:
     Raises:
         SpecError: It has a layer that C code is not written for.
     """
-    steps: list[Step] = []
-    shape = network.shape
-    rows = network.summary.layers
-    for row in rows:
-        layer = row.layer
+    chain = Chain(network, network.shape)
+    for row in network.summary.layers:
         if row.path:
-            raise _unfit(row, "stands in a block")
-        match layer:
-            case words.Conv() if layer.groups == 1 and layer.dilation == 1:
-                steps.append(_weighted(network, row, shape, row.output_shape))  # type: ignore[arg-type]
-            case words.Dense():
-                steps.append(_weighted(network, row, shape, (1, 1, row.output_shape[0])))
-            case words.MaxPool():
-                window = window_of(layer)
-                if window is None:
-                    raise TypeError(row.name)
-                steps.append(Pool(row.name, window, shape, row.output_shape))  # type: ignore[arg-type]
-            case words.BatchNorm():
-                steps[-1:] = [_normed(network, row, steps)]
-            case words.Activate():
-                steps[-1:] = [_activated(row, steps)]
-            case words.Dropout() | words.SpatialDropout() | words.Flatten():
-                continue
-            case _:
-                raise _unfit(row, "has no C code here")
-        shape = steps[-1].outputs
-    return tuple(steps)
+            raise STEPS.refusal(row, "stands in a block")
+        STEPS[row](chain, row, row.layer)
+    return tuple(chain.steps)
 
 
-def _unfit(row: LayerSummary, why: str) -> SpecError:
-    fix = "C takes conv, maxpool, dense, relu, batchnorm behind conv or dense, dropout and flatten, one after another"
-    return SpecError(Problem(f'{row.name} ("{row.word}") {why}', fix))
+@STEPS.of(words.Conv)
+def _conv(chain: Chain, row: LayerSummary, layer: words.Conv) -> None:
+    if layer.groups != 1 or layer.dilation != 1:
+        raise STEPS.refusal(row, "has no C code here")
+    kernel = chain.network.of_layer(row.name)["kernel"].transpose(0, 2, 3, 1)
+    chain.add(_weighted(chain, row, kernel, layer.window, row.output_shape))  # type: ignore[arg-type]
+
+
+@STEPS.of(words.Dense)
+def _dense(chain: Chain, row: LayerSummary, layer: words.Dense) -> None:
+    kernel = chain.network.of_layer(row.name)["kernel"].reshape(-1, *chain.shape)
+    window = Window(chain.shape[:2], 1, 1, "valid")
+    chain.add(_weighted(chain, row, kernel, window, (1, 1, row.output_shape[0])))
+
+
+@STEPS.of(words.MaxPool)
+def _maxpool(chain: Chain, row: LayerSummary, layer: words.MaxPool) -> None:
+    chain.add(Pool(row.name, layer.window, chain.shape, row.output_shape))  # type: ignore[arg-type]
+
+
+@STEPS.of(words.BatchNorm)
+def _batchnorm(chain: Chain, row: LayerSummary, layer: words.BatchNorm) -> None:
+    """Scale and shift, in the layer before: where a relu stands between, in the layer after they would be."""
+    last = chain.steps[-1] if chain.steps else None
+    if not isinstance(last, Weighted) or last.has_relu or last.outputs[2] != row.input_shape[-1]:
+        raise STEPS.refusal(row, "does not stand right behind a conv or dense layer without activation")
+    weights = chain.network.of_layer(row.name)
+    scale = (weights["gamma"] / np.sqrt(weights["moving_variance"] + np.float32(layer.epsilon))).astype(np.float32)
+    bias = (last.bias - weights["moving_mean"]) * scale + weights["beta"]
+    kernel = last.kernel * scale[:, None, None, None]
+    chain.steps[-1] = replace(last, kernel=kernel, bias=bias.astype(np.float32))
+
+
+@STEPS.of(words.Activate)
+def _activate(chain: Chain, row: LayerSummary, layer: words.Activate) -> None:
+    last = chain.steps[-1] if chain.steps else None
+    if not isinstance(last, Weighted) or layer.activation not in _ACTIVATIONS:
+        raise STEPS.refusal(row, "has no C code here")
+    chain.steps[-1] = replace(last, has_relu=last.has_relu or layer.activation == "relu")
+
+
+@STEPS.of(words.Reshape)
+def _reshape(chain: Chain, row: LayerSummary, layer: words.Reshape) -> None:
+    """The numbers stay where they are; what comes next counts them otherwise."""
+    shape = row.output_shape
+    chain.shape = shape if len(shape) == 3 else (1, 1, *shape)
+
+
+@STEPS.of(words.Dropout, words.SpatialDropout, words.Flatten)
+def _nothing(chain: Chain, row: LayerSummary, layer: words.Layer) -> None:
+    """Such layers change no number and no order."""
 
 
 def _weighted(
-    network: Portable, row: LayerSummary, inputs: tuple[int, int, int], outputs: tuple[int, int, int]
+    chain: Chain, row: LayerSummary, kernel: Floats, window: Window, outputs: tuple[int, int, int]
 ) -> Weighted:
-    weights, layer = network.of_layer(row.name), row.layer
-    activation = getattr(layer, "activation", "linear")
-    if activation not in ("relu", "linear", "softmax"):
-        raise _unfit(row, f"has {activation}, which has no C code here")
-    if isinstance(layer, words.Dense):
-        kernel = weights["kernel"].reshape(-1, *inputs)
-        window = Window(inputs[:2], 1, 1, "valid")
-    else:
-        kernel = weights["kernel"].transpose(0, 2, 3, 1)
-        found = window_of(layer)
-        if found is None:
-            raise TypeError(row.name)
-        window = found
-    bias = weights.get("bias", np.zeros(outputs[2], np.float32))
-    return Weighted(row.name, np.ascontiguousarray(kernel), bias, window, inputs, outputs, activation == "relu")
-
-
-def _normed(network: Portable, row: LayerSummary, steps: list[Step]) -> Step:
-    """Scale and shift, in the layer before: where a relu stands between, in the layer after they would be."""
-    last = steps[-1] if steps else None
-    if not isinstance(last, Weighted) or last.has_relu or last.outputs[2] != row.input_shape[-1]:
-        raise _unfit(row, "does not stand right behind a conv or dense layer without activation")
-    weights = network.of_layer(row.name)
-    epsilon = row.layer.epsilon  # type: ignore[attr-defined]
-    scale = (weights["gamma"] / np.sqrt(weights["moving_variance"] + np.float32(epsilon))).astype(np.float32)
-    bias = (last.bias - weights["moving_mean"]) * scale + weights["beta"]
-    return replace(last, kernel=last.kernel * scale[:, None, None, None], bias=bias.astype(np.float32))
-
-
-def _activated(row: LayerSummary, steps: list[Step]) -> Step:
-    last = steps[-1] if steps else None
-    activation = row.layer.activation  # type: ignore[attr-defined]
-    if not isinstance(last, Weighted) or activation not in ("relu", "linear", "softmax"):
-        raise _unfit(row, "has no C code here")
-    return replace(last, has_relu=last.has_relu or activation == "relu")
+    activation = getattr(row.layer, "activation", "linear")
+    if activation not in _ACTIVATIONS:
+        raise STEPS.refusal(row, f"has {activation}, which has no C code here")
+    bias = chain.network.of_layer(row.name).get("bias", np.zeros(outputs[2], np.float32))
+    has_relu = activation == "relu"
+    return Weighted(row.name, np.ascontiguousarray(kernel), bias, window, chain.shape, outputs, has_relu)
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,8 +220,8 @@ class Int8Network:
     @property
     def num_bytes(self) -> int:
         """Bytes of the constants that a forward pass in 8 bits reads."""
-        found = (step for step in self.steps if isinstance(step, Quantized))
-        return sum(step.kernel.nbytes + step.bias.nbytes + step.factor.nbytes for step in found)
+        weighted = (step for step in self.steps if isinstance(step, Quantized))
+        return sum(step.kernel.nbytes + step.bias.nbytes + step.factor.nbytes for step in weighted)
 
 
 def quantize(network: Portable, images: NDArray[Any]) -> Int8Network:
@@ -210,10 +236,10 @@ def quantize(network: Portable, images: NDArray[Any]) -> Int8Network:
     values = (images.astype(np.float32) - network.offset) * network.factor
     level = 127 / _largest(values)
     input_factor = level
-    found: list[Quantized | Pool] = []
+    quantized: list[Quantized | Pool] = []
     for index, step in enumerate(steps):
         if isinstance(step, Pool):
-            found.append(step)
+            quantized.append(step)
             values = _maxima(values, step, -np.inf)
             continue
         values = _sums(values, step.kernel, step) + step.bias
@@ -225,9 +251,9 @@ def quantize(network: Portable, images: NDArray[Any]) -> Int8Network:
         bias = np.clip(np.rint(step.bias * level * fine), -most, most).astype(np.int32)
         is_last = index == len(steps) - 1
         after = 1.0 if is_last else 127 / _largest(values)
-        found.append(Quantized(step, kernel, bias, (after / (level * fine)).astype(np.float32)))
+        quantized.append(Quantized(step, kernel, bias, (after / (level * fine)).astype(np.float32)))
         level = after
-    return Int8Network(network, tuple(found), float(np.float32(input_factor)))
+    return Int8Network(network, tuple(quantized), float(np.float32(input_factor)))
 
 
 def _largest(values: NDArray[Any]) -> float:
@@ -252,11 +278,11 @@ def _windows(values: NDArray[Any], window: Window, outputs: tuple[int, int, int]
 def _sums(values: NDArray[Any], kernel: NDArray[Any], step: Weighted) -> NDArray[Any]:
     shaped = values.reshape(len(values), *step.inputs)
     seen = _windows(shaped, step.window, step.outputs, 0)
-    found: NDArray[Any] = np.einsum("nijhwc,ohwc->nijo", seen, kernel, optimize=True)
-    return found
+    sums: NDArray[Any] = np.einsum("nijhwc,ohwc->nijo", seen, kernel, optimize=True)
+    return sums
 
 
 def _maxima(values: NDArray[Any], step: Pool, fill: float) -> NDArray[Any]:
     shaped = values.reshape(len(values), *step.inputs)
-    found: NDArray[Any] = _windows(shaped, step.window, step.outputs, fill).max((3, 4))
-    return found
+    maxima: NDArray[Any] = _windows(shaped, step.window, step.outputs, fill).max((3, 4))
+    return maxima

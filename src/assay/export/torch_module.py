@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 from .. import disk
 from ..nets import LayerSummary
 from ..nets import layers as words
-from ..nets.effects import window_of
+from ..nets.effects import Window
+from ..nets.layers.norms import EPSILON
+from ..nets.translation import Translation
 from .portable import Portable
 
 _HEAD = '''"""{title}
@@ -56,6 +59,19 @@ def load(weights=Path(__file__).with_suffix(".safetensors")):
     return network.eval()
 '''
 
+# What follows the layer's name in torch, for each of our weights.
+_NAMES = {
+    "kernel": ".weight",
+    "depthwise_kernel": "_depthwise.weight",
+    "pointwise_kernel": ".weight",
+    "bias": ".bias",
+    "gamma": ".weight",
+    "beta": ".bias",
+    "alpha": "_alpha",
+    "moving_mean": ".running_mean",
+    "moving_variance": ".running_var",
+}
+
 
 def write_torch(network: Portable, path: Path, title: str) -> None:
     """Write ``path``, a Python module, and a ``.safetensors`` file of the same name.
@@ -71,25 +87,13 @@ def write_torch(network: Portable, path: Path, title: str) -> None:
 
 def weights_of(network: Portable) -> dict[str, NDArray[Any]]:
     """The weights by the names and in the layouts of torch's own layers."""
-    found: dict[str, NDArray[Any]] = {}
+    weights: dict[str, NDArray[Any]] = {}
     for row in network.summary.layers:
         for name, value in network.of_layer(row.name).items():
-            value = np.ascontiguousarray(value)
-            match name:
-                case "depthwise_kernel":
-                    found[f"{row.name}_depthwise.weight"] = value
-                case "kernel" | "pointwise_kernel" | "gamma":
-                    found[f"{row.name}.weight"] = value
-                case "bias" | "beta":
-                    found[f"{row.name}.bias"] = value
-                case "moving_mean":
-                    found[f"{row.name}.running_mean"] = value
-                case "moving_variance":
-                    found[f"{row.name}.running_var"] = value
-                    found[f"{row.name}.num_batches_tracked"] = np.array(0, np.int64)
-                case _:
-                    raise NotImplementedError(name)
-    return found
+            weights[row.name + _NAMES[name]] = np.ascontiguousarray(value)
+            if name == "moving_variance":
+                weights[f"{row.name}.num_batches_tracked"] = np.array(0, np.int64)
+    return weights
 
 
 def source_of(network: Portable, module: str, title: str) -> str:
@@ -100,11 +104,12 @@ def source_of(network: Portable, module: str, title: str) -> str:
     init: list[str] = []
     forward: list[str] = []
     for index, row in enumerate(summary.layers):
-        init += _members(row)
         inputs = [names[name] for name in row.inputs]
         is_chain = len(inputs) == 1 and last_use[row.inputs[0]] == index
         names[row.name] = inputs[0] if is_chain else row.name
-        expression = _expression(row, inputs)
+        members, expression = CODE[row](row, row.layer, inputs)
+        init += members
+        expression = _ACTIVATIONS[getattr(row.layer, "activation", "linear")].format(expression)
         if expression != names[row.name]:
             forward.append(f"{names[row.name]} = {expression}")
     height, width, channels = network.shape
@@ -143,43 +148,157 @@ def _constant(values: NDArray[np.float32]) -> str:
     return texts[0] if len(set(texts)) == 1 else f"torch.tensor([{', '.join(texts)}], device=x.device)"
 
 
-def _members(row: LayerSummary) -> list[str]:
-    """Lines of ``__init__`` that make the row's layer, where it has weights or behaves otherwise in training."""
-    layer, name, channels = row.layer, row.name, row.input_shape[-1]
-    bias = "" if getattr(layer, "bias", True) else ", bias=False"
-    match layer:
-        case words.Conv():
-            groups = f", groups={layer.groups}" if layer.groups > 1 else ""
-            return [
-                f"self.{name} = nn.Conv2d({channels}, {layer.filters}, {layer.kernel}{_steps(layer)}{groups}{bias})"
-            ]
-        case words.Depthwise():
-            outputs = channels * layer.multiplier
-            groups = f", groups={channels}"
-            return [f"self.{name} = nn.Conv2d({channels}, {outputs}, {layer.kernel}{_steps(layer)}{groups}{bias})"]
-        case words.Separable():
-            middle = channels * layer.multiplier
-            first = f"nn.Conv2d({channels}, {middle}, {layer.kernel}{_steps(layer)}, groups={channels}, bias=False)"
-            return [
-                f"self.{name}_depthwise = {first}",
-                f"self.{name} = nn.Conv2d({middle}, {layer.filters}, 1{bias})",
-            ]
-        case words.Dense():
-            return [f"self.{name} = nn.Linear({channels}, {row.output_shape[0]}{bias})"]
-        case words.BatchNorm():
-            kind = "BatchNorm2d" if len(row.input_shape) == 3 else "BatchNorm1d"
-            return [f"self.{name} = nn.{kind}({channels}, eps={layer.epsilon!r}, momentum={1 - layer.momentum:.6g})"]
-        case words.LayerNorm():
-            return [f"self.{name} = nn.LayerNorm({channels}, eps=0.001)"]
-        case words.GroupNorm():
-            return [f"self.{name} = nn.GroupNorm({layer.groups}, {channels}, eps=0.001)"]
-        case words.InstanceNorm():
-            return [f"self.{name} = nn.GroupNorm({channels}, {channels}, eps=0.001)"]
-        case words.Dropout():
-            return [f"self.{name} = nn.Dropout({layer.rate!r})"]
-        case words.SpatialDropout():
-            return [f"self.{name} = nn.Dropout2d({layer.rate!r})"]
-    return []
+# For each row the lines of ``__init__`` that make its layer, where it has weights or behaves otherwise in training, and
+# what ``logits`` computes of its inputs, but for the activation.
+CODE: Translation[Callable[[LayerSummary, Any, list[str]], tuple[list[str], str]]] = Translation(
+    "torch layer", "export it as onnx or keras"
+)
+
+
+@CODE.of(words.Conv)
+def _conv(row: LayerSummary, layer: words.Conv, inputs: list[str]) -> tuple[list[str], str]:
+    groups = f", groups={layer.groups}" if layer.groups > 1 else ""
+    sizes = f"{row.input_shape[-1]}, {layer.filters}, {layer.kernel}"
+    member = f"self.{row.name} = nn.Conv2d({sizes}{_steps(layer)}{groups}{_bias(layer)})"
+    return [member], f"self.{row.name}({_padded(row, layer.window, *inputs)})"
+
+
+@CODE.of(words.Depthwise)
+def _depthwise(row: LayerSummary, layer: words.Depthwise, inputs: list[str]) -> tuple[list[str], str]:
+    channels = row.input_shape[-1]
+    sizes = f"{channels}, {channels * layer.multiplier}, {layer.kernel}"
+    member = f"self.{row.name} = nn.Conv2d({sizes}{_steps(layer)}, groups={channels}{_bias(layer)})"
+    return [member], f"self.{row.name}({_padded(row, layer.window, *inputs)})"
+
+
+@CODE.of(words.Separable)
+def _separable(row: LayerSummary, layer: words.Separable, inputs: list[str]) -> tuple[list[str], str]:
+    name, channels = row.name, row.input_shape[-1]
+    middle = channels * layer.multiplier
+    first = f"nn.Conv2d({channels}, {middle}, {layer.kernel}{_steps(layer)}, groups={channels}, bias=False)"
+    second = f"nn.Conv2d({middle}, {layer.filters}, 1{_bias(layer)})"
+    members = [f"self.{name}_depthwise = {first}", f"self.{name} = {second}"]
+    return members, f"self.{name}(self.{name}_depthwise({_padded(row, layer.window, *inputs)}))"
+
+
+@CODE.of(words.Dense)
+def _dense(row: LayerSummary, layer: words.Dense, inputs: list[str]) -> tuple[list[str], str]:
+    return _called(row, f"nn.Linear({row.input_shape[-1]}, {row.output_shape[0]}{_bias(layer)})", inputs)
+
+
+@CODE.of(words.BatchNorm)
+def _batchnorm(row: LayerSummary, layer: words.BatchNorm, inputs: list[str]) -> tuple[list[str], str]:
+    kind = "BatchNorm2d" if len(row.input_shape) == 3 else "BatchNorm1d"
+    constants = f"eps={layer.epsilon!r}, momentum={1 - layer.momentum:.6g}"
+    return _called(row, f"nn.{kind}({row.input_shape[-1]}, {constants})", inputs)
+
+
+@CODE.of(words.LayerNorm)
+def _layernorm(row: LayerSummary, layer: words.LayerNorm, inputs: list[str]) -> tuple[list[str], str]:
+    members, expression = _called(
+        row, f"nn.LayerNorm({row.input_shape[-1]}, eps={EPSILON})", [_channels_last(row, *inputs)]
+    )
+    return members, f"{expression}.permute(0, 3, 1, 2)" if len(row.input_shape) == 3 else expression
+
+
+@CODE.of(words.GroupNorm)
+def _groupnorm(row: LayerSummary, layer: words.GroupNorm, inputs: list[str]) -> tuple[list[str], str]:
+    return _called(row, f"nn.GroupNorm({layer.groups}, {row.input_shape[-1]}, eps={EPSILON})", inputs)
+
+
+@CODE.of(words.InstanceNorm)
+def _instancenorm(row: LayerSummary, layer: words.InstanceNorm, inputs: list[str]) -> tuple[list[str], str]:
+    channels = row.input_shape[-1]
+    return _called(row, f"nn.GroupNorm({channels}, {channels}, eps={EPSILON})", inputs)
+
+
+@CODE.of(words.Dropout)
+def _dropout(row: LayerSummary, layer: words.Dropout, inputs: list[str]) -> tuple[list[str], str]:
+    return _called(row, f"nn.Dropout({layer.rate!r})", inputs)
+
+
+@CODE.of(words.SpatialDropout)
+def _spatialdropout(row: LayerSummary, layer: words.SpatialDropout, inputs: list[str]) -> tuple[list[str], str]:
+    return _called(row, f"nn.Dropout2d({layer.rate!r})", inputs)
+
+
+@CODE.of(words.MaxPool)
+def _maxpool(row: LayerSummary, layer: words.MaxPool, inputs: list[str]) -> tuple[list[str], str]:
+    padded = _padded(row, layer.window, inputs[0], ", value=-torch.inf")
+    return [], f"F.max_pool2d({padded}, {layer.size}, {layer.stride})"
+
+
+@CODE.of(words.AvgPool)
+def _avgpool(row: LayerSummary, layer: words.AvgPool, inputs: list[str]) -> tuple[list[str], str]:
+    (x,) = inputs
+    sums = f"F.avg_pool2d({_padded(row, layer.window, x)}, {layer.size}, {layer.stride})"
+    if layer.padding == "valid":
+        return [], sums
+    inside = _padded(row, layer.window, f"torch.ones_like({x}[:1, :1])")
+    return [], f"{sums} / F.avg_pool2d({inside}, {layer.size}, {layer.stride})"
+
+
+@CODE.of(words.GlobalMaxPool)
+def _globalmaxpool(row: LayerSummary, layer: words.GlobalMaxPool, inputs: list[str]) -> tuple[list[str], str]:
+    return [], f"{inputs[0]}.amax((2, 3))"
+
+
+@CODE.of(words.GlobalAvgPool)
+def _globalavgpool(row: LayerSummary, layer: words.GlobalAvgPool, inputs: list[str]) -> tuple[list[str], str]:
+    return [], f"{inputs[0]}.mean((2, 3))"
+
+
+@CODE.of(words.Flatten)
+def _flatten(row: LayerSummary, layer: words.Flatten, inputs: list[str]) -> tuple[list[str], str]:
+    return [], f"{_channels_last(row, *inputs)}.flatten(1)" if len(row.input_shape) == 3 else inputs[0]
+
+
+@CODE.of(words.ZeroPad)
+def _zeropad(row: LayerSummary, layer: words.ZeroPad, inputs: list[str]) -> tuple[list[str], str]:
+    (top, bottom), (left, right) = layer.padding
+    return [], f"F.pad({inputs[0]}, ({left}, {right}, {top}, {bottom}))"
+
+
+@CODE.of(words.Reshape)
+def _reshape(row: LayerSummary, layer: words.Reshape, inputs: list[str]) -> tuple[list[str], str]:
+    shaped = f"{_channels_last(row, *inputs)}.reshape(-1, {', '.join(map(str, row.output_shape))})"
+    return [], f"{shaped}.permute(0, 3, 1, 2)" if len(row.output_shape) == 3 else shaped
+
+
+@CODE.of(words.Activate)
+def _activate(row: LayerSummary, layer: words.Activate, inputs: list[str]) -> tuple[list[str], str]:
+    return [], inputs[0]
+
+
+@CODE.of(words.PReLU)
+def _prelu(row: LayerSummary, layer: words.PReLU, inputs: list[str]) -> tuple[list[str], str]:
+    (x,), (alpha,) = inputs, row.tensors
+    member = f"self.{row.name}_alpha = nn.Parameter(torch.full({alpha.shape}, {layer.slope!r}))"
+    return [member], f"torch.relu({x}) - self.{row.name}_alpha * torch.relu(-{x})"
+
+
+@CODE.of(words.Add)
+def _add(row: LayerSummary, layer: words.Add, inputs: list[str]) -> tuple[list[str], str]:
+    return [], " + ".join(inputs)
+
+
+@CODE.of(words.Concatenate)
+def _concatenate(row: LayerSummary, layer: words.Concatenate, inputs: list[str]) -> tuple[list[str], str]:
+    return [], f"torch.cat([{', '.join(inputs)}], 1)"
+
+
+def _called(row: LayerSummary, module: str, inputs: list[str]) -> tuple[list[str], str]:
+    """A module of torch's, called on what the row reads."""
+    return [f"self.{row.name} = {module}"], f"self.{row.name}({inputs[0]})"
+
+
+def _channels_last(row: LayerSummary, x: str) -> str:
+    """Images with their channels as the last axis; vectors as they are."""
+    return f"{x}.permute(0, 2, 3, 1)" if len(row.input_shape) == 3 else x
+
+
+def _bias(layer: words.Conv | words.Depthwise | words.Separable | words.Dense) -> str:
+    return "" if layer.bias else ", bias=False"
 
 
 def _steps(layer: words.Conv | words.Depthwise | words.Separable) -> str:
@@ -187,57 +306,15 @@ def _steps(layer: words.Conv | words.Depthwise | words.Separable) -> str:
     return stride + (f", dilation={layer.dilation}" if layer.dilation > 1 else "")
 
 
-def _expression(row: LayerSummary, inputs: list[str]) -> str:
-    layer, name, x = row.layer, row.name, inputs[0]
-    is_image = len(row.input_shape) == 3
-    match layer:
-        case words.Conv() | words.Depthwise():
-            found = f"self.{name}({_padded(row, x)})"
-        case words.Separable():
-            found = f"self.{name}(self.{name}_depthwise({_padded(row, x)}))"
-        case words.Dense() | words.BatchNorm() | words.GroupNorm() | words.InstanceNorm():
-            found = f"self.{name}({x})"
-        case words.Dropout() | words.SpatialDropout():
-            found = f"self.{name}({x})"
-        case words.LayerNorm():
-            found = f"self.{name}({x}.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)" if is_image else f"self.{name}({x})"
-        case words.MaxPool():
-            found = f"F.max_pool2d({_padded(row, x, ', value=-torch.inf')}, {layer.size}, {layer.stride})"
-        case words.AvgPool():
-            found = f"F.avg_pool2d({_padded(row, x)}, {layer.size}, {layer.stride})"
-            if layer.padding != "valid":
-                inside = _padded(row, f"torch.ones_like({x}[:1, :1])")
-                found += f" / F.avg_pool2d({inside}, {layer.size}, {layer.stride})"
-        case words.GlobalMaxPool():
-            found = f"{x}.amax((2, 3))"
-        case words.GlobalAvgPool():
-            found = f"{x}.mean((2, 3))"
-        case words.Flatten():
-            found = f"{x}.permute(0, 2, 3, 1).flatten(1)" if is_image else x
-        case words.Activate():
-            found = x
-        case words.Add():
-            found = " + ".join(inputs)
-            found = f"({found})" if layer.activation != "linear" else found
-        case words.Concatenate():
-            found = f"torch.cat([{', '.join(inputs)}], 1)"
-        case _:
-            raise NotImplementedError(type(layer).__name__)
-    return _activated(found, getattr(layer, "activation", "linear"))
-
-
-def _padded(row: LayerSummary, x: str, fill: str = "") -> str:
+def _padded(row: LayerSummary, window: Window, x: str, fill: str = "") -> str:
     """Zeros (or ``fill``) around, the odd one below and to the right as in Keras."""
-    window = window_of(row.layer)
-    if window is None:
-        raise TypeError(row.name)
     (top, bottom), (left, right) = (window.padding(row.input_shape[axis], axis) for axis in (0, 1))
     if not top + bottom + left + right:
         return x
     return f"F.pad({x}, ({left}, {right}, {top}, {bottom}){fill})"
 
 
-_ACTIVATIONS: dict[str, Any] = {
+_ACTIVATIONS = {
     "relu": "torch.relu({})",
     "relu6": "F.relu6({})",
     "leakyrelu": "F.leaky_relu({}, 0.2)",
@@ -246,9 +323,6 @@ _ACTIVATIONS: dict[str, Any] = {
     "silu": "F.silu({})",
     "sigmoid": "torch.sigmoid({})",
     "tanh": "torch.tanh({})",
+    "softmax": "{}",  # ``forward`` has it
+    "linear": "{}",
 }
-
-
-def _activated(expression: str, activation: str) -> str:
-    inner = expression[1:-1] if expression.startswith("(") and activation in _ACTIVATIONS else expression
-    return _ACTIVATIONS[activation].format(inner) if activation in _ACTIVATIONS else expression

@@ -1,4 +1,4 @@
-"""An arm's network on its base: the base cut and checked against the images, its head summarized behind it."""
+"""The network of an arm that stands on a pretrained base: the base cut, checked against the images, and summarized."""
 
 from __future__ import annotations
 

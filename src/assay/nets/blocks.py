@@ -1,4 +1,4 @@
-"""Networks with blocks in them: lines read into a tree, and the tree's leaves counted."""
+"""Networks with residual, parallel and repeated blocks: study lines parsed into a tree."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any, TypeAlias, cast, get_args
 
 from .. import spec
 from ..errors import Problem, SpecError, nearest
-from .layers import ActivationName, JoinName, Layer, spelled
-from .vocabulary import read_word
+from .kinds import ActivationName, JoinName, spelled
+from .layers import Layer
+from .reading import read_word
 
 MAX_LAYERS = 1000
 
@@ -56,7 +57,7 @@ def parse(lines: Sequence[str | spec.Block | Mapping[str, Any]]) -> tuple[Node, 
     reader = _Reader()
     nodes = reader.lines(lines, "layers")
     if not reader.problems and (size := sum(map(_size, nodes))) > MAX_LAYERS:
-        reader.wrong(f"the network would have {size:,} layers", f"repeat less: {MAX_LAYERS:,} are the most", "layers")
+        reader.report(f"the network would have {size:,} layers", f"repeat less: {MAX_LAYERS:,} are the most", "layers")
     if reader.problems:
         raise SpecError(reader.problems)
     return nodes
@@ -68,7 +69,7 @@ class _Reader:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
 
-    def wrong(self, what: str, fix: str, key: str) -> None:
+    def report(self, what: str, fix: str, key: str) -> None:
         self.problems.append(Problem(what, fix, key))
 
     def lines(self, lines: Sequence[Any], key: str) -> tuple[Node, ...]:
@@ -103,7 +104,7 @@ class _Reader:
             self.placeholder(times, "a whole number, 1 or more", key)
             return 1
         if times > MAX_LAYERS:
-            self.wrong(f"got {times}", f"give a whole number from 1 to {MAX_LAYERS:,}", key)
+            self.report(f"got {times}", f"give a whole number from 1 to {MAX_LAYERS:,}", key)
             return 1
         return times
 
@@ -114,13 +115,13 @@ class _Reader:
             if "{" in text:
                 self.placeholder(text, f"one of {', '.join(known)}", key)
             else:
-                self.wrong(f'"{text}" is no {key.rpartition(".")[2]}', nearest(word, known), key)
+                self.report(f'"{text}" is no {key.rpartition(".")[2]}', nearest(word, known), key)
         return cast(Any, word)
 
     def placeholder(self, text: str, rule: str, key: str) -> None:
         factor = text.strip("{}").split(".")[0]
         what = f'"{text}" stands where {rule} belongs'
-        self.wrong(what, f"add {factor} to [factors] or give the value", key)
+        self.report(what, f"add {factor} to [factors] or give the value", key)
 
 
 def _size(node: Node) -> int:

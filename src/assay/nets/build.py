@@ -1,8 +1,8 @@
-"""From layers to a torch network with its initial weights."""
+"""The trainable torch network of a summary, with its initial weights."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 
 import numpy as np
@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..seeds import Streams
-from . import layers as words
-from . import modules, norms
+from . import norms
 from .blocks import Node
 from .effects import Image
-from .layers import AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
+from .layers import Flatten
 from .masks import halves
+from .modules import MODULES, Draws, Dropout
 from .shapes import LayerSummary, Summary, summarize
+from .weighted import Weighted
 
 ALL = 10**9  # an epoch in which everything trains that ever does
-_POOLS = (AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool)
 
 
 class Network(nn.Module):
@@ -42,10 +42,11 @@ class Network(nn.Module):
     def __init__(self, summary: Summary, streams: Streams) -> None:
         super().__init__()
         self.summary = summary
-        head, base, dropout_ordinals = count(), count(), count()
+        dropouts = count()
+        head = Draws(streams, ((place,) for place in count()), dropouts)
+        base = Draws(streams, ((0, place) for place in count()), dropouts)
         for row in summary.layers:
-            ordinals = ((0, place) for place in base) if row.block else ((place,) for place in head)
-            self.add_module(row.name, _module(row, streams, ordinals, dropout_ordinals))
+            self.add_module(row.name, MODULES[row](row.layer, row, base if row.block else head))
         last_use = {name: index for index, row in enumerate(summary.layers) for name in row.inputs}
         self._plan = [
             (module, row.name, row.inputs, [name for name in dict.fromkeys(row.inputs) if last_use[name] == index])
@@ -148,13 +149,13 @@ class Network(nn.Module):
         for module in self._dropouts():
             module.key = keys[module.ordinal]
 
-    def _dropouts(self) -> list[modules.Dropout]:
-        return [module for module in self.children() if isinstance(module, modules.Dropout)]
+    def _dropouts(self) -> list[Dropout]:
+        return [module for module in self.children() if isinstance(module, Dropout)]
 
     def penalty(self) -> Tensor | None:
         """What the layers' ``l1`` and ``l2`` add to the loss: the sum over kernels of l1 * sum(abs(kernel)) and
         l2 * sum(kernel**2), or None if no layer has one."""
-        weighted = (module for module in self.children() if isinstance(module, modules.Weighted))
+        weighted = (module for module in self.children() if isinstance(module, Weighted))
         terms = [term for module in weighted for term in module.penalties()]
         return torch.stack(terms).sum() if terms else None
 
@@ -163,7 +164,7 @@ def _num_fixed(summary: Summary) -> int:
     """How many layers come before those that a head on a frozen base learns: the base's, and the head's first pools."""
     rows = summary.layers
     own = sum(bool(row.block) for row in rows)
-    while own and isinstance(rows[own].layer, _POOLS) and not rows[own].path:
+    while own and rows[own].layer.role == "pool" and not rows[own].path:
         own += 1
     return own
 
@@ -177,7 +178,7 @@ def learned(summary: Summary) -> Summary:
     pools = fixed - sum(bool(row.block) for row in summary.layers)
     nodes = summary.head[pools:]
     if len(shape) == 1:
-        return summarize((words.Flatten(), *nodes), (1, 1, shape[0]), summary.num_classes)
+        return summarize((Flatten(), *nodes), (1, 1, shape[0]), summary.num_classes)
     return summarize(nodes, shape, summary.num_classes)
 
 
@@ -197,44 +198,3 @@ def build(layers: Sequence[Node], input_shape: Image, num_classes: int, streams:
         SpecError: The layers break a rule of ``summarize``.
     """
     return Network(summarize(layers, input_shape, num_classes), streams)
-
-
-def _module(row: LayerSummary, streams: Streams, kernels: Iterator[tuple[int, ...]], dropouts: count[int]) -> nn.Module:
-    def generator() -> np.random.Generator:
-        return streams.generator("init", *next(kernels))
-
-    channels = row.input_shape[-1]
-    match row.layer:
-        case words.Conv() as layer:
-            return modules.Conv(layer, channels, generator())
-        case words.Depthwise() as layer:
-            return modules.Depthwise(layer, channels, generator())
-        case words.Separable() as layer:
-            return modules.Separable(layer, channels, generator(), generator())
-        case words.Dense() as layer:
-            return modules.Dense(layer, channels, row.output_shape[-1], generator())
-        case words.BatchNorm() as layer:
-            return norms.BatchNorm(layer, channels)
-        case words.LayerNorm() as layer:
-            return norms.LayerNorm(layer, channels)
-        case words.GroupNorm() | words.InstanceNorm() as layer:
-            return norms.GroupNorm(layer, channels)
-        case words.MaxPool() as layer:
-            return modules.MaxPool(layer)
-        case words.AvgPool() as layer:
-            return modules.AvgPool(layer)
-        case words.GlobalMaxPool() | words.GlobalAvgPool() as layer:
-            return modules.GlobalPool(layer)
-        case words.Dropout() as layer:
-            return modules.Dropout(layer, next(dropouts), streams)
-        case words.SpatialDropout() as layer:
-            return modules.SpatialDropout(layer, next(dropouts), streams)
-        case words.Flatten() as layer:
-            return modules.Flatten(layer)
-        case words.Activate() as layer:
-            return modules.Activate(layer)
-        case words.Add() as layer:
-            return modules.Add(layer)
-        case words.Concatenate() as layer:
-            return modules.Concatenate(layer)
-    raise NotImplementedError(type(row.layer).__name__)

@@ -1,4 +1,4 @@
-"""A base as an arm uses it: cut, with what becomes of its images and when its blocks train."""
+"""A pretrained base as an arm uses it: its blocks, the preparation of images, and when each block trains."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ class Preparation:
     def steps(self) -> tuple[str, ...]:
         """What happens, in words."""
         height, width, channels = self.stored
-        told = [f"{channels} channel repeated to {self.channels}"] if channels < self.channels else []
-        told += [f"resized bilinearly to {shape_text(self.size)}"] if (height, width) != self.size else []
-        return (*told, self.coding.text)
+        steps = [f"{channels} channel repeated to {self.channels}"] if channels < self.channels else []
+        steps += [f"resized bilinearly to {shape_text(self.size)}"] if (height, width) != self.size else []
+        return (*steps, self.coding.text)
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,8 @@ class Foundation:
 
     def text(self) -> str:
         """How it is used, as sentences."""
-        told = [f"Base: {self.title} until {self.blocks[-1][0]}, {self.weights}."]
-        told.append("Images: " + "; ".join(self.preparation.steps) + ".")
+        sentences = [f"Base: {self.title} until {self.blocks[-1][0]}, {self.weights}."]
+        sentences.append("Images: " + "; ".join(self.preparation.steps) + ".")
         trained = [
             name
             + (f" from epoch {first}" if first > 1 else "")
@@ -103,21 +103,23 @@ class Foundation:
         ]
         if trained:
             frozen = f"Frozen: {', '.join(self.frozen)}. " if self.frozen else ""
-            told.append(f"{frozen}Trained: {', '.join(trained)}.")
+            sentences.append(f"{frozen}Trained: {', '.join(trained)}.")
             if not any(
                 _has_norm(nodes) for (_, nodes), first in zip(self.blocks, self.first_epochs, strict=True) if first
             ):
-                return " ".join(told)
+                return " ".join(sentences)
             kept = "keeps its statistics" if self.keeps_statistics else "goes on averaging its statistics"
-            told.append(f"Batch normalization in trained blocks {kept}.")
+            sentences.append(f"Batch normalization in trained blocks {kept}.")
         elif self.copies:
             copies = f"{self.copies} augmented copies of each training image, the same for every seed"
-            told.append(f"Frozen: it runs once over {copies}, and what it puts out is cached.")
+            sentences.append(f"Frozen: it runs once over {copies}, and what it puts out is cached.")
         elif self.is_cached:
-            told.append("Frozen: it runs once over all images, and what it puts out is cached.")
+            sentences.append("Frozen: it runs once over all images, and what it puts out is cached.")
         else:
-            told.append("Frozen, and run in every step, since images are augmented anew (copies = N would cache N).")
-        return " ".join(told)
+            sentences.append(
+                "Frozen, and run in every step, since images are augmented anew (copies = N would cache N)."
+            )
+        return " ".join(sentences)
 
 
 def _has_norm(nodes: Sequence[Node]) -> bool:

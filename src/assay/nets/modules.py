@@ -1,4 +1,4 @@
-"""Layers as torch modules that mean what Keras means by them.
+"""Torch modules that compute what Keras's layers compute, and the table from layer words to modules.
 
 Images are float (batch, channel, height, width), meant to lie in channels-last memory; vectors are (batch, unit).
 """
@@ -6,6 +6,8 @@ Images are float (batch, channel, height, width), meant to lie in channels-last 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,110 +16,13 @@ from torch import Tensor, nn
 
 from ..seeds import Streams
 from . import layers as words
+from . import norms, weighted
 from .activations import ACTIVATIONS, activated
 from .dropout import dropout
-from .effects import Window, same_padding
-
-
-def glorot_uniform(generator: np.random.Generator, shape: tuple[int, ...]) -> Tensor:
-    """A float32 kernel drawn as Keras's GlorotUniform does, in Keras's shape (*window, inputs, outputs).
-
-    Source: Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward neural networks".
-    """
-    *window, inputs, outputs = shape
-    limit = math.sqrt(6 / (math.prod(window) * (inputs + outputs)))
-    return torch.from_numpy(generator.uniform(-limit, limit, shape).astype(np.float32))
-
-
-class Weighted(nn.Module):
-    """A layer with kernels, on which ``l1`` and ``l2`` lie. A layer without a bias has ``bias = None``."""
-
-    layer: words.Conv | words.Depthwise | words.Separable | words.Dense
-    bias: nn.Parameter | None
-
-    def __init__(self, layer: words.Conv | words.Depthwise | words.Separable | words.Dense, outputs: int) -> None:
-        super().__init__()
-        self.layer = layer
-        self.outputs = outputs
-
-    def _add_bias(self) -> None:
-        """Behind the kernels, where Keras's summaries have it."""
-        self.register_parameter("bias", nn.Parameter(torch.zeros(self.outputs)) if self.layer.bias else None)
-
-    def penalties(self) -> list[Tensor]:
-        """The sum of l1 * |w| and of l2 * w**2 for each kernel, where they are more than 0."""
-        kernels = [values for name, values in self.named_parameters() if name.endswith("kernel")]
-        l1 = [self.layer.l1 * kernel.abs().sum() for kernel in kernels if self.layer.l1 > 0]
-        return l1 + [self.layer.l2 * kernel.square().sum() for kernel in kernels if self.layer.l2 > 0]
-
-
-class Conv(Weighted):
-    """Convolution and activation. ``kernel`` is (filters, channels / groups, height, width), channels-last."""
-
-    layer: words.Conv
-
-    def __init__(self, layer: words.Conv, channels: int, generator: np.random.Generator) -> None:
-        super().__init__(layer, layer.filters)
-        drawn = glorot_uniform(generator, (*layer.kernel, channels // layer.groups, layer.filters))
-        self.kernel = nn.Parameter(drawn.permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last))
-        self._add_bias()
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Images in, images out."""
-        layer = self.layer
-        return activated(_convolved(images, self.kernel, self.bias, layer, layer.groups), layer.activation)
-
-
-class Depthwise(Weighted):
-    """Each channel by itself. ``kernel`` is (channels * multiplier, 1, height, width), a channel's side by side."""
-
-    layer: words.Depthwise
-
-    def __init__(self, layer: words.Depthwise, channels: int, generator: np.random.Generator) -> None:
-        super().__init__(layer, channels * layer.multiplier)
-        self.channels = channels
-        self.kernel = _depthwise_kernel(layer, channels, generator)
-        self._add_bias()
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Images in, images out."""
-        return activated(_convolved(images, self.kernel, self.bias, self.layer, self.channels), self.layer.activation)
-
-
-class Separable(Weighted):
-    """A depthwise and a 1x1 convolution, with ``depthwise_kernel`` and ``pointwise_kernel``."""
-
-    layer: words.Separable
-
-    def __init__(
-        self, layer: words.Separable, channels: int, depthwise: np.random.Generator, pointwise: np.random.Generator
-    ) -> None:
-        super().__init__(layer, layer.filters)
-        self.channels = channels
-        self.depthwise_kernel = _depthwise_kernel(layer, channels, depthwise)
-        drawn = glorot_uniform(pointwise, (1, 1, channels * layer.multiplier, layer.filters))
-        self.pointwise_kernel = nn.Parameter(drawn.permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last))
-        self._add_bias()
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Images in, images out."""
-        middle = _convolved(images, self.depthwise_kernel, None, self.layer, self.channels)
-        return activated(F.conv2d(middle, self.pointwise_kernel, self.bias), self.layer.activation)
-
-
-class Dense(Weighted):
-    """Affine map and activation. ``kernel`` is (units, inputs), Keras's transposed."""
-
-    layer: words.Dense
-
-    def __init__(self, layer: words.Dense, inputs: int, units: int, generator: np.random.Generator) -> None:
-        super().__init__(layer, units)
-        self.kernel = nn.Parameter(glorot_uniform(generator, (inputs, units)).T.contiguous())
-        self._add_bias()
-
-    def forward(self, vectors: Tensor) -> Tensor:
-        """(batch, inputs) in, (batch, units) out."""
-        return activated(F.linear(vectors, self.kernel, self.bias), self.layer.activation)
+from .effects import Shape
+from .padding import pad as _pad
+from .shapes import LayerSummary
+from .translation import Translation
 
 
 class MaxPool(nn.Module):
@@ -212,6 +117,19 @@ class Activate(nn.Module):
         return ACTIVATIONS[self.layer.activation](values)
 
 
+class PReLU(nn.Module):
+    """Relu with learned slopes ``alpha`` below zero, of a shape that goes over one image or vector."""
+
+    def __init__(self, layer: words.PReLU, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.layer = layer
+        self.alpha = nn.Parameter(torch.full(shape, layer.slope))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Images or vectors in, the same shape out. At zero neither part has a gradient, as in Keras."""
+        return torch.relu(values) - torch.relu(-values) * self.alpha
+
+
 class Add(nn.Module):
     """The sum of several paths, and the activation."""
 
@@ -240,7 +158,7 @@ class Concatenate(nn.Module):
 
 
 class Flatten(nn.Module):
-    """Vectors in Keras's order: height, width, channel. No copy is made of channels-last memory."""
+    """Vectors in Keras's order: height, width, channel. Channels-last memory is not copied."""
 
     def __init__(self, layer: words.Flatten) -> None:
         super().__init__()
@@ -251,37 +169,80 @@ class Flatten(nn.Module):
         return values.permute(0, 2, 3, 1).flatten(1) if values.dim() == 4 else values
 
 
-def _depthwise_kernel(
-    layer: words.Depthwise | words.Separable, channels: int, generator: np.random.Generator
-) -> nn.Parameter:
-    drawn = glorot_uniform(generator, (*layer.kernel, channels, layer.multiplier))
-    kernel = drawn.permute(2, 3, 0, 1).reshape(channels * layer.multiplier, 1, *layer.kernel)
-    return nn.Parameter(kernel.contiguous(memory_format=torch.channels_last))
+class ZeroPad(nn.Module):
+    """Zeros around images."""
+
+    def __init__(self, layer: words.ZeroPad) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images in, larger images out."""
+        (top, bottom), (left, right) = self.layer.padding
+        return F.pad(images, (left, right, top, bottom))
 
 
-def _convolved(
-    images: Tensor,
-    kernel: Tensor,
-    bias: Tensor | None,
-    layer: words.Conv | words.Depthwise | words.Separable,
-    groups: int,
-) -> Tensor:
-    window = Window(layer.kernel, layer.stride, layer.dilation, layer.padding)
-    images, padding = _pad(images, window.extent, layer.stride, layer.padding, 0.0)
-    return F.conv2d(images, kernel, bias, layer.stride, padding, layer.dilation, groups)
+class Reshape(nn.Module):
+    """The same values in Keras's order, height, width, channel, as an image or vector of another shape."""
+
+    def __init__(self, layer: words.Reshape, shape: Shape) -> None:
+        super().__init__()
+        self.layer, self.shape = layer, shape
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(batch, channel, height, width) or (batch, unit) in, and out."""
+        ordered = values.permute(0, 2, 3, 1) if values.dim() == 4 else values
+        shaped = ordered.reshape(len(values), *self.shape)
+        return shaped.permute(0, 3, 1, 2) if shaped.dim() == 4 else shaped
 
 
-def _pad(
-    images: Tensor, window: tuple[int, int], stride: int, padding: words.PaddingName | int, fill: float
-) -> tuple[Tensor, tuple[int, int]]:
-    """The images, padded if the two sides of an axis differ, and the padding left for the operation to do itself."""
-    if padding == "valid":
-        return images, (0, 0)
-    if isinstance(padding, int):
-        return images, (padding, padding)
-    (top, bottom), (left, right) = (
-        same_padding(size, length, stride) for size, length in zip(images.shape[2:], window, strict=True)
-    )
-    if top == bottom and left == right:
-        return images, (top, left)
-    return F.pad(images, (left, right, top, bottom), value=fill), (0, 0)
+class Draws:
+    """What the layers of one network draw from, each in its turn.
+
+    Args:
+        streams: Of the run.
+        kernels: The names, below ``init``, of the generators of the kernels to come.
+        dropouts: The ordinals of the dropout layers to come.
+    """
+
+    def __init__(self, streams: Streams, kernels: Iterator[tuple[int, ...]], dropouts: Iterator[int]) -> None:
+        self.streams = streams
+        self._kernels, self._dropouts = kernels, dropouts
+
+    def kernel(self) -> np.random.Generator:
+        """What the next kernel is drawn from: adding a layer without kernels moves no other's."""
+        return self.streams.generator("init", *next(self._kernels))
+
+    def dropout(self) -> int:
+        """The next dropout layer's ordinal."""
+        return next(self._dropouts)
+
+
+Make = Callable[[Any, LayerSummary, Draws], nn.Module]
+MODULES: Translation[Make] = Translation("torch module", entries={
+    words.Conv: lambda layer, row, draws: weighted.Conv(layer, row.input_shape[-1], draws.kernel()),
+    words.Depthwise: lambda layer, row, draws: weighted.Depthwise(layer, row.input_shape[-1], draws.kernel()),
+    words.Separable: lambda layer, row, draws: weighted.Separable(
+        layer, row.input_shape[-1], draws.kernel(), draws.kernel()
+    ),
+    words.Dense: lambda layer, row, draws: weighted.Dense(
+        layer, row.input_shape[-1], row.output_shape[-1], draws.kernel()
+    ),
+    words.BatchNorm: lambda layer, row, draws: norms.BatchNorm(layer, row.input_shape[-1]),
+    words.LayerNorm: lambda layer, row, draws: norms.LayerNorm(layer, row.input_shape[-1]),
+    words.GroupNorm: lambda layer, row, draws: norms.GroupNorm(layer, row.input_shape[-1]),
+    words.InstanceNorm: lambda layer, row, draws: norms.GroupNorm(layer, row.input_shape[-1]),
+    words.MaxPool: lambda layer, row, draws: MaxPool(layer),
+    words.AvgPool: lambda layer, row, draws: AvgPool(layer),
+    words.GlobalMaxPool: lambda layer, row, draws: GlobalPool(layer),
+    words.GlobalAvgPool: lambda layer, row, draws: GlobalPool(layer),
+    words.Dropout: lambda layer, row, draws: Dropout(layer, draws.dropout(), draws.streams),
+    words.SpatialDropout: lambda layer, row, draws: SpatialDropout(layer, draws.dropout(), draws.streams),
+    words.Flatten: lambda layer, row, draws: Flatten(layer),
+    words.ZeroPad: lambda layer, row, draws: ZeroPad(layer),
+    words.Reshape: lambda layer, row, draws: Reshape(layer, row.output_shape),
+    words.Activate: lambda layer, row, draws: Activate(layer),
+    words.PReLU: lambda layer, row, draws: PReLU(layer, row.tensors[0].shape),
+    words.Add: lambda layer, row, draws: Add(layer),
+    words.Concatenate: lambda layer, row, draws: Concatenate(layer),
+})  # fmt: skip

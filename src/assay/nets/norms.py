@@ -22,7 +22,7 @@ class Norm(nn.Module):
 
 
 class BatchNorm(Norm):
-    """Batch normalization per channel with Keras 3's constants (unless told) and moving statistics.
+    """Batch normalization per channel with Keras 3's constants (unless the layer has its own) and moving statistics.
 
     Unlike torch's, the moving variance follows the biased batch variance, and a batch of one is allowed.
     """

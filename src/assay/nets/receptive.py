@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .effects import Image, Shape, Window, window_of
-from .layers import Dense, Flatten, GlobalAvgPool, GlobalMaxPool, GroupNorm, InstanceNorm, Layer
+from .effects import Image, Shape, Window
 
 
 @dataclass(frozen=True)
@@ -44,22 +43,14 @@ class ReceptiveField:
         return None if self.is_vector else (self.rows.stride, self.columns.stride)
 
 
-def field_after(layer: Layer, field: ReceptiveField, shape: Shape, image: Image) -> ReceptiveField:
-    """The field of a layer's output.
+def whole(image: Image, *, is_vector: bool) -> ReceptiveField:
+    """The field of values that depend on every pixel of the network's input."""
+    return ReceptiveField(Axis(0, image[0], stride=0), Axis(0, image[1], stride=0), is_vector)
 
-    Args:
-        layer: It gets values with this ``field`` and ``shape``.
-        image: Shape of the network's input.
-    """
-    is_vector = len(shape) == 1
-    if isinstance(layer, Dense | GlobalAvgPool | GlobalMaxPool | GroupNorm | InstanceNorm):
-        rows, columns = (Axis(0, side, stride=0) for side in image[:2])
-        return ReceptiveField(rows, columns, is_vector or not isinstance(layer, GroupNorm | InstanceNorm))
-    window = window_of(layer)
-    if len(shape) == 1 or window is None:
-        return ReceptiveField(field.rows, field.columns, is_vector or isinstance(layer, Flatten))
-    rows, columns = _windowed(field.rows, shape[0], window, 0), _windowed(field.columns, shape[1], window, 1)
-    return ReceptiveField(rows, columns)
+
+def windowed(field: ReceptiveField, shape: Image, window: Window) -> ReceptiveField:
+    """The field behind a window that moves over an image of this shape, whose values have this field."""
+    return ReceptiveField(_windowed(field.rows, shape[0], window, 0), _windowed(field.columns, shape[1], window, 1))
 
 
 def joined(fields: Sequence[ReceptiveField], shape: Shape) -> ReceptiveField:

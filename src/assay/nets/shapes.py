@@ -1,4 +1,4 @@
-"""What a network's layers do to shapes, and what they cost, worked out without building it."""
+"""Every layer's shapes and costs in its network, computed without building it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 
 from ..errors import Problem, SpecError
 from .blocks import Node, Parallel, Repeat, Residual
-from .effects import Effect, Image, Shape, effect_of, join_effect, shape_text, units_of
+from .effects import Effect, Image, Shape, shape_text
 from .foundation import Foundation
-from .layers import Activate, Add, Concatenate, Dense, Flatten, Layer
-from .receptive import ReceptiveField, field_after, joined
-from .vocabulary import kind_of, word_of
+from .layers import Activate, Add, Concatenate, Dense, Join, Layer
+from .parameters import Parameter
+from .receptive import ReceptiveField, joined
+from .vocabulary import word_of
 
 BASE = "base_"  # what the names of a base's layers begin with
 _ENDING = 'end with "dense classes softmax"'
@@ -30,9 +31,11 @@ class LayerSummary:
         word: The layer as words.
         input_shape: (height, width, channels) or (units,), without the batch; of the first path where paths meet.
         output_shape: The same of what it returns.
+        tensors: What it learns or keeps, in Keras's order.
         trainable: Parameters that training changes.
         non_trainable: Other parameters, as Keras counts them (batch normalization's moving statistics).
-        flops: FLOPs of one sample's forward pass.
+        flops: FLOPs of one sample's forward pass outside training, one multiply-add counted as 2. Comparing and moving
+            values costs nothing, and neither do activations, by custom.
         receptive_field: What one output value sees of the network's input.
         inputs: Names of the layers whose outputs it reads; ``""`` is the network's input.
         path: The blocks around it, outermost first: ``("residual1", "shortcut")``.
@@ -44,6 +47,7 @@ class LayerSummary:
     word: str
     input_shape: Shape
     output_shape: Shape
+    tensors: tuple[Parameter, ...]
     trainable: int
     non_trainable: int
     flops: int
@@ -59,8 +63,8 @@ class LayerSummary:
 
     @property
     def activation_bytes(self) -> int:
-        """Bytes of one sample's output in float32; flatten's are its input's, so it has none of its own."""
-        return 0 if isinstance(self.layer, Flatten) else 4 * math.prod(self.output_shape)
+        """Bytes of one sample's output in float32; 0 where the output is the input in another form."""
+        return 0 if self.layer.is_view else 4 * math.prod(self.output_shape)
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ class Summary:
 
     @property
     def flops(self) -> int:
-        """FLOPs of one sample's forward pass, counted as ``effects`` says."""
+        """FLOPs of one sample's forward pass outside training."""
         return sum(layer.flops for layer in self.layers)
 
     def _repr_html_(self) -> str:
@@ -158,8 +162,8 @@ def summarize_on(base: Foundation, head: Sequence[Node], num_classes: int) -> Su
     for name, nodes in base.blocks:
         before = len(walk.rows)
         values = walk.chain(nodes, values, (), "base")
-        made = [replace(row, block=name, path=(name, *row.path)) for row in walk.rows[before:]]
-        rows += [_frozen(row) for row in made] if name in frozen else made
+        block = [replace(row, block=name, path=(name, *row.path)) for row in walk.rows[before:]]
+        rows += [_frozen(row) for row in block] if name in frozen else block
     own = _Walk(image, num_classes)
     own.chain(head, values, (), "layers", ends=True)
     problems = [*walk.problems, *own.problems]
@@ -217,21 +221,21 @@ class _Walk:
         return values
 
     def _layer(self, layer: Layer, values: _Values, path: tuple[str, ...], key: str, *, is_last: bool) -> _Values:
-        name = self._named(kind_of(layer))
+        name = self._named(layer.word)
         what = f'{name} ("{word_of(layer)}")'
-        found = _ending_problems(layer, what, values.shape, is_last=is_last, num_classes=self.num_classes)
+        problems = _ending_problems(layer, what, values.shape, is_last=is_last, num_classes=self.num_classes)
         shape, field = values.shape, values.field
         if shape is None:
-            shape = (units_of(layer, self.num_classes),) if isinstance(layer, Dense) else None
+            shape = (layer.num_units(self.num_classes),) if isinstance(layer, Dense) else None
         else:
-            effect = effect_of(layer, shape, self.num_classes)
+            effect = layer.effect(shape, self.num_classes)
             if effect.broken:
-                found.insert(0, Problem(f"{what} {effect.broken}", effect.fix))
+                problems.insert(0, Problem(f"{what} {effect.broken}", effect.fix))
             if effect.shape is not None:
-                field = field_after(layer, field, shape, self.image)
+                field = layer.field(field, shape, self.image)
                 self._row(name, layer, shape, effect, field, (values.name,), path)
             shape = effect.shape
-        self.problems += [problem.at(key=key) for problem in found]
+        self.problems += [problem.at(key=key) for problem in problems]
         return _Values(name, shape, field)
 
     def _residual(self, block: Residual, values: _Values, path: tuple[str, ...], key: str, *, is_last: bool) -> _Values:
@@ -254,19 +258,17 @@ class _Walk:
         ]
         join = Add() if block.join == "add" else Concatenate()
         shapes = tuple(end.shape for end in ends if end.shape is not None)
-        if len(shapes) == len(ends) and (effect := join_effect(join, shapes)).broken:
+        if len(shapes) == len(ends) and (effect := join.joined(shapes)).broken:
             self.problems.append(Problem(f"{name} {effect.broken}", effect.fix, key))
         return self._join(join, ends, (*path, name), key, is_last=is_last)
 
-    def _join(
-        self, join: Add | Concatenate, ends: Sequence[_Values], path: tuple[str, ...], key: str, *, is_last: bool
-    ) -> _Values:
-        name = self._named(kind_of(join))
+    def _join(self, join: Join, ends: Sequence[_Values], path: tuple[str, ...], key: str, *, is_last: bool) -> _Values:
+        name = self._named(join.word)
         what = f'{path[-1]} ("{word_of(join)}")'
-        found = _ending_problems(join, what, None, is_last=is_last, num_classes=self.num_classes)
-        self.problems += [problem.at(key=key) for problem in found]
+        problems = _ending_problems(join, what, None, is_last=is_last, num_classes=self.num_classes)
+        self.problems += [problem.at(key=key) for problem in problems]
         shapes = tuple(end.shape for end in ends if end.shape is not None)
-        effect = join_effect(join, shapes) if len(shapes) == len(ends) else Effect(None)
+        effect = join.joined(shapes) if len(shapes) == len(ends) else Effect(None)
         if effect.shape is None:
             return _Values(name, None, ends[0].field)
         field = joined([end.field for end in ends], effect.shape)
@@ -298,8 +300,14 @@ class _Walk:
     ) -> None:
         if effect.shape is None:
             raise ValueError(f"{name} has no output shape")
-        costs = (effect.trainable, effect.non_trainable, effect.flops)
-        self.rows.append(LayerSummary(name, layer, word_of(layer), shape, effect.shape, *costs, field, inputs, path))
+        tensors = layer.parameters(shape, self.num_classes)
+        trainable, non_trainable = (
+            sum(tensor.size for tensor in tensors if tensor.is_trained == is_trained) for is_trained in (True, False)
+        )
+        self.rows.append(LayerSummary(
+            name, layer, word_of(layer), shape, effect.shape, tensors, trainable, non_trainable, effect.flops, field,
+            inputs, path,
+        ))  # fmt: skip
 
 
 def _fitting_shortcut(main: Shape, given: Shape) -> str:
@@ -325,7 +333,7 @@ def _ending_problems(layer: Layer, what: str, shape: Shape | None, *, is_last: b
     if not isinstance(layer, Dense):
         return [Problem(f"{what} is the last layer", _ENDING)]
     problems = []
-    units = units_of(layer, num_classes)
+    units = layer.num_units(num_classes)
     if units != num_classes:
         problems.append(Problem(f"{what} is the last layer and has {units} units for {num_classes} classes", _ENDING))
     if activation != "softmax":

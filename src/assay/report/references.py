@@ -11,6 +11,8 @@ from importlib import resources
 from ..analysis.contrasts import contrasts, factor_effects, ranking_of
 from ..analysis.images import networks
 from ..analysis.scores import rule_of
+from ..nets.kinds import spelled
+from ..nets.layers import CITATIONS
 from ..spec import Base, plain
 from ..store.records import StudyRecord
 
@@ -102,21 +104,6 @@ def _search(study: StudyRecord) -> list[tuple[str, str]]:
     return used
 
 
-# A layer word, or an activation, and what it cites.
-_WORDS = {
-    "batchnorm": ("ioffe2015batch", "batch normalization"),
-    "layernorm": ("ba2016layer", "layer normalization"),
-    "groupnorm": ("wu2018group", "group normalization"),
-    "instancenorm": ("ulyanov2016instance", "instance normalization"),
-    "dropout": ("srivastava2014dropout", "dropout"),
-    "spatialdropout": ("tompson2015efficient", "spatial dropout"),
-    "residual": ("he2016deep", "residual blocks"),
-    "parallel": ("szegedy2015going", "parallel branches"),
-    "separable": ("chollet2017xception", "separable convolutions"),
-    "gelu": ("hendrycks2016gaussian", "GELU"),
-    "elu": ("clevert2016fast", "ELU"),
-    "silu": ("elfwing2018sigmoid", "SiLU"),
-}
 _OPTIMIZERS = {
     "sgd": "robbins1951stochastic",
     "adam": "kingma2015adam",
@@ -154,10 +141,10 @@ def _base(base: Base) -> list[tuple[str, str]]:
 
 def _training(study: StudyRecord) -> list[tuple[str, str]]:
     used = []
-    words: set[str] = set()
+    words: set[str] = set()  # layer words, blocks and activations
     for arm in study.arms:
         design, training = arm.design, arm.design.training
-        words |= set(re.findall(r"[a-z]+", str(plain(list(design.layers))).lower().replace("_", "")))
+        words |= set(map(spelled, re.findall(r"[A-Za-z0-9_-]+", str(plain(list(design.layers))))))
         used.append(("glorot2010understanding", "initial weights"))
         if design.base is not None:
             used += _base(design.base)
@@ -170,7 +157,7 @@ def _training(study: StudyRecord) -> list[tuple[str, str]]:
         augmentation = training.augmentation
         used += [("zhang2018mixup", "mixup")] if augmentation and augmentation.mixup else []
         used += [("devries2017improved", "cutout")] if augmentation and augmentation.cutout else []
-    return used + [cited for word, cited in _WORDS.items() if word in words]
+    return used + [(citation.key, citation.use) for word, citation in CITATIONS.items() if word in words]
 
 
 def _verdicts(study: StudyRecord) -> list[tuple[str, str]]:

@@ -11,7 +11,7 @@ from typing import Any
 from ..data import bases_folder, find_weights, prepare, split_for
 from ..disk import locked, telling, write
 from ..errors import DataError, NoStore, Problem, SpecError
-from ..nets import parse, summary_of
+from ..nets import Layer, parse, summary_of
 from ..nets.bases import Blueprint, coding
 from ..nets.bases.files import read_weights, sha256_of
 from ..nets.effects import Image
@@ -21,8 +21,6 @@ from ..spec import Arm, Base, Study, plain
 from ..store import RunRecord, StudyRecord, default_folder, open_reader
 
 _SHORTEST_ID = 4
-_ENDS = ("flatten", "globalavgpool", "globalmaxpool", "dense")  # where a network leaves off being a base
-_BEGINS = ("conv", "depthwise", "separable")
 
 
 def based(arm: Arm, stored: Image, num_classes: int, store: Path) -> tuple[Arm, Path | None]:
@@ -231,11 +229,11 @@ def _blueprint(record: StudyRecord, run: RunRecord) -> Blueprint:
         raise SpecError(Problem(what, "name a run that does not", "base.weights"))
     blocks: list[tuple[str, tuple[Any, ...]]] = []
     for line in plain(list(arm.layers)):
-        word = parse([line])[0] if isinstance(line, str) else None
-        kind = type(word).__name__.lower() if word is not None else "block"
-        if kind in _ENDS:
+        (node,) = parse([line])
+        layer = node if isinstance(node, Layer) else None  # or a block of layers
+        if layer is not None and layer.gives_vector:  # where a network leaves off being a base
             break
-        if kind in (*_BEGINS, "block") or not blocks:
+        if layer is None or layer.role == "convolution" or not blocks:
             blocks.append((f"block{len(blocks) + 1}", ()))
         name, lines = blocks[-1]
         blocks[-1] = (name, (*lines, line))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from assay.nets import Summary, parse, summarize
-from assay.nets.vocabulary import WORDS
+from assay.nets.layers import WORDS
 from assay.train.fused.blocks import Activation, Block, Epilogue, Pool, Sum
 from assay.train.fused.plan import NotFused, blocks_of, fused_groups, why_not_fused
 

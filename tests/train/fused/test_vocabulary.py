@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from assay.nets import parse, summarize
-from assay.nets.vocabulary import WORDS
+from assay.nets.layers import WORDS
 from assay.train.fused.plan import why_not_fused
 
 END = ["flatten", "dense classes softmax"]
@@ -31,9 +31,9 @@ REFUSED = {
     "maxpool 3 stride=2 padding=1": "maxpool1 has padding=1",
     "batchnorm epsilon=0.01": "batchnorm1 has an epsilon or a momentum of its own",
     **{
-        word: f"{word.split()[0]}1 has no kernel"
+        word: f'{word.split()[0]}1 ("{word}") has no kernel here'
         for word in (
-            "layernorm", "groupnorm 2", "instancenorm",
+            "layernorm", "groupnorm 2", "instancenorm", "zeropad 2", "reshape 20x-1x4", "prelu per=channel",
         )
     },
 }  # fmt: skip

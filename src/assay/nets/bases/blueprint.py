@@ -38,8 +38,8 @@ def coding(pixels: Pixels, channels: int) -> Coding:
     ones = (1.0,) * channels
     match pixels:
         case "caffe":
-            told = "blue, green, red; minus 103.939, 116.779, 123.68"
-            return Coding(told, _BGR_MEAN, ones, is_reversed=True)
+            text = "blue, green, red; minus 103.939, 116.779, 123.68"
+            return Coding(text, _BGR_MEAN, ones, is_reversed=True)
         case "torch":
             offset, factor = tuple(255 * m for m in _MEAN), tuple(1 / (255 * d) for d in _DEVIATION)
             return Coding("over 255, minus 0.485, 0.456, 0.406, over 0.229, 0.224, 0.225", offset, factor)
@@ -121,12 +121,12 @@ def blueprint_of(base: spec.Base) -> Blueprint:
         SpecError: There is no such base, or its run has not been looked up.
     """
     if base.network is not None:
-        told = base.network
-        text, offset, factor, is_reversed = told["coding"]
-        blocks = tuple((name, tuple(lines)) for name, lines in told["blocks"])
-        size = tuple(told["size"]) if told["size"] else None
+        network = base.network
+        text, offset, factor, is_reversed = network["coding"]
+        blocks = tuple((name, tuple(lines)) for name, lines in network["blocks"])
+        size = tuple(network["size"]) if network["size"] else None
         coded = Coding(text, tuple(offset), tuple(factor), is_reversed)
-        return Blueprint(told["title"], blocks, told["channels"], coded, size)
+        return Blueprint(network["title"], blocks, network["channels"], coded, size)
     if base.run is not None:
         what = f'run "{base.run}" has not been looked up'
         raise SpecError(Problem(what, "name the store that holds it with --store or ASSAY_STORE", "base.weights"))

@@ -1,4 +1,4 @@
-"""What a pretrained network is made of, as layer words by block, before it is cut or given weights."""
+"""The architecture of a pretrained network, as layer words by block, before it is cut or given weights."""
 
 from __future__ import annotations
 

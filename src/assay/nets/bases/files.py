@@ -1,4 +1,4 @@
-"""Weights files read as arrays and nothing else, checked against what the base is made of.
+"""Weights files of pretrained networks, read as arrays only and checked against the architecture.
 
 Keras's ``.h5`` (the layout of the published files: a group for each layer, arrays in ``weight_names``) through h5py,
 torchvision's ``.pth`` with ``weights_only=True``, ``.npz`` without pickles, safetensors. No code in a file is run.
@@ -68,10 +68,10 @@ def read_weights(path: Path, base: spec.Base, rows: Sequence[LayerSummary]) -> d
         named = ", ".join(list(layers)[:3]) or "none"
         what = f"it lacks layer {missing[0]}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
         raise DataError(_bad(path, f"{what} of {definition_of(base).title} (its layers begin with {named})"))
-    found: dict[str, Array] = {}
+    arrays: dict[str, Array] = {}
     for row, key in zip(weighted, keys, strict=False):
-        found |= _layer(path, key, layers[key], row, layout)
-    return found
+        arrays |= _layer(path, key, layers[key], row, layout)
+    return arrays
 
 
 def _layer(
@@ -81,7 +81,7 @@ def _layer(
     expected = shapes_of(row)
     if sorted(parts) != sorted(expected):
         raise DataError(_bad(path, f"layer {key} has {_listed(parts)} where {_listed(expected)} belong"))
-    found = {}
+    tensors = {}
     for name, shape in expected.items():
         array = parts[name]
         theirs = _theirs(shape, row, layout) if name == "kernel" else shape
@@ -92,8 +92,8 @@ def _layer(
         values = np.ascontiguousarray(ours, np.float32)
         if not np.isfinite(values).all():
             raise DataError(_bad(path, f"{name} of layer {key} holds values that are no finite numbers"))
-        found[f"{row.name}.{name}"] = values
-    return found
+        tensors[f"{row.name}.{name}"] = values
+    return tensors
 
 
 def shapes_of(row: LayerSummary) -> dict[str, tuple[int, ...]]:
@@ -177,12 +177,12 @@ def _inside(path: Path, group: Any, name: str) -> Any:
 def _dataset(path: Path, group: Any, name: str) -> NDArray[Any]:
     import h5py
 
-    found = _inside(path, group, name)
-    if not isinstance(found, h5py.Dataset) or found.is_virtual or found.external:
+    dataset = _inside(path, group, name)
+    if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
         raise DataError(_bad(path, f"{name} is no array of its own"))
-    if found.dtype.kind != "f" or found.ndim > 4 or math.prod(found.shape) * 4 > MAX_BYTES:
-        raise DataError(_bad(path, f"{name} is {found.dtype} {_shape(found.shape)}, no array of weights"))
-    array: NDArray[Any] = found[()]
+    if dataset.dtype.kind != "f" or dataset.ndim > 4 or math.prod(dataset.shape) * 4 > MAX_BYTES:
+        raise DataError(_bad(path, f"{name} is {dataset.dtype} {_shape(dataset.shape)}, no array of weights"))
+    array: NDArray[Any] = dataset[()]
     return array
 
 

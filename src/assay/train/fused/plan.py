@@ -26,6 +26,7 @@ from ...nets import (
     same_padding,
 )
 from ...nets.layers import Activate, Add, AvgPool, GlobalAvgPool, GlobalMaxPool
+from ...nets.translation import lacking
 from .blocks import Activation, Block, ChannelDropout, Epilogue, Pool, PostOp, Sum, Weighted
 
 _CODES = 65_536  # places in a pooling window that a code of 16 bits can tell apart
@@ -250,7 +251,7 @@ def _with_layer(
     if isinstance(layer, SpatialDropout):
         post_ops = post_ops or [Epilogue(shape, shape)]
         return [*post_ops, ChannelDropout(shape, layer.rate, num_dropouts)] if layer.rate else post_ops
-    raise NotFused(f"{row.name} has no kernel")
+    raise NotFused(lacking(row, "kernel"))
 
 
 def _commutes(layer: object, activation: Activation, before: PostOp) -> bool:

@@ -1,0 +1,137 @@
+"""Layers with kernels as torch modules: convolutions and fully connected layers.
+
+Images are float (batch, channel, height, width), meant to lie in channels-last memory; vectors are (batch, unit).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from . import layers as words
+from .activations import activated
+from .padding import pad
+
+
+def glorot_uniform(generator: np.random.Generator, shape: tuple[int, ...]) -> Tensor:
+    """A float32 kernel drawn as Keras's GlorotUniform does, in Keras's shape (*window, inputs, outputs).
+
+    Source: Glorot and Bengio (2010), "Understanding the difficulty of training deep feedforward neural networks".
+    """
+    *window, inputs, outputs = shape
+    limit = math.sqrt(6 / (math.prod(window) * (inputs + outputs)))
+    return torch.from_numpy(generator.uniform(-limit, limit, shape).astype(np.float32))
+
+
+class Weighted(nn.Module):
+    """A layer with kernels, on which ``l1`` and ``l2`` lie. A layer without a bias has ``bias = None``."""
+
+    layer: words.Conv | words.Depthwise | words.Separable | words.Dense
+    bias: nn.Parameter | None
+
+    def __init__(self, layer: words.Conv | words.Depthwise | words.Separable | words.Dense, outputs: int) -> None:
+        super().__init__()
+        self.layer = layer
+        self.outputs = outputs
+
+    def _add_bias(self) -> None:
+        """Behind the kernels, where Keras's summaries have it."""
+        self.register_parameter("bias", nn.Parameter(torch.zeros(self.outputs)) if self.layer.bias else None)
+
+    def penalties(self) -> list[Tensor]:
+        """The sum of l1 * |w| and of l2 * w**2 for each kernel, where they are more than 0."""
+        kernels = [values for name, values in self.named_parameters() if name.endswith("kernel")]
+        l1 = [self.layer.l1 * kernel.abs().sum() for kernel in kernels if self.layer.l1 > 0]
+        return l1 + [self.layer.l2 * kernel.square().sum() for kernel in kernels if self.layer.l2 > 0]
+
+
+class Conv(Weighted):
+    """Convolution and activation. ``kernel`` is (filters, channels / groups, height, width), channels-last."""
+
+    layer: words.Conv
+
+    def __init__(self, layer: words.Conv, channels: int, generator: np.random.Generator) -> None:
+        super().__init__(layer, layer.filters)
+        drawn = glorot_uniform(generator, (*layer.kernel, channels // layer.groups, layer.filters))
+        self.kernel = nn.Parameter(drawn.permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last))
+        self._add_bias()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images in, images out."""
+        layer = self.layer
+        return activated(_convolved(images, self.kernel, self.bias, layer, layer.groups), layer.activation)
+
+
+class Depthwise(Weighted):
+    """Each channel by itself. ``kernel`` is (channels * multiplier, 1, height, width), a channel's side by side."""
+
+    layer: words.Depthwise
+
+    def __init__(self, layer: words.Depthwise, channels: int, generator: np.random.Generator) -> None:
+        super().__init__(layer, channels * layer.multiplier)
+        self.channels = channels
+        self.kernel = _depthwise_kernel(layer, channels, generator)
+        self._add_bias()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images in, images out."""
+        return activated(_convolved(images, self.kernel, self.bias, self.layer, self.channels), self.layer.activation)
+
+
+class Separable(Weighted):
+    """A depthwise and a 1x1 convolution, with ``depthwise_kernel`` and ``pointwise_kernel``."""
+
+    layer: words.Separable
+
+    def __init__(
+        self, layer: words.Separable, channels: int, depthwise: np.random.Generator, pointwise: np.random.Generator
+    ) -> None:
+        super().__init__(layer, layer.filters)
+        self.channels = channels
+        self.depthwise_kernel = _depthwise_kernel(layer, channels, depthwise)
+        drawn = glorot_uniform(pointwise, (1, 1, channels * layer.multiplier, layer.filters))
+        self.pointwise_kernel = nn.Parameter(drawn.permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last))
+        self._add_bias()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images in, images out."""
+        middle = _convolved(images, self.depthwise_kernel, None, self.layer, self.channels)
+        return activated(F.conv2d(middle, self.pointwise_kernel, self.bias), self.layer.activation)
+
+
+class Dense(Weighted):
+    """Affine map and activation. ``kernel`` is (units, inputs), Keras's transposed."""
+
+    layer: words.Dense
+
+    def __init__(self, layer: words.Dense, inputs: int, units: int, generator: np.random.Generator) -> None:
+        super().__init__(layer, units)
+        self.kernel = nn.Parameter(glorot_uniform(generator, (inputs, units)).T.contiguous())
+        self._add_bias()
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """(batch, inputs) in, (batch, units) out."""
+        return activated(F.linear(vectors, self.kernel, self.bias), self.layer.activation)
+
+
+def _depthwise_kernel(
+    layer: words.Depthwise | words.Separable, channels: int, generator: np.random.Generator
+) -> nn.Parameter:
+    drawn = glorot_uniform(generator, (*layer.kernel, channels, layer.multiplier))
+    kernel = drawn.permute(2, 3, 0, 1).reshape(channels * layer.multiplier, 1, *layer.kernel)
+    return nn.Parameter(kernel.contiguous(memory_format=torch.channels_last))
+
+
+def _convolved(
+    images: Tensor,
+    kernel: Tensor,
+    bias: Tensor | None,
+    layer: words.Conv | words.Depthwise | words.Separable,
+    groups: int,
+) -> Tensor:
+    images, padding = pad(images, layer.window.extent, layer.stride, layer.padding, 0.0)
+    return F.conv2d(images, kernel, bias, layer.stride, padding, layer.dilation, groups)

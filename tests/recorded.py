@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
@@ -82,7 +83,8 @@ def study_of(
         for i, arm in enumerate(spec.expand())
     )
     looks = tuple(LookRecord(1.77e9 + 86_400 * i, len(runs), len(runs) if i == 0 else 0) for i in range(num_looks))
-    data = {"name": "mnist", "title": "MNIST digits", "content": "9f86d081884c7d65", "num_test": 10_000}
+    data: dict[str, Any] = {"name": "mnist", "title": "MNIST digits", "content": "9f86d081884c7d65"}
+    data |= {"shape": [28, 28, 1], "num_test": 10_000}
     stored = spec.model_dump(mode="json", exclude_none=True)
     return StudyRecord("kernels", question, stored, data, 1.77e9, 1.77e9 + 60, arms, tuple(runs), looks)
 

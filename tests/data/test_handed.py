@@ -60,7 +60,7 @@ def test_a_pair_is_a_test_split_and_classes_have_names():
         (IMAGES.astype(object), LABELS, "images are object"),
         (IMAGES, LABELS * 0.5, "label 2 is 0.5"),
         (IMAGES[:0], LABELS[:0], "images have the shape"),
-        (IMAGES.astype(np.int32) * 1000, LABELS, "values run from"),
+        (IMAGES.astype(np.int32) * 1000, LABELS, "image 1 holds 85000, and pixels are"),
     ],
 )
 def test_what_does_not_go_together_is_told(images, labels, told):

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from assay.data import write_idx
-from assay.data.readers.arrays import write_npz
 from assay.data.readers.delimited import write_delimited
 from assay.data.readers.folders import write_tree
+from assay.data.readers.npy import write_npz
 from assay.data.readers.parquet import write_parquet
 from assay.data.sources import content_of, read_path
 from assay.errors import DataError, SpecError

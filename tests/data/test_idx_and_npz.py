@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from assay.data import prepare, write_idx
-from assay.data.readers.arrays import write_npz
+from assay.data.readers.npy import write_npz
 from assay.errors import DataError
 from assay.spec import Data
 

@@ -110,7 +110,7 @@ def test_standard_input_and_a_summary(
     ("arguments", "sentence"),
     [
         (["missing.npy"], "no such file"),
-        (["bad.npy"], "the network takes 8 x 8: give --resize"),
+        (["bad.npy"], "the network takes 8 x 8: resize it"),
         (["good.npy", "--arm", "filters=9"], "has no arm"),
         (["good.npy", "--json"], "say where that goes with -o"),
         (["-", "-"], "standard input can be read once"),

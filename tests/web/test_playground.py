@@ -187,11 +187,18 @@ def test_one_run_can_be_asked(client: TestClient, models: tuple[Model, ...], ima
     assert client.post("/predict", json={"study": "small", "run": "ffff", "images": nested}).status_code == 422
 
 
-def test_a_picture_in_base64_is_framed_as_a_drawing_is(client: TestClient, images: Any) -> None:
+def test_a_picture_is_framed_as_a_drawing_is_where_that_is_asked_for(client: TestClient, images: Any) -> None:
     large = np.asarray(Image.fromarray(images[0, :, :, 0]).resize((160, 160), Image.Resampling.NEAREST))
     paper = png_of(255 - np.pad(large, 40))
-    one = client.post("/predict", json={"study": "small", "images": [base64.b64encode(paper).decode()]}).json()
+    asked = {"study": "small", "images": [base64.b64encode(paper).decode()], "framed": True}
+    one = client.post("/predict", json=asked).json()
     drawn = client.post(
         f"{API}/image?kind=drawing", content=png_of(np.pad(large, 40)), headers={"content-type": "image/png"}
     ).json()
     np.testing.assert_allclose(one["predictions"][0]["probabilities"], drawn["probabilities"], atol=1e-3)
+    headers = {"content-type": "image/png"}
+    character = client.post(f"{API}/image?kind=character", content=paper, headers=headers).json()
+    np.testing.assert_allclose(character["probabilities"], drawn["probabilities"], atol=1e-3)
+    plain = client.post(f"{API}/image?kind=picture", content=paper, headers=headers).json()
+    small = Image.fromarray(255 - np.pad(large, 40)).resize((8, 8), Image.Resampling.BILINEAR)
+    assert base64.b64decode(plain["seen"]) == np.asarray(small).tobytes()

@@ -18,7 +18,11 @@ from .options import json_option, print_json, store_option
 @click.option("--arm", help="Ask all seeds of this arm of study RUN, by their mean probability; best: the best arm.")
 @click.option("--probabilities", is_flag=True, help="Add a column for each class.")
 @click.option("--calibrate", is_flag=True, help="Fit a temperature on validation images, and add the confidence.")
-@click.option("--resize", is_flag=True, help="Resize images of another size (bilinear) instead of refusing them.")
+@click.option(
+    "--resize",
+    is_flag=True,
+    help="Resize images of another size, as read.fit says, instead of refusing them.",
+)
 @click.option("--extra", type=click.Choice(["first", "last"]), help="The column of a table that is no pixel.")
 @store_option
 @json_option
@@ -37,8 +41,9 @@ def command(
     """Say what images show: a table with Id and Category.
 
     RUN is the start of a run's id, or a study: then the first seed of its best arm. INPUT is an image, a folder or an
-    archive of images, a table with one image a row (CSV, TSV, amat), IDX, .npz or .npy; "-" reads one of them from
-    standard input. An image's Id is its file's name, or its number from 0.
+    archive of images, a table with one image a row (CSV, TSV, amat) or of image files, IDX, Parquet, .npz or .npy; "-"
+    reads one of them from standard input. Images are read as the study's training images were; labels are not used.
+    An image's Id is its file's name, or its number from 0.
 
     With --calibrate one temperature is fitted on validation images, those that a run has not trained on; confidence is
     the probability of the class that is named. With --json a summary is printed instead of the table: give -o too.
@@ -76,10 +81,10 @@ def command(
             }
         )
         return
-    for note in (*answers.notes, asked.calibration_told):
+    for note in (*answers.notes, asked.calibration_note):
         if note:
             click.echo(note, err=True)
     plural = "image" if answers.num_images == 1 else "images"
-    click.echo(f"{answers.num_images:,} {plural} in {seconds:.2f} s, by {asked.told}.", err=True)
+    click.echo(f"{answers.num_images:,} {plural} in {seconds:.2f} s, by {asked.description}.", err=True)
     if output is not None:
         click.echo(output)

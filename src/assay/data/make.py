@@ -16,11 +16,11 @@ from ..disk import telling, write
 from ..errors import DataError, Problem, SpecError, nearest
 from ..spec import Data
 from .prepare import prepare
-from .readers.arrays import write_npz
 from .readers.delimited import write_delimited
 from .readers.folders import write_list, write_tree
 from .readers.idx import write_idx
 from .readers.labels import shown
+from .readers.npy import write_npz
 from .readers.parquet import write_parquet
 from .types import Images
 from .variations import VARIATIONS, Settings, generator_of, noisy_labels

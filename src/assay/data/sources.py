@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..disk import telling
 from ..errors import DataError, Problem, SpecError
 from ..spec import Data, Groups, Last, Reading
 from ..spec.data import Drawn
@@ -22,7 +21,8 @@ from .readers.delimited import first_rows, read_delimited
 from .readers.folders import looks_like_list, read_list, read_tree
 from .readers.idx_files import is_idx_folder, is_idx_name, read_idx_folder, read_idx_pair
 from .readers.labels import number_labels
-from .readers.parquet import read_parquet
+from .readers.parquet import is_parquet_folder, read_parquet
+from .readers.scale import in_type
 from .readers.trees import is_archive_name
 from .splits import split
 
@@ -64,7 +64,7 @@ def content_of(
     parts = [training]
     if splits.test is not None:
         _refuse_other_shape(training, splits.test)
-        parts.append(_alike(splits.test, training))
+        parts.append(replace(splits.test, images=in_type(splits.test.images, training.images.dtype)))
     numbered, names, label_notes = number_labels(parts, source_classes=splits.classes, spec_classes=classes)
     labels = numbered[0]
     assert labels is not None  # number_labels refuses training images without
@@ -107,7 +107,7 @@ def suffix(path: Path) -> str:
 
 
 def _read(path: Path, data: Data) -> RawSplits:
-    reading = data.read or Reading()
+    reading = data.reading
     test_path = Path(data.test) if isinstance(data.test, str) else None
     for key, given_path in (("path", path), ("test", test_path)):
         if given_path is not None and not given_path.exists():
@@ -155,7 +155,7 @@ def read_path(path: Path, reading: Reading, groups: Groups | None = None) -> Raw
     if path.is_dir():
         if is_idx_folder(path):
             return read_idx_folder(path, reading)
-        if any(_walk(path, ".parquet")):
+        if is_parquet_folder(path):
             return read_parquet(path, reading, groups)
         return read_tree(path, reading, groups)
     if suffix(path) in (".npz", ".npy"):
@@ -177,15 +177,6 @@ def read_path(path: Path, reading: Reading, groups: Groups | None = None) -> Raw
 def is_pixel_table(path: Path) -> bool:
     """Whether a file is a table of pixels, and not one of file names."""
     return path.is_file() and suffix(path) in TABLES and not looks_like_list(first_rows(path))
-
-
-def _walk(folder: Path, ending: str) -> Iterator[Path]:
-    """Files with a suffix in a folder and the folders right in it."""
-    with telling(folder, "read"):
-        for item in sorted(folder.iterdir()):
-            if item.suffix == ending:
-                yield item
-        yield from folder.glob(f"data/*{ending}")
 
 
 def _group_notes(training: Part, test: Part | None, numbered: npt.NDArray[np.int64], source: str) -> Iterator[str]:
@@ -219,15 +210,6 @@ def _test_note(splits: RawSplits, test: Drawn | None) -> str:
     if splits.test.labels is None:
         return f"The test images ({splits.test.place}) have no labels, so nothing can be scored on them."
     return f"The test split is the user's own: {splits.test.place}."
-
-
-def _alike(test: Part, training: Part) -> Part:
-    """Test images in the training images' type: bytes among shares become shares."""
-    if test.images.dtype == training.images.dtype:
-        return test
-    if test.images.dtype == np.uint8:
-        return replace(test, images=test.images / np.float32(255))
-    return replace(test, images=np.rint(test.images * 255).astype(np.uint8))
 
 
 def _refuse_other_shape(training: Part, test: Part) -> None:

@@ -48,6 +48,8 @@ class Facts:
         training: What trained it: pairs of a key and its value.
         data: The same of its data.
         evidence: What was measured.
+        reading: How a picture becomes an input, as a sentence.
+        picture_code: Python code that does so.
         limits: Beyond those of every network.
     """
 
@@ -56,6 +58,8 @@ class Facts:
     training: tuple[tuple[str, str], ...]
     data: tuple[tuple[str, str], ...]
     evidence: tuple[Evidence, ...]
+    reading: str
+    picture_code: str
     limits: tuple[str, ...] = ()
 
 
@@ -104,6 +108,14 @@ def card_of(network: Portable, facts: Facts, files: Sequence[Written]) -> str:
         f"- Output: a probability for each of {len(network.classes)} classes, in this order: "
         + ", ".join(f"`{name}`" for name in network.classes)
         + ".",
+        "",
+        "## From a picture to an input",
+        "",
+        facts.reading,
+        "",
+        "```python",
+        *facts.picture_code.splitlines(),
+        "```",
         "",
         "## Files",
         "",

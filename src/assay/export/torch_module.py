@@ -24,6 +24,8 @@ Needs torch and safetensors, nothing else:
 
     from {module} import CLASSES, load
     probabilities = load()(images)  # {dtype} [n, {height}, {width}, {channels}], {values}
+
+How a picture becomes such an image: ``read_picture`` in the model card beside this file.
 """
 
 from pathlib import Path

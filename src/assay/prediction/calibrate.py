@@ -51,8 +51,8 @@ def calibrate(probabilities: Floats, labels: NDArray[np.int64]) -> Calibration:
     def loss(log_temperature: float) -> float:
         return cross_entropy(sharpened(probabilities, math.exp(log_temperature)), labels)
 
-    found = minimize_scalar(loss, bounds=(math.log(_LOWEST), math.log(_HIGHEST)), method="bounded")
-    temperature = float(math.exp(found.x))
+    minimum = minimize_scalar(loss, bounds=(math.log(_LOWEST), math.log(_HIGHEST)), method="bounded")
+    temperature = float(math.exp(minimum.x))
     after = sharpened(probabilities, temperature)
     return Calibration(
         temperature,

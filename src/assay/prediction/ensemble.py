@@ -71,8 +71,8 @@ class Ensemble:
             ValueError: The images have another shape or type.
         """
         if images.ndim != 4 or images.shape[1:] != self.shape or images.dtype not in (np.uint8, np.float32):
-            told = f"images are {images.dtype} {images.shape}"
-            raise ValueError(f"{told}, expected uint8 or float32 {('n', *self.shape)}")
+            given = f"images are {images.dtype} {images.shape}"
+            raise ValueError(f"{given}, expected uint8 or float32 {('n', *self.shape)}")
         if not len(images):
             return np.empty((0, len(self.classes)), np.float32)
         if self._takes_kernels(len(images), are_many):
@@ -150,7 +150,7 @@ class Kernels:
         """Mean probabilities [n, classes]."""
         pixels: Any = np.ascontiguousarray(images)
         starts = range(0, len(images), _SPAN)
-        found = np.empty((len(images), self._num_classes), np.float32)
+        probabilities = np.empty((len(images), self._num_classes), np.float32)
 
         def answer(start: int) -> None:
             networks = self._free.get()
@@ -161,10 +161,10 @@ class Kernels:
                     for network, scale in zip(networks, self._scales, strict=True):
                         network.put_images(pixels, chosen, *scale)
                         total += softmax(network.logits(len(chosen)))
-                    found[chosen] = total / np.float32(len(networks))
+                    probabilities[chosen] = total / np.float32(len(networks))
             finally:
                 self._free.put(networks)
 
         for _ in map(answer, starts) if len(starts) == 1 else self._threads.map(answer, starts):
             pass
-        return found
+        return probabilities

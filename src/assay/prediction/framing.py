@@ -16,6 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..data.readers.pictures import decode
+from ..data.readers.scale import in_type
+from ..spec import Reading
+
 _LOOKED_AT = 500
 _BRIGHT = 127
 
@@ -41,13 +45,13 @@ class Framing:
 
 def framing_of(images: NDArray[Any]) -> Framing:
     """How the characters of these images, uint8 [n, height, width, 1], bright on dark, are framed."""
-    looked = images[:_LOOKED_AT, :, :, 0].astype(np.float64)
-    looked = looked[looked.any((1, 2))]
+    some = images[:_LOOKED_AT, :, :, 0].astype(np.float64)
+    some = some[some.any((1, 2))]
     height, width = images.shape[1:3]
-    if not len(looked):
+    if not len(some):
         return Framing(max(1, round(min(height, width) * 20 / 28)), by_mass=True)
-    longer = [max(part.stop - part.start for part in _box(image)) for image in looked]
-    off = np.array([np.subtract(_mass(image), (height / 2, width / 2)) for image in looked])
+    longer = [max(part.stop - part.start for part in _box(image)) for image in some]
+    off = np.array([np.subtract(_mass(image), (height / 2, width / 2)) for image in some])
     return Framing(int(np.median(longer)), by_mass=bool((np.abs(off) < 0.51).all(1).mean() > 0.9))
 
 
@@ -84,6 +88,25 @@ def framed(ink: NDArray[np.uint8], framing: Framing, height: int, width: int) ->
     )
     image[top : top + small.shape[0], left : left + small.shape[1]] = small
     return image
+
+
+def framed_picture(
+    content: bytes, framing: Framing, shape: tuple[int, int, int], *, is_drawing: bool
+) -> NDArray[np.uint8]:
+    """A picture of one character as an image of the data set: uint8 [height, width, 1].
+
+    Args:
+        content: The encoded picture; what is transparent is paper.
+        framing: How the data set's own images are framed.
+        shape: Of its images.
+        is_drawing: White ink on black; otherwise ink is whatever stands out from the picture's rim.
+
+    Raises:
+        DataError: It is no picture.
+    """
+    images, _, _ = decode(lambda: [(0, content)], ["the picture"], Reading(channels=1), "the picture")
+    grey = in_type(images[0, :, :, 0], "uint8")
+    return framed(grey if is_drawing else ink_of(grey), framing, *shape[:2])[..., None]
 
 
 def ink_of(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -241,7 +241,7 @@ _WRITERS: dict[str, Callable[[Portable, Path, str, _Check], list[Written]]] = {
 def facts_of(model: Model) -> Facts:
     """What the store knows of a run, for its card."""
     from ..analysis.scores import LEAKY, counted_epoch
-    from ..export import Facts
+    from ..export import Facts, picture_code
 
     record, run, data = model.study, model.run, model.study.data
     spec, training = record.design.data, model.arm.training
@@ -281,7 +281,10 @@ def facts_of(model: Model) -> Facts:
         ("scaling", spec.scaling if base is None else "the base's own, see above"),
     )
     title = f"{record.name}: {run.arm}, {run.label}"
-    return Facts(title, record.question, training_facts, data_facts, _evidence(model), tuple(limits))
+    reader = model.input_reader()
+    code = picture_code(reader.reading, reader.dtype)
+    evidence = _evidence(model)
+    return Facts(title, record.question, training_facts, data_facts, evidence, reader.description, code, tuple(limits))
 
 
 def _listed(values: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..data import Dataset
     from ..nets import Summary
     from ..nets.build import Network
+    from ..prediction import InputReader
     from ..train.predictor import Predictor
 
 _SHORTEST_ID = 4
@@ -62,6 +63,16 @@ class Model:
         """Height, width and channels of an image."""
         height, width, channels = self.study.data["shape"]
         return height, width, channels
+
+    def input_reader(self, *, resize: bool = False) -> InputReader:
+        """Reads pictures, arrays and files as the study's training images were read.
+
+        Args:
+            resize: Resize images of another size instead of refusing them, also where the study gives no size.
+        """
+        from ..prediction import InputReader
+
+        return InputReader.of(self.study, resize=resize)
 
     @cached_property
     def dataset(self) -> Dataset:

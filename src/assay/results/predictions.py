@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ..data import TrainingData
-    from ..prediction import Calibration, Ensemble, Fitting
-    from ..prediction.inputs import Extra
+    from ..prediction import Calibration, Ensemble
+    from ..prediction.sources import Extra
 
 _FEWEST_TO_CALIBRATE = 100
 
@@ -48,32 +48,28 @@ class Asked:
     shared: float = 0.0
 
     @property
-    def dtype(self) -> str:
-        """Of the stored values that the networks were trained on; ``any`` on a base, which takes bytes and shares."""
-        return "any" if self.models[0].summary.base is not None else str(self.models[0].study.data["dtype"])
-
-    @property
-    def told(self) -> str:
-        """Who answers, as a phrase."""
+    def description(self) -> str:
+        """Which runs answer, as a phrase."""
         first = self.models[0]
         if len(self.models) == 1:
             return f"run {first.run.id[:10]} ({first.run.arm}, {first.run.label})"
         return f"{len(self.models)} runs of {first.run.arm}, by their mean probability"
 
     @property
-    def calibration_told(self) -> str:
+    def calibration_note(self) -> str:
         """How confidence was calibrated, as a sentence; empty where it was not."""
-        found = self.calibration
-        if found is None:
+        calibration = self.calibration
+        if calibration is None:
             return ""
         judged = (
             "" if len(self.models) == 1 else f", each judged by the runs that did not train on it ({self.shared:.1f} of"
         )
         judged += "" if len(self.models) == 1 else f" {len(self.models)} on average)"
         return (
-            f"Temperature {found.temperature:.3f}, fitted on {found.num_images:,} validation images{judged}: "
-            f"calibration error {found.error[0]:.2%} before and {found.error[1]:.2%} after, "
-            f"cross-entropy {found.loss[0]:.4f} and {found.loss[1]:.4f}."
+            f"Temperature {calibration.temperature:.3f}, fitted on {calibration.num_images:,} validation images"
+            f"{judged}: "
+            f"calibration error {calibration.error[0]:.2%} before and {calibration.error[1]:.2%} after, "
+            f"cross-entropy {calibration.loss[0]:.4f} and {calibration.loss[1]:.4f}."
         )
 
 
@@ -112,7 +108,7 @@ def _calibrated(models: Sequence[Model]) -> tuple[Calibration, float]:
     for mask, model in zip(held_out, models, strict=True):
         mask[split_of_run(model.study, model.run, training).validation] = True
     judgement = Judgement(models, training, held_out)
-    while judgement.go_on():
+    while judgement.ask_next():
         pass
     return judgement.calibration()
 
@@ -150,7 +146,7 @@ class Judgement:
         self._total = np.zeros((len(chosen), len(models[0].classes)), np.float32)
         self._num_asked = 0
 
-    def go_on(self) -> bool:
+    def ask_next(self) -> bool:
         """Ask the next run; whether there was one."""
         if self._num_asked == len(self._models):
             return False
@@ -187,18 +183,17 @@ class Answers:
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def __iter__(self) -> Iterator[tuple[tuple[str, ...] | None, NDArray[np.float32]]]:
-        from ..prediction import FEW, Fitting, read_images
+        from ..prediction import FEW
 
         ensemble = self.asked.ensemble
-        fitting: Fitting = Fitting(ensemble.shape, self.asked.dtype, resize=self.resize)
+        reader = self.asked.models[0].input_reader(resize=self.resize)
         self.num_images, self.counts = 0, np.zeros(len(ensemble.classes), np.int64)
-        for chunk in read_images(self.paths, ensemble.shape, resize=self.resize, extra=self.extra):
-            images = fitting.fit(chunk)
-            self.num_images += len(images)
-            found = ensemble.probabilities(images, are_many=self.num_images > FEW)
-            self.counts += np.bincount(found.argmax(1), minlength=len(self.counts))
-            self.notes = fitting.notes
-            yield chunk.names, found
+        for batch in reader.files(self.paths, extra=self.extra):
+            self.num_images += len(batch.images)
+            probabilities = ensemble.probabilities(batch.images, are_many=self.num_images > FEW)
+            self.counts += np.bincount(probabilities.argmax(1), minlength=len(self.counts))
+            self.notes = reader.notes
+            yield batch.names, probabilities
         if not self.num_images:
             raise DataError(Problem("there are no images", "give some", file=", ".join(map(str, self.paths))))
 
@@ -211,23 +206,19 @@ def frame_of(asked: Asked, images: Sequence[Any], *, resize: bool = False) -> pd
     """
     import pandas as pd
 
-    from ..prediction import Fitting
-    from ..prediction.inputs import Chunk, as_images
-
     classes = np.array(asked.ensemble.classes, object)
+    parts: list[tuple[tuple[str, ...] | None, NDArray[np.float32]]]
     if len(images) == 1 and not isinstance(images[0], str | Path):
-        values = as_images(np.asarray(images[0]), asked.ensemble.shape, "images")
-        fitted = Fitting(asked.ensemble.shape, asked.dtype, resize=resize).fit(Chunk(values, None, "images"))
-        parts: list[tuple[tuple[str, ...] | None, NDArray[np.float32]]]
-        parts = [(None, asked.ensemble.probabilities(fitted))]
+        inputs = asked.models[0].input_reader(resize=resize).array(images[0])
+        parts = [(None, asked.ensemble.probabilities(inputs))]
     else:
         parts = list(Answers(asked, [Path(path) for path in images], resize=resize))
-    found = np.concatenate([part for _, part in parts])
-    names: list[Any] = [name for told, part in parts for name in told or [None] * len(part)]
-    frame = pd.DataFrame(found, columns=list(asked.ensemble.classes))
+    probabilities = np.concatenate([part for _, part in parts])
+    names: list[Any] = [name for known, part in parts for name in known or [None] * len(part)]
+    frame = pd.DataFrame(probabilities, columns=list(asked.ensemble.classes))
     frame.insert(0, "Id", [number if name is None else name for number, name in enumerate(names)])
-    frame.insert(1, "Category", classes[found.argmax(1)])
-    frame.insert(2, "Confidence", found.max(1))
+    frame.insert(1, "Category", classes[probabilities.argmax(1)])
+    frame.insert(2, "Confidence", probabilities.max(1))
     return frame
 
 

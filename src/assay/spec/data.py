@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from ..errors import Problem
 from .base import Problems, Spec
@@ -130,6 +130,8 @@ def _per_class_as_files_write_it(schema: dict[str, Any]) -> None:
 class Reading(Spec):
     """How to read files whose layout is ambiguous. What is not given is inferred and shown by `assay data show`.
 
+    Pictures that a study's networks are asked about later are read in the same way.
+
     Args:
         label: Where the label stands: ``first``, ``last``, or the name of a column.
         image: The name of the column that holds file names or encoded images.
@@ -138,8 +140,10 @@ class Reading(Spec):
         labels: The file that holds the labels, where they lie apart from the images.
         classes: Class names in the order of their labels, or the number of classes.
         size: Height and width that every image is resized to; without it images of mixed sizes are refused.
+        fit: What becomes of a picture of other proportions: ``stretch`` changes them, ``crop`` cuts off what exceeds
+            them on both sides, ``pad`` keeps the whole picture and puts ``background`` around it.
         channels: 1 turns every image grey, 3 into red, green and blue; unless given, as the first image.
-        background: The grey level, 0 to 255, that shows through where an image is transparent.
+        background: The grey level, 0 to 255, that shows through where an image is transparent, and around a padded one.
         skip_bad: Leave out files that are no images, instead of refusing the data set.
     """
 
@@ -150,9 +154,39 @@ class Reading(Spec):
     labels: str | None = Field(default=None, min_length=1)
     classes: tuple[str, ...] | int | None = None
     size: tuple[int, int] | None = None
+    fit: Literal["stretch", "crop", "pad"] = "stretch"
     channels: Literal[1, 3] | None = None
     background: int = Field(default=255, ge=0, le=255)
     skip_bad: bool = False
+
+    # What pictures are read by that come later, so that it can be said of data without files, too.
+    OF_PICTURES: ClassVar[frozenset[str]] = frozenset({"fit", "background"})
+
+    def description(self, height: int, width: int, channels: int) -> str:
+        """How a picture becomes an image of this shape, as sentences."""
+        colour = "made grey" if channels == 1 else "taken as red, green and blue"
+        size = f"those of another size are brought to {height} x {width} pixels (bilinear)"
+        return (
+            f"Pictures are {colour}; {size}: {self.fit_description}. "
+            f"Transparent parts show grey level {self.background}."
+        )
+
+    @property
+    def fit_description(self) -> str:
+        """What is done to a picture of other proportions, as a participle phrase."""
+        return {
+            "stretch": "stretched, whatever their proportions",
+            "crop": "cut around the centre to its proportions",
+            "pad": f"kept whole, with grey level {self.background} around them",
+        }[self.fit]
+
+    @model_serializer(mode="wrap")
+    def _without_a_default_fit(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Specs that were stored before there was a choice stay as they are."""
+        values: dict[str, Any] = serialize(self)
+        if self.fit == "stretch":
+            values.pop("fit", None)
+        return values
 
     @field_validator("shape", "size")
     @classmethod
@@ -215,6 +249,11 @@ class Data(Spec):
     stratified: bool = True
     scaling: Literal["unit", "standard", "none"] = "unit"
     as_published: bool = False
+
+    @property
+    def reading(self) -> Reading:
+        """How files are read."""
+        return self.read or Reading()
 
     @property
     def num_folds(self) -> int | None:
@@ -307,9 +346,13 @@ class Data(Spec):
         if not (self.name or self.path or self.content):
             problems.append(Problem("there are no data", "add name (assay data list) or path (your files)", "name"))
         if self.path is None:
-            for key in ("test", "groups", "read"):
-                if getattr(self, key) is not None:
-                    problems.append(Problem("this belongs to path, and there is none", "add path or remove it", key))
+            bound = [key for key in ("test", "groups") if getattr(self, key) is not None]
+            if self.read is not None:
+                given = self.read.model_dump(exclude_defaults=True).keys()
+                bound += [f"read.{key}" for key in sorted(given - Reading.OF_PICTURES)]
+            problems += [
+                Problem("this belongs to path, and there is none", "add path or remove it", key) for key in bound
+            ]
         if problems:
             raise Problems(problems)
         return self

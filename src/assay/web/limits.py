@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import warnings
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -12,6 +14,7 @@ MAX_PIXELS = 1 << 24  # of one picture, decoded
 MAX_IMAGES = 256  # in one request
 MAX_NETWORKS = 32  # asked together
 MAX_STREAMS = 64
+PICTURE_KINDS = ("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp")
 BODY_SECONDS = 20.0
 
 
@@ -53,3 +56,25 @@ async def body_of(request: Request, limit: int, kinds: tuple[str, ...]) -> bytes
     except ClientDisconnect:
         raise Refused(400, "the request broke off") from None
     return bytes(content)
+
+
+def check_picture(content: bytes, kinds: tuple[str, ...] = PICTURE_KINDS) -> None:
+    """Refuses what is no picture of these kinds, or one that declares too many pixels, before any is decoded.
+
+    Raises:
+        Refused: 413 or 422.
+    """
+    from PIL import Image
+
+    formats = tuple(kind.removeprefix("image/").upper() for kind in kinds)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's own limit is far above ours
+        try:
+            with Image.open(io.BytesIO(content), formats=formats) as picture:
+                width, height = picture.size
+        except Image.DecompressionBombError:
+            raise Refused(413, f"the picture has more than {MAX_PIXELS:,} pixels") from None
+        except Exception:  # decoders of damaged pictures raise whatever comes to them
+            raise Refused(422, f"this is no picture that can be read ({', '.join(formats)})") from None
+    if width * height > MAX_PIXELS:
+        raise Refused(413, f"the picture has {width:,} x {height:,} pixels, and at most {MAX_PIXELS:,} are read")

@@ -15,16 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, Problem, SpecError
-from ..prediction.framing import Framing, framing_of, is_drawable
+from ..prediction.framing import Framing, framed_picture, framing_of, is_drawable
 from ..results.model import Model, load_models, runs_of_arm
 from ..results.predictions import Judgement
 from ..results.recorded import dataset_of, split_of_run
 from ..store import StudyRecord
-from .limits import MAX_NETWORKS
+from .limits import MAX_NETWORKS, PICTURE_KINDS, Refused, check_picture
 
 if TYPE_CHECKING:
     from ..data import TrainingData
-    from ..prediction import Calibration, Ensemble
+    from ..prediction import Calibration, Ensemble, InputReader
 
 _T = TypeVar("_T")
 _MAX_CACHED = 4
@@ -74,9 +74,10 @@ class Panel:
         """Height, width, channels of an image."""
         return self.models[0].shape
 
-    @property
-    def dtype(self) -> str:
-        return str(self.record.data["dtype"])
+    @cached_property
+    def reader(self) -> InputReader:
+        """Reads pictures as the training images were read; those of any size, since a page is given photographs."""
+        return self.models[0].input_reader(resize=True)
 
     @cached_property
     def ensemble(self) -> Ensemble:
@@ -122,6 +123,27 @@ class Panel:
             return None
         return framing_of(self.training.images)
 
+    def image_of(self, content: bytes, *, is_drawing: bool = False, is_framed: bool = False) -> NDArray[Any]:
+        """A picture as the networks take it, [height, width, channels].
+
+        Args:
+            content: PNG, JPEG or the like.
+            is_drawing: It is white ink on black from the page's board.
+            is_framed: It shows one character, which is scaled and placed as the data set's own are.
+
+        Raises:
+            Refused: It is no picture, too large, or these networks were not trained on single characters.
+        """
+        check_picture(content, PICTURE_KINDS[:1] if is_drawing else PICTURE_KINDS)
+        try:
+            if not (is_drawing or is_framed):
+                return self.reader.picture(content, "the picture")
+            if self.framing is None:
+                raise Refused(422, "these networks were not trained on single characters; send a picture as it is")
+            return framed_picture(content, self.framing, self.shape, is_drawing=is_drawing)
+        except DataError:
+            raise Refused(422, "the picture is damaged") from None
+
     @cached_property
     def held_out(self) -> NDArray[np.bool_]:
         """Which training images each network never trained on, bool [networks, n].
@@ -156,7 +178,7 @@ class Panel:
         """
         if self.calibration is not None:
             return False
-        if self._judgement.go_on():
+        if self._judgement.ask_next():
             return True
         self.calibration, self.shared = self._judgement.calibration()
         return False

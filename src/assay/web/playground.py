@@ -14,10 +14,9 @@ from ..analysis import best_arm
 from ..data import png
 from ..errors import SpecError
 from ..store import StudyRecord
-from .limits import MAX_PICTURE_BYTES, Refused, body_of
+from .limits import MAX_PICTURE_BYTES, PICTURE_KINDS, Refused, body_of
 from .panels import Panel
 from .parts import parts_of
-from .pictures import KINDS, drawing, picture
 
 _NUM_PICKS = 48
 _NUM_EXPLAINED = 4
@@ -49,6 +48,7 @@ def _description(panel: Panel) -> dict[str, Any]:
         "networks": [model.run.label for model in panel.models],
         "runs": panel.num_all,
         "framing": panel.framing.sentence if panel.framing else "",
+        "reading": panel.reader.description,
         "parameters": panel.models[0].summary.parameters,
         "data": str(panel.record.data.get("title") or panel.record.data["name"]),
         "leaky": panel.record.is_leaky,
@@ -73,20 +73,16 @@ async def calibration(request: Request) -> Response:
 
 
 async def image(request: Request) -> Response:
-    """A drawing (``kind=drawing``: white ink on black) or any other picture, and what the networks say of it."""
+    """A picture and what the networks say of it: read as training's were (``kind=picture``), a drawing of white ink on
+    black (``kind=drawing``), or one character framed as the data set's own are (``kind=character``)."""
     kind = request.query_params.get("kind", "picture")
-    if kind not in ("drawing", "picture"):
-        raise Refused(400, "kind must be drawing or picture")
+    if kind not in ("drawing", "picture", "character"):
+        raise Refused(400, "kind must be drawing, picture or character")
     record = await _record(request)
-    content = await body_of(request, MAX_PICTURE_BYTES, KINDS)
+    content = await body_of(request, MAX_PICTURE_BYTES, PICTURE_KINDS)
 
     def predict(panel: Panel) -> dict[str, Any]:
-        if kind == "drawing":
-            if panel.framing is None:
-                raise Refused(422, "these networks were not trained on drawings; send a picture")
-            pixels: NDArray[Any] = drawing(content, panel.framing, panel.shape)
-        else:
-            pixels = picture(content, panel.framing, panel.shape, panel.dtype)
+        pixels = panel.image_of(content, is_drawing=kind == "drawing", is_framed=kind == "character")
         return answer(panel, pixels)
 
     return await _answered(request, record, predict)

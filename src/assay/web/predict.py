@@ -16,7 +16,6 @@ from starlette.responses import JSONResponse, Response
 from .limits import MAX_IMAGES, MAX_JSON_BYTES, MAX_PICTURE_BYTES, Refused, body_of
 from .panels import Panel
 from .parts import parts_of
-from .pictures import picture
 
 _MAX_TEXT = MAX_PICTURE_BYTES * 4 // 3 + 4
 _FLOAT_TOLERANCE = 1e-6
@@ -42,7 +41,12 @@ class PredictRequest(BaseModel):
         max_length=MAX_IMAGES,
         description="Each an image's stored values as nested lists, [height][width] or [height][width][channels], 0 to "
         "255 (0 to 1 where the data set is float32); or a picture file (PNG, JPEG, WebP, GIF, BMP) in base64, which is "
-        "brought to the data set's size and, for data sets of characters, framed as they are.",
+        "read and brought to size as the study read its training images.",
+    )
+    framed: bool = Field(
+        default=False,
+        description="Each picture file shows one character on a plain ground: it is cut out, scaled and placed as the "
+        "characters of the data set are. Only for data sets of characters.",
     )
 
 
@@ -77,7 +81,7 @@ async def predict(request: Request) -> Response:
     try:
         asked = PredictRequest.model_validate_json(body)
     except ValidationError as error:
-        raise Refused(422, _told(error)) from None
+        raise Refused(422, _reasons(error)) from None
     except RecursionError:
         raise Refused(422, "the lists are nested too deeply") from None
     if asked.arm is not None and asked.run is not None:
@@ -86,7 +90,7 @@ async def predict(request: Request) -> Response:
     record = (await parts.watch.study(asked.study)).record
 
     def question(panel: Panel) -> PredictResponse:
-        images = np.stack([_image(panel, given, place) for place, given in enumerate(asked.images)])
+        images = np.stack([_image(panel, given, place, asked.framed) for place, given in enumerate(asked.images)])
         means = panel.ensemble.probabilities(images)
         return PredictResponse(
             study=asked.study,
@@ -104,22 +108,22 @@ async def predict(request: Request) -> Response:
             milliseconds=0,
         )
 
-    found, seconds = await parts.panels.ask(record, asked.arm, question, run=asked.run)
-    return JSONResponse({**found.model_dump(), "milliseconds": round(1000 * seconds, 1)})
+    answer, seconds = await parts.panels.ask(record, asked.arm, question, run=asked.run)
+    return JSONResponse({**answer.model_dump(), "milliseconds": round(1000 * seconds, 1)})
 
 
-def _image(panel: Panel, given: str | list[Any], place: int) -> NDArray[Any]:
+def _image(panel: Panel, given: str | list[Any], place: int, is_framed: bool) -> NDArray[Any]:
     if isinstance(given, str):
         try:
             content = base64.b64decode(given, validate=True)
         except (binascii.Error, ValueError):
             raise Refused(422, f"images[{place}] is no base64") from None
         try:
-            return picture(content, panel.framing, panel.shape, panel.dtype)
+            return panel.image_of(content, is_framed=is_framed)
         except Refused as refused:
             raise Refused(refused.status, f"images[{place}]: {refused.reason}") from None
     height, width, channels = panel.shape
-    is_float = panel.dtype == "float32"
+    is_float = panel.reader.dtype == "float32"
     try:
         values = np.array(given)
     except (ValueError, TypeError, OverflowError):
@@ -138,12 +142,12 @@ def _image(panel: Panel, given: str | list[Any], place: int) -> NDArray[Any]:
     return values.astype(np.float32 if is_float else np.uint8)
 
 
-def _told(error: ValidationError) -> str:
+def _reasons(error: ValidationError) -> str:
     """Every problem of a request in one sentence."""
     problems = []
-    for found in error.errors(include_url=False, include_context=False, include_input=False)[:5]:
-        where = ".".join(str(part) for part in found["loc"][:2])
-        problems.append(f"{where}: {found['msg']}" if where else found["msg"])
+    for item in error.errors(include_url=False, include_context=False, include_input=False)[:5]:
+        where = ".".join(str(part) for part in item["loc"][:2])
+        problems.append(f"{where}: {item['msg']}" if where else item["msg"])
     return "; ".join(dict.fromkeys(problems))
 
 
@@ -194,7 +198,7 @@ def openapi() -> dict[str, Any]:
                                 "application/json": {"schema": {"$ref": "#/components/schemas/PredictResponse"}}
                             },
                         },
-                        **{status: {"description": told, "content": refused} for status, told in reasons.items()},
+                        **{status: {"description": why, "content": refused} for status, why in reasons.items()},
                     },
                 }
             }

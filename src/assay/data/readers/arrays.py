@@ -1,12 +1,7 @@
-"""Reads arrays from NumPy's files, and checks arrays and datasets that Python code passes in."""
+"""Reads data sets from NumPy's files, and checks arrays and datasets that Python code passes in."""
 
 from __future__ import annotations
 
-import math
-import struct
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...disk import replacing, telling
 from ...errors import DataError, Problem
 from ...spec import Groups, Reading
 from .content import Part, RawSplits
 from .labels import texts_to_labels
-from .limits import refuse_ratio, refuse_size
+from .npy import load
 from .pixels import images_of
 
 # (images, labels) of training and test, under the names that people give them; the first that is there is taken.
@@ -33,6 +27,8 @@ _TEST = (
     ("x_test", "y_test"), ("X_test", "y_test"), ("test_images", "test_labels"), ("test_x", "test_y"),
     ("test_data", "test_labels"),
 )  # fmt: skip
+# Under which names images are looked for that shall be predicted: those of a test split first.
+IMAGES = tuple(dict.fromkeys(images for images, _ in (*_TEST, *_TRAINING[5:], *_TRAINING[:5])))
 _VALIDATION = (("x_val", "y_val"), ("X_val", "y_val"), ("val_images", "val_labels"), ("x_valid", "y_valid"))
 
 
@@ -180,62 +176,6 @@ def part_of(
         raise DataError(Problem(f"labels are {labels.dtype}", "give whole numbers or texts", file=place))
     label_values = texts_to_labels(labels) if labels.dtype.kind == "U" else labels.astype(np.int64)
     return Part(pixels, label_values, place), notes
-
-
-def load(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of an ``.npz`` or ``.npy`` file by name, checked against their declared sizes before they are read.
-
-    Raises:
-        DataError: The file is damaged, holds pickled objects, or declares more than it holds or memory has.
-    """
-    place = str(path)
-    try:
-        with telling(path, "read"):
-            if path.suffix.lower() == ".npy":
-                with open(path, "rb") as file:
-                    _check(file, path.stat().st_size, place)
-                return {path.stem: np.load(path, allow_pickle=False)}
-            with zipfile.ZipFile(path) as archive:
-                for member in archive.infolist():
-                    refuse_ratio(member.file_size, member.compress_size, f"{place}, {member.filename}")
-                    with archive.open(member) as file:
-                        _check(file, member.file_size, f"{place}, {member.filename}")
-            with np.load(path, allow_pickle=False) as arrays:
-                return {name: arrays[name] for name in arrays.files}
-    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OverflowError, RuntimeError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(
-            Problem(f"it is damaged ({reason[:100]})", "replace it with an intact copy", file=place)
-        ) from None
-    except (ValueError, SyntaxError, tokenize.TokenError, MemoryError, KeyError, TypeError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(
-            Problem(f"it holds no plain array ({reason[:100]})", "give arrays of numbers", file=place)
-        ) from None
-
-
-def write_npz(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Writes named arrays, compressed. The same arrays give the same bytes."""
-    with telling(path, "written"), replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, array in arrays.items():
-            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
-
-
-def _check(file: Any, size: int, place: str) -> None:
-    """Refuses an array that declares another size than its file has, or that memory cannot hold."""
-    version = np.lib.format.read_magic(file)
-    if version not in ((1, 0), (2, 0)):
-        raise ValueError(f"format version {version}")
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
-    if dtype.hasobject:
-        raise ValueError("pickled objects are never read")
-    declared = math.prod(shape) * dtype.itemsize
-    if declared > size:
-        what = f"it declares {' x '.join(map(str, shape))} values of {dtype}, and holds {size:,} bytes"
-        raise DataError(Problem(what, "replace it with an intact copy", file=place))
-    refuse_size(declared, place)
 
 
 def _pick(arrays: Mapping[str, Any], names: tuple[tuple[str, str], ...]) -> tuple[str, str] | None:

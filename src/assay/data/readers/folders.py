@@ -161,22 +161,8 @@ def read_list(path: Path, reading: Reading, groups: Groups | None = None) -> Raw
         DataError: The table has no such columns, a file is missing or no image, or sizes are mixed.
     """
     place = str(path)
-    rows = _rows(path)
+    rows, header, files = listed_files(path, reading)
     width = len(rows[0])
-    ragged = next((index for index, row in enumerate(rows) if len(row) != width), None)
-    if ragged is not None:
-        what = f"row {ragged + 1} has {len(rows[ragged])} cells, and the others have {width}"
-        raise DataError(Problem(what, "correct the row", file=place))
-    has_header = reading.header
-    if has_header is None:
-        has_header = not any(cell.lower().endswith(SUFFIXES) for cell in rows[0])
-    header = [cell.strip() for cell in rows[0]] if has_header else []
-    rows = rows[1:] if has_header else rows
-    if not rows:
-        raise DataError(Problem("it has a header and no rows", "give a file and a label a row", file=place))
-    files = _column(header, reading.image, _IMAGE_COLUMNS, place)
-    if files is None:
-        files = next(k for k in range(width) if rows[0][k].lower().endswith(SUFFIXES))
     group_column = None
     if groups is not None and groups.column is not None:
         if groups.column not in header:
@@ -196,7 +182,7 @@ def read_list(path: Path, reading: Reading, groups: Groups | None = None) -> Raw
         words = [row[split].strip().lower() for row in rows]
         unknown = next((word for word in words if word not in (*_TRAINING, *_VALIDATION, *_TEST)), None)
         if unknown is not None:
-            what = f'row {words.index(unknown) + 1 + has_header} has the split "{unknown}"'
+            what = f'row {words.index(unknown) + 1 + bool(header)} has the split "{unknown}"'
             raise DataError(Problem(what, "give train, validation or test", file=place))
         sides = {"train": [k for k, word in enumerate(words) if word not in _TEST]}
         if len(sides["train"]) < len(rows):
@@ -206,20 +192,46 @@ def read_list(path: Path, reading: Reading, groups: Groups | None = None) -> Raw
     for side, chosen in sides.items():
         names = [rows[k][files].strip() for k in chosen]
         paths = [path.parent / name for name in names]
-        images, kept, more = decode(lambda paths=paths: _contents(paths), names, reading, place)  # type: ignore[misc]
+        images, kept, more = decode(lambda paths=paths: contents_of(paths), names, reading, place)  # type: ignore[misc]
         notes += more
         numbers = texts_to_labels([rows[chosen[k]][labels] for k in kept])
         row_groups = None
         if group_column is not None:
             row_groups = np.asarray([rows[chosen[k]][group_column].strip() for k in kept])
             if "" in row_groups:
-                row = chosen[int(kept[row_groups.tolist().index("")])] + 1 + has_header
+                row = chosen[int(kept[row_groups.tolist().index("")])] + 1 + bool(header)
                 raise DataError(Problem(f"row {row} has no {header[group_column]}", "give every image one", file=place))
         elif groups is not None:
             row_groups = _groups([tuple(names[k].replace("\\", "/").split("/")) for k in kept], groups, place)
         parts[side] = Part(images, numbers, place, row_groups)
     watched = (place, *(str(path.parent / row[files].strip()) for row in rows))
     return RawSplits(parts["train"], parts.get("test"), None, tuple(dict.fromkeys(notes)), watched)
+
+
+def listed_files(path: Path, reading: Reading) -> tuple[list[list[str]], list[str], int]:
+    """The rows of a table of image files, the names of its columns (none without a header), and the files' column.
+
+    Raises:
+        DataError: The table has no such column, no rows, or ragged ones.
+    """
+    place = str(path)
+    rows = _rows(path)
+    width = len(rows[0])
+    ragged = next((index for index, row in enumerate(rows) if len(row) != width), None)
+    if ragged is not None:
+        what = f"row {ragged + 1} has {len(rows[ragged])} cells, and the others have {width}"
+        raise DataError(Problem(what, "correct the row", file=place))
+    has_header = reading.header
+    if has_header is None:
+        has_header = not any(cell.lower().endswith(SUFFIXES) for cell in rows[0])
+    header = [cell.strip() for cell in rows[0]] if has_header else []
+    rows = rows[1:] if has_header else rows
+    if not rows:
+        raise DataError(Problem("it has a header and no rows", "give a file and a label a row", file=place))
+    files = _column(header, reading.image, _IMAGE_COLUMNS, place)
+    if files is None:
+        files = next((k for k in range(width) if rows[0][k].lower().endswith(SUFFIXES)), 0)
+    return rows, header, files
 
 
 def _rows(path: Path) -> list[list[str]]:
@@ -249,7 +261,12 @@ def _column(header: Sequence[str], wanted: str | None, known: Sequence[str], pla
     return next((small.index(name) for name in known if name in small), None)
 
 
-def _contents(paths: Sequence[Path]) -> Iterator[tuple[int, bytes]]:
+def contents_of(paths: Sequence[Path]) -> Iterator[tuple[int, bytes]]:
+    """The contents of these files, each with its place.
+
+    Raises:
+        DataError: A file is not there or may not be read.
+    """
     for index, path in enumerate(paths):
         if not os.path.isfile(path):
             raise DataError(Problem("the table names this file, and it is not there", "correct it", file=str(path)))

@@ -46,27 +46,38 @@ def read_idx_folder(folder: Path, reading: Reading) -> RawSplits:
     Raises:
         DataError: It holds several training or test sets, or one file without the other.
     """
-    with telling(folder, "read"):
-        names = sorted(item.name for item in folder.iterdir())
-    images = [name for name in names if is_idx_name(name) and "image" in name.lower()]
-    sides = {is_test: [name for name in images if bool(_TEST.search(name)) == is_test] for is_test in (False, True)}
-    for several in sides.values():
-        if len(several) > 1:
-            raise DataError(
-                Problem(f"it holds {', '.join(several)}", "name one of them as path and one as test", file=str(folder))
-            )
-    if not sides[False]:
+    training, test = idx_images(folder)
+    if training is None:
         raise DataError(Problem("it holds no training images", "add them", file=str(folder)))
     parts: list[Part] = []
     notes: tuple[str, ...] = ()
     watched: list[str] = []
-    for name in (*sides[False], *sides[True]):
-        labels = _labels_of(folder / name)
-        part, more = _read(folder / name, labels, reading)
+    for path in (training, test) if test else (training,):
+        labels = _labels_of(path)
+        part, more = _read(path, labels, reading)
         parts.append(part)
         notes = (*notes, *more)
-        watched += [str(folder / name), *([str(labels)] if labels else [])]
+        watched += [str(path), *([str(labels)] if labels else [])]
     return RawSplits(parts[0], parts[1] if len(parts) > 1 else None, None, tuple(dict.fromkeys(notes)), tuple(watched))
+
+
+def idx_images(folder: Path) -> tuple[Path | None, Path | None]:
+    """The files of training and of test images in a folder, where there are any.
+
+    Raises:
+        DataError: There are several of one kind.
+    """
+    with telling(folder, "read"):
+        names = sorted(item.name for item in folder.iterdir())
+    images = [name for name in names if is_idx_name(name) and "image" in name.lower()]
+    files: list[Path | None] = []
+    for is_test in (False, True):
+        chosen = [name for name in images if bool(_TEST.search(name)) == is_test]
+        if len(chosen) > 1:
+            fix = "name one of them as path and one as test"
+            raise DataError(Problem(f"it holds {', '.join(chosen)}", fix, file=str(folder)))
+        files.append(folder / chosen[0] if chosen else None)
+    return files[0], files[1]
 
 
 def _labels_of(images: Path) -> Path | None:

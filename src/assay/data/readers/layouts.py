@@ -7,11 +7,13 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from ...errors import DataError, Problem, nearest
 from ...spec import Groups, Reading
 from ..grouped import no_groups_error
 
+_ROW_NAMES = ("id", "index", "image")
 _LABEL_NAMES = ("label", "labels", "class", "classes", "target", "y", "digit", "category")
 _SAMPLE_ROWS = 1000
 _SAMPLE_BYTES = 1 << 26
@@ -30,6 +32,7 @@ class Layout:
         has_header: The first row holds names.
         delimiter: Between cells; ``" "`` stands for any white space.
         group: The column that says which images belong together; ``None`` where there is none.
+        name: The column that says what a row is called; ``None`` where rows are counted.
     """
 
     shape: tuple[int, int, int]
@@ -39,6 +42,13 @@ class Layout:
     has_header: bool
     delimiter: str
     group: int | None = None
+    name: int | None = None
+
+    @property
+    def texts(self) -> dict[str, int]:
+        """The columns that are read as text, by what they hold."""
+        columns = {"label": self.label, "group": self.group, "name": self.name}
+        return {what: column for what, column in columns.items() if column is not None}
 
     @property
     def pixels(self) -> range:
@@ -47,7 +57,7 @@ class Layout:
     @property
     def columns(self) -> list[int]:
         """The columns that are read, in their order."""
-        return sorted([*self.pixels, *(column for column in (self.label, self.group) if column is not None)])
+        return sorted([*self.pixels, *self.texts.values()])
 
     @property
     def description(self) -> str:
@@ -72,8 +82,9 @@ class Layout:
         if column is None:
             return self
         label = None if self.label is None else self.label + (self.label >= column)
+        name = None if self.name is None else self.name + (self.name >= column)
         first = self.first + (self.first >= column)
-        return replace(self, num_columns=self.num_columns + 1, label=label, first=first, group=column)
+        return replace(self, num_columns=self.num_columns + 1, label=label, first=first, group=column, name=name)
 
 
 def layout_of(
@@ -118,6 +129,75 @@ def layout_of(
         raise _broken(path, what, "put it first or last")
     layout = Layout(shape, table.width, label, first, table.has_header, table.delimiter)
     return _with_group_outside(path, layout, table.group)
+
+
+def pixels_layout(
+    path: Path,
+    lines: Iterable[str],
+    shape: tuple[int, int, int],
+    reading: Reading,
+    groups: Groups | None,
+    extra: Literal["first", "last"] | None,
+) -> Layout:
+    """The layout of a table whose images shall be predicted: it may have labels, names of rows, or neither.
+
+    Args:
+        path: The table, for messages.
+        lines: Its lines.
+        shape: Height, width and channels that the network takes.
+        reading: How the table that was learned from was read.
+        groups: Which column said what belongs together; it need not be there.
+        extra: Where the one column stands that is no pixel.
+
+    Raises:
+        DataError: The rows are ragged, or do not say what stands where.
+    """
+    table = _Sample(path, lines, reading, groups, needs_group=False)
+    width, size = table.width, math.prod(shape)
+    others = width - size
+    if others not in (0, 1, 2):
+        what = f"its rows have {width:,} cells, and the network takes images of {size:,} values"
+        raise _broken(path, what, "give one image a row")
+    taken = _other_columns(path, table, others, reading, extra)
+    first = next(k for k in range(width) if k not in taken)
+    if any(first <= k < first + size for k in taken):
+        raise _broken(path, "a column that is no pixel stands among the pixels", "put it first or last")
+    named = [k for k in taken if table.names and table.names[k].strip().lower() in _ROW_NAMES]
+    known = named if others < 2 or named else []
+    label = next((k for k in taken if k not in known and _may_be_label(table, k)), None)
+    layout = Layout(shape, width, label, first, table.has_header, table.delimiter, name=known[0] if known else None)
+    return _with_group_outside(path, layout, table.group)
+
+
+def _may_be_label(table: _Sample, column: int) -> bool:
+    is_named = bool(table.names) and table.names[column].strip().lower() in _LABEL_NAMES
+    return is_named or not _is_index([row[column] for row in table.rows])
+
+
+def _other_columns(
+    path: Path, table: _Sample, others: int, reading: Reading, extra: Literal["first", "last"] | None
+) -> set[int]:
+    """Which columns are no pixels."""
+    ends = [*range(others), *range(table.width - others, table.width)]
+    if others == 1 and extra is not None:
+        return {0 if extra == "first" else table.width - 1}
+    wanted = {*_LABEL_NAMES, *_ROW_NAMES, "", "unnamed: 0", *([reading.label.lower()] if reading.label else [])}
+    known = {k for k in ends if table.names and table.names[k].strip().lower() in wanted}
+    if others == 0 or len(known) == others:
+        return known
+    if others == 1 and reading.label in ("first", "last"):
+        return {0 if reading.label == "first" else table.width - 1}
+    if others == 1 and _is_index([row[0] for row in table.rows]):
+        return {0}
+    if reading.label is not None and reading.label not in ("first", "last"):
+        reading = reading.model_copy(update={"label": None})  # a name that this table does not have
+    try:
+        label = _label_column(path, table, others, reading)
+        return {label, *([_index_column(path, table, label)] if others == 2 else [])}
+    except DataError:
+        what = f"its rows have {table.width:,} cells, and the network takes {table.width - others:,}"
+        fix = "remove what is no pixel, or say where it stands: --extra first, or last"
+        raise _broken(path, what, fix) from None
 
 
 def cells_of(text: str) -> list[str]:

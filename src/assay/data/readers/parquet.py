@@ -6,8 +6,10 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,11 @@ from .pictures import decode
 
 _IMAGES = ("image", "img", "images", "pixels", "jpg", "png")
 _LABELS = ("label", "labels", "fine_label", "class", "target", "y", "character", "digit")
+_SIDES = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("valid", "val", "validation"), "val"),
+    "test": "test",
+}
 _BATCH = 256
 
 
@@ -40,24 +47,7 @@ def read_parquet(path: Path, reading: Reading, groups: Groups | None = None) -> 
     if path.is_file():
         part, classes, notes = _read([path], reading, groups)
         return RawSplits(part, None, classes, notes, (str(path),))
-    with telling(path, "read"):
-        files = sorted(file for file in path.rglob("*.parquet") if not file.name.startswith("."))
-    sides: dict[str, list[Path]] = {"train": [], "val": [], "test": []}
-    for file in files:
-        word = re.match(r"[a-z]+", file.name.lower())
-        known = {
-            "train": "train",
-            "training": "train",
-            "valid": "val",
-            "validation": "val",
-            "val": "val",
-            "test": "test",
-        }
-        side = known.get(word[0] if word else "", "train" if len(files) == 1 else "")
-        if not side:
-            what = "its name does not say which split it is"
-            raise DataError(Problem(what, "call it train-... or test-..., or name the file as path", file=str(file)))
-        sides[side].append(file)
+    sides = parquet_files(path)
     if not sides["train"]:
         raise DataError(Problem("it holds no train-*.parquet", "add it, or name a file as path", file=str(path)))
     training, classes, notes = _read(sides["train"], reading, groups)
@@ -70,6 +60,72 @@ def read_parquet(path: Path, reading: Reading, groups: Groups | None = None) -> 
         test, _, more = _read(sides["test"], reading, groups)
         notes = (*notes, *more)
     return RawSplits(training, test, classes, tuple(dict.fromkeys(notes)), (str(path),))
+
+
+def is_parquet_folder(folder: Path) -> bool:
+    """Whether there are Parquet files in a folder, or in its folder ``data``."""
+    with telling(folder, "read"):
+        return any(item.suffix == ".parquet" for item in folder.iterdir()) or any(folder.glob("data/*.parquet"))
+
+
+def parquet_files(folder: Path) -> dict[str, list[Path]]:
+    """The Parquet files of a folder by the split that their names say: ``train``, ``val`` and ``test``.
+
+    Raises:
+        DataError: There are several files, and one's name says no split.
+    """
+    with telling(folder, "read"):
+        files = sorted(file for file in folder.rglob("*.parquet") if not file.name.startswith("."))
+    sides: dict[str, list[Path]] = {"train": [], "val": [], "test": []}
+    for file in files:
+        word = re.match(r"[a-z]+", file.name.lower())
+        side = _SIDES.get(word[0] if word else "", "train" if len(files) == 1 else "")
+        if not side:
+            what = "its name does not say which split it is"
+            raise DataError(Problem(what, "call it train-... or test-..., or name the file as path", file=str(file)))
+        sides[side].append(file)
+    return sides
+
+
+def parquet_images(path: Path, reading: Reading) -> tuple[bool, bool, Callable[[], Iterator[Any]]]:
+    """Whether the images of a Parquet file are numbers, whether they have labels, and a way to read them.
+
+    Numbers come as arrays [n, ...], encoded images as lists of bytes, some at a time.
+
+    Raises:
+        DataError: The file is damaged, or has no column of images.
+    """
+    from pyarrow import parquet
+
+    with _intact(path):
+        schema = parquet.read_schema(path)
+    column = _column(schema, "image", reading.image, _IMAGES, str(path))
+    labels = _LABELS if reading.label is None else (reading.label,)
+    is_numbers = _is_list(schema.field(column).type)
+
+    def chunks() -> Iterator[Any]:
+        with _intact(path):
+            yield from _numbers(path, column, None, 0, str(path)) if is_numbers else _encoded(path, column)
+
+    return is_numbers, any(name in schema.names for name in labels), chunks
+
+
+@contextmanager
+def _intact(path: Path) -> Iterator[None]:
+    """Turns what Arrow says about a bad file into a sentence."""
+    import pyarrow as pa
+
+    try:
+        with telling(path, "read"), open(path, "rb"):
+            pass
+        yield
+    except (pa.ArrowException, ValueError, OSError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> DataError:
+    reason = " ".join(str(error).split())[:120]
+    return DataError(Problem(f"it is no intact Parquet file ({reason})", "replace it", file=str(path)))
 
 
 def _read(
@@ -85,7 +141,8 @@ def _read(
             pass
     try:
         schema = parquet.read_schema(current)
-        image, label = _columns(schema, reading, str(current))
+        image = _column(schema, "image", reading.image, _IMAGES, str(current))
+        label = _column(schema, "label", reading.label, _LABELS, str(current))
         columns = [label]
         if group_spec is not None and group_spec.column is not None:
             if group_spec.column not in schema.names:
@@ -106,16 +163,14 @@ def _read(
                 raise DataError(Problem(what, "give every image one", file=place))
         labels = column_values[label]
         groups = np.asarray([str(value) for value in column_values[columns[1]]]) if columns[1:] else None
-        kind = schema.field(image).type
-        if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-            numbers = _numbers(files, image, len(labels), place)
+        if _is_list(schema.field(image).type):
+            numbers = _all_numbers(files, image, len(labels), place)
             part, notes = part_of(numbers, _labels(labels), place, shape=reading.shape)
             return replace(part, groups=groups), _class_names(schema, label), notes
         names = [f"row {row + 1}" for row in range(len(labels))]
         images, kept_rows, notes = decode(lambda: _contents(files, image), names, reading, place)
     except (pa.ArrowException, ValueError, OSError) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise DataError(Problem(f"it is no intact Parquet file ({reason})", "replace it", file=str(current))) from None
+        raise _damaged(current, error) from None
     groups = None if groups is None else groups[kept_rows]
     return Part(images, _labels([labels[k] for k in kept_rows]), place, groups), _class_names(schema, label), notes
 
@@ -126,15 +181,12 @@ def _labels(labels: list[Any]) -> npt.NDArray[Any]:
     return texts_to_labels([str(label) for label in labels])
 
 
-def _columns(schema: Any, reading: Reading, place: str) -> tuple[str, str]:
-    chosen = []
-    for what, given_name, known in (("image", reading.image, _IMAGES), ("label", reading.label, _LABELS)):
-        names = [given_name] if given_name is not None else [name for name in known if name in schema.names]
-        if not names or names[0] not in schema.names:
-            message = f"it has the columns {', '.join(schema.names)}"
-            raise DataError(Problem(message, f'name the {what} column: read = {{ {what} = "..." }}', file=place))
-        chosen.append(names[0])
-    return chosen[0], chosen[1]
+def _column(schema: Any, what: str, wanted: str | None, known: Sequence[str], place: str) -> str:
+    names = [wanted] if wanted is not None else [name for name in known if name in schema.names]
+    if not names or names[0] not in schema.names:
+        columns = f"it has the columns {', '.join(schema.names)}"
+        raise DataError(Problem(columns, f'name the {what} column: read = {{ {what} = "..." }}', file=place))
+    return names[0]
 
 
 def _class_names(schema: Any, label: str) -> tuple[str, ...] | None:
@@ -146,29 +198,37 @@ def _class_names(schema: Any, label: str) -> tuple[str, ...] | None:
     return tuple(map(str, names)) if isinstance(names, list) and len(names) > 1 else None
 
 
-def _values(path: Path, column: str) -> Iterator[Any]:
+def _is_list(kind: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _numbers(
+    path: Path, column: str, shape: tuple[int, ...] | None, done: int, place: str
+) -> Iterator[npt.NDArray[Any]]:
+    """Lists of numbers as arrays [n, ...] of one shape, that of the first unless given; ``done`` rows stand before."""
     from pyarrow import parquet
 
     with parquet.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=_BATCH, columns=[column]):
-            yield from batch.column(0).to_pylist()
+            numbers = _dense(batch.column(0), shape, done, place)
+            shape = numbers.shape[1:]
+            done += len(numbers)
+            yield numbers
 
 
-def _numbers(files: Sequence[Path], column: str, count: int, place: str) -> npt.NDArray[Any]:
+def _all_numbers(files: Sequence[Path], column: str, count: int, place: str) -> npt.NDArray[Any]:
     """Lists of numbers, all as long as the first, as one array [n, ...]."""
-    from pyarrow import parquet
-
     array: npt.NDArray[Any] | None = None
     row = 0
     for path in files:
-        with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=_BATCH, columns=[column]):
-                numbers = _dense(batch.column(0), None if array is None else array.shape[1:], row, place)
-                if array is None:
-                    refuse_size(count * numbers[:1].nbytes, place)
-                    array = np.empty((count, *numbers.shape[1:]), numbers.dtype)
-                array[row : row + len(numbers)] = numbers
-                row += len(numbers)
+        for numbers in _numbers(path, column, None if array is None else array.shape[1:], row, place):
+            if array is None:
+                refuse_size(count * numbers[:1].nbytes, place)
+                array = np.empty((count, *numbers.shape[1:]), numbers.dtype)
+            array[row : row + len(numbers)] = numbers
+            row += len(numbers)
     if array is None:
         raise DataError(Problem("there are no images", "give some", file=place))
     return array
@@ -198,13 +258,19 @@ def _dense(values: Any, expected: tuple[int, ...] | None, first: int, place: str
     return dense
 
 
+def _encoded(path: Path, column: str) -> Iterator[list[bytes]]:
+    """Encoded images, ``{bytes, path}`` or plain bytes; empty ones where there is none."""
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as file:
+        for batch in file.iter_batches(batch_size=_BATCH, columns=[column]):
+            values = batch.column(0).to_pylist()
+            contents = [value.get("bytes") if isinstance(value, dict) else value for value in values]
+            yield [content if isinstance(content, bytes) else b"" for content in contents]
+
+
 def _contents(files: Sequence[Path], column: str) -> Iterator[tuple[int, bytes]]:
-    index = 0
-    for path in files:
-        for value in _values(path, column):
-            content = value.get("bytes") if isinstance(value, dict) else value
-            yield index, content if isinstance(content, bytes) else b""
-            index += 1
+    yield from enumerate(chain.from_iterable(chain.from_iterable(_encoded(path, column) for path in files)))
 
 
 def write_parquet(

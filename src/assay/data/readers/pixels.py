@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ...errors import DataError, Problem
-
-# Shares printed with 4 decimals come this close to a whole number of levels.
-_TOLERANCE = 0.02
-
-
-_Kind = Literal["bytes", "binary", "255", "256", "float"]
+from .scale import Kind, Scale, shares
 
 
 class Pixels:
-    """Collects rows of numbers, keeps them as small as they allow, and says what they were.
-
-    Numbers 0 to 255 that are whole are bytes. Numbers 0 to 1 are shares of white: bytes / 255 or bytes / 256 where
-    every one of them is such a fraction, else float32. A table of zeros and ones alone is black and white.
+    """Collects rows of numbers, keeps them as small as their ``Scale`` allows, and says what they were.
 
     Args:
         shape: Height, width, channels of a row.
@@ -31,9 +23,8 @@ class Pixels:
 
     def __init__(self, shape: tuple[int, int, int], place: str, noun: str = "row") -> None:
         self.shape = shape
-        self.place = place
-        self.noun = noun
-        self._batches: list[tuple[_Kind, int, int]] = []  # what each is, from which row to which
+        self._scale = Scale(place, noun)
+        self._batches: list[tuple[Kind, int, int]] = []  # what each is, from which row to which
         self._rows: npt.NDArray[Any] = np.empty((0, math.prod(shape)), np.uint8)
         self._count = 0
 
@@ -45,7 +36,7 @@ class Pixels:
         """Takes rows over.
 
         Args:
-            values: float32 [n, pixels].
+            values: float32 or uint8 [n, pixels].
             row: The number of the first, for messages.
             expected: How many rows there will be in the end, about.
 
@@ -54,45 +45,24 @@ class Pixels:
         """
         if not len(values):
             return
-        low, high = float(values.min()), float(values.max())
-        if low < 0 or high > 255:
-            at, column = (int(k) for k in np.argwhere((values < 0) | (values > 255))[0])
-            what = f"{self.noun} {row + at} holds {values[at, column]:g}, and pixels are 0 to 255 or 0 to 1"
-            raise DataError(Problem(what, "scale the values", file=self.place))
-        kind, packed = _pack(values)
-        kinds = {kind, *(earlier for earlier, _, _ in self._batches)}
-        if kinds & {"255", "256", "float"} and ("bytes" in kinds or high > 1):
-            what = f"some values are fractions and some are above 1 (up to {self.noun} {row + len(values) - 1})"
-            raise DataError(Problem(what, "give pixels as whole numbers 0 to 255, or all as 0 to 1", file=self.place))
+        kind, packed = self._scale.see(values, row)
         end = self._count + len(values)
-        if self._is_fine(kinds) and self._rows.dtype == np.uint8:
+        if self._scale.kind == "float" and self._rows.dtype == np.uint8:
             self._make_fine(max(end, len(self._rows)))
         if end > len(self._rows):
             # Memory that is not written to is not taken, so that reserving some more than expected costs nothing.
             self._reserve(max(end + end // 4, min(expected + expected // 32, _MOST_AHEAD * end)))
-        self._rows[self._count : end] = packed if self._rows.dtype == np.uint8 else _shares(kind, packed)
+        self._rows[self._count : end] = packed if self._rows.dtype == np.uint8 else shares(kind, packed)
         self._batches.append((kind, self._count, end))
         self._count = end
 
     def images(self) -> tuple[npt.NDArray[Any], str]:
         """uint8 or float32 [n, height, width, channels], and a sentence on what the values were."""
-        kinds = {kind for kind, _, _ in self._batches}
-        if "bytes" in kinds:
-            note = "Values are bytes, 0 to 255."
-        elif self._is_fine(kinds):
-            note = "Values are shares 0 to 1 in finer steps than bytes, kept as float32."
-        else:
+        if self._scale.kind not in ("bytes", "float"):
             for kind, start, end in self._batches:
                 if kind == "binary":
                     self._rows[start:end] *= np.uint8(255)
-            note = "Values are 0 and 1 only, taken as black and white."
-            for steps in kinds - {"binary"}:
-                note = f"Values are shares 0 to 1 in steps of 1/{steps}, kept as bytes."
-        return self._rows[: self._count].reshape(self._count, *self.shape), note
-
-    @staticmethod
-    def _is_fine(kinds: set[_Kind]) -> bool:
-        return "float" in kinds or {"255", "256"} <= kinds
+        return self._rows[: self._count].reshape(self._count, *self.shape), self._scale.note
 
     def _reserve(self, rows: int) -> None:
         larger = np.empty((rows, self._rows.shape[1]), self._rows.dtype)
@@ -102,30 +72,11 @@ class Pixels:
     def _make_fine(self, rows: int) -> None:
         fine = np.empty((rows, self._rows.shape[1]), np.float32)
         for kind, start, end in self._batches:
-            fine[start:end] = _shares(kind, self._rows[start:end])
+            fine[start:end] = shares(kind, self._rows[start:end])
         self._rows = fine
 
 
 _MOST_AHEAD = 1 << 16
-
-
-def _pack(values: npt.NDArray[Any]) -> tuple[_Kind, npt.NDArray[Any]]:
-    whole = values.astype(np.uint8)
-    if (whole == values).all():
-        return ("bytes" if whole.max() > 1 else "binary"), whole
-    kinds: tuple[tuple[_Kind, int], ...] = (("255", 255), ("256", 256))
-    for kind, levels in kinds:
-        scaled = values * np.float32(levels)
-        nearest = np.rint(scaled)
-        if nearest.max() <= 255 and (np.abs(np.subtract(scaled, nearest, out=scaled), out=scaled) <= _TOLERANCE).all():
-            return kind, nearest.astype(np.uint8)
-    return "float", values.astype(np.float32)
-
-
-def _shares(kind: _Kind, batch: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    levels = {"255": 255, "256": 256}.get(kind, 1)
-    shares: npt.NDArray[np.float32] = np.divide(batch, np.float32(levels), dtype=np.float32)
-    return shares
 
 
 def images_of(
@@ -142,6 +93,36 @@ def images_of(
     Raises:
         DataError: The array has another shape, holds no numbers or values out of range.
     """
+    array, notes = laid_out(array, place, shape)
+    if array.dtype == np.uint8 and array.max() > 1:
+        return array, notes
+    if array.dtype.kind in "ui" and array.max() > 255:
+        scale = Scale(place, "image")
+        scale.see(array, 1)
+        return scale.apply(array, 1), (*notes, scale.note)
+    pixels = Pixels(array.shape[1:], place, "image")
+    step = max(1, (1 << 20) // array[:1].size)
+    for start in range(0, len(array), step):
+        values = array[start : start + step].reshape(-1, array[:1].size).astype(np.float32)
+        if not np.isfinite(values).all():
+            at = start + int(np.argwhere(~np.isfinite(values))[0][0])
+            raise DataError(Problem(f"image {at + 1} holds a value that is no number", "correct it", file=place))
+        pixels.add(values, start + 1, expected=len(array))
+    images, note = pixels.images()
+    return images, (*notes, note)
+
+
+def laid_out(
+    array: npt.NDArray[Any], place: str, shape: tuple[int, ...] | None = None
+) -> tuple[npt.NDArray[Any], tuple[str, ...]]:
+    """The same array as [n, height, width, channels], with a sentence where its axes were moved.
+
+    Args:
+        array, place, shape: As ``images_of`` takes them.
+
+    Raises:
+        DataError: The array has another shape, or holds no numbers.
+    """
     notes: tuple[str, ...] = ()
     if array.dtype.kind not in "buif":
         what = f"images are {array.dtype}, and numbers are expected"
@@ -156,35 +137,16 @@ def images_of(
     if array.ndim != 4 or array.shape[3] not in (1, 3) or 0 in array.shape:
         what = f"images have the shape {' x '.join(map(str, array.shape))}"
         raise DataError(Problem(what, "give [image, height, width] or [image, height, width, 1 or 3]", file=place))
-    if array.dtype == np.uint8 and array.max() > 1:
-        return array, notes
-    if array.dtype.kind in "ui" and array.max() > 255:
-        return _sixteen(array, place), (*notes, "Values are 16-bit, kept as float32 in 0 to 1.")
-    pixels = Pixels(array.shape[1:], place, "image")
-    step = max(1, (1 << 20) // array[:1].size)
-    for start in range(0, len(array), step):
-        values = array[start : start + step].reshape(-1, array[:1].size).astype(np.float32)
-        if not np.isfinite(values).all():
-            at = start + int(np.argwhere(~np.isfinite(values))[0][0])
-            raise DataError(Problem(f"image {at + 1} holds a value that is no number", "correct it", file=place))
-        pixels.add(values, start + 1, expected=len(array))
-    images, note = pixels.images()
-    return images, (*notes, note)
-
-
-def _sixteen(array: npt.NDArray[Any], place: str) -> npt.NDArray[np.float32]:
-    if array.min() < 0 or array.max() > 65535:
-        what = f"values run from {array.min()} to {array.max()}"
-        raise DataError(Problem(what, "give pixels as 0 to 255, 0 to 65535 or 0 to 1", file=place))
-    images = array.astype(np.float32)
-    images /= 65535
-    return images
+    return array, notes
 
 
 def _square(size: int, shape: tuple[int, ...] | None, place: str) -> tuple[int, ...]:
     if shape is not None and math.prod(shape) == size:
         return shape
-    for channels in (1, 3) if shape is None else ():
+    if shape is not None:
+        what = f"a row has {size:,} values, and {' x '.join(map(str, shape))} are {math.prod(shape):,}"
+        raise DataError(Problem(what, "give one image a row, or correct read.shape", file=place))
+    for channels in (1, 3):
         side = math.isqrt(size // channels)
         if side > 1 and side * side * channels == size:
             return (side, side, channels)

@@ -24,6 +24,7 @@ def provenance_table(study: StudyRecord, *, version: str) -> Table:
         ("What a seed changes", ", ".join(study.design.seeds.vary) or "–"),
         ("Data", str(study.data.get("title") or study.data.get("name", "–"))),
         ("Data content (SHA-256)", str(study.data.get("content", "–"))),
+        ("Pictures, in training and later", study.design.data.reading.description(*study.data["shape"])),
         ("Report made by", f"assay {version}"),
     ]
     facts += _environment(study)

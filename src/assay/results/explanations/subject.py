@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...analysis.scores import Split
+from ...disk import telling
 from ...errors import DataError, Problem, SpecError
 from ...explain.places import maps_on
 from ..model import Model
@@ -134,29 +135,25 @@ class Shown:
 
 
 def image_of(subject: Subject, image: int | str | Path | NDArray[Any]) -> Shown:
-    """An image by its place in the training (or test) data, from a file, or as an array.
+    """An image by its place in the training (or test) data, from a file, or as an array; read as training read its own.
 
     Raises:
         SpecError: There is no image at that place.
-        DataError: The file is no image, or the image has another size than the network's.
+        DataError: The file is no image, or the image has another size than the network's and the study gives none.
     """
     if isinstance(image, str) and image.lstrip("-").isdigit():
         image = int(image)
     if isinstance(image, int | np.integer):
         return _stored(subject, int(image))
     if isinstance(image, np.ndarray):
-        return Shown(_fitting(subject, image, "the array"), None, "array")
+        return Shown(subject.model.input_reader().array(image[None], "the array")[0], None, "array")
     path = Path(image)
     if not path.is_file():
         fix = "give the number of an image, or an image file"
         raise DataError(Problem(f'"{image}" is neither a number nor a file', fix, "image"))
-    from ...data.readers.pictures import decode
-    from ...spec import Reading
-
-    channels: Any = subject.model.shape[2]
-    content = path.read_bytes()
-    found, _, _ = decode(lambda: [(0, content)], [path.name], Reading(channels=channels), str(path))
-    return Shown(_fitting(subject, found[0], path.name), None, path.name)
+    with telling(path, "read"):
+        content = path.read_bytes()
+    return Shown(subject.model.input_reader().picture(content, path.name), None, path.name)
 
 
 def _stored(subject: Subject, index: int) -> Shown:
@@ -170,19 +167,3 @@ def _stored(subject: Subject, index: int) -> Shown:
 
 def _named(subject: Subject) -> str:
     return "test split" if subject.split == "test" else "training data"
-
-
-def _fitting(subject: Subject, image: NDArray[Any], name: str) -> NDArray[Any]:
-    height, width, channels = subject.model.shape
-    values = image[..., None] if image.ndim == 2 else image
-    if values.shape != (height, width, channels):
-        shape = " x ".join(map(str, values.shape if values.ndim == 3 and channels > 1 else values.shape[:2]))
-        wanted = f"{height} x {width}" + (f" x {channels}" if channels > 1 else "")
-        raise DataError(Problem(f"{name} is {shape} and the network takes {wanted}", "give it that size", "image"))
-    kept = np.dtype(subject.model.study.data["dtype"])
-    if values.dtype == kept:
-        return values
-    if kept == np.float32 and values.dtype == np.uint8:
-        return (values / np.float32(255)).astype(np.float32)
-    what = f"{name} holds {values.dtype} and the network's images are {kept}"
-    raise DataError(Problem(what, "give uint8, 0 to 255" if kept == np.uint8 else "give float32, 0 to 1", "image"))

@@ -4,7 +4,7 @@ import { Pad } from "./pad.js";
 const study = document.body.dataset.study;
 const api = `/api/studies/${encodeURIComponent(study)}/play`;
 const page = new URL(location.href);
-let about = null, pad = null, bars = [];
+let about = null, pad = null, bars = [], given = null;
 
 const arm = () => `arm=${encodeURIComponent(about.arm)}`;
 
@@ -35,6 +35,7 @@ const send = (blob, kind) => get(`${api}/image?${arm()}&kind=${kind}`, { method:
 function drawn() {
   one("hint").hidden = !pad.isEmpty;
   if (!one("shown").hidden) { URL.revokeObjectURL(one("shown").src); one("shown").hidden = true; }
+  given = null;
   unpick();
   if (pad.isEmpty) { waiting = last = null; number += 1; blank(); return; }
   ask(async () => send(await pad.image(), "drawing"));
@@ -80,7 +81,7 @@ function show(found, milliseconds) {
   });
   picture(one("seen"), found);
   heat(one("cam"), found);
-  one("seen-note").textContent = `${found.shape[0]} × ${found.shape[1]} pixels${about.framing && found.label === undefined ? `, ${about.framing}` : ""}`;
+  one("seen-note").textContent = `${found.shape[0]} × ${found.shape[1]} pixels${about.framing && found.label === undefined && (!given || one("framed").checked) ? `, ${about.framing}` : ""}`;
   one("took").textContent = `Answered in ${found.milliseconds.toFixed(0)} ms, ${Math.round(milliseconds)} ms with the way here and back.`;
   clearTimeout(speaking);
   speaking = setTimeout(() => { one("spoken").textContent = `${name}, ${percent(share, 0)}. ${told}`; }, 700);
@@ -141,10 +142,11 @@ async function give(file) {
   one("hint").hidden = true;
   const shown = one("shown");
   if (!shown.hidden) URL.revokeObjectURL(shown.src);
+  given = file;
   shown.src = URL.createObjectURL(file);
   shown.alt = "The picture that was given";
   shown.hidden = false;
-  ask(() => send(file, "picture"));
+  ask(() => send(file, one("framed").checked ? "character" : "picture"));
 }
 
 function unpick() {
@@ -180,6 +182,7 @@ function choose(button, pick) {
   one("hint").hidden = true;
   const shown = one("shown");
   if (!shown.hidden) URL.revokeObjectURL(shown.src);
+  given = null;
   shown.src = button.querySelector("img").src;
   shown.alt = `Validation image ${pick.index}, a ${pick.label}`;
   shown.hidden = false;
@@ -216,6 +219,9 @@ async function load(name) {
   for (const id of ["seen", "cam"]) [one(id).height, one(id).width] = about.shape;
   const isDrawn = Boolean(about.framing);
   for (const id of ["undo", "clear", "pad"]) one(id).hidden = !isDrawn;
+  one("reading").textContent = about.reading;
+  one("framing-choice").hidden = !isDrawn;
+  if (!isDrawn) one("framed").checked = false;
   one("keys").textContent = isDrawn ? "By keyboard: arrow keys move the pen, Space lowers and lifts it, Backspace undoes, Delete clears. Pictures can be dropped or pasted here." : "Choose a validation image below, or drop, paste or choose a picture.";
   one("hint").textContent = isDrawn ? `Draw ${/^\d$/.test(about.classes[0]) ? "a digit" : "a character"} here` : "Drop a picture here";
   if (isDrawn && !pad) pad = new Pad(one("pad"), one("pen"), drawn);
@@ -237,6 +243,7 @@ one("clear").addEventListener("click", () => pad.clear());
 one("all").addEventListener("click", () => picks(false));
 one("mistakes").addEventListener("click", () => picks(true));
 one("file").addEventListener("change", (event) => { give(event.target.files[0]); event.target.value = ""; });
+one("framed").addEventListener("change", () => { if (given) give(given); });
 const board = one("board");
 for (const name of ["dragenter", "dragover"]) document.addEventListener(name, (event) => { event.preventDefault(); board.classList.add("over"); });
 for (const name of ["dragleave", "drop"]) document.addEventListener(name, (event) => { event.preventDefault(); if (name === "drop" || !event.relatedTarget) board.classList.remove("over"); });

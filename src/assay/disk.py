@@ -20,7 +20,7 @@ _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 @contextmanager
-def telling(place: Path, operation: Literal["read", "written"]) -> Iterator[None]:
+def disk_errors(place: Path, operation: Literal["read", "written"]) -> Iterator[None]:
     """Turns every ``OSError`` raised inside into an error that names the operation, the path and the fix.
 
     Raises:
@@ -59,7 +59,7 @@ def write(path: Path, content: bytes) -> str:
         DiskFull: There is no space left; a file already there is untouched.
         DataError: The disk refuses for another reason.
     """
-    with telling(path, "written"):
+    with disk_errors(path, "written"):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as file:
             file.write(content)

@@ -17,7 +17,7 @@ from assay.cli import main
 from assay.errors import SpecError
 from assay.results import predictions
 from assay.results.model import load_models, runs_of_arm
-from assay.results.predictions import ask
+from assay.results.predictions import load_ensemble
 
 from .test_model import finished, made
 
@@ -67,29 +67,29 @@ def test_a_run_answers_alone(store: Path, tmp_path: Path, capsys: pytest.Capture
 def test_confidence_is_calibrated_on_images_that_the_runs_held_out(
     store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = ask("small", store, arm="filters=2", calibrated=False)
-    assert asked.calibration is None
-    assert asked.ensemble.temperature == 1
-    held_out = {tuple(model.validation()[1]) for model in asked.models}
+    runs = load_ensemble("small", store, arm="filters=2", calibrated=False)
+    assert runs.calibration is None
+    assert runs.ensemble.temperature == 1
+    held_out = {tuple(model.validation()[1]) for model in runs.models}
     assert len(held_out) == 2  # every seed has its own
     with pytest.raises(SpecError, match=r"there are 48; ask runs that have 100 or more"):
-        ask("small", store, calibrated=True)
+        load_ensemble("small", store, calibrated=True)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(predictions, "_FEWEST_TO_CALIBRATE", 10)
-        asked = ask("small", store, arm="filters=2", calibrated=True)
+        runs = load_ensemble("small", store, arm="filters=2", calibrated=True)
         np.save(tmp_path / "images.npy", IMAGES[:7])
         run(store, tmp_path / "images.npy", "--arm", "filters=2", "--calibrate")
-    assert asked.calibration is not None
-    assert asked.calibration.loss[1] <= asked.calibration.loss[0]
-    training = asked.models[0].dataset.training()
+    assert runs.calibration is not None
+    assert runs.calibration.loss[1] <= runs.calibration.loss[0]
+    training = runs.models[0].dataset.training()
     judged = set()
-    for model in asked.models:
+    for model in runs.models:
         images = model.validation()[0]
         judged |= {image.tobytes() for image in images}
-    assert asked.calibration.num_images == len(judged) < len(training)
+    assert runs.calibration.num_images == len(judged) < len(training)
     out, told = capsys.readouterr()
     rows = list(csv.DictReader(io.StringIO(out)))
-    found = asked.ensemble.probabilities(np.ascontiguousarray(IMAGES[:7, ..., None]))
+    found = runs.ensemble.probabilities(np.ascontiguousarray(IMAGES[:7, ..., None]))
     np.testing.assert_allclose([float(row["Confidence"]) for row in rows], found.max(1), atol=1e-4)
     assert "each judged by the runs that did not train on it" in told
 

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 import assay
 from assay.data import prepare
 from assay.results.model import Model, load_models, runs_of_arm
-from assay.results.predictions import ask
+from assay.results.predictions import load_ensemble
 from assay.spec import Study
 from assay.store import StudyRecord
 from assay.web.app import make_app
@@ -94,7 +94,7 @@ def test_confidence_is_calibrated_as_predict_does_it(
     ask_one = f"{API}/image?arm={ARM}"
     png, kind = png_of(images[5, :, :, 0]), {"content-type": "image/png"}
     assert client.post(ask_one, content=png, headers=kind).json()["confidence"] is None
-    asked = ask("small", finished_store, arm=ARM, calibrated=True)
+    asked = load_ensemble("small", finished_store, arm=ARM, calibrated=True)
     assert asked.calibration is not None
     for _ in range(2):  # worked out once
         told = client.get(f"{API}/calibration?arm={ARM}").json()

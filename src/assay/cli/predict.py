@@ -51,40 +51,40 @@ def command(
     import sys
 
     from ..errors import Problem, SpecError
-    from ..results.predictions import Answers, ask, kept, write_answers
+    from ..results.predictions import PredictionStream, load_ensemble, spooled, write_predictions
     from ..store import default_folder
 
     if as_json and output is None:
         raise SpecError(Problem("--json prints a summary in place of the table", "say where that goes with -o"))
     if inputs.count("-") > 1:
         raise SpecError(Problem('"-" is given twice', "standard input can be read once"))
-    asked = ask(run, store or default_folder(), arm=arm, calibrated=calibrate)
-    if asked.ensemble.is_fused:
+    runs = load_ensemble(run, store or default_folder(), arm=arm, calibrated=calibrate)
+    if runs.ensemble.is_fused:
         import torch
 
         torch.set_num_threads(1)  # these networks are so small that threads cost more than they bring
     with ExitStack() as stack:
-        paths = [stack.enter_context(kept(sys.stdin.buffer)) if name == "-" else Path(name) for name in inputs]
-        answers = Answers(asked, paths, resize=resize, extra=cast('Literal["first", "last"] | None', extra))
-        seconds = write_answers(answers, output, probabilities=probabilities)
+        paths = [stack.enter_context(spooled(sys.stdin.buffer)) if name == "-" else Path(name) for name in inputs]
+        predictions = PredictionStream(runs, paths, resize=resize, extra=cast('Literal["first", "last"] | None', extra))
+        seconds = write_predictions(predictions, output, probabilities=probabilities)
     if as_json:
-        counts = dict(zip(asked.ensemble.classes, answers.counts.tolist(), strict=True))
+        counts = dict(zip(runs.ensemble.classes, predictions.counts.tolist(), strict=True))
         print_json(
             {
                 "output": str(output),
-                "runs": [model.run.id for model in asked.models],
-                "images": answers.num_images,
+                "runs": [model.run.id for model in runs.models],
+                "images": predictions.num_images,
                 "seconds": seconds,
                 "classes": counts,
-                "temperature": asked.ensemble.temperature if calibrate else None,
-                "notes": answers.notes,
+                "temperature": runs.ensemble.temperature if calibrate else None,
+                "notes": predictions.notes,
             }
         )
         return
-    for note in (*answers.notes, asked.calibration_note):
+    for note in (*predictions.notes, runs.calibration_note):
         if note:
             click.echo(note, err=True)
-    plural = "image" if answers.num_images == 1 else "images"
-    click.echo(f"{answers.num_images:,} {plural} in {seconds:.2f} s, by {asked.description}.", err=True)
+    plural = "image" if predictions.num_images == 1 else "images"
+    click.echo(f"{predictions.num_images:,} {plural} in {seconds:.2f} s, by {runs.description}.", err=True)
     if output is not None:
         click.echo(output)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.readers.limits import refuse_ratio, refuse_size
-from ..disk import telling
+from ..disk import disk_errors
 from ..errors import DataError, Problem
 from .configs import of_keras
 from .converted import convert
@@ -39,7 +39,7 @@ def read_keras(path: Path) -> Imported:
     """
     file = str(path)
     try:
-        with telling(path, "read"), zipfile.ZipFile(path) as archive:
+        with disk_errors(path, "read"), zipfile.ZipFile(path) as archive:
             members = _members(archive, file)
             config = _content(archive, members, _CONFIG, _MOST_CONFIG, file)
             weights = _content(archive, members, _WEIGHTS, _MOST_WEIGHTS, file)

@@ -6,7 +6,7 @@ import ast
 import json
 from pathlib import Path
 
-from ..disk import telling
+from ..disk import disk_errors
 from ..errors import DataError, Problem
 from .reader import Reader, Source
 from .scope import Scope
@@ -25,7 +25,7 @@ def read_source(path: Path) -> Source:
         SpecError: There is no Sequential model in it, or a layer has no words here.
     """
     file = str(path)
-    with telling(path, "read"), open(path, "rb") as opened:
+    with disk_errors(path, "read"), open(path, "rb") as opened:
         content = opened.read(_MOST_BYTES + 1)
     if len(content) > _MOST_BYTES:
         raise DataError(Problem(f"it has more than {_MOST_BYTES:,} bytes", "give the code alone", file=file))

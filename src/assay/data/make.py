@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..disk import telling, write
+from ..disk import disk_errors, write
 from ..errors import DataError, Problem, SpecError, nearest
 from ..spec import Data
 from .prepare import prepare
@@ -105,7 +105,7 @@ def make(
         _check(variation, settings, training)
         training = _varied(training, variation, settings, seed, "training")
         test = None if test is None else _varied(test, variation, settings, seed, "test")
-    with telling(folder, "written"):
+    with disk_errors(folder, "written"):
         folder.mkdir(parents=True, exist_ok=True)
         for path in earlier:
             shutil.rmtree(path)

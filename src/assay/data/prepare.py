@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..disk import locked, replacing, telling
+from ..disk import disk_errors, locked, replacing
 from ..errors import DataError, Problem
 from ..spec import Data
 from .location import arrays_folder, lock_file, raw_folder, source_note
@@ -181,10 +181,10 @@ def prepare_entry(entry: Entry) -> Dataset:
     if entry.packed:
         return _prepare_packed(entry)
     dataset = Dataset(entry.info, arrays_folder(entry.content))
-    with telling(dataset.folder, "read"):
+    with disk_errors(dataset.folder, "read"):
         is_whole = _is_whole(dataset.folder, entry.content)
     if not is_whole:
-        with telling(dataset.folder, "written"), locked(lock_file("prepare", entry.content)):
+        with disk_errors(dataset.folder, "written"), locked(lock_file("prepare", entry.content)):
             if not _is_whole(dataset.folder, entry.content):  # nobody built it while this process waited
                 _write(dataset, _registered(entry))
     return dataset
@@ -213,7 +213,7 @@ def keep(content: Content, name: str, title: str, sources: tuple[str, ...] = ())
         dtype=images.values.dtype.name,
     )
     dataset = Dataset(info, arrays_folder(info.content))
-    with telling(dataset.folder, "written"), locked(lock_file("prepare", info.content)):
+    with disk_errors(dataset.folder, "written"), locked(lock_file("prepare", info.content)):
         if not _is_whole(dataset.folder, info.content):
             _write(dataset, content)
     return dataset
@@ -225,7 +225,7 @@ def _prepare_packed(entry: Entry) -> Dataset:
 
     note = _packed_note(entry)
     with ExitStack() as locks:
-        with telling(note, "written"):
+        with disk_errors(note, "written"):
             locks.enter_context(locked(lock_file("source", note.stem)))
         if (prepared := _noted(note)) is None:
             content = unpack(entry, raw.find_all(entry, raw_folder(entry.place)))
@@ -243,7 +243,7 @@ def _packed_note(entry: Entry) -> Path:
 
 def _write_note(note: Path, values: dict[str, Any], dataset: Dataset) -> None:
     record = {**values, "content": dataset.info.content, "info": asdict(dataset.info)}
-    with telling(note, "written"):
+    with disk_errors(note, "written"):
         note.parent.mkdir(parents=True, exist_ok=True)
         with replacing(note) as file:
             file.write(json.dumps(record).encode())
@@ -258,15 +258,15 @@ def _prepare_path(data: Data) -> Dataset:
     note = source_note(key)
     title = data.name or Path(data.path or "").name
     with ExitStack() as locks:
-        with telling(note, "written"):
+        with disk_errors(note, "written"):
             locks.enter_context(locked(lock_file("source", key)))
         if (prepared := _noted(note)) is not None:
             return Dataset(replace(prepared.info, name=title, title=title), prepared.folder)
         places = [place for place in (data.path, data.test) if isinstance(place, str) and os.path.exists(place)]
-        with telling(Path(data.path or ""), "read"):
+        with disk_errors(Path(data.path or ""), "read"):
             before = stamp(places)
         content, watched = read_source(data)
-        with telling(Path(data.path or ""), "read"):
+        with disk_errors(Path(data.path or ""), "read"):
             values: dict[str, Any] = {"watched": watched, "stamp": stamp(watched)}
             if before != stamp(places):
                 raise DataError(Problem("files changed while they were read", "try again", file=str(data.path)))
@@ -289,7 +289,7 @@ def _noted(note: Path) -> Dataset | None:
 
 def _prepared(data: Data, content: str) -> Dataset:
     folder = arrays_folder(content)
-    with telling(folder, "read"):
+    with disk_errors(folder, "read"):
         if not _is_whole(folder, content):
             what = f"the arrays {content[:12]}... are not (or no longer) in the cache"
             raise DataError(Problem(what, "hand them over again with assay.arrays(...)", "data.content"))
@@ -357,7 +357,7 @@ def _is_whole(folder: Path, content: str) -> bool:
 
 def _open(path: Path) -> Any:
     try:
-        with telling(path, "read"):
+        with disk_errors(path, "read"):
             return np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
         fix = "prepare the data set again, which rebuilds it"

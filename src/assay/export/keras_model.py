@@ -38,7 +38,7 @@ def write_keras(network: Portable, path: Path) -> None:
     model = keras_model(network)
     with tempfile.TemporaryDirectory() as folder:
         part = Path(folder) / "model.keras"
-        with disk.telling(part, "written"):
+        with disk.disk_errors(part, "written"):
             model.save(part)
             with zipfile.ZipFile(part, "a") as archive:
                 archive.writestr(EXTRA, json.dumps({"classes": network.classes}))

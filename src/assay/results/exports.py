@@ -161,7 +161,7 @@ def _images_to_check(model: Model) -> tuple[NDArray[Any], str]:
 def _written(path: Path, form: str, about: str = "") -> Written:
     from ..export import Written
 
-    with disk.telling(path, "read"):
+    with disk.disk_errors(path, "read"):
         content = path.read_bytes()
     return Written(path.name, form, hashlib.sha256(content).hexdigest(), len(content), about)
 

@@ -1,4 +1,4 @@
-"""Finished runs as networks that can be asked: found by name, weights checked, images scaled as in training."""
+"""Finished runs as networks: found by name, with their weights verified and images scaled as in training."""
 
 from __future__ import annotations
 
@@ -174,16 +174,16 @@ def find_run(name: str, store: Path) -> tuple[StudyRecord, RunRecord]:
         if name in known:
             record = reader.study(name)
             return record, runs_of_arm(record, None)[0]
-        found = reader.runs_called(name) if len(name) >= _SHORTEST_ID else {}
-        if len(found) > 1:
+        matches = reader.runs_called(name) if len(name) >= _SHORTEST_ID else {}
+        if len(matches) > 1:
             raise StoreError(
-                Problem(f'{len(found)} runs have ids that begin with "{name}"', "write more of it", file=str(store))
+                Problem(f'{len(matches)} runs have ids that begin with "{name}"', "write more of it", file=str(store))
             )
-        if not found:
+        if not matches:
             fix = nearest(name, known) if known else "run a study first"
             what = f'there is no run whose id begins with "{name}", and no study of that name'
             raise NoSuchRun(Problem(what, f"see `assay runs`; {fix}", file=str(store)))
-        (identity, study), *_ = found.items()
+        (identity, study), *_ = matches.items()
         record = reader.study(study)
     return record, next(run for run in (*record.runs, *record.retrained) if run.id == identity)
 

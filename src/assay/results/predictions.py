@@ -1,4 +1,4 @@
-"""What runs say about new images: found in the store, asked together, calibrated where that is wanted."""
+"""Predicts new images with stored runs, several as an ensemble, calibrated where requested."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..disk import replacing, telling
+from ..disk import disk_errors, replacing
 from ..errors import DataError, Problem, SpecError
 from .model import Model, find_run, load_models, runs_of_arm
 from .recorded import split_of_run
@@ -32,12 +32,12 @@ _FEWEST_TO_CALIBRATE = 100
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
-    """Runs that answer together.
+class RunEnsemble:
+    """Runs that predict together.
 
     Args:
         models: The runs.
-        ensemble: Them as one; with the fitted temperature, if one was fitted.
+        ensemble: Their mean probability, with the fitted temperature if there is one.
         calibration: How it was fitted; ``None`` if it was not.
         shared: How many of the runs judged a validation image on average, where a temperature was fitted.
     """
@@ -49,7 +49,7 @@ class Asked:
 
     @property
     def description(self) -> str:
-        """Which runs answer, as a phrase."""
+        """Which runs predict, as a phrase."""
         first = self.models[0]
         if len(self.models) == 1:
             return f"run {first.run.id[:10]} ({first.run.arm}, {first.run.label})"
@@ -73,13 +73,13 @@ class Asked:
         )
 
 
-def ask(name: str, store: Path, *, arm: str | None = None, calibrated: bool = False) -> Asked:
-    """A run, or all seeds of an arm, ready to answer.
+def load_ensemble(name: str, store: Path, *, arm: str | None = None, calibrated: bool = False) -> RunEnsemble:
+    """Loads a run, or all seeds of an arm, ready to predict.
 
     Args:
         name: The start of a run's id, or a study: then the first seed of its best arm.
         store: The store's folder.
-        arm: Ask all finished seeds of this arm of the study, and of the best arm for ``"best"``.
+        arm: All finished seeds of this arm of the study, and of the best arm for ``"best"``.
         calibrated: Fit a temperature on validation images.
 
     Raises:
@@ -98,7 +98,7 @@ def ask(name: str, store: Path, *, arm: str | None = None, calibrated: bool = Fa
         calibration, shared = _calibrated(models)
         temperature = calibration.temperature
     ensemble = Ensemble(predictors, models[0].classes, models[0].shape, temperature=temperature)
-    return Asked(models, ensemble, calibration, shared)
+    return RunEnsemble(models, ensemble, calibration, shared)
 
 
 def _calibrated(models: Sequence[Model]) -> tuple[Calibration, float]:
@@ -107,14 +107,14 @@ def _calibrated(models: Sequence[Model]) -> tuple[Calibration, float]:
     held_out = np.zeros((len(models), len(training)), dtype=bool)
     for mask, model in zip(held_out, models, strict=True):
         mask[split_of_run(model.study, model.run, training).validation] = True
-    judgement = Judgement(models, training, held_out)
-    while judgement.ask_next():
+    predictions = HeldOutPredictions(models, training, held_out)
+    while predictions.predict_next():
         pass
-    return judgement.calibration()
+    return predictions.calibration()
 
 
-class Judgement:
-    """What runs say about images that they did not train on, gathered run by run, to calibrate them together.
+class HeldOutPredictions:
+    """Gathers each run's predictions of images that it did not train on, to calibrate the runs' mean.
 
     Args:
         models: The runs.
@@ -144,17 +144,17 @@ class Judgement:
         self._models, self._training, self._chosen = models, training, chosen
         self._held_out = held_out[:, chosen]
         self._total = np.zeros((len(chosen), len(models[0].classes)), np.float32)
-        self._num_asked = 0
+        self._num_done = 0
 
-    def ask_next(self) -> bool:
-        """Ask the next run; whether there was one."""
-        if self._num_asked == len(self._models):
+    def predict_next(self) -> bool:
+        """Predicts with the next run; ``False`` if none is left."""
+        if self._num_done == len(self._models):
             return False
-        mine = np.flatnonzero(self._held_out[self._num_asked])
+        mine = np.flatnonzero(self._held_out[self._num_done])
         if len(mine):
-            model = self._models[self._num_asked]
+            model = self._models[self._num_done]
             self._total[mine] += model.probabilities(self._training.images[self._chosen[mine]])
-        self._num_asked += 1
+        self._num_done += 1
         return True
 
     def calibration(self) -> tuple[Calibration, float]:
@@ -167,14 +167,14 @@ class Judgement:
 
 
 @dataclass
-class Answers:
-    """Probabilities as they are found; what was done to the images is known when all were.
+class PredictionStream:
+    """Predicts images file by file; ``notes`` and ``counts`` are complete at the end.
 
     Iterating gives the names of some images (``None`` where they are counted) and their probabilities, float32
     [n, classes], in the order of the sources.
     """
 
-    asked: Asked
+    runs: RunEnsemble
     paths: Sequence[Path]
     resize: bool = False
     extra: Extra | None = None
@@ -185,8 +185,8 @@ class Answers:
     def __iter__(self) -> Iterator[tuple[tuple[str, ...] | None, NDArray[np.float32]]]:
         from ..prediction import FEW
 
-        ensemble = self.asked.ensemble
-        reader = self.asked.models[0].input_reader(resize=self.resize)
+        ensemble = self.runs.ensemble
+        reader = self.runs.models[0].input_reader(resize=self.resize)
         self.num_images, self.counts = 0, np.zeros(len(ensemble.classes), np.int64)
         for batch in reader.files(self.paths, extra=self.extra):
             self.num_images += len(batch.images)
@@ -198,7 +198,7 @@ class Answers:
             raise DataError(Problem("there are no images", "give some", file=", ".join(map(str, self.paths))))
 
 
-def frame_of(asked: Asked, images: Sequence[Any], *, resize: bool = False) -> pd.DataFrame:
+def frame_of(runs: RunEnsemble, images: Sequence[Any], *, resize: bool = False) -> pd.DataFrame:
     """Id, Category, Confidence and a probability for each class of files and folders, or of one array.
 
     Raises:
@@ -206,29 +206,29 @@ def frame_of(asked: Asked, images: Sequence[Any], *, resize: bool = False) -> pd
     """
     import pandas as pd
 
-    classes = np.array(asked.ensemble.classes, object)
+    classes = np.array(runs.ensemble.classes, object)
     parts: list[tuple[tuple[str, ...] | None, NDArray[np.float32]]]
     if len(images) == 1 and not isinstance(images[0], str | Path):
-        inputs = asked.models[0].input_reader(resize=resize).array(images[0])
-        parts = [(None, asked.ensemble.probabilities(inputs))]
+        inputs = runs.models[0].input_reader(resize=resize).array(images[0])
+        parts = [(None, runs.ensemble.probabilities(inputs))]
     else:
-        parts = list(Answers(asked, [Path(path) for path in images], resize=resize))
+        parts = list(PredictionStream(runs, [Path(path) for path in images], resize=resize))
     probabilities = np.concatenate([part for _, part in parts])
     names: list[Any] = [name for known, part in parts for name in known or [None] * len(part)]
-    frame = pd.DataFrame(probabilities, columns=list(asked.ensemble.classes))
+    frame = pd.DataFrame(probabilities, columns=list(runs.ensemble.classes))
     frame.insert(0, "Id", [number if name is None else name for number, name in enumerate(names)])
     frame.insert(1, "Category", classes[probabilities.argmax(1)])
     frame.insert(2, "Confidence", probabilities.max(1))
     return frame
 
 
-def write_answers(answers: Answers, target: Path | None, *, probabilities: bool = False) -> float:
+def write_predictions(predictions: PredictionStream, target: Path | None, *, probabilities: bool = False) -> float:
     """Write classes as a table: ``Id,Category``, with ``Confidence`` where it is calibrated.
 
     An image's Id is its file's name, or its number from 0.
 
     Args:
-        answers: What is to be found.
+        predictions: What to write.
         target: The file; standard output if ``None``.
         probabilities: Add a column for each class.
 
@@ -241,42 +241,42 @@ def write_answers(answers: Answers, target: Path | None, *, probabilities: bool 
     """
     started = time.perf_counter()
     if target is None:
-        _write(answers, sys.stdout, probabilities=probabilities)
+        _write(predictions, sys.stdout, probabilities=probabilities)
     else:
         import io
 
-        with telling(target, "written"):
+        with disk_errors(target, "written"):
             target.parent.mkdir(parents=True, exist_ok=True)
             with replacing(target) as raw:
                 text = io.TextIOWrapper(raw, encoding="utf-8", newline="")
-                _write(answers, text, probabilities=probabilities)
+                _write(predictions, text, probabilities=probabilities)
                 text.flush()
                 text.detach()
     return time.perf_counter() - started
 
 
-def _write(answers: Answers, file: IO[str], *, probabilities: bool) -> None:
-    classes = np.array(answers.asked.ensemble.classes, object)
-    is_calibrated = answers.asked.calibration is not None
+def _write(predictions: PredictionStream, file: IO[str], *, probabilities: bool) -> None:
+    classes = np.array(predictions.runs.ensemble.classes, object)
+    is_calibrated = predictions.runs.calibration is not None
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["Id", "Category", *(["Confidence"] if is_calibrated else []), *(classes if probabilities else [])])
     number = 0
-    for names, found in answers:
-        labels = found.argmax(1)
-        columns: list[Sequence[Any]] = [names or range(number, number + len(found)), classes[labels].tolist()]
+    for names, batch in predictions:
+        labels = batch.argmax(1)
+        columns: list[Sequence[Any]] = [names or range(number, number + len(batch)), classes[labels].tolist()]
         if is_calibrated:
-            columns.append([f"{value:.4f}" for value in found[np.arange(len(found)), labels].tolist()])
+            columns.append([f"{value:.4f}" for value in batch[np.arange(len(batch)), labels].tolist()])
         if probabilities:
-            columns += [[f"{value:.6g}" for value in column.tolist()] for column in found.T]
+            columns += [[f"{value:.6g}" for value in column.tolist()] for column in batch.T]
         writer.writerows(zip(*columns, strict=True))
-        number += len(found)
+        number += len(batch)
 
 
 @contextmanager
-def kept(stream: IO[bytes]) -> Iterator[Path]:
+def spooled(stream: IO[bytes]) -> Iterator[Path]:
     """A stream's bytes as a file, for as long as they are needed: what it is follows from its first bytes."""
     with tempfile.TemporaryDirectory(prefix="assay-") as folder:
         path = Path(folder) / "stdin"
-        with telling(path, "written"), open(path, "wb") as file:
+        with disk_errors(path, "written"), open(path, "wb") as file:
             shutil.copyfileobj(stream, file)
         yield path

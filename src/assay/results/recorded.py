@@ -42,14 +42,14 @@ def shared_images(record: StudyRecord) -> dict[str, int]:
     except DataError:
         return {}
     contents = np.array([hash(image.tobytes()) for image in training.images])
-    found: dict[tuple[int, int | None], int] = {}
+    num_shared: dict[tuple[int, int | None], int] = {}
     shared = {}
     for run in record.runs:
         key = (run.seed, run.fold)
-        if key not in found:
+        if key not in num_shared:
             parts = split_of_run(record, run, training)
-            found[key] = int(np.isin(contents[parts.validation], contents[parts.training]).sum())
-        shared[run.id] = found[key]
+            num_shared[key] = int(np.isin(contents[parts.validation], contents[parts.training]).sum())
+        shared[run.id] = num_shared[key]
     return shared
 
 

@@ -1,4 +1,4 @@
-"""What a store holds of a study, and what can be asked of it."""
+"""A stored study: its records, verdicts, tables, reports and files."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def result(study: str, *, store: str | Path | None = None) -> Result:
         NoStore: There is no store.
         NoSuchStudy: It holds no such study.
     """
-    found = Result(Path(store) if store is not None else default_folder(), study)
-    with open_reader(found.store) as reader:
+    stored = Result(Path(store) if store is not None else default_folder(), study)
+    with open_reader(stored.store) as reader:
         reader.check(study)
-    return found
+    return stored
 
 
 def report_html(record: StudyRecord, explanations: Sequence[Illustration] = ()) -> str:
@@ -62,7 +62,7 @@ def _told(record: StudyRecord) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Result:
-    """A study in a store. Everything is read from the store when asked for, also while the study runs."""
+    """A study in a store. Each call reads the store anew, also while the study runs."""
 
     store: Path
     study: str
@@ -84,7 +84,7 @@ class Result:
         return self.record.runs
 
     def search(self) -> SearchResult:
-        """What a search found: its rungs, every trial, how lucky the finalists were.
+        """The result of a search: its rungs, every trial, how lucky the finalists were.
 
         Raises:
             SpecError: The study is no search.
@@ -100,12 +100,18 @@ class Result:
         """One row for each trial of a search: its parameters' values, costs, epochs (0: all) and score."""
         import pandas as pd
 
-        found = self.search()
+        search = self.search()
         rows = [
-            {"trial": one.trial, **one.chosen, "parameters": one.parameters, "flops": one.flops, "epochs": one.epochs,
-             found.metric: one.score}
-            for one in found.outcomes
-        ]  # fmt: skip
+            {
+                "trial": outcome.trial,
+                **outcome.chosen,
+                "parameters": outcome.parameters,
+                "flops": outcome.flops,
+                "epochs": outcome.epochs,
+                search.metric: outcome.score,
+            }
+            for outcome in search.outcomes
+        ]
         return pd.DataFrame(rows)
 
     @property
@@ -234,11 +240,11 @@ class Result:
 
         record = self.record
         finished = runs_of_arm(record, arm)
-        found = [run for run in finished if seed in (None, run.seed) and fold in (None, run.fold)]
-        if not found:
+        matches = [run for run in finished if seed in (None, run.seed) and fold in (None, run.fold)]
+        if not matches:
             known = ", ".join(run.label for run in finished)
             raise SpecError(Problem(f"seed {seed} of {finished[0].arm} has not finished", f"finished: {known}", "seed"))
-        return Run(self.store, record, found[0])
+        return Run(self.store, record, matches[0])
 
     def explain(
         self, arm: str | None = None, seed: int | None = None, **options: Unpack[PictureOptions]
@@ -275,9 +281,11 @@ class Result:
         dataset, best = dataset_of(record), best_arm(record)
         tasks = {task.id: task for task in recorded_plan(record, dataset, self.store).tasks}
         runs = [run for run in record.runs if run.arm == best and run.state == "finished"]
-        found = doubts([(run, tasks[run.id]) for run in runs], dataset, self.store)
+        doubtful = doubts([(run, tasks[run.id]) for run in runs], dataset, self.store)
         names = dataset.info.classes
-        rows = [{**asdict(doubt), "label": names[doubt.label], "predicted": names[doubt.predicted]} for doubt in found]
+        rows = [
+            {**asdict(doubt), "label": names[doubt.label], "predicted": names[doubt.predicted]} for doubt in doubtful
+        ]
         return pd.DataFrame(rows, columns=[field.name for field in fields(Doubt)])
 
     def export(self, *formats: str, run: str | None = None, folder: str | Path | None = None) -> Exported:

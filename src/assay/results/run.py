@@ -1,4 +1,4 @@
-"""Single finished runs, and what can be asked of their networks."""
+"""Single runs of a store: predictions, explanations, exports."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def predict(
         SpecError: There is no such arm, or nothing to calibrate on.
         DataError: Images cannot be read, or have another size.
     """
-    from .predictions import ask, frame_of
+    from .predictions import frame_of, load_ensemble
 
     folder = Path(store) if store is not None else default_folder()
-    return frame_of(ask(run, folder, arm=arm, calibrated=calibrate), images, resize=resize)
+    return frame_of(load_ensemble(run, folder, arm=arm, calibrated=calibrate), images, resize=resize)

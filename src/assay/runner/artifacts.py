@@ -45,7 +45,7 @@ class Artifacts:
                 source = system.open(f"{root}/{run}/{file.name}", "rb")
             except FileNotFoundError:
                 return False
-            with source, disk.telling(file, "written"):
+            with source, disk.disk_errors(file, "written"):
                 file.parent.mkdir(parents=True, exist_ok=True)
                 with disk.replacing(file) as target:
                     shutil.copyfileobj(source, target, _CHUNK)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data import bases_folder, find_weights, prepare, split_for
-from ..disk import locked, telling, write
+from ..disk import disk_errors, locked, write
 from ..errors import DataError, NoStore, Problem, SpecError
 from ..nets import Layer, parse, summary_of
 from ..nets.bases import Blueprint, coding
@@ -47,7 +47,7 @@ def based(arm: Arm, stored: Image, num_classes: int, store: Path) -> tuple[Arm, 
     form = [[row.name, row.word, row.input_shape[-1]] for row in rows]
     if base.content is not None and (kept := _kept(base.content, form)).exists():
         return arm, kept
-    with telling(bases_folder(), "written"):
+    with disk_errors(bases_folder(), "written"):
         bases_folder().mkdir(parents=True, exist_ok=True)
     if base.run is not None:
         record, run = _run(base.run, store)

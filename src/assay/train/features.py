@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..data import TestData, TrainingData, features_folder
-from ..disk import locked, replacing, telling
+from ..disk import disk_errors, locked, replacing
 from ..nets.build import Network
 from ..nets.effects import Image
 from ..seeds import Streams
@@ -142,10 +142,10 @@ def base_outputs(
         DiskFull: There is no space left.
     """
     path = features_folder() / f"{_key(images, network, scaling, copies)}.npy"
-    with telling(path, "written"), locked(path.with_suffix(".lock")):
+    with disk_errors(path, "written"), locked(path.with_suffix(".lock")):
         if not path.exists():
             _write(path, images, network, scaling, on_progress, copies)
-    with telling(path, "read"):
+    with disk_errors(path, "read"):
         outputs: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
     return outputs
 

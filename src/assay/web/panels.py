@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..errors import DataError, Problem, SpecError
 from ..prediction.framing import Framing, framed_picture, framing_of, is_drawable
 from ..results.model import Model, load_models, runs_of_arm
-from ..results.predictions import Judgement
+from ..results.predictions import HeldOutPredictions
 from ..results.recorded import dataset_of, split_of_run
 from ..store import StudyRecord
 from .limits import MAX_NETWORKS, PICTURE_KINDS, Refused, check_picture
@@ -163,12 +163,12 @@ class Panel:
         return masks
 
     @cached_property
-    def _judgement(self) -> Judgement:
+    def _held_out_predictions(self) -> HeldOutPredictions:
         held_out = self.held_out
         assert self.training is not None
         most = int(_JUDGED_FLOPS / max(self.models[0].summary.flops, 1))
         most = min(max(most, _FEWEST_JUDGED), _MOST_JUDGED)
-        return Judgement(self.models, self.training, held_out, most=most)
+        return HeldOutPredictions(self.models, self.training, held_out, most=most)
 
     def calibrate_some(self) -> bool:
         """Ask one more network about the images that it held out, towards ``calibration``; whether any is left.
@@ -178,9 +178,9 @@ class Panel:
         """
         if self.calibration is not None:
             return False
-        if self._judgement.ask_next():
+        if self._held_out_predictions.predict_next():
             return True
-        self.calibration, self.shared = self._judgement.calibration()
+        self.calibration, self.shared = self._held_out_predictions.calibration()
         return False
 
     @cached_property

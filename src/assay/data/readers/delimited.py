@@ -21,7 +21,7 @@ from typing import IO, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ...disk import replacing, telling
+from ...disk import disk_errors, replacing
 from ...errors import DataError, Problem
 from ...spec import Groups, Reading
 from .content import Part, RawSplits
@@ -136,7 +136,7 @@ class _Text:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[_Text]:
-    with telling(path, "read"), open(path, "rb") as file:
+    with disk_errors(path, "read"), open(path, "rb") as file:
         is_gzip = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         stream: Any = gzip.GzipFile(fileobj=file) if is_gzip else file
@@ -309,7 +309,7 @@ def write_delimited(
     levels = {"unit": 255, "amat": 256}.get(values)
     words = [str(value) if levels is None else f"{value / levels:.7g}" for value in range(256)]
     lookup = np.asarray(words, dtype=object)
-    with telling(path, "written"), replacing(path) as raw:
+    with disk_errors(path, "written"), replacing(path) as raw:
         packed = gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) if path.name.endswith(".gz") else None
         file: Any = packed or raw
         if header:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...disk import telling
+from ...disk import disk_errors
 from ...errors import DataError, Problem, nearest
 from ...spec import Groups, Reading
 from .arrays import joined
@@ -236,7 +236,7 @@ def listed_files(path: Path, reading: Reading) -> tuple[list[list[str]], list[st
 
 def _rows(path: Path) -> list[list[str]]:
     try:
-        with telling(path, "read"), open(path, "rb") as raw:
+        with disk_errors(path, "read"), open(path, "rb") as raw:
             is_gzip = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             packed = gzip.GzipFile(fileobj=raw) if is_gzip else raw
@@ -287,7 +287,7 @@ def write_tree(
     for index, (image, label) in enumerate(zip(images, labels, strict=True)):
         class_folder = folder / classes[label].replace("/", "-")
         path = class_folder / f"{index:0{digits}}.png"
-        with telling(path, "written"):
+        with disk_errors(path, "written"):
             class_folder.mkdir(parents=True, exist_ok=True)
             Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(path)
         paths.append(path)
@@ -304,7 +304,7 @@ def write_list(
 
     rows = [("file", "label")]
     folder = path.parent / path.stem
-    with telling(folder, "written"):
+    with disk_errors(folder, "written"):
         folder.mkdir(parents=True, exist_ok=True)
         for index, (image, label) in enumerate(zip(images, labels, strict=True)):
             name = f"{index:06}.png"

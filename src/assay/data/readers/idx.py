@@ -16,7 +16,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from ...disk import replacing, telling
+from ...disk import disk_errors, replacing
 from ...errors import DataError, Problem
 from .limits import MAX_DEFLATE_RATIO, refuse_size
 
@@ -63,7 +63,7 @@ def idx_chunks(path: Path, num_bytes: int) -> Iterator[npt.NDArray[Any]]:
 def _opened(path: Path) -> Iterator[tuple[IO[bytes] | gzip.GzipFile, int]]:
     """A file's bytes, unpacked where they are gzipped, and how many there can be."""
     try:
-        with telling(path, "read"), open(path, "rb") as file:
+        with disk_errors(path, "read"), open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             is_gzip = file.read(2) == b"\x1f\x8b"
             file.seek(0)
@@ -108,7 +108,7 @@ def write_idx(path: Path, array: npt.ArrayLike) -> None:
     """
     values = np.asarray(array)
     header = _header(values)
-    with telling(path, "written"), replacing(path) as file:
+    with disk_errors(path, "written"), replacing(path) as file:
         if path.suffix == ".gz":
             with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as stream:
                 stream.write(header)

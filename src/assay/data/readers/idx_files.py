@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...disk import telling
+from ...disk import disk_errors
 from ...errors import DataError, Problem
 from ...spec import Reading
 from .arrays import part_of
@@ -25,7 +25,7 @@ def is_idx_name(name: str) -> bool:
 
 def is_idx_folder(folder: Path) -> bool:
     """Whether a folder holds IDX images."""
-    with telling(folder, "read"):
+    with disk_errors(folder, "read"):
         return any(is_idx_name(item.name) and "image" in item.name.lower() for item in folder.iterdir())
 
 
@@ -67,7 +67,7 @@ def idx_images(folder: Path) -> tuple[Path | None, Path | None]:
     Raises:
         DataError: There are several of one kind.
     """
-    with telling(folder, "read"):
+    with disk_errors(folder, "read"):
         names = sorted(item.name for item in folder.iterdir())
     images = [name for name in names if is_idx_name(name) and "image" in name.lower()]
     files: list[Path | None] = []

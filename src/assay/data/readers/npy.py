@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...disk import replacing, telling
+from ...disk import disk_errors, replacing
 from ...errors import DataError, Problem
 from .limits import refuse_ratio, refuse_size
 
@@ -95,7 +95,7 @@ def array_chunks(
 def _reading(path: Path) -> Iterator[None]:
     """Turns what NumPy and the archive say about a bad file into a sentence."""
     try:
-        with telling(path, "read"):
+        with disk_errors(path, "read"):
             yield
     except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OverflowError, RuntimeError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -109,7 +109,11 @@ def _reading(path: Path) -> Iterator[None]:
 
 def write_npz(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     """Writes named arrays, compressed. The same arrays give the same bytes."""
-    with telling(path, "written"), replacing(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    with (
+        disk_errors(path, "written"),
+        replacing(path) as file,
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
         for name, array in arrays.items():
             with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)

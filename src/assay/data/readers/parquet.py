@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...disk import replacing, telling
+from ...disk import disk_errors, replacing
 from ...errors import DataError, Problem
 from ...spec import Groups, Reading
 from .arrays import joined, part_of
@@ -64,7 +64,7 @@ def read_parquet(path: Path, reading: Reading, groups: Groups | None = None) -> 
 
 def is_parquet_folder(folder: Path) -> bool:
     """Whether there are Parquet files in a folder, or in its folder ``data``."""
-    with telling(folder, "read"):
+    with disk_errors(folder, "read"):
         return any(item.suffix == ".parquet" for item in folder.iterdir()) or any(folder.glob("data/*.parquet"))
 
 
@@ -74,7 +74,7 @@ def parquet_files(folder: Path) -> dict[str, list[Path]]:
     Raises:
         DataError: There are several files, and one's name says no split.
     """
-    with telling(folder, "read"):
+    with disk_errors(folder, "read"):
         files = sorted(file for file in folder.rglob("*.parquet") if not file.name.startswith("."))
     sides: dict[str, list[Path]] = {"train": [], "val": [], "test": []}
     for file in files:
@@ -116,7 +116,7 @@ def _intact(path: Path) -> Iterator[None]:
     import pyarrow as pa
 
     try:
-        with telling(path, "read"), open(path, "rb"):
+        with disk_errors(path, "read"), open(path, "rb"):
             pass
         yield
     except (pa.ArrowException, ValueError, OSError) as error:
@@ -137,7 +137,7 @@ def _read(
     place = str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
     current = files[0]
     for path in files:
-        with telling(path, "read"), open(path, "rb"):
+        with disk_errors(path, "read"), open(path, "rb"):
             pass
     try:
         schema = parquet.read_schema(current)
@@ -290,5 +290,5 @@ def write_parquet(
     metadata = json.dumps({"info": {"features": features}})
     image_type = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     table = pa.table({"image": pa.array(encoded, image_type), "label": pa.array(labels, pa.int64())})
-    with telling(path, "written"), replacing(path) as raw:
+    with disk_errors(path, "written"), replacing(path) as raw:
         parquet.write_table(table.replace_schema_metadata({"huggingface": metadata}), raw)

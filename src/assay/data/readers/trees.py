@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from ...disk import telling
+from ...disk import disk_errors
 from ...errors import DataError, Problem
 from .limits import refuse_ratio
 
@@ -102,7 +102,7 @@ def read_file(path: str | Path) -> bytes:
         finally:
             os.close(handle)
     except OSError:  # a hundred thousand files are opened here: build the message only when there is an error
-        with telling(Path(path), "read"):
+        with disk_errors(Path(path), "read"):
             raise
 
 
@@ -113,7 +113,7 @@ class _Folder(Tree):
         self._folders: list[Name] = []
         seen = set()
         waiting: list[Name] = [()]
-        with telling(path, "read"):
+        with disk_errors(path, "read"):
             while waiting:
                 name = waiting.pop()
                 status = os.stat(os.path.join(self.place, *name))
@@ -160,7 +160,7 @@ class _Zip(Tree):
         self.place = str(path)
         self._path = path
         try:
-            with telling(path, "read"), zipfile.ZipFile(path) as archive:
+            with disk_errors(path, "read"), zipfile.ZipFile(path) as archive:
                 infos = [(info, _parts(info.filename, self.place)) for info in archive.infolist()]
         except _BROKEN as error:
             raise self._damaged(error) from None
@@ -185,7 +185,7 @@ class _Zip(Tree):
 
     def contents(self, names: Sequence[Name]) -> Iterator[tuple[int, bytes]]:
         try:
-            with telling(self._path, "read"), zipfile.ZipFile(self._path) as archive:
+            with disk_errors(self._path, "read"), zipfile.ZipFile(self._path) as archive:
                 for index, name in enumerate(names):
                     with archive.open(self._infos[name]) as file:
                         yield index, b"".join(iter(lambda file=file: file.read(_CHUNK_BYTES), b""))  # type: ignore[misc]
@@ -210,7 +210,7 @@ class _Tar(Tree):
 
     def _members(self) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
         try:
-            with telling(self._path, "read"), tarfile.open(self._path, "r|*") as archive:
+            with disk_errors(self._path, "read"), tarfile.open(self._path, "r|*") as archive:
                 for member in archive:
                     yield member, archive
         except _BROKEN as error:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ...disk import locked, telling
+from ...disk import disk_errors, locked
 from ...errors import DataError, Problem
 from ..location import lock_file, raw_folder
 from . import raw
@@ -51,10 +51,10 @@ def fetch_entry(entry: Entry, *, progress: DownloadProgress | None = None) -> li
         return []
     folder = raw_folder(entry.place)
     lock = lock_file("fetch", entry.place)
-    with telling(folder, "written"):
+    with disk_errors(folder, "written"):
         folder.mkdir(parents=True, exist_ok=True)
     paths: list[Path] = []
-    with telling(lock, "written"), locked(lock):
+    with disk_errors(lock, "written"), locked(lock):
         for index, file in enumerate(entry.files):
             path = _intact(folder, file, entry.name)
             if path is None:
@@ -96,14 +96,14 @@ def _fetch_file(entry: Entry, file: RawFile, folder: Path, progress: DownloadPro
                 failures.append(f"{urlsplit(mirror).netloc} {failed}")
                 break
             except DataError:
-                with telling(part, "written"):
+                with disk_errors(part, "written"):
                     part.unlink(missing_ok=True)
                 if not may_fetch_anew:
                     failures.append(f"{urlsplit(mirror).netloc} sent damaged content")
                     break
                 may_fetch_anew = False
             else:
-                with telling(folder / file.name, "written"):
+                with disk_errors(folder / file.name, "written"):
                     os.replace(part, folder / file.name)
                 return folder / file.name
     raise _Failed(", ".join(failures))
@@ -111,7 +111,7 @@ def _fetch_file(entry: Entry, file: RawFile, folder: Path, progress: DownloadPro
 
 def _download(url: str, part: Path, name: str, progress: DownloadProgress | None) -> None:
     """Downloads into ``part``, continuing at its present size."""
-    with telling(part, "read"):
+    with disk_errors(part, "read"):
         num_received = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "assay", "Accept-Encoding": "identity"}
     if num_received:
@@ -134,7 +134,7 @@ def _download(url: str, part: Path, name: str, progress: DownloadProgress | None
             num_received = 0
         length = response.headers.get("Content-Length", "")
         total = num_received + int(length) if re.fullmatch(r"\d{1,18}", length) else None
-        with telling(part, "written"), open(part, "ab" if num_received else "wb") as file:
+        with disk_errors(part, "written"), open(part, "ab" if num_received else "wb") as file:
             while chunk := _receive(response):
                 file.write(chunk)
                 num_received += len(chunk)

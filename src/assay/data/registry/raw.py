@@ -7,7 +7,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-from ...disk import telling
+from ...disk import disk_errors
 from ...errors import DataError, Problem
 from ..readers.idx import idx_sha256, read_idx
 from ..types import Images
@@ -21,7 +21,7 @@ def find(folder: Path, file: RawFile) -> Path | None:
         DataError: The folder may not be read.
     """
     for path in (folder / file.name, folder / file.name.removesuffix(".gz")):
-        with telling(path, "read"):
+        with disk_errors(path, "read"):
             try:
                 os.stat(path)
             except (FileNotFoundError, NotADirectoryError):
@@ -58,7 +58,7 @@ def check(path: Path, file: RawFile, dataset: str) -> None:
         read(path, file, dataset)
         return
     kind, expected = file.packed.split(":")
-    with telling(path, "read"), open(path, "rb") as stream:
+    with disk_errors(path, "read"), open(path, "rb") as stream:
         actual = hashlib.file_digest(stream, kind).hexdigest()
     if actual != expected:
         name = {"sha256": "SHA-256", "md5": "MD5"}[kind]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...disk import telling
+from ...disk import disk_errors
 from ...errors import DataError, Problem
 from ..readers.content import Content, Rows
 from ..readers.idx import read_idx, read_idx_stream
@@ -35,7 +35,7 @@ def unpack(entry: Entry, paths: Sequence[Path]) -> Content:
     """
     place = str(paths[0].parent)
     try:
-        with telling(paths[0], "read"):
+        with disk_errors(paths[0], "read"):
             training_images, training_labels, test_images, test_labels = _FORMS[entry.form](entry, paths)
     except (
         KeyError,

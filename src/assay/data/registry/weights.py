@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...disk import telling
+from ...disk import disk_errors
 from ...errors import DataError, Problem
 from ..location import raw_folder
 from . import raw
@@ -121,7 +121,7 @@ def fetch_weights(name: str, *, progress: DownloadProgress | None = None) -> lis
 
 def _local_path(weights: WeightsFile, folder: Path) -> Path | None:
     for name in (weights.file.name, *weights.aliases):
-        with telling(folder / name, "read"):
+        with disk_errors(folder / name, "read"):
             if (folder / name).is_file():
                 return folder / name
     return None

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import spec
-from ...disk import telling
+from ...disk import disk_errors
 from ...errors import DataError, Problem
 from ..layers import BatchNorm, Conv, Dense, Depthwise
 from ..shapes import LayerSummary
@@ -40,7 +40,7 @@ def sha256_of(path: Path) -> str:
     Raises:
         DataError: It cannot be read.
     """
-    with telling(path, "read"), open(path, "rb") as file:
+    with disk_errors(path, "read"), open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -56,7 +56,7 @@ def read_weights(path: Path, base: spec.Base, rows: Sequence[LayerSummary]) -> d
         DataError: The file cannot be read, is of another kind or layout, or its arrays do not fit.
     """
     layout = layout_of(base)
-    with telling(path, "read"):
+    with disk_errors(path, "read"):
         size = path.stat().st_size
     if size > MAX_BYTES:
         raise DataError(_bad(path, f"it has {size:,} bytes, and weights have at most {MAX_BYTES:,}"))

@@ -1,4 +1,4 @@
-"""The most telling pictures of a study's best arm, for its report."""
+"""The most informative pictures of a study's best arm, for its report."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ def illustrations(record: StudyRecord, store: Path) -> tuple[Illustration, ...]:
     except InputError:
         return ()
     first = convolutions(model.summary)[:1]
-    found = []
+    pictures = []
     for make in _TOLD:
         try:
-            found += make(subject, PictureRequest(layer=first[0] if first else None))
+            pictures += make(subject, PictureRequest(layer=first[0] if first else None))
         except InputError:
             continue
-    captions = [one.caption for one in found]
+    captions = [picture.caption for picture in pictures]
     captions[:1] = [f"{caption} All pictures are of {model.run.label}, the arm's first." for caption in captions[:1]]
     return tuple(
-        Illustration(one.title, caption, one.encoded(), one.encoded(theme="dark"), DENSITY)
-        for one, caption in zip(found, captions, strict=True)
+        Illustration(picture.title, caption, picture.encoded(), picture.encoded(theme="dark"), DENSITY)
+        for picture, caption in zip(pictures, captions, strict=True)
     )
 
 

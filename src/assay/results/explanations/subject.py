@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...analysis.scores import Split
-from ...disk import telling
+from ...disk import disk_errors
 from ...errors import DataError, Problem, SpecError
 from ...explain.places import maps_on
 from ..model import Model
@@ -55,8 +55,8 @@ class Subject:
     @cached_property
     def predicted(self) -> NDArray[np.int64]:
         """The most probable class of each image [n]."""
-        found: NDArray[np.int64] = self.probabilities.argmax(1).astype(np.int64)
-        return found
+        classes: NDArray[np.int64] = self.probabilities.argmax(1).astype(np.int64)
+        return classes
 
     @property
     def accuracy(self) -> float:
@@ -151,7 +151,7 @@ def image_of(subject: Subject, image: int | str | Path | NDArray[Any]) -> Shown:
     if not path.is_file():
         fix = "give the number of an image, or an image file"
         raise DataError(Problem(f'"{image}" is neither a number nor a file', fix, "image"))
-    with telling(path, "read"):
+    with disk_errors(path, "read"):
         content = path.read_bytes()
     return Shown(subject.model.input_reader().picture(content, path.name), None, path.name)
 

@@ -158,7 +158,7 @@ def _placed(task: Task, files: dict[str, tuple[int, list[Any]]]) -> dict[str, Pa
         return places
     if not all(box for _, box in files.values()):
         return None
-    with disk.telling(arrays_folder(content), "written"), disk.locked(lock_file("prepare", content)):
+    with disk.disk_errors(arrays_folder(content), "written"), disk.locked(lock_file("prepare", content)):
         for path in lacking():  # another slot of this machine may have been first
             places[path].parent.mkdir(parents=True, exist_ok=True)
             with disk.replacing(places[path]) as file:

@@ -44,14 +44,14 @@ def report_html(record: StudyRecord, explanations: Sequence[Illustration] = ()) 
 
     return render(
         record,
-        **_told(record),
+        **_report_parts(record),
         gallery=gallery_of(record),
         toml=study_toml(record.design),
         explanations=explanations,
     )
 
 
-def _told(record: StudyRecord) -> dict[str, Any]:
+def _report_parts(record: StudyRecord) -> dict[str, Any]:
     """What reports say beyond the record."""
     return {
         "summaries": network_tables(recorded_networks(record)),
@@ -319,7 +319,9 @@ class Result:
         if form == "notebook":
             return write_notebook(target, record, self.store)
         if form in ("markdown", "latex"):
-            return write_report(target, (as_markdown if form == "markdown" else as_latex)(record, **_told(record)))
+            return write_report(
+                target, (as_markdown if form == "markdown" else as_latex)(record, **_report_parts(record))
+            )
         if explanations is None:
             from .explanations import illustrations
 

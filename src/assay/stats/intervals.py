@@ -102,9 +102,9 @@ def prediction_interval(scores: npt.ArrayLike, *, confidence: float = 0.95) -> I
 
     Source: Hahn and Meeker (1991), "Statistical Intervals": prediction interval of one future observation.
     """
-    found = mean_interval(scores, confidence=confidence)
-    reach = (found.high - found.low) / 2 * (found.n + 1) ** 0.5  # the mean's is t s / sqrt(n)
-    return Interval(found.mean, found.mean - reach, found.mean + reach, found.n, confidence, _HAHN)
+    student = mean_interval(scores, confidence=confidence)
+    reach = (student.high - student.low) / 2 * (student.n + 1) ** 0.5  # the mean's is t s / sqrt(n)
+    return Interval(student.mean, student.mean - reach, student.mean + reach, student.n, confidence, _HAHN)
 
 
 def _student_quantile(num_scores: int, confidence: float) -> float:

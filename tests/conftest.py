@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import os
+import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from assay.runner import LocalExecutor, site
+
 from .cluster import Nodes
+from .in_process import InProcessExecutor
+from .schedule import pytest_collection_modifyitems as pytest_collection_modifyitems
+from .schedule import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
 
 ROOT = Path(__file__).parent.parent
+DAYS_KEPT = 7  # kernels of code as it was longer ago are not worth their space
 
 
 @pytest.fixture(scope="session")
 def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One for the whole session, so that its processes compile a kernel once."""
+    """Data sets as they were prepared, for all processes of the session."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
     folder.mkdir(exist_ok=True)
@@ -26,6 +34,20 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_places(monkeypatch: pytest.MonkeyPatch, shared_cache: Path, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(shared_cache))
     monkeypatch.setenv("ASSAY_STORE", str(tmp_path / "assay-store"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def training_in_process() -> Iterator[None]:
+    """Studies train in the tests' own process: a worker process would take longer to start than they take to train."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(site, "LocalExecutor", InProcessExecutor)
+        yield
+
+
+@pytest.fixture
+def worker_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Studies train in worker processes, as users' studies do."""
+    monkeypatch.setattr(site, "LocalExecutor", LocalExecutor)
 
 
 @pytest.fixture(scope="session")
@@ -51,10 +73,21 @@ def real_data() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def kernels(shared_cache: Path) -> Path:
-    """Where every test's workers keep what they compiled."""
-    return shared_cache / "assay" / "kernels"
+@pytest.fixture(autouse=True, scope="session")
+def kernels(pytestconfig: pytest.Config, shared_cache: Path) -> Iterator[Path]:
+    """Where compiled kernels are kept: beside pytest's own cache, from one session to the next.
+
+    Compiling them takes longer than everything else that the tests of the kernels do. A kernel's file is named by its
+    source, its folder by the code and the libraries that it is compiled with, so none is ever out of date.
+    """
+    cache = getattr(pytestconfig, "cache", None)  # none with -p no:cacheprovider
+    folder = Path(cache.mkdir("kernels")) if cache else shared_cache / "assay" / "kernels"
+    for version in folder.glob("*"):
+        if time.time() - version.stat().st_mtime > DAYS_KEPT * 86_400:
+            shutil.rmtree(version, ignore_errors=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ASSAY_KERNELS", str(folder))
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from assay.errors import SpecError, StoreError
 from .helpers import small_study
 
 
+@pytest.mark.usefixtures("worker_processes")
 def test_a_study_in_a_notebook(tmp_path: Path) -> None:
     result = assay.run(small_study(), store=tmp_path, workers=2)
     frame = result.frame()

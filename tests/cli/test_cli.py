@@ -66,6 +66,7 @@ def study(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.usefixtures("worker_processes")
 def test_a_study_from_file_to_report(run, study: Path, tmp_path: Path) -> None:
     code, output, errors = run("run", study)
     assert code == 0

@@ -23,6 +23,7 @@ from assay.train.epochs import EpochRecord
 from ..cluster import Nodes, workers
 from ..held import PATIENCE_SECONDS, Hold
 from ..helpers import same_weights, small_study, tasks_of
+from ..in_process import InProcessExecutor
 
 Make = Callable[[int], Executor]
 
@@ -160,6 +161,26 @@ def test_closing_leaves_no_process(make: Make, hold: Hold, tmp_path: Path) -> No
     executor.close()
     assert psutil.wait_procs(started, timeout=PATIENCE_SECONDS)[1] == []
     assert workers() == []
+
+
+def test_a_run_in_the_tests_own_process_is_that_of_a_worker(tmp_path: Path) -> None:
+    """So that tests which are about a study's results need no worker processes."""
+    diverging = small_study(training={"epochs": 2, "optimizer": {"name": "sgd", "learning_rate": 1e30}})
+    tasks = {
+        name: [*tasks_of(small_study(), tmp_path / name), tasks_of(diverging, tmp_path / name)[0]]
+        for name in ("here", "there")
+    }
+    events: dict[str, list[Event]] = {}
+    for name, executor in (("here", InProcessExecutor(1)), ("there", LocalExecutor(1))):
+        for task in tasks[name]:
+            executor.submit(task)
+        events[name] = collect(executor, len(tasks[name]))
+        executor.close()
+    assert [type(event) for event in events["here"]] == [type(event) for event in events["there"]]
+    for here, there in zip(tasks["here"], tasks["there"], strict=True):
+        assert measures(events["here"], here.id) == measures(events["there"], there.id)
+    for here, there in zip(tasks["here"][:-1], tasks["there"][:-1], strict=True):
+        assert same_weights(weights(here, events["here"]), weights(there, events["there"]))  # type: ignore[arg-type]
 
 
 def test_no_task_knows_the_test_split(tmp_path: Path) -> None:

@@ -327,6 +327,7 @@ def test_a_promoted_run_is_the_run_that_was_trained_at_once(kind: str, norm: lis
     assert promoted.kept_epoch == whole.kept_epoch
 
 
+@pytest.mark.usefixtures("worker_processes")
 def test_a_search_by_workers_is_the_same_with_one_and_with_two(tmp_path: Path) -> None:
     """On torch's layers, whose bits depend on the number of threads."""
     layers = ["conv {filters} 3x3 relu", "layernorm", "flatten", "dense classes softmax"]

@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,11 +17,12 @@ from typing import Any
 import psutil
 import pytest
 
-from .held import Hold
+from .held import PATIENCE_SECONDS, Hold
 
 # A dead node is noticed within some seconds, not half a minute; a slow one is not taken for dead; and nothing is told
-# to anybody.
+# to anybody. Ray would start a Python process for every core before any is asked for.
 SETTINGS = {
+    "RAY_prestart_worker_first_driver": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_health_check_initial_delay_ms": "1000",
     "RAY_health_check_period_ms": "1000",
@@ -59,18 +61,37 @@ class Nodes:
                 env={**os.environ, **SETTINGS, **self.hold.variables, "ASSAY_KERNELS": str(kernels)},
             )
         self.address = self._answer()["address"]
+        self._names: set[str] = set()
+
+    def has(self, *names: str) -> bool:
+        """Whether these are its nodes, beside the head."""
+        return self._names == set(names)
 
     def add(self, name: str, *, cores: int = 1, gpus: int = 0, **variables: str) -> int:
         """Start a node; return the process id of its raylet."""
         places = {"XDG_CACHE_HOME": self.folder / name / "cache", "TMPDIR": self.folder / name / "tmp"}
         for place in places.values():
             place.mkdir(parents=True, exist_ok=True)
-        told = {key: str(place) for key, place in places.items()}
-        return int(self._ask({"add": name, "cores": cores, "gpus": gpus, "variables": {**told, **variables}})["pid"])
+        of_its_own = {key: str(place) for key, place in places.items()}
+        message = {"add": name, "cores": cores, "gpus": gpus, "variables": {**of_its_own, **variables}}
+        pid = int(self._ask(message)["pid"])
+        self._names.add(name)
+        return pid
 
     def kill(self, name: str) -> None:
         """Kill a node's processes, as a power cut would."""
         self._ask({"kill": name})
+        self._names.remove(name)
+
+    def clear(self) -> None:
+        """Remove every node but the head, with what they keep, and wait until the head knows."""
+        self.hold.open()
+        for name in sorted(self._names):
+            self.kill(name)
+        self._ask({"wait": True})
+        for folder in self.folder.iterdir():
+            if folder.is_dir():
+                shutil.rmtree(folder, ignore_errors=True)
 
     def kill_all(self) -> None:
         """The head, too."""
@@ -128,9 +149,11 @@ def serve(client_port: str) -> None:
     def say(**values: object) -> None:
         print(json.dumps(values), flush=True)
 
-    common = {"object_store_memory": STORE_BYTES, "include_dashboard": False}
-    port = {"ray_client_server_port": int(client_port)} if client_port else {}
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **common, **port})
+    common = {"object_store_memory": STORE_BYTES, "include_dashboard": False, "include_log_monitor": False}
+    head: dict[str, object] = {"num_cpus": 0, "no_monitor": True, **common}
+    if client_port:
+        head["ray_client_server_port"] = int(client_port)
+    cluster = Cluster(initialize_head=True, head_node_args=head)
     nodes = {}
     say(address=cluster.address)
     for line in sys.stdin:
@@ -141,9 +164,12 @@ def serve(client_port: str) -> None:
             )
             nodes[message["add"]] = node
             say(pid=node.all_processes["raylet"][0].process.pid)
-        else:
+        elif "kill" in message:
             cluster.remove_node(nodes.pop(message["kill"]), allow_graceful=False)
             say(killed=message["kill"])
+        else:
+            cluster.wait_for_nodes(timeout=PATIENCE_SECONDS)
+            say(alive=len(nodes))
     cluster.shutdown()
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from assay.runner import LocalExecutor, site
 
-from .cluster import Nodes
+from .cluster import SETTINGS, Nodes
 from .in_process import InProcessExecutor
 from .schedule import pytest_collection_modifyitems as pytest_collection_modifyitems
 from .schedule import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
@@ -91,12 +91,33 @@ def kernels(pytestconfig: pytest.Config, shared_cache: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def two_nodes(tmp_path_factory: pytest.TempPathFactory, kernels: Path) -> Iterator[Nodes]:
-    """A Ray cluster with two nodes of two cores, one of which says that it has a GPU, which no test breaks."""
+def ray_cluster(tmp_path_factory: pytest.TempPathFactory, kernels: Path) -> Iterator[Nodes]:
+    """The session's Ray cluster, of which only the head is there at first."""
     nodes = Nodes(tmp_path_factory.mktemp("nodes"), kernels, has_client=True)
     try:
-        for name in ("one", "two"):
-            nodes.add(name, cores=2, gpus=int(name == "one"))
         yield nodes
     finally:
         nodes.close()
+
+
+@pytest.fixture
+def two_nodes(ray_cluster: Nodes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
+    """The cluster with two nodes of two cores, one of which says that it has a GPU; no test breaks them."""
+    monkeypatch.setenv("RAY_ADDRESS", ray_cluster.address)
+    if not ray_cluster.has("one", "two"):
+        ray_cluster.clear()
+        for name in ("one", "two"):
+            ray_cluster.add(name, cores=2, gpus=int(name == "one"))
+    yield ray_cluster
+    ray_cluster.hold.open()
+
+
+@pytest.fixture
+def no_nodes(ray_cluster: Nodes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nodes]:
+    """The cluster with its head alone, for a test that adds nodes and breaks them."""
+    monkeypatch.setenv("RAY_ADDRESS", ray_cluster.address)
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    ray_cluster.clear()
+    yield ray_cluster
+    ray_cluster.clear()

@@ -29,23 +29,23 @@ Make = Callable[[int], Executor]
 
 
 @pytest.fixture(params=["local", pytest.param("ray", marks=pytest.mark.ray)])
-def make(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
-    made: list[Executor] = []
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
+    executors: list[Executor] = []
     if request.param == "ray":
-        monkeypatch.setenv("RAY_ADDRESS", request.getfixturevalue("two_nodes").address)
+        request.getfixturevalue("two_nodes")
 
     with contextlib.ExitStack() as connections:
 
         def build(num_workers: int) -> Executor:
             if request.param == "local":
-                made.append(LocalExecutor(num_workers, logs=tmp_path / "logs"))
+                executors.append(LocalExecutor(num_workers, logs=tmp_path / "logs"))
             else:
                 cluster = connections.enter_context(RayCluster("ray", tmp_path / "logs"))
-                made.append(RayExecutor(cluster, num_workers, memory=lambda task: 400 << 20))
-            return made[-1]
+                executors.append(RayExecutor(cluster, num_workers, memory=lambda task: 400 << 20))
+            return executors[-1]
 
         yield build
-        for executor in made:
+        for executor in executors:
             executor.close()
 
 
@@ -55,7 +55,6 @@ def hold(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     if request.node.callspec.params["make"] == "ray":
         nodes: Nodes = request.getfixturevalue("two_nodes")
         yield nodes.hold
-        nodes.hold.open()
         return
     held = Hold(tmp_path / "hold.json")
     for name, value in held.variables.items():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from assay.report import pdf
 from assay.runner import LocalExecutor, site
 
 from .cluster import SETTINGS, Nodes
@@ -71,6 +72,16 @@ def real_data() -> Path:
     if not (folder / "mnist" / "train-images-idx3-ubyte.gz").exists():
         pytest.skip("the real MNIST is neither in ASSAY_DATA nor in ../shared/data")
     return folder
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of the browser. Where ``CI`` is set, tests that need one fail without it."""
+    path = os.environ.get("ASSAY_BROWSER") or pdf.chromium()
+    if path is None:
+        reason = "there is no Chromium: install it (apt-get install chromium), or name one in ASSAY_BROWSER"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+    return path
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -54,8 +54,7 @@ def test_a_browser_that_fails_is_told_with_its_words(programs, tmp_path, script)
     assert not (tmp_path / "r.pdf").exists()
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(pdf.chromium() is None, reason="no Chromium on this machine")
+@pytest.mark.usefixtures("chromium")
 def test_chromium_prints_every_section(make_study, render_study, tmp_path):
     path = write_pdf(tmp_path / "r.pdf", render_study(make_study({"a": (0.9, 0.8), "b": (0.8, 0.7)})))
     content = path.read_bytes()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import assay
 from assay import Result, load
 from assay.spec import Study, study_toml
 from assay.store import RunRecord
@@ -63,15 +64,18 @@ def assert_same(one: Path, other: Path, name: str) -> None:
         assert [e.validation_loss for e in mine.epochs] == [e.validation_loss for e in theirs.epochs]
 
 
-def test_killed_at_random_points_it_ends_as_if_it_had_not_been(study: Study, hold: Hold, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [3, pytest.param(12, marks=pytest.mark.slow)])
+def test_killed_at_random_points_it_ends_as_if_it_had_not_been(
+    kills: int, study: Study, hold: Hold, tmp_path: Path
+) -> None:
     file = tmp_path / "small.toml"
     file.write_text(study_toml(study))
-    finish(file, tmp_path / "whole")
+    assay.run(study, store=tmp_path / "whole")
 
     chance = random.Random(1977)
     killed = tmp_path / "killed"
     with hold.closed(EPOCHS - 1, seed=1):  # it does not end before it is killed
-        for _ in range(5):
+        for _ in range(kills):
             process = start(file, killed)
             time.sleep(chance.uniform(0.3, 3.5))
             assert process.poll() is None

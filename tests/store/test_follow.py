@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,6 +29,7 @@ from assay.store import (
 )
 from assay.train.epochs import EpochRecord
 
+GOLDEN = Path(__file__).parents[1] / "golden"
 RUNS = {("a", 0): "a0" * 32, ("a", 1): "a1" * 32, ("b", 0): "b0" * 32, ("b", 1): "b1" * 32}
 EPOCH = EpochRecord(1, 1.0, 0.5, 1.1, 0.4, 1.2, 0.3, 0.001, 2.0)
 
@@ -52,6 +55,26 @@ def writer(tmp_path: Path) -> Iterator[StoreWriter]:
     with open_writer(tmp_path) as found:
         plan(found)
         yield found
+
+
+@pytest.mark.parametrize("tables", ["", "store-v1.sql"], ids=["none yet", "those of an older version"])
+def test_a_store_that_is_followed_before_its_tables_are_up_to_date_is_followed_on(tables: str, tmp_path: Path) -> None:
+    """A page may look between the moments when a first study makes its file and when it makes the tables in it."""
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.sqlite")) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript((GOLDEN / tables).read_text() if tables else "")
+    follower = StoreFollower(tmp_path)
+    follower.poll()
+    before = [overview.name for overview in follower.overviews()]
+    assert before == (["golden"] if tables else [])
+    with open_writer(tmp_path) as writer:
+        plan(writer)
+        assert follower.poll()
+        assert sorted(overview.name for overview in follower.overviews()) == sorted(["followed", *before])
+        writer.put_started("followed", RUNS["a", 0], {})
+        assert follower.poll()
+        assert follower.study("followed").record.runs[0].state == "running"
+    follower.close()
 
 
 def test_what_is_followed_is_what_a_fresh_read_says(writer: StoreWriter, tmp_path: Path) -> None:

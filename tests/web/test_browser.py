@@ -67,6 +67,25 @@ def serving(store: Path, *options: str) -> Iterator[str]:
             assert process.wait(120) in (0, 130)
 
 
+@contextlib.contextmanager
+def training(store: Path, hold: Hold) -> Iterator[subprocess.Popen[bytes]]:
+    """``assay run small.toml`` beside the store, with one worker; it ends with the block, whatever happens there."""
+    command = [sys.executable, "-m", "assay", "run", "small.toml", "--store", str(store), "--no-report"]
+    with subprocess.Popen(
+        [*command, "--workers", "1"],
+        cwd=store.parent,
+        env={**os.environ, **hold.variables},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
 @pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Any]:
     """Chromium with a fresh profile, which Playwright makes for each launch, and without calls to its maker."""
@@ -183,29 +202,15 @@ def test_a_study_is_watched_to_its_end(tmp_path: Path, open_page: Any) -> None:
     with serving(store) as url:
         page = open_page(url)
         page.wait_for_selector("#empty:visible")
-        command = [
-            sys.executable,
-            "-m",
-            "assay",
-            "run",
-            "small.toml",
-            "--store",
-            str(store),
-            "--no-report",
-            "--workers",
-            "1",
-        ]
         hold = Hold(tmp_path / "hold.json")
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        environment = {**os.environ, **hold.variables}
         hold.close(3, seed=2)
-        with subprocess.Popen(command, cwd=tmp_path, env=environment, **quiet) as training:  # type: ignore[call-overload]
+        with training(store, hold) as process:
             page.get_by_role("link", name="Does dropout help?").click()
             page.wait_for_selector("#pulse.live")
             expect(page.locator("#curves path").first).to_be_attached()
             hold.open()
             expect(page.locator("#counts")).to_contain_text("6 of 6 runs finished")
-            assert training.wait(PATIENCE_SECONDS) == 0
+            assert process.wait(PATIENCE_SECONDS) == 0
         page.wait_for_selector("#answer .label")
         expect(page.locator("#answer")).to_contain_text("6 are needed")
         expect(page.locator("#strip circle, #strip rect")).to_have_count(6)
@@ -233,31 +238,13 @@ def test_tabs_outlive_the_training_and_the_store(tmp_path: Path, open_page: Any)
     hold = Hold(tmp_path / "hold.json")
     hold.close(1)
     (tmp_path / "small.toml").write_text(study_toml(study))
-    command = [
-        sys.executable,
-        "-m",
-        "assay",
-        "run",
-        "small.toml",
-        "--store",
-        str(store),
-        "--no-report",
-        "--workers",
-        "1",
-    ]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": {**os.environ, **hold.variables}}
-    with (
-        serving(store) as url,
-        subprocess.Popen(command, cwd=tmp_path, start_new_session=True, **quiet) as training,  # type: ignore[call-overload]
-    ):
-        try:
-            first = open_page(url)
-            first.get_by_role("link", name="Does dropout help?").wait_for()
-            tabs = [open_page(f"{url}studies/small") for _ in range(10)]  # more than a browser's connections to a host
-            for tab in tabs:
-                tab.wait_for_selector("#pulse.live")
-        finally:
-            os.killpg(training.pid, signal.SIGKILL)
+    with serving(store) as url, training(store, hold) as process:
+        first = open_page(url)
+        first.get_by_role("link", name="Does dropout help?").wait_for()
+        tabs = [open_page(f"{url}studies/small") for _ in range(10)]  # more than a browser's connections to a host
+        for tab in tabs:
+            tab.wait_for_selector("#pulse.live")
+        os.killpg(process.pid, signal.SIGKILL)
         for tab in tabs:
             tab.wait_for_selector("#pulse.halted")
             assert tab.locator("#runs tbody tr[data-place]").count() == 2

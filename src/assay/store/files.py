@@ -58,6 +58,17 @@ def connect(store: Path, *, writable: bool) -> sqlite3.Connection:
     return connection
 
 
+def is_up_to_date(store: Path) -> bool:
+    """Whether the store's tables are those of this version: it is then read as it is, not as a copy."""
+    with translated(store / DATABASE), contextlib.closing(sqlite3.connect(store / DATABASE, timeout=10)) as connection:
+        return schema.version(connection) >= len(schema.MIGRATIONS)
+
+
+def is_copy(connection: sqlite3.Connection) -> bool:
+    """Whether a connection reads a copy in memory, which no later change of the store reaches."""
+    return not connection.execute("PRAGMA database_list").fetchone()["file"]
+
+
 def _brought_up_to_date(older: sqlite3.Connection, path: str) -> sqlite3.Connection:
     """A copy in memory of a store that an older version wrote, as this version knows it; the store stays as it is."""
     copy = sqlite3.connect(":memory:", isolation_level=None)

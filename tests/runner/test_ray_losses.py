@@ -184,7 +184,14 @@ def test_work_is_not_tied_to_a_slow_node(no_nodes: Nodes, tmp_path: Path) -> Non
     assert sorted(ends) == sorted(task.id for task in tasks)
 
 
-@pytest.mark.parametrize("is_shared", [False, True], ids=["messages", "shared folder"])
+@pytest.mark.parametrize(
+    "is_shared",
+    [
+        # That checkpoints come by messages is proved by the node that is killed, too.
+        pytest.param(False, id="messages", marks=pytest.mark.slow),
+        pytest.param(True, id="shared folder"),
+    ],
+)
 def test_the_cluster_is_gone_and_the_study_is_finished_here(
     own_cluster: Nodes, tmp_path: Path, is_shared: bool
 ) -> None:

@@ -567,6 +567,15 @@ def test_running_a_study_brings_an_older_store_up_to_date(run, study: Path, tmp_
     golden = Path(__file__).parents[1] / "golden" / f"store-v{number}.sql"
     with sqlite3.connect(tmp_path / "assay-store" / "store.sqlite") as connection:
         connection.executescript(golden.read_text())
+        # The golden files are of tables; their study has no more than a name, which no version of Assay ever stored.
+        design = small_study(
+            name="golden",
+            factors={"x": [1, 2]},
+            network={"layers": ["conv {x} 3x3", "flatten", "dense classes softmax"]},
+        )
+        connection.execute("UPDATE studies SET spec = ?", [design.model_dump_json(exclude_none=True)])
+        arm = design.expand()[0].model_dump_json(exclude_none=True)
+        connection.execute("UPDATE arms SET spec = ?", [arm])
     code, output, _ = run("status", "golden", "--json")
     assert (code, json.loads(output)[0]["states"]) == (0, {"finished": 1, "diverged": 1, "queued": 2})
     assert run("run", study, "--seeds", 1, "--no-report")[0] == 0

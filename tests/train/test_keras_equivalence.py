@@ -309,7 +309,7 @@ def test_dropout_keeps_and_scales_as_keras_does(path: str) -> None:
         if path == "plain":
             before, after = (values.numpy().ravel() for values in seen.pop())
         else:
-            op = learner.network.program.tails[0][0]  # type: ignore[attr-defined]
+            op = learner.network.program.post_ops[0][0]  # type: ignore[attr-defined]
             lanes = (data.reshape(-1, 5 * (side - 2) ** 2, 16)[: len(chosen) // 16] for data in (op.y.data, op.z.data))
             before, after = (values.transpose(0, 2, 1).ravel() for values in lanes)
         kept = (after != 0)[before != 0]

@@ -86,9 +86,8 @@ class Nodes:
     def clear(self) -> None:
         """Remove every node but the head, with what they keep, and wait until the head knows."""
         self.hold.open()
-        for name in sorted(self._names):
-            self.kill(name)
-        self._ask({"wait": True})
+        self._ask({"clear": True})
+        self._names.clear()
         for folder in self.folder.iterdir():
             if folder.is_dir():
                 shutil.rmtree(folder, ignore_errors=True)
@@ -168,8 +167,10 @@ def serve(client_port: str) -> None:
             cluster.remove_node(nodes.pop(message["kill"]), allow_graceful=False)
             say(killed=message["kill"])
         else:
+            while nodes:
+                cluster.remove_node(nodes.popitem()[1])  # one that says so is gone at once, unlike one that is killed
             cluster.wait_for_nodes(timeout=PATIENCE_SECONDS)
-            say(alive=len(nodes))
+            say(cleared=True)
     cluster.shutdown()
 
 

@@ -23,8 +23,9 @@ demo: $(VENV)/.installed  ## Run the demo study and write its report
 	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] && command -v xdg-open >/dev/null; then \
 		xdg-open demo-store/reports/first-look.html >/dev/null 2>&1 & fi
 
+# The tests start some 300 processes: with the bytecode of Assay kept, none of them compiles its sources anew.
 test: $(VENV)/.installed-test  ## Install what the tests need and run them
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.installed-test  ## Style, formatting and types
 	$(BIN)/ruff check .

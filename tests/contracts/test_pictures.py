@@ -254,8 +254,8 @@ def test_only_pictures_of_characters_can_be_framed(learned: Learned) -> None:
 def test_the_page_and_the_report_say_how_pictures_are_brought_to_size(learned: Learned) -> None:
     sentence = {
         "crop": "cut around the centre to its proportions",
-        "pad-over-grey": "kept whole, with grey level 90 around them",
-        "16-bits": "kept whole, with grey level 0 around them",
+        "pad-over-grey": "kept whole, with grey (90 of 255) around them",
+        "16-bits": "kept whole, with black around them",
     }.get(learned.name, "stretched, whatever their proportions")
     with client_of(learned) as client:
         assert sentence in client.get(f"/api/studies/{learned.name}/play").json()["reading"]

@@ -168,8 +168,12 @@ class Reading(Spec):
         size = f"those of another size are brought to {height} x {width} pixels (bilinear)"
         return (
             f"Pictures are {colour}; {size}: {self.fit_description}. "
-            f"Transparent parts show grey level {self.background}."
+            f"Transparent parts are {self._background_name}."
         )
+
+    @property
+    def _background_name(self) -> str:
+        return {0: "black", 255: "white"}.get(self.background, f"grey ({self.background} of 255)")
 
     @property
     def fit_description(self) -> str:
@@ -177,7 +181,7 @@ class Reading(Spec):
         return {
             "stretch": "stretched, whatever their proportions",
             "crop": "cut around the centre to its proportions",
-            "pad": f"kept whole, with grey level {self.background} around them",
+            "pad": f"kept whole, with {self._background_name} around them",
         }[self.fit]
 
     @model_serializer(mode="wrap")

@@ -68,7 +68,11 @@ def test_a_client_server_does_as_well(two_nodes: Nodes, tmp_path: Path) -> None:
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize("is_shared", [False, True], ids=["messages", "shared folder"])
+@pytest.mark.parametrize(
+    "is_shared",
+    # Checkpoints as messages: by default in test_ray_losses.py, where a node is killed.
+    [pytest.param(False, marks=pytest.mark.slow, id="messages"), pytest.param(True, id="shared folder")],
+)
 def test_a_search_with_asynchronous_halving_chooses_the_same(two_nodes: Nodes, tmp_path: Path, is_shared: bool) -> None:
     study = search_study(halving={"method": "asha"}, batch=3, trials=6)
     url = (tmp_path / "shared").as_uri() if is_shared else None

@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from ..disk import FULL, disk_full
 from ..errors import DiskFull, RunError
+from ..store import collection_paused
 from ..train.task import Task
 from .events import EpochDone, Event, Failed, Finished, NoSpace, Paused, Started, to_json
 
@@ -33,7 +34,10 @@ def main() -> None:
     tasks: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin, tasks), daemon=True).start()
 
-    import torch
+    with collection_paused():  # importing makes many objects and no garbage: a worker starts a sixth sooner
+        import torch
+
+        from ..train import engine as engine
 
     threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
     torch.set_num_threads(threads)

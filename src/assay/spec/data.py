@@ -166,10 +166,7 @@ class Reading(Spec):
         """How a picture becomes an image of this shape, as sentences."""
         colour = "made grey" if channels == 1 else "taken as red, green and blue"
         size = f"those of another size are brought to {height} x {width} pixels (bilinear)"
-        return (
-            f"Pictures are {colour}; {size}: {self.fit_description}. "
-            f"Transparent parts are {self._background_name}."
-        )
+        return f"Pictures are {colour}; {size}: {self.fit_description}. Transparent parts are {self._background_name}."
 
     @property
     def _background_name(self) -> str:

@@ -34,7 +34,7 @@ def main() -> None:
     tasks: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin, tasks), daemon=True).start()
 
-    with collection_paused():  # importing makes many objects and no garbage: a worker starts a sixth sooner
+    with collection_paused():  # importing makes many objects and no garbage
         import torch
 
         from ..train import engine as engine

@@ -6,7 +6,17 @@ import sqlite3
 import tempfile
 from pathlib import Path
 
-from assay.store import ArmRecord, CandidateRecord, TestScore, open_writer
+import numpy as np
+
+from assay.store import (
+    ArmRecord,
+    CandidateRecord,
+    ImageHits,
+    TestScore,
+    VerdictLook,
+    open_writer,
+    record_verdict_look,
+)
 from assay.store.files import DATABASE
 from assay.store.schema import MIGRATIONS
 from assay.train import EpochRecord
@@ -32,8 +42,9 @@ def main() -> None:
             measured = (0.5, 0.8, 0.4, 0.95, 0.6, 0.7, 0.001, 1.5)
             health = {"images": 4, "dead": {"conv1": 0.5}, "saturated": {}, "predicted": [4, 0], "actual": [2, 2]}
             writer.put_epochs("a-0", [EpochRecord(1, *measured), EpochRecord(2, *measured, health)])
+            hits = ImageHits.of("training", np.array([1, 4, 9, 12]), np.array([True, False, True, True]))
             writer.put_finished(
-                "golden", "a-0", seconds=3.0, peak_memory_bytes=1, weights=("w", "hash", 1), kept_epoch=2
+                "golden", "a-0", seconds=3.0, peak_memory_bytes=1, weights=("w", "hash", 1), kept_epoch=2, hits=hits
             )
             writer.put_started("golden", "a-1", {"threads": 1})
             writer.put_failed("golden", "a-1", state="diverged", reason="it grew", advice="shrink it")
@@ -54,6 +65,7 @@ def main() -> None:
             writer.put_epochs("x-0", [EpochRecord(1, *measured)])
             writer.put_paused("x-0", 1.5)
             writer.put_look("golden", {"a-0": TestScore(0.1, 0.97, b"\xa0")}, num_runs=1)
+            record_verdict_look(Path(folder), "golden", VerdictLook(1, 1.8e9, 10, {"contrasts": {"b": [0, 1]}}))
         connection = sqlite3.connect(Path(folder) / DATABASE)
         dump = "\n".join(connection.iterdump())
         version = connection.execute("PRAGMA user_version").fetchone()[0]

@@ -12,7 +12,7 @@ import pytest
 
 from assay.errors import DiskFull, StoreBusy, StoreError, StoreTooNew
 from assay.spec import fingerprint
-from assay.store import ArmRecord, TestScore, open_reader, open_writer
+from assay.store import ArmRecord, TestScore, VerdictLook, open_reader, open_writer
 from assay.store.files import DATABASE, connect, translated
 from assay.store.schema import MIGRATIONS
 from assay.store.writer import StoreWriter
@@ -288,7 +288,14 @@ def test_every_released_schema_still_opens(path: Path, tmp_path: Path) -> None:
     assert study.runs[0].epochs[-1].validation_accuracy == 0.95
     assert study.runs[0].test_accuracy == 0.97
     assert len(study.looks) == 1
-    if int(path.stem.removeprefix("store-v")) >= 4:
+    version = int(path.stem.removeprefix("store-v"))
+    if version >= 6:
+        assert study.verdict_looks == (VerdictLook(1, 1.8e9, 10, {"contrasts": {"b": [0, 1]}}),)
+        (image_set, bits), *rest = study.validation_hits.values()
+        assert (rest, bits, study.image_sets[image_set].tolist()) == ([], b"\xb0", [1, 4, 9, 12])
+    else:
+        assert (study.verdict_looks, dict(study.validation_hits), len(study.image_sets)) == ((), {}, 0)
+    if version >= 4:
         assert search is not None
         assert [(one.trial, one.reason) for one in search.candidates] == [(1, ""), (None, "99 parameters, above 50")]
         assert [(run.arm, run.state, run.seconds, len(run.epochs)) for run in search.runs] == [
@@ -392,7 +399,10 @@ def test_what_an_earlier_version_looked_at_is_found(looks: list[str], expected: 
                 scores = {"a-all": score} if look == "retrained" else {"a-0": score, "b-0": score}
                 writer.put_look("s", scores, num_runs=len(scores))
     connection = sqlite3.connect(tmp_path / DATABASE)
-    connection.executescript("ALTER TABLE looks DROP COLUMN is_of_retrained; PRAGMA user_version = 4;")
+    connection.executescript(
+        "ALTER TABLE looks DROP COLUMN is_of_retrained; DROP TABLE verdict_looks; DROP TABLE validation_hits; "
+        "DROP TABLE image_sets; PRAGMA user_version = 4;"
+    )
     connection.close()
     with open_reader(tmp_path) as reader:
         study = reader.study("s")

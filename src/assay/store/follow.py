@@ -200,11 +200,24 @@ class StoreFollower:
                 runs[place] = new
                 followed.versions[place] = self._version
                 has_ended = has_ended or _counts(new) != _counts(old)
+        hits, image_sets, looks = record.validation_hits, record.image_sets, self._opened().verdict_looks(name)
+        if places:
+            new_hits, new_sets = self._opened().some_validation_hits(name, places)
+            hits = {**hits, **new_hits}
+            image_sets = image_sets.joined(new_sets)
+        has_ended = has_ended or looks != record.verdict_looks or hits != record.validation_hits
         search = self._refreshed_search(name, record.search, touched)
         if record.search is not None and search is not None:
             pairs = zip(record.search.runs, search.runs, strict=True)
             has_ended = has_ended or any(_counts(old) != _counts(new) for old, new in pairs)
-        followed.record = replace(record, runs=tuple(runs), search=search)
+        followed.record = replace(
+            record,
+            runs=tuple(runs),
+            search=search,
+            verdict_looks=looks,
+            validation_hits=hits,
+            image_sets=image_sets,
+        )
         followed.version = self._version
         if has_ended:
             followed.finished = self._version

@@ -12,12 +12,13 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from ..errors import NoSuchStudy, Problem, nearest
+from ..errors import NoSuchStudy, Problem, StoreError, nearest
 from ..spec import fingerprint
 from ..train.epochs import EpochRecord
 from . import schema
 from .collection import collection_paused
 from .files import connect, translated
+from .image_sets import ImageSets
 from .records import (
     ArmRecord,
     CandidateRecord,
@@ -27,6 +28,7 @@ from .records import (
     SearchRecord,
     State,
     StudyRecord,
+    VerdictLook,
     trial_name,
 )
 
@@ -145,6 +147,20 @@ class StoreReader:
             return self._runs("members", row["id"], positions, is_revealed=bool(looks), only=runs)
         return ()
 
+    def verdict_looks(self, study: str) -> tuple[VerdictLook, ...]:
+        """Every look at a study's verdicts so far, in order.
+
+        Raises:
+            NoSuchStudy: There is no such study.
+            StoreError: A look cannot be read.
+        """
+        return self._verdict_looks(self._study_row(study))
+
+    def some_validation_hits(self, study: str, runs: Collection[str]) -> tuple[dict[str, tuple[str, bytes]], ImageSets]:
+        """Of a study's runs with these ids, what ``StudyRecord.validation_hits`` holds, and the image sets of that."""
+        hits = self._validation_hits(self._study_row(study)["id"], runs)
+        return hits, self._image_sets(hits)
+
     def some_trial_runs(self, study: str, search: SearchRecord, runs: Collection[str]) -> tuple[RunRecord, ...]:
         """A search's runs with these ids, as they stand now."""
         positions = {trial_name(trial): one.number for trial, one in search.trials.items()}
@@ -197,6 +213,7 @@ class StoreReader:
         are_retrained_revealed = any(look.is_of_retrained for look in looks)
         positions = {arm.name: arm.position for arm in arms}
         read = self._brief_runs if is_brief else self._runs
+        validation_hits = self._validation_hits(study["id"])
         return StudyRecord(
             name=study["name"],
             question=study["question"],
@@ -210,6 +227,9 @@ class StoreReader:
             retrained=read("retrained", study["id"], positions, is_revealed=are_retrained_revealed),
             test_hits=self._hits(study["id"]) if is_revealed else {},
             search=self._search(study["id"]) if json.loads(study["spec"]).get("search") else None,
+            verdict_looks=self._verdict_looks(study),
+            validation_hits=validation_hits,
+            image_sets=self._image_sets(validation_hits),
         )
 
     def _hits(self, study: int) -> dict[str, bytes]:
@@ -219,6 +239,35 @@ class StoreReader:
             study,
         )
         return {row["run"]: row["hits"] for row in rows}
+
+    def _validation_hits(self, study: int, only: Collection[str] | None = None) -> dict[str, tuple[str, bytes]]:
+        some, chosen = ("", ()) if only is None else ("AND run IN (SELECT value FROM json_each(?))", _json(only))
+        rows = self._query(
+            "SELECT run, images, hits FROM validation_hits "
+            f"WHERE run IN (SELECT run FROM members WHERE study = ?) {some}",
+            study,
+            *chosen,
+        )
+        return {run: (images, hits) for run, images, hits in rows}
+
+    def _image_sets(self, hits: dict[str, tuple[str, bytes]]) -> ImageSets:
+        wanted = {images for images, _ in hits.values()}
+        some = "id IN (SELECT value FROM json_each(?))"
+        rows = self._query(f"SELECT id, images FROM image_sets WHERE {some}", *_json(wanted))
+        return ImageSets({row["id"]: row["images"] for row in rows})
+
+    def _verdict_looks(self, study: sqlite3.Row) -> tuple[VerdictLook, ...]:
+        looks = []
+        for row in self._query("SELECT * FROM verdict_looks WHERE study = ? ORDER BY number", study["id"]):
+            try:
+                seen = json.loads(row["seen"])
+            except ValueError:
+                seen = None
+            if not isinstance(seen, dict):
+                what = f'look {row["number"]} at the verdicts of study "{study["name"]}" cannot be read'
+                raise StoreError(Problem(what, "restore the store from a backup", file=str(self.folder)))
+            looks.append(VerdictLook(row["number"], row["time"], row["planned"], seen))
+        return tuple(looks)
 
     def _search(self, study: int) -> SearchRecord:
         facts = [json.loads(row["facts"]) for row in self._query("SELECT facts FROM searches WHERE study = ?", study)]

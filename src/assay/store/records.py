@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 from ..errors import SpecError, StoreError
 from ..spec import Arm, Data, Study
 from ..train.epochs import EpochRecord as EpochRecord
+from .image_sets import ImageSets
 
 State = Literal["queued", "running", "paused", "finished", "diverged", "out of memory", "failed"]
 FAILED: tuple[State, ...] = ("diverged", "out of memory", "failed")
@@ -159,6 +160,23 @@ class LookRecord:
 
 
 @dataclass(frozen=True)
+class VerdictLook:
+    """One look at a study's verdicts, on validation images.
+
+    Args:
+        number: In the order of the study's looks, from 1.
+        time: When.
+        planned: How many seeds each arm was to have.
+        seen: What the verdicts were of, as JSON values; ``analysis`` says what it holds.
+    """
+
+    number: int
+    time: float
+    planned: int
+    seen: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class CandidateRecord:
     """What a search drew: values by parameter (of a choice, the level's name), and what a run of it would cost.
 
@@ -221,6 +239,11 @@ class StudyRecord:
     retrained: tuple[RunRecord, ...] = ()  # of an arm anew, on training and validation images, for the test alone
     test_hits: Mapping[str, bytes] = field(default_factory=dict)  # by run id, as in TestScore
     search: SearchRecord | None = None
+    verdict_looks: tuple[VerdictLook, ...] = ()
+    # By run id: the id of the run's validation images, and a bit for each of these, in their order, whether the kept
+    # network gets it right (numpy.packbits). Runs that finished under earlier versions may lack it.
+    validation_hits: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
+    image_sets: ImageSets = field(default_factory=ImageSets)
 
     @cached_property
     def design(self) -> Study:

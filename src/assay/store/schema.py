@@ -158,6 +158,27 @@ MIGRATIONS = (
       )
     );
     """,
+    # Every look at a study's verdicts, which no change of the study removes. For each finished run its validation
+    # images (each set of them is stored once) and which of these its kept network gets right, as bits.
+    """
+    CREATE TABLE verdict_looks (
+      study INTEGER NOT NULL REFERENCES studies(id),
+      number INTEGER NOT NULL,
+      time REAL NOT NULL,
+      planned INTEGER NOT NULL,
+      seen TEXT NOT NULL,
+      PRIMARY KEY (study, number)
+    ) WITHOUT ROWID;
+    CREATE TABLE image_sets (
+      id TEXT PRIMARY KEY,
+      images BLOB NOT NULL
+    );
+    CREATE TABLE validation_hits (
+      run TEXT PRIMARY KEY REFERENCES runs(id),
+      images TEXT NOT NULL REFERENCES image_sets(id),
+      hits BLOB NOT NULL
+    );
+    """,
 )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..train.epochs import EpochRecord
 from .files import connect, translated
+from .image_sets import ImageHits
 from .lock import writer_lock
 from .records import ArmRecord, CandidateRecord, State, TestScore
 
@@ -207,8 +208,10 @@ class StoreWriter:
         peak_memory_bytes: int,
         weights: tuple[str, str, int],
         kept_epoch: int | None = None,
+        hits: ImageHits | None = None,
     ) -> None:
-        """``weights`` are path (relative to the store), SHA-256 and size in bytes, of ``kept_epoch`` or the last."""
+        """``weights`` are path (relative to the store), SHA-256 and size in bytes, of ``kept_epoch`` or the last, and
+        ``hits`` what they get right of the validation images, where there are any."""
         with self._transaction() as sql:
             sql.execute("INSERT OR REPLACE INTO artifacts VALUES (?, 'weights', ?, ?, ?)", (run, *weights))
             sql.execute(
@@ -216,7 +219,21 @@ class StoreWriter:
                 "WHERE id = ?",
                 (time.time(), seconds, peak_memory_bytes, kept_epoch, run),
             )
+            sql.execute("DELETE FROM validation_hits WHERE run = ?", (run,))  # they were of other weights
+            if hits is not None:
+                self._put_hits(sql, run, hits)
             self._event(sql, study, "finished", {"run": run})
+
+    def put_validation_hits(self, study: str, run: str, hits: ImageHits) -> None:
+        """Of a run that has finished: what its weights get right of its validation images."""
+        with self._transaction() as sql:
+            self._put_hits(sql, run, hits)
+            self._event(sql, study, "evaluated", {"run": run})
+
+    @staticmethod
+    def _put_hits(sql: sqlite3.Connection, run: str, hits: ImageHits) -> None:
+        sql.execute("INSERT OR IGNORE INTO image_sets VALUES (?, ?)", (hits.image_set, hits.images))
+        sql.execute("INSERT OR REPLACE INTO validation_hits VALUES (?, ?, ?)", (run, hits.image_set, hits.hits))
 
     def put_paused(self, run: str, seconds: float | None) -> None:
         """A run that a search has stopped; ``seconds`` so far, or ``None`` for those that are known."""

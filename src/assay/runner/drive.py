@@ -140,6 +140,7 @@ def _record(event: Event, study: str, writer: StoreWriter, folder: Path) -> None
                 peak_memory_bytes=event.peak_memory_bytes,
                 weights=(path.as_posix(), event.weights_sha256, event.weights_bytes),
                 kept_epoch=event.kept_epoch,
+                hits=event.hits,
             )
             (folder / CHECKPOINT).unlink(missing_ok=True)  # not before the store knows of the weights
         case Paused():

@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..store import State
+from ..store import ImageHits, State
 from ..train.epochs import EpochRecord
 
 
@@ -28,7 +28,10 @@ class EpochDone:
 
 @dataclass(frozen=True)
 class Finished:
-    """A run has finished and its weights, those of ``kept_epoch`` or the last epoch, are on disk."""
+    """A run has finished and its weights, those of ``kept_epoch`` or the last epoch, are on disk.
+
+    ``hits`` says which validation images they classify correctly; ``None`` of a run without validation images.
+    """
 
     run: str
     seconds: float
@@ -37,6 +40,7 @@ class Finished:
     weights_sha256: str
     weights_bytes: int
     kept_epoch: int | None = None
+    hits: ImageHits | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,10 @@ _KINDS: dict[str, type[Event]] = {
 
 def to_json(event: Event) -> dict[str, Any]:
     """An event as plain values."""
-    return {"event": type(event).__name__, **asdict(event)}
+    values = {"event": type(event).__name__, **asdict(event)}
+    if isinstance(event, Finished) and event.hits is not None:
+        values["hits"] = event.hits.to_json()
+    return values
 
 
 def without_nan(value: Any) -> Any:
@@ -103,4 +110,6 @@ def from_json(values: dict[str, Any]) -> Event:
     kind = _KINDS[fields.pop("event")]
     if kind is EpochDone:
         fields["record"] = EpochRecord(**fields["record"])
+    if fields.get("hits"):
+        fields["hits"] = ImageHits.from_json(fields["hits"])
     return kind(**fields)

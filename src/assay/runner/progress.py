@@ -165,7 +165,9 @@ class JsonLines(Progress):
         self._write({"event": "Begin", "study": outlook.study, "runs": outlook.num_runs, "done": outlook.num_done})
 
     def follow(self, event: Event) -> None:
-        self._write({**to_json(event), "label": self._outlook.labels[event.run]})
+        values = {**to_json(event), "label": self._outlook.labels[event.run]}
+        values.pop("hits", None)  # bits of every validation image, which the store keeps
+        self._write(values)
 
     def tick(self) -> None:
         pass

@@ -8,8 +8,10 @@ from collections.abc import Iterable
 
 from ..errors import Interrupted
 from ..store import StoreReader, StoreWriter
+from ..train.device import num_cores
 from .drive import Progress, drive
-from .plan import Plan
+from .evaluate import evaluate_finished
+from .plan import Plan, StudyPlan
 from .pool import Pool
 from .site import Site
 
@@ -44,6 +46,8 @@ def drive_plans(
                 pool = pool or Pool(num_workers)
                 make = functools.partial(pool.lend, make)
             drive(plan, writer, reader, make, progress, num_workers=num_workers, machine_cores=site.machine_cores)
+            if isinstance(plan, StudyPlan):
+                evaluate_finished(plan, writer, reader, note, threads=num_cores())
     except KeyboardInterrupt:
         raise Interrupted("stopped; every finished epoch is kept, and the same command goes on from there") from None
     finally:

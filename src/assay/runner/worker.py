@@ -18,7 +18,8 @@ from typing import IO, Any
 
 from ..disk import FULL, disk_full
 from ..errors import DiskFull, RunError
-from ..store import collection_paused
+from ..store import ImageHits, collection_paused
+from ..store.image_sets import Part
 from ..train.task import Task
 from .events import EpochDone, Event, Failed, Finished, NoSpace, Paused, Started, to_json
 
@@ -85,7 +86,9 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
             return
         sha256, size = save_weights(task.folder / WEIGHTS, trained.weights, task.id)
         memory = _peak_memory_bytes()
-        send(Finished(task.id, trained.seconds, memory, WEIGHTS, sha256, size, trained.kept_epoch))
+        part: Part = "test" if task.published else "training"
+        hits = ImageHits.of(part, trained.validation, trained.hits) if len(trained.hits) else None
+        send(Finished(task.id, trained.seconds, memory, WEIGHTS, sha256, size, trained.kept_epoch, hits))
     except RunError as error:
         send(Failed(task.id, error.state, error.reason, error.advice))
     except DiskFull as error:

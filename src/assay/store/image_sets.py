@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,14 @@ class ImageHits:
         mask[indices] = True
         return cls(part, np.packbits(mask).tobytes(), np.packbits(is_hit).tobytes())
 
+    def to_json(self) -> dict[str, str]:
+        """The same as plain values, for a message."""
+        return {"part": self.part, "images": _text(self.images), "hits": _text(self.hits)}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> ImageHits:
+        return cls(values["part"], base64.b64decode(values["images"]), base64.b64decode(values["hits"]))
+
     @property
     def image_set(self) -> str:
         """The image set's id: equal for equal images of one part, and never that of another part's."""
@@ -55,6 +64,10 @@ class ImageHits:
     def accuracy(self) -> float:
         """The share of the images that is classified correctly."""
         return int.from_bytes(self.hits, "big").bit_count() / self.num_images
+
+
+def _text(bits: bytes) -> str:
+    return base64.b64encode(bits).decode("ascii")
 
 
 class ImageSets(Mapping[str, NDArray[np.int64]]):

@@ -161,6 +161,17 @@ class StoreReader:
         hits = self._validation_hits(self._study_row(study)["id"], runs)
         return hits, self._image_sets(hits)
 
+    def finished_without_hits(self, study: str) -> tuple[RunRecord, ...]:
+        """A study's finished runs of which it is not stored which validation images they get right."""
+        rows = self._query(
+            "SELECT DISTINCT members.run FROM members JOIN studies ON studies.id = study "
+            f"JOIN runs {self._in_brief()} ON runs.id = members.run WHERE name = ? AND state = 'finished' "
+            "AND NOT EXISTS (SELECT 1 FROM validation_hits WHERE validation_hits.run = members.run)",
+            study,
+        )
+        lacking = [row["run"] for row in rows]
+        return self.some_runs(study, lacking) if lacking else ()
+
     def some_trial_runs(self, study: str, search: SearchRecord, runs: Collection[str]) -> tuple[RunRecord, ...]:
         """A search's runs with these ids, as they stand now."""
         positions = {trial_name(trial): one.number for trial, one in search.trials.items()}

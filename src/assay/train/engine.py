@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -47,6 +47,9 @@ class Trained:
         history: Every epoch's record.
         seconds: Spent in training and evaluation.
         kept_epoch: The epoch that counts, from 1.
+        validation: The images to validate on, by ascending index into the training images, or into the published ones
+            [images]; none where the run has none, or is paused.
+        hits: Which of them the kept weights classify correctly [images], computed as the record's accuracy was.
         is_paused: It stopped where its task says, before its end: its state is in the checkpoint, and no weights here.
     """
 
@@ -54,6 +57,8 @@ class Trained:
     history: tuple[EpochRecord, ...]
     seconds: float
     kept_epoch: int
+    validation: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    hits: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     is_paused: bool = False
 
 
@@ -158,7 +163,8 @@ def train(
     if not kept:
         with averaged(learner.optimizer):
             kept = learner.weights()
-    return Trained(kept, tuple(history), seconds, kept_epoch(training, history))
+    is_hit = hits_of(learner, kept, validation_data, validation)
+    return Trained(kept, tuple(history), seconds, kept_epoch(training, history), validation, is_hit)
 
 
 def checkpoint_name(task: Task) -> str:
@@ -317,6 +323,16 @@ def evaluate(learner: Learner, data: TrainingData | TestData, indices: NDArray[n
     """Mean loss (nats) and accuracy (fraction) in evaluation mode."""
     loss, hits = learner.score(data.images, data.labels, indices)
     return loss / len(indices), hits / len(indices)
+
+
+def hits_of(
+    learner: Learner, weights: dict[str, Tensor], data: TrainingData | TestData, indices: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Which of the images these weights, which the learner takes over, classify correctly [indices]."""
+    if not len(indices):
+        return np.zeros(0, np.bool_)
+    learner.load_weights(weights)
+    return learner.hits(data.images, data.labels, indices)
 
 
 def _rate(training: Training, step: int, steps_per_epoch: int, history: list[EpochRecord]) -> float:

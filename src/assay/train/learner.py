@@ -79,7 +79,13 @@ class Learner(ABC):
     def score(
         self, images: NDArray[np.uint8], labels: NDArray[np.int64], indices: NDArray[np.int64]
     ) -> tuple[float, int]:
-        """Summed cross-entropy (nats) and hits in evaluation mode."""
+        """Summed cross-entropy (nats) and the number of hits in evaluation mode."""
+
+    @abstractmethod
+    def hits(
+        self, images: NDArray[np.uint8], labels: NDArray[np.int64], indices: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Which of the images are hits in evaluation mode [indices]: those that ``score`` counts."""
 
     @abstractmethod
     def weights(self) -> dict[str, Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -74,19 +76,32 @@ class PlainLearner(Learner):
         losses = cross_entropy(logits, targets, reduction="none", label_smoothing=self._smoothing)
         return losses if self._class_weights is None else self._class_weights[targets] * losses
 
-    @torch.no_grad()
     def score(
         self, images: NDArray[np.uint8], labels: NDArray[np.int64], indices: NDArray[np.int64]
     ) -> tuple[float, int]:
-        self.network.eval()
         loss, hits = 0.0, 0
-        for start in range(0, len(indices), EVALUATION_BATCH):
-            chosen = indices[start : start + EVALUATION_BATCH]
-            targets = torch.from_numpy(np.asarray(labels[chosen], dtype=np.int64))
-            logits = self.network(self.scaling.apply(images, chosen))
+        for logits, targets in self._evaluated(images, labels, indices):
             loss += cross_entropy(logits, targets, reduction="sum").item()
             hits += int((logits.argmax(1) == targets).sum())
         return loss, hits
+
+    def hits(
+        self, images: NDArray[np.uint8], labels: NDArray[np.int64], indices: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        batches = self._evaluated(images, labels, indices)
+        hits: NDArray[np.bool_] = torch.cat([logits.argmax(1) == targets for logits, targets in batches]).numpy()
+        return hits
+
+    @torch.no_grad()
+    def _evaluated(
+        self, images: NDArray[np.uint8], labels: NDArray[np.int64], indices: NDArray[np.int64]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Logits and targets, batch by batch."""
+        self.network.eval()
+        for start in range(0, len(indices), EVALUATION_BATCH):
+            chosen = indices[start : start + EVALUATION_BATCH]
+            targets = torch.from_numpy(np.asarray(labels[chosen], dtype=np.int64))
+            yield self.network(self.scaling.apply(images, chosen)), targets
 
     def weights(self) -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in self.network.state().items()}

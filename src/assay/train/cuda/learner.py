@@ -6,7 +6,7 @@ loss are float32 or wider. The class runs on the CPU too, without the graph: tha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -136,17 +136,31 @@ class CudaLearner(Learner):
     def score(
         self, images: NDArray[np.uint8], labels: NDArray[np.int64], indices: NDArray[np.int64]
     ) -> tuple[float, int]:
-        self.network.eval()
-        source = self._device_copies[images]
         total = torch.zeros(2, dtype=torch.float64, device=self.device)
-        for start in range(0, len(indices), EVALUATION_BATCH):
-            chosen = indices[start : start + EVALUATION_BATCH]
-            targets = torch.from_numpy(np.asarray(labels[chosen], dtype=np.int64)).to(self.device)
-            logits = self._logits(source, torch.from_numpy(chosen).to(self.device))
+        for logits, targets in self._evaluated(images, labels, indices):
             total[0] += cross_entropy(logits, targets, reduction="sum")
             total[1] += (logits.argmax(1) == targets).sum()
         loss, hits = total.tolist()
         return loss, int(hits)
+
+    def hits(
+        self, images: NDArray[np.uint8], labels: NDArray[np.int64], indices: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        batches = self._evaluated(images, labels, indices)
+        hits: NDArray[np.bool_] = torch.cat([logits.argmax(1) == targets for logits, targets in batches]).cpu().numpy()
+        return hits
+
+    @torch.no_grad()
+    def _evaluated(
+        self, images: NDArray[np.uint8], labels: NDArray[np.int64], indices: NDArray[np.int64]
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Logits and targets on the device, batch by batch."""
+        self.network.eval()
+        source = self._device_copies[images]
+        for start in range(0, len(indices), EVALUATION_BATCH):
+            chosen = indices[start : start + EVALUATION_BATCH]
+            targets = torch.from_numpy(np.asarray(labels[chosen], dtype=np.int64)).to(self.device)
+            yield self._logits(source, torch.from_numpy(chosen).to(self.device)), targets
 
     def weights(self) -> dict[str, Tensor]:
         return {name: value.detach().to("cpu", copy=True) for name, value in self.network.state().items()}

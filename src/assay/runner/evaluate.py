@@ -1,0 +1,99 @@
+"""Evaluates finished runs image by image, where an earlier version finished them and kept only their accuracy."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import DataError
+from ..spec import Device
+from ..store import ImageHits, RunRecord, StoreReader, StoreWriter
+from ..train.task import Task
+from .bases import ready
+from .plan import Plan
+
+
+def evaluate_finished(
+    plan: Plan, writer: StoreWriter, reader: StoreReader, note: Callable[[str], None], *, threads: int
+) -> None:
+    """Store, of every finished run of a study that lacks it, which validation images its kept weights get right.
+
+    Nothing is trained: stored weights are evaluated here, on the path that trained them where this machine has it.
+
+    Args:
+        plan: A study's plan, which the store knows.
+        writer, reader: Of its store.
+        note: Takes sentences for the user: how many runs are evaluated, and what was unusual.
+        threads: To evaluate with.
+
+    Raises:
+        DiskFull: There is no space left.
+    """
+    lacking = {run.id: run for run in reader.finished_without_hits(plan.study.name)}
+    tasks = [_as_trained(task, lacking[task.id]) for task in plan.tasks if task.id in lacking]
+    if plan.study.data.validation == "none" or not tasks:
+        return
+    num, verb = ("1 finished run", "lacks") if len(tasks) == 1 else (f"{len(tasks):,} finished runs", "lack")
+    note(f"{num} {verb} per-image results: {'its' if len(tasks) == 1 else 'their'} stored weights are evaluated")
+    ready(tasks, threads=threads, note=note)
+    unreadable: list[str] = []
+    deviations: list[float] = []
+    for task in tasks:
+        run = lacking[task.id]
+        try:
+            hits = evaluated(task, run, writer.folder, threads=threads)
+        except DataError as error:
+            unreadable.append(str(error).rstrip("."))
+            continue
+        writer.put_validation_hits(plan.study.name, run.id, hits)
+        recorded = run.kept.validation_accuracy if run.kept else math.nan
+        difference = abs(hits.accuracy - recorded)
+        if difference * hits.num_images > 1.5:  # more than one image
+            deviations.append(difference)
+    if deviations:
+        note(
+            f"{_counted(deviations)}: evaluated here, their accuracy differs from the recorded one by up to "
+            f"{100 * max(deviations):.2f} points, as on other hardware it may"
+        )
+    if unreadable:
+        note(f"{_counted(unreadable)} cannot be evaluated: {unreadable[0]}")
+
+
+def evaluated(task: Task, run: RunRecord, store: Path, *, threads: int) -> ImageHits:
+    """Which validation images a finished run's stored weights get right.
+
+    Raises:
+        DataError: The weights are missing, or are not the ones that were written.
+    """
+    import numpy as np
+
+    from ..data import TestData, TrainingData, open_published, open_training
+    from ..train.checkpoint import load_weights
+    from ..train.engine import hits_of, learner_of, split_of
+    from ..train.features import features_of, test_features_of
+
+    weights = load_weights(store / (run.weights_path or ""), run.weights_sha256 or "")
+    data = features_of(task, open_training(task.images, task.labels, task.groups))
+    learner = learner_of(task, data, threads=threads)
+    if task.published:
+        published: TrainingData | TestData = test_features_of(task, open_published(*task.published, task.data))
+        indices = np.arange(len(published))
+        return ImageHits.of("test", indices, hits_of(learner, weights, published, indices))
+    indices = split_of(task, data).validation
+    return ImageHits.of("training", indices, hits_of(learner, weights, data, indices))
+
+
+def _as_trained(task: Task, run: RunRecord) -> Task:
+    """The task on the device and in the precision that trained it, where this machine has them."""
+    from ..train.device import why_no_cuda
+
+    device: Device = "cuda" if run.environment.get("device") == "cuda" and why_no_cuda() is None else "cpu"
+    precision = "float32" if run.environment.get("precision") == "float32" else "auto"
+    training = task.arm.training.model_copy(update={"precision": precision})
+    return dataclasses.replace(task, device=device, arm=task.arm.model_copy(update={"training": training}))
+
+
+def _counted(runs: list[float] | list[str]) -> str:
+    return "1 run" if len(runs) == 1 else f"{len(runs):,} runs"

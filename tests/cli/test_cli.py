@@ -86,6 +86,7 @@ def test_a_study_from_file_to_report(run, study: Path, tmp_path: Path) -> None:
     assert code == 0
     assert events[0] == {"event": "Begin", "study": "small", "runs": 6, "done": 4}
     assert sum(event["event"] == "Finished" for event in events) == 2
+    assert not any("hits" in event for event in events)  # bits of every validation image are for the store
     ended = json.loads(output)
     assert (ended["states"], ended["report"]) == ({"finished": 6}, None)
     assert [arm["n"] for arm in ended["arms"]] == [3, 3]

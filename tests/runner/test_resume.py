@@ -62,6 +62,15 @@ def assert_same(one: Path, other: Path, name: str) -> None:
         assert mine.state == theirs.state == "finished"
         assert same_weights(weights(one, mine), weights(other, theirs))  # type: ignore[arg-type]
         assert [e.validation_loss for e in mine.epochs] == [e.validation_loss for e in theirs.epochs]
+    record, other_record = Result(one, name).record, Result(other, name).record
+    assert len(record.validation_hits) == len(record.runs)
+    assert record.validation_hits == other_record.validation_hits
+    assert record.image_sets == other_record.image_sets
+    for run in record.runs:
+        image_set, bits = record.validation_hits[run.id]
+        num_hits = int.from_bytes(bits, "big").bit_count()
+        assert run.kept is not None
+        assert num_hits / len(record.image_sets[image_set]) == run.kept.validation_accuracy
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(12, marks=pytest.mark.slow)])

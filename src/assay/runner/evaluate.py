@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from ..store import ImageHits, RunRecord, StoreReader, StoreWriter
 from ..train.task import Task
 from .bases import ready
 from .plan import Plan
+
+_QUIET_SECONDS = 10.0
 
 
 def evaluate_finished(
@@ -40,7 +43,11 @@ def evaluate_finished(
     ready(tasks, threads=threads, note=note)
     unreadable: list[str] = []
     deviations: list[float] = []
-    for task in tasks:
+    shown = time.monotonic()
+    for number, task in enumerate(tasks):
+        if time.monotonic() - shown > _QUIET_SECONDS:
+            shown = time.monotonic()
+            note(f"{number:,} of {len(tasks):,} runs are evaluated")
         run = lacking[task.id]
         try:
             hits = evaluated(task, run, writer.folder, threads=threads)

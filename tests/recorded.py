@@ -75,7 +75,10 @@ def study_of(
             "question": question,
             "data": {"name": "mnist"},
             "arms": [{"name": arm, "layers": ["flatten", "dense classes softmax"]} for arm in scores],
-            "seeds": {"count": 10, "vary": ["init", "order"]},
+            "seeds": {
+                "count": max(map(len, scores.values()), default=0) or 10,
+                "vary": ["init", "order"],
+            },
         }
     )
     arms = tuple(

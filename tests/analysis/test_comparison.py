@@ -47,8 +47,8 @@ def test_crossed_factors_have_main_effects_and_interactions(crossed):
         ("dropout", "", "better"), ("kernel", "", "better"), ("dropout", "kernel", "better"),
     ]  # fmt: skip
     told = [c.sentence for c in found.effects]
-    assert told[0].startswith("dropout 0.5 is better than dropout 0 by ")
-    assert told[2].startswith("the effect of dropout 0 to 0.5 is higher with kernel 5x5 than with kernel 3x3, by ")
+    assert told[0].startswith("dropout 0.5 is better than dropout 0: accuracy is 1.99")
+    assert told[2].startswith("The effect of dropout 0 to 0.5 is larger with kernel 5x5 than with kernel 3x3, by ")
     assert [c.difference.mean for c in found.effects] == pytest.approx([0.02, 0.01, 0.02], abs=0.001)
     assert [c.label for c in found.effects] == ["better", "better", "depends"]
     assert len(found.contrasts) == 3
@@ -62,7 +62,8 @@ def test_one_factor_and_two_arms_can_be_asked_for(crossed):
     assert [(c.effect.factor, c.effect.by) for c in only.effects] == [("kernel", ""), ("dropout", "kernel")]
     assert only.contrasts == ()
     (pair,) = compare_study(crossed, NAMES[1], NAMES[3]).contrasts
-    assert (pair.baseline, pair.arm, pair.finding.num_contrasts) == (NAMES[1], NAMES[3], 1)
+    # All six pairs of arms are one family, which comes after the three effects that were planned.
+    assert (pair.baseline, pair.arm, pair.finding.num_contrasts, pair.is_planned) == (NAMES[1], NAMES[3], 6, False)
     assert any("picked after seeing" in note for note in compare_study(crossed, NAMES[1], NAMES[3]).notes)
 
 
@@ -82,10 +83,9 @@ def test_everything_has_a_plain_form(crossed):
 def test_each_verdict_says_what_varied(make_study):
     study = with_seeds(make_study(dict(zip("ab", scores([0.0, 0.01]), strict=True))))
     study = with_spec(study, seeds={"vary": ["split", "init", "augment", "dropout"]})
-    assert "n = 10 over split, init" in contrasts(study)[0].sentence
-    assert contrasts(study)[0].sentence.endswith("over split, init")
+    assert "; over split, init; " in contrasts(study)[0].details
     both = with_arms(study, layers=["dropout 0.5"], training={"augmentation": {"shift": 2}})
-    assert "over split, init, augment, dropout" in contrasts(both)[0].sentence
+    assert "; over split, init, augment, dropout; " in contrasts(both)[0].details
 
 
 def test_a_margin_lets_arms_be_found_equivalent(make_study):
@@ -93,8 +93,9 @@ def test_a_margin_lets_arms_be_found_equivalent(make_study):
     assert contrasts(study)[0].outcome == "undecided"
     (close,) = contrasts(with_seeds(study, margin=0.2))
     assert close.outcome == "equivalent"
-    assert close.sentence.startswith("no difference larger than 0.2 points between a and b: ")
-    assert " at 90 %, n = 10 over" in close.sentence
+    assert close.sentence.startswith("No difference that matters between a and b: ")
+    assert "(90 % interval " in close.sentence
+    assert close.sentence.endswith("inside the margin of 0.2 points, 10 seeds)")
     (wide,) = contrasts(with_seeds(study, margin=0.01))
     assert wide.outcome == "undecided"
 
@@ -103,27 +104,28 @@ def test_undecided_says_how_many_more_seeds_would_tell(make_study):
     study = make_study(dict(zip("ab", scores([0.0, 0.0005], noise=0.001), strict=True)))
     (found,) = contrasts(study)
     assert found.outcome == "undecided"
-    assert f"about {found.finding.more_pairs} more seeds would tell" in found.sentence
+    assert found.sentence.endswith(f"would take about {found.finding.need.seeds} more seeds")
     equal = make_study({"a": [0.9] * 8, "b": [0.9] * 8})
-    assert contrasts(equal)[0].sentence.endswith(
-        "no number of seeds within reach would tell; a margin under [seeds] would let it end as no difference"
-    )
+    assert contrasts(equal)[0].sentence == "No difference seen: a and b score the same on all 8 seeds"
 
 
 def test_a_verdict_says_how_many_runs_failed_and_which_seeds_have_no_partner(make_study):
     a, b = scores([0.0, 0.02])
     (found,) = contrasts(make_study({"a": a, "b": [*b[:7], "diverged", "diverged", "out of memory"]}))
     assert found.left_out == "3 of 10 of b diverged or ran out of memory"
-    assert f"n = 7 over init, order (left out: {found.left_out})" in found.sentence
+    assert found.details.endswith(f"left out: {found.left_out}")
+    assert "7 seeds where both worked); too many runs went wrong" in found.sentence
+    assert found.sentence.endswith("; 3 of 10 runs of b failed")
     (unequal,) = contrasts(make_study({"a": a, "b": b[:8]}))
     assert unequal.finding.n == 8
-    assert "(left out: 2 seeds without a partner)" in unequal.sentence
+    assert unequal.details.endswith("left out: 2 seeds without a partner")
     (refused,) = contrasts(make_study({"a": a, "b": [*b[:4], *["diverged"] * 6]}))
-    assert refused.sentence.startswith("not enough seeds for a verdict: 4 pairs, 6 are needed (left out: 6 of 10 of b")
+    assert refused.outcome == "worse"
+    assert refused.sentence.startswith("b fails more often than a: 6 of 10 runs against 0 (p 0.00")
 
 
 def test_scores_that_are_all_equal_are_no_difference(make_study):
-    study = with_seeds(make_study({"a": [0.9] * 8, "b": [0.9] * 8}), margin=0.1)
+    study = with_seeds(make_study({"a": [0.9] * 8, "b": [0.9] * 8}), count=8, margin=0.1)
     assert contrasts(study)[0].outcome == "equivalent"
     assert contrasts(make_study({"a": [0.9] * 8, "b": [0.91] * 8}))[0].outcome == "better"
 
@@ -133,14 +135,14 @@ def test_arms_that_stop_when_decided_are_judged_at_their_look(make_study):
     study = with_seeds(make_study({"a": a, "b": b[:10], "c": c}), stop="decided", min=6, max=40)
     clear, open_ = contrasts(study)
     assert clear.outcome == "better"
-    assert "(look 3 of 9)" in clear.sentence
+    assert "3 looks up to 10 pairs, decided at look 3" in clear.details
     assert clear.finding.n == 10
-    assert "left out" not in clear.sentence
-    assert open_.sentence.endswith("every planned seed has been run")
+    assert "left out" not in clear.details
+    assert open_.sentence.endswith("Every planned seed has been run")
     assert factor_effects(study) == ()
     assert ranking_of(study) is None
     notes = " ".join(compare_study(study).notes)
-    assert "Each arm's looks share 2.5 % of false calls" in notes
+    assert "all looks at all arms share 5 % of false calls" in notes
     assert stop_sentences(study) == ("b has stopped after 10 seeds (look 3 of 9): better",)
     # A look that has not been had yet decides nothing.
     early = with_seeds(make_study({"a": a[:6], "b": [*b[:5], "running"]}), stop="decided", min=6, max=40)
@@ -154,12 +156,12 @@ def test_folds_get_the_corrected_test(make_study):
     folded = dataclasses.replace(
         study, runs=tuple(dataclasses.replace(run, seed=run.seed // 5, fold=run.seed % 5 + 1) for run in study.runs)
     )
-    (plain,), (found,) = contrasts(study), contrasts(folded)
-    expected = corrected_resampled_difference((np.array(b) - a).reshape(2, 5))
+    (plain,), (found,) = contrasts(study), contrasts(with_seeds(folded, count=2))
+    expected = corrected_resampled_difference((np.array(b) - a).reshape(2, 5), confidence=1 - 0.05 * 0.86)
     assert found.difference.p_value == pytest.approx(expected.p_value)
     assert (found.difference.low, found.difference.high) == pytest.approx((expected.low, expected.high))
     assert found.difference.high - found.difference.low > plain.difference.high - plain.difference.low
-    assert "n = 10, 2 x 5 folds over" in found.sentence
+    assert found.sentence.endswith(", 2 x 5 folds)") or ", 2 x 5 folds)." in found.sentence
     assert any("Nadeau and Bengio" in note for note in compare_study(folded).notes)
 
 

@@ -1,175 +1,169 @@
-"""Decisions of studies that stop when decided: pure, and replayed from what is stored."""
+"""Looks at a study that grows: what they saw is kept, and every later verdict counts them."""
 
 from __future__ import annotations
 
-import json
-import sqlite3
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-import assay
-from assay.analysis import Standing, compare_study, contrasts, standing, study_standing
-from assay.analysis.looks import finding_at_looks
-from assay.errors import SpecError
-from assay.spec import Study
-from assay.spec.seeds import Seeds
-from assay.stats import planned_looks
+from assay.analysis import compare_study, contrasts, fallen_sentences, look_record
+from assay.analysis.contrasts import contrast_of, factor_effects, planned_contrasts
+from assay.errors import StoreError, StoreTooNew
+from assay.store.records import StudyRecord, VerdictLook
 
-from ..helpers import small_study
-from ..recorded import with_spec
+from ..recorded import study_of, with_arms, with_spec
 
-RULE = Seeds(stop="decided", min=6, max=40)
-LOOKS = planned_looks(6, 40).seeds
-ARMS = ("a", "b", "c")
+RNG = np.random.default_rng(19)
+NULL = RNG.normal(0, 0.001, 60)
 
 
-def grow(arms: tuple[str, ...], truth: dict[str, np.ndarray], rule: Seeds = RULE) -> list[Standing]:
-    """Play a study batch by batch: give each arm the seeds that it is due, and ask again."""
-    scores: dict[str, dict[int, float | None]] = {arm: {} for arm in arms}
-    history = [standing(arms, scores, rule)]
-    while not history[-1].is_over:
-        for arm, count in history[-1].seeds.items():
-            scores[arm] = {
-                seed: None if np.isnan(truth[arm][seed]) else float(truth[arm][seed]) for seed in range(count)
-            }
-        history.append(standing(arms, scores, rule))
-    return history
+def grown(differences: dict[str, np.ndarray], n: int, *, before: StudyRecord | None = None) -> StudyRecord:
+    """A study of arms against "a" with its first n seeds, after the looks of an earlier state."""
+    base = 0.9 + 0.01 * np.sin(np.arange(60))
+    study = study_of({"a": base[:n].tolist(), **{arm: (base + d)[:n].tolist() for arm, d in differences.items()}})
+    layers = {arm.name: [f"dense {8 + position}", "dense classes softmax"] for position, arm in enumerate(study.arms)}
+    arms = tuple(replace(arm, spec={**arm.spec, "layers": layers[arm.name]}) for arm in study.arms)
+    return replace(study, arms=arms, verdict_looks=before.verdict_looks if before else ())
 
 
-def truth(**effects: float) -> dict[str, np.ndarray]:
-    rng = np.random.default_rng(6)
-    shared = rng.normal(0.9, 0.01, 40)
-    return {arm: shared + effect + rng.normal(0, 0.001, 40) for arm, effect in effects.items()}
+def looked_at(study: StudyRecord) -> StudyRecord:
+    look = look_record(study)
+    return study if look is None else replace(study, verdict_looks=(*study.verdict_looks, look))
 
 
-def test_nothing_is_decided_before_the_first_batch_has_ended():
-    start = standing(ARMS, {}, RULE)
-    assert start.seeds == {"a": 6, "b": 6, "c": 6}
-    assert not start.is_over
-    almost = {arm: dict.fromkeys(range(6), 0.9) for arm in ARMS}
-    del almost["c"][5]
-    assert standing(ARMS, almost, RULE) == start
+def clear(size: float, n: int = 60) -> np.ndarray:
+    noise = RNG.normal(0, 0.001, n)
+    return size * 0.001 + noise - noise[:10].mean()
 
 
-def test_a_decided_arm_stops_and_the_rest_goes_on():
-    last = grow(ARMS, truth(a=0.0, b=0.02, c=0.0))[-1]
-    (first, *_) = last.decisions
-    assert (first.arm, first.outcome) == ("b", "better")
-    assert last.seeds["b"] == first.seeds < last.seeds["c"] == last.seeds["a"] == 40
-    assert first.seeds in LOOKS
+def test_a_look_is_recorded_once_for_what_it_shows():
+    study = looked_at(grown({"b": NULL}, 10))
+    assert [look.number for look in study.verdict_looks] == [1]
+    assert look_record(study) is None
+    more = looked_at(grown({"b": NULL}, 24, before=study))
+    assert [(look.number, look.planned) for look in more.verdict_looks] == [(1, 10), (2, 24)]
+    seen = more.verdict_looks[1].seen["arms"]["b"]
+    assert (seen["scored"], seen["ended"]) == ("0-23", "0-23")
 
 
-def test_a_worse_arm_and_an_equivalent_one_stop_too():
-    rule = Seeds(stop="decided", min=6, max=40, margin=0.2)
-    last = grow(ARMS, truth(a=0.0, b=-0.02, c=0.0), rule)[-1]
-    assert {decision.arm: decision.outcome for decision in last.decisions} == {"b": "worse", "c": "equivalent"}
-    assert last.seeds["a"] == max(last.seeds["b"], last.seeds["c"]) < 40
+def test_a_refusal_is_no_look():
+    assert look_record(grown({"b": NULL}, 5)) is None
 
 
-def test_an_arm_whose_first_batch_fails_whole_stops():
-    broken = {**truth(a=0.0, b=0.0, c=0.02), "b": np.full(40, np.nan)}
-    last = grow(ARMS, broken)[-1]
-    assert (last.decisions[0].arm, last.decisions[0].outcome, last.seeds["b"]) == ("b", "failed", 6)
+def test_the_details_say_how_a_verdict_was_reached():
+    study = looked_at(grown({"b": NULL}, 10))
+    more = grown({"b": NULL}, 24, before=study)
+    assert "planned at 10 seeds, looked at again at 24" in contrasts(more)[0].details
+    assert "planned at 24 seeds;" in contrasts(grown({"b": NULL}, 24))[0].details
 
 
-def test_a_failed_run_takes_its_pair_with_it():
-    scores = truth(a=0.0, b=0.02)
-    scores["b"][:3] = np.nan
-    last = grow(("a", "b"), scores)[-1]
-    # Eight pairs are the first that could decide, and three of the first seeds have none.
-    assert last.decisions[0].outcome == "better"
-    assert last.decisions[0].seeds >= 11
+def test_looking_again_costs_what_the_first_look_did_not_leave():
+    """A difference that 24 planned seeds decide is undecided at 24 after a plan of 10 was looked at."""
+    noise = NULL[:24] - NULL[:24].mean()
+    border = noise + 2.25 * noise.std(ddof=1) / 24**0.5
+    border = np.concatenate([border, np.zeros(36)])
+    assert contrasts(grown({"b": border}, 24))[0].outcome == "better"
+    after = grown({"b": border}, 24, before=looked_at(grown({"b": border}, 10)))
+    assert contrasts(after)[0].outcome == "undecided"
 
 
-@pytest.mark.parametrize("effect", [0.0, 0.0007, 0.02])
-def test_replaying_the_scores_reproduces_each_decision(effect):
-    scores = truth(a=0.0, b=effect, c=-effect / 2)
-    history = grow(ARMS, scores)
-    final = history[-1]
-    stored = {arm: {seed: float(scores[arm][seed]) for seed in range(final.seeds[arm])} for arm in ARMS}
-    assert standing(ARMS, stored, RULE) == final
-    for earlier in history:
-        assert final.decisions[: len(earlier.decisions)] == earlier.decisions
+def test_one_effect_has_one_p_whichever_way_it_is_asked_for():
+    arms = {"b": clear(1.0), "c": clear(0.2), "d": NULL}
+    study = grown(arms, 12)
+    every = {contrast.arm: contrast.adjusted_p for contrast in contrasts(study)}
+    for arm, p in every.items():
+        assert contrast_of(study, "a", arm).adjusted_p == p
+        assert contrast_of(study, arm, "a").adjusted_p == p
+        assert compare_study(study, "a", arm).contrasts[0].adjusted_p == p
 
 
-def test_a_contrast_takes_the_look_that_decided_from_the_replay(make_study):
-    """Arms that stop at different looks, one that loses runs, and one that fails."""
-    scores = truth(a=0.0, b=0.02, c=0.0, d=-0.02)
-    scores["d"][:3] = np.nan
-    drawn = {arm: [float(v) if np.isfinite(v) else "diverged" for v in row] for arm, row in scores.items()}
-    study = make_study({**drawn, "e": ["diverged"] * 6})
-    study = with_spec(study, seeds={"stop": "decided", "min": 6, "max": 40, "margin": 0.2})
-    replay = study_standing(study)
-    by_arm = {contrast.arm: contrast for contrast in contrasts(study)}
-    assert [decision.arm for decision in replay.decisions] == ["e", "b", "c", "d"]
-    assert {arm: contrast.finding for arm, contrast in by_arm.items()} == replay.findings
-    for decision in replay.decisions[1:]:
-        contrast = by_arm[decision.arm]
-        assert (contrast.outcome, contrast.finding.look) == (decision.outcome, decision.look)
-    assert by_arm["e"].outcome == "too few seeds"
+def test_one_factors_effects_are_its_arms_contrasts():
+    study = grown({"b": clear(1.0), "c": NULL}, 12)
+    levels = {"a": {"rate": "1"}, "b": {"rate": "2"}, "c": {"rate": "3"}}
+    study = replace(study, arms=tuple(replace(arm, levels=levels[arm.name]) for arm in study.arms))
+    assert [c.adjusted_p for c in factor_effects(study)] == [c.adjusted_p for c in contrasts(study)]
+    assert [c.arm for c in factor_effects(study)] == ["rate 2", "rate 3"]
 
 
-def test_a_pair_without_the_first_arm_has_its_own_looks(make_study):
-    """Arms b and c differ by two points from the first look that may decide, whatever the first arm does."""
-    scores = truth(a=0.0, b=-0.01, c=0.01)
-    study = with_spec(make_study({arm: row.tolist() for arm, row in scores.items()}), seeds={"stop": "decided"})
-    (contrast,) = compare_study(study, "b", "c").contrasts
-    assert (contrast.outcome, contrast.finding.look) == ("better", 3)
-    assert contrast.finding == finding_at_looks(
-        dict(enumerate(scores["b"])), dict(enumerate(scores["c"])), Seeds(stop="decided"), num_contrasts=2
-    )
+def test_an_arm_that_is_added_later_pays_for_itself_and_takes_nothing_back():
+    first = looked_at(grown({"b": clear(1.0)}, 10))
+    assert contrasts(first)[0].outcome == "better"
+    added = grown({"b": clear(1.0)}, 10)
+    b = [run.epochs[-1].validation_accuracy for run in first.runs_of("b")]
+    a = [run.epochs[-1].validation_accuracy for run in first.runs_of("a")]
+    differences = np.concatenate([np.array(b) - a, np.zeros(50)])
+    added = grown({"b": differences, "c": NULL, "d": clear(0.9)}, 10, before=first)
+    by_arm = {contrast.arm: contrast for contrast in contrasts(added)}
+    assert by_arm["b"].adjusted_p == contrasts(first)[0].adjusted_p
+    assert by_arm["b"].outcome == "better"
+    # Once all that was planned first is decided, what is added has all of the 5 %.
+    assert by_arm["d"].finding.share == 1
+    undecided = looked_at(grown({"b": NULL}, 10))
+    later = grown({"b": NULL, "d": clear(0.9)}, 10, before=undecided)
+    assert {c.arm: c.finding.share for c in contrasts(later)} == {"b": 1, "d": pytest.approx(0.07)}
 
 
-def test_a_study_stops_when_it_is_decided(tmp_path: Path) -> None:
-    # A learning rate that learns nothing against one that does: told apart as soon as signs allow.
-    study = small_study(
-        factors={"rate": [0.01, 1e-9]},
-        network={"layers": ["flatten", "dense 16 relu", "dense classes softmax"]},
-        training={"epochs": 1, "batch_size": 64, "optimizer": {"name": "adam", "learning_rate": "{rate}"}},
-        seeds={"stop": "decided", "min": 6, "max": 40},
-    )
-    result = assay.run(study, store=tmp_path)
-    runs = result.runs
-    assert len(runs) == 16
-    assert {run.state for run in runs} == {"finished"}
-    found = study_standing(result.record)
-    assert [(d.outcome, d.seeds, d.look) for d in found.decisions] == [("worse", 8, 2)]
-    assert found.is_over
-    with sqlite3.connect(tmp_path / "store.sqlite") as connection:
-        (detail,) = connection.execute("SELECT detail FROM events WHERE kind = 'decided'").fetchall()
-    connection.close()
-    assert json.loads(detail[0]) == {"arm": "rate=1e-09", "outcome": "worse", "look": 2, "seeds": 8}
-    again = assay.run(study, store=tmp_path)
-    assert again.runs == runs
+def test_an_arm_that_is_added_before_the_plans_look_is_part_of_the_plan():
+    early = grown({"b": NULL}, 8)
+    early = looked_at(with_spec(early, seeds={"count": 10, "vary": ["init", "order"]}))
+    assert early.verdict_looks[0].planned == 10
+    both = grown({"b": NULL, "c": clear(1.0)}, 10, before=early)
+    assert {contrast.finding.share for contrast in contrasts(both)} == {1.0}
+    assert {contrast.finding.num_contrasts for contrast in contrasts(both)} == {2}
+
+
+def test_a_claim_that_falls_is_named():
+    first = looked_at(grown({"b": clear(1.0)}, 10))
+    assert fallen_sentences(first) == ()
+    other = looked_at(grown({"b": NULL - 0.0002}, 10, before=first))  # as if the runs had been trained anew
+    assert fallen_sentences(other)[0].startswith("Look 1 (2")
+    assert "called b against a better; it is undecided now" in fallen_sentences(other)[0]
+    gone = with_arms(first, layers=["flatten", "dense classes softmax"])
+    assert "no longer asks that" in fallen_sentences(gone)[0]
+    assert any("called b against a better" in note for note in compare_study(gone).notes)
+
+
+def test_another_question_under_the_old_name_starts_anew():
+    first = looked_at(grown({"b": NULL}, 10))
+    other = with_arms(grown({"b": clear(1.0)}, 12, before=first), training={"epochs": 7})
+    (contrast,) = planned_contrasts(other)
+    assert contrast.finding.looks == (12,)
+    assert "planned at 12 seeds;" in contrast.details
+
+
+def test_looks_while_seeds_end_in_any_order_count_the_pairs_they_saw():
+    study = grown({"b": NULL}, 12)
+    running = tuple(replace(run, state="running") if run.seed in (0, 3, 4) else run for run in study.runs)
+    early = looked_at(replace(study, runs=running))
+    assert early.verdict_looks[0].seen["arms"]["b"]["scored"] == "1-2,5-11"
+    later = replace(study, verdict_looks=early.verdict_looks)
+    assert contrasts(later)[0].finding.looks == (9, 12)
 
 
 @pytest.mark.parametrize(
-    ("seeds", "told"),
+    ("looks", "error", "message"),
     [
-        ({"stop": "decided", "count": 10}, "count is fixed beforehand"),
-        ({"min": 6}, 'add stop = "decided"'),
-        ({"stop": "decided", "min": 10, "max": 8}, "max is 8, below min (10)"),
-        ({"stop": "decided", "min": 5}, "give 6 or more"),
-        ({"stop": "never"}, '"decided"'),
-        ({"margin": 0}, "give more than 0"),
+        ((VerdictLook(1, 0.0, 10, {"form": 2}),), StoreTooNew, "recorded by a newer version"),
+        ((VerdictLook(1, 0.0, 10, {"form": 1, "arms": {"b": 3}}),), StoreError, "look 1 cannot be read"),
     ],
 )
-def test_a_rule_that_contradicts_itself_is_refused(seeds, told):
-    with pytest.raises(SpecError) as caught:
-        small_study(seeds=seeds)
-    assert told in str(caught.value)
+def test_looks_that_cannot_be_counted_are_refused(looks, error, message):
+    with pytest.raises(error, match=message):
+        contrasts(replace(grown({"b": NULL}, 10), verdict_looks=looks))
 
 
-def test_one_arm_is_never_decided():
-    with pytest.raises(SpecError, match="one arm alone"):
-        small_study(factors={"rate": [0.1]}, seeds={"stop": "decided"})
+def test_a_history_with_a_look_taken_out_is_refused():
+    study = looked_at(grown({"b": NULL}, 10))
+    study = looked_at(grown({"b": NULL}, 16, before=study))
+    study = looked_at(grown({"b": NULL}, 24, before=study))
+    first, _, last = study.verdict_looks
+    with pytest.raises(StoreError, match="look 2 is missing"):
+        contrasts(replace(study, verdict_looks=(first, last)))
 
 
-def test_the_rule_is_fixed_beforehand():
-    study = small_study(seeds={"stop": "decided"})
-    assert (study.seeds.first, study.seeds.planned) == (6, 40)
-    with pytest.raises(SpecError, match="stops when decided"):
-        study.with_seeds(12)
-    assert Study.of(study.model_dump(mode="json", exclude_none=True)) == study
+def test_a_score_that_a_look_saw_and_that_is_gone_is_refused():
+    study = looked_at(grown({"b": NULL}, 10))
+    runs = tuple(run for run in study.runs if (run.arm, run.seed) != ("b", 7))
+    with pytest.raises(StoreError, match="seed 7 of b had a score at look 1 and has none now"):
+        contrasts(replace(study, runs=runs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -71,7 +72,7 @@ def test_a_study_from_file_to_report(run, study: Path, tmp_path: Path) -> None:
     code, output, errors = run("run", study)
     assert code == 0
     assert "4 runs: 4 finished" in output
-    assert "not enough seeds for a verdict" in output
+    assert "rate=0.3: not enough seeds for a verdict: 2 pairs, 6 are needed." in output
     assert "[4/4]" in errors
     report = tmp_path / "assay-store" / "reports" / "small.html"
     assert report.as_uri() in output
@@ -106,13 +107,16 @@ def test_a_study_from_file_to_report(run, study: Path, tmp_path: Path) -> None:
     assert [arm["n"] for arm in status["arms"]] == [3, 3]
     assert status["looks"] == 0
 
-    code, output, errors = run("reveal", "small")
+    code, output, errors = run("reveal", "small", "--yes")
     assert code == 0
     assert "Looks at the test split so far: 1" in output
     assert errors.count("on the test split") == 6
+    code, output, errors = run("reveal", "small")
+    assert (code, "Looks at the test split so far: 1" in output, errors) == (0, True, "")
     code, output, _ = run("reveal", "small", "--json")
     revealed = json.loads(output)
-    assert revealed["looks"] == 2
+    assert revealed["looks"] == 1
+    assert len(revealed["scores"]) == 6
     assert all(0 < score["accuracy"] < 1 for score in revealed["scores"])
 
     code, output, _ = run("report", "-o", tmp_path / "r.html")
@@ -181,7 +185,10 @@ def test_a_chosen_arm_is_retrained_and_scored_alone(run, study: Path) -> None:
     lines = 'epochs = 4\nkeep = { best = "validation_loss" }\nearly_stopping = { patience = 1 }'
     study.write_text(STUDY.replace("epochs = 2", lines).replace("0.2", '"last 20%"'))
     assert run("run", study, "--no-report")[0] == 0
-    code, output, _ = run("reveal", "small", "--retrain", "rate=0.3")
+    code, output, errors = run("reveal", "small", "--retrain", "rate=0.3")
+    assert (code, output, len(errors.splitlines())) == (2, "", 1)
+    assert "this would score rate=0.3, trained anew with 2 seeds, on the sealed test split" in errors
+    code, output, _ = run("reveal", "small", "--retrain", "rate=0.3", "--yes")
     assert code == 0
     assert "On test: rate=0.3, trained on training and validation images, scores " in output
     assert ", n = 2." in output
@@ -191,6 +198,10 @@ def test_a_chosen_arm_is_retrained_and_scored_alone(run, study: Path) -> None:
     assert [(r["arm"], r["seed"], r["epochs"][0]["validation_loss"]) for r in retrained] == [
         ("rate=0.3", 0, None), ("rate=0.3", 1, None),
     ]  # fmt: skip
+    code, output, _ = run("reveal", "small", "--retrain", "rate=0.3")  # shown again: no look
+    assert code == 0
+    assert "On test: rate=0.3, trained on training and validation images, scores " in output
+    assert "Looks at the test split so far: 1" in output
     runs = json.loads(run("runs", "--json")[1])
     assert all(r["test_accuracy"] is None and r["kept_epoch"] <= len(r["epochs"]) for r in runs)
     code, _, errors = run("reveal", "small", "--retrain", "rate=3")
@@ -340,11 +351,54 @@ def test_revealing_needs_finished_runs(run, study: Path) -> None:
     assert "there is no store here" in errors
 
 
+class Terminal(io.StringIO):
+    """A terminal at which so many lines are typed."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_revealing_names_its_study_and_asks(run, study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def looks() -> int:
+        return json.loads(run("status", "--json")[1])[0]["looks"]
+
+    run("run", study, "--no-report", "--seeds", 1)
+    code, output, errors = run("reveal")
+    assert (code, output, errors) == (2, "", "error: no study is named; the store holds small: name one.\n")
+    assert run("reveal", "--yes")[0] == 2
+    code, output, errors = run("reveal", "small")
+    assert (code, output, len(errors.splitlines())) == (2, "", 1)
+    assert "add --yes" in errors
+    assert run("reveal", "small", "--json")[0] == 2
+    monkeypatch.setattr("sys.stdin", Terminal("n\n\n"))
+    for _ in range(2):  # no, and what nothing but Enter says
+        code, output, errors = run("reveal", "small")
+        assert (code, output) == (130, "")
+        assert 'This scores 2 finished runs on the sealed test split of "small"' in errors
+    assert looks() == 0
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    code, output, errors = run("reveal", "small")
+    assert (code, "Looks at the test split so far: 1" in output) == (0, True)
+    monkeypatch.setattr("sys.stdin", Terminal(""))
+    assert run("reveal", "small")[0] == 0  # nothing is asked where nothing is opened
+    assert looks() == 1
+
+
+def test_new_runs_are_another_look(run, study: Path) -> None:
+    run("run", study, "--no-report", "--seeds", 1)
+    assert run("reveal", "small", "--yes")[0] == 0
+    run("run", study, "--no-report", "--seeds", 2)
+    assert run("reveal", "small")[0] == 2
+    code, output, errors = run("reveal", "small", "--yes")
+    assert (code, errors.count("on the test split")) == (0, 2)
+    assert "Looks at the test split so far: 2" in output
+
+
 def test_lost_weights_are_named_when_revealing(run, study: Path) -> None:
     run("run", study, "--no-report", "--seeds", 1)
     weights = next(Path(os.environ["ASSAY_STORE"]).rglob("weights.safetensors"))
     weights.write_bytes(b"x")
-    code, _, errors = run("reveal")
+    code, _, errors = run("reveal", "small", "--yes")
     assert code == 2
     assert "weights.safetensors" in errors
     assert "SHA-256" in errors
@@ -440,11 +494,11 @@ def test_a_study_of_files_that_the_command_line_made(run, study: Path, tmp_path:
     own = STUDY.replace('name = "digits"', 'path = "hard/train_data.csv"\ntest = "hard/test_data.csv"')
     study.write_text(own)
     assert run("run", study, "--seeds", 1)[0] == 0
-    code, output, _ = run("reveal", "small")
+    code, output, _ = run("reveal", "small", "--yes")
     assert code == 0
     study.write_text(own.replace('test = "hard/test_data.csv"', ""))
     assert run("run", study, "--seeds", 1)[0] == 0
-    code, _, errors = run("reveal", "small")
+    code, _, errors = run("reveal", "small", "--yes")
     assert code == 2
     assert "it has no test split" in errors
     _, output, _ = run("status", "--json")
@@ -497,7 +551,8 @@ def test_comparing_and_diagnosing(run, study: Path) -> None:
     code, output, _ = run("compare")
     assert code == 0
     assert "ARMS\n" in output
-    assert "sign-flip p" in output
+    assert "equivalence p" in output
+    assert "planned at 6 seeds" in output
     assert "over split, init, order, dropout" in " ".join(output.split())
     assert "say nothing about another data set" in " ".join(output.split())
     assert all(len(line) <= 100 for line in output.splitlines())
@@ -511,7 +566,7 @@ def test_comparing_and_diagnosing(run, study: Path) -> None:
     assert (code, 'did you mean "rate"?' in errors) == (2, True)
     code, _, errors = run("compare", "small", "--split", "test")
     assert (code, "assay reveal scores it" in errors) == (2, True)
-    run("reveal", "small")
+    run("reveal", "small", "--yes")
     _, output, _ = run("compare", "small", "--split", "test")
     assert "McNemar's p" in " ".join(output.split())
 

@@ -12,6 +12,7 @@ import pytest
 from assay.analysis import arm_scores, best_arm, contrasts
 from assay.analysis.numbers import flops, moment, p_value, percent, points, seconds, significant
 from assay.report import Illustration, render, summary_html
+from assay.report.html import ranked
 
 from ..recorded import with_spec
 
@@ -51,7 +52,7 @@ def test_the_question_is_the_title_and_the_verdict_the_headline(make_study, page
 
 def test_below_six_pairs_there_is_a_refusal_and_no_direction(make_study, page_of):
     page = page_of(make_study({"a": A[:3], "b": B[:3]}))
-    assert text_of(page.select_one(".headline")) == "not enough seeds for a verdict: 3 pairs, 6 are needed."
+    assert text_of(page.select_one(".headline")) == "Not enough seeds for a verdict: 3 pairs, 6 are needed."
     words = words_of(page)
     assert "is better than" not in words
     assert "raise count under [seeds] from 3 to 6" in words
@@ -75,8 +76,8 @@ def test_the_paired_difference_has_its_row(make_study, page_of):
     interval = f"[{points(difference.low)}, {points(difference.high)}]"
     found = contrasts(study)[0].finding
     could_find = f"{100 * found.smallest:.2f}"
-    p = p_value(difference.p_value)
-    assert row == ["● b", "better", "10", points(difference.mean), interval, p, "100 % [72, 100]", could_find]
+    looks, p = "10", p_value(found.p_value)
+    assert row == ["● b", "better", "10", points(difference.mean), interval, looks, p, "100 % [72, 100]", could_find]
 
 
 def test_several_arms_get_a_verdict_each_and_holms_p(make_study, page_of):
@@ -85,8 +86,21 @@ def test_several_arms_get_a_verdict_each_and_holms_p(make_study, page_of):
     verdicts = [text_of(item) for item in page.select(".verdicts")[0]("li")]
     assert len(verdicts) == 3
     assert verdicts[0] == f"better {contrasts(study)[0].sentence}."
-    assert "after Holm" in verdicts[0]
+    details = [text_of(item) for item in page.select("#contrasts .verdicts .details")]
+    assert all("after Holm over 3 comparisons" in text for text in details)
+    assert details == [contrast.details for contrast in ranked(contrasts(study))]
     assert "adjusted after Holm for 3 contrasts" in words_of(page)
+
+
+def test_the_headline_is_one_sentence_and_its_evidence_stands_below(make_study, page_of):
+    study = make_study({"a": A, "b": B})
+    page = page_of(study)
+    (contrast,) = contrasts(study)
+    headline = text_of(page.select_one(".headline"))
+    assert headline == f"{contrast.sentence}."
+    assert not re.search(r"\bp [<0]|Holm|looked at|planned at", headline)
+    assert text_of(page.select_one("#answer .details")) == f"{contrast.details}."
+    assert "planned at 10 seeds; over init, order" in contrast.details
 
 
 def test_a_failed_run_is_named_with_reason_and_advice(make_study, page_of):
@@ -94,7 +108,7 @@ def test_a_failed_run_is_named_with_reason_and_advice(make_study, page_of):
     (row,) = cells_of(table_of(page, "1 run without a score"))
     assert row == ["● b", "9", "diverged", "1 of 3", "the loss became NaN in epoch 1", "halve the learning rate"]
     assert "1 of 10 of b diverged" in text_of(page.select_one("#answer"))
-    assert "n = 9" in text_of(page.select_one(".headline"))
+    assert "9 seeds" in text_of(page.select_one(".headline"))
 
 
 def test_revealed_scores_stand_beside_the_number_of_looks(make_study, page_of):

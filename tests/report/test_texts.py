@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
 
 from assay.analysis import contrasts
+from assay.analysis.contrasts import factor_effects
+from assay.analysis.numbers import points
 from assay.report import as_latex, as_markdown
 from assay.report.texts import study_tables
 
@@ -63,3 +66,24 @@ def test_a_revealed_study_quotes_its_test_tables(make_study):
     labels = [one.label for one in study_tables(study, {})]
     assert {"test-arms", "test-contrasts"} <= set(labels)
     assert "failures" not in labels
+
+
+def test_crossed_factors_have_their_effects_on_the_test_split_too(make_study, page_of):
+    cells = list(itertools.product(("0", "0.5"), ("3x3", "5x5")))
+    names = [f"dropout={dropout}, kernel={kernel}" for dropout, kernel in cells]
+    levels = {name: {"dropout": cell[0], "kernel": cell[1]} for name, cell in zip(names, cells, strict=True)}
+    scores = {name: [score + 0.003 * at for score in A] for at, name in enumerate(names)}
+    tests = {name: [score - 0.02 * at for score in B] for at, name in enumerate(names)}
+    sealed, study = (make_study(scores, levels=levels, **given) for given in ({}, {"tests": tests, "num_looks": 1}))
+    effects = factor_effects(study, split="test")
+    assert effects[0].difference.mean == pytest.approx(-0.04)
+    (table,) = [one.table for one in study_tables(study, {}) if one.label == "test-effects"]
+    assert "test accuracy" in table.caption
+    assert [row[1].text for row in table.rows] == [effect.label for effect in effects]
+    assert [row[3].text for row in table.rows] == [points(effect.difference.mean) for effect in effects]
+    assert "## Factors on the test split" in as_markdown(study, summaries={}, version="0.1.0")
+    assert "tab:kernels-test-effects" in as_latex(study, summaries={}, version="0.1.0")
+    section = page_of(study).find(id="test")
+    captions = [caption.get_text() for caption in section.find_all("caption")]
+    assert any(caption.startswith("Effects of the factors on test accuracy") for caption in captions)
+    assert not [one for one in study_tables(sealed, {}) if one.label.startswith("test-")]

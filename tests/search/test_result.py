@@ -11,7 +11,8 @@ import pytest
 
 from assay import api
 from assay.analysis import best_arm
-from assay.report import search_sentences
+from assay.report import render, search_sentences
+from assay.report.search import optimism_table
 from assay.search import best_study, importances, result_of_search
 from assay.search.result import SearchResult
 from assay.spec import parse_study, study_toml
@@ -60,6 +61,38 @@ def test_the_report_explains_the_arm_that_the_search_calls_best(
     turned = replace(record, runs=runs, spec=spec)
     assert best_arm(turned) == result_of_search(turned).best
     assert (best_arm(turned) == best_arm(record)) == (objective == "validation_accuracy")
+
+
+@pytest.mark.parametrize(
+    ("data", "vary"),
+    [
+        ({"validation": {"last": 0.2}, "stratified": False}, ["split", "init", "order"]),
+        ({"validation": {"last": 0.2}, "stratified": False, "training": "20 per class"}, ["split", "init", "order"]),
+        ({"validation": 0.2}, ["init", "order"]),
+    ],
+)
+def test_no_optimism_is_claimed_where_fresh_seeds_are_scored_on_the_images_of_the_choice(
+    record: StudyRecord, found: SearchResult, data: dict[str, object], vary: list[str]
+) -> None:
+    spec = {**record.spec, "data": {"name": "digits", **data}, "seeds": {"count": 3, "vary": vary}}
+    fixed = replace(record, spec=spec)
+    results = result_of_search(fixed).optimism
+    assert [one.luck for one in results] == [None] * 3
+    assert [one.difference for one in results] == [one.luck for one in found.optimism]
+    text = " ".join(search_sentences(fixed))
+    assert "optimism" not in text
+    assert "scored on the validation images of the choice, so these scores are still too good" in text
+    page = render(fixed, summaries={}, gallery=None, version="0")
+    assert "those means are what to expect" not in page
+    table = optimism_table(fixed, result_of_search(fixed))
+    assert table.columns[-1].title == "luck of the seed"
+    assert "still too good" in table.caption
+
+
+def test_optimism_is_claimed_where_each_seed_draws_its_images(record: StudyRecord, found: SearchResult) -> None:
+    assert "still too good" not in " ".join(search_sentences(record))
+    assert optimism_table(record, found).columns[-1].title == "optimism"
+    assert "those means are what to expect" in render(record, summaries={}, gallery=None, version="0")
 
 
 def test_what_was_saved_counts_epochs_once(record: StudyRecord, found: SearchResult) -> None:
@@ -139,8 +172,6 @@ def test_importance_finds_the_parameter_that_decides() -> None:
 
 def test_the_page_shows_the_search_and_loads_nothing(record: StudyRecord, tmp_path: Path) -> None:
     from bs4 import BeautifulSoup
-
-    from assay.report import render
 
     page = render(record, summaries={}, gallery=None, version="0")
     assert page == render(record, summaries={}, gallery=None, version="0")

@@ -6,16 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from assay.stats import (
-    equivalence,
-    holm,
-    mean_interval,
-    outcome,
-    paired_difference,
-    planned_looks,
-    repeated_interval,
-    stop_at,
-)
+from assay.stats import History, Look, Spending, decide, mean_interval, planned_looks
 
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
@@ -38,39 +29,35 @@ def family(rng: np.random.Generator, shape: str, num_contrasts: int, n: int, eff
 
 
 def false_differences(studies: int, shape: str, num_contrasts: int, n: int, *, seed: int = 0) -> float:
-    """Share of studies without any difference in which one or more is called, at n fixed beforehand."""
+    """Share of studies without any difference in which one or more is called, at a planned n."""
     rng = np.random.default_rng([seed, n, num_contrasts])
-    return float(np.mean([_calls_fixed(family(rng, shape, num_contrasts, n)) for _ in range(studies)]))
+    return float(np.mean([_calls(family(rng, shape, num_contrasts, n), (n,), Spending(n)) for _ in range(studies)]))
 
 
-def _calls_fixed(rows: np.ndarray) -> bool:
-    found = [paired_difference(np.zeros(len(row)), row) for row in rows]
-    adjusted = holm([difference.p_value for difference in found])
-    return any(
-        outcome(difference, adjusted_p=float(p), num_contrasts=len(rows)) in ("better", "worse")
-        for difference, p in zip(found, adjusted, strict=True)
-    )
+def _calls(rows: np.ndarray, looks: tuple[int, ...], plan: Spending) -> bool:
+    histories = [History(tuple(Look(row[:n], n) for n in looks), plan) for row in rows]
+    return any(decision.outcome in ("better", "worse") for decision in decide(histories))
+
+
+def stopping(maximum: int) -> Spending:
+    """The plan of a study that stops when decided."""
+    return Spending(maximum, stops=True, at_plan=0.9)
 
 
 def false_differences_in_looks(studies: int, shape: str, num_contrasts: int, maximum: int, *, seed: int = 0) -> float:
     """The same with sequential looks from 6 to ``maximum`` seeds."""
     rng = np.random.default_rng([seed, maximum, num_contrasts, 1])
-    looks = planned_looks(6, maximum)
-
-    def calls(rows: np.ndarray) -> bool:
-        return any(
-            stop_at(range(maximum), row, looks, num_ended=maximum, alpha=0.05 / num_contrasts)[0] != "undecided"
-            for row in rows
-        )
-
-    return float(np.mean([calls(family(rng, shape, num_contrasts, maximum)) for _ in range(studies)]))
+    looks = planned_looks(6, maximum).seeds
+    plan = stopping(maximum)
+    return float(np.mean([_calls(family(rng, shape, num_contrasts, maximum), looks, plan) for _ in range(studies)]))
 
 
 def coverage(studies: int, shape: str, n: int, *, seed: int = 0) -> float:
-    """Share of 95 % intervals for a paired difference that hold the true one."""
+    """Share of 95 % intervals for a paired difference, of one look at all there is, that hold the true one."""
     rng = np.random.default_rng([seed, n, 2])
     rows = np.concatenate([family(rng, shape, 1, n) for _ in range(studies)])
-    return float(np.mean([(i := mean_interval(row)).low <= 0 <= i.high for row in rows]))
+    intervals = (Look(row, n).interval(0.05) for row in rows)
+    return float(np.mean([low <= 0 <= high for low, high in intervals]))
 
 
 def coverage_of_scores(studies: int, shape: str, n: int, *, seed: int = 0) -> float:
@@ -80,16 +67,27 @@ def coverage_of_scores(studies: int, shape: str, n: int, *, seed: int = 0) -> fl
 
 
 def coverage_in_looks(studies: int, shape: str, effect: float, *, maximum: int = 40, seed: int = 0) -> float:
-    """Share of studies whose interval, told at the look where they stopped, holds the true difference."""
+    """Share of studies whose interval, at the look where they stopped, holds the true difference."""
     rng = np.random.default_rng([seed, maximum, 4])
-    looks = planned_looks(6, maximum)
     held = []
     for _ in range(studies):
-        row = family(rng, shape, 1, maximum, effect)[0]
-        _, _, counts = stop_at(range(maximum), row, looks, num_ended=maximum, alpha=0.05)
-        interval = repeated_interval(row, counts, maximum=maximum)
-        held.append(interval.low <= effect <= interval.high)
+        low, high = _grown(family(rng, shape, 1, maximum, effect)[0], maximum)[1].interval(alpha=0.05)
+        held.append(low <= effect <= high)
     return float(np.mean(held))
+
+
+def _grown(row: np.ndarray, maximum: int, margin: float | None = None) -> tuple[str, History]:
+    """The outcome of a contrast that grows until it is decided, and its looks till then."""
+    looks: list[Look] = []
+    outcome = "undecided"
+    for n in planned_looks(6, maximum).seeds:
+        looks.append(Look(row[:n], n))
+        history = History(tuple(looks), stopping(maximum))
+        (decision,) = decide([history], margin=margin)
+        outcome = decision.outcome
+        if outcome not in ("undecided", "too few seeds"):
+            break
+    return outcome, history
 
 
 def false_equivalences(studies: int, shape: str, n: int, *, seed: int = 0) -> float:
@@ -97,18 +95,15 @@ def false_equivalences(studies: int, shape: str, n: int, *, seed: int = 0) -> fl
     rng = np.random.default_rng([seed, n, 5])
     margin = 1.5
     rows = (family(rng, shape, 1, n, margin)[0] for _ in range(studies))
-    return float(np.mean([equivalence(row, margin).p_value < 0.05 for row in rows]))
+    return float(np.mean([max(Look(row, n).margin_ps(margin)) < 0.05 for row in rows]))
 
 
 def false_equivalences_in_looks(studies: int, shape: str, maximum: int, *, seed: int = 0) -> float:
     """The same with sequential looks."""
     rng = np.random.default_rng([seed, maximum, 6])
-    margin, looks = 1.5, planned_looks(6, maximum)
-
-    def called(row: np.ndarray) -> bool:
-        return stop_at(range(maximum), row, looks, num_ended=maximum, alpha=0.05, margin=margin)[0] == "equivalent"
-
-    return float(np.mean([called(family(rng, shape, 1, maximum, margin)[0]) for _ in range(studies)]))
+    margin = 1.5
+    rows = (family(rng, shape, 1, maximum, margin)[0] for _ in range(studies))
+    return float(np.mean([_grown(row, maximum, margin)[0] == "equivalent" for row in rows]))
 
 
 def saved(
@@ -125,17 +120,24 @@ def saved(
     The baseline goes on as long as any other arm does.
     """
     rng = np.random.default_rng([seed, maximum, 7])
-    looks = planned_looks(6, maximum)
+    sizes = planned_looks(6, maximum).seeds
     runs, decided = [], []
     for _ in range(studies):
-        ends = []
-        for row in family(rng, "normal", num_contrasts, maximum, effect):
-            found, look, _ = stop_at(
-                range(maximum), row, looks, num_ended=maximum, alpha=0.05 / num_contrasts, margin=margin
-            )
-            ends.append(looks.seeds[look - 1])
-            decided.append(found != "undecided")
-        runs.append(sum(ends) + max(ends))
+        rows = family(rng, "normal", num_contrasts, maximum, effect)
+        ends: dict[int, int] = {}
+        for look in range(1, len(sizes) + 1):
+            histories = [
+                History(tuple(Look(row[:n], n) for n in sizes[: ends.get(arm, look)]), stopping(maximum))
+                for arm, row in enumerate(rows)
+            ]
+            for arm, decision in enumerate(decide(histories, margin=margin)):
+                if decision.outcome not in ("undecided", "too few seeds"):
+                    ends.setdefault(arm, look)
+            if len(ends) == num_contrasts:
+                break
+        seeds = [sizes[ends.get(arm, len(sizes)) - 1] for arm in range(num_contrasts)]
+        decided += [arm in ends for arm in range(num_contrasts)]
+        runs.append(sum(seeds) + max(seeds))
     return 1 - float(np.mean(runs)) / (maximum * (num_contrasts + 1)), float(np.mean(decided))
 
 

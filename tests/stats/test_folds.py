@@ -44,11 +44,13 @@ def test_equivalence_uses_the_same_error():
     assert (found.p_value < 0.05) == (found.low > -5.0 and found.high < 5.0)
 
 
-@pytest.mark.parametrize(("value", "p_value"), [(0.0, 1.0), (0.1, 0.0)])
+@pytest.mark.parametrize(("value", "p_value"), [(0.0, 1.0), (0.1, 2**-5)])
 def test_folds_that_are_all_equal(value, p_value):
-    found = corrected_resampled_difference(np.full((2, 5), value))
+    found = corrected_resampled_difference(np.full((6, 5), value))
     assert (found.mean, found.low, found.high) == pytest.approx((value, value, value))
-    assert found.p_value == p_value
+    assert found.p_value == p_value  # of flipping the signs of six seeds
+    assert corrected_equivalence(np.full((6, 5), value), 0.2).p_value == 2**-6
+    assert corrected_equivalence(np.full((6, 5), value), 0.05).p_value == (2**-6 if value == 0 else 1.0)
 
 
 @pytest.mark.parametrize("wrong", [[0.1, 0.2], [[0.1, float("nan")]], [[0.1], [0.2]]])

@@ -50,11 +50,32 @@ def test_arms_that_pairs_tell_apart_are_in_no_common_group():
     assert found.groups[0][0] in (2, 3)  # best first
 
 
-def test_too_few_blocks_tell_nothing_apart():
-    found = rank_arms([[0.1, 0.5, 0.9]] * 3)
-    assert found.groups == ((2, 1, 0),)
-    assert rank_arms(np.zeros((0, 3))).groups == ((0, 1, 2),)
-    assert rank_arms(np.ones((4, 3))).friedman_p is None
+def test_too_few_blocks_join_no_arms_and_say_how_many_are_needed():
+    # Five arms far apart: ten pairs, of which the smallest p after Holm is 10 * 2 / 2**8 = 0.078 with eight blocks.
+    far = np.arange(5.0) + np.random.default_rng(1).normal(scale=0.01, size=(9, 5))
+    few = rank_arms(far[:8])
+    assert (few.groups, few.needed) == ((), 9)
+    assert few.refusal == (
+        "Which of 5 arms differ cannot be said from 8 seeds: comparing every two of them is 10 tests, which need 9 "
+        "seeds after Holm"
+    )
+    assert few.mean_ranks == (5.0, 4.0, 3.0, 2.0, 1.0)
+    enough = rank_arms(far)
+    assert (enough.groups, enough.needed, enough.refusal) == ((), None, "")
+
+
+@pytest.mark.parametrize(("arms", "needed"), [(2, 6), (3, 7), (5, 9), (26, 14)])
+def test_the_blocks_needed_are_the_fewest_that_can_tell_two_arms_apart(arms, needed):
+    far = np.arange(float(arms)) + np.random.default_rng(2).normal(scale=0.01, size=(needed, arms))
+    assert rank_arms(far[:-1]).needed == needed
+    assert rank_arms(far).needed is None
+    assert rank_arms(far).groups == ()  # all are told apart
+
+
+def test_arms_that_are_alike_have_no_friedman_p_and_share_a_group():
+    found = rank_arms(np.ones((8, 3)))
+    assert found.friedman_p is None
+    assert found.groups == ((0, 1, 2),)
 
 
 @pytest.mark.parametrize("wrong", [[0.1, 0.2], [[0.1], [0.2]], [[0.1, float("nan")]]])

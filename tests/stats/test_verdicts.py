@@ -1,60 +1,101 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy import stats as scipy_stats
 
-from assay.stats import PairedDifference, outcome, paired_difference, pairs_needed, refusal, verdict
-
-
-def difference(mean: float, low: float, high: float, n: int, p_value: float) -> PairedDifference:
-    return PairedDifference(mean, low, high, n, 0.95, p_value, "")
+from assay.stats import Finding, Interval, PairedDifference, advice, judge, pairs_needed, refusal, sentence
+from assay.stats.needed import Need
 
 
-def test_a_clear_difference_is_told_with_its_size_interval_and_n():
-    clear = difference(0.0031, 0.0022, 0.0040, 10, 0.002)
-    assert verdict(clear, a="Y", b="X") == "X is better than Y by 0.31 points [0.22, 0.40], n = 10"
-    assert outcome(clear) == "better"
+def finding(outcome: str, mean: float, low: float, high: float, n: int = 10, **values: object) -> Finding:
+    return Finding(n, outcome, PairedDifference(mean, low, high, n, 0.95, 0.01, ""), 1, **values)
 
 
-def test_a_loss_names_the_winner_first():
-    clear = difference(-0.0031, -0.0040, -0.0022, 10, 0.002)
-    assert verdict(clear, a="Y", b="X") == "X is worse than Y by 0.31 points [0.22, 0.40], n = 10"
-    assert outcome(clear) == "worse"
-
-
-def test_of_a_loss_the_lower_is_better():
-    clear = difference(-0.031, -0.040, -0.022, 10, 0.002)
-    said = verdict(clear, a="Y", b="X", higher_is_better=False, unit="nats", scale=1.0)
-    assert said == "X is better than Y by 0.03 nats [0.02, 0.04], n = 10"
-    assert outcome(clear, higher_is_better=False) == "better"
-
-
-def test_an_interval_that_holds_zero_is_undecided():
-    unclear = difference(0.0002, -0.0010, 0.0014, 10, 0.7)
-    assert verdict(unclear, a="Y", b="X") == (
-        "undecided: from Y to X the difference is 0.02 points [-0.10, 0.14], n = 10"
+def test_a_clear_difference_is_reported_with_its_size_interval_and_n():
+    better = finding("better", 0.0031, 0.0022, 0.0040)
+    assert sentence(better, a="Y", b="X") == (
+        "X is better than Y: accuracy is 0.31 points higher (95 % interval 0.22 to 0.40, 10 seeds)"
     )
 
 
-@pytest.mark.parametrize(
-    "half",
-    [difference(0.003, 0.001, 0.005, 10, 0.06), difference(0.003, -0.001, 0.007, 10, 0.04)],
-    ids=["only the interval", "only the p value"],
-)
-def test_interval_and_p_value_must_agree(half):
-    assert outcome(half) == "undecided"
+def test_a_loss_names_the_arm_that_was_tried_first():
+    worse = finding("worse", -0.0031, -0.0040, -0.0022)
+    assert sentence(worse, a="Y", b="X") == (
+        "X is worse than Y: accuracy is 0.31 points lower (95 % interval 0.22 to 0.40, 10 seeds)"
+    )
+
+
+def test_an_interval_that_holds_zero_is_no_clear_effect():
+    unclear = finding("undecided", 0.0002, -0.0010, 0.0014, need=Need(92), effect_size=0.1)
+    assert sentence(unclear, a="Y", b="X") == (
+        "No clear effect: X changed accuracy by 0.02 points against Y (95 % interval -0.10 to 0.14, 10 seeds)"
+    )
+    assert advice(unclear) == "settling so small an effect would take about 92 more seeds"
+
+
+def test_an_interval_that_excludes_zero_and_decides_nothing_gives_its_reason():
+    family = replace(finding("undecided", 0.003, 0.001, 0.005), num_contrasts=8, obstacle="family", adjusted_p=0.086)
+    assert "of 8 comparisons one does so too often by luck (p 0.086 after Holm)" in sentence(family, a="Y", b="X")
+    for obstacle, reason in (
+        ("signs", "the signs of 10 pairs alone"),
+        ("added later", "added after the first verdict"),
+    ):
+        assert reason in sentence(replace(family, obstacle=obstacle), a="Y", b="X")
+
+
+def test_what_nobody_planned_to_compare_is_an_estimate():
+    estimate = finding("undecided", 0.003, 0.001, 0.005, share=0.0, obstacle="not planned")
+    assert sentence(estimate, a="Y", b="X").startswith("An estimate, not judged: X changed accuracy by 0.30 points")
+    assert advice(replace(estimate, need=Need(5))) == ""
+
+
+def test_equal_scores_are_called_equal():
+    (ties,) = judge([np.zeros(10)])
+    assert (ties.outcome, ties.num_ties) == ("undecided", 10)
+    assert sentence(ties, a="Y", b="X") == "No difference seen: Y and X score the same on all 10 seeds"
+
+
+def test_a_constant_difference_needs_no_interval():
+    (same,) = judge([np.full(10, 0.001)])
+    assert same.outcome == "better"
+    assert sentence(same, a="Y", b="X") == (
+        "X is better than Y: accuracy is 0.10 points higher (the same on each of 10 seeds)"
+    )
+
+
+def test_a_direction_inside_the_margin_is_called_small():
+    rng = np.random.default_rng(7)
+    (small,) = judge([0.0003 + 0.0001 * rng.normal(size=12)], margin=0.001)
+    assert small.outcome == "better"
+    assert small.is_within_margin
+    assert "smaller than the margin of 0.1 points" in sentence(small, a="Y", b="X")
+
+
+def test_equivalence_shows_the_ninety_percent_interval():
+    rng = np.random.default_rng(8)
+    values = rng.normal(0, 0.0002, size=12)
+    (near,) = judge([values - values.mean()], margin=0.001)
+    assert near.outcome == "equivalent"
+    reach = 100 * scipy_stats.t.ppf(0.95, 11) * values.std(ddof=1) / 12**0.5
+    assert sentence(near, a="Y", b="X") == (
+        f"No difference that matters between Y and X: 0.00 points (90 % interval -{reach:.2f} to {reach:.2f}, "
+        "inside the margin of 0.1 points, 12 seeds)"
+    )
 
 
 @pytest.mark.parametrize("n", [2, 3, 5])
 def test_fewer_than_six_pairs_get_no_verdict_however_clear(n):
-    clear = paired_difference(np.zeros(n), np.linspace(0.50, 0.51, n))
-    assert clear.excludes_zero
-    assert verdict(clear, a="Y", b="X") == f"not enough seeds for a verdict: {n} pairs, 6 are needed"
+    (clear,) = judge([np.linspace(0.50, 0.51, n)])
+    assert clear.difference.excludes_zero
+    assert sentence(clear, a="Y", b="X") == f"Not enough seeds for a verdict: {n} pairs, 6 are needed"
 
 
 def test_refusals_count_in_words():
-    assert refusal(1) == "not enough seeds for a verdict: 1 pair, 6 are needed"
-    assert refusal(0, num_contrasts=8) == "not enough seeds for a verdict: 0 pairs, 9 are needed for 8 contrasts"
+    assert refusal(1) == "Not enough seeds for a verdict: 1 pair, 6 are needed"
+    assert refusal(0, num_contrasts=8) == "Not enough seeds for a verdict: 0 pairs, 9 are needed for 8 contrasts"
 
 
 @pytest.mark.parametrize(("contrasts", "pairs"), [(1, 6), (2, 7), (3, 7), (8, 9), (26, 11), (1000, 16)])
@@ -63,22 +104,28 @@ def test_more_contrasts_need_more_pairs(contrasts, pairs):
     assert contrasts * 2 / 2**pairs < 0.05 <= contrasts * 2 / 2 ** (pairs - 1)
 
 
-def test_with_several_contrasts_the_adjusted_p_decides_and_is_told():
-    clear = difference(0.0031, 0.0022, 0.0040, 10, 0.002)
-    assert verdict(clear, a="Y", b="X", adjusted_p=0.016, num_contrasts=8) == (
-        "X is better than Y by 0.31 points [0.22, 0.40], n = 10, p = 0.016 after Holm"
-    )
-    assert outcome(clear, adjusted_p=0.06, num_contrasts=8) == "undecided"
-    assert outcome(difference(0.0031, 0.0022, 0.0040, 6, 0.031), adjusted_p=0.25, num_contrasts=8) == "too few seeds"
-    with pytest.raises(ValueError, match="no adjusted p"):
-        outcome(clear, num_contrasts=8)
-
-
 def test_an_end_that_excludes_zero_is_not_rounded_onto_it():
-    thin = difference(0.0003, 0.00002, 0.00058, 12, 0.001)
-    assert verdict(thin, a="Y", b="X") == "X is better than Y by 0.030 points [0.002, 0.058], n = 12"
+    thin = finding("better", 0.0003, 0.00002, 0.00058, 12)
+    assert "0.030 points higher (95 % interval 0.002 to 0.058, 12 seeds)" in sentence(thin, a="Y", b="X")
 
 
 def test_no_sentence_says_minus_zero():
-    nothing = difference(-1e-9, -0.001, 0.001, 10, 1.0)
-    assert " 0.00 points" in verdict(nothing, a="Y", b="X")
+    nothing = finding("undecided", -1e-9, -0.001, 0.001)
+    assert "by 0.00 points" in sentence(nothing, a="Y", b="X")
+
+
+def test_a_finding_reads_the_same_from_both_arms():
+    rng = np.random.default_rng(9)
+    rows = [rng.normal(0.5, 1, 12), rng.normal(0, 1, 12)]
+    forth, back = judge(rows, margin=2.0), judge([-row for row in rows], margin=2.0)
+    for one, other in zip(forth, back, strict=True):
+        turned = one.reversed()
+        for name in ("outcome", "adjusted_p", "equivalence_p", "effect_size", "decided_at"):
+            assert getattr(turned, name) == (
+                pytest.approx(value) if isinstance(value := getattr(other, name), float) else value
+            )
+        assert (turned.difference.low, turned.difference.high) == pytest.approx(
+            (other.difference.low, other.difference.high)
+        )
+        assert isinstance(turned.superiority, Interval)
+        assert turned.superiority.mean == pytest.approx(other.superiority.mean)

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from assay.store import ArmRecord, open_writer
+from assay.store import ArmRecord, open_reader, open_writer
 from assay.web import limits, make_app
 from assay.web import watch as watching
 from assay.web.limits import Refused
 from assay.web.watch import Watch
 
+from ..stored import put_scores, put_study
 from .conftest import HOSTS, URL
 
 
@@ -106,3 +107,29 @@ def test_a_database_that_is_none_is_told(tmp_path: Path) -> None:
         answer = client.get("/api/studies")
         assert answer.status_code == 503
         assert "damaged" in answer.json()["error"]
+
+
+def test_a_page_that_shows_a_verdict_asks_for_it_once_more_and_then_rests(tmp_path: Path) -> None:
+    """The look that an answer writes changes the store, and with it the version that makes pages fetch answers."""
+    scores = tuple(0.95 + 0.001 * number for number in range(8))
+    study = put_study(tmp_path, {"a": scores[:6], "b": scores[1:7]}, count=7)
+    with TestClient(make_app(tmp_path, HOSTS), base_url=URL) as client:
+        assert follow(client, tmp_path) == [0, 1]
+        assert follow(client, tmp_path) == [1]  # another tab, or the same one opened again
+        with open_writer(tmp_path) as writer:
+            put_scores(writer, study, {"a": scores[6:7], "b": scores[7:8]}, start=6)
+        assert follow(client, tmp_path) == [1, 2]
+
+
+def follow(client: TestClient, store: Path) -> list[int]:
+    """What a page does: it asks for what changed, and for the answer whenever ``finished`` has risen; looks by then."""
+    finished, looks = -1, []
+    for _ in range(10):
+        with open_reader(store) as reader:
+            taken = len(reader.study("small").verdict_looks)
+        changes = client.get("/api/studies/small?since=0").json()
+        if changes["finished"] != finished:
+            finished = changes["finished"]
+            looks.append(taken)
+            assert client.get("/api/studies/small/answer").json()["finished"] == finished
+    return looks

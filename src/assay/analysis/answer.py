@@ -9,7 +9,8 @@ from typing import Literal
 
 from ..stats import MIN_PAIRS, pairs_needed, refusal
 from ..store.records import StudyRecord
-from .contrasts import Contrast, contrasts, factor_effects, has_interactions
+from .contrasts import Contrast, contrasts, has_interactions, planned_contrasts
+from .fallen import fallen_sentences
 from .numbers import counted, percent
 from .scores import (
     LEAKY,
@@ -75,8 +76,7 @@ def answer(study: StudyRecord, *, split: Split = "validation") -> Answer:
         if only.interval:
             headline += f" [{100 * only.interval.low:.2f}, {100 * only.interval.high:.2f}]"
         return Answer("estimate", f"{headline}, n = {only.n}", (), _notes(study, (), "estimate", split))
-    # One factor's effects are its arms' contrasts.
-    crossed = factor_effects(study, split=split) if has_interactions(study) else ()
+    crossed = planned_contrasts(study, split=split) if has_interactions(study) else ()
     family = crossed or judged
     tone = _tone(family)
     if tone == "refused":
@@ -93,7 +93,7 @@ def progress_sentence(study: StudyRecord) -> str:
     states = Counter(run.state for run in study.runs)
     total = len(study.runs)
     if not total:
-        return "no run has been planned yet"
+        return "No run has been planned yet"
     others = [f"{n} {state}" for state, n in states.items() if state != "finished"]
     rest = f" ({', '.join(others)})" if others else ""
     done = states["finished"]
@@ -150,7 +150,8 @@ def _factors(crossed: tuple[Contrast, ...]) -> str:
     depends = [c for c in crossed if c.effect and c.effect.is_interaction and c.outcome in ("better", "worse")]
     pairs = dict.fromkeys((c.effect.factor, c.effect.by) for c in depends if c.effect)
     sentences += [f"what {factor} does depends on {by}" for factor, by in pairs]
-    return "; ".join(sentences)
+    text = "; ".join(sentences)
+    return f"{text[:1].upper()}{text[1:]}" if text.startswith(("of ", "between ")) else text
 
 
 def _against(contrast: Contrast) -> str:
@@ -168,14 +169,14 @@ def _levels(factor: str, levels: list[Contrast]) -> str:
 
 
 def _tally(family: tuple[Contrast, ...]) -> str:
-    return f"of {counted(len(family), 'arm')} against {family[0].baseline}, {_counted_outcomes(family)}"
+    return f"Of {counted(len(family), 'arm')} against {family[0].baseline}, {_counted_outcomes(family)}"
 
 
 def _counted_outcomes(family: Sequence[Contrast]) -> str:
     counts = Counter(contrast.outcome for contrast in family)
     parts = {
         key: f"{counts[key]} {_is(counts[key])} {key}"
-        for key in ("better", "worse", "equivalent", "undecided")
+        for key in ("better", "worse", "mixed", "equivalent", "undecided")
         if counts[key]
     }
     if few := counts["too few seeds"]:
@@ -191,10 +192,9 @@ def _notes(study: StudyRecord, family: tuple[Contrast, ...], tone: Tone, split: 
             "too good."
         )
     if is_unfinished(study) and tone != "none" and not rule_of(study).stop:
-        notes.append(
-            "The study is unfinished, so the answer may change. "
-            "Stopping it where it happens to look good would make the answer worth less."
-        )
+        notes.append("The study is unfinished, so the answer may change; looking at it meanwhile is paid for.")
+    if split == "validation":
+        notes += [f"{sentence}." for sentence in fallen_sentences(study)]
     if failed := failure_sentence(study):
         notes.append(f"{failed}.")
     if split == "validation":

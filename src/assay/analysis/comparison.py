@@ -9,9 +9,20 @@ from ..errors import Problem, SpecError, nearest
 from ..spec.arms import arm_name
 from ..stats import Ranking, factors_of
 from ..store.records import StudyRecord
-from .contrasts import Contrast, contrast_of, contrasts, factor_effects, has_interactions, ranking_of
+from .contrasts import (
+    Contrast,
+    contrast_of,
+    contrasts,
+    factor_effects,
+    has_interactions,
+    planned_contrasts,
+    ranking_of,
+)
+from .fallen import fallen_sentences
+from .image_spread import claim_of
 from .images import duel, network_sentence, networks
 from .scores import LEAKY, Split, failure_sentence, ordered_arms, rule_of, varied
+from .standings import sequential_sentence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,8 +35,9 @@ class Comparison:
     Args:
         study: The study's name.
         split: Whose accuracy was compared.
-        contrasts: Arms, each against the first (or two that were named): one family.
-        effects: Main effects and interactions of crossed factors: another family.
+        contrasts: Arms, each against the first, or two that were named.
+        effects: Main effects and interactions of crossed factors. Where there are any they are what the study asks, one
+            family, and contrasts of arms are estimates.
         ranking: Arms by mean rank; ``None`` for two arms and below six seeds that all have.
         arms: The arms' names, in the order of the ranking's figures.
         varies: What a seed changes: the intervals speak of nothing else.
@@ -95,12 +107,11 @@ def compare_study(study: StudyRecord, *names: str, split: Split = "validation") 
     if len(names) == 2:
         judged = (contrast_of(study, names[0], names[1], split=split),)
         note = "Two arms that were picked after seeing their scores look further apart than they are"
-        notes = (note,) if len(arms) > 2 else ()
+        notes = () if judged[0].is_planned else (note,)
         return _comparison(study, split, judged, (), None, notes)
     if names:
         return _comparison(study, split, (), factor_effects(study, split=split, factor=names[0]), None, ())
-    # With one factor, its effects are the arms' contrasts.
-    crossed = factor_effects(study, split=split) if has_interactions(study) else ()
+    crossed = planned_contrasts(study, split=split) if has_interactions(study) else ()
     return _comparison(study, split, contrasts(study, split=split), crossed, ranking_of(study, split=split), ())
 
 
@@ -115,21 +126,17 @@ def _comparison(
     arms, varies = tuple(arm.name for arm in ordered_arms(study)), varied(study)
     remarks = [LEAKY.rstrip(".")] if study.is_leaky else []
     remarks += [
-        f"A seed changes {', '.join(varies) or 'nothing'}: the intervals speak of that, and say nothing about another "
-        "data set"
+        f"A seed changes {', '.join(varies) or 'nothing'}. Intervals speak of that and of {claim_of(study)}; "
+        "they say nothing about another data set"
     ]
     if any(contrast.finding.is_corrected for contrast in (*judged, *crossed)):
         remarks.append(
             "Folds share training images, so their scores move together: the corrected resampled t test widens the "
             "interval (Nadeau and Bengio 2003)"
         )
-    rule = rule_of(study)
-    if rule.stop and split == "validation" and judged:
-        share = 5 / max(len(arms) - 1, 1)
-        remarks.append(
-            f"Arms stop when decided, at {rule.first} to {rule.planned} seeds. Each arm's looks share {share:.2g} % of "
-            "false calls (Lan and DeMets 1983); intervals hold at every look together"
-        )
+    if (sequential := sequential_sentence(study)) and judged:
+        remarks.append(sequential)
+    remarks += fallen_sentences(study)
     if split == "test":
         looks = len(study.looks)
         remarks.append(f"After {looks} {'look' if looks == 1 else 'looks'} at the test split")
@@ -185,6 +192,8 @@ def _plain(contrast: Contrast) -> dict[str, Any]:
         "effect": None if effect is None else {k: v for k, v in asdict(effect).items() if v and k != "weights"},
         "outcome": contrast.outcome,
         "sentence": contrast.sentence,
+        "details": contrast.details,
+        "planned": contrast.is_planned,
         "varies": list(contrast.varies),
         "left_out": contrast.left_out,
         "seeds": list(contrast.seeds),
@@ -205,10 +214,12 @@ def _flat(contrast: Contrast) -> dict[str, Any]:
         "difference": difference.mean if difference else float("nan"),
         "low": difference.low if difference else float("nan"),
         "high": difference.high if difference else float("nan"),
-        "p_value": difference.p_value if difference else float("nan"),
+        "effect_size": float("nan") if finding.effect_size is None else finding.effect_size,
+        "p_value": float("nan") if finding.p_value is None else finding.p_value,
         "adjusted_p": float("nan") if finding.adjusted_p is None else finding.adjusted_p,
         "superiority": finding.superiority.mean if finding.superiority else float("nan"),
         "smallest": float("nan") if finding.smallest is None else finding.smallest,
         "outcome": contrast.outcome,
         "sentence": contrast.sentence,
+        "details": contrast.details,
     }

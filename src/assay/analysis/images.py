@@ -68,7 +68,7 @@ def networks(study: StudyRecord) -> tuple[Network, ...]:
     """Each arm's first scored network."""
     scored = []
     for arm in ordered_arms(study):
-        if hits := _hits(study, arm.name):
+        if hits := test_hits(study, arm.name):
             seed = min(hits)
             scored.append(Network(arm.name, seed, share_interval(int(hits[seed].sum()), len(hits[seed]))))
     return tuple(scored)
@@ -85,7 +85,7 @@ def duel(study: StudyRecord) -> Duel | None:
     if len(by_validation) < 2:
         return None
     b, a = by_validation[0].arm, by_validation[1].arm
-    ones, twos = _hits(study, a), _hits(study, b)
+    ones, twos = test_hits(study, a), test_hits(study, b)
     seeds = sorted(ones.keys() & twos.keys())
     if not seeds:
         return None
@@ -103,7 +103,7 @@ def network_sentence(network: Network) -> str:
     )
 
 
-def _hits(study: StudyRecord, arm: str) -> dict[int, NDArray[np.bool_]]:
+def test_hits(study: StudyRecord, arm: str) -> dict[int, NDArray[np.bool_]]:
     """Which test images each seed's run gets right; the first fold where there are folds."""
     count = int(study.data.get("num_test", 0))
     by_seed: dict[int, NDArray[np.bool_]] = {}

@@ -1,149 +1,161 @@
-"""Looks of a study that stops when decided, replayed from its scores: which arms have stopped, and which continue."""
+"""Looks at a study's verdicts: what each saw, as the store keeps it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from ..spec.seeds import Seeds
-from ..stats import Finding, Outcome, judge_looks, planned_looks
-from ..store.records import RunRecord, StudyRecord
-from .numbers import counted
-from .scores import ordered_arms, rule_of, score_of
+from ..errors import Problem, StoreError, StoreTooNew
+from ..store.records import StudyRecord, VerdictLook
+from .rows import Row, arm_ids, ended_seeds, fold_scores, ranges, seeds_in
+from .scores import rule_of
 
-SeedScores = Mapping[int, float | None]  # accuracy (fraction) by seed of runs that have ended; None for one that failed
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What the facts so far have decided about an arm of a study that stops when decided.
-
-    Args:
-        arm: Its name.
-        outcome: Against the study's first arm; "failed" where every run of its first batch failed.
-        look: The look that decided, counted from 1.
-        seeds: Seeds of the arm at that look, and so in all.
-    """
-
-    arm: str
-    outcome: Outcome | Literal["failed"]
-    look: int
-    seeds: int
+FORM = 1  # of what a look's record holds
 
 
 @dataclass(frozen=True)
-class Standing:
-    """Where a study that stops when decided stands.
+class ArmSeen:
+    """What a look saw of an arm: its identity (``arm_ids``), the seeds that had a score, and those that had ended."""
+
+    id: str
+    scored: frozenset[int]
+    ended: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One look, read.
 
     Args:
-        seeds: How many seeds each arm should have, by name: those that it has, and the next batch if it continues.
-        decisions: The arms that have stopped before the last look, in the order in which they did.
-        is_over: Whether nothing is left to be trained.
-        findings: By arm, all that is known of it against the first: at the look that decided, or at the last one that
-            both arms have had.
+        number: From 1; 0 for what is seen now and not written down.
+        planned: Seeds per arm that were planned then.
+        arms: By name.
+        outcomes: By contrast's key (``key_of``): its outcome, and what was compared, in words.
     """
 
-    seeds: dict[str, int]
-    decisions: tuple[Decision, ...]
-    is_over: bool
-    findings: Mapping[str, Finding] = field(default_factory=dict, compare=False)
+    number: int
+    planned: int
+    arms: Mapping[str, ArmSeen]
+    outcomes: Mapping[str, tuple[str, str]]
+
+    def sees(self, row: Row, ids: Mapping[str, str]) -> bool:
+        """Whether the look was at a contrast: at all of its arms, as they still are."""
+        return all(arm in self.arms and self.arms[arm].id == ids[arm] for arm in row.arms)
+
+    def seeds(self, row: Row) -> frozenset[int]:
+        """The seeds that all of a contrast's arms had a score for."""
+        return frozenset.intersection(*(self.arms[arm].scored for arm in row.arms))
+
+    def failed(self, row: Row) -> frozenset[int]:
+        """The seeds that had ended in all of a contrast's arms, and in one of them without a score."""
+        return frozenset.intersection(*(self.arms[arm].ended for arm in row.arms)) - self.seeds(row)
+
+    def num_ended(self, row: Row) -> int:
+        """How many seeds had ended in all of a contrast's arms."""
+        return len(frozenset.intersection(*(self.arms[arm].ended for arm in row.arms)))
 
 
-def standing(arms: Sequence[str], scores: Mapping[str, SeedScores], rule: Seeds) -> Standing:
-    """Replay a study that stops when decided, look by look, from its scores alone.
-
-    After each batch of seeds, arms that are better than, worse than or equivalent to the first stop; the others
-    continue, and the first with them. The same scores give the same standing, whenever and however often it is asked
-    for.
-
-    Args:
-        arms: Names, in the study's order; the first is what the others are compared with.
-        scores: Accuracy (fraction) by arm and seed of every run that has ended; ``None`` for one that failed.
-        rule: The study's rule for its seeds.
-    """
-    looks = planned_looks(rule.first, rule.planned)
-    baseline, *others = arms
-    findings = {
-        arm: finding_at_looks(scores.get(baseline, {}), scores.get(arm, {}), rule, num_contrasts=len(others))
-        for arm in others
+def now(study: StudyRecord) -> Seen:
+    """What a look would see now, without outcomes."""
+    scores, ended, ids = fold_scores(study, "validation"), ended_seeds(study), arm_ids(study)
+    arms = {
+        name: ArmSeen(ids[name], frozenset(scores[name]), frozenset(ended[name] | set(scores[name]))) for name in ids
     }
-    counts = dict.fromkeys(arms, looks.seeds[0])
-    decisions: dict[str, Decision] = {}
-    is_over = True
-    for look, size in enumerate(looks.seeds, start=1):
-        active = [arm for arm in others if arm not in decisions]
-        if not active:
-            break
-        counts.update(dict.fromkeys([baseline, *active], size))
-        if any(seed not in scores.get(arm, {}) for arm in [baseline, *active] for seed in range(size)):
-            is_over = False
-            break
-        for arm in active:
-            if look == 1 and all(scores[arm][seed] is None for seed in range(size)):
-                decisions[arm] = Decision(arm, "failed", look, size)
-            elif findings[arm].is_decided and findings[arm].look == look:
-                decisions[arm] = Decision(arm, findings[arm].outcome, look, size)
-    return Standing(counts, tuple(decisions.values()), is_over, findings)
+    return Seen(0, planned_now(study), arms, {})
 
 
-def finding_at_looks(first: SeedScores, second: SeedScores, rule: Seeds, *, num_contrasts: int) -> Finding:
-    """One arm against another at the looks that both have had: at the one that decided, or the last of them.
+def planned_now(study: StudyRecord) -> int:
+    """Seeds per arm that the study's file plans."""
+    return rule_of(study).planned
 
-    Args:
-        first, second: Scores by seed of the two arms; the difference is second minus first.
-        rule: The study's rule for its seeds: when it is looked at, and its margin in percentage points.
-        num_contrasts: Contrasts in the family.
+
+def looks_of(study: StudyRecord) -> tuple[Seen, ...]:
+    """The looks that the store holds, in order.
+
+    Raises:
+        StoreTooNew: A newer version of Assay recorded one of them.
+        StoreError: They are not what Assay wrote: the store's history was edited.
     """
-    pairs = {
-        seed: b - a for seed in sorted(first) if (a := first[seed]) is not None and (b := second.get(seed)) is not None
-    }
-    num_ended = 0
-    while num_ended in first and num_ended in second:
-        num_ended += 1
-    return judge_looks(
-        list(pairs),
-        list(pairs.values()),
-        planned_looks(rule.first, rule.planned),
-        num_ended=num_ended,
-        num_contrasts=num_contrasts,
-        margin=None if rule.margin is None else rule.margin / 100,
-    )
-
-
-def study_standing(study: StudyRecord) -> Standing:
-    """Where a study that stops when decided stands, from its record: nothing but the scores counts."""
-    if study_standing not in study.cached:
-        arms = [arm.name for arm in ordered_arms(study)]
-        study.cached[study_standing] = standing(arms, ended_scores(study), rule_of(study))
-    result: Standing = study.cached[study_standing]
+    if looks_of not in study.cached:
+        looks = tuple(_read(study, look) for look in study.verdict_looks)
+        for number, look in enumerate(looks, start=1):
+            if look.number != number:
+                raise _edited(study, f"look {number} is missing")
+        _check_scores(study, looks)
+        study.cached[looks_of] = looks
+    result: tuple[Seen, ...] = study.cached[looks_of]
     return result
 
 
-def ended_scores(study: StudyRecord) -> dict[str, dict[int, float | None]]:
-    """The scores of a study's runs that have ended, by arm and seed."""
-    return scores_of_runs([arm.name for arm in study.arms], ((run.arm, run.seed, run) for run in study.runs))
+def next_look(
+    study: StudyRecord, outcomes: Mapping[str, tuple[str, str]], *, at: float | None = None
+) -> VerdictLook | None:
+    """The record of a look that shows these outcomes now; ``None`` where the last one showed the same.
+
+    Args:
+        study: Its record.
+        outcomes: As in ``Seen``.
+        at: Seconds since 1970; now unless given.
+    """
+    current, looks = now(study), looks_of(study)
+    if looks and dict(looks[-1].arms) == dict(current.arms) and dict(looks[-1].outcomes) == dict(outcomes):
+        return None
+    seen = {
+        "form": FORM,
+        "arms": {
+            name: {"id": arm.id, "scored": ranges(set(arm.scored)), "ended": ranges(set(arm.ended))}
+            for name, arm in current.arms.items()
+        },
+        "contrasts": {key: list(pair) for key, pair in outcomes.items()},
+    }
+    return VerdictLook(len(looks) + 1, time.time() if at is None else at, current.planned, seen)
 
 
-def scores_of_runs(
-    arms: Iterable[str], runs: Iterable[tuple[str, int, RunRecord]]
-) -> dict[str, dict[int, float | None]]:
-    """The scores of runs that have ended, by arm and seed; ``runs`` are (arm, seed, run): arms may share a run."""
-    scores: dict[str, dict[int, float | None]] = {arm: {} for arm in arms}
-    for arm, seed, run in runs:
-        if run.state == "finished" or run.is_failed:
-            scores[arm][seed] = score_of(run)
-    return scores
+def _read(study: StudyRecord, look: VerdictLook) -> Seen:
+    if look.seen.get("form") != FORM:
+        raise StoreTooNew(
+            Problem(
+                f'look {look.number} at study "{study.name}" was recorded by a newer version of Assay',
+                "upgrade Assay: without every look no verdict can be given",
+            )
+        )
+    try:
+        arms = {name: _arm(arm) for name, arm in look.seen["arms"].items()}
+        outcomes = {key: (str(outcome), str(label)) for key, (outcome, label) in look.seen["contrasts"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise _edited(study, f"look {look.number} cannot be read") from None
+    if look.planned < 1:
+        raise _edited(study, f"look {look.number} planned {look.planned} seeds")
+    return Seen(look.number, look.planned, arms, outcomes)
 
 
-def stop_sentences(study: StudyRecord) -> tuple[str, ...]:
-    """A sentence for each arm that has stopped, in the order in which they did, without full stops."""
-    rule = rule_of(study)
-    if not rule.stop or len(study.arms) < 2:
-        return ()
-    looks = len(planned_looks(rule.first, rule.planned).seeds)
-    return tuple(
-        f"{one.arm} has stopped after {counted(one.seeds, 'seed')} (look {one.look} of {looks}): "
-        + ("every run of its first batch failed" if one.outcome == "failed" else one.outcome)
-        for one in study_standing(study).decisions
+def _arm(values: Mapping[str, Any]) -> ArmSeen:
+    scored, ended = (frozenset(seeds_in(values[key])) for key in ("scored", "ended"))
+    return ArmSeen(str(values["id"]), scored, ended)
+
+
+def _check_scores(study: StudyRecord, looks: tuple[Seen, ...]) -> None:
+    """A finished run keeps its score, and a run stays a member of its study while its seed is planned."""
+    rule, ids = rule_of(study), arm_ids(study)
+    states = {(run.arm, run.seed): run.state for run in study.runs}
+    scored = now(study).arms
+    for look in looks:
+        for name, arm in look.arms.items():
+            if ids.get(name) != arm.id:
+                continue
+            for seed in sorted(arm.scored - scored[name].scored):
+                is_planned = rule.stop is None and seed < rule.start + rule.planned
+                # One that is queued or runs is being trained anew, and will have its score again.
+                if states.get((name, seed)) == "finished" or (is_planned and (name, seed) not in states):
+                    raise _edited(study, f"seed {seed} of {name} had a score at look {look.number} and has none now")
+
+
+def _edited(study: StudyRecord, what: str) -> StoreError:
+    return StoreError(
+        Problem(
+            f'the history of study "{study.name}" was edited: {what}',
+            "restore the store from a backup, or run the study under another name",
+        )
     )

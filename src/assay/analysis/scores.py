@@ -8,12 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from ..spec import Best
+from ..spec.data import Folds, Last
 from ..spec.seeds import Seeds
-from ..stats import Interval, mean_interval
+from ..stats import Interval, mean_bands, mean_interval
 from ..store.records import ArmRecord, RunRecord, StudyRecord
 
 Split = Literal["validation", "test"]
+Row = npt.NDArray[np.float64]
 
 LEAKY = (
     "Leaky: the validation images are the test images, as in the published protocol that this study repeats. "
@@ -60,8 +65,28 @@ class ArmScores:
 
 def accuracy_interval(accuracies: Sequence[float]) -> Interval:
     """Mean accuracy with Student's interval, which ends at 0 and 1: nothing lies beyond, so it covers as much."""
-    interval = mean_interval(accuracies)
-    return replace(interval, low=max(interval.low, 0.0), high=min(interval.high, 1.0))
+    return metric_interval(accuracies, "accuracy")
+
+
+def metric_interval(values: Sequence[float], metric: str) -> Interval:
+    """The mean of a metric with Student's interval within its range: of accuracies 0 to 1, of losses 0 and above.
+
+    Args:
+        values: One for each seed.
+        metric: Its name, which ends in "accuracy" or "loss".
+    """
+    interval, most = mean_interval(values), _most(metric)
+    return replace(interval, low=min(max(interval.low, 0.0), most), high=min(interval.high, most))
+
+
+def metric_bands(values: npt.ArrayLike, metric: str) -> tuple[Row, Row, Row]:
+    """``metric_interval`` for each column of [seeds, columns]: the means and the ends of their intervals."""
+    mean, low, high = mean_bands(values)
+    return mean, np.clip(low, 0.0, _most(metric)), np.clip(high, 0.0, _most(metric))
+
+
+def _most(metric: str) -> float:
+    return 1.0 if metric.endswith("accuracy") else math.inf
 
 
 def ordered_arms(study: StudyRecord) -> tuple[ArmRecord, ...]:
@@ -158,12 +183,31 @@ def rule_of(study: StudyRecord) -> Seeds:
     return study.design.seeds
 
 
+def chance_of(study: StudyRecord) -> float | None:
+    """The accuracy of guessing: the share of the most common class, or of one class of equally many."""
+    classes = len(study.data.get("classes", ()))
+    share = study.data.get("largest_class", 1 / classes if classes else None)
+    return None if share is None else float(share)
+
+
+def is_split_drawn(study: StudyRecord) -> bool:
+    """Whether a seed decides which images a run learns from or is validated on."""
+    return study.design.data.is_drawn and "split" in rule_of(study).vary
+
+
+def validates_on_same_images(study: StudyRecord) -> bool:
+    """Whether every seed is validated on the same images; with folds, on all of them together."""
+    validation = study.design.data.validation
+    return isinstance(validation, Last | Folds) or validation == "test" or "split" not in rule_of(study).vary
+
+
 def varied(study: StudyRecord) -> tuple[str, ...]:
-    """What a seed changes, among what the study's arms have: no dropout stream without dropout layers."""
+    """What a seed changes, among what the study has: no dropout stream without dropout layers, no fixed split."""
     arms = [arm.design for arm in study.arms]
     has_dropout = any("dropout" in str(line) for arm in arms for line in arm.layers)
     has_augmentation = any(arm.training.augmentation for arm in arms)
-    unused = {stream for stream, has in (("dropout", has_dropout), ("augment", has_augmentation)) if not has}
+    used = {"dropout": has_dropout, "augment": has_augmentation, "split": is_split_drawn(study)}
+    unused = {stream for stream, has in used.items() if not has}
     return tuple(stream for stream in rule_of(study).vary if stream not in unused)
 
 
@@ -183,7 +227,7 @@ def failure_sentence(study: StudyRecord) -> str:
         failed_in(study, arm, [run for run in failed if run.arm == arm]) for arm in dict.fromkeys(r.arm for r in failed)
     ]
     have = "1 run has" if len(failed) == 1 else f"{len(failed)} runs have"
-    return f"{have} no score and no part in these figures: {'; '.join(parts)}"
+    return f"{have} no score and no part in means: {'; '.join(parts)}"
 
 
 def failed_in(study: StudyRecord, arm: str, failed: Sequence[RunRecord]) -> str:

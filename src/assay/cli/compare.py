@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .options import json_option, print_json, store_option, study_name
-from .tables import wrapped
+from .tables import lowered, wrapped
 
 if TYPE_CHECKING:
     from ..analysis import Comparison, Contrast
@@ -33,7 +33,7 @@ def command(study: str | None, names: tuple[str, ...], split: Split, store: Path
     """Verdicts on STUDY's arms (the latest study if none is named): each against the first, with its factors' effects.
 
     Two arms, A and B, or one FACTOR may be named. Runs are paired by seed. A verdict is a sentence: better, no
-    difference that matters, undecided and how many more seeds would tell, or a refusal below 6 pairs.
+    difference that matters, no clear effect and what would settle it, or a refusal below 6 pairs.
     """
     from ..api import result
 
@@ -49,7 +49,7 @@ def _lines(comparison: Comparison) -> list[str]:
     width = min(shutil.get_terminal_size((100, 24)).columns, 110) if sys.stdout.isatty() else 100
     lines = [f"{comparison.split.capitalize()} accuracy, in percentage points, paired by seed."]
     if comparison.effects:
-        lines += ["", "FACTORS, each averaged over the others"]
+        lines += ["", *wrapped("FACTORS, each averaged over the others: the study's question, one family", width)]
         lines += _family(comparison.effects, width)
     if comparison.contrasts:
         against = f" against {comparison.contrasts[0].baseline}" if len(comparison.contrasts) > 1 else ""
@@ -67,34 +67,13 @@ def _lines(comparison: Comparison) -> list[str]:
 def _family(contrasts: Sequence[Contrast], width: int) -> list[str]:
     lines = []
     for contrast in contrasts:
-        mark = {"better": "+", "worse": "-", "equivalent": "="}.get(contrast.outcome, "?")
-        sentence = contrast.sentence
-        if contrast.outcome == "too few seeds":
-            sentence = f"{contrast.arm}: {sentence}"
+        mark = {"better": "+", "worse": "-", "mixed": "~", "equivalent": "="}.get(contrast.outcome, "?")
+        is_refused = contrast.outcome == "too few seeds"
+        sentence = f"{contrast.arm}: {lowered(contrast.sentence)}" if is_refused else contrast.sentence
         lines += wrapped(f"{sentence}.", width, f"{mark} ", "  ")
-        if evidence := _evidence(contrast):
-            lines += wrapped(evidence, width, "    ", "    ")
+        if contrast.details:
+            lines += wrapped(contrast.details, width, "    ", "    ")
     return lines
-
-
-def _evidence(contrast: Contrast) -> str:
-    """The evidence for a verdict, in one line."""
-    finding, parts = contrast.finding, []
-    if finding.difference and not finding.look:
-        name = "corrected t" if finding.is_corrected else "sign-flip"
-        parts.append(f"{name} p {finding.difference.p_value:.2g}")
-    if finding.equivalence_p is not None:
-        parts.append(f"equivalence p {finding.equivalence_p:.2g}")
-    if finding.superiority:
-        wins = finding.superiority
-        is_interaction = contrast.effect is not None and contrast.effect.is_interaction
-        who = f"higher with {contrast.arm}" if is_interaction else f"{contrast.arm} wins"
-        parts.append(f"{who} on {wins.mean:.0%} of seeds [{wins.low:.0%}, {wins.high:.0%}]")
-    if finding.bootstrap:
-        parts.append(f"BCa bootstrap [{100 * finding.bootstrap.low:.2f}, {100 * finding.bootstrap.high:.2f}]")
-    if finding.smallest is not None:
-        parts.append(f"n = {finding.n} could find {100 * finding.smallest:.2f}")
-    return "; ".join(parts)
 
 
 def _ranks(comparison: Comparison, width: int) -> list[str]:
@@ -106,6 +85,8 @@ def _ranks(comparison: Comparison, width: int) -> list[str]:
     lines = [f"  {means[index]:5.2f}  {letters[index]:<3} {comparison.arms[index]}"[:width] for index in order]
     critical = comparison.ranking.critical_difference
     note = "Arms that share a letter are not told apart by pairwise sign-flip tests after Holm."
+    if comparison.ranking.refusal:
+        note = f"{comparison.ranking.refusal}."
     if critical is not None:
         note += f" Nemenyi's critical difference is {critical:.2f}; it depends on which arms are ranked."
     return lines + wrapped(note, width, "  ", "  ")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from ..analysis.numbers import counted
+from ..errors import NoSuchStudy, Problem, SpecError
 from ..store import StudyRecord
 from .main import EXIT_DONE, EXIT_FAILED_RUNS
 from .options import json_option, print_json, store_option, study_name
@@ -19,23 +21,33 @@ from .options import json_option, print_json, store_option, study_name
 @click.option(
     "--retrain", metavar="ARM", help="Train this arm anew on training and validation images, and score it alone."
 )
+@click.option("--yes", is_flag=True, help="Do not ask before the test split is opened.")
 @click.option("--workers", type=click.IntRange(min=1), help="Runs at a time, with --retrain.  [default: all cores]")
 @json_option
-def command(study: str | None, store: Path | None, retrain: str | None, workers: int | None, as_json: bool) -> int:
+def command(
+    study: str | None, store: Path | None, retrain: str | None, yes: bool, workers: int | None, as_json: bool
+) -> int:
     """Score STUDY's finished runs on the sealed test split, once, and record the look.
+
+    It asks before it opens the test split. Where every finished run has its score, they are shown again, which is no
+    look.
 
     Choose on validation first: what is chosen after a look at the test split is no longer tested by it. The chosen arm
     may then learn from the validation images too: --retrain ARM trains it anew on all training images (of which as many
     per class as the study says, where it does), with the study's seeds, and scores these runs and no other.
     """
     from ..api import result
+    from ..results.reveal import num_unscored
     from ..runner.progress import JsonLines, Lines, Live
     from ..spec.arms import arm_name
     from .status import print_answer
 
-    study_result = result(study_name(study, store), store=store)
+    study_result = result(_named(study, store), store=store)
+    record = study_result.brief
     if retrain is not None:
-        retrain = arm_name(retrain, [arm.name for arm in study_result.record.arms], study_result.study)
+        retrain = arm_name(retrain, [arm.name for arm in record.arms], study_result.study)
+    if (count := num_unscored(record, retrain)) and not yes:
+        _ask(record.name, count, retrain)
     progress = JsonLines(sys.stderr) if as_json else Live() if sys.stderr.isatty() else Lines()
     study_result.reveal(
         retrain=retrain,
@@ -58,11 +70,45 @@ def command(study: str | None, store: Path | None, retrain: str | None, workers:
         print_json({**facts, "scores": scores})
     else:
         if retrain is None:
-            print_answer(record)
+            print_answer(study_result.shown)
         else:
             _print_retrained(retrain, record)
         click.echo(f"Looks at the test split so far: {len(record.looks)}")
     return EXIT_FAILED_RUNS if retrain is not None and any(run.is_failed for run in runs) else EXIT_DONE
+
+
+def _named(study: str | None, store: Path | None) -> str:
+    """The study that is named: the test split is never opened of one that was guessed."""
+    from ..api import studies
+
+    if study is None:
+        known = ", ".join(studies(store))
+        raise NoSuchStudy(
+            Problem("no study is named", f"the store holds {known}: name one" if known else "the store holds none")
+        )
+    return study_name(study, store)
+
+
+def _ask(study: str, count: int, retrain: str | None) -> None:
+    """Asks before the test split is opened.
+
+    Raises:
+        SpecError: There is no terminal to ask.
+        click.Abort: The answer is no.
+    """
+    what = counted(count, "finished run")
+    if retrain is not None:
+        what = f"{retrain}, trained anew with {counted(count, 'seed')},"
+    if not sys.stdin.isatty():
+        raise SpecError(
+            Problem(f'this would score {what} on the sealed test split of "{study}"', "add --yes if it may")
+        )
+    click.echo(
+        f'This scores {what} on the sealed test split of "{study}" and counts as a look: what is chosen after it is no '
+        "longer tested by it.",
+        err=True,
+    )
+    click.confirm("Open the test split?", default=False, abort=True, err=True)
 
 
 def _print_retrained(arm: str, record: StudyRecord) -> None:

@@ -70,7 +70,7 @@ def command(
         click.echo(f"note: {remark}", err=True)
     progress = JsonLines(sys.stderr) if as_json else Live() if sys.stderr.isatty() else Lines()
     result = run(loaded, store=store, workers=workers, device=device, on=on, artifacts=artifacts, progress=progress)
-    record = result.brief
+    record = result.shown
     path = result.report() if report else None
     if as_json:
         best = {"best": str(result.best_file)} if record.search is not None else {}

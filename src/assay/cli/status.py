@@ -12,7 +12,7 @@ from ..analysis.scores import LEAKY, Split
 from ..store import StudyRecord, collection_paused
 from ..store.records import FAILED
 from .options import json_option, print_json, store_option
-from .tables import print_table, say, without_empty
+from .tables import lowered, print_table, say, without_empty
 
 if TYPE_CHECKING:
     from ..analysis import Contrast
@@ -32,7 +32,7 @@ def command(study: str | None, store: Path | None, as_json: bool) -> None:
         return
     with collection_paused():
         names = studies(store) if study is None else [study_name(study, store)]
-        records = [result(name, store=store).brief for name in names]
+        records = [result(name, store=store).shown for name in names]
         if as_json:
             print_json([as_values(record) for record in records])
             return
@@ -86,7 +86,7 @@ def print_answer(record: StudyRecord) -> None:
                 say(f"{sentence}.")
         result = answer(record, split=split)
         for sentence in [_sentence(contrast) for contrast in result.verdicts] or [result.headline]:
-            say(f"On {split}: {sentence}.")
+            say(f"On {split}: {_inside(sentence)}.")
         if result.effects:
             say(f"Factors are averaged over the others; assay compare {record.name} shows every arm's verdict.")
         for note in result.notes:
@@ -99,7 +99,13 @@ def print_answer(record: StudyRecord) -> None:
 def _sentence(contrast: Contrast) -> str:
     """A verdict's sentence; a refusal, which names no arm, gets its arm in front."""
     is_refused = contrast.outcome == "too few seeds"
-    return f"{contrast.arm}: {contrast.sentence}" if is_refused else contrast.sentence
+    return f"{contrast.arm}: {lowered(contrast.sentence)}" if is_refused else contrast.sentence
+
+
+def _inside(sentence: str) -> str:
+    """A sentence as it reads after a colon; one that begins with a name keeps it as it is."""
+    is_phrase = sentence.startswith(("No ", "Not ", "The effect ", "Of "))
+    return lowered(sentence) if is_phrase else sentence
 
 
 def as_values(record: StudyRecord) -> dict[str, object]:

@@ -62,6 +62,11 @@ def wrapped(text: str, width: int, first: str = "", rest: str = "") -> list[str]
     return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
 
 
+def lowered(sentence: str) -> str:
+    """A sentence as it reads after a colon."""
+    return sentence[:1].lower() + sentence[1:]
+
+
 def terminal_width(*, most: int | None = None) -> int:
     """Columns of characters in the terminal, or in a pipe."""
     room = shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else IN_A_PIPE

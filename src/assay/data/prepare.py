@@ -55,6 +55,13 @@ class Dataset:
         """
         return open_training(*self.training_files(), self.groups_file())
 
+    def record(self) -> dict[str, Any]:
+        """What a study remembers about its data set, as JSON values: ``DatasetInfo.record``, and the share of training
+        images that the most common class has, which is the accuracy of guessing."""
+        labels = np.asarray(self.training().labels)
+        largest = np.bincount(labels).max() / len(labels) if len(labels) else 1.0
+        return {**self.info.record(), "largest_class": float(largest)}
+
     def groups_file(self) -> Path | None:
         """Groups of the training data, where they have any."""
         path = self.folder / _GROUPS

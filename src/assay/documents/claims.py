@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..analysis.diagnoses import curves_of_run
 from ..analysis.numbers import counted
+from ..analysis.scores import accuracy_interval
 from ..stats import (
     MIN_PAIRS,
+    ImageSpread,
     Interval,
     PairedDifference,
-    holm,
+    image_spread,
+    judge,
     mean_interval,
-    outcome,
-    paired_difference,
     pairs_needed,
     share_interval,
 )
@@ -124,10 +128,14 @@ class ClaimVerdict:
 
 @dataclass(frozen=True)
 class Evidence:
-    """An arm's runs: accuracy by seed, in the split that counts, and the runs themselves."""
+    """An arm's runs: accuracy by seed, in the split that counts, the runs themselves, and which images each gets right.
+
+    ``hits`` are by seed [images], on the images that are the same for every seed; empty where that is not known.
+    """
 
     scores: Mapping[int, float]
     runs: tuple[RunRecord, ...]
+    hits: Mapping[int, NDArray[np.bool_]] = field(default_factory=dict)
 
 
 def judge_claims(claims: Sequence[Claim], evidence: Mapping[str, Evidence]) -> tuple[ClaimVerdict, ...]:
@@ -158,28 +166,35 @@ class _Contrast:
     other: str
     difference: PairedDifference
     outcome: str
+    on_these_images: str  # the outcome where other images are not spoken of
     num_contrasts: int  # of the document, which are adjusted together
 
 
 def _contrasts(claims: Sequence[Claim], evidence: Mapping[str, Evidence]) -> dict[tuple[str, str], _Contrast]:
-    differences = {}
+    differences: dict[tuple[str, str], list[float]] = {}
+    spreads: list[ImageSpread] = []
     for claim in claims:
         for other in claim.others:
-            if claim.arm in evidence and other in evidence:
-                scores, other_scores = evidence[claim.arm].scores, evidence[other].scores
-                seeds = sorted(scores.keys() & other_scores.keys())
-                if len(seeds) > 1:
-                    differences[claim.arm, other] = paired_difference(
-                        [other_scores[seed] for seed in seeds], [scores[seed] for seed in seeds]
-                    )
-    p_values = [difference.p_value for difference in differences.values()]
-    adjusted = tuple(holm(p_values)) if p_values else ()
+            if claim.arm in evidence and other in evidence and (claim.arm, other) not in differences:
+                one, two = evidence[claim.arm], evidence[other]
+                seeds = sorted(one.scores.keys() & two.scores.keys())
+                differences[claim.arm, other] = [one.scores[seed] - two.scores[seed] for seed in seeds]
+                spreads.append(_spread(one, two, seeds))
+    rows = [*differences.values()]
+    pairs = zip(differences, judge(rows, spreads=spreads), judge(rows), strict=True)
     return {
-        pair: _Contrast(
-            pair[1], difference, outcome(difference, adjusted_p=p, num_contrasts=len(differences)), len(differences)
-        )
-        for (pair, difference), p in zip(differences.items(), adjusted, strict=True)
-    }  # fmt: skip
+        pair: _Contrast(pair[1], finding.difference, finding.outcome, seeds_alone.outcome, finding.num_contrasts)
+        for pair, finding, seeds_alone in pairs
+        if finding.difference is not None
+    }
+
+
+def _spread(one: Evidence, two: Evidence, seeds: Sequence[int]) -> ImageSpread:
+    """What other test images add to two arms' difference."""
+    if len(seeds) < 2 or any(seed not in arm.hits for arm in (one, two) for seed in seeds):
+        return ImageSpread()
+    rows = [one.hits[seed].astype(np.float32) - two.hits[seed] for seed in seeds]
+    return image_spread(rows, np.arange(len(rows[0])))
 
 
 def _compared(claim: Claim, contrasts: Sequence[_Contrast | None]) -> ClaimVerdict:
@@ -189,12 +204,24 @@ def _compared(claim: Claim, contrasts: Sequence[_Contrast | None]) -> ClaimVerdi
     note = "; ".join(f"against {contrast.other} {_points(contrast.difference)}" for contrast in known)
     n = min(contrast.difference.n for contrast in known)
     outcomes = {contrast.outcome for contrast in known}
+    note += _both_readings(known)
     if "worse" in outcomes:
         return ClaimVerdict(claim, "contradicted", f"{note}, n = {n}")
     if outcomes == {"better"} and len(known) == len(contrasts):
         return ClaimVerdict(claim, "supported", f"{note}, n = {n}")
     few = f"; {pairs_needed(known[0].num_contrasts)} or more pairs are needed" if "too few seeds" in outcomes else ""
     return ClaimVerdict(claim, "not decided", f"{note}, n = {n}{few}")
+
+
+def _both_readings(contrasts: Sequence[_Contrast]) -> str:
+    """Where seeds alone, on these test images, say something else than a verdict that speaks of new images."""
+    parts = [
+        f"on these test images alone {one.on_these_images} than {one.other}"
+        if one.on_these_images in ("better", "worse") else f"on these test images alone undecided against {one.other}"
+        for one in contrasts
+        if one.on_these_images != one.outcome
+    ]  # fmt: skip
+    return f" ({'; '.join(parts)})" if parts else ""
 
 
 def _overfits(claim: Claim, evidence: Evidence, *, is_denied: bool = False) -> ClaimVerdict:
@@ -226,7 +253,7 @@ def _underfits(claim: Claim, evidence: Evidence) -> ClaimVerdict:
     last = [run.epochs[-1].train_accuracy for run in evidence.runs if run.state == "finished" and run.epochs]
     if len(last) < 2:
         return ClaimVerdict(claim, "not decided", f"n = {len(last)}; {MIN_PAIRS} or more seeds are needed")
-    interval = mean_interval(last)
+    interval = accuracy_interval(last)
     note = f"it knows {_percent(interval)} of its own training images after the last epoch, n = {interval.n}"
     return _decided(claim, note, interval.n, (interval.high < LOW, interval.low > LOW))
 
@@ -235,7 +262,7 @@ def _reaches(claim: Claim, evidence: Evidence) -> ClaimVerdict:
     scores = list(evidence.scores.values())
     if len(scores) < 2:
         return ClaimVerdict(claim, "not decided", f"n = {len(scores)}; {MIN_PAIRS} or more seeds are needed")
-    interval = mean_interval(scores)
+    interval = accuracy_interval(scores)
     note = f"the mean over seeds is {_percent(interval)}, n = {interval.n}"
     return _decided(claim, note, interval.n, (interval.low >= claim.level, interval.high < claim.level))
 

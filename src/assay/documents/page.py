@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..analysis.numbers import counted, percent, seconds, significant, whole
 from ..analysis.scores import accuracy_interval
@@ -29,6 +32,7 @@ class Row:
         scores: Our accuracies by seed, on the split that its figure is of.
         losses: The losses that go with them.
         runs: Our runs.
+        hits: By seed, which test images each of them gets right; empty where it is scored on others.
     """
 
     system: System
@@ -36,6 +40,7 @@ class Row:
     scores: dict[int, float] = field(default_factory=dict)
     losses: tuple[float, ...] = ()
     runs: tuple[RunRecord, ...] = ()
+    hits: Mapping[int, NDArray[np.bool_]] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ def spread(scores: Sequence[float]) -> tuple[float, float] | None:
     if len(scores) < 2:
         return None
     interval = prediction_interval(scores)
-    return interval.low, interval.high
+    return max(interval.low, 0.0), min(interval.high, 1.0)
 
 
 def is_within(system: System, scores: Sequence[float]) -> bool | None:

@@ -137,7 +137,7 @@ def ranking_figure(study: StudyRecord) -> FigureBlock | None:
         critical_difference(study, ranking),
         f"Mean ranks over {counted(ranking.n, 'seed')}",
         f"Mean rank of every arm, 1 is the best: {described}.",
-        "A bar to the right joins arms that are not told apart.",
+        f"{ranking.refusal}." if ranking.refusal else "A bar to the right joins arms that are not told apart.",
     )
 
 
@@ -293,6 +293,7 @@ def search_section(study: StudyRecord) -> dict[str, Any]:
         if fresh
         else None,
         "optimism_table": optimism_table(study, result) if fresh else None,
+        "is_reused": any(trial.is_on_same_images for trial in result.optimism),
         "figures": blocks,
         "rungs_table": rungs_table(result),
         "trials_table": trials_table(result),

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from ..analysis.answer import answer, is_unfinished, progress_sentence, retrained_sentences
 from ..analysis.contrasts import Contrast, ranking_of
 from ..analysis.diagnoses import diagnose_study
+from ..analysis.image_spread import claim_of
 from ..analysis.images import duel
-from ..analysis.looks import stop_sentences
 from ..analysis.numbers import counted, moment
-from ..analysis.scores import LEAKY, arm_scores, best_arm, best_by, counted_epoch, failures, rule_of, varied
+from ..analysis.scores import LEAKY, arm_scores, best_arm, best_by, counted_epoch, failures, varied
+from ..analysis.standings import sequential_sentence, stop_sentences
 from ..store.records import StudyRecord
 from .blocks import (
     cost_figures,
@@ -27,6 +28,7 @@ from .blocks import (
 )
 from .inputs import Gallery, Illustration, NetworkTable
 from .palette import arm_styles
+from .phrases import parted, unbroken
 from .references import bibtex, references
 from .tables import (
     arms_table,
@@ -95,11 +97,13 @@ def render(
             contrasts_table=contrasts_table(study) if is_scored and len(study.arms) > 1 else None,
             stops=stop_sentences(study),
             varied=varied(study),
-            sequential=_sequential(study),
+            claimed=claim_of(study),
+            sequential=sequential_sentence(study),
             interactions=[block for block in interaction_figures(study) if block != lead],
             effects_table=effects_table(study) if result.effects else None,
             ranking=ranking_figure(study),
             ranking_table=ranking_table(study, ranking) if (ranking := ranking_of(study)) else None,
+            ranking_refusal=ranking.refusal if ranking else "",
             diagnoses_table=diagnoses_table(study, diagnoses),
             too_short=diagnoses.short_sentence,
             looked_at=counted(n, "run") if (n := sum(diagnoses.looked_at.values())) else "",
@@ -143,7 +147,7 @@ def summary_html(study: StudyRecord) -> str:
 
 def ranked(verdicts: Sequence[Contrast]) -> tuple[Contrast, ...]:
     """Verdicts, what is decided first; within an outcome as the study has them."""
-    order = ("better", "worse", "equivalent", "undecided", "too few seeds")
+    order = ("better", "worse", "mixed", "equivalent", "undecided", "too few seeds")
     return tuple(sorted(verdicts, key=lambda contrast: order.index(contrast.outcome)))
 
 
@@ -151,13 +155,15 @@ def environment(*packages: str) -> jinja2.Environment:
     """The templates of the report, and before them those of other packages."""
     import jinja2
 
-    return jinja2.Environment(
+    loaded = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name) for name in (*packages, "assay.report")]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    loaded.filters.update(unbroken=unbroken, parted=parted)
+    return loaded
 
 
 def _facts(study: StudyRecord) -> tuple[str, ...]:
@@ -168,12 +174,14 @@ def _facts(study: StudyRecord) -> tuple[str, ...]:
 
 
 def _test(study: StudyRecord, summaries: Mapping[str, NetworkTable]) -> dict[str, Any]:
+    result = answer(study, split="test")
     num_finished = sum(run.state == "finished" for run in study.runs)
     num_scored = sum(arm.n for arm in arm_scores(study, split="test"))
     return {
-        "answer": answer(study, split="test"),
+        "answer": result,
         "figures": score_figures(study, "test"),
         "arms_table": arms_table(study, summaries, split="test"),
+        "effects_table": effects_table(study, split="test") if result.effects else None,
         "contrasts_table": contrasts_table(study, split="test") if len(study.arms) > 1 else None,
         "looks": counted(len(study.looks), "look"),
         "num_looks": len(study.looks),
@@ -181,16 +189,3 @@ def _test(study: StudyRecord, summaries: Mapping[str, NetworkTable]) -> dict[str
         "images_table": images_table(study) if study.test_hits else None,
         "duel": finalists.sentences if (finalists := duel(study)) else (),
     }
-
-
-def _sequential(study: StudyRecord) -> str:
-    """How a study that stops when decided pays for its looks, as a sentence."""
-    rule = rule_of(study)
-    if not rule.stop:
-        return ""
-    contrasts_ = max(len(study.arms) - 1, 1)
-    share = f", {5 / contrasts_:.2g} % for each of {contrasts_} arms," if contrasts_ > 1 else ""
-    return (
-        f"Arms stop when decided, between {rule.first} and {rule.planned} seeds; the looks share 5 % of false "
-        f"calls{share} after Lan and DeMets, and intervals hold at every look together"
-    )

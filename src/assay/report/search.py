@@ -11,6 +11,12 @@ from ..store.records import StudyRecord, trial_name
 from .palette import arm_styles
 from .tables import Cell, Column, Table
 
+_REUSED = (
+    "Fresh seeds are scored on the validation images of the choice, so these scores are still too good, by an amount "
+    "that only other images show: give each seed a validation split of its own (validation = 0.2), or reveal the test "
+    "split, once"
+)
+
 
 def search_sentences(study: StudyRecord) -> tuple[str, ...]:
     """The progress and results of a search, as sentences without full stops."""
@@ -53,14 +59,18 @@ def _progress(result: SearchResult, num_drawn: int) -> str:
 
 def _luck(result: SearchResult, arm: str) -> str:
     finalist = next(finalist for finalist in result.optimism if finalist.arm == arm)
-    if finalist.fresh is None or finalist.luck is None:
+    if finalist.fresh is None or finalist.difference is None:
         return ""
     after = "" if finalist.epochs == WHOLE else f" after {counted(finalist.epochs, 'epoch')}"
     interval = f" {_range(result, finalist.interval.low, finalist.interval.high)}" if finalist.interval else ""
     sign = 1 if result.metric.endswith("accuracy") else -1
-    luck = f"{_difference(result, finalist.luck)} of optimism"
-    if sign * finalist.luck <= 0:
-        luck = f"it was not too good ({_difference(result, finalist.luck)})"
+    if finalist.is_on_same_images:
+        seeds = f"{_difference(result, finalist.difference)} were luck of the seed"
+        luck = f"{seeds if sign * finalist.difference > 0 else 'its seed was not a lucky one'}. {_REUSED}"
+    elif sign * finalist.difference <= 0:
+        luck = f"it was not too good ({_difference(result, finalist.difference)})"
+    else:
+        luck = f"{_difference(result, finalist.difference)} of optimism"
     return (
         f"The search saw {_score(result, finalist.search_score)} for its first choice, {arm}{after}; "
         f"with {finalist.n} fresh seeds it is {_score(result, finalist.fresh)}{interval}: {luck}"
@@ -79,7 +89,7 @@ def search_values(study: StudyRecord) -> dict[str, Any]:
         "rejected": result.rejected,
         "rungs": [asdict(rung) for rung in result.step.rungs],
         "saved": asdict(result.saved),
-        "optimism": [{**asdict(item), "luck": item.luck} for item in result.optimism],
+        "optimism": [{**asdict(item), "difference": item.difference, "luck": item.luck} for item in result.optimism],
         "best": result.best,
         "best_study": None if best is None else best.model_dump(mode="json", exclude_none=True, exclude_defaults=True),
     }
@@ -127,13 +137,16 @@ def optimism_table(study: StudyRecord, result: SearchResult) -> Table:
                 Cell("–" if finalist.fresh is None else _score(result, finalist.fresh)),
                 Cell(interval),
                 Cell(str(finalist.n)),
-                Cell("–" if finalist.luck is None else _difference(result, finalist.luck)),
+                Cell("–" if finalist.difference is None else _difference(result, finalist.difference)),
             )
         )
-    titles = ("in the search", "after epochs", "fresh mean", "95 % interval", "n", "optimism")
+    is_reused = any(finalist.is_on_same_images for finalist in result.optimism)
+    last = "luck of the seed" if is_reused else "optimism"
+    titles = ("in the search", "after epochs", "fresh mean", "95 % interval", "n", last)
     columns = (Column("finalist", is_number=False), *(Column(title) for title in titles))
     metric = result.metric.replace("_", " ")
-    return Table(f"Finalists: {metric} in the search, and with fresh seeds.", columns, tuple(rows))
+    caption = f"Finalists: {metric} in the search, and with fresh seeds."
+    return Table(f"{caption} {_REUSED}." if is_reused else caption, columns, tuple(rows))
 
 
 def trials_table(result: SearchResult, *, under_way: StudyRecord | None = None) -> Table:

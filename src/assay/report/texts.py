@@ -52,6 +52,7 @@ def study_tables(
     if any(arm.n for arm in arm_scores(study, split="test")):
         tables += [
             ("test-arms", "Test split", arms_table(study, summaries, split="test")),
+            ("test-effects", "Factors on the test split", _effects_on_test(study)),
             ("test-contrasts", "Contrasts on the test split", _on_test(study)),
             ("test-images", "Test images", images_table(study)),
         ]
@@ -68,9 +69,9 @@ def as_markdown(
 ) -> str:
     """Question, verdicts, tables and references as Markdown."""
     result = answer(study)
-    lines = [f"# {_md(study.question or study.name)}", "", f"**{result.label}.** {_md(_capital(result.headline))}.", ""]
+    lines = [f"# {_md(study.question or study.name)}", "", f"**{result.label}.** {_md(result.headline)}.", ""]
     if len(result.verdicts) > 1:
-        lines += [f"- {_md(_capital(contrast.sentence))}." for contrast in result.verdicts] + [""]
+        lines += [f"- {_md(contrast.sentence)}." for contrast in result.verdicts] + [""]
     for note in result.notes:
         lines += [_md(_capital(note)), ""]
     for titled in study_tables(study, summaries, shared):
@@ -98,6 +99,10 @@ def as_latex(
 
 def _on_test(study: StudyRecord) -> Table | None:
     return contrasts_table(study, split="test") if len(study.arms) > 1 else None
+
+
+def _effects_on_test(study: StudyRecord) -> Table | None:
+    return effects_table(study, split="test") if answer(study, split="test").effects else None
 
 
 def _capital(text: str) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .. import disk
 from ..errors import DataError, Problem, RunError, SpecError, nearest
-from ..stats import mean_interval, share_interval
+from ..stats import share_interval
 from .model import Model, find_run, load_models
 from .recorded import split_of_run
 
@@ -316,8 +316,7 @@ def _evidence(model: Model) -> tuple[Evidence, ...]:
         scores = next(scores for scores in arm_scores(record, split=split) if scores.arm == run.arm)
         if scores.mean is None:
             continue
-        interval = mean_interval(scores.scores) if scores.n > 1 else None
-        low, high = (interval.low, interval.high) if interval else (None, None)
+        low, high = (scores.interval.low, scores.interval.high) if scores.interval else (None, None)
         seeds = f"{scores.n} seed{'s' if scores.n > 1 else ''}"
         evidence.append(Evidence(f"mean of its arm, {split} images", scores.mean, low, high, seeds, "Student (1908)"))
     return tuple(evidence)

@@ -14,6 +14,7 @@ from ..spec import study_toml
 from ..store import RunRecord, StudyRecord, collection_paused, default_folder, open_reader, open_writer
 from .recorded import dataset_of, gallery_of, network_tables, recorded_networks, shared_images
 from .run import Run, export
+from .verdict_record import with_look
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,6 +79,11 @@ class Result:
         """The same with no more of each run than its state and its scores; large studies are read much faster so."""
         with open_reader(self.store) as reader:
             return reader.study(self.study, is_brief=True)
+
+    @property
+    def shown(self) -> StudyRecord:
+        """The brief record for whatever shows verdicts: the look at them is written down in the store first."""
+        return with_look(self.store, self.brief)
 
     @property
     def runs(self) -> tuple[RunRecord, ...]:
@@ -160,7 +166,7 @@ class Result:
         from ..analysis import compare_study
 
         with collection_paused():
-            return compare_study(self.brief, *names, split=split)
+            return compare_study(self.shown, *names, split=split)
 
     def diagnose(self) -> Diagnoses:
         """What is wrong with the study's runs: each diagnosis with its evidence, a next step and its source.
@@ -182,7 +188,7 @@ class Result:
     ) -> pd.DataFrame:
         """Score finished runs on the sealed test split; record the look.
 
-        A run is scored once; looking again shows the same scores and counts as another look.
+        A run is scored once. Where every run has its score already, they are shown again, and no look is recorded.
 
         Args:
             retrain: Name of the chosen arm. It is trained anew with every seed, on training and validation images
@@ -203,8 +209,10 @@ class Result:
         """
         from ..report import runs_frame
         from ..train.device import device_of
-        from .reveal import score_runs
+        from .reveal import num_unscored, score_runs
 
+        if num_unscored(self.brief, retrain) == 0:
+            return self.frame() if retrain is None else runs_frame(self.record, retrained=True)
         with open_writer(self.store) as writer:
             record = self.record
             study, dataset = record.design, dataset_of(record)
@@ -222,7 +230,8 @@ class Result:
             by_id = {task.id: task for task in tasks}
             new = {run.id: (run, by_id[run.id]) for run in finished if run.test_accuracy is None}
             scores = score_runs(list(new.values()), dataset, self.store, on_scored=on_scored)
-            writer.put_look(self.study, scores, num_runs=len(finished), is_of_retrained=retrain is not None)
+            if scores:
+                writer.put_look(self.study, scores, num_runs=len(finished), is_of_retrained=retrain is not None)
         return self.frame() if retrain is None else runs_frame(self.record, retrained=True)
 
     def run(self, arm: str | None = None, seed: int | None = None, *, fold: int | None = None) -> Run:
@@ -314,7 +323,7 @@ class Result:
         """
         from ..report import SUFFIXES, as_latex, as_markdown, write_notebook, write_pdf, write_report
 
-        record = self.record
+        record = with_look(self.store, self.record)
         target = Path(path) if path is not None else self.store / "reports" / f"{self.study}{SUFFIXES[form]}"
         if form == "notebook":
             return write_notebook(target, record, self.store)
@@ -331,4 +340,4 @@ class Result:
     def _repr_html_(self) -> str:
         from ..report import summary_html
 
-        return summary_html(self.record)
+        return summary_html(with_look(self.store, self.record))

@@ -8,8 +8,25 @@ from pathlib import Path
 import numpy as np
 
 from ..data import Dataset, TestData
-from ..store import RunRecord, TestScore
+from ..store import RunRecord, StudyRecord, TestScore
 from ..train.task import Task
+
+
+def num_unscored(record: StudyRecord, retrain: str | None = None) -> int | None:
+    """How many runs are still to be scored on the test split; ``None`` where no run could be.
+
+    Args:
+        record: The study.
+        retrain: Only runs of this arm that are trained anew, one for each of its seeds that have finished.
+    """
+    if retrain is None:
+        finished = [run for run in record.runs if run.state == "finished"]
+        return sum(run.test_accuracy is None for run in finished) if finished else None
+    runs = record.runs_of(retrain)
+    unfinished = {run.seed for run in runs if run.state != "finished"}
+    seeds = {run.seed for run in runs} - unfinished
+    scored = {run.seed for run in record.retrained if run.arm == retrain and run.test_accuracy is not None}
+    return len(seeds - scored) if seeds else None
 
 
 def score_runs(

@@ -251,7 +251,7 @@ def make_plan(
         for arm in arms
         if seeds is None or number < seeds[arm.name]
     ]  # fmt: skip
-    return StudyPlan(study, arms, info.record(), tuple(members))
+    return StudyPlan(study, arms, dataset.record(), tuple(members))
 
 
 def recorded_plan(record: StudyRecord, dataset: Dataset, store: Path) -> StudyPlan:
@@ -273,7 +273,7 @@ def recorded_plan(record: StudyRecord, dataset: Dataset, store: Path) -> StudyPl
         )
         for run in record.runs
     ]  # fmt: skip
-    return StudyPlan(study, tuple(arms.values()), dataset.info.record(), tuple(members))
+    return StudyPlan(study, tuple(arms.values()), dataset.record(), tuple(members))
 
 
 def recorded_arms(record: StudyRecord) -> dict[str, Arm]:

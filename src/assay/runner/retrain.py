@@ -69,7 +69,7 @@ def retrain_plan(
             members.append((arm, task_of(anew, data, study.seeds.vary, dataset, store, seed=seed, device=device)))
     if not members:
         raise SpecError(Problem(f'no seed of arm "{arm}" has finished', "see why in assay runs, or choose another arm"))
-    return RetrainPlan(study, tuple(arms.values()), dataset.info.record(), tuple(members))
+    return RetrainPlan(study, tuple(arms.values()), dataset.record(), tuple(members))
 
 
 def _on_its_base(arm: Arm, recorded: Arm | None) -> Arm:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from ..analysis.looks import Standing, scores_of_runs, standing
+from ..analysis.standings import SpreadOf, Standing, first_plan, scores_of_runs, spread_by_arm, standing
 from ..data import Dataset
 from ..errors import NoSuchStudy
 from ..spec import Device, Study
@@ -25,8 +25,8 @@ def plans(
 ) -> Iterator[Plan]:
     """What to run next, asked for again after each plan has ended, until nothing is left.
 
-    A study that stops when decided is replayed from the store each time. What is decided is written down as an event
-    too, which nothing reads: the scores alone say it.
+    A study that stops when decided is replayed from the store each time, by the plan that its first look wrote down.
+    What is decided is written down as an event too, which nothing reads: scores and plan alone say it.
     """
     whole = make_plan(study, dataset, folder, device=device)
     if study.seeds.stop is None:
@@ -36,12 +36,17 @@ def plans(
     offered: set[str] = set()
     while True:
         try:
-            known = {run.id: run for run in reader.study(study.name, is_brief=True).runs}
+            record = reader.study(study.name, is_brief=True)
+            known, planned = {run.id: run for run in record.runs}, first_plan(record)
+            spread: SpreadOf | None = spread_by_arm(record)
         except NoSuchStudy:  # it has never been run
-            known = {}
+            known, planned, spread = {}, study.seeds.planned, None
         ended = [(arm, task.seed, known[task.id]) for arm, task in whole.members if task.id in known]
         arms = [arm.name for arm in whole.arms]
-        now = standing(arms, scores_of_runs(arms, ended), study.seeds)
+        now = standing(
+            arms, scores_of_runs(arms, ended), study.seeds, planned=planned, chance=whole.data["largest_class"],
+            spread=spread,
+        )  # fmt: skip
         if before is not None:
             for decision in now.decisions[len(before.decisions) :]:
                 writer.put_event(study.name, "decided", asdict(decision))

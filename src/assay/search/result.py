@@ -6,10 +6,10 @@ import math
 import statistics
 from dataclasses import dataclass
 
-from ..analysis.scores import kept_value
+from ..analysis.scores import kept_value, metric_interval, validates_on_same_images
 from ..spec import Network, Study, plain
 from ..spec.search import FRESH
-from ..stats import Interval, mean_interval
+from ..stats import Interval
 from ..store import StudyRecord, trial_name
 from .facts import observed, pareto_front, reached, scores_of, search_of
 from .halving import WHOLE, Scores, Step, design_of, next_step
@@ -45,7 +45,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Optimism:
-    """How much better a finalist looked in the search than it is.
+    """How much better a finalist looked in the search than with fresh seeds.
+
+    Where fresh seeds are scored on the images by which the finalist was chosen, their mean still owes a part to that
+    choice, so that the difference is not all of the search's optimism.
 
     Args:
         arm: Its name.
@@ -55,6 +58,7 @@ class Optimism:
         interval: Its 95 % interval; ``None`` below two seeds.
         n: Fresh seeds.
         failed: Runs with fresh seeds that failed, and are in no mean.
+        is_on_same_images: Whether fresh seeds are scored on the validation images that the search chose by.
     """
 
     arm: str
@@ -64,11 +68,17 @@ class Optimism:
     interval: Interval | None
     n: int
     failed: int = 0
+    is_on_same_images: bool = False
+
+    @property
+    def difference(self) -> float | None:
+        """The search's score less the fresh mean."""
+        return None if self.fresh is None else self.search_score - self.fresh
 
     @property
     def luck(self) -> float | None:
-        """The search's score less the fresh mean."""
-        return None if self.fresh is None else self.search_score - self.fresh
+        """The difference where it is all of the search's optimism; ``None`` where images of the choice score it."""
+        return None if self.is_on_same_images else self.difference
 
 
 @dataclass(frozen=True)
@@ -188,10 +198,11 @@ def _optimism(record: StudyRecord, arm: str, outcomes: list[Outcome], metric: st
         return None
     values = [kept_value(run, metric) for run in record.runs_of(arm)]
     fresh = [value for value in values if value is not None]
-    interval = mean_interval(fresh) if len(fresh) > 1 else None
+    interval = metric_interval(fresh, metric) if len(fresh) > 1 else None
     mean = statistics.fmean(fresh) if fresh else None
     failed = sum(run.is_failed for run in record.runs_of(arm))
-    return Optimism(arm, one.epochs, one.score, mean, interval, len(fresh), failed)
+    is_reused = validates_on_same_images(record)
+    return Optimism(arm, one.epochs, one.score, mean, interval, len(fresh), failed, is_reused)
 
 
 def _saved(record: StudyRecord, outcomes: list[Outcome]) -> Saved:

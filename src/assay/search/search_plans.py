@@ -106,7 +106,7 @@ def _begin(
             writer.put_spec(study.name, study.question, spec)
             return
     facts = {"optuna": _optuna_version(), **_base_of(study), **_measured(study, dataset, folder, device)}
-    writer.begin_search(name=study.name, question=study.question, spec=spec, data=dataset.info.record(), facts=facts)
+    writer.begin_search(name=study.name, question=study.question, spec=spec, data=dataset.record(), facts=facts)
 
 
 def refuse_other_data(before: StudyRecord, info: DatasetInfo) -> None:
@@ -230,8 +230,14 @@ def _trials_plan(
         and (progress[run].is_settled or (task.pause_after is not None and progress[run].epochs >= task.pause_after))
     )
     return TrialPlan(
-        study, tuple(arms.values()), info.record(), tuple(members), settled=settled, trials=trials, is_thread_free=free
-    )
+        study,
+        tuple(arms.values()),
+        dataset.record(),
+        tuple(members),
+        settled=settled,
+        trials=trials,
+        is_thread_free=free,
+    )  # fmt: skip
 
 
 def finalists_plan(
@@ -248,4 +254,4 @@ def finalists_plan(
         for seed in range(study.first_fresh_seed, study.first_fresh_seed + study.seeds.planned)
         for arm in arms
     )
-    return StudyPlan(study, arms, info.record(), members)
+    return StudyPlan(study, arms, dataset.record(), members)

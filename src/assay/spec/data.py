@@ -262,6 +262,12 @@ class Data(Spec):
         return self.validation.folds if isinstance(self.validation, Folds) else None
 
     @property
+    def is_drawn(self) -> bool:
+        """Whether a split stream decides which images are trained on or set aside: of a share, a count, folds, or so
+        many of each class; the last images of a file, and a published protocol's test images, are fixed."""
+        return self.per_class is not None or not (isinstance(self.validation, Last) or self.validation == "test")
+
+    @property
     def is_leaky(self) -> bool:
         """Whether the validation images are the test images."""
         return self.validation == "test"

@@ -22,6 +22,7 @@ from .transfer import Base
 
 Device = Literal["cpu", "cuda"]
 Placement = Literal["auto", "cpu", "cuda"]
+Claim = Literal["new images", "these images", "new training sets"]
 
 
 class Arm(Spec):
@@ -75,6 +76,8 @@ class Study(Spec):
         arms: Arms that share no skeleton; each may override ``[training]``.
         training: The protocol; its values may be ``{factor}`` placeholders too.
         seeds: The replicates.
+        claim: Of what verdicts speak: ``"new images"`` of the same kind, unless given; ``"these images"``, which the
+            networks were scored on; ``"new training sets"``, where seeds redraw the split.
         search: Makes the study a search, whose arms are the finalists, which are not known beforehand.
         device: Where runs are trained: the processor, a CUDA device, or that where there is one. It is no part of a
             run's identity; every run's record says what trained it.
@@ -88,8 +91,14 @@ class Study(Spec):
     arms: tuple[ArmTemplate, ...] = ()
     training: dict[str, Any] = {}
     seeds: Seeds = Seeds()
+    claim: Claim | None = None
     search: Search | None = None
     device: Placement = "cpu"
+
+    @property
+    def claimed(self) -> Claim:
+        """Of what verdicts speak."""
+        return self.claim or "new images"
 
     @field_validator("factors")
     @classmethod
@@ -123,6 +132,10 @@ class Study(Spec):
         if self.data.validation == "none":
             fix = "set some aside, such as 0.1; assay reveal --retrain then trains a chosen arm on all"
             raise Problems([Problem("a study needs validation images to choose by", fix, "data.validation")])
+        if self.claim == "new training sets" and not self._redraws_training():
+            what = "new training sets cannot be claimed: every seed trains on the same images"
+            fix = 'let the split vary (a share such as validation = 0.1, and "split" in vary), or claim "new images"'
+            raise Problems([Problem(what, fix, "claim")])
         if self.search is not None:
             if self.network is None or self.arms or self.factors:
                 what = "a search has one network, with placeholders for the space's parameters"
@@ -142,6 +155,10 @@ class Study(Spec):
             what = "one arm alone is never decided"
             raise Problems([Problem(what, "add an arm or a factor, or give count instead of stop", "seeds.stop")])
         return self
+
+    def _redraws_training(self) -> bool:
+        """Whether a seed changes which images are trained on."""
+        return self.data.num_folds is not None or (self.data.is_drawn and "split" in self.seeds.vary)
 
     def expand(self) -> tuple[Arm, ...]:
         """The arms of the study: every listed arm crossed with every combination of levels. A search has none yet.

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .checks import check_count, numbers
+
 Row = npt.NDArray[np.float64]
 
 
@@ -32,7 +34,8 @@ class Curves:
         class_names: By label, for evidence that names a class; without them it gives the class's number.
 
     Raises:
-        ValueError: Rows differ in length.
+        ValueError: Rows differ in length or are no rows of numbers, or there is no class. Curves of a run that
+            diverged may hold values that are not finite.
     """
 
     train_loss: npt.ArrayLike
@@ -52,13 +55,17 @@ class Curves:
     class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        check_count(self.num_classes, "num_classes", least=1)
+        for name in (*_ROWS, "running_loss"):
+            if len(shape := self.row(name).shape) != 1:
+                raise ValueError(f"{name} has shape {shape}; give one value per epoch")
         lengths = {len(self.row(name)) for name in _ROWS}
         if len(lengths) > 1:
             raise ValueError(f"the rows have {sorted(lengths)} epochs; give one value per epoch in each")
 
     def row(self, name: str) -> Row:
         """A row as float64 [epochs]."""
-        return np.asarray(getattr(self, name), dtype=np.float64)
+        return numbers(getattr(self, name))
 
     @property
     def num_epochs(self) -> int:

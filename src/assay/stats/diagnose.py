@@ -1,7 +1,7 @@
 """Diagnoses a run from its recorded curves; each diagnosis has its evidence and an advice.
 
 A rule is a pure function of ``Curves``. Its thresholds are either its source's or measured: docs/statistics.md says on
-what runs, and that 30 healthy runs raise no alarm.
+what runs. 30 healthy ones raise no alarm, which still allows false alarms in up to 10 % of runs.
 """
 
 from __future__ import annotations
@@ -322,7 +322,7 @@ def lucky_epoch(curves: Curves) -> Diagnosis | None:
         "lucky epoch",
         f"epoch {int(accuracy.argmax()) + 1} scored {best:.2%}, the last {last:.2%}",
         "quote the last epoch, or a rule declared before (early stopping); let the learning rate fall towards the end",
-        'Dodge et al. (2019), "Show your work: improved reporting of experimental results", EMNLP',
+        'Measured; of the best of many scores, Dodge et al. (2019), "Show your work: improved reporting of ...", EMNLP',
         int(accuracy.argmax()) + 1,
     )
 

@@ -8,13 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import Problem, TooFewSeeds
-from .intervals import finite_scores
+from .checks import check_margin, check_share, finite_scores
 from .paired import count_pairs
 
-_SOURCE = (
+SOURCE = (
     'Schuirmann (1987), "A comparison of the two one-sided tests procedure and the power approach", '
     "Journal of Pharmacokinetics and Biopharmaceutics 15(6)"
 )
+_EQUAL_SOURCE = 'Conover (1999), "Practical Nonparametric Statistics", 3rd ed., section 3.4: the sign test'
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,11 @@ class Equivalence:
 
     Args:
         margin: Differences smaller than this do not matter; in the metric's own unit.
-        p_value: The larger of the two one-sided p values; below alpha, the difference lies within the margin.
-        low: Lower end of the interval that says the same: at 1 - 2 alpha, 90 % for 5 %.
+        p_value: The larger of the two one-sided p values; below alpha, the difference lies within the margin. Where all
+            differences are equal, Student's t has no spread to measure them by, and it is the sign test's: 1 / 2**n.
+        low: Lower end of the interval at 1 - 2 alpha, 90 % for 5 %. It lies within the margin exactly where
+            ``p_value`` is below alpha, as long as no adjustment for several contrasts has changed either. Of equal
+            differences it is their value, or without an end where there are too few of them for any claim.
         high: Its upper end.
         n: How many pairs it comes from.
         source: Where the method was published.
@@ -48,27 +52,71 @@ def equivalence(differences: npt.ArrayLike, margin: float, *, alpha: float = 0.0
 
     Raises:
         TooFewSeeds: Fewer than two pairs.
-        ValueError: The margin is not above 0, or a difference is not finite.
+        ValueError: The margin is not above 0, a difference is not finite, or alpha is outside (0, 0.5).
 
-    Source: Schuirmann (1987); Lakens (2017), "Equivalence tests", Social Psychological and Personality Science 8(4).
+    Source: Schuirmann (1987); of equal differences, Conover (1999), "Practical Nonparametric Statistics", 3rd ed.,
+    section 3.4 (sign test). Lakens (2017), "Equivalence tests", Social Psychological and Personality Science 8(4).
     """
     values = finite_scores(differences)
     if len(values) < 2:
         raise TooFewSeeds(Problem(f"got {count_pairs(len(values))}, equivalence needs 2", "run more seeds"))
-    error = float(values.std(ddof=1)) / len(values) ** 0.5
-    return equivalence_of(float(values.mean()), error, len(values), margin, alpha=alpha, source=_SOURCE)
+    n, mean = len(values), float(values.mean())
+    if do_not_vary(values, margin):
+        return equivalence_of_equals(mean, n, n, margin, alpha=alpha)
+    error = float(values.std(ddof=1)) / n**0.5
+    return equivalence_of(mean, error, n, margin, alpha=alpha, source=SOURCE)
+
+
+def do_not_vary(values: npt.NDArray[np.float64], margin: float = 0.0) -> bool:
+    """Whether differences are equal but for rounding, so that they have no spread to judge a mean by.
+
+    Args:
+        values: The differences.
+        margin: What matters, if there is one: a billionth of it is rounding too.
+    """
+    scale = float(np.abs(values).max())
+    if np.isfinite(margin):
+        scale = max(scale, abs(margin))
+    return float(np.ptp(values)) <= 1e-9 * scale
+
+
+def equivalence_of_equals(mean: float, num_independent: int, n: int, margin: float, *, alpha: float) -> Equivalence:
+    """The two tests of differences that are all equal: sign tests of their distances from the margins.
+
+    Were the true difference as large as the margin and its distribution symmetric, each would fall inside it with
+    chance 1/2 at most, and all of them with 1 / 2**n.
+
+    Args:
+        mean: Their value.
+        num_independent: How many of them are independent: pairs, or with folds, seeds.
+        n: How many there are.
+        margin: Above 0.
+        alpha: Of each one-sided test.
+
+    Raises:
+        ValueError: The margin is not above 0, or alpha is outside (0, 0.5).
+    """
+    _check(margin, alpha)
+    smallest = 0.5**num_independent
+    reach = 0.0 if smallest < alpha else np.inf
+    p_value = smallest if abs(mean) < margin else 1.0
+    return Equivalence(margin, p_value, mean - reach, mean + reach, n, _EQUAL_SOURCE)
 
 
 def equivalence_of(mean: float, error: float, n: int, margin: float, *, alpha: float, source: str) -> Equivalence:
     """The two tests from a mean and its standard error with n - 1 degrees of freedom.
 
     Raises:
-        ValueError: The margin is not above 0.
+        ValueError: The margin is not above 0, or alpha is outside (0, 0.5).
     """
-    if not (np.isfinite(margin) and margin > 0):
-        raise ValueError(f"the margin is {margin!r}; give a difference above 0")
+    _check(margin, alpha)
     from scipy.special import stdtr, stdtrit
 
     room, reach = margin - abs(mean), float(stdtrit(n - 1, 1 - alpha)) * error
-    p_value = float(stdtr(n - 1, -room / error)) if error > 0 else float(room <= 0)
+    p_value = float(stdtr(n - 1, -room / error))
     return Equivalence(margin, p_value, mean - reach, mean + reach, n, source)
+
+
+def _check(margin: float, alpha: float) -> None:
+    check_margin(margin)
+    check_share(alpha, "alpha", below=0.5)

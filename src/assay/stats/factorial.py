@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from .checks import are_finite, finite_scores, numbers
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -80,8 +82,14 @@ def effect_values(scores: npt.ArrayLike, weights: Sequence[float]) -> npt.NDArra
     Args:
         scores: [blocks, arms].
         weights: [arms].
+
+    Raises:
+        ValueError: The shapes do not fit, or a number is not finite.
     """
-    return np.asarray(np.asarray(scores, dtype=np.float64) @ np.asarray(weights))
+    values, factors = numbers(scores), finite_scores(weights)
+    if values.ndim != 2 or values.shape[1] != len(factors) or not are_finite(values):
+        raise ValueError(f"got shape {values.shape} for {len(factors)} weights; give finite scores [blocks, arms]")
+    return np.asarray(values @ factors)
 
 
 def _weights(levels: Sequence[Mapping[str, str]], changed: Mapping[str, tuple[str, str]]) -> tuple[float, ...]:

@@ -1,75 +1,130 @@
-"""Judges all contrasts of a family together, controlling the family-wise error rate."""
+"""Judges all contrasts of a study together, at every look that was taken at them."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from .equivalence import Equivalence, equivalence
-from .folds import corrected_equivalence, corrected_resampled_difference
-from .intervals import Interval, bootstrap_interval, finite_scores
-from .many import holm
-from .paired import MIN_PAIRS, PairedDifference, paired_difference, sign_flip_ps, superiority
-from .power import pairs_for_difference, pairs_for_equivalence, smallest_difference
-from .sequential import SOURCE, Looks, first_crossing, repeated_interval
-from .verdicts import ALPHA, Outcome, outcome, pairs_needed
+from .bad_runs import BadRuns, bad_runs
+from .crossed import ImageSpread
+from .decide import Decision, decide
+from .equivalence import SOURCE as SCHUIRMANN
+from .equivalence import Equivalence
+from .folds import SOURCE as CORRECTED
+from .history import History
+from .intervals import Interval, bootstrap_interval
+from .look import SEEDS_ALONE, Look
+from .look_power import detectable_effect, look_power
+from .needed import Need, needed
+from .paired import PairedDifference, superiority
+from .sequential import SOURCE, Spending
+from .verdicts import ALPHA, DECIDED, Outcome
 
 MAX_BOOTSTRAPPED = 200  # with more pairs a mean's skewness is too small for the bootstrap to disagree
+_FIXED = Spending(planned=1, at_plan=1.0)
+
+# Why a contrast is undecided though its interval excludes zero, or though an earlier look called it.
+Obstacle = Literal["", "early", "family", "signs", "added later", "not planned", "contradicted", "bad runs"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The results of one contrast: its difference, interval, p values, power and outcome.
+    """The results of one contrast: its difference, interval, p value, power and outcome.
 
     Args:
         n: Pairs; with folds, folds over all seeds.
         outcome: The verdict on b against a.
-        difference: b minus a with interval and p; ``None`` below two pairs. After sequential looks the interval holds
-            at every look together.
-        adjusted_p: The p value after Holm's adjustment for the family; ``None`` with sequential looks, which pay in
-            another way.
+        difference: b minus a, ``None`` below two pairs. The interval holds at every look together, at 95 %; ``p_value``
+            is the last look's own.
+        p_value: Of the contrast over all its looks (``overall_levels``); ``None`` where no look could decide.
+        adjusted_p: The same after Holm's adjustment for the family: the contrast is decided where it is below 0.05.
         num_contrasts: Contrasts in the family.
+        looks: Pairs at each look that could decide.
+        decided_at: Which of these decided, counted from 1; 0 where none did.
+        effect_size: Mean over standard deviation of the differences, corrected for small samples (Hedges 1981);
+            ``None`` where they do not differ.
+        simultaneous: The interval that holds for all contrasts of the family together; ``None`` for a single one.
         bootstrap: The BCa interval, where it disagrees with Student's: about zero, or by more than a quarter of its
             width at one end.
         superiority: How often b beats a on the same seed.
-        smallest: The smallest true difference that n pairs find with power 0.8, at 5 % shared by the family.
-        equivalence: The tests against the margin; ``None`` where none was declared.
+        num_ties: Pairs with equal scores.
+        smallest: The smallest true difference that the last look calls with power 0.8, at 5 % shared by the family.
+        margin_power: The chance that the last look calls a true difference as large as the margin.
+        equivalence: The tests against the margin over all looks; ``None`` where none was declared.
         equivalence_p: Their p after Holm's adjustment.
-        more_pairs: About how many more pairs would decide it; ``None`` where it is decided or no feasible number would.
-        look: Which look decided, or was the last one, counted from 1; 0 where the study was not looked at in between.
-        num_looks: How many looks were planned.
+        need: What would decide it; ``None`` where it is decided.
+        bad_runs: Runs that collapsed or failed, and what they say; ``None`` where only differences are known.
+        obstacle: Why it is undecided though its interval excludes zero, or though an earlier look called it.
+        share: The part of the 5 % that the contrast's group has.
         is_corrected: Whether folds were tested with the corrected resampled t test.
     """
 
     n: int
     outcome: Outcome
     difference: PairedDifference | None
-    adjusted_p: float | None
     num_contrasts: int
+    p_value: float | None = None
+    adjusted_p: float | None = None
+    looks: tuple[int, ...] = ()
+    decided_at: int = 0
+    effect_size: float | None = None
+    simultaneous: Interval | None = None
     bootstrap: Interval | None = None
     superiority: Interval | None = None
+    num_ties: int = 0
     smallest: float | None = None
+    margin_power: float | None = None
     equivalence: Equivalence | None = None
     equivalence_p: float | None = None
-    more_pairs: int | None = None
-    look: int = 0
-    num_looks: int = 0
+    need: Need | None = None
+    bad_runs: BadRuns | None = None
+    obstacle: Obstacle = ""
+    share: float = 1.0
     is_corrected: bool = False
 
     @property
     def is_decided(self) -> bool:
-        return self.outcome in ("better", "worse", "equivalent")
+        return self.outcome in DECIDED
+
+    def reversed(self) -> Finding:
+        """The finding on a against b."""
+        swapped: dict[Outcome, Outcome] = {"better": "worse", "worse": "better"}
+        difference, wins, near = self.difference, self.superiority, self.equivalence
+        return replace(
+            self,
+            outcome=swapped.get(self.outcome, self.outcome),
+            difference=difference
+            and replace(difference, mean=-difference.mean, low=-difference.high, high=-difference.low),
+            effect_size=None if self.effect_size is None else -self.effect_size,
+            simultaneous=self.simultaneous and _negated(self.simultaneous),
+            bootstrap=self.bootstrap and _negated(self.bootstrap),
+            superiority=wins and replace(wins, mean=1 - wins.mean, low=1 - wins.high, high=1 - wins.low),
+            bad_runs=self.bad_runs and self.bad_runs.reversed(),
+            equivalence=near and replace(near, low=-near.high, high=-near.low),
+        )
+
+    @property
+    def is_within_margin(self) -> bool:
+        """Whether the difference was shown to be smaller than the margin."""
+        return self.equivalence_p is not None and self.equivalence_p < ALPHA
+
+
+def _negated(interval: Interval) -> Interval:
+    return replace(interval, mean=-interval.mean, low=-interval.high, high=-interval.low)
 
 
 def judge(
-    rows: Sequence[npt.ArrayLike], *, margin: float | None = None, higher_is_better: bool = True
+    rows: Sequence[npt.ArrayLike],
+    *,
+    margin: float | None = None,
+    higher_is_better: bool = True,
+    spreads: Sequence[ImageSpread] | None = None,
 ) -> tuple[Finding, ...]:
-    """Judge contrasts whose number of pairs was fixed beforehand.
+    """Judge contrasts that are looked at once, at a number of pairs that was fixed beforehand.
 
     At most 5 % of families hold a false difference, and at most 5 % a false equivalence. A contrast with fewer than
     two pairs counts in the adjustment with p = 1, because it was planned.
@@ -78,196 +133,134 @@ def judge(
         rows: For each contrast b minus a: [pairs], or [seeds, folds] from k-fold cross-validation.
         margin: Differences smaller than this do not matter; ``None`` where none was declared.
         higher_is_better: The metric's direction.
+        spreads: What other images add to each contrast (``image_spread``); nothing unless given.
 
     Raises:
         ValueError: A difference is not finite, or the margin is not above 0.
     """
     values = [np.asarray(row, dtype=np.float64) for row in rows]
-    paired = [index for index, row in enumerate(values) if row.ndim == 1 and row.size > 1]
-    ps = dict(zip(paired, sign_flip_ps([values[index] for index in paired]), strict=True))
-    differences = [_difference(row, ps.get(index)) for index, row in enumerate(values)]
-    close = [_equivalence(row, margin) for row in values]
-    adjusted = holm([1.0 if test is None else test.p_value for test in differences])
-    close_adjusted = holm([1.0 if test is None else test.p_value for test in close])
+    added = spreads or [SEEDS_ALONE] * len(values)
+    histories = [History((Look(row, 1, spread),), _FIXED) for row, spread in zip(values, added, strict=True)]
+    return judge_histories(histories, margin=margin, higher_is_better=higher_is_better)
+
+
+def judge_histories(
+    histories: Sequence[History], *, margin: float | None = None, higher_is_better: bool = True
+) -> tuple[Finding, ...]:
+    """Judge contrasts by every look that was taken at them: ``decide``, with all that is shown beside a verdict."""
+    decisions = decide(histories, margin=margin, higher_is_better=higher_is_better)
     return tuple(
-        _finding(row, difference, float(p), near, float(near_p), len(values), margin, higher_is_better)
-        for row, difference, p, near, near_p in zip(values, differences, adjusted, close, close_adjusted, strict=True)
+        _finding(history, decision, margin, higher_is_better)
+        for history, decision in zip(histories, decisions, strict=True)
     )
 
 
-def judge_looks(
-    seeds: Sequence[int],
-    differences: npt.ArrayLike,
-    looks: Looks,
-    *,
-    num_ended: int,
-    num_contrasts: int = 1,
-    margin: float | None = None,
-    higher_is_better: bool = True,
-) -> Finding:
-    """Judge one contrast of a study that grows until it is decided.
-
-    Bonferroni's share of 5 % for each contrast is fixed before the first look, so that an arm may stop whatever the
-    others do. Equivalence is two one-sided tests with the same share each.
-
-    Args:
-        seeds: The seed of each pair, rising.
-        differences: b minus a for each.
-        looks: When the study is looked at.
-        num_ended: Seeds 0 to this have ended in both arms, finished or failed: only looks up to there have been had.
-        num_contrasts: Contrasts in the family.
-        margin: Differences smaller than this do not matter; ``None`` where none was declared.
-        higher_is_better: The metric's direction.
-    """
-    values = finite_scores(differences)
-    alpha = ALPHA / num_contrasts
-    verdict, look, counts = stop_at(
-        seeds, values, looks, num_ended=num_ended, alpha=alpha, margin=margin, higher_is_better=higher_is_better
+def _finding(history: History, decision: Decision, margin: float | None, higher_is_better: bool) -> Finding:
+    now, m = history.now, decision.num_contrasts
+    finding = Finding(
+        n=now.size,
+        outcome=decision.outcome,
+        difference=None if now.size < 2 else _difference(history) if history.judged else _early(now),
+        num_contrasts=m,
+        share=decision.share,
+        bad_runs=None if now.outcomes is None else bad_runs(now.outcomes, decision.claims),
+        is_corrected=now.is_folds,
     )
-    if not counts:
-        early = paired_difference(np.zeros(len(values)), values) if len(values) > 1 else None
-        return Finding(len(values), "too few seeds", early, None, num_contrasts, num_looks=len(looks.seeds))
-    stopped = values[: counts[-1]]
-    interval = repeated_interval(stopped, counts, maximum=looks.maximum)
-    p_value = paired_difference(np.zeros(len(stopped)), stopped).p_value
-    difference = PairedDifference(
-        interval.mean, interval.low, interval.high, interval.n, interval.confidence, p_value, SOURCE
-    )
-    equivalence_tests = None
-    if margin is not None:
-        ends = repeated_interval(stopped, counts, maximum=looks.maximum, two_sided=False)
-        equivalence_tests = Equivalence(
-            margin, equivalence(stopped, margin).p_value, ends.low, ends.high, len(stopped), SOURCE
-        )
-    supplements = _supplements(stopped, difference, alpha, margin, higher_is_better)
-    return Finding(
-        n=len(stopped),
-        outcome=verdict,
-        difference=difference,
-        adjusted_p=None,
-        num_contrasts=num_contrasts,
-        equivalence=equivalence_tests,
-        look=look,
-        num_looks=len(looks.seeds),
-        **{**supplements, "more_pairs": supplements["more_pairs"] if verdict == "undecided" else None},
+    if not history.judged:
+        return finding
+    if finding.difference is None:  # every pair has a bad run: rates alone can decide
+        return replace(
+            finding, p_value=decision.p_value, adjusted_p=decision.adjusted_p, looks=history.pairs,
+            decided_at=decision.decided_at,
+        )  # fmt: skip
+    is_open = decision.outcome in ("undecided", "too few seeds")
+    return replace(
+        finding,
+        p_value=decision.p_value,
+        adjusted_p=decision.adjusted_p,
+        looks=history.pairs,
+        decided_at=decision.decided_at,
+        simultaneous=_simultaneous(history, m) if m > 1 else None,
+        equivalence=None if margin is None else _equivalence(history, margin, decision),
+        equivalence_p=decision.near_adjusted_p,
+        need=needed(history, ALPHA * decision.share / m, margin) if is_open and not now.is_folds else None,
+        obstacle=_obstacle(history, finding.difference, decision) if is_open else "",
+        **({} if now.is_folds else _supplements(history, finding.difference, decision, margin, higher_is_better)),
     )
 
 
-def stop_at(
-    seeds: Sequence[int],
-    differences: npt.ArrayLike,
-    looks: Looks,
-    *,
-    num_ended: int,
-    alpha: float,
-    margin: float | None = None,
-    higher_is_better: bool = True,
-) -> tuple[Outcome, int, list[int]]:
-    """The outcome of a growing contrast, the look that gave it (counted from 1), and the pairs at each look till then.
-
-    A look with fewer than 6 pairs decides nothing and spends nothing. Arguments as for ``judge_looks``; ``alpha`` is
-    this contrast's share.
-    """
-    values = finite_scores(differences)
-    all_counts = [int(np.searchsorted(seeds, seen)) for seen in looks.seeds if seen <= num_ended]
-    counts = [count for count in all_counts if count >= MIN_PAIRS]
-    skipped = len(all_counts) - len(counts)
-    if not counts:
-        return "too few seeds", 0, []
-    cross = functools.partial(first_crossing, counts=counts, maximum=looks.maximum, alpha=alpha)
-    never = len(counts)
-    crossed = _or(cross(values), never)
-    inside = never
-    if margin is not None:
-        above, below = cross(values + margin, two_sided=False), cross(margin - values, two_sided=False)
-        inside = max(_or(above, never), _or(below, never))
-    for at in range(min(crossed, inside), len(counts)):
-        seen = counts[: at + 1]
-        interval = repeated_interval(values, seen, maximum=looks.maximum)
-        if crossed <= at and (interval.low > 0 or interval.high < 0):
-            return ("better" if (interval.mean > 0) == higher_is_better else "worse"), at + 1 + skipped, seen
-        if inside <= at and margin is not None:
-            near = repeated_interval(values, seen, maximum=looks.maximum, two_sided=False)
-            if near.low > -margin and near.high < margin:
-                return "equivalent", at + 1 + skipped, seen
-    return "undecided", len(all_counts), counts
+def _early(look: Look) -> PairedDifference:
+    """The difference where no look could decide, with Student's interval at 95 %."""
+    low, high = look.interval(ALPHA)
+    return PairedDifference(look.mean, low, high, look.size, 1 - ALPHA, look.p_value, SOURCE)
 
 
-def _or(look: int | None, otherwise: int) -> int:
-    return otherwise if look is None else look
+def _difference(history: History) -> PairedDifference:
+    now = history.judged[-1]
+    low, high = history.interval(alpha=ALPHA)
+    source = CORRECTED if now.is_folds else SOURCE
+    return PairedDifference(now.mean, low, high, now.size, 1 - ALPHA, now.p_value, source)
 
 
-def _difference(row: npt.NDArray[np.float64], p_value: float | None) -> PairedDifference | None:
-    if row.size < 2:
-        return None
-    if row.ndim == 2:
-        return corrected_resampled_difference(row)
-    return paired_difference(np.zeros(len(row)), row, p_value=p_value)
+def _simultaneous(history: History, num_contrasts: int) -> Interval:
+    low, high = history.interval(alpha=ALPHA / num_contrasts)
+    now = history.judged[-1]
+    return Interval(now.mean, low, high, now.size, 1 - ALPHA, "Bonferroni's; Dunn (1961), JASA 56(293)")
 
 
-def _equivalence(row: npt.NDArray[np.float64], margin: float | None) -> Equivalence | None:
-    if margin is None or row.size < 2:
-        return None
-    return corrected_equivalence(row, margin) if row.ndim == 2 else equivalence(row, margin)
+def _equivalence(history: History, margin: float, decision: Decision) -> Equivalence:
+    low, high = history.interval(alpha=ALPHA, sides=1)
+    return Equivalence(margin, decision.near_p or 0.0, low, high, history.judged[-1].size, SCHUIRMANN)
 
 
-def _finding(
-    row: npt.NDArray[np.float64],
-    difference: PairedDifference | None,
-    adjusted_p: float,
-    near: Equivalence | None,
-    near_p: float,
-    num_contrasts: int,
-    margin: float | None,
-    higher_is_better: bool,
-) -> Finding:
-    is_folds = row.ndim == 2
-    if difference is None:
-        return Finding(row.size, "too few seeds", None, None, num_contrasts, is_corrected=is_folds)
-    verdict = outcome(
-        difference,
-        adjusted_p=adjusted_p,
-        num_contrasts=num_contrasts,
-        higher_is_better=higher_is_better,
-        equivalence_p=near_p if near else None,
-        fewest=MIN_PAIRS if is_folds else None,
-    )
-    is_open = verdict in ("undecided", "too few seeds")
-    supplements = {} if is_folds else _supplements(row, difference, ALPHA / num_contrasts, margin, higher_is_better)
-    return Finding(
-        n=row.size,
-        outcome=verdict,
-        difference=difference,
-        adjusted_p=adjusted_p,
-        num_contrasts=num_contrasts,
-        equivalence=near,
-        equivalence_p=near_p if near else None,
-        is_corrected=is_folds,
-        **{**supplements, "more_pairs": supplements.get("more_pairs") if is_open else None},
-    )
+def _obstacle(history: History, difference: PairedDifference, decision: Decision) -> Obstacle:
+    if decision.is_contradicted:
+        return "contradicted"
+    if not difference.excludes_zero:
+        return ""
+    if decision.share <= 0:
+        return "not planned"
+    outcomes, level = history.now.outcomes, ALPHA * decision.share / decision.num_contrasts
+    if outcomes is not None and outcomes.is_blocked(history.level(level)):
+        return "bad runs"
+    if history.now.ended < history.spending.planned and not history.spending.stops:
+        return "early"
+    if decision.p_value < ALPHA:
+        return "family"
+    return "added later" if decision.share < 1 else "signs"
 
 
 def _supplements(
-    values: npt.NDArray[np.float64],
+    history: History,
     difference: PairedDifference,
-    alpha: float,
+    decision: Decision,
     margin: float | None,
     higher_is_better: bool,
 ) -> dict[str, Any]:
-    """A verdict's supplements: bootstrap interval, superiority, smallest detectable difference, pairs still needed."""
-    n, deviation = len(values), float(values.std(ddof=1))
+    """What is shown beside a verdict: bootstrap interval, effect size, superiority, smallest detectable difference."""
+    now = history.judged[-1]
+    values, n, deviation = now.values, now.size, float(now.values.std(ddof=1))
+    kept = values if now.outcomes is None else now.outcomes.kept  # a bad run loses its pair
     bootstrap = bootstrap_interval(values) if n <= MAX_BOOTSTRAPPED else None
-    fewest = max(pairs_needed(round(ALPHA / alpha)), n + 1)
-    candidates = [pairs_for_difference(difference.mean, deviation, alpha=alpha, fewest=fewest)]
-    if margin is not None:
-        candidates.append(pairs_for_equivalence(difference.mean, deviation, margin, alpha=alpha, fewest=fewest))
-    reachable = [pairs - n for pairs in candidates if pairs is not None]
+    level = ALPHA * decision.share / decision.num_contrasts
+    effect = detectable_effect(n, history.level(level)) if level > 0 else None
+    # Hedges (1981): what a mean over a deviation is too large by, with n - 1 degrees of freedom.
+    correction = 1 - 3 / (4 * (n - 1) - 1)
     return {
         "bootstrap": bootstrap if bootstrap and _disagree(difference, bootstrap) else None,
-        "superiority": superiority(values if higher_is_better else -values),
-        "smallest": smallest_difference(deviation, n, alpha=alpha),
-        "more_pairs": min(reachable, default=None),
+        "effect_size": correction * now.mean / deviation if deviation > 0 else None,
+        "superiority": superiority(kept if higher_is_better else -kept),
+        "num_ties": int(np.count_nonzero(values == 0)),
+        "smallest": None if effect is None else effect * now.deviation,
+        "margin_power": _power(history, margin, level),
     }
+
+
+def _power(history: History, margin: float | None, level: float) -> float | None:
+    now = history.judged[-1]
+    if margin is None or level <= 0 or now.deviation == 0:
+        return None
+    return look_power(margin / now.deviation, now.size, level=history.level(level))
 
 
 def _disagree(student: PairedDifference, other: Interval) -> bool:

@@ -6,10 +6,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import Problem, TooFewSeeds
-from .equivalence import Equivalence, equivalence_of
+from .checks import are_finite, check_number, check_share, numbers
+from .equivalence import Equivalence, do_not_vary, equivalence_of, equivalence_of_equals
 from .paired import PairedDifference
 
-_SOURCE = (
+SOURCE = (
     'Nadeau and Bengio (2003), "Inference for the generalization error", Machine Learning 52; '
     'Bouckaert and Frank (2004), "Evaluating the replicability of significance tests", PAKDD'
 )
@@ -22,7 +23,8 @@ def corrected_resampled_difference(
 
     Two folds share most of their training images, so their scores move together and the variance of their mean is
     larger than s² / J: Nadeau and Bengio put (1/J + n_test/n_train) s² in its place, J the number of folds over all
-    seeds. Treating folds as independent calls differences far too often.
+    seeds. Treating folds as independent calls differences far too often. Folds that are all equal have no variance to
+    correct: their p is that of flipping the signs of whole seeds.
 
     Args:
         differences: b minus a [seeds, folds], each from arms trained and scored on the same images.
@@ -31,20 +33,22 @@ def corrected_resampled_difference(
 
     Raises:
         TooFewSeeds: Fewer than two values.
-        ValueError: The array is not [seeds, folds], a value is not finite, or with one fold no ratio is given.
+        ValueError: The array is not [seeds, folds], a value is not finite, the ratio is below 0, or with one fold none
+            is given.
 
     Source: Nadeau and Bengio (2003); for several repetitions, Bouckaert and Frank (2004).
     """
     values, error = _corrected_error(differences, test_to_train)
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence is {confidence!r}; give a share between 0 and 1, such as 0.95")
+    check_share(confidence, "confidence")
     from scipy.special import stdtr, stdtrit
 
     mean, freedom = float(values.mean()), values.size - 1
     reach = float(stdtrit(freedom, (1 + confidence) / 2)) * error
-    t = abs(mean) / error if error > 0 else 0.0 if mean == 0 else np.inf
-    p_value = 2 * float(stdtr(freedom, -t))
-    return PairedDifference(mean, mean - reach, mean + reach, values.size, confidence, p_value, _SOURCE)
+    if do_not_vary(values):
+        p_value = 1.0 if mean == 0 else 2.0 * 0.5 ** len(values)
+    else:
+        p_value = 2 * float(stdtr(freedom, -abs(mean) / error))
+    return PairedDifference(mean, mean - reach, mean + reach, values.size, confidence, p_value, SOURCE)
 
 
 def corrected_equivalence(
@@ -60,15 +64,17 @@ def corrected_equivalence(
 
     Raises:
         TooFewSeeds: Fewer than two values.
-        ValueError: As for ``corrected_resampled_difference``, or the margin is not above 0.
+        ValueError: As for ``corrected_resampled_difference``, the margin is not above 0, or alpha is outside (0, 0.5).
     """
     values, error = _corrected_error(differences, test_to_train)
-    return equivalence_of(float(values.mean()), error, values.size, margin, alpha=alpha, source=_SOURCE)
+    if do_not_vary(values, margin):
+        return equivalence_of_equals(float(values.mean()), len(values), values.size, margin, alpha=alpha)
+    return equivalence_of(float(values.mean()), error, values.size, margin, alpha=alpha, source=SOURCE)
 
 
 def _corrected_error(differences: npt.ArrayLike, test_to_train: float | None) -> tuple[npt.NDArray[np.float64], float]:
-    values = np.asarray(differences, dtype=np.float64)
-    if values.ndim != 2 or not np.all(np.isfinite(values)):
+    values = numbers(differences)
+    if values.ndim != 2 or not are_finite(values):
         raise ValueError(f"got shape {values.shape}; give finite differences as rows of seeds and columns of folds")
     if values.size < 2:
         raise TooFewSeeds(Problem(f"got {values.size} folds in all, a difference needs 2", "run more folds"))
@@ -76,4 +82,5 @@ def _corrected_error(differences: npt.ArrayLike, test_to_train: float | None) ->
         if values.shape[1] < 2:
             raise ValueError("one fold says nothing of the split; give test_to_train, images scored over trained on")
         test_to_train = 1 / (values.shape[1] - 1)
+    check_number(test_to_train, "test_to_train", least=0)
     return values, float(values.std(ddof=1)) * (1 / values.size + test_to_train) ** 0.5

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from .checks import check_count, check_share, numbers
 from .intervals import Interval
 
 
@@ -37,12 +38,14 @@ def mcnemar(a: npt.ArrayLike, b: npt.ArrayLike) -> McNemar:
         b: The same for b, in the same order.
 
     Raises:
-        ValueError: a and b are not two rows of equal length.
+        ValueError: a and b are not two rows of equal length with an image or more, or hold anything but right (true, 1)
+            and wrong (false, 0).
 
-    Source: McNemar (1947), Psychometrika 12(2); Dietterich (1998), "Approximate statistical tests for comparing
-    supervised classification learning algorithms", Neural Computation 10(7).
+    Source: McNemar (1947), Psychometrika 12(2), without its chi-square approximation: a sign test of the disagreements,
+    Conover (1999), "Practical Nonparametric Statistics", 3rd ed., section 3.5. Dietterich (1998), "Approximate
+    statistical tests for comparing supervised classification learning algorithms", Neural Computation 10(7).
     """
-    first, second = _rows(a, b)
+    first, second = (row.astype(bool) for row in _rows(a, b, may_be_shares=False))
     only_a, only_b = int(np.count_nonzero(first & ~second)), int(np.count_nonzero(~first & second))
     p_value = 1.0
     if only_a + only_b:
@@ -68,13 +71,14 @@ def image_bootstrap(
         draws: Number of resamples.
 
     Raises:
-        ValueError: a and b are not two rows of equal length with an image or more.
+        ValueError: a and b are not two rows of equal length with an image or more, or a value is outside [0, 1].
 
     Source: Efron and Tibshirani (1993), "An Introduction to the Bootstrap", chapter 13.
     """
-    first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    if first.ndim != 1 or first.shape != second.shape or not len(first):
-        raise ValueError(f"a has shape {first.shape} and b {second.shape}; give two equal rows, one value per image")
+    first, second = _rows(a, b, may_be_shares=True)
+    check_share(confidence, "confidence")
+    check_count(draws, "draws", least=1)
+    check_count(seed, "seed", least=0)
     # Few different values occur, so a resample is one draw from a multinomial: exact, and quick for any n.
     differences, counts = np.unique(second - first, return_counts=True)
     generator = np.random.Generator(np.random.Philox(key=seed))
@@ -84,8 +88,15 @@ def image_bootstrap(
     return Interval(float((second - first).mean()), float(low), float(high), len(first), confidence, source)
 
 
-def _rows(a: npt.ArrayLike, b: npt.ArrayLike) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    first, second = np.asarray(a, dtype=bool), np.asarray(b, dtype=bool)
-    if first.ndim != 1 or first.shape != second.shape:
+def _rows(
+    a: npt.ArrayLike, b: npt.ArrayLike, *, may_be_shares: bool
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    first, second = numbers(a), numbers(b)
+    if first.ndim != 1 or first.shape != second.shape or not len(first):
         raise ValueError(f"a has shape {first.shape} and b {second.shape}; give two equal rows, one value per image")
+    for name, row in (("a", first), ("b", second)):
+        is_right = (row >= 0) & (row <= 1) if may_be_shares else (row == 0) | (row == 1)
+        if (wrong := np.flatnonzero(~is_right)).size:
+            rule = "shares from 0 to 1" if may_be_shares else "true or false (1 or 0) for each image"
+            raise ValueError(f"image {wrong[0]} of {name} is {row[wrong[0]]}; give {rule}")
     return first, second

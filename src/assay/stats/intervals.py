@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import Problem, TooFewSeeds
+from .checks import LARGEST, check_share, numbers
+from .checks import finite_scores as finite_scores
 
 _RESAMPLES = 9_999
 _STUDENT = 'Student (1908), "The probable error of a mean", Biometrika 6(1)'
@@ -49,13 +51,12 @@ def mean_interval(scores: npt.ArrayLike, *, confidence: float = 0.95) -> Interva
 
     Raises:
         TooFewSeeds: Fewer than two scores.
-        ValueError: A score is not finite. A diverged run is a result: report it, don't drop it.
+        ValueError: A score is not finite, or is beyond 1e100. A diverged run is a result: report it, don't drop it.
 
     Source: Student (1908), "The probable error of a mean", Biometrika 6(1).
     """
     values = finite_scores(scores)
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence is {confidence!r}; give a share between 0 and 1, such as 0.95")
+    check_share(confidence, "confidence")
     if len(values) < 2:
         raise TooFewSeeds(Problem(f"got {_count(len(values))}, an interval needs 2", "run more seeds"))
     mean = float(np.mean(values))
@@ -73,15 +74,22 @@ def mean_bands(
 
     Args:
         scores: [seeds, columns], such as a metric after each epoch. Where a column holds a value that is no number, so
-            are its three results.
+            are its three results, and where one is infinite or beyond 1e100.
         confidence: As for ``mean_interval``.
 
     Returns:
         Means, lower ends and upper ends, [columns] each; the ends are not numbers for a single seed.
 
+    Raises:
+        ValueError: The scores are not [seeds, columns], or there is no seed.
+
     Source: Student (1908), "The probable error of a mean", Biometrika 6(1).
     """
-    values = np.asarray(scores, dtype=np.float64)
+    check_share(confidence, "confidence")
+    values = numbers(scores)
+    if values.ndim != 2 or not len(values):
+        raise ValueError(f"the scores have shape {values.shape}; give a row for each seed, one at least")
+    values[~(np.abs(values) <= LARGEST)] = np.nan
     mean = values.mean(0)
     if len(values) < 2:
         return mean, np.full_like(mean, np.nan), np.full_like(mean, np.nan)
@@ -167,12 +175,13 @@ def share_interval(count: float, total: int, *, confidence: float = 0.95) -> Int
         confidence: Long-run share of such intervals that hold the true share, in (0, 1).
 
     Raises:
-        ValueError: There are no trials, or the count lies outside 0 to ``total``.
+        ValueError: There are no trials, the count lies outside 0 to ``total``, or one of the two is not finite.
 
     Source: Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22(158).
     """
-    if total < 1 or not 0 <= count <= total:
+    if not (1 <= total <= LARGEST and 0 <= count <= total):
         raise ValueError(f"got {count!r} of {total!r}; give a count from 0 to a total of 1 or more")
+    check_share(confidence, "confidence")
     from scipy.special import ndtri
 
     z = float(ndtri((1 + confidence) / 2))
@@ -181,25 +190,6 @@ def share_interval(count: float, total: int, *, confidence: float = 0.95) -> Int
     reach = z * (share * (1 - share) / total + z * z / (4 * total * total)) ** 0.5 / (1 + z * z / total)
     low, high = max(centre - reach, 0.0), min(centre + reach, 1.0)
     return Interval(share, 0.0 if count == 0 else low, 1.0 if count == total else high, total, confidence, _WILSON)
-
-
-def finite_scores(scores: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """The scores as one row of finite numbers.
-
-    Raises:
-        ValueError: They are not one row, or one of them is not finite.
-    """
-    values = np.asarray(scores, dtype=np.float64)
-    if values.ndim != 1:
-        raise ValueError(f"the scores have shape {values.shape}; give one row, one score per seed")
-    broken = np.flatnonzero(~np.isfinite(values))
-    if broken.size:
-        first = int(broken[0])
-        raise ValueError(
-            f"score {first} is {values[first]}, which is not finite; "
-            "a diverged run is a result: report it, don't drop it"
-        )
-    return values
 
 
 def _count(n: int) -> str:

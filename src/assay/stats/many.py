@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from .checks import numbers
+
 
 def holm(p_values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Holm's adjusted p values, in the order given.
@@ -13,14 +15,16 @@ def holm(p_values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     studies, however the contrasts depend on each other.
 
     Raises:
-        ValueError: A p value is outside [0, 1].
+        ValueError: They are not one row, or one of them is outside [0, 1] or not a number.
 
     Source: Holm (1979), "A simple sequentially rejective multiple test procedure",
     Scandinavian Journal of Statistics 6(2).
     """
-    values = np.asarray(p_values, dtype=np.float64)
-    if values.ndim != 1 or not np.all((values >= 0) & (values <= 1)):
-        raise ValueError(f"got {p_values!r}; give one row of p values between 0 and 1")
+    values = numbers(p_values)
+    if values.ndim != 1:
+        raise ValueError(f"the p values have shape {values.shape}; give one row of values between 0 and 1")
+    if (wrong := np.flatnonzero(~((values >= 0) & (values <= 1)))).size:
+        raise ValueError(f"p value {wrong[0]} is {values[wrong[0]]}; give p values between 0 and 1")
     order = np.argsort(values, kind="stable")
     stepped = values[order] * np.arange(len(values), 0, -1)
     adjusted = np.empty_like(values)

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from ..errors import Problem, TooFewSeeds
-from .intervals import Interval, finite_scores, mean_interval, share_interval
+from .checks import check_count, finite_scores
+from .intervals import Interval, mean_interval, share_interval
 
 # Below 6 pairs a two-sided sign-flip test cannot reach p < 0.05: with 5, its smallest p is 2/32.
 MIN_PAIRS = 6
@@ -74,7 +75,7 @@ def paired_difference(
 
     Raises:
         TooFewSeeds: Fewer than two pairs.
-        ValueError: A score is not finite, or a and b differ in length.
+        ValueError: A score is not finite, a and b differ in length, or the given p is none.
 
     Source: Student (1908) for the interval; Fisher (1935), "The Design of Experiments", section 21, for the p value.
     """
@@ -83,6 +84,8 @@ def paired_difference(
         raise ValueError(f"a has {len(first)} scores and b has {len(second)}; give pairs that share a seed")
     if len(first) < 2:
         raise TooFewSeeds(Problem(f"got {count_pairs(len(first))}, a difference needs 2", "run more seeds"))
+    if p_value is not None and not 0 <= p_value <= 1:
+        raise ValueError(f"p_value is {p_value!r}; give a p value between 0 and 1")
     differences = second - first
     interval = mean_interval(differences, confidence=confidence)
     p = sign_flip_p(differences) if p_value is None else p_value
@@ -102,14 +105,19 @@ def sign_flip_p(differences: npt.ArrayLike, *, seed: int = 0, draws: int = 99_99
         seed: Seed of the random flips; it changes nothing up to 20 pairs.
         draws: Number of random flips.
 
-    Source: Fisher (1935); Besag and Clifford (1991), "Sequential Monte Carlo p-values", Biometrika 78(2), for ending
-    early.
+    Raises:
+        ValueError: A difference is not finite, or there is no flip to draw.
+
+    Source: Fisher (1935). Ending early where large sums are common is the idea of Besag and Clifford (1991),
+    "Sequential Monte Carlo p-values", Biometrika 78(2); they end after so many large sums, this after so many flips.
     """
     return sign_flip_ps([differences], seed=seed, draws=draws)[0]
 
 
 def sign_flip_ps(rows: Sequence[npt.ArrayLike], *, seed: int = 0, draws: int = 99_999) -> tuple[float, ...]:
     """``sign_flip_p`` of each of several contrasts. Those with as many pairs share their random flips."""
+    check_count(draws, "draws", least=1)
+    check_count(seed, "seed", least=0)
     values = [finite_scores(row) for row in rows]
     p_values: dict[int, float] = {}
     drawn: dict[int, list[int]] = {}
@@ -181,6 +189,8 @@ def superiority(differences: npt.ArrayLike, *, confidence: float = 0.95) -> Inte
     Bouthillier et al. (2021), "Accounting for variance in machine learning benchmarks", MLSys.
     """
     values = finite_scores(differences)
+    if not len(values):
+        raise ValueError("there is no pair, so nobody wins; give one difference or more")
     wins = np.count_nonzero(values > 0) + 0.5 * np.count_nonzero(values == 0)
     return share_interval(float(wins), len(values), confidence=confidence)
 

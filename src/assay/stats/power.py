@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from .checks import check_count, check_margin, check_number, check_share
+
 POWER = 0.8
 MAX_PAIRS = 10_000
 
@@ -14,14 +16,20 @@ def power_of(effect: float, num_pairs: int, *, alpha: float = 0.05) -> float:
 
     Args:
         effect: Mean difference over the standard deviation of the differences.
-        num_pairs: 2 or more.
+        num_pairs: How many; below 2 there is no test, and its power is 0.
         alpha: The test's level.
+
+    Raises:
+        ValueError: The effect is not a number, the pairs are no whole number, or the level is outside (0, 1).
 
     Source: Cohen (1988), "Statistical Power Analysis for the Behavioral Sciences", 2nd ed.; noncentral t.
     """
     from scipy.special import nctdtr, stdtrit
 
-    if num_pairs < 2:
+    check_share(alpha, "alpha")
+    if math.isnan(effect):
+        raise ValueError(f"effect is {effect!r}; give a number")
+    if check_count(num_pairs, "num_pairs", least=0) < 2:
         return 0.0
     freedom, shift = num_pairs - 1, abs(effect) * math.sqrt(num_pairs)
     bound = float(stdtrit(freedom, 1 - alpha / 2))
@@ -41,8 +49,13 @@ def smallest_difference(deviation: float, num_pairs: int, *, alpha: float = 0.05
 
     Returns:
         In the deviation's unit; ``None`` below two pairs.
+
+    Raises:
+        ValueError: The deviation is below 0 or not finite, or as for ``power_of``.
     """
-    if num_pairs < 2:
+    check_number(deviation, "deviation", least=0)
+    check_share(alpha, "alpha")
+    if check_count(num_pairs, "num_pairs", least=0) < 2:
         return None
     from scipy.optimize import brentq
 
@@ -65,11 +78,16 @@ def pairs_for_difference(mean: float, deviation: float, *, alpha: float = 0.05, 
         deviation: Standard deviation of the paired differences.
         alpha: The test's level.
         fewest: Never fewer than this.
+
+    Raises:
+        ValueError: The mean is not finite, the deviation is below 0 or not finite, the level is outside (0, 1), or
+            ``fewest`` is no whole number.
     """
+    _check(mean, deviation, alpha, fewest)
     if mean == 0:
         return None
     effect = math.inf if deviation == 0 else abs(mean) / deviation
-    return _fewest(lambda n: power_of(min(effect, 1e3), n, alpha=alpha) >= POWER, fewest)
+    return fewest_pairs(lambda n: power_of(min(effect, 1e3), n, alpha=alpha) >= POWER, fewest)
 
 
 def pairs_for_equivalence(
@@ -78,7 +96,12 @@ def pairs_for_equivalence(
     """The fewest pairs that show a true difference of ``mean`` to lie within the margin; ``None`` where 10,000 do not.
 
     The power is that of the one-sided test at the nearer margin, which at 0.8 is nearly that of both.
+
+    Raises:
+        ValueError: As for ``pairs_for_difference``, or the margin is not above 0.
     """
+    _check(mean, deviation, alpha, fewest)
+    check_margin(margin)
     room = margin - abs(mean)
     if room <= 0:
         return None
@@ -94,10 +117,17 @@ def pairs_for_equivalence(
         both = 2 if mean == 0 else 1
         return 1 - both * miss >= POWER
 
-    return _fewest(enough, fewest)
+    return fewest_pairs(enough, fewest)
 
 
-def _fewest(enough: Callable[[int], bool], fewest: int) -> int | None:
+def _check(mean: float, deviation: float, alpha: float, fewest: int) -> None:
+    check_number(mean, "mean")
+    check_number(deviation, "deviation", least=0)
+    check_share(alpha, "alpha")
+    check_count(fewest, "fewest", least=0)
+
+
+def fewest_pairs(enough: Callable[[int], bool], fewest: int) -> int | None:
     """The smallest number of pairs for which ``enough`` holds; it holds for every larger one too."""
     low, high = max(fewest, 2), max(fewest, 2)
     while not enough(high):

@@ -1,15 +1,11 @@
-"""Group-sequential tests: looks at a growing study, with alpha spending.
+"""Looks at a growing study: how the 5 % of false calls is spent over them, and at which level each look tests.
 
-A study that stops where it happens to look good calls far more differences than it should. Here the 5 % are spent bit
-by bit, by the share of pairs that a look has seen: at most alpha * ln(1 + (e - 1) t) by share t, Lan and DeMets's
-spending function of Pocock's kind, which leaves early looks a fair part.
+A study that is looked at again and again, each time with a test of 5 %, calls far more differences than it should. Here
+the 5 % is shared out by how many seeds have ended when a verdict is shown (Lan and DeMets 1983): most of it at the
+count that was planned, a little before, the rest for every look after it. A look that shows no new pairs costs nothing.
 
-- Whether a look decides is a randomization test: were there no difference, each pair's sign would be a fair coin. Of
-  all sequences of signs, those that are most extreme at a look cross there, and by share t no more than the spent
-  part of alpha has crossed. This holds exactly, given the sizes of the differences, at any n and any distribution that
-  is symmetric where the hypothesis holds (Plamadeala and Rosenberger 2012).
-- The interval reported with a decision is a repeated confidence interval: Student's, at the look's nominal level from
-  the normal theory of Lan and DeMets (Jennison and Turnbull 1989).
+The levels come from normal theory: the mean difference over n pairs moves as a Brownian motion at time n. That holds
+for Student's t at its nominal level as well (Jennison and Turnbull 2000, section 3.2 and chapter 4).
 """
 
 from __future__ import annotations
@@ -22,22 +18,22 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .intervals import Interval, finite_scores, mean_interval
-
-DRAWS = 19_999
 GROWTH = 1.25
-_SIMPSON_INTERVALS = 400
+AT_PLAN = 0.86  # the share of the 5 % for the planned look: at 10 pairs, 77 % power for one deviation
+BEFORE_PLAN = 0.02
+AT_MAXIMUM = 0.9  # the share spent by the last planned look of a study that stops when decided
 SOURCE = (
     'Lan and DeMets (1983), "Discrete sequential boundaries for clinical trials", Biometrika 70(3); '
-    'Plamadeala and Rosenberger (2012), "Sequential monitoring with conditional randomization tests", '
-    "Annals of Statistics 40(1)"
+    'Liu and Anderson (2008), "On adaptive extensions of group sequential trials for clinical investigations", JASA 103'
 )
-_REPEATED = 'Jennison and Turnbull (1989), "Interim analyses: the repeated confidence interval approach", JRSS B 51(3)'
+# Overall levels at which each look's level is computed; between them it is interpolated.
+_KNOTS = tuple(0.05 * 2.0**power for power in range(-10, 5))
+_NEVER = 1e-15
 
 
 @dataclass(frozen=True)
 class Looks:
-    """When a growing study is looked at.
+    """When a study that stops when decided is looked at.
 
     Args:
         seeds: Seeds per arm at each look, rising.
@@ -62,156 +58,156 @@ def planned_looks(minimum: int, maximum: int) -> Looks:
     return Looks(tuple(seeds), maximum)
 
 
-def spent(share: float, alpha: float = 0.05) -> float:
-    """How much of alpha may be spent by the time that this share of all pairs, 0 to 1, has been seen.
-
-    Source: Lan and DeMets (1983), their third function, which resembles Pocock's boundary.
-    """
-    return alpha * math.log(1 + (math.e - 1) * min(max(share, 0.0), 1.0))
-
-
-def first_crossing(
-    differences: npt.ArrayLike,
-    counts: Sequence[int],
-    *,
-    maximum: int,
-    alpha: float = 0.05,
-    two_sided: bool = True,
-    seed: int = 0,
-    draws: int = DRAWS,
-) -> int | None:
-    """The first look at which the sign-flip test has seen enough; ``None`` where none has.
+@dataclass(frozen=True)
+class Spending:
+    """How much of the 5 % a contrast has spent when so many of its seeds have ended.
 
     Args:
-        differences: One per pair, in the order in which pairs came.
-        counts: How many pairs each look has seen, rising; the last is at most the number of differences.
-        maximum: Pairs at which the study ends: a look that has seen ``n`` is at share n / maximum.
-        alpha: Spent by the end, over all looks.
-        two_sided: Whether a negative mean counts too; otherwise only a mean above 0 does.
-        seed: Seed of the random signs.
-        draws: Number of random sequences of signs. The observed one is counted among them, which keeps the test valid
-            at any number of draws.
+        planned: Seeds per arm that were planned at the first look.
+        stops: Whether the study stops when decided, and so looks at itself before ``planned``.
+        at_plan: The share spent by the planned look; 1 where there will be no other.
+        halved: Seeds that had ended each time that contrasts were added to the study: from there on half of what was
+            left goes to them.
+    """
+
+    planned: int
+    stops: bool = False
+    at_plan: float = AT_PLAN
+    halved: tuple[int, ...] = ()
+
+    def spent(self, ended: int) -> float:
+        """Share of the 5 % spent by the time that so many seeds have ended, 0 to 1.
+
+        With a fixed count 0.02 (ended / planned)^3 before the plan, ``at_plan`` at the plan, and after it
+        1 - (1 - at_plan) (planned / ended)^2. A study that stops when decided spends
+        at_plan ln(1 + (e - 1) ended / planned) up to its maximum: Lan and DeMets's third function, which resembles
+        Pocock's boundary.
+        """
+        total, factor, before = 0.0, 1.0, 0.0
+        for end in (*(seeds for seeds in self.halved if seeds < ended), ended):
+            after = self._whole(end)
+            total, factor, before = total + factor * max(after - before, 0.0), factor / 2, after
+        return total
+
+    def _whole(self, ended: int) -> float:
+        """What is spent where no contrast is added."""
+        part = max(ended, 0) / self.planned
+        if part >= 1:
+            return 1 - (1 - self.at_plan) / part**2
+        if self.stops:
+            return self.at_plan * math.log(1 + (math.e - 1) * part)
+        return BEFORE_PLAN * part**3
+
+
+def overall_levels(
+    p_values: Sequence[float], pairs: Sequence[int], spent: Sequence[float], *, two_sided: bool = True
+) -> npt.NDArray[np.float64]:
+    """For each look, the smallest overall level at which it would have called a difference; 1 at most.
+
+    Their minimum is a sequential p value: it holds however many looks there are, and never rises. With a single look it
+    is that look's p over the share that was spent on it.
+
+    Args:
+        p_values: Of each look, at all pairs that it saw.
+        pairs: How many those were, rising.
+        spent: Cumulative share of the overall level spent by each look (``Spending.spent``), not falling.
+        two_sided: Whether the tests were.
 
     Returns:
-        Index of the look in ``counts``.
+        [looks].
 
-    Source: Lan and DeMets (1983); Plamadeala and Rosenberger (2012).
+    Source: Liu and Anderson (2008), sequential p values; levels as in ``nominal_levels``.
     """
-    values = finite_scores(differences)
-    if not counts or maximum < 1:
-        return None
-    signs = _signs(maximum, draws, seed)
-    sums = np.zeros(draws + 1)
-    crossed = np.zeros(draws + 1, dtype=bool)
-    seen, total = 0, 0.0
-    for look, count in enumerate(counts):
-        new = np.abs(values[seen:count])
-        sums[1:] += new @ signs[seen:count]
-        sums[0] += values[seen:count].sum()
-        seen, total = count, total + float(new.sum())
-        room = math.floor(spent(count / maximum, alpha) * (draws + 1)) - np.count_nonzero(crossed)
-        if total == 0 or room < 1:
-            continue
-        extremes = np.where(crossed, -np.inf, np.abs(sums) if two_sided else sums)
-        # Sequences that share a value cross together or not at all: only what lies above the first that finds no room.
-        bound = np.partition(extremes, -room - 1)[-room - 1]
-        crossing = extremes > bound + 1e-9 * total  # equal sums stay equal whatever order they are added in
-        if crossing[0]:
-            return look
-        crossed |= crossing
-    return None
+    if len(p_values) == 1:
+        return np.array([min(1.0, p_values[0] / spent[0]) if spent[0] > 0 else 1.0])
+    levels = np.array([nominal_levels(tuple(pairs), tuple(spent), alpha, two_sided=two_sided) for alpha in _KNOTS])
+    return np.array([_overall(p, levels[:, look]) for look, p in enumerate(p_values)])
 
 
-def repeated_interval(
-    differences: npt.ArrayLike, counts: Sequence[int], *, maximum: int, alpha: float = 0.05, two_sided: bool = True
-) -> Interval:
-    """Mean difference at the last look, with an interval that holds at every look together.
-
-    Args:
-        differences: One per pair, in the order in which pairs came; at least ``counts[-1]``.
-        counts: How many pairs each look has seen, rising.
-        maximum: Pairs at which the study ends.
-        alpha: At most this share of studies has a look whose interval misses the true mean.
-        two_sided: Otherwise each end misses so often: the interval that goes with two one-sided tests.
-
-    Raises:
-        TooFewSeeds: Fewer than two pairs.
-
-    Source: Jennison and Turnbull (1989); its levels from Lan and DeMets (1983).
-    """
-    values = finite_scores(differences)[: counts[-1]]
-    shares = tuple(count / maximum for count in counts)
-    level = nominal_levels(shares, alpha=alpha, two_sided=two_sided)[-1]
-    interval = mean_interval(values, confidence=1 - level if two_sided else 1 - 2 * level)
-    return Interval(
-        interval.mean, interval.low, interval.high, interval.n, 1 - alpha if two_sided else 1 - 2 * alpha, _REPEATED
-    )
+def _overall(p_value: float, levels: npt.NDArray[np.float64]) -> float:
+    """The overall level at which a look's level is this p; beyond the knots in proportion."""
+    if p_value <= 0:
+        return 0.0
+    if p_value < levels[0]:
+        return _KNOTS[0] * p_value / float(levels[0])
+    if p_value > levels[-1]:
+        return 1.0
+    return math.exp(float(np.interp(math.log(p_value), np.log(levels), np.log(_KNOTS))))
 
 
-@functools.lru_cache(maxsize=4096)
-def nominal_levels(shares: tuple[float, ...], *, alpha: float = 0.05, two_sided: bool = True) -> tuple[float, ...]:
+@functools.lru_cache(maxsize=16_384)
+def nominal_levels(
+    pairs: tuple[int, ...], spent: tuple[float, ...], alpha: float = 0.05, *, two_sided: bool = True
+) -> tuple[float, ...]:
     """The level at which each look tests, so that all looks together spend alpha: normal theory.
 
     Args:
-        shares: Share of all pairs that each look has seen, rising, in (0, 1].
-        alpha: Spent by share 1.
+        pairs: How many pairs each look has seen, rising.
+        spent: Cumulative share of alpha spent by each look, not falling, 0 to 1.
+        alpha: The overall level.
         two_sided: Whether both directions count.
+
+    Raises:
+        ValueError: The pairs do not rise.
 
     Source: Lan and DeMets (1983); the integration is that of Armitage, McPherson and Rowe (1969).
     """
-    from scipy.optimize import brentq
     from scipy.special import ndtr
 
+    if any(after <= before for before, after in zip((0, *pairs), pairs, strict=False)):
+        raise ValueError(f"got looks at {list(pairs)} pairs; give numbers that rise")
     sides = 2 if two_sided else 1
     levels: list[float] = []
-    places, mass = np.zeros(1), np.ones(1)  # where the score process may stand, and how likely
-    previous = used = 0.0
-    for share in shares:
-        step = math.sqrt(max(share - previous, 1e-12))
-        excess = functools.partial(_exit_chance, share=share, step=step, places=places, mass=mass, sides=sides)
-        target = max(spent(share, alpha) - used, 1e-15)
-        bound = float(brentq(lambda z, chance, goal: chance(z) - goal, 0.0, 12.0, args=(excess, target), xtol=1e-10))
+    places, mass = np.zeros(1), np.ones(1)  # where the sum may stand, in pairs ** 0.5, and how likely
+    before, used = 0, 0.0
+    for count, share in zip(pairs, spent, strict=True):
+        step = math.sqrt(count - before)
+        target = max(alpha * share - used, _NEVER)
+        bound = _bound(target, math.sqrt(count), step, places, mass, sides)
         levels.append(float(sides * ndtr(-bound)))
-        used += excess(bound)
-        reach = bound * math.sqrt(share)
-        grid, weights = _simpson(-reach if two_sided else -8 * math.sqrt(share), reach)
+        used += _exit_chance(bound, math.sqrt(count), step, places, mass, sides)
+        reach = bound * math.sqrt(count)
+        grid, weights = _simpson(-reach if two_sided else -8 * math.sqrt(count), reach, step)
         kernel = np.exp(-0.5 * ((grid[:, None] - places) / step) ** 2) / (step * math.sqrt(2 * math.pi))
-        places, mass, previous = grid, weights * (kernel @ mass), share
+        places, mass, before = grid, weights * (kernel @ mass), count
     return tuple(levels)
 
 
-def _exit_chance(
-    bound: float,
-    *,
-    share: float,
+def _bound(
+    target: float,
+    scale: float,
     step: float,
     places: npt.NDArray[np.float64],
     mass: npt.NDArray[np.float64],
     sides: int,
 ) -> float:
-    """How likely the process, standing at ``places``, is beyond the bound (in standard errors) after one more step."""
+    """The bound, in standard errors, that the process leaves with this chance at its next step."""
+    from scipy.optimize import brentq
+
+    low = 0.0 if sides == 2 else -12.0
+    return float(brentq(lambda z: _exit_chance(z, scale, step, places, mass, sides) - target, low, 12.0, xtol=1e-9))
+
+
+def _exit_chance(
+    bound: float,
+    scale: float,
+    step: float,
+    places: npt.NDArray[np.float64],
+    mass: npt.NDArray[np.float64],
+    sides: int,
+) -> float:
+    """How likely the process, standing at ``places``, is beyond ``bound`` times ``scale`` after one more step."""
     from scipy.special import ndtr
 
-    reach = bound * math.sqrt(share)
-    above = ndtr((places - reach) / step)
-    below = ndtr((-reach - places) / step) if sides == 2 else 0.0
+    above = ndtr((places - bound * scale) / step)
+    below = ndtr((-bound * scale - places) / step) if sides == 2 else 0.0
     return float(np.sum(mass * (above + below)))
 
 
-def _simpson(low: float, high: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    places = np.linspace(low, high, _SIMPSON_INTERVALS + 1)
-    weights = np.full(_SIMPSON_INTERVALS + 1, 2.0)
+def _simpson(low: float, high: float, step: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Places and weights of Simpson's rule, four places or more in each step of the process."""
+    intervals = 2 * math.ceil(min(max((high - low) / step * 2, 40), 400))
+    places = np.linspace(low, high, intervals + 1)
+    weights = np.full(intervals + 1, 2.0)
     weights[1::2], weights[[0, -1]] = 4.0, 1.0
-    return places, weights * (high - low) / (3 * _SIMPSON_INTERVALS)
-
-
-@functools.lru_cache(maxsize=8)
-def _signs(pairs: int, draws: int, seed: int) -> npt.NDArray[np.float64]:
-    """Signs [pairs, draws]: a pair's signs do not depend on how many pairs come after it."""
-    rows = [
-        2.0 * np.random.Generator(np.random.Philox(key=[seed, pair])).integers(0, 2, draws, dtype=np.int8) - 1
-        for pair in range(pairs)
-    ]
-    signs = np.array(rows).reshape(pairs, draws)
-    signs.flags.writeable = False
-    return signs
+    return places, weights * (high - low) / (3 * intervals)

@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..analysis import answer, retrained_sentences
+from ..analysis.image_spread import claim_of
 from ..analysis.scores import LEAKY, counted_epoch, varied
 from ..report.html import environment
 from ..report.search import search_sentences, trials_table
@@ -56,6 +57,7 @@ def answer_of(record: StudyRecord) -> dict[str, Any]:
         failures=failures_table(record) if any(run.is_failed for run in record.runs) else None,
         counted_epoch=counted_epoch(record),
         varied=varied(record),
+        claimed=claim_of(record),
         leaky=LEAKY if record.is_leaky else "",
     )
     return {"html": html, "tone": result.tone, "label": result.label, "headline": result.headline}

@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 
 from ..analysis.numbers import counted
 from ..errors import NoStore, NoSuchRun, NoSuchStudy, SpecError, StoreError
+from ..results.verdict_record import with_look
 from ..runner.events import without_nan
 from . import studies
 from .findings import answer_of, arms_of, fragment, timed, trials_of
@@ -137,7 +138,7 @@ async def study_answer(request: Request) -> Response:
     parts, name = parts_of(request), request.path_params["name"]
     followed = await parts.watch.study(name)
     record, state = followed.record, followed.finished
-    values = await parts.findings.get("answer", name, state, timed(lambda: answer_of(record)))
+    values = await parts.findings.get("answer", name, state, timed(lambda: answer_of(with_look(parts.store, record))))
     return JSONResponse({**values, "finished": state})
 
 
@@ -169,7 +170,7 @@ async def report(request: Request) -> Response:
     parts, name = parts_of(request), request.path_params["name"]
     followed = await parts.watch.study(name)
     record, state = followed.record, followed.version
-    html = await parts.findings.get("report", name, state, lambda: report_html(record))
+    html = await parts.findings.get("report", name, state, lambda: report_html(with_look(parts.store, record)))
     return HTMLResponse(html, headers={"content-security-policy": REPORT_POLICY})
 
 

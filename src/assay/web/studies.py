@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..analysis import arm_scores
-from ..analysis.scores import score_of
+from ..analysis.scores import metric_bands, score_of
 from ..errors import Problem, SpecError
 from ..report.palette import ArmStyle, arm_styles
 from ..runner.events import without_nan
 from ..spec import plain
-from ..stats import mean_bands
 from ..store import Followed, Overview, RunRecord, StudyRecord
 
 MEASURES = ("validation_accuracy", "train_accuracy", "validation_loss", "train_loss")
@@ -116,7 +115,7 @@ def curves(record: StudyRecord, measure: str) -> dict[str, Any]:
         length = min(map(len, chosen), default=0)
         if not length:
             continue
-        mean, low, high = mean_bands([value[:length] for value in chosen])
+        mean, low, high = metric_bands([value[:length] for value in chosen], measure)
         means.append({"arm": index, "n": len(chosen), "mean": _short(mean), "low": _short(low), "high": _short(high)})
     drawn = _drawn(record, values)
     return {

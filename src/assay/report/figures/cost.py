@@ -67,7 +67,7 @@ def _accuracy_against(
             marker={"color": style.colour, "symbol": style.symbol, "size": 6, "opacity": 0.4},
             customdata=[seed for _, _, seed in measured],
             hovertemplate=f"seed %{{customdata}}: %{{y:.2f}} % {hover}<extra>%{{fullData.name}}</extra>",
-            meta={"arm": arm.name, "kind": "runs"},
+            cliponaxis=False, meta={"arm": arm.name, "kind": "runs"},
         )  # fmt: skip
         ends = (interval.low, interval.high) if interval else (mean, mean)
         figure.add_scatter(
@@ -78,7 +78,7 @@ def _accuracy_against(
                 "arrayminus": [100 * (mean - ends[0])], "color": style.colour, "thickness": 2, "width": 5,
             },
             hovertemplate=f"mean %{{y:.2f}} % {hover}<extra>%{{fullData.name}}</extra>",
-            meta={"arm": arm.name, "kind": "mean"},
+            cliponaxis=False, meta={"arm": arm.name, "kind": "mean"},
         )  # fmt: skip
     figure.update_layout(
         **{**layout_of(height=360, margin={"l": 8, "r": 12, "t": 10, "b": 8}), "showlegend": True},

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import plotly.graph_objects as go
 
-from ...analysis.scores import ordered_arms
-from ...stats import Interval, mean_interval
+from ...analysis.scores import metric_interval, ordered_arms
+from ...stats import Interval
 from ...store.records import EpochRecord, RunRecord, StudyRecord
 from ..palette import ArmStyle, arm_styles
 from .frame import axis, joined, layout_of, percents, plain
@@ -75,7 +75,7 @@ def published_curves(runs: Sequence[RunRecord], theirs: Sequence[float]) -> go.F
     figure.update_layout(
         **layout_of(height=220, margin={"l": 8, "r": 12, "t": 10, "b": 8}),
         xaxis=axis(title="epoch", range=[0.5, longest + 0.5], nticks=6),
-        yaxis=axis(ticksuffix=" %", range=[low - room, min(high + room, 100.2)], nticks=5),
+        yaxis=axis(ticksuffix=" %", range=[low - room, high + room], nticks=5),
     )
     return figure
 
@@ -114,8 +114,7 @@ def _mean_and_band(
     epochs, by_epoch = _by_epoch(runs, value)
     if not epochs:
         return
-    least, most = (0.0, 100.0) if unit else (1e-9, math.inf)  # a loss is above 0, which a logarithmic axis has not
-    intervals = [_within(mean_interval(values), least, most) if len(values) > 1 else None for values in by_epoch]
+    intervals = [_interval(values, unit) if len(values) > 1 else None for values in by_epoch]
     banded = [(epoch, i) for epoch, i in zip(epochs, intervals, strict=True) if i]
     if len(banded) > 1:
         there, back = [epoch for epoch, _ in banded], [epoch for epoch, _ in reversed(banded)]
@@ -144,8 +143,13 @@ def _mean_and_band(
     )
 
 
-def _within(interval: Interval, least: float, most: float) -> Interval:
-    return replace(interval, low=max(interval.low, least), high=min(interval.high, most))
+def _interval(values: Sequence[float], unit: str) -> Interval:
+    """The interval of a mean accuracy in percent, or of a mean loss."""
+    if not unit:
+        interval = metric_interval(values, "loss")
+        return replace(interval, low=max(interval.low, 1e-9))  # a logarithmic axis has no 0
+    shares = metric_interval([value / 100 for value in values], "accuracy")
+    return replace(shares, mean=100 * shares.mean, low=100 * shares.low, high=100 * shares.high)
 
 
 def _running_average(

@@ -44,6 +44,7 @@ def interaction_plot(study: StudyRecord, factor: str, by: str) -> go.Figure:
                 "width": 4,
             },
             mode="lines+markers",
+            cliponaxis=False,
             line={"color": style.colour, "width": 2.4, "dash": style.dash},
             marker={"color": style.colour, "symbol": style.symbol, "size": 9},
             hovertemplate=f"%{{y:.2f}} %<extra>{plain(f'{by} {name}')}</extra>",

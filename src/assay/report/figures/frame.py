@@ -39,6 +39,11 @@ def axis(**settings: Any) -> dict[str, Any]:
         "ticks": "",
         "ticklabelstandoff": 5,
     }
+    if settings.get("ticksuffix") == " %":  # no share lies beyond 100 %, so no label does
+        if "range" in settings:
+            settings["range"] = [settings["range"][0], min(settings["range"][1], 100.0)]
+        else:
+            settings["autorangeoptions"] = {"clipmin": 0.0, "clipmax": 100.0}
     if isinstance(settings.get("title"), str):
         settings["title"] = {"text": settings["title"], "standoff": 10, "font": {"size": 13}}
     return {**common, **settings}
@@ -87,6 +92,7 @@ def dots(
         marker={"color": style.colour, "symbol": style.symbol, "size": 9, "opacity": 0.7, "line": {"width": 0}},
         customdata=list(seeds),
         hovertemplate=f"seed %{{customdata}}: %{{x:.2f}}{unit}<extra>%{{fullData.name}}</extra>",
+        cliponaxis=False,  # a mark at 100 % stands on the frame
         name=plain(arm),
         meta={"arm": arm, "kind": "runs"},
     )
@@ -112,6 +118,7 @@ def mean_bar(figure: go.Figure, arm: str, style: ArmStyle, numbers: Sequence[flo
         customdata=[[low, high]],
         hovertemplate=f"mean %{{x:.2f}}{unit} [%{{customdata[0]:.2f}}, %{{customdata[1]:.2f}}]"
         "<extra>%{fullData.name}</extra>",
+        cliponaxis=False,
         name=plain(arm),
         meta={"arm": arm, "kind": "mean"},
     )

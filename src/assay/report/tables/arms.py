@@ -61,6 +61,8 @@ def ranking_table(study: StudyRecord, ranking: Ranking) -> Table:
     )
     friedman = "" if ranking.friedman_p is None else f" Friedman's p that all are alike: {p_value(ranking.friedman_p)}."
     caption = f"Arms by mean rank over {counted(ranking.n, 'seed')} that all have.{friedman}"
+    if ranking.refusal:
+        caption += f" {ranking.refusal}."
     return Table(caption, headings("arm", "mean rank", "mean accuracy", "95 % interval", "seeds"), rows)
 
 

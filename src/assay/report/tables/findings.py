@@ -22,9 +22,9 @@ def contrasts_table(study: StudyRecord, *, split: Split = "validation") -> Table
     return _findings_table(caption, "arm", [(Cell(c.arm, styles[c.arm]), c) for c in shown])
 
 
-def effects_table(study: StudyRecord) -> Table:
+def effects_table(study: StudyRecord, *, split: Split = "validation") -> Table:
     """Main effects and interactions of crossed factors."""
-    shown = factor_effects(study)
+    shown = factor_effects(study, split=split)
     rows = []
     for contrast in shown:
         effect = contrast.effect
@@ -34,7 +34,7 @@ def effects_table(study: StudyRecord) -> Table:
             if effect.is_interaction:
                 name += f", by {effect.by}: {effect.by_low} to {effect.by_high}"
         rows.append((Cell(name), contrast))
-    caption = "Effects of the factors on validation accuracy, in percentage points: each alone, then two together."
+    caption = f"Effects of the factors on {split} accuracy, in percentage points: each alone, then two together."
     return _findings_table(caption, "effect", rows)
 
 
@@ -43,7 +43,6 @@ def _findings_table(caption: str, first_column: str, rows: Sequence[tuple[Cell, 
     has_many = len(rows) > 1 and any(contrast.adjusted_p is not None for contrast in contrasts_)
     has_bootstrap = any(contrast.finding.bootstrap for contrast in contrasts_)
     has_margin = any(contrast.finding.equivalence_p is not None for contrast in contrasts_)
-    has_looks = any(contrast.finding.num_looks for contrast in contrasts_)
     is_corrected = any(contrast.finding.is_corrected for contrast in contrasts_)
     lines = []
     for name, contrast in rows:
@@ -60,11 +59,8 @@ def _findings_table(caption: str, first_column: str, rows: Sequence[tuple[Cell, 
                 points(difference.mean) if difference else "–",
                 f"[{points(difference.low)}, {points(difference.high)}]" if difference else "needs 2 pairs",
                 *((bootstrap,) if has_bootstrap else ()),
-                f"{finding.look} of {finding.num_looks}"
-                if has_looks
-                else p_value(difference.p_value)
-                if difference
-                else "–",
+                ", ".join(map(str, finding.looks[-3:])) or "–",
+                p_value(finding.p_value),
                 *((p_value(contrast.adjusted_p),) if has_many else ()),
                 *(
                     (p_value(finding.equivalence_p) if finding.equivalence_p is not None else "–",)
@@ -80,7 +76,8 @@ def _findings_table(caption: str, first_column: str, rows: Sequence[tuple[Cell, 
         "mean difference",
         "95 % interval",
         *(("BCa bootstrap",) if has_bootstrap else ()),
-        "look" if has_looks else "corrected t p" if is_corrected else "sign-flip p",
+        "looks at",
+        "p",
         *(("p after Holm",) if has_many else ()),
         *(("equivalence p",) if has_margin else ()),
         "better on",

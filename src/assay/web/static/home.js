@@ -53,7 +53,7 @@ const answers = calmly(async () => {
       const place = items.get(study.name)?.querySelector(".finding");
       if (!place) continue;
       place.className = `finding ${answer.tone}`;
-      const sentence = `${answer.headline}.`.replace(/^undecided: ./i, (start) => start.slice(-1).toUpperCase());
+      const sentence = `${answer.headline}.`;
       place.replaceChildren(make("b", { class: "label" }, answer.label), make("span", {}, answer.tone === "decided" ? sentence : sentence[0].toUpperCase() + sentence.slice(1)));
       place.hidden = false;
     } catch { return; }

@@ -1,0 +1,127 @@
+"""What stands one level below a verdict: p, looks, what varied, what was left out, what would decide it."""
+
+from __future__ import annotations
+
+import math
+
+from ..stats import BadRuns, advice
+from ..store.records import StudyRecord
+from .family import Judged
+from .image_spread import lacks_images
+from .rows import Row
+from .scores import Split, failed_in, rule_of, varied
+
+
+def hint_of(study: StudyRecord, judged: Judged) -> str:
+    """What would decide a contrast that is undecided, or when its verdict is due, without a full stop."""
+    finding, ended = judged.finding, judged.history.now.ended
+    if finding.outcome not in ("undecided", "too few seeds") or not judged.is_planned:
+        return ""
+    if finding.outcome == "undecided" and rule_of(study).stop and ended >= rule_of(study).planned:
+        return "every planned seed has been run"
+    if 0 < ended < judged.planned and not rule_of(study).stop:
+        return f"the verdict is planned at {judged.planned} seeds, of which {ended} have ended"
+    return advice(finding)
+
+
+def details_of(study: StudyRecord, judged: Judged, split: Split, left_out: str) -> str:
+    """A contrast's evidence as phrases between semicolons, without a full stop."""
+    finding, row = judged.finding, judged.row
+    parts = []
+    if finding.adjusted_p is not None and finding.share > 0:
+        holm = f" after Holm over {finding.num_contrasts} comparisons" if finding.num_contrasts > 1 else ""
+        parts.append(f"p {_p(finding.adjusted_p)}{holm}")
+    if finding.equivalence_p is not None:
+        parts.append(f"equivalence p {_p(finding.equivalence_p)}")
+    parts.append(_looks(study, judged))
+    parts.append(f"over {', '.join(varied(study)) or 'nothing that varies'}")
+    if finding.effect_size is not None:
+        parts.append(f"effect size {finding.effect_size:.2f}")
+    if finding.superiority and finding.num_ties < finding.n:
+        wins = finding.superiority
+        is_interaction = row.effect is not None and row.effect.is_interaction
+        who = f"higher with {row.b}" if is_interaction else f"{row.b} wins"
+        parts.append(f"{who} on {100 * wins.mean:.0f} % of seeds [{100 * wins.low:.0f}, {100 * wins.high:.0f}]")
+    if finding.simultaneous:
+        both = finding.simultaneous
+        parts.append(f"for all {finding.num_contrasts} together {100 * both.low:.2f} to {100 * both.high:.2f}")
+    if finding.bootstrap:
+        parts.append(f"BCa bootstrap {100 * finding.bootstrap.low:.2f} to {100 * finding.bootstrap.high:.2f}")
+    if finding.smallest is not None and not finding.is_decided:
+        parts.append(f"this look could find {100 * finding.smallest:.2f} points")
+    parts.append(_claim(study, judged, split))
+    if finding.margin_power is not None and not finding.is_decided:
+        parts.append(
+            f"a difference as large as the margin would be called in {finding.margin_power:.0%} of such studies"
+        )
+    if finding.bad_runs is not None:
+        parts.append(_bad_runs(finding.bad_runs))
+    if left_out:
+        parts.append(f"left out: {left_out}")
+    return "; ".join(filter(None, parts))
+
+
+def _bad_runs(runs: BadRuns) -> str:
+    """A robust estimate where runs went wrong; how often they still may where none did."""
+    if not runs.n:
+        return ""
+    if not (runs.a or runs.b):
+        return f"no run failed or collapsed (a rate up to {100 * runs.bound:.0f} % is possible)"
+    if runs.typical is None:
+        return ""
+    low, high = (
+        f"{100 * end:.2f}" if math.isfinite(end) else "no limit" for end in (runs.typical.low, runs.typical.high)
+    )
+    return f"typical difference {100 * runs.typical.estimate:.2f} [{low}, {high}], bad runs as the lowest"
+
+
+def _claim(study: StudyRecord, judged: Judged, split: Split) -> str:
+    """Of what the interval speaks."""
+    if lacks_images(study, judged.row, judged.seeds, split):
+        return "speaks of these images only, because runs lack per-image results (assay run evaluates them)"
+    if study.design.claimed == "new training sets":
+        return "speaks of new training sets, if one moves the difference little beside a seed (Nadeau and Bengio 2003)"
+    return f"speaks of {study.design.claimed}"
+
+
+def left_out_of(study: StudyRecord, row: Row) -> str:
+    """Runs of these arms that failed, and seeds that some of them were never given."""
+    parts = [
+        failed_in(study, arm, failed) for arm in row.arms if (failed := [r for r in study.runs_of(arm) if r.is_failed])
+    ]
+    planned: list[set[object]] = [{run.seed for run in study.runs_of(arm)} for arm in row.arms]
+    if (alone := len(set.union(*planned) - set.intersection(*planned))) and not rule_of(study).stop:
+        parts.append(f"{alone} {'seed' if alone == 1 else 'seeds'} without a partner")
+    return "; ".join(parts)
+
+
+def _looks(study: StudyRecord, judged: Judged) -> str:
+    """How the verdict was reached: at which pairs it was looked at."""
+    finding = judged.finding
+    if not finding.looks:
+        return ""
+    if rule_of(study).stop:
+        at = f", decided at look {finding.decided_at}" if finding.decided_at else ""
+        return f"{len(finding.looks)} looks up to {finding.looks[-1]} pairs{at}"
+    planned = judged.planned
+    early = [pairs for pairs in finding.looks[:-1] if pairs < planned]
+    later = [pairs for pairs in finding.looks if pairs > planned]
+    text = f"planned at {planned} seeds"
+    if early:
+        text += f", looked at before at {_listed(early)}"
+    if later:
+        text += f", looked at again at {_listed(later)}"
+    if finding.decided_at and len(finding.looks) > 1:
+        text += f", decided at {finding.looks[finding.decided_at - 1]}"
+    return text
+
+
+def _listed(numbers: list[int]) -> str:
+    """Numbers in words, of many the first and the last ones."""
+    if len(numbers) > 5:
+        return f"{numbers[0]}, {numbers[1]} ... {numbers[-1]} ({len(numbers)} times)"
+    return ", ".join(map(str, numbers))
+
+
+def _p(p: float) -> str:
+    return "< 0.0001" if p < 0.0001 else f"{p:.2g}"

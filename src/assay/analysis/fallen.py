@@ -1,0 +1,33 @@
+"""Claims that an earlier look showed and that no longer stand."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from ..stats import DECIDED
+from ..store.records import StudyRecord
+from .family import family
+from .looks import looks_of
+
+
+def fallen_sentences(study: StudyRecord) -> tuple[str, ...]:
+    """A sentence for each decided verdict that was shown and is no longer given, without full stops."""
+    claimed: dict[str, tuple[int, str, str]] = {}
+    for look in looks_of(study):
+        for key, (outcome, label) in look.outcomes.items():
+            if outcome in DECIDED:
+                claimed[key] = (look.number, outcome, label)
+    now = {judged.key: judged.finding.outcome for judged in family(study)}
+    sentences = []
+    for key, (number, outcome, label) in claimed.items():
+        if now.get(key) == outcome:
+            continue
+        day = datetime.fromtimestamp(study.verdict_looks[number - 1].time, UTC).strftime("%Y-%m-%d")
+        what = f"Look {number} ({day}) called {label} {outcome}"
+        why = (
+            f"it {'has' if now[key] == 'too few seeds' else 'is'} {now[key]} now"
+            if key in now
+            else "the study has changed since, and no longer asks that"
+        )
+        sentences.append(f"{what}; {why}")
+    return tuple(sentences)

@@ -1,0 +1,274 @@
+"""A study's contrasts as one family: every look that was taken at each, and what all of them decide together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..stats import Finding, History, Look, Spending, judge_histories, paired_outcomes
+from ..stats.sequential import AT_MAXIMUM, AT_PLAN
+from ..store.records import StudyRecord
+from .image_spread import spread_of
+from .looks import Seen, looks_of, now, planned_now
+from .rows import (
+    MAX_RANKED,
+    Row,
+    Scores,
+    arm_ids,
+    fold_scores,
+    key_of,
+    planned_rows,
+    shared_seeds,
+    unplanned_rows,
+    values_of,
+)
+from .scores import Split, chance_of, rule_of
+from .standings import Standing, study_standing
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A contrast with its looks and what they decide.
+
+    Args:
+        row: What it weighs.
+        key: ``key_of`` it.
+        history: Its looks.
+        finding: What they decide, together with the family's other contrasts.
+        seeds: Those of the last look.
+        is_planned: Whether the study asks for it.
+    """
+
+    row: Row
+    key: str
+    history: History
+    finding: Finding
+    seeds: tuple[int, ...]
+    is_planned: bool = True
+
+    @property
+    def planned(self) -> int:
+        """Seeds per arm that were planned at the contrast's first look."""
+        return self.history.spending.planned
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Contrasts that came to the study together.
+
+    Args:
+        keys: Theirs.
+        first: The look that was the first at them, as an index into the lineage; its length where none was.
+        share: The group's part of the 5 %.
+    """
+
+    keys: frozenset[str]
+    first: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """The looks that count for the contrasts that a study has now.
+
+    Args:
+        looks: From the first one at any of these contrasts on. Looks before were at others: another question.
+        rows: The planned contrasts by key.
+        groups: These, in the order in which they came.
+    """
+
+    looks: tuple[Seen, ...]
+    rows: Mapping[str, Row]
+    groups: tuple[_Group, ...]
+
+
+def family(study: StudyRecord, split: Split = "validation") -> tuple[Judged, ...]:
+    """The planned contrasts, judged together at every look."""
+    key = (family, split)
+    if key not in study.cached:
+        study.cached[key] = _judged(study, split, ())
+    result: tuple[Judged, ...] = study.cached[key]
+    return result
+
+
+def all_pairs(study: StudyRecord, split: Split = "validation") -> tuple[Judged, ...]:
+    """Every two arms whose comparison was not planned; they are judged only once all planned contrasts are decided."""
+    key = (all_pairs, split)
+    if key not in study.cached:
+        rows = unplanned_rows(study)
+        study.cached[key] = _judged(study, split, rows)[-len(rows) :] if rows else ()
+    result: tuple[Judged, ...] = study.cached[key]
+    return result
+
+
+def estimate(study: StudyRecord, row: Row, split: Split = "validation") -> Judged:
+    """Two arms among so many that not every two are judged: their difference, without a verdict."""
+    return _judged(study, split, (row,), inherits=len(study.arms) <= MAX_RANKED)[-1]
+
+
+def lineage(study: StudyRecord) -> Lineage:
+    """The looks that count, and the groups in which the contrasts came."""
+    if lineage not in study.cached:
+        study.cached[lineage] = _lineage(study)
+    result: Lineage = study.cached[lineage]
+    return result
+
+
+def _lineage(study: StudyRecord) -> Lineage:
+    rows = {key_of(study, row): row for row in planned_rows(study)}
+    ids, looks = arm_ids(study), looks_of(study)
+    firsts = {
+        key: next((i for i, look in enumerate(looks) if key in look.outcomes and look.sees(row, ids)), len(looks))
+        for key, row in rows.items()
+    }
+    start = min(firsts.values(), default=len(looks))
+    looks = looks[start:]
+    firsts = {key: first - start for key, first in firsts.items()}
+    groups: list[_Group] = []
+    for first in sorted(set(firsts.values())):
+        keys = frozenset(key for key, at in firsts.items() if at == first)
+        if groups and not _plan_is_had(looks[:first], [rows[key] for key in groups[0].keys]):
+            # Before the plan's own look nothing worth keeping was spent: what is added until then is part of the plan.
+            groups[0] = _Group(groups[0].keys | keys, groups[0].first, 1.0)
+            continue
+        left = sum(group.share * (1 - _most_spent(study, looks[:first], group, rows)) for group in groups)
+        groups.append(_Group(keys, first, left / 2 if groups else 1.0))
+    return Lineage(looks, rows, tuple(groups))
+
+
+def _plan_is_had(looks: Sequence[Seen], rows: Sequence[Row]) -> bool:
+    return any(look.num_ended(row) >= looks[0].planned for look in looks for row in rows if _has_arms(look, row))
+
+
+def _has_arms(look: Seen, row: Row) -> bool:
+    return all(arm in look.arms for arm in row.arms)
+
+
+def _most_spent(study: StudyRecord, looks: Sequence[Seen], group: _Group, rows: Mapping[str, Row]) -> float:
+    """The most that any contrast of a group had spent by the last of these looks, of its own share."""
+    plan = _plan(study, looks, group)
+    ended = [
+        look.num_ended(rows[key]) for look in looks[group.first :] for key in group.keys if _has_arms(look, rows[key])
+    ]
+    return max((plan.spent(number) for number in ended), default=0.0)
+
+
+def _plan(study: StudyRecord, looks: Sequence[Seen], group: _Group, halved: tuple[int, ...] = ()) -> Spending:
+    planned = looks[group.first].planned if group.first < len(looks) else planned_now(study)
+    stops = rule_of(study).stop is not None
+    return Spending(planned, stops, AT_MAXIMUM if stops else AT_PLAN, halved)
+
+
+def _judged(study: StudyRecord, split: Split, unplanned: Sequence[Row], *, inherits: bool = True) -> tuple[Judged, ...]:
+    line = lineage(study)
+    rule = rule_of(study)
+    looks = (*line.looks, now(study))
+    scores = fold_scores(study, split)
+    groups = {key: index for index, group in enumerate(line.groups) for key in group.keys}
+    standing = study_standing(study) if rule.stop else None
+    judged: list[tuple[Row, str, History, tuple[int, ...], bool]] = []
+    for key, row in line.rows.items():
+        if standing is not None:  # it looks at itself by its own schedule, whoever else does
+            history, seeds = _scheduled(study, row, standing, scores, split)
+            judged.append((row, key, history, seeds, True))
+            continue
+        index = groups[key]
+        group = line.groups[index]
+        halved = tuple(looks[later.first].num_ended(row) for later in line.groups[index + 1 :])
+        plan = _plan(study, line.looks, group, halved)
+        seen, seeds = _looks(study, row, looks[group.first :], scores, split)
+        judged.append((row, key, History(seen, plan, index, group.share), seeds, True))
+    for row in unplanned:
+        plan = _plan(study, line.looks, line.groups[0]) if line.groups else Spending(planned_now(study))
+        seen, seeds = _looks(study, row, looks, scores, split)
+        history = History(seen, plan, len(line.groups), 0.0, inherits)
+        judged.append((row, key_of(study, row), history, seeds, False))
+    margin = None if rule.margin is None else rule.margin / 100
+    findings = judge_histories([history for _, _, history, _, _ in judged], margin=margin)
+    return tuple(
+        Judged(row, key, history, finding, seeds, is_planned)
+        for (row, key, history, seeds, is_planned), finding in zip(judged, findings, strict=True)
+    )
+
+
+def _looks(
+    study: StudyRecord,
+    row: Row,
+    looks: Sequence[Seen],
+    scores: Scores,
+    split: Split,
+) -> tuple[tuple[Look, ...], tuple[int, ...]]:
+    """A contrast's looks, the last of which is now, and the seeds that this one saw."""
+    ids, known = arm_ids(study), set(shared_seeds(row, scores))
+    result: list[Look] = []
+    before: tuple[frozenset[int], int] | None = None
+    for look in looks:
+        is_now = look.number == 0
+        if not is_now and not look.sees(row, ids):
+            continue
+        seeds = frozenset(known if is_now and split == "test" else look.seeds(row) & known)
+        facts = (seeds, look.num_ended(row))
+        if facts == before or (not facts[1] and not is_now):
+            continue
+        before = facts
+        ended, failed = look.num_ended(row), look.failed(row) - known
+        result.append(_look_at(study, row, ended, sorted(seeds), scores, split, failed))
+    if not result:
+        result.append(Look(values_of(row, scores, (), split), 0))
+    return tuple(result), tuple(sorted(before[0])) if before else ()
+
+
+def _look_at(
+    study: StudyRecord,
+    row: Row,
+    ended: int,
+    seeds: Sequence[int],
+    scores: Scores,
+    split: Split,
+    failed: Collection[int] = (),
+) -> Look:
+    """One look: differences of the seeds that have a score, and for two arms also the runs that went wrong.
+
+    Args:
+        study: Its record.
+        row: What is compared.
+        ended: Seeds that had ended.
+        seeds: Those with a score in every arm.
+        scores: Of this split.
+        split: Whose scores.
+        failed: Seeds on which a run ended without a score.
+    """
+    values = values_of(row, scores, seeds, split)
+    if row.effect is not None or values.ndim == 2:
+        return Look(values, ended, spread_of(study, row, seeds, split))
+    every = [*seeds, *sorted(failed)]
+    a, b = (
+        [float(np.mean(known)) if (known := scores.get(arm, {}).get(seed)) else math.nan for seed in every]
+        for arm in row.arms
+    )
+    outcomes = paired_outcomes(a, b, chance=chance_of(study))
+    worked = [seed for seed, works in zip(every, outcomes.works, strict=True) if works]
+    return Look(outcomes.worked, ended, spread_of(study, row, worked, split), outcomes)
+
+
+def _scheduled(
+    study: StudyRecord, row: Row, standing: Standing, scores: Scores, split: Split
+) -> tuple[History, tuple[int, ...]]:
+    """The looks of a study that stops when decided, at the scores of this split."""
+    history = standing.histories[row.b]
+    seeds = shared_seeds(row, scores)
+    last = tuple(seed for seed in seeds if seed < history.now.ended)
+    if split == "validation" and history.now.ended:
+        return history, last
+    failed = now(study).failed(row) if history.now.ended else ()
+    looks = tuple(
+        _look_at(
+            study, row, look.ended, [seed for seed in seeds if seed < (look.ended or math.inf)], scores, split,
+            [seed for seed in failed if seed < look.ended],
+        )
+        for look in history.looks
+    )  # fmt: skip
+    return replace(history, looks=looks), last or seeds

@@ -1,0 +1,188 @@
+"""The contrasts of a study before they are judged: which arms each weighs, and its values by seed."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..spec import fingerprint
+from ..stats import PLAIN, Effect, Wording, effects
+from ..store.records import StudyRecord
+from .scores import Split, arm_scores, ordered_arms, rule_of
+
+MAX_RANKED = 26  # arms of which every two are compared
+
+
+@dataclass(frozen=True)
+class Row:
+    """A weighted sum of arms' scores, one number a seed.
+
+    Args:
+        a: Name of the arm, or of the level, that is subtracted.
+        b: Name of the arm, or of the level, compared with it.
+        arms: The arms that it needs.
+        weights: One for each of them; they sum to 0.
+        wording: The phrases of its verdict.
+        effect: The effect of a factor; ``None`` where two arms are compared.
+    """
+
+    a: str
+    b: str
+    arms: tuple[str, ...]
+    weights: tuple[float, ...]
+    wording: Wording = PLAIN
+    effect: Effect | None = None
+
+
+def has_interactions(study: StudyRecord) -> bool:
+    """Whether several factors are crossed, so that effects say more than arms do."""
+    return not rule_of(study).stop and any(effect.is_interaction for effect in _effects(study))
+
+
+def planned_rows(study: StudyRecord) -> tuple[Row, ...]:
+    """What the study asks: the effects of crossed factors, or else every arm against the first. One family."""
+    if has_interactions(study):
+        return effect_rows(study)
+    names = [arm.name for arm in ordered_arms(study)]  # none before a search has finalists
+    return tuple(pair_row(names[0], other) for other in names[1:])
+
+
+def unplanned_rows(study: StudyRecord) -> tuple[Row, ...]:
+    """Every other two arms, the later one against the earlier; none where there are too many arms for that."""
+    names = [arm.name for arm in ordered_arms(study)]
+    if len(names) > MAX_RANKED:
+        return ()
+    planned = {frozenset(row.arms) for row in planned_rows(study) if row.effect is None}
+    pairs = itertools.combinations(names, 2)
+    return tuple(pair_row(a, b) for a, b in pairs if frozenset((a, b)) not in planned)
+
+
+def pair_row(a: str, b: str) -> Row:
+    """Arm b minus arm a."""
+    return Row(a, b, (a, b), (-1.0, 1.0))
+
+
+def effect_rows(study: StudyRecord) -> tuple[Row, ...]:
+    """Main effects and two-way interactions of factors that are fully crossed.
+
+    None where the arms are not every combination of levels, and where arms may stop by themselves: then later seeds
+    have no complete blocks.
+    """
+    if rule_of(study).stop:
+        return ()
+    names = [arm.name for arm in ordered_arms(study)]
+    return tuple(_effect_row(names, effect) for effect in _effects(study))
+
+
+def _effects(study: StudyRecord) -> tuple[Effect, ...]:
+    return effects([arm.levels for arm in ordered_arms(study)])
+
+
+def _effect_row(names: Sequence[str], effect: Effect) -> Row:
+    weighted = [(arm, weight) for arm, weight in zip(names, effect.weights, strict=True) if weight]
+    arms, weights = tuple(arm for arm, _ in weighted), tuple(weight for _, weight in weighted)
+    if not effect.is_interaction:
+        return Row(f"{effect.factor} {effect.low}", f"{effect.factor} {effect.high}", arms, weights, effect=effect)
+    change = f"{effect.factor} {effect.low} to {effect.high}"
+    wording = Wording(
+        better=f"The effect of {change} is larger with {{b}} than with {{a}}, by {{x}}",
+        worse=f"The effect of {change} is smaller with {{b}} than with {{a}}, by {{x}}",
+        undecided=f"No clear interaction: from {{a}} to {{b}} the effect of {change} changed by {{x}}",
+        equivalent=f"No interaction that matters: between {{a}} and {{b}} the effect of {change} differs by {{x}}",
+        equal=f"No interaction seen: the effect of {change} is the same with {{a}} and {{b}} on all {{n}}",
+    )
+    return Row(
+        f"{effect.by} {effect.by_low}", f"{effect.by} {effect.by_high}", arms, weights, wording=wording, effect=effect
+    )
+
+
+def arm_ids(study: StudyRecord) -> dict[str, str]:
+    """What identifies each arm's results across changes of the study's file: its network, training, data, streams.
+
+    Arms that differ in none of these are numbered in the study's order, so that each keeps its own contrast.
+    """
+    if arm_ids not in study.cached:
+        design = study.design
+        data = {**design.data.identity(), "content": study.data.get("content")}
+        rest = {"data": data, "vary": sorted(design.seeds.vary), "start": design.seeds.start}
+        ids: dict[str, str] = {}
+        twins: Counter[str] = Counter()
+        for arm in ordered_arms(study):
+            identity = fingerprint({"arm": arm.design.identity(), **rest})[:16]
+            twins[identity] += 1
+            ids[arm.name] = identity if twins[identity] == 1 else f"{identity}-{twins[identity]}"
+        study.cached[arm_ids] = ids
+    result: dict[str, str] = study.cached[arm_ids]
+    return result
+
+
+def key_of(study: StudyRecord, row: Row) -> str:
+    """What identifies a contrast: the arms that it weighs, whatever they are called."""
+    ids = arm_ids(study)
+    weighted = sorted((ids[arm], round(weight, 9)) for arm, weight in zip(row.arms, row.weights, strict=True))
+    return fingerprint([list(pair) for pair in weighted])[:16]
+
+
+Scores = dict[str, dict[int, tuple[float, ...]]]  # by arm and seed: the score of each fold
+
+
+def fold_scores(study: StudyRecord, split: Split) -> Scores:
+    """Each arm's scores by seed, of each fold where there are folds."""
+    return {arm.arm: dict(zip(arm.seeds, arm.folds, strict=True)) for arm in arm_scores(study, split=split)}
+
+
+def shared_seeds(row: Row, scores: Scores) -> tuple[int, ...]:
+    """The seeds on which all of a contrast's arms have a score, rising."""
+    return tuple(sorted(set[int].intersection(*(set(scores.get(arm, {})) for arm in row.arms))))
+
+
+def values_of(row: Row, scores: Scores, seeds: Sequence[int], split: Split) -> NDArray[np.float64]:
+    """The weighted sum for each seed [seeds], or for each of its folds [seeds, folds].
+
+    On the test split, folds are repetitions on the same images: their mean counts.
+    """
+    if not seeds:
+        return np.zeros(0)
+    table = np.array([[scores[arm][seed] for seed in seeds] for arm in row.arms])  # [arms, seeds, folds]
+    folds = np.einsum("a,asf->sf", np.array(row.weights), table)
+    has_folds = split == "validation" and folds.shape[1] > 1
+    return folds if has_folds else sum_folds(folds)
+
+
+def sum_folds(folds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean over folds [seeds]; in this order, so that one fold's values stay as they are."""
+    return np.asarray(sum(folds[:, fold] for fold in range(folds.shape[1])) / folds.shape[1])
+
+
+def ended_seeds(study: StudyRecord) -> dict[str, set[int]]:
+    """By arm, the seeds all of whose runs have finished or failed."""
+    ended: dict[str, set[int]] = {arm.name: set() for arm in study.arms}
+    open_: dict[str, set[int]] = {arm.name: set() for arm in study.arms}
+    for run in study.runs:
+        (ended if run.state == "finished" or run.is_failed else open_)[run.arm].add(run.seed)
+    return {arm: seeds - open_[arm] for arm, seeds in ended.items()}
+
+
+def ranges(seeds: Sequence[int] | set[int]) -> str:
+    """``0-9,11`` for seeds 0 to 9 and 11."""
+    parts = []
+    for _, group in itertools.groupby(enumerate(sorted(seeds)), key=lambda pair: pair[1] - pair[0]):
+        run = [seed for _, seed in group]
+        parts.append(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}")
+    return ",".join(parts)
+
+
+def seeds_in(text: str) -> Iterator[int]:
+    """The seeds that ``ranges`` wrote.
+
+    Raises:
+        ValueError: It is no such text.
+    """
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        yield from range(int(first), int(last or first) + 1)

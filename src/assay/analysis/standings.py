@@ -1,0 +1,238 @@
+"""Where a study that stops when decided stands, replayed from its scores: which arms have stopped, and which go on."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from ..spec.seeds import Seeds
+from ..stats import (
+    DECIDED,
+    Finding,
+    History,
+    ImageSpread,
+    Look,
+    Outcome,
+    Spending,
+    decide,
+    judge_histories,
+    paired_outcomes,
+    planned_looks,
+)
+from ..stats.sequential import AT_MAXIMUM, GROWTH
+from ..store.records import RunRecord, StudyRecord
+from .image_spread import spread_of
+from .numbers import counted
+from .rows import pair_row
+from .scores import chance_of, ordered_arms, rule_of, score_of
+
+SpreadOf = Callable[[str, Sequence[int]], ImageSpread]  # of an arm against the first, on these seeds
+SeedScores = Mapping[int, float | None]  # accuracy (fraction) by seed of runs that have ended; None for one that failed
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the facts so far have decided about an arm of a study that stops when decided.
+
+    Args:
+        arm: Its name.
+        outcome: Against the study's first arm; "failed" where every run of its first batch failed.
+        look: The look that decided, counted from 1.
+        seeds: Seeds of the arm at that look, and so in all.
+    """
+
+    arm: str
+    outcome: Outcome | Literal["failed"]
+    look: int
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a study that stops when decided stands.
+
+    Args:
+        seeds: How many seeds each arm should have, by name: those that it has, and the next batch if it continues.
+        decisions: The arms that have stopped before the last look, in the order in which they did.
+        is_over: Whether nothing is left to be trained.
+        histories: By arm, its looks against the first arm: up to the one that decided, or the last that both have had.
+        margin: The study's, as a fraction.
+    """
+
+    seeds: dict[str, int]
+    decisions: tuple[Decision, ...]
+    is_over: bool
+    histories: Mapping[str, History] = field(default_factory=dict, compare=False)
+    margin: float | None = None
+
+    @property
+    def findings(self) -> dict[str, Finding]:
+        """By arm, all that is known of it against the first."""
+        return dict(zip(self.histories, judge_histories([*self.histories.values()], margin=self.margin), strict=True))
+
+
+def schedule(rule: Seeds, planned: int) -> tuple[int, ...]:
+    """The seeds at each look: up to the maximum that was planned first, and on from there where it was raised."""
+    seeds = [*planned_looks(rule.first, max(planned, rule.first)).seeds]
+    while seeds[-1] < rule.planned:
+        seeds.append(min(rule.planned, math.ceil(seeds[-1] * GROWTH)))
+    return tuple(size for size in seeds if size <= rule.planned) or (rule.planned,)
+
+
+def standing(
+    arms: Sequence[str],
+    scores: Mapping[str, SeedScores],
+    rule: Seeds,
+    *,
+    planned: int | None = None,
+    chance: float | None = None,
+    spread: SpreadOf | None = None,
+) -> Standing:
+    """Replay a study that stops when decided, look by look, from its scores alone.
+
+    After each batch of seeds, arms that are better than, worse than or equivalent to the first stop; the others
+    continue, and the first with them. The same scores give the same standing, whenever and however often it is asked
+    for.
+
+    Args:
+        arms: Names, in the study's order; the first is what the others are compared with.
+        scores: Accuracy (fraction) by arm and seed of every run that has ended; ``None`` for one that failed.
+        rule: The study's rule for its seeds.
+        planned: The maximum at the study's first look, where it was another: what a look spends goes by that.
+        chance: The accuracy of guessing; without it no run is called a collapse.
+        spread: What other images add, for an arm and its seeds; nothing unless given.
+    """
+    planned = planned or rule.planned
+    sizes = schedule(rule, planned)
+    baseline, *others = arms
+    margin = None if rule.margin is None else rule.margin / 100
+    num_looks = dict.fromkeys(others, 0)
+
+    def history(arm: str) -> History:
+        return looks_at(
+            scores.get(baseline, {}),
+            scores.get(arm, {}),
+            sizes[: num_looks[arm]],
+            planned,
+            chance,
+            spread=spread and functools.partial(spread, arm),
+        )
+
+    counts = dict.fromkeys(arms, sizes[0])
+    decisions: dict[str, Decision] = {}
+    is_over = True
+    for look, size in enumerate(sizes, start=1):
+        active = [arm for arm in others if arm not in decisions]
+        if not active:
+            break
+        counts.update(dict.fromkeys([baseline, *active], size))
+        if any(seed not in scores.get(arm, {}) for arm in [baseline, *active] for seed in range(size)):
+            is_over = False
+            break
+        num_looks.update(dict.fromkeys(active, look))
+        outcomes = decide([history(arm) for arm in others], margin=margin)
+        for arm, decision in zip(others, outcomes, strict=True):
+            if arm not in active:
+                continue
+            if look == 1 and all(scores[arm][seed] is None for seed in range(size)):
+                decisions[arm] = Decision(arm, "failed", look, size)
+            elif decision.outcome in DECIDED:
+                decisions[arm] = Decision(arm, decision.outcome, look, size)
+    return Standing(counts, tuple(decisions.values()), is_over, {arm: history(arm) for arm in others}, margin)
+
+
+def looks_at(
+    first: SeedScores,
+    second: SeedScores,
+    sizes: Sequence[int],
+    planned: int,
+    chance: float | None = None,
+    *,
+    spread: Callable[[Sequence[int]], ImageSpread] | None = None,
+) -> History:
+    """One arm against another at looks of these sizes; without any, at what there is, which decides nothing.
+
+    Args:
+        first, second: Scores by seed of the two arms; the difference is second minus first.
+        sizes: Seeds at each look that both have had.
+        planned: The maximum that was planned.
+        chance: The accuracy of guessing.
+        spread: What other images add, for some seeds.
+    """
+
+    def look(size: int) -> Look:
+        seeds = [seed for seed in sorted(first) if seed < size and seed in second]
+        a, b = (np.array([scores[seed] for seed in seeds], dtype=np.float64) for scores in (first, second))
+        outcomes = paired_outcomes(a, b, chance=chance)
+        worked = [seed for seed, works in zip(seeds, outcomes.works, strict=True) if works]
+        return Look(outcomes.worked, size, ImageSpread() if spread is None else spread(worked), outcomes)
+
+    return History(tuple(map(look, sizes or (0,))), Spending(planned, stops=True, at_plan=AT_MAXIMUM))
+
+
+def first_plan(study: StudyRecord) -> int:
+    """The maximum of seeds that was planned when a verdict was first shown, or else when the study was first run."""
+    return study.verdict_looks[0].planned if study.verdict_looks else rule_of(study).planned
+
+
+def study_standing(study: StudyRecord) -> Standing:
+    """Where a study that stops when decided stands, from its record: the scores and the first plan alone count."""
+    if study_standing not in study.cached:
+        arms = [arm.name for arm in ordered_arms(study)]
+        study.cached[study_standing] = standing(
+            arms, ended_scores(study), rule_of(study), planned=first_plan(study), chance=chance_of(study),
+            spread=spread_by_arm(study),
+        )  # fmt: skip
+    result: Standing = study.cached[study_standing]
+    return result
+
+
+def spread_by_arm(study: StudyRecord) -> SpreadOf:
+    """What other images add to each arm's differences from the first."""
+    first = ordered_arms(study)[0].name
+    return lambda arm, seeds: spread_of(study, pair_row(first, arm), seeds, "validation")
+
+
+def ended_scores(study: StudyRecord) -> dict[str, dict[int, float | None]]:
+    """The scores of a study's runs that have ended, by arm and seed."""
+    return scores_of_runs([arm.name for arm in study.arms], ((run.arm, run.seed, run) for run in study.runs))
+
+
+def scores_of_runs(
+    arms: Iterable[str], runs: Iterable[tuple[str, int, RunRecord]]
+) -> dict[str, dict[int, float | None]]:
+    """The scores of runs that have ended, by arm and seed; ``runs`` are (arm, seed, run): arms may share a run."""
+    scores: dict[str, dict[int, float | None]] = {arm: {} for arm in arms}
+    for arm, seed, run in runs:
+        if run.state == "finished" or run.is_failed:
+            scores[arm][seed] = score_of(run)
+    return scores
+
+
+def stop_sentences(study: StudyRecord) -> tuple[str, ...]:
+    """A sentence for each arm that has stopped, in the order in which they did, without full stops."""
+    rule = rule_of(study)
+    if not rule.stop or len(study.arms) < 2:
+        return ()
+    looks = len(schedule(rule, first_plan(study)))
+    return tuple(
+        f"{one.arm} has stopped after {counted(one.seeds, 'seed')} (look {one.look} of {looks}): "
+        + ("every run of its first batch failed" if one.outcome == "failed" else one.outcome)
+        for one in study_standing(study).decisions
+    )
+
+
+def sequential_sentence(study: StudyRecord) -> str:
+    """How a study that stops when decided pays for its looks, without a full stop; empty for any other."""
+    rule = rule_of(study)
+    if not rule.stop:
+        return ""
+    return (
+        f"Arms stop when decided, between {rule.first} and {rule.planned} seeds; all looks at all arms share 5 % of "
+        "false calls (Lan and DeMets 1983, Holm 1979), and intervals hold at every look together"
+    )

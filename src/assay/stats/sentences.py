@@ -1,0 +1,155 @@
+"""A finding as one plain sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .bad_runs import BadRuns
+from .families import Finding
+from .verdicts import refusal
+
+_MANY = 1000  # seeds that nobody will train
+
+
+@dataclass(frozen=True)
+class Wording:
+    """Phrases for a contrast of a and b; "{a}" and "{b}" stand for their names, "{x}" for the difference."""
+
+    better: str = "{b} is better than {a}: accuracy is {x} higher"
+    worse: str = "{b} is worse than {a}: accuracy is {x} lower"
+    undecided: str = "No clear effect: {b} changed accuracy by {x} against {a}"
+    equivalent: str = "No difference that matters between {a} and {b}: {x}"
+    equal: str = "No difference seen: {a} and {b} score the same on all {n}"
+    estimate: str = "An estimate, not judged: {b} changed accuracy by {x} against {a}"
+
+
+PLAIN = Wording()
+
+
+def sentence(
+    finding: Finding,
+    *,
+    a: str,
+    b: str,
+    seeds: str = "",
+    wording: Wording = PLAIN,
+    unit: str = "points",
+    scale: float = 100.0,
+) -> str:
+    """The verdict on b against a, without its full stop: what holds, how large, how sure.
+
+    Args:
+        finding: Of b against a.
+        a: Name of the arm that was subtracted.
+        b: Name of the arm that it was subtracted from.
+        seeds: What the interval comes from, such as "10 seeds"; counted from the finding unless given.
+        wording: The phrases to use.
+        unit: The unit of a reported difference; accuracy's are percentage points.
+        scale: Turns the metric into that unit.
+    """
+    difference, runs = finding.difference, finding.bad_runs
+    if finding.outcome == "too few seeds":
+        return refusal(finding.n, num_contrasts=finding.num_contrasts, is_folds=finding.is_corrected)
+    lead = _rates(runs, a, b) if runs is not None and runs.rates else ""
+    if difference is None:
+        refused = refusal(finding.n, num_contrasts=finding.num_contrasts, is_folds=finding.is_corrected)
+        return lead or refused
+    seeds = seeds or (f"{finding.n} folds" if finding.is_corrected else f"{finding.n} seeds")
+    numbers = (scale * difference.mean, scale * difference.low, scale * difference.high)
+    kind, level = "95 % interval", wording.undecided
+    if finding.outcome == "undecided" and finding.share <= 0:
+        level = wording.estimate
+    elif finding.outcome == "undecided" and finding.num_ties == finding.n:
+        return wording.equal.replace("{a}", a).replace("{b}", b).replace("{n}", seeds)
+    margin = ""
+    if finding.equivalence is not None:
+        margin = f"{scale * finding.equivalence.margin:g} {unit}"
+    if finding.outcome == "equivalent" and finding.equivalence is not None:
+        level, kind = wording.equivalent, "90 % interval"
+        numbers = (numbers[0], scale * finding.equivalence.low, scale * finding.equivalence.high)
+        seeds = f"inside the margin of {margin}, {seeds}"
+    elif finding.outcome != "undecided":
+        level = wording.better if finding.outcome == "better" else wording.worse
+        if finding.is_within_margin:
+            seeds = f"{seeds}; smaller than the margin of {margin}"
+        if numbers[0] < 0:
+            numbers = (-numbers[0], -numbers[2], -numbers[1])
+    mean, low, high = _format_numbers(numbers)
+    is_constant = difference.high - difference.low < 1e-9 * abs(difference.mean)
+    interval = f"the same on each of {seeds}" if is_constant else f"{kind} {low} to {high}, {seeds}"
+    text = level.replace("{a}", a).replace("{b}", b).replace("{x}", f"{mean} {unit}")
+    if runs is None or not (runs.a or runs.b):
+        return f"{text} ({interval}){_reason(finding)}"
+    if lead:
+        return f"{lead}; where both worked, {b} changed accuracy by {scale * difference.mean:.2f} {unit} ({interval})"
+    if runs.is_qualified:
+        text = f"where both worked, {text}"
+        text = f"W{text[1:]}"
+    else:
+        interval += " where both worked"
+    return f"{text} ({interval}){_reason(finding)}; {_counts(runs, a, b)}"
+
+
+def _rates(runs: BadRuns, a: str, b: str) -> str:
+    """The verdict of the rates of bad runs."""
+    more, fewer, counts = (b, a, (runs.b, runs.a)) if runs.rates == "worse" else (a, b, (runs.a, runs.b))
+    verb = {"collapsed": "collapses", "failed": "fails"}.get(runs.word, "collapses or fails")
+    p = "< 0.0001" if runs.p_value < 0.0001 else f"{runs.p_value:.2g}"
+    return f"{more} {verb} more often than {fewer}: {counts[0]} of {runs.n} runs against {counts[1]} (p {p})"
+
+
+def _counts(runs: BadRuns, a: str, b: str) -> str:
+    """How many runs of which arm went wrong."""
+    parts = [f"{count} of {runs.n} runs of {arm}" for count, arm in ((runs.a, a), (runs.b, b)) if count]
+    return f"{' and '.join(parts)} {runs.word}"
+
+
+def _reason(finding: Finding) -> str:
+    """Why a contrast is undecided though its interval excludes zero."""
+    if finding.outcome != "undecided" or finding.obstacle in ("", "not planned"):
+        return ""
+    p = "" if finding.adjusted_p is None else f" (p {finding.adjusted_p:.2g} after Holm)"
+    return {
+        "early": "; before all planned seeds have ended only an overwhelming difference is called",
+        "family": f"; the interval excludes zero, but of {finding.num_contrasts} comparisons one does so too often by "
+        f"luck{p}",
+        "signs": f"; the interval excludes zero, but the signs of {finding.n} pairs alone are not rare enough "
+        "(sign-flip test)",
+        "added later": "; the interval excludes zero, but this comparison was added after the first verdict, and only "
+        "a part of the 5 % of false calls was left for it",
+        "contradicted": "; an earlier look called it, and the seeds since do not bear that out",
+        "bad runs": "; too many runs went wrong to call the arm better whose runs they are",
+    }[finding.obstacle]
+
+
+def advice(finding: Finding) -> str:
+    """What would decide an undecided contrast, as a sentence without its full stop; empty where nothing is known."""
+    need = finding.need
+    is_equal = finding.num_ties == finding.n
+    is_hopeless = is_equal or finding.obstacle == "bad runs"
+    if finding.outcome != "undecided" or need is None or finding.share <= 0 or is_hopeless:
+        return ""
+    if need.seeds is not None and need.seeds <= _MANY:
+        size = "so small an effect" if finding.difference and abs(finding.effect_size or 0) < 1 else "it"
+        return f"settling {size} would take about {need.seeds} more {'seed' if need.seeds == 1 else 'seeds'}"
+    if need.images is not None:
+        return f"more seeds will not tell; about {_rounded(need.images):,} more validation images would"
+    if need.seeds is not None:
+        return f"settling so small an effect would take more than {_MANY:,} more seeds"
+    margin = "" if finding.equivalence else "; a margin under [seeds] would let it end as no difference"
+    return f"no number of seeds within reach would settle so small an effect{margin}"
+
+
+def _rounded(number: int) -> int:
+    """Two significant digits: no estimate of this kind has more."""
+    return int(float(f"{number:.2g}"))
+
+
+def _format_numbers(numbers: tuple[float, float, float]) -> tuple[str, str, str]:
+    """Two decimals, or more where two would round an end of the interval onto a zero that it excludes."""
+    excludes_zero = numbers[1] > 0 or numbers[2] < 0
+    decimals = 2
+    while excludes_zero and decimals < 6 and any(round(abs(number), decimals) == 0 for number in numbers):
+        decimals += 1
+    mean, low, high = (f"{round(number, decimals) + 0.0:.{decimals}f}" for number in numbers)
+    return mean, low, high

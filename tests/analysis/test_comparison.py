@@ -9,7 +9,7 @@ import json
 import numpy as np
 import pytest
 
-from assay.analysis import compare_study, contrasts, stop_sentences
+from assay.analysis import answer, compare_study, contrasts, stop_sentences
 from assay.analysis.contrasts import blocks, factor_effects, ranking_of
 from assay.analysis.images import duel, networks
 from assay.errors import SpecError
@@ -18,7 +18,7 @@ from assay.report.figures import critical_difference, interaction_plot
 from assay.stats import corrected_resampled_difference, effect_values, effects, mcnemar, mean_interval
 from assay.store.records import SearchRecord
 
-from ..recorded import with_arms, with_spec
+from ..recorded import study_of, with_arms, with_spec
 
 CELLS = list(itertools.product(("0", "0.5"), ("3x3", "5x5")))
 NAMES = [f"dropout={d}, kernel={k}" for d, k in CELLS]
@@ -29,6 +29,13 @@ def scores(effects_of_arms: list[float], seeds: int = 10, noise: float = 0.001) 
     rng = np.random.default_rng(5)
     shared = rng.normal(0.9, 0.01, seeds)
     return [(shared + effect + rng.normal(0, noise, seeds)).tolist() for effect in effects_of_arms]
+
+
+def compare_answer(study) -> str:
+    """The headline beside another arm, which counts outcomes."""
+    a = [run.epochs[-1].validation_accuracy for run in study.runs_of("a")]
+    b = [run.epochs[-1].validation_accuracy if run.state == "finished" else run.state for run in study.runs_of("b")]
+    return answer(study_of({"a": a, "b": b, "c": a})).headline
 
 
 def with_seeds(study, **seeds):
@@ -122,6 +129,31 @@ def test_a_verdict_says_how_many_runs_failed_and_which_seeds_have_no_partner(mak
     (refused,) = contrasts(make_study({"a": a, "b": [*b[:4], *["diverged"] * 6]}))
     assert refused.outcome == "worse"
     assert refused.sentence.startswith("b fails more often than a: 6 of 10 runs against 0 (p 0.00")
+
+
+def test_a_collapse_is_named_and_kept_apart(make_study):
+    a, b = scores([0.0, 0.01])
+    b[3] = 0.1
+    study = make_study({"a": a, "b": b})
+    study = dataclasses.replace(study, data={**study.data, "classes": list("0123456789")})
+    (contrast,) = contrasts(study)
+    assert contrast.label == "better"
+    assert contrast.seeds == (0, 1, 2, *range(4, 10))
+    assert contrast.differences == pytest.approx([b[seed] - a[seed] for seed in contrast.seeds])
+    assert contrast.sentence.startswith("Where both worked, b is better than a: accuracy is 1.0")
+    assert contrast.sentence.endswith("9 seeds); 1 of 10 runs of b collapsed")
+    assert "bad runs as the lowest" in contrast.details
+    assert not any("collapsed" in note for note in compare_study(make_study({"a": a, "b": a})).notes)
+
+
+def test_arms_whose_runs_fail_more_often_and_are_better_otherwise_are_mixed(make_study):
+    a, b = scores([0.0, 0.01], seeds=40)
+    study = make_study({"a": a, "b": ["diverged"] * 8 + b[8:]})
+    (contrast,) = contrasts(study)
+    assert contrast.outcome == "mixed"
+    assert contrast.sentence.startswith("b fails more often than a: 8 of 40 runs against 0 (p 0.00")
+    assert "; where both worked, b changed accuracy by 0.98 points (" in contrast.sentence
+    assert "1 is mixed" in compare_answer(study)
 
 
 def test_scores_that_are_all_equal_are_no_difference(make_study):

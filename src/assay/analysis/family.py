@@ -38,7 +38,7 @@ class Judged:
         key: ``key_of`` it.
         history: Its looks.
         finding: What they decide, together with the family's other contrasts.
-        seeds: Those of the last look.
+        seeds: Those that the last look compares: of two arms, those on which both runs worked.
         is_planned: Whether the study asks for it.
     """
 
@@ -201,9 +201,10 @@ def _looks(
     scores: Scores,
     split: Split,
 ) -> tuple[tuple[Look, ...], tuple[int, ...]]:
-    """A contrast's looks, the last of which is now, and the seeds that this one saw."""
+    """A contrast's looks, the last of which is now, and the seeds that this one compares."""
     ids, known = arm_ids(study), set(shared_seeds(row, scores))
     result: list[Look] = []
+    compared: tuple[int, ...] = ()
     before: tuple[frozenset[int], int] | None = None
     for look in looks:
         is_now = look.number == 0
@@ -215,10 +216,11 @@ def _looks(
             continue
         before = facts
         ended, failed = look.num_ended(row), look.failed(row) - known
-        result.append(_look_at(study, row, ended, sorted(seeds), scores, split, failed))
+        one, compared = _look_at(study, row, ended, sorted(seeds), scores, split, failed)
+        result.append(one)
     if not result:
         result.append(Look(values_of(row, scores, (), split), 0))
-    return tuple(result), tuple(sorted(before[0])) if before else ()
+    return tuple(result), compared
 
 
 def _look_at(
@@ -229,8 +231,8 @@ def _look_at(
     scores: Scores,
     split: Split,
     failed: Collection[int] = (),
-) -> Look:
-    """One look: differences of the seeds that have a score, and for two arms also the runs that went wrong.
+) -> tuple[Look, tuple[int, ...]]:
+    """One look and the seeds that it compares: of two arms, those on which both runs worked.
 
     Args:
         study: Its record.
@@ -243,15 +245,15 @@ def _look_at(
     """
     values = values_of(row, scores, seeds, split)
     if row.effect is not None or values.ndim == 2:
-        return Look(values, ended, spread_of(study, row, seeds, split))
+        return Look(values, ended, spread_of(study, row, seeds, split)), tuple(seeds)
     every = [*seeds, *sorted(failed)]
     a, b = (
         [float(np.mean(known)) if (known := scores.get(arm, {}).get(seed)) else math.nan for seed in every]
         for arm in row.arms
     )
     outcomes = paired_outcomes(a, b, chance=chance_of(study))
-    worked = [seed for seed, works in zip(every, outcomes.works, strict=True) if works]
-    return Look(outcomes.worked, ended, spread_of(study, row, worked, split), outcomes)
+    worked = tuple(seed for seed, works in zip(every, outcomes.works, strict=True) if works)
+    return Look(outcomes.worked, ended, spread_of(study, row, worked, split), outcomes), worked
 
 
 def _scheduled(
@@ -259,16 +261,16 @@ def _scheduled(
 ) -> tuple[History, tuple[int, ...]]:
     """The looks of a study that stops when decided, at the scores of this split."""
     history = standing.histories[row.b]
-    seeds = shared_seeds(row, scores)
-    last = tuple(seed for seed in seeds if seed < history.now.ended)
-    if split == "validation" and history.now.ended:
-        return history, last
-    failed = now(study).failed(row) if history.now.ended else ()
-    looks = tuple(
+    seeds, failed = shared_seeds(row, scores), now(study).failed(row)
+    last = history.now
+    if split == "validation" and last.ended and last.outcomes is not None:
+        every = sorted(seed for seed in {*seeds, *failed} if seed < last.ended)
+        return history, tuple(seed for seed, works in zip(every, last.outcomes.works, strict=True) if works)
+    looks = [
         _look_at(
             study, row, look.ended, [seed for seed in seeds if seed < (look.ended or math.inf)], scores, split,
             [seed for seed in failed if seed < look.ended],
         )
         for look in history.looks
-    )  # fmt: skip
-    return replace(history, looks=looks), last or seeds
+    ]  # fmt: skip
+    return replace(history, looks=tuple(look for look, _ in looks)), looks[-1][1]

@@ -32,7 +32,7 @@ def test_a_study_cites_its_data_its_layers_and_its_tests(make_study):
         "glorot2010understanding", "ioffe2015batch", "srivastava2014dropout", "kingma2015adam", "student1908probable",
         "fisher1935design", "wilson1927probable",
     }  # fmt: skip
-    assert not keys(study) & {"holm1979simple", "ba2016layer", "zeiler2012adadelta", "lan1983discrete"}
+    assert not keys(study) & {"holm1979simple", "ba2016layer", "zeiler2012adadelta", "boschloo1970raised"}
     assert bibtex(found).count("\n@") == len(found) - 1
 
 
@@ -87,7 +87,9 @@ def test_verdicts_cite_what_they_used(make_study):
     assert {"holm1979simple", "demsar2006statistical"} <= keys(three)
     growing = with_spec(three, seeds={"stop": "decided", "margin": 0.1})
     assert {"lan1983discrete", "schuirmann1987comparison"} <= keys(growing)
-    assert "holm1979simple" not in keys(growing)
+    assert {"lan1983discrete", "holm1979simple"} <= keys(
+        growing
+    )  # arms share one error rate while they stop by themselves
 
 
 def test_data_of_ones_own_have_no_entry(make_study):

@@ -21,6 +21,7 @@ from .scores import (
     is_epoch_chosen_by_score,
     rule_of,
     score_of,
+    validates_on_same_images,
 )
 
 Tone = Literal["decided", "partly", "undecided", "refused", "estimate", "none"]
@@ -193,6 +194,11 @@ def _notes(study: StudyRecord, family: tuple[Contrast, ...], tone: Tone, split: 
         )
     if is_unfinished(study) and tone != "none" and not rule_of(study).stop:
         notes.append("The study is unfinished, so the answer may change; looking at it meanwhile is paid for.")
+    if split == "validation" and study.search is not None and tone != "none" and validates_on_same_images(study):
+        notes.append(
+            "The finalists are scored on the validation images that they were chosen by, so that their scores are "
+            "still too good, by as much as each was lucky there."
+        )
     if split == "validation":
         notes += [f"{sentence}." for sentence in fallen_sentences(study)]
     if failed := failure_sentence(study):

@@ -9,6 +9,7 @@ from functools import cache
 from importlib import resources
 
 from ..analysis.contrasts import contrasts, factor_effects, ranking_of
+from ..analysis.image_spread import claim_of
 from ..analysis.images import networks
 from ..analysis.scores import rule_of
 from ..nets.kinds import spelled
@@ -169,10 +170,18 @@ def _verdicts(study: StudyRecord) -> list[tuple[str, str]]:
         used.append(("nadeau2003inference", "corrected test for folds"))
     elif findings:
         used.append(("fisher1935design", "sign-flip test"))
-    if rule.stop:
-        used.append(("lan1983discrete", "looks while the study grows"))
-    elif len(study.arms) > 2:
+    if findings:
+        used += [
+            ("lan1983discrete", "looks while the study grows"),
+            ("liu2008adaptive", "p values over all looks"),
+            ("jennison1989interim", "intervals that hold at every look"),
+        ]
+        used += [("gallas2007multireader", "new images")] if claim_of(study) == "new images" else []
+        used += [("nadeau2003inference", "new training sets")] if claim_of(study) == "new training sets" else []
+    if len(judged) > 1:
         used.append(("holm1979simple", "several contrasts"))
+    if any(finding.bad_runs and (finding.bad_runs.a or finding.bad_runs.b) for finding in findings):
+        used += [("boschloo1970raised", "rates of failed runs"), ("hodges1963estimates", "typical difference")]
     if any(finding.bootstrap for finding in findings):
         used.append(("efron1987better", "BCa bootstrap interval"))
     if any(finding.superiority for finding in findings) or study.test_hits:

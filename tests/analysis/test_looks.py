@@ -113,6 +113,40 @@ def test_an_arm_that_is_added_before_the_plans_look_is_part_of_the_plan():
     assert {contrast.finding.num_contrasts for contrast in contrasts(both)} == {2}
 
 
+def test_arms_in_another_order_are_the_same_question():
+    """Looking at the same runs the other way round is no new look, and takes nothing back."""
+    first = looked_at(grown({"b": clear(1.0)}, 10))
+    b, a = (replace(arm, position=1 - arm.position) for arm in reversed(first.arms))
+    turned = replace(first, arms=(b, a))
+    (one,), (other,) = contrasts(first), contrasts(turned)
+    assert (one.outcome, other.outcome) == ("better", "worse")
+    assert one.adjusted_p == other.adjusted_p
+    assert fallen_sentences(turned) == ()
+
+
+def test_a_variant_that_replaces_another_pays_as_one_that_is_added():
+    """Trying one variant after another against the same baseline is looking again and again."""
+    first = looked_at(grown({"b": NULL}, 10))
+    second = replace(grown({"b": clear(0.9)}, 10, before=first))
+    second = replace(second, arms=tuple(
+        replace(arm, spec={**arm.spec, "layers": ["dense 99", "dense classes softmax"]}) if arm.name == "b" else arm
+        for arm in second.arms
+    ))  # fmt: skip
+    (contrast,) = contrasts(second)
+    assert contrast.finding.share == pytest.approx(0.07)
+    assert "added after the first verdict, with 7 % of the 5 %" in contrast.details
+
+
+def test_an_arm_that_is_dropped_after_a_look_goes_on_counting():
+    """Dropping the losers must not make the rest easier to claim."""
+    arms = {"b": clear(1.0), "c": NULL, "d": NULL[::-1]}
+    first = looked_at(grown(arms, 10))
+    fewer = grown({"b": arms["b"]}, 10, before=first)
+    (before,), (after,) = [c for c in contrasts(first) if c.arm == "b"], contrasts(fewer)
+    assert (after.finding.num_contrasts, after.adjusted_p) == (3, before.adjusted_p)
+    assert contrasts(grown({"b": arms["b"]}, 10))[0].finding.num_contrasts == 1
+
+
 def test_a_claim_that_falls_is_named():
     first = looked_at(grown({"b": clear(1.0)}, 10))
     assert fallen_sentences(first) == ()

@@ -34,6 +34,8 @@ def details_of(study: StudyRecord, judged: Judged, split: Split, left_out: str) 
     if finding.equivalence_p is not None:
         parts.append(f"equivalence p {_p(finding.equivalence_p)}")
     parts.append(_looks(study, judged))
+    if 0 < finding.share < 1:
+        parts.append(f"added after the first verdict, with {100 * finding.share:.0f} % of the 5 % of false calls")
     parts.append(f"over {', '.join(varied(study)) or 'nothing that varies'}")
     if finding.effect_size is not None:
         parts.append(f"effect size {finding.effect_size:.2f}")

@@ -9,6 +9,8 @@ from ..store.records import StudyRecord
 from .family import family
 from .looks import looks_of
 
+_TURNED = {"better": "worse", "worse": "better"}
+
 
 def fallen_sentences(study: StudyRecord) -> tuple[str, ...]:
     """A sentence for each decided verdict that was shown and is no longer given, without full stops."""
@@ -17,15 +19,17 @@ def fallen_sentences(study: StudyRecord) -> tuple[str, ...]:
         for key, (outcome, label) in look.outcomes.items():
             if outcome in DECIDED:
                 claimed[key] = (look.number, outcome, label)
-    now = {judged.key: judged.finding.outcome for judged in family(study)}
+    now = {one.key: (one.finding.outcome, f"{one.row.b} against {one.row.a}") for one in family(study)}
     sentences = []
     for key, (number, outcome, label) in claimed.items():
-        if now.get(key) == outcome:
+        current, current_label = now.get(key, ("", ""))
+        # Where arms were put in another order, better is now worse of the other arm.
+        if current == outcome or (current_label != label and current == _TURNED.get(outcome)):
             continue
         day = datetime.fromtimestamp(study.verdict_looks[number - 1].time, UTC).strftime("%Y-%m-%d")
         what = f"Look {number} ({day}) called {label} {outcome}"
         why = (
-            f"it {'has' if now[key] == 'too few seeds' else 'is'} {now[key]} now"
+            f"it {'has' if current == 'too few seeds' else 'is'} {current} now"
             if key in now
             else "the study has changed since, and no longer asks that"
         )

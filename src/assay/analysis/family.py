@@ -63,11 +63,14 @@ class _Group:
         keys: Theirs.
         first: The look that was the first at them, as an index into the lineage; its length where none was.
         share: The group's part of the 5 %.
+        num_gone: Contrasts of the group that were looked at and that the study no longer asks: they count on, so that
+            dropping an arm makes no other arm's verdict easier.
     """
 
     keys: frozenset[str]
     first: int
     share: float
+    num_gone: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ class Lineage:
     """The looks that count for the contrasts that a study has now.
 
     Args:
-        looks: From the first one at any of these contrasts on. Looks before were at others: another question.
+        looks: From the first one on that shares an arm with the study. Looks before were at another question.
         rows: The planned contrasts by key.
         groups: These, in the order in which they came.
     """
@@ -120,40 +123,33 @@ def lineage(study: StudyRecord) -> Lineage:
 def _lineage(study: StudyRecord) -> Lineage:
     rows = {key_of(study, row): row for row in planned_rows(study)}
     ids, looks = arm_ids(study), looks_of(study)
-    firsts = {
-        key: next((i for i, look in enumerate(looks) if key in look.outcomes and look.sees(row, ids)), len(looks))
-        for key, row in rows.items()
-    }
-    start = min(firsts.values(), default=len(looks))
-    looks = looks[start:]
-    firsts = {key: first - start for key, first in firsts.items()}
+    # A study of which no arm is left asks another question, and starts anew.
+    arms = set(ids.values())
+    shares_an_arm = [bool(arms & {arm.id for arm in look.arms.values()}) for look in looks]
+    looks = looks[shares_an_arm.index(True) :] if any(shares_an_arm) else ()
+    firsts: dict[str, int] = {}
+    for at, look in enumerate(looks):
+        for key in look.outcomes:
+            if key not in rows or look.sees(rows[key], ids):
+                firsts.setdefault(key, at)
+    firsts = {**firsts, **{key: len(looks) for key in rows.keys() - firsts.keys()}}
     groups: list[_Group] = []
     for first in sorted(set(firsts.values())):
         keys = frozenset(key for key, at in firsts.items() if at == first)
-        if groups and not _plan_is_had(looks[:first], [rows[key] for key in groups[0].keys]):
+        num_gone = len(keys - rows.keys())
+        if groups and not any(look.most_ended >= looks[0].planned for look in looks[:first]):
             # Before the plan's own look nothing worth keeping was spent: what is added until then is part of the plan.
-            groups[0] = _Group(groups[0].keys | keys, groups[0].first, 1.0)
+            groups[0] = replace(groups[0], keys=groups[0].keys | keys, num_gone=groups[0].num_gone + num_gone)
             continue
-        left = sum(group.share * (1 - _most_spent(study, looks[:first], group, rows)) for group in groups)
-        groups.append(_Group(keys, first, left / 2 if groups else 1.0))
+        left = sum(group.share * (1 - _spent(study, looks[:first], group)) for group in groups)
+        groups.append(_Group(keys, first, left / 2 if groups else 1.0, num_gone))
     return Lineage(looks, rows, tuple(groups))
 
 
-def _plan_is_had(looks: Sequence[Seen], rows: Sequence[Row]) -> bool:
-    return any(look.num_ended(row) >= looks[0].planned for look in looks for row in rows if _has_arms(look, row))
-
-
-def _has_arms(look: Seen, row: Row) -> bool:
-    return all(arm in look.arms for arm in row.arms)
-
-
-def _most_spent(study: StudyRecord, looks: Sequence[Seen], group: _Group, rows: Mapping[str, Row]) -> float:
-    """The most that any contrast of a group had spent by the last of these looks, of its own share."""
+def _spent(study: StudyRecord, looks: Sequence[Seen], group: _Group) -> float:
+    """The most that a group can have spent by the last of these looks, of its own share."""
     plan = _plan(study, looks, group)
-    ended = [
-        look.num_ended(rows[key]) for look in looks[group.first :] for key in group.keys if _has_arms(look, rows[key])
-    ]
-    return max((plan.spent(number) for number in ended), default=0.0)
+    return max((plan.spent(look.most_ended) for look in looks[group.first :]), default=0.0)
 
 
 def _plan(study: StudyRecord, looks: Sequence[Seen], group: _Group, halved: tuple[int, ...] = ()) -> Spending:
@@ -187,7 +183,12 @@ def _judged(study: StudyRecord, split: Split, unplanned: Sequence[Row], *, inher
         history = History(seen, plan, len(line.groups), 0.0, inherits)
         judged.append((row, key_of(study, row), history, seeds, False))
     margin = None if rule.margin is None else rule.margin / 100
-    findings = judge_histories([history for _, _, history, _, _ in judged], margin=margin)
+    gone = [
+        History((Look(np.zeros(0), 0),), Spending(1), index, group.share)
+        for index, group in enumerate(line.groups)
+        for _ in range(group.num_gone if standing is None else 0)
+    ]
+    findings = judge_histories([*(history for _, _, history, _, _ in judged), *gone], margin=margin)[: len(judged)]
     return tuple(
         Judged(row, key, history, finding, seeds, is_planned)
         for (row, key, history, seeds, is_planned), finding in zip(judged, findings, strict=True)

@@ -40,6 +40,11 @@ class Seen:
     arms: Mapping[str, ArmSeen]
     outcomes: Mapping[str, tuple[str, str]]
 
+    @property
+    def most_ended(self) -> int:
+        """The most seeds that had ended in an arm."""
+        return max((len(arm.ended) for arm in self.arms.values()), default=0)
+
     def sees(self, row: Row, ids: Mapping[str, str]) -> bool:
         """Whether the look was at a contrast: at all of its arms, as they still are."""
         return all(arm in self.arms and self.arms[arm].id == ids[arm] for arm in row.arms)

@@ -122,10 +122,11 @@ def arm_ids(study: StudyRecord) -> dict[str, str]:
 
 
 def key_of(study: StudyRecord, row: Row) -> str:
-    """What identifies a contrast: the arms that it weighs, whatever they are called."""
+    """What identifies a contrast: the arms that it weighs, whatever they are called and whichever comes first."""
     ids = arm_ids(study)
     weighted = sorted((ids[arm], round(weight, 9)) for arm, weight in zip(row.arms, row.weights, strict=True))
-    return fingerprint([list(pair) for pair in weighted])[:16]
+    sign = 1 if not weighted or weighted[0][1] > 0 else -1  # the same contrast seen from its other side
+    return fingerprint([[arm, sign * weight] for arm, weight in weighted])[:16]
 
 
 Scores = dict[str, dict[int, tuple[float, ...]]]  # by arm and seed: the score of each fold

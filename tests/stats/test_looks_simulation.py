@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from assay.stats import History, Look, decide
+from assay.stats import History, Look, Spending, decide
+from assay.stats.needed import needed
 
 from .looks_simulation import (
     PATTERNS,
     SHAPES,
     added_later,
+    advised_seeds,
     called,
     following_advice,
     while_running,
@@ -49,11 +51,21 @@ def test_the_planned_look_keeps_its_power_and_extensions_add_to_it(pattern, effe
 
 @pytest.mark.parametrize(
     ("maximum", "studies"),
-    [(40, 100), pytest.param(40, 4000, marks=pytest.mark.slow), pytest.param(300, 2000, marks=pytest.mark.slow)],
+    [(40, 2000), pytest.param(40, 40_000, marks=pytest.mark.slow), pytest.param(300, 20_000, marks=pytest.mark.slow)],
 )
 def test_following_the_printed_advice_until_decided_calls_no_more(maximum, studies):
-    rng = np.random.default_rng(21)
-    assert np.mean([following_advice(rng, maximum) for _ in range(studies)]) <= most(studies)
+    values = np.random.default_rng(21).normal(size=(studies, maximum))
+    assert following_advice(values) / studies <= most(studies)
+
+
+def test_the_simulated_advice_is_that_of_the_verdicts():
+    rng, plan = np.random.default_rng(23), Spending(10)
+    for effect in (0.2, 0.4, 0.6):
+        values = rng.normal(size=10)
+        values = (values - values.mean()) / values.std(ddof=1) + effect
+        advised = needed(History((Look(values, 10),), plan), 0.05, None).seeds
+        (simulated,) = advised_seeds(np.array([effect]), (10,), plan, 500)
+        assert 10 + advised == pytest.approx(simulated, abs=1)
 
 
 @pytest.mark.parametrize("studies", STUDIES)
@@ -61,7 +73,7 @@ def test_looks_while_a_study_runs_call_no_more(studies):
     assert while_running(studies) <= most(studies)
 
 
-@pytest.mark.parametrize("studies", [pytest.param(300), pytest.param(4000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("studies", [pytest.param(120), pytest.param(4000, marks=pytest.mark.slow)])
 def test_arms_added_after_the_first_answer_pay_for_themselves(studies):
     assert added_later(studies) <= most(studies)
 

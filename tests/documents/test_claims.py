@@ -184,3 +184,28 @@ def test_the_spread_is_a_prediction_interval() -> None:
     assert is_within(system, [0.9918, 0.9922]) is True
     assert is_within(system, [0.9801, 0.9802]) is False
     assert is_within(system, [0.99]) is None
+
+
+def hits_of(rng: np.random.Generator, seeds: int, gain: np.ndarray) -> dict[int, np.ndarray]:
+    """Which images each seed gets right: the same ones, but for one in a hundred."""
+    return {seed: gain ^ (rng.uniform(size=len(gain)) < 0.01) for seed in range(seeds)}
+
+
+def test_a_comparison_that_these_images_alone_decide_names_both_readings():
+    """One arm is right on ten images of 400 that the other misses, and wrong on four: for every seed the same."""
+    rng = np.random.default_rng(4)
+    base = np.ones(400, dtype=bool)
+    better, worse = base.copy(), base.copy()
+    worse[:10], better[10:14] = False, False
+    a, b = hits_of(rng, 10, better), hits_of(rng, 10, worse)
+    runs = tuple(run(seed, 0.9, 0.9) for seed in range(10))
+    evidence = {
+        name: Evidence({seed: float(row.mean()) for seed, row in hits.items()}, runs, hits)
+        for name, hits in (("a", a), ("b", b))
+    }
+    claim = Claim("A", "a is better", "better", "a", ("b",))
+    (verdict,) = judge_claims([claim], evidence)
+    assert verdict.verdict == "not decided"
+    assert "(on these test images alone better than b)" in verdict.sentence
+    (alone,) = judge_claims([claim], {name: Evidence(one.scores, runs) for name, one in evidence.items()})
+    assert alone.verdict == "supported"

@@ -201,7 +201,8 @@ def _preface(comparison: SideBySide) -> list[str]:
         "Each system that five notebooks published beside our runs of it. A document ran each network once; an "
         "interval here is that of a mean over seeds, at 95 %, and covers seed-to-seed variation only. A published "
         "figure lies within our spread if one more run of ours would land there with 95 % confidence (a prediction "
-        "interval). Verdicts compare runs paired by seed, adjusted after Holm over the document's comparisons; fewer "
+        "interval). Verdicts compare runs paired by seed and speak of new test images (what these images alone "
+        "would say stands beside where it differs), adjusted after Holm over the document's comparisons; fewer "
         "than 6 pairs decide nothing. A network overfits where `assay diagnose` says so of most of its runs, with 95 % "
         "confidence (docs/statistics.md, diagnoses). Pages written before that rule took a gap of half a point between "
         "training and validation accuracy for it, so a verdict may differ from theirs.",

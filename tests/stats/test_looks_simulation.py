@@ -8,6 +8,7 @@ import pytest
 from assay.stats import History, Look, Spending, decide
 from assay.stats.needed import needed
 
+from . import real_null
 from .looks_simulation import (
     PATTERNS,
     SHAPES,
@@ -88,3 +89,10 @@ def test_the_simulated_rule_is_that_of_the_verdicts(pattern):
         assert (decision.outcome in ("better", "worse")) == by_look[-1]
         if by_look.any():
             assert decision.decided_at == int(np.argmax(by_look)) + 1
+
+
+@pytest.mark.slow
+def test_a_network_rarely_differs_from_itself(tmp_path):
+    scores = real_null.accuracies(tmp_path)
+    assert len(scores) == real_null.SEEDS
+    assert max(real_null.rates(scores, 20_000).values()) <= most(20_000)

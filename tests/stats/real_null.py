@@ -1,7 +1,7 @@
 """A real null: two arms that are one network, trained on scikit-learn's digits with 500 seeds.
 
-``python -m tests.stats.real_null STORE`` trains what is missing in a store, and prints how often each pattern of looks calls
-a difference between runs that differ in their seeds alone.
+``python -m tests.stats.real_null STORE`` trains what is missing in a store, and prints how often each pattern of looks
+calls a difference between runs that differ in their seeds alone.
 """
 
 from __future__ import annotations

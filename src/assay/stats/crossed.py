@@ -9,7 +9,7 @@ interval, for verdicts that speak of new images.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from ..errors import Problem, TooFewSeeds
 from .intervals import finite_scores
-from .power import MAX_PAIRS, POWER
+from .power import MAX_PAIRS, POWER, fewest_pairs
 
 Claim = Literal["new images", "these images", "new training sets"]
 CROSSED_SOURCE = (
@@ -214,7 +214,7 @@ def seeds_needed(
     def enough(num_seeds: int) -> bool:
         return _finds(wanted, shrinking / num_seeds, floor, num_seeds - 1.0, spread.df, alpha)
 
-    return _smallest(enough, max(fewest, 2), MAX_PAIRS)
+    return fewest_pairs(enough, fewest)
 
 
 def images_needed(
@@ -248,7 +248,7 @@ def images_needed(
         share = spread.images / num_images
         return _finds(wanted, fixed + noise * share, spread.extra * share, df, max(num_images - 1.0, 1.0), alpha)
 
-    num_images = _smallest(enough, max(int(spread.images), 1), MAX_IMAGES)
+    num_images = fewest_pairs(enough, int(spread.images), limit=MAX_IMAGES)
     return None if num_images is None else ImagesNeeded(num_images, also_seeds)
 
 
@@ -267,19 +267,6 @@ def _split(over_seeds: float, spread: ImageSpread, num_seeds: float) -> tuple[fl
     """The seeds' variance: what no image averages out, and what shrinks as 1/images."""
     noise = min(spread.inflation**2 * spread.noise / num_seeds, over_seeds)
     return over_seeds - noise, noise
-
-
-def _smallest(enough: Callable[[int], bool], low: int, limit: int) -> int | None:
-    """The smallest number from ``low`` for which ``enough`` holds, as it does for every larger one."""
-    high = low
-    while not enough(high):
-        if high >= limit:
-            return None
-        low, high = high + 1, min(2 * high, limit)
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle + 1, high)
-    return high
 
 
 def _finds(wanted: float, over_seeds: float, extra: float, df: float, extra_df: float, alpha: float) -> bool:

@@ -127,13 +127,16 @@ def _check(mean: float, deviation: float, alpha: float, fewest: int) -> None:
     check_count(fewest, "fewest", least=0)
 
 
-def fewest_pairs(enough: Callable[[int], bool], fewest: int) -> int | None:
-    """The smallest number of pairs for which ``enough`` holds; it holds for every larger one too."""
+def fewest_pairs(enough: Callable[[int], bool], fewest: int, *, limit: int = MAX_PAIRS) -> int | None:
+    """The smallest number from ``fewest`` on, and from 2, for which ``enough`` holds, as it does for every larger one.
+
+    ``None`` where it does not hold for ``limit``.
+    """
     low, high = max(fewest, 2), max(fewest, 2)
     while not enough(high):
-        if high >= MAX_PAIRS:
+        if high >= limit:
             return None
-        low, high = high + 1, min(2 * high, MAX_PAIRS)
+        low, high = high + 1, min(2 * high, limit)
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle + 1, high)

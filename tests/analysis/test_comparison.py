@@ -120,12 +120,12 @@ def test_a_verdict_says_how_many_runs_failed_and_which_seeds_have_no_partner(mak
     a, b = scores([0.0, 0.02])
     (found,) = contrasts(make_study({"a": a, "b": [*b[:7], "diverged", "diverged", "out of memory"]}))
     assert found.left_out == "3 of 10 of b diverged or ran out of memory"
-    assert found.details.endswith(f"left out: {found.left_out}")
+    assert found.details.endswith(f"left out of the mean: {found.left_out}")
     assert "7 seeds where both worked); too many runs went wrong" in found.sentence
     assert found.sentence.endswith("; 3 of 10 runs of b failed")
     (unequal,) = contrasts(make_study({"a": a, "b": b[:8]}))
     assert unequal.finding.n == 8
-    assert unequal.details.endswith("left out: 2 seeds without a partner")
+    assert unequal.details.endswith("left out of the mean: 2 seeds without a partner")
     (refused,) = contrasts(make_study({"a": a, "b": [*b[:4], *["diverged"] * 6]}))
     assert refused.outcome == "worse"
     assert refused.sentence.startswith("b fails more often than a: 6 of 10 runs against 0 (p 0.00")

@@ -59,7 +59,7 @@ def details_of(study: StudyRecord, judged: Judged, split: Split, left_out: str) 
     if finding.bad_runs is not None:
         parts.append(_bad_runs(finding.bad_runs))
     if left_out:
-        parts.append(f"left out: {left_out}")
+        parts.append(f"left out of the mean: {left_out}")
     return "; ".join(filter(None, parts))
 
 

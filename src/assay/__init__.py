@@ -3,6 +3,8 @@
 from .api import Result as Result
 from .api import Run as Run
 from .api import arrays as arrays
+from .api import capture as capture
+from .api import captured as captured
 from .api import describe as describe
 from .api import find as find
 from .api import from_keras as from_keras

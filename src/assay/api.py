@@ -23,6 +23,7 @@ from .store import DATABASE, StudyRecord, default_folder, open_reader, open_writ
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from .capturing import Capture, Captured, RunConversion
     from .convert import Imported
     from .convert.conversion import Conversion
     from .nets import Summary
@@ -313,3 +314,44 @@ def convert(source: str | Path) -> Conversion:
     from .convert.conversion import convert_file
 
     return convert_file(Path(source))
+
+
+def convert_by_running(source: str | Path, folder: str | Path, *, seconds: float = 300) -> RunConversion:
+    """The Keras models that a script or notebook makes and trains when its code is run, as studies.
+
+    The code runs in a process of its own, without network, where ``fit`` records and returns at once.
+
+    Args:
+        source: A ``.py`` or ``.ipynb`` file.
+        folder: Where images that are no known data set are kept, as ``.npz`` files.
+        seconds: How long its code may take.
+
+    Raises:
+        DataError: The file cannot be read.
+        SpecError: It gave no study: what it lacks, and why each of its models cannot be one.
+    """
+    from .capturing import convert_by_running as run_file
+
+    return run_file(Path(source), Path(folder), seconds=seconds)
+
+
+def capture() -> Capture:
+    """Records the Keras models that are compiled and fitted from here on; the code goes on as before.
+
+    Keras 3 (on any backend) and ``tf.keras`` may be imported before or after. ``captured`` gives what was recorded. In
+    a ``with`` block recording ends with the block, else with ``stop()`` or the next ``capture()``.
+    """
+    from .capturing import capture as start
+
+    return start()
+
+
+def captured() -> list[Captured]:
+    """The models that were fitted since the last ``capture()``, each as a study with notes.
+
+    ``captured()[0].study`` is the study, ``.notes`` what could not be taken over as it is, with its cell and line,
+    ``.vary(dropout=[0, 0.5])`` the same with a factor, ``.run(seeds=10)`` trains it.
+    """
+    from .capturing import captured as recorded
+
+    return recorded(run)

@@ -68,8 +68,8 @@ def convert(layers: Sequence[LayerConfig], *, file: str = "") -> Converted:
             if config.kind == "Rescaling":
                 notes.append(_rescaling(config, is_first=not converted))
                 continue
-            converted.append((_layer(config), config))
-            notes += _initial_notes(config)
+            converted.append((layer_of(config), config))
+            notes += initial_notes(config)
         except Unfit as unfit:
             place = config.place or config.kind
             problems.append(Problem(f"{config.kind}: {unfit.what}", unfit.fix, place, file, config.line))
@@ -143,7 +143,7 @@ def _rescaling(config: LayerConfig, *, is_first: bool) -> str:
     return 'Its Rescaling(1/255) is scaling = "unit" under [data].'
 
 
-def _initial_notes(config: LayerConfig) -> list[str]:
+def initial_notes(config: LayerConfig) -> list[str]:
     """A note on initial kernels that are drawn otherwise here, as they have no words."""
     given = config.settings.get("kernel_initializer") or config.settings.get("depthwise_initializer")
     name = given.get("class_name") if isinstance(given, Mapping) else given
@@ -152,7 +152,12 @@ def _initial_notes(config: LayerConfig) -> list[str]:
     return [f"Kernels that begin as {name[:40]} begin as Glorot-uniform here."]
 
 
-def _layer(config: LayerConfig) -> Layer:
+def layer_of(config: LayerConfig) -> Layer:
+    """The layer that one of Keras's means.
+
+    Raises:
+        Unfit: There are no words for it, or for one of its settings.
+    """
     if config.kind not in KERAS:
         raise Unfit(*_unknown(config.kind))
     signature, layer_class = KERAS[config.kind]

@@ -1,0 +1,188 @@
+"""Converts a script or notebook by running it: its models as study files."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..convert.conversion import ConvertedModel
+from ..disk import replacing, write
+from ..errors import DataError, Problem, SpecError
+from ..spec import Study
+from ..spec.files import study_toml
+from .isolated.process import MEMORY, SECONDS, run_apart
+
+
+@dataclass(frozen=True)
+class RunStudy:
+    """A study that a file's run gave.
+
+    Args:
+        study: With an arm for each model that has the same data.
+        arrays: The file of images and labels that belongs beside the study file; ``None`` where the data have a name
+            or a folder.
+    """
+
+    study: Study
+    arrays: Path | None
+
+
+@dataclass(frozen=True)
+class RunConversion:
+    """What running a file gave.
+
+    Args:
+        models: The models that it made, with their layers.
+        studies: One for each data set.
+        notes: What was left out or is otherwise here, a sentence each, with its place.
+    """
+
+    models: tuple[ConvertedModel, ...]
+    studies: tuple[RunStudy, ...]
+    notes: tuple[str, ...]
+
+    def write(self, output: Path) -> list[Path]:
+        """Writes the study files, and arrays beside them. The second is called ``NAME-2.toml``, and so on.
+
+        Raises:
+            DataError, DiskFull: A file cannot be written.
+        """
+        paths = []
+        for number, one in enumerate(self.studies, start=1):
+            path = output if number == 1 else output.with_name(f"{output.stem}-{number}{output.suffix}")
+            if one.arrays is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with open(one.arrays, "rb") as source, replacing(path.with_name(one.arrays.name)) as target:
+                    shutil.copyfileobj(source, target)
+            write(path, study_toml(one.study).encode())
+            paths.append(path)
+        return paths
+
+
+def convert_by_running(path: Path, folder: Path, *, seconds: float = SECONDS, memory: int = MEMORY) -> RunConversion:
+    """The models that a script or notebook makes when it is run, as studies.
+
+    It runs the file's code, in a process of its own: see ``isolated.process.run_apart``.
+
+    Args:
+        path: A ``.py`` or ``.ipynb`` file.
+        folder: Where arrays are put; they stay there.
+        seconds: How long its code may take.
+        memory: Bytes that it may use.
+
+    Raises:
+        DataError: The file cannot be read.
+        SpecError: It gave no study: what it lacks, and why each of its models cannot be one.
+    """
+    if path.suffix.lower() not in (".py", ".ipynb"):
+        fix = "give a notebook (.ipynb) or a script (.py); other files are read without --run"
+        raise DataError(Problem(f'got a file that ends in "{path.suffix}"', fix, file=str(path)))
+    if not path.is_file():
+        raise DataError(Problem("there is no such file", "check the path", file=str(path)))
+    with tempfile.TemporaryDirectory(prefix="assay-run-") as scratch:
+        values = run_apart(path, Path(scratch), seconds=seconds, memory=memory)
+        notes = [*values["missing"], *values["notes"]]
+        drafts = [draft for draft in values["drafts"] if draft["values"]]
+        problems = [Problem(**problem) for draft in values["drafts"] for problem in draft["problems"]]
+        if not drafts:
+            raise SpecError(_reasons(path, values, problems))
+        notes += [
+            f"{draft['name']}: {note}" if len(drafts) > 1 else note for draft in drafts for note in draft["notes"]
+        ]
+        notes += [f"A model is left out: {problem}" for problem in problems]
+        studies = _studies(path, drafts, Path(scratch), folder)
+    models = tuple(
+        ConvertedModel(
+            draft["name"], tuple(map(_line, draft["values"]["network"]["layers"])), None, draft["parameters"]
+        )
+        for draft in drafts
+    )
+    return RunConversion(models, studies, tuple(dict.fromkeys(notes)))
+
+
+def _line(line: Any) -> str:
+    return line if isinstance(line, str) else json.dumps(line)
+
+
+def _reasons(path: Path, values: Mapping[str, Any], problems: Sequence[Problem]) -> list[Problem]:
+    """Why there is no study: what is missing comes first, as the rest follows from it."""
+    file = str(path)
+    reasons = [Problem(sentence.rstrip("."), file=file) for sentence in values["missing"]]
+    reasons += [problem.at(file=file) for problem in problems]
+    if not problems:
+        if values["is_torch"]:
+            fix = "write its layers as words (docs/study-file.md)"
+            reasons.append(Problem("this is PyTorch, and only Keras's models are recorded", fix, file=file))
+        else:
+            what = "it compiles and fits no Keras model"
+            reasons.append(Problem(what, "give a file that trains one", file=file))
+        reasons += [Problem(note.rstrip("."), file=file) for note in values["notes"]]
+    return reasons
+
+
+def _studies(path: Path, drafts: Sequence[Mapping[str, Any]], scratch: Path, folder: Path) -> tuple[RunStudy, ...]:
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for draft in drafts:
+        key = json.dumps(draft["values"]["data"], sort_keys=True)
+        if draft["arrays"]:
+            key += _digest(scratch / draft["arrays"])
+        groups.setdefault(key, []).append(draft)
+    studies = []
+    stem = _plain(path.stem) or "converted"
+    for number, group in enumerate(groups.values(), start=1):
+        name = stem if number == 1 else f"{stem}-{number}"
+        values = _values(path, name, group)
+        arrays = None
+        if group[0]["arrays"]:
+            arrays = folder / f"{name}-data.npz"
+            shutil.move(scratch / group[0]["arrays"], arrays)
+            values["data"] = {**values["data"], "path": arrays.name}
+        studies.append(RunStudy(Study.of(values), arrays))
+    return tuple(studies)
+
+
+def _values(path: Path, name: str, drafts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    first = drafts[0]["values"]
+    values = {"name": name, "data": first["data"], "training": first["training"]}
+    if len(drafts) == 1:
+        return {**values, "question": f"How well does the network of {path.name} do?", "network": first["network"]}
+    arms, names = [], set[str]()
+    for draft in drafts:
+        own = draft["values"]
+        arm = _unused(_plain(draft["name"]) or "model", names)
+        names.add(arm)
+        differing = {key: value for key, value in own["training"].items() if first["training"].get(key) != value}
+        arms.append({"name": arm, **own["network"], **({"training": differing} if differing else {})})
+    shared = {
+        key: value
+        for key, value in first["training"].items()
+        if all(key in draft["values"]["training"] for draft in drafts)
+    }
+    alone = {key: value for key, value in first["training"].items() if key not in shared}
+    if alone:
+        arms[0]["training"] = {**arms[0].get("training", {}), **alone}
+    return {**values, "training": shared, "question": f"Which network of {path.name} is better?", "arms": arms}
+
+
+def _unused(name: str, names: set[str]) -> str:
+    number, one = 2, name
+    while one in names:
+        one, number = f"{name}-{number}", number + 1
+    return one
+
+
+def _digest(path: Path) -> str:
+    import hashlib
+
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:80]

@@ -1,0 +1,98 @@
+"""A recorded ``compile`` and ``fit`` as a study's ``[training]``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .feed import Feed
+from .losses import loss_settings, metric_notes
+from .network import Words
+from .optimizers import optimizer_of
+from .rates import schedule_by_step, shown
+from .recording import Compiled, Fit
+
+_MOST_POINTS = 400
+
+
+def compiled_settings(compiled: Compiled, words: Words) -> tuple[dict[str, Any], list[str]]:
+    """What ``compile`` says: optimizer, loss, precision."""
+    place = compiled.optimizer_place or compiled.place
+    settings, notes = optimizer_of(compiled.optimizer, compiled.config, compiled.rate, place)
+    ends = {"gives_logits": words.gives_logits, "is_binary": words.is_binary}
+    more, remarks = loss_settings(compiled.loss, **ends, has_softmax=not words.is_binary, place=compiled.place)
+    notes += [*remarks, *metric_notes(compiled.metrics, compiled.place), *compiled.notes]
+    if "bfloat16" in compiled.policy:
+        more["precision"] = "bfloat16"
+    elif compiled.policy not in ("float32", ""):
+        notes.append(f"{compiled.place}: it computes in {compiled.policy}; here in float32 or bfloat16 (precision).")
+    return {**settings, **more}, notes
+
+
+def fit_settings(
+    fit: Fit, settings: Mapping[str, Any], num_images: int | None, classes: Sequence[str] | None
+) -> tuple[dict[str, Any], list[str]]:
+    """The whole of ``[training]``: what ``compile`` says, and ``fit``'s epochs, batches, callbacks and weights.
+
+    Args:
+        fit: The call.
+        settings: Of ``compiled_settings``.
+        num_images: That it learns from in an epoch.
+        classes: Names in the order of their labels.
+    """
+    notes = list(fit.notes)
+    values: dict[str, Any] = {"epochs": fit.epochs}
+    batch = fit.feed.batch_size if isinstance(fit.feed, Feed) else 32
+    values["batch_size"] = batch
+    values |= settings
+    callbacks = dict(fit.callbacks)
+    if "learning_rate" in callbacks:
+        values["optimizer"] = {**values["optimizer"], "learning_rate": callbacks.pop("learning_rate")}
+    values |= callbacks
+    steps = math.ceil(num_images / batch) if num_images else None
+    given = fit.steps_per_epoch
+    if given and steps and num_images and given not in (steps, num_images // batch):
+        seen = given * batch
+        notes.append(f"{fit.place}: an epoch is {given:,} steps of {batch}, {seen:,} of {num_images:,} images; here an "
+                     "epoch is a whole pass.")  # fmt: skip
+    if fit.compiled.schedule is not None:
+        schedule, more = _schedule(fit, given or steps)
+        if "schedule" in values:
+            notes.append(f"{fit.place}: the optimizer has a schedule beside the callback's, and it is left out.")
+        else:
+            values |= schedule
+            notes += more
+    weights = fit.class_weight
+    if isinstance(weights, Mapping) and weights:
+        values["class_weights"] = {_class(key, classes): float(weight) for key, weight in weights.items()}
+    return values, notes
+
+
+def _class(key: Any, classes: Sequence[str] | None) -> str:
+    number = int(key)
+    return classes[number] if classes is not None and 0 <= number < len(classes) else str(number)
+
+
+def _schedule(fit: Fit, steps: int | None) -> tuple[dict[str, Any], list[str]]:
+    schedule, place = fit.compiled.schedule, fit.compiled.optimizer_place or fit.place
+    kind = type(schedule).__name__
+    if steps is None:
+        return {}, [f"{place}: the schedule {kind} counts steps, whose number is not known, and is left out."]
+    points = min(steps, max(1, _MOST_POINTS // fit.epochs))
+    try:
+        rates = [_rate(schedule, step * steps / points) for step in range(points * fit.epochs)]
+    except Exception as error:
+        return {}, [f"{place}: the schedule {kind} fails ({type(error).__name__}) and is left out."]
+    result = schedule_by_step(rates, points) if min(rates) >= 0 and rates[0] > 0 else None
+    if result is None:
+        what = f"the rates of {kind} ({shown(rates)}) follow no schedule that has a name here"
+        return {}, [f"{place}: {what}; the first is kept throughout."]
+    return ({"schedule": result} if result["name"] != "constant" else {}), []
+
+
+def _rate(schedule: Any, step: float) -> float:
+    value = schedule(step)
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+    return float(value.numpy()) if hasattr(value, "numpy") else float(value)

@@ -33,7 +33,8 @@ def imports(path: Path) -> set[str]:
                 found |= {alias.name for alias in node.names}
             elif full.startswith("assay."):
                 package = SOURCE.joinpath(*full.split(".")[1:])
-                below = {a.name for a in node.names if (package / f"{a.name}.py").exists()}
+                places = {a.name: (package / f"{a.name}.py", package / a.name / "__init__.py") for a in node.names}
+                below = {name for name, files in places.items() if any(file.exists() for file in files)}
                 found |= {f"{full}.{name}".removeprefix("assay.") for name in below}
                 if len(below) < len(node.names):
                     found.add(full.removeprefix("assay."))

@@ -18,6 +18,7 @@ from .api import studies as studies
 from .api import torch_dataset as torch_dataset
 from .documents import Reproduction as Reproduction
 from .documents import reproduce as reproduce
+from .runner import Callback as Callback
 from .spec import Arm as Arm
 from .spec import ArmTemplate as ArmTemplate
 from .spec import Data as Data

@@ -16,7 +16,8 @@ from .results.run import Run as Run
 from .results.run import export as export
 from .results.run import find as find
 from .results.run import predict as predict
-from .runner import Progress, check_networks, check_split, drive_plans, open_site, plans
+from .runner import Callback, Progress, check_networks, check_split, drive_plans, open_site, plans
+from .runner.own_code import has_own, refuse_elsewhere, try_own
 from .spec import Data, Placement, Study, read_study
 from .store import DATABASE, StudyRecord, default_folder, open_reader, open_writer
 
@@ -119,7 +120,9 @@ def check(study: Study, *, store: Path | None = None) -> None:
     from .data import info_of
     from .search import try_space
 
-    try_space(study, info_of(study.data), store=store)
+    tried = try_space(study, info_of(study.data), store=store).allowed[0]
+    if tried.arm is not None and tried.summary is not None:
+        try_own(tried.arm, tried.summary)
 
 
 def describe(study: Study, *, store: str | Path | None = None) -> dict[str, Summary]:
@@ -221,6 +224,7 @@ def run(
     on: str = "local",
     artifacts: str | None = None,
     progress: Progress | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> Result:
     """Train what is missing of a study.
 
@@ -241,6 +245,7 @@ def run(
         artifacts: URL (fsspec's) of a folder that all of a cluster's machines reach: checkpoints stay there and weights
             come by it, instead of as messages. On this machine: where a cluster has left checkpoints to go on from.
         progress: What follows the study; a live display in a terminal and nothing elsewhere if ``None``.
+        callbacks: Objects whose methods are called after each epoch and at the end of each run.
 
     Raises:
         InputError: The study, the data, the store or the cluster is not usable. Nothing has been trained.
@@ -258,10 +263,11 @@ def run(
         raise SpecError(Problem(f"got {workers} workers", "give 1 or more"))
     if device is not None:
         study = study.model_copy(update={"device": device})
+    refuse_elsewhere(study, on)
     dataset = prepare(study.data)
     check_split(study, dataset)
     with open_site(on, folder / "logs", artifacts) as site:
-        device_there = site.device_of(study.device)
+        device_there = "cpu" if has_own(study) else site.device_of(study.device)
         with open_writer(folder) as writer, open_reader(folder) as reader:
             if study.search is not None:
                 from .search import search_plans
@@ -269,7 +275,7 @@ def run(
                 rounds = search_plans(study, dataset, folder, reader, writer, device=device_there)
             else:
                 rounds = plans(study, dataset, folder, reader, writer, device=device_there)
-            drive_plans(rounds, writer, reader, site, workers=workers, progress=progress)
+            drive_plans(rounds, writer, reader, site, workers=workers, progress=progress, callbacks=callbacks)
     outcome = Result(folder, study.name)
     if study.search is not None:
         outcome.write_best()

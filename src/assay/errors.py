@@ -4,6 +4,7 @@
     ├── InputError             what was asked for cannot be done; the CLI exits with 2
     │   ├── SpecError          a study file or spec breaks a rule
     │   ├── DataError          a data set is missing, damaged or not what the study expects
+    │   ├── NoCode             the code of a module of one's own is not at hand, or has changed
     │   ├── StoreError         the store cannot be used
     │   │   ├── NoStore        there is no store in the folder
     │   │   ├── NoSuchStudy    it holds no study of that name
@@ -84,6 +85,10 @@ class SpecError(InputError):
 
 class DataError(InputError):
     """A data set is missing, damaged or not what the study expects."""
+
+
+class NoCode(InputError):
+    """The code of a module of one's own is not at hand on this machine, or has changed."""
 
 
 class StoreError(InputError):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from assay.explain.choose import convolutions, map_layer, penultimate_layer
+from assay.explain.choose import convolutions, last_dense_layer, map_layer
 from assay.nets import Node, parse, summarize
 
 RESIDUAL: list[Any] = [
@@ -39,4 +39,4 @@ def test_layers_are_told_apart_by_what_they_have() -> None:
     words = ["conv 4 3x3 relu", "depthwise 3x3", "separable 4 3x3", "flatten", "dense 5 relu", "dense classes softmax"]
     summary = summarize(parse(words), (12, 12, 1), 3)
     assert convolutions(summary) == ("conv1", "depthwise1", "separable1")
-    assert penultimate_layer(summary) == "dense1"
+    assert last_dense_layer(summary) == "dense2"

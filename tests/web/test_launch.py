@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ from starlette.testclient import TestClient
 
 from assay.data import prepare
 from assay.runner import make_plan
-from assay.store import open_writer
+from assay.spec import Study
+from assay.store import open_reader, open_writer
 from assay.web import make_app
+from assay.web.launch import Launcher
 
 from ..helpers import small_study
+from ..own_code import CONVNET, write
 from .conftest import HOSTS, URL
 
 
@@ -106,3 +110,32 @@ def test_a_store_that_another_process_writes_is_left_to_it(tmp_path: Path) -> No
         answer = client.post("/api/studies/small/run", headers=token_of(client))
         assert answer.status_code == 409
         assert "training in this store already" in answer.json()["error"]
+
+
+def test_what_a_page_starts_may_not_name_code(tmp_path: Path) -> None:
+    """A record with a module that lies in the store, or that nobody named here: the training ends in a sentence."""
+    planned(tmp_path)
+    canary = tmp_path / "imported"
+    code = f"from pathlib import Path\nPath({str(canary)!r}).write_text('x')\n" + CONVNET
+    inside, outside = tmp_path / "served", tmp_path.parent / f"{tmp_path.name}-code"
+    for folder, what in ((inside, "code in a store is never imported"), (outside, "no study file has named it")):
+        path = write(folder, code)
+        with open_reader(tmp_path) as reader:
+            record = reader.study("small")
+        module = f'module "{path}:ConvNet()"'
+        network = record.design.network
+        assert network is not None
+        design = record.design.model_copy(update={"network": network.model_copy(update={"layers": (module,)})})
+        launcher = Launcher(tmp_path)
+        launcher.start(Recorded("small", design))  # type: ignore[arg-type]
+        until(lambda: not launcher.is_running("small"))  # noqa: B023
+        assert what in launcher.trouble("small")
+    assert not canary.exists()
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a launcher asks of a study's record."""
+
+    name: str
+    design: Study

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..spec import Best
+from ..spec import Best, is_module_line
 from ..spec.data import Folds, Last
 from ..spec.seeds import Seeds
 from ..stats import Interval, mean_bands, mean_interval
@@ -204,7 +204,8 @@ def validates_on_same_images(study: StudyRecord) -> bool:
 def varied(study: StudyRecord) -> tuple[str, ...]:
     """What a seed changes, among what the study has: no dropout stream without dropout layers, no fixed split."""
     arms = [arm.design for arm in study.arms]
-    has_dropout = any("dropout" in str(line) for arm in arms for line in arm.layers)
+    # A module of one's own may draw in training, too.
+    has_dropout = any("dropout" in str(line) or is_module_line(line) for arm in arms for line in arm.layers)
     has_augmentation = any(arm.training.augmentation for arm in arms)
     used = {"dropout": has_dropout, "augment": has_augmentation, "split": is_split_drawn(study)}
     unused = {stream for stream, has in used.items() if not has}

@@ -7,9 +7,10 @@ import json
 from pathlib import Path
 
 from ..disk import disk_errors
-from ..errors import DataError, Problem
+from ..errors import DataError, Problem, SpecError
 from .reader import Reader, Source
 from .scope import Scope
+from .torch_source import torch_problem
 
 _MOST_BYTES = 1 << 24
 
@@ -22,7 +23,8 @@ def read_source(path: Path) -> Source:
 
     Raises:
         DataError: The file cannot be read, or is no Python.
-        SpecError: There is no Sequential model in it, or a layer has no words here.
+        SpecError: There is no Sequential model in it, or a layer has no words here; of a file with PyTorch modules, how
+            a study names them.
     """
     file = str(path)
     with disk_errors(path, "read"), open(path, "rb") as opened:
@@ -32,6 +34,8 @@ def read_source(path: Path) -> Source:
     code = _cells(content, file) if path.suffix.lower() == ".ipynb" else content.decode("utf-8", errors="replace")
     try:
         tree = ast.parse(code)
+        if (problem := torch_problem(tree, path)) is not None and not _names_keras(tree):
+            raise SpecError(problem)
         reader = Reader(file, tree)
         reader.block(tree.body, Scope({"__name__": "__main__"}))
         return reader.finished()
@@ -41,6 +45,11 @@ def read_source(path: Path) -> Source:
     except (RecursionError, MemoryError, ValueError) as error:
         what = f"its code cannot be read ({type(error).__name__})"
         raise DataError(Problem(what, "give a simpler file", file=file)) from None
+
+
+def _names_keras(tree: ast.Module) -> bool:
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    return any(name in ast.unparse(node) for node in imports for name in ("keras", "tensorflow"))
 
 
 def _cells(content: bytes, file: str) -> str:

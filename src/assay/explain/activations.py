@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..nets.build import Network
-from .choose import kernel_layer, penultimate_layer, row_of
+from .choose import kernel_layer, last_dense_layer, row_of
 
 
 @torch.no_grad()
@@ -27,7 +27,7 @@ def outputs_of(network: Network, scaled_images: Tensor, layers: Sequence[str]) -
 
     def keep(name: str) -> torch.utils.hooks.RemovableHandle:
         def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            outputs[name] = output
+            outputs[name] = output.clone()  # the next layer of a module of one's own may work in place
 
         return network.get_submodule(name).register_forward_hook(hook)
 
@@ -51,10 +51,20 @@ def activation_maps(network: Network, scaled_image: Tensor) -> dict[str, NDArray
     return {name: values[0].numpy() for name, values in outputs_of(network, scaled_image[None], layers).items()}
 
 
+@torch.no_grad()
 def penultimate_features(network: Network, batches: Iterable[Tensor]) -> NDArray[np.float32]:
     """The inputs of the last dense layer: float32 [n, features], of all batches in turn."""
-    layer = penultimate_layer(network.summary)
-    parts = [outputs_of(network, batch, [layer])[layer].flatten(1) for batch in batches]
+    parts: list[Tensor] = []
+
+    def keep(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        parts.append(inputs[0].flatten(1).clone())
+
+    handle = network.get_submodule(last_dense_layer(network.summary)).register_forward_pre_hook(keep)
+    try:
+        for batch in batches:
+            network(batch)
+    finally:
+        handle.remove()
     features: NDArray[np.float32] = torch.cat(parts).numpy()
     return features
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..errors import Problem, SpecError
-from ..nets import Dense, LayerSummary, Summary
+from ..nets import LayerSummary, Summary
 
 _COPIES = ("pool", "form")  # roles of layers whose output is another's in part, or in another form
 
@@ -43,16 +43,17 @@ def map_layer(summary: Summary, layer: str | None = None) -> str:
     if layer is not None:
         return chosen
     chosen = kernel_layer(summary, convolutions(summary)[-1])
+    if summary.own is not None:  # what reads it is not known
+        return chosen
     for row in summary.layers:
         if chosen in row.inputs and len(row.output_shape) == 3 and row.layer.role not in (*_COPIES, "dropout"):
             chosen = row.name
     return chosen
 
 
-def penultimate_layer(summary: Summary) -> str:
-    """The layer whose output the last dense layer reads; an empty name is the network's input."""
-    last = next((row for row in reversed(summary.layers) if isinstance(row.layer, Dense)), summary.layers[-1])
-    return last.inputs[0]
+def last_dense_layer(summary: Summary) -> str:
+    """The last dense layer; the last layer of all where there is none."""
+    return next((row for row in reversed(summary.layers) if row.layer.role == "dense"), summary.layers[-1]).name
 
 
 def row_of(summary: Summary, layer: str) -> LayerSummary:

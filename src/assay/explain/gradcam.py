@@ -42,7 +42,7 @@ def grad_cam(
     def keep(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         # A leaf of its own: nothing below the layer is differentiated.
         outputs.append(output.detach().requires_grad_(True))
-        return outputs[0]
+        return outputs[0].clone()  # the next layer of a module of one's own may work in place
 
     hook = network.get_submodule(chosen).register_forward_hook(keep)
     try:

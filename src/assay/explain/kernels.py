@@ -26,6 +26,7 @@ def kernels_of(network: Network, layer: str | None = None) -> NDArray[np.float32
         SpecError: The layer has no kernels of this kind, or the network has none.
     """
     module: Any = network.get_submodule(kernel_layer(network.summary, layer))
-    kernel = module.depthwise_kernel if hasattr(module, "depthwise_kernel") else module.kernel
+    named = next(name for name in ("depthwise_kernel", "kernel", "weight") if hasattr(module, name))
+    kernel = getattr(module, named)  # "weight" in a module of one's own
     values: NDArray[np.float32] = kernel.detach().numpy().copy()
     return values

@@ -57,7 +57,8 @@ def maximize_filters(
     chosen = kernel_layer(network.summary, layer)
     linear = copy.deepcopy(network).requires_grad_(False)
     module: Any = linear.get_submodule(chosen)
-    module.layer = replace(module.layer, activation="linear")
+    if network.summary.own is None:  # torch's convolutions have no activation of their own
+        module.layer = replace(module.layer, activation="linear")
     row = row_of(network.summary, chosen)
     height, width, channels = network.summary.input_shape
     shape: tuple[int, ...] = row.output_shape

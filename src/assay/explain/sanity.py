@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..nets.build import Network
+from ..nets.own.network import network_from
 from ..seeds import Streams
 
 ALIKE = 0.5
@@ -55,12 +56,11 @@ def sanity_check(network: Network, scaled_images: Tensor, method: Method) -> San
     with torch.no_grad():
         classes = network(scaled_images).argmax(1)
     before = method(network, scaled_images, classes)
-    changed, untrained = copy.deepcopy(network), Network(network.summary, Streams(_SEED)).state_dict()
+    changed, untrained = copy.deepcopy(network), network_from(network.summary, Streams(_SEED))
     layers = [row.name for row in reversed(network.summary.layers) if row.tensors]
     correlations = []
     for name in layers:
-        fresh = {key: value for key, value in untrained.items() if key.startswith(f"{name}.")}
-        changed.load_state_dict(fresh, strict=False)
+        changed.get_submodule(name).load_state_dict(untrained.get_submodule(name).state_dict())
         after = method(changed, scaled_images, classes)
         correlations.append(float(np.mean([rank_correlation(a, b) for a, b in zip(before, after, strict=True)])))
     return Sanity(tuple(layers), tuple(correlations), len(scaled_images))

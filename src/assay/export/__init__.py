@@ -12,6 +12,7 @@ from .keras_model import write_keras as write_keras
 from .onnx_int8 import CALIBRATION_IMAGES as CALIBRATION_IMAGES
 from .onnx_int8 import write_onnx_int8 as write_onnx_int8
 from .onnx_model import write_onnx as write_onnx
+from .own_module import write_own_torch as write_own_torch
 from .picture_code import picture_code as picture_code
 from .plain_files import write_safetensors as write_safetensors
 from .portable import Portable as Portable

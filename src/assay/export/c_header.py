@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .. import disk
 from ..errors import Problem, SpecError
+from .own_module import refuse_own
 from .portable import Portable
 from .quantized import Int8Network, Pool, Quantized, Step, Weighted, quantize, steps_of
 
@@ -187,6 +188,7 @@ def write_c(network: Portable, path: Path, images: NDArray[Any], title: str) -> 
         SpecError: It stands on a base, or has another layer, or more than 100,000 parameters.
         DiskFull: There is no space left.
     """
+    refuse_own(network, "no C code is written for it")
     base, count = network.summary.base, network.summary.parameters
     if base is not None:
         what = f"it stands on {base.title}, and a C header has no code that prepares images for a base"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .needed import needed
+from .own_module import CODE
 
 Answer = Callable[[NDArray[Any]], NDArray[np.float32]]
 _BATCH = 100
@@ -45,8 +48,9 @@ def torch_answer(path: Path) -> Answer:
     if module_spec is None or module_spec.loader is None:
         raise ImportError(str(path))
     module = importlib.util.module_from_spec(module_spec)
-    module_spec.loader.exec_module(module)
-    network = module.load()
+    with _imports_undone(path.parent / CODE):
+        module_spec.loader.exec_module(module)
+        network = module.load()
 
     @torch.no_grad()
     def answer(images: NDArray[Any]) -> NDArray[np.float32]:
@@ -54,6 +58,24 @@ def torch_answer(path: Path) -> Answer:
         return probabilities
 
     return _in_parts(answer)
+
+
+@contextlib.contextmanager
+def _imports_undone(folder: Path) -> Iterator[None]:
+    """Modules of a folder are imported anew, and ``sys.path`` and ``sys.modules`` are afterwards as they were."""
+    tops = {place.stem for place in folder.glob("*")}
+    path, held = list(sys.path), {name: sys.modules.pop(name) for name in list(sys.modules) if _top(name) in tops}
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        for name in [name for name in sys.modules if _top(name) in tops]:
+            del sys.modules[name]
+        sys.modules.update(held)
+
+
+def _top(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def _in_parts(answer: Answer) -> Answer:

@@ -20,6 +20,7 @@ from ..nets import layers as words
 from ..nets.layers.norms import EPSILON
 from ..nets.translation import Translation
 from .needed import needed
+from .own_module import refuse_own
 from .portable import Portable
 
 EXTRA = "assay.json"  # a member of the file that Keras leaves alone
@@ -52,6 +53,7 @@ def keras_model(network: Portable) -> Any:
     Raises:
         SpecError: Keras is not installed, or has no such layer.
     """
+    refuse_own(network, "Keras has no layers for it")
     os.environ.setdefault("KERAS_BACKEND", "torch")  # torch is here; Keras alone would look for TensorFlow
     keras = needed("keras")
     summary = network.summary

@@ -18,6 +18,7 @@ from ..nets.effects import Window
 from ..nets.layers.norms import EPSILON
 from ..nets.translation import Translation
 from .needed import needed
+from .own_module import onnx_of
 from .plain_files import base_of
 from .portable import Portable
 
@@ -41,8 +42,10 @@ def onnx_model(network: Portable) -> Any:
     """The graph as an ``onnx.ModelProto``, checked.
 
     Raises:
-        SpecError: The onnx package is not installed.
+        SpecError: The onnx package is not installed, or torch cannot trace a module of one's own.
     """
+    if network.own is not None:
+        return onnx_of(network, OPSET)
     onnx = needed("onnx")
     graph = _Graph(onnx, network.weights)
     summary = network.summary

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..nets import Preparation, Summary
+from ..nets.own.network import OwnNetwork
 from ..spec.network import plain
 from ..train.predictor import Predictor
 from ..train.prepared import Prepared
@@ -32,6 +33,7 @@ class Portable:
         resizing: Where images are resized, what rows [new height, height] and columns [new width, width] are
             multiplied by.
         channels: Which stored channel each channel is that the first layer sees; ``None`` for the stored ones.
+        own: The network itself, where it is a module of one's own: then weights have its own names.
     """
 
     summary: Summary
@@ -43,19 +45,19 @@ class Portable:
     dtype: str = "uint8"
     resizing: tuple[Floats, Floats] | None = None
     channels: tuple[int, ...] | None = None
+    own: OwnNetwork | None = None
 
     @classmethod
     def of(cls, predictor: Predictor, lines: Sequence[Any], classes: Sequence[str], dtype: str = "uint8") -> Portable:
         """The network of a predictor."""
-        weights = {
-            name: np.ascontiguousarray(value.detach().cpu().numpy())
-            for name, value in predictor.network.state_dict().items()
-        }
+        own = predictor.network if isinstance(predictor.network, OwnNetwork) else None
+        state = predictor.network.state_dict() if own is None else own.state()
+        weights = {name: np.ascontiguousarray(value.detach().cpu().numpy()) for name, value in state.items()}
         summary, scaling = predictor.network.summary, predictor.scaling
         offset, factor = scaling.offset.numpy(), scaling.factor.numpy()
         network = (summary, tuple(map(plain, lines)), weights)
         if not isinstance(scaling, Prepared):
-            return cls(*network, offset, factor, tuple(classes), dtype)
+            return cls(*network, offset, factor, tuple(classes), dtype, own=own)
         if dtype == "float32":  # a base's preparation is for bytes
             offset, factor = offset / np.float32(255), factor * np.float32(255)
         preparation = scaling.preparation

@@ -1,4 +1,5 @@
-"""The network of an arm that stands on a pretrained base: the base cut, checked against the images, and summarized."""
+"""The summary of an arm: layer words, alone or on a pretrained base that is cut and checked against the images, or a
+module of one's own."""
 
 from __future__ import annotations
 
@@ -23,9 +24,20 @@ def summary_of(arm: spec.Arm, stored: Image, num_classes: int) -> Summary:
         stored: (height, width, channels) of a stored image.
         num_classes: What ``dense classes`` stands for.
 
+    A module of one's own is made and tried on a few random images.
+
     Raises:
         SpecError: As ``parse``, ``foundation_of`` and ``summarize`` have it.
+        NoCode: The code of a module of one's own is not at hand.
     """
+    call = spec.module_of(arm.layers)
+    if call is not None:
+        if arm.base is not None:
+            what = "a module of your own stands on a base"
+            raise SpecError(Problem(what, "leave the base out: the module is the whole network", "base"))
+        from .own.summary import summarize_own
+
+        return summarize_own(call, stored, num_classes)
     layers = parse(arm.layers)
     base = foundation_of(arm, stored)
     return summarize(layers, stored, num_classes) if base is None else summarize_on(base, layers, num_classes)

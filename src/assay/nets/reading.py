@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, get_args
 
 from ..errors import Problem, nearest
+from ..spec.module import WORD as MODULE
 from .calls import keras_call_problem
 from .kinds import ActivationName, spelled
 from .layers import WORDS, Layer
@@ -29,6 +30,9 @@ def read_word(line: str) -> tuple[list[Problem], Layer | None]:
 
 def _read(line: str, spelling: str, word: str, tokens: Sequence[str]) -> tuple[list[Problem], dict[str, Any]]:
     """All problems of one line, and its values by field."""
+    if word == MODULE:
+        what = "a module of your own is a whole network, and stands among other layers here"
+        return [Problem(what, "make it the only line of the arm's layers")], {}
     if spelling not in VOCABULARY:
         if (problem := keras_call_problem(line)) is not None:
             return [problem], {}

@@ -12,6 +12,7 @@ from .blocks import Node, Parallel, Repeat, Residual
 from .effects import Effect, Image, Shape, shape_text
 from .foundation import Foundation
 from .layers import Activate, Add, Concatenate, Dense, Join, Layer
+from .own.description import OwnModule
 from .parameters import Parameter
 from .receptive import ReceptiveField, joined
 from .vocabulary import word_of
@@ -77,6 +78,7 @@ class Summary:
         layers: Those of the base, where there is one, and the arm's own.
         base: The base.
         head: The arm's own layers on a base.
+        own: The module of one's own that it summarizes, whose parts the layers are.
     """
 
     input_shape: Image
@@ -84,6 +86,7 @@ class Summary:
     layers: tuple[LayerSummary, ...]
     base: Foundation | None = None
     head: tuple[Node, ...] = ()
+    own: OwnModule | None = None
 
     @property
     def trainable(self) -> int:

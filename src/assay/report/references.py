@@ -14,7 +14,7 @@ from ..analysis.images import networks
 from ..analysis.scores import rule_of
 from ..nets.kinds import spelled
 from ..nets.layers import CITATIONS
-from ..spec import Base, plain
+from ..spec import Base, module_of, plain
 from ..store.records import StudyRecord
 
 
@@ -145,8 +145,9 @@ def _training(study: StudyRecord) -> list[tuple[str, str]]:
     words: set[str] = set()  # layer words, blocks and activations
     for arm in study.arms:
         design, training = arm.design, arm.design.training
-        words |= set(map(spelled, re.findall(r"[A-Za-z0-9_-]+", str(plain(list(design.layers))))))
-        used.append(("glorot2010understanding", "initial weights"))
+        if module_of(design.layers) is None:  # a module's text holds names of the user's
+            words |= set(map(spelled, re.findall(r"[A-Za-z0-9_-]+", str(plain(list(design.layers))))))
+            used.append(("glorot2010understanding", "initial weights"))
         if design.base is not None:
             used += _base(design.base)
         optimizer, schedule = training.optimizer.name, training.schedule.name

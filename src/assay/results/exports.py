@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .. import disk
 from ..errors import DataError, Problem, RunError, SpecError, nearest
+from ..spec import module_of
 from ..stats import share_interval
 from .model import Model, find_run, load_models
 from .recorded import split_of_run
@@ -210,13 +211,19 @@ def _c(network: Portable, folder: Path, title: str, check: _Check) -> list[Writt
 
 
 def _torch(network: Portable, folder: Path, title: str, check: _Check) -> list[Written]:
-    from ..export import torch_answer, write_torch
+    from ..export import torch_answer, write_own_torch, write_torch
 
     path = folder / "network.py"
-    write_torch(network, path, title)
+    code: tuple[Path, ...] = ()
+    if network.own is None:
+        write_torch(network, path, title)
+    else:
+        code = write_own_torch(network, path, title)
     agreement = check.compare(torch_answer(path), path)
     use = "`from network import CLASSES, load`; its weights are `network.safetensors`"
-    return [_written(path, "torch", f"{use}; {agreement}."), _written(path.with_suffix(".safetensors"), "torch")]
+    use += ", its code is in `code`" if code else ""
+    files = [_written(path, "torch", f"{use}; {agreement}."), _written(path.with_suffix(".safetensors"), "torch")]
+    return files + [replace(_written(file, "torch"), name=file.relative_to(folder).as_posix()) for file in code]
 
 
 def _safetensors(network: Portable, folder: Path, title: str, check: _Check) -> list[Written]:
@@ -263,6 +270,7 @@ def facts_of(model: Model) -> Facts:
             if (content := model.arm.base and model.arm.base.content)
             else ()
         ),
+        *((("own code", f"{call.file}, SHA-256 {call.source}"),) if (call := module_of(model.arm.layers)) else ()),
         ("run", f"{run.id} ({run.label})"),
         ("epochs", f"{len(run.epochs)}, weights {counted_epoch(record)}"),
         ("batch size", str(training.batch_size)),

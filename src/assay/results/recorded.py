@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
-from ..errors import DataError, Problem
-from ..spec import Placement, Training
+from ..errors import DataError, NoCode, Problem, SpecError
+from ..spec import Placement, Training, module_of
 from ..store import RunRecord, StudyRecord
 
 if TYPE_CHECKING:
@@ -63,8 +64,16 @@ def split_of_run(record: StudyRecord, run: RunRecord, training: TrainingData) ->
 def training_path(summary: Summary, training: Training, device: Placement = "cpu") -> str:
     """Which code trains a run, as a sentence: its network's fused blocks, or why it has none."""
     from ..train.device import device_of
-    from ..train.fused.plan import fused_groups, why_not_fused
+    from ..train.fused.plan import fused_groups, why_not_fused, why_plain
 
+    if summary.own is None and (own := why_plain(training)):
+        return f"Plain path (float32): {own}."
+    if summary.own is not None:
+        from ..train.engine import path_of
+
+        precision = path_of(summary, training)[1]
+        layout = "channels-last memory" if summary.own.is_channels_last else "torch's usual memory order"
+        return f"Plain path ({precision}): a module of your own, in {layout}; it puts out {summary.own.output}."
     if device == "cuda" or (device == "auto" and device_of(device) == "cuda"):
         return "CUDA path: torch's layers on the CUDA device."
     from ..nets.build import learned
@@ -76,7 +85,7 @@ def training_path(summary: Summary, training: Training, device: Placement = "cpu
 
 
 def recorded_networks(record: StudyRecord) -> dict[str, Summary]:
-    """Each arm's network, from the store alone."""
+    """Each arm's network, from the store alone; without modules of one's own whose code is not at hand."""
     from ..nets import summary_of
 
     height, width, channels = record.data["shape"]
@@ -84,7 +93,12 @@ def recorded_networks(record: StudyRecord) -> dict[str, Summary]:
     arms = {arm.name: arm.design for arm in record.arms}  # with what a run that is a base is made of
     if record.search is None:
         arms = {arm.name: arms.get(arm.name, arm) for arm in record.design.expand()}
-    return {arm.name: summary_of(arm, (height, width, channels), classes) for arm in arms.values()}
+    summaries: dict[str, Summary] = {}
+    for arm in arms.values():
+        # A module's code may need what this machine lacks, or say something else here.
+        with contextlib.suppress(NoCode, *((SpecError,) if module_of(arm.layers) else ())):
+            summaries[arm.name] = summary_of(arm, (height, width, channels), classes)
+    return summaries
 
 
 def network_tables(summaries: dict[str, Summary]) -> dict[str, NetworkTable]:

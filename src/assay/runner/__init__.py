@@ -1,5 +1,7 @@
 """Turns a study into runs and takes them to their end."""
 
+from .callbacks import Callback as Callback
+from .callbacks import RunInfo as RunInfo
 from .drive import Outlook as Outlook
 from .drive import Progress as Progress
 from .drive import drive as drive

@@ -16,15 +16,16 @@ from ..nets.bases import Blueprint, coding
 from ..nets.bases.files import read_weights, sha256_of
 from ..nets.effects import Image
 from ..nets.foundation import Coding
+from ..nets.own import sourced
 from ..nets.shapes import BASE
-from ..spec import Arm, Base, Study, plain
+from ..spec import Arm, Base, Study, module_of, plain
 from ..store import RunRecord, StudyRecord, default_folder, open_reader
 
 _SHORTEST_ID = 4
 
 
 def based(arm: Arm, stored: Image, num_classes: int, store: Path) -> tuple[Arm, Path | None]:
-    """An arm with its base's weights known by their content, and the file that keeps them.
+    """An arm with its base's weights, or its own module's code, known by their content, and the file of the weights.
 
     Args:
         arm: The arm; without a base it is returned as it is.
@@ -36,6 +37,7 @@ def based(arm: Arm, stored: Image, num_classes: int, store: Path) -> tuple[Arm, 
         SpecError: The base or its run is unknown, or does not fit.
         DataError: The weights are missing, or not what they should be.
     """
+    arm = sourced(arm)
     base = arm.base
     if base is None or base.is_random:
         return arm, None
@@ -224,6 +226,9 @@ def _blueprint(record: StudyRecord, run: RunRecord) -> Blueprint:
     study = record.design
     recorded = (arm.design for arm in record.arms)  # a search has no other arms
     arm = next(arm for arm in study.expand() or recorded if arm.name == run.arm)
+    if module_of(arm.layers) is not None:
+        what = f"run {run.id[:10]} is a module of your own, which has no blocks"
+        raise SpecError(Problem(what, "name a run of layer words", "base.weights"))
     if arm.base is not None:
         what = f"run {run.id[:10]} stands on a base itself"
         raise SpecError(Problem(what, "name a run that does not", "base.weights"))

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ..errors import DataError
+from ..errors import DataError, NoCode
 from ..spec import Device
 from ..store import ImageHits, RunRecord, StoreReader, StoreWriter
 from ..train.task import Task
@@ -51,7 +51,7 @@ def evaluate_finished(
         run = lacking[task.id]
         try:
             hits = evaluated(task, run, writer.folder, threads=threads)
-        except DataError as error:
+        except (DataError, NoCode) as error:
             unreadable.append(str(error).rstrip("."))
             continue
         writer.put_validation_hits(plan.study.name, run.id, hits)

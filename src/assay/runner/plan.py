@@ -13,10 +13,11 @@ from ..data import Dataset, DatasetInfo, info_of, split_for
 from ..errors import InputError, Problem, SpecError, nearest
 from ..nets import Summary, foundation_of, parse, summarize, summary_of
 from ..seeds import Stream
-from ..spec import Arm, Data, Device, Study, run_fingerprint
+from ..spec import Arm, Data, Device, Study, module_of, run_fingerprint
 from ..store import ArmRecord, StoreWriter, StudyRecord, run_folder
 from ..train.task import Task
 from .bases import based, looked_up
+from .own_code import named, try_own
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,8 @@ class StudyPlan(Plan):
 def check_networks(study: Study, *, store: Path | None = None) -> dict[str, Summary]:
     """Every arm's network by arm name, without touching data or a base's weights.
 
+    Modules of one's own are imported, made, and trained for a few steps.
+
     Args:
         study: The study.
         store: The store that holds the runs that are bases; without one, arms on runs that are not found in the usual
@@ -118,7 +121,7 @@ def check_networks(study: Study, *, store: Path | None = None) -> dict[str, Summ
         info = info_of(study.data)
     except InputError as error:  # what can be said of the networks without the data still is
         raise type(error)([*error.problems, *_misspelt(study, arms)]) from None
-    if info.dtype == "float32" and any(arm.training.augmentation for arm in arms):
+    if info.dtype == "float32" and any(a and a.changes_bytes for a in (arm.training.augmentation for arm in arms)):
         what = f"{info.title} is kept as float32, and augmentation works on bytes"
         raise SpecError(Problem(what, "leave it out, or store the images with 8 bits", "training.augmentation"))
     summaries: dict[str, Summary] = {}
@@ -126,9 +129,10 @@ def check_networks(study: Study, *, store: Path | None = None) -> dict[str, Summ
     for index, arm in enumerate(arms):
         try:
             with_labels(arm, info)
-            on_base = looked_up(arm, store)
+            on_base = looked_up(named(arm), store)
             if on_base is not None:
                 summaries[arm.name] = _summary(on_base, info)
+                try_own(on_base, summaries[arm.name])
         except SpecError as error:
             for problem in error.problems:
                 is_training = problem.key.startswith("training")
@@ -157,7 +161,8 @@ def _misspelt(study: Study, arms: Sequence[Arm]) -> list[Problem]:
     problems: dict[Problem, None] = {}
     for index, arm in enumerate(arms):
         try:
-            parse(arm.layers)
+            if module_of(arm.layers) is None:
+                parse(arm.layers)
         except SpecError as error:
             problems.update(
                 (replace(problem, key=study.source_key(index, problem.key)), None) for problem in error.problems
@@ -193,6 +198,8 @@ def with_labels(arm: Arm, info: DatasetInfo) -> Arm:
 
 
 def _summary(arm: Arm, info: DatasetInfo) -> Summary:
+    if module_of(arm.layers) is not None:
+        return summary_of(arm, info.shape, info.num_classes)
     try:
         layers = parse(arm.layers)
     except SpecError as error:

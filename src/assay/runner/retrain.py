@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ..data import Dataset
 from ..errors import Problem, SpecError
-from ..spec import Arm, Best, Device, EarlyStopping, Study, Training
+from ..nets.own import located
+from ..spec import Arm, Best, Device, EarlyStopping, Study, Training, own_calls
 from ..spec.arms import arm_name
 from ..store import RunRecord, StoreWriter, StudyRecord
 from .plan import Plan, recorded_arms, task_of, with_labels
@@ -45,6 +46,7 @@ def retrain_plan(
 
     Raises:
         SpecError: There is no such arm, its runs have not finished, or its protocol cannot do without validation.
+        NoCode: Code of one's own that its runs were trained with is not at hand.
     """
     recorded = recorded_arms(record)
     arms = {known.name: _on_its_base(known, recorded.get(known.name)) for known in study.expand()} or recorded
@@ -59,6 +61,8 @@ def retrain_plan(
             Problem(f'{waiting or "all"} of the runs of arm "{arm}" have not finished', "run the study first")
         )
     chosen = with_labels(arms[arm], dataset.info)
+    for _, call in own_calls(chosen):
+        located(call)  # before anything is written
     data = study.data.for_retraining
     members = []
     for seed in sorted({run.seed for run in runs}):
@@ -73,7 +77,9 @@ def retrain_plan(
 
 
 def _on_its_base(arm: Arm, recorded: Arm | None) -> Arm:
-    """The arm on the very weights that its runs stand on."""
+    """The arm with the very code of one's own, and on the very weights, that its runs stand on."""
+    if recorded is not None and any(True for _ in own_calls(recorded)):
+        return recorded
     if arm.base is None or recorded is None:
         return arm
     return arm.model_copy(update={"base": recorded.base})

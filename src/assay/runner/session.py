@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ..errors import Interrupted
 from ..store import StoreReader, StoreWriter
 from ..train.device import num_cores
+from .callbacks import Callback, Followed
 from .drive import Progress, drive
 from .evaluate import evaluate_finished
 from .plan import Plan, StudyPlan
@@ -24,6 +25,7 @@ def drive_plans(
     *,
     workers: int | None,
     progress: Progress | None,
+    callbacks: Sequence[Callback] = (),
 ) -> None:
     """Train what a study, a search or a retraining asks for, plan by plan.
 
@@ -36,6 +38,8 @@ def drive_plans(
 
     if progress is None:
         progress = Live() if sys.stderr.isatty() else Silent()
+    if callbacks:
+        progress = Followed(progress, callbacks)
     note = getattr(progress, "note", lambda sentence: None)
     pool: Pool | None = None
     try:

@@ -11,6 +11,7 @@ from ..data import DatasetInfo, num_learned
 from ..errors import SpecError
 from ..nets import Summary, summary_of
 from ..runner.bases import base_of_run, looked_up
+from ..runner.own_code import named
 from ..runner.plan import with_labels
 from ..runner.speed import flops_of
 from ..spec import Arm, Base, Study
@@ -94,7 +95,7 @@ def weigh(
     values = dict(chosen)
     try:
         arm = study.candidate("candidate", values)
-        known = looked_up(arm, store)
+        known = looked_up(named(arm), store)
         if known is None:
             return Weighed(values, arm, {})
         arm = known

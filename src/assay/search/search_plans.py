@@ -15,7 +15,7 @@ from ..runner.plan import Plan, StudyPlan, task_of, with_labels
 from ..runner.worker import CHECKPOINT
 from ..spec import Device, Study
 from ..store import SearchRecord, StoreReader, StoreWriter, StudyRecord, run_folder, trial_name
-from ..train.fused.plan import why_not_fused
+from ..train.fused.plan import why_not_fused, why_plain
 from .candidates import on_its_base
 from .changes import refuse_changes
 from .facts import arm_of, current_step, finalists, run_score, scores_of, search_of
@@ -220,7 +220,8 @@ def _trials_plan(
             furthest[task.id] = (name, task)
     members = [(name, furthest[task.id][1]) for name, task in members]
     free = device == "cpu" and all(
-        why_not_fused(summary_of(arm, info.shape, info.num_classes)) is None for arm in arms.values()
+        why_not_fused(summary_of(arm, info.shape, info.num_classes)) is None and why_plain(arm.training) is None
+        for arm in arms.values()
     )
     progress = reader.progress(furthest, besides=study.name)
     settled = frozenset(

@@ -12,6 +12,8 @@ from .files import read_study as read_study
 from .files import study_toml as study_toml
 from .fingerprint import fingerprint as fingerprint
 from .fingerprint import run_fingerprint as run_fingerprint
+from .module import is_module_line as is_module_line
+from .module import module_of as module_of
 from .network import Block as Block
 from .network import Line as Line
 from .network import Network as Network
@@ -19,6 +21,10 @@ from .network import Parallel as Parallel
 from .network import Repeat as Repeat
 from .network import Residual as Residual
 from .network import plain as plain
+from .own import OwnCall as OwnCall
+from .own_parts import own_calls as own_calls
+from .own_parts import training_calls as training_calls
+from .own_parts import with_calls as with_calls
 from .schedule import Schedule as Schedule
 from .search import Choice as Choice
 from .search import Halving as Halving

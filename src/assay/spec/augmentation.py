@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from .base import Spec
+from .own import checked, unused_left_out
 from .schedule import accept_placeholders
 
 
@@ -30,6 +31,8 @@ class Augmentation(Spec):
             ``reflect`` (the image mirrored, its edge repeated).
         fill_value: A stored byte, 0 to 255.
         interpolation: Between pixels: ``bilinear``, or the ``nearest`` one's value.
+        own: A function of one's own, ``my_code.py:jitter(amount=0.1)``, that the images pass after all others but
+            mixup (docs/own-code.md).
     """
 
     model_config = ConfigDict(json_schema_extra=accept_placeholders)
@@ -45,6 +48,16 @@ class Augmentation(Spec):
     fill: Literal["constant", "nearest", "reflect"] = "constant"
     fill_value: int = Field(default=0, ge=0, le=255, strict=True)
     interpolation: Literal["bilinear", "nearest"] = "bilinear"
+    own: str | None = None
+
+    @field_validator("own")
+    @classmethod
+    def _own_can_be_read(cls, value: str | None) -> str | None:
+        return checked(value)
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return unused_left_out(handler(self), "own")
 
     @property
     def moves_pixels(self) -> bool:
@@ -52,6 +65,11 @@ class Augmentation(Spec):
         return any((self.shift, self.rotation, self.zoom, self.shear, self.flip != "none", self.crop))
 
     @property
+    def changes_bytes(self) -> bool:
+        """Whether any kind is switched on that works on bytes: all but one's own."""
+        return self.moves_pixels or bool(self.cutout or self.mixup)
+
+    @property
     def changes_anything(self) -> bool:
         """Whether any kind is switched on."""
-        return self.moves_pixels or bool(self.cutout or self.mixup)
+        return self.changes_bytes or self.own is not None

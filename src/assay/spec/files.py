@@ -12,6 +12,8 @@ from typing import Any
 from ..errors import DataError, InputError, Problem, SpecError
 from .base import MISSING, UNKNOWN_KEY, parts_of
 from .data import last_of
+from .module import with_absolute_module
+from .own import is_own
 from .study import Study
 from .training import Training
 from .transfer import Base
@@ -89,7 +91,9 @@ def parse_study(text: str, *, file: str, name: str, folder: Path | None = None, 
 
 def _with_absolute_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The values with data paths made absolute: a study file's paths are relative to the file."""
-    values = _with_weights(values, folder)
+    if "factors" in values:
+        values = {**values, "factors": _named_levels(values["factors"])}
+    values = _with_files(values, folder)
     data = values.get("data")
     if not isinstance(data, dict) or not isinstance(data.get("path"), str):
         return values
@@ -99,13 +103,26 @@ def _with_absolute_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]
     return {**values, "data": {**data, **absolute}}
 
 
-def _with_weights(value: Any, folder: Path) -> Any:
-    """The same with every ``weights`` that is a relative file made absolute, in bases and in levels of factors."""
+def _named_levels(factors: Any) -> Any:
+    """Factors whose levels are code of one's own as named levels: names go without the path of the folder."""
+    if not isinstance(factors, dict):
+        return factors
+    return {
+        name: {str(level): level for level in levels}
+        if isinstance(levels, list) and any(map(is_own, levels)) and len(set(map(str, levels))) == len(levels)
+        else levels
+        for name, levels in factors.items()
+    }
+
+
+def _with_files(value: Any, folder: Path) -> Any:
+    """The same with every ``weights`` that is a relative file and every module's file made absolute, in networks, bases
+    and levels of factors."""
     if isinstance(value, list):
-        return [_with_weights(item, folder) for item in value]
+        return [_with_files(item, folder) for item in value]
     if not isinstance(value, dict):
-        return value
-    resolved = {key: _with_weights(item, folder) for key, item in value.items()}
+        return with_absolute_module(value, folder)
+    resolved = {key: _with_files(item, folder) for key, item in value.items()}
     weights = resolved.get("weights")
     if isinstance(weights, str) and Path(weights).suffix in WEIGHTS_FILES and not weights.startswith(("run:", "{")):
         resolved["weights"] = str((folder / Path(weights).expanduser()).absolute())

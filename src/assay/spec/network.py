@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_serializer
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_serializer, model_validator
 
 from ..errors import Problem, nearest
 from .base import Problems, Spec
 from .factors import PLACEHOLDER
+from .module import lines_of
 from .transfer import Base
 
 MAX_DEPTH = 16  # nesting of blocks; reading them is recursive
@@ -207,6 +208,11 @@ class Network(Spec):
 
     layers: Lines = Field(min_length=1)
     base: BaseTemplate = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _module_is_a_line(cls, value: Any) -> Any:
+        return lines_of(value)
 
 
 def plain(value: Any) -> Any:

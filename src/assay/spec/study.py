@@ -13,6 +13,7 @@ from ..errors import Problem, SpecError, nearest
 from .base import Problems, Spec, dotted, parts_of
 from .data import Data
 from .factors import level_name, levels_of, placeholders, source_path, substitute
+from .module import identity_of, lines_of
 from .network import BaseTemplate, Lines, Network, plain, words_in
 from .search import FRESH, Search, Value, levels_for, missing, no_field
 from .searched import problems_of_search
@@ -26,7 +27,10 @@ Claim = Literal["new images", "these images", "new training sets"]
 
 
 class Arm(Spec):
-    """One named configuration: a network, on a pretrained base or on none, and its training."""
+    """One named configuration: a network, on a pretrained base or on none, and its training.
+
+    ``module="my_nets.py:ResNet9(width=16)"`` instead of ``layers`` is a network of one's own (docs/own-code.md).
+    """
 
     name: str = Field(min_length=1, max_length=120)
     layers: Lines = Field(min_length=1)
@@ -37,15 +41,30 @@ class Arm(Spec):
     def identity(self) -> dict[str, Any]:
         """What a run of this arm depends on: everything but its name and levels."""
         base = {"base": self.base.identity()} if self.base is not None else {}
-        return {"layers": plain(list(self.layers)), "training": self.training.identity(), **base}
+        layers = [identity_of(line) for line in plain(list(self.layers))]
+        return {"layers": layers, "training": self.training.identity(), **base}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _module_is_a_line(cls, value: Any) -> Any:
+        return lines_of(value)
+
+    @model_validator(mode="after")
+    def _own_optimizer_has_no_base(self) -> Self:
+        if self.base is not None and self.training.optimizer.own is not None:
+            what = "an optimizer of your own knows no blocks of a base"
+            raise Problems([Problem(what, "name one of Assay's, or leave the base out", "training.optimizer.own")])
+        return self
 
     @model_validator(mode="after")
     def _copies_are_augmented(self) -> Self:
         if self.base is None or not self.base.copies:
             return self
         augmentation = self.training.augmentation
-        if augmentation is None or augmentation.mixup:
+        if augmentation is None or augmentation.mixup or augmentation.own:
             lack = "there is no augmentation" if augmentation is None else "mixup draws anew for every batch"
+            if augmentation is not None and augmentation.own:
+                lack = "one of your own makes no copies"
             what = f"{self.base.copies} augmented copies are asked for, and {lack}"
             raise Problems([Problem(what, "leave copies out", "base.copies")])
         return self
@@ -62,6 +81,11 @@ class ArmTemplate(Spec):
     layers: Lines = ()
     training: dict[str, Any] = {}
     base: BaseTemplate = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _module_is_a_line(cls, value: Any) -> Any:
+        return lines_of(value)
 
 
 class Study(Spec):

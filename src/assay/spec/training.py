@@ -5,14 +5,22 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from ..errors import Problem, SpecError
 from .augmentation import Augmentation
 from .base import Problems, Spec
+from .own import checked, identity_of_text, is_own, unused_left_out
 from .schedule import Schedule, ScheduleMetric, accept_placeholders
 
-OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop", "adadelta"]
+OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop", "adadelta", "own"]
 
 # Keras's defaults, which are what the readers of a bare optimizer name mean.
 DEFAULTS: dict[str, dict[str, float | bool]] = {
@@ -21,6 +29,7 @@ DEFAULTS: dict[str, dict[str, float | bool]] = {
     "adamw": {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "weight_decay": 0.004},
     "rmsprop": {"learning_rate": 0.001, "rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False},
     "adadelta": {"learning_rate": 0.001, "rho": 0.95, "epsilon": 1e-7},
+    "own": {"learning_rate": 0.001},
 }
 
 
@@ -28,7 +37,8 @@ class Optimizer(Spec):
     """An optimizer with Keras's formula and, where a value is not given, Keras's default.
 
     Every field is filled in at construction, so that two ways to write the same optimizer are equal.
-    A field that the named optimizer does not have stays ``None``.
+    A field that the named optimizer does not have stays ``None``. ``own`` names a ``torch.optim.Optimizer`` of the
+    user's (docs/own-code.md), whose other settings are its arguments.
     """
 
     HINTS: ClassVar[dict[str, str]] = {
@@ -50,13 +60,35 @@ class Optimizer(Spec):
     epsilon: float | None = Field(default=None, gt=0)
     centered: bool | None = None
     weight_decay: float | None = Field(default=None, ge=0)
+    own: str | None = None
+
+    @field_validator("own")
+    @classmethod
+    def _own_can_be_read(cls, value: str | None) -> str | None:
+        return checked(value)
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return unused_left_out(handler(self), "own")
 
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, value: Any) -> Any:
-        given = {"name": value} if isinstance(value, str) else value
+        given = {"own" if is_own(value) else "name": value} if isinstance(value, str) else value
         if not isinstance(given, dict):
             return given
+        own = given.get("own")
+        if own is not None:
+            if given.get("name", "own") != "own":
+                raise ValueError(f"name and own are both given ({given['name']!r} and {own!r}); leave one out")
+            foreign = [key for key, v in given.items() if key not in ("own", "name", "learning_rate") and v is not None]
+            if foreign:
+                raise ValueError(
+                    f"an optimizer of your own takes {' and '.join(foreign)} as its arguments: write {own!r} with them"
+                )
+            return {**DEFAULTS["own"], **{k: v for k, v in given.items() if v is not None}, "name": "own"}
+        if given.get("name") == "own":
+            raise ValueError('the optimizer "own" needs its code; write own = "FILE.py:CLASS(arguments)"')
         defaults = DEFAULTS.get(given.get("name", "adam"))
         if defaults is None:  # the name itself is wrong, and its own rule says so
             return given
@@ -69,6 +101,7 @@ class Optimizer(Spec):
         return {**defaults, **{k: v for k, v in given.items() if v is not None}}
 
 
+NONE = Augmentation()
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -101,7 +134,7 @@ class Best(Spec):
 
 
 class Training(Spec):
-    """The training protocol of an arm. The loss is categorical cross-entropy.
+    """The training protocol of an arm. The loss is categorical cross-entropy, unless ``loss`` says otherwise.
 
     Clipping and averaging are Keras's (``clipnorm``, ``global_clipnorm``, ``clipvalue``, ``use_ema``); 0 is none.
 
@@ -124,6 +157,8 @@ class Training(Spec):
         clip_value: The largest absolute value of a gradient's elements.
         ema_momentum: The weights that are evaluated and kept are a moving average of those of every step, with this
             share of the old average; moving statistics are their own.
+        loss: A loss of one's own, ``my_code.py:Focal(gamma=2)`` (docs/own-code.md). Recorded losses of training and
+            validation images stay cross-entropy, so that arms can be compared.
     """
 
     HINTS: ClassVar[dict[str, str]] = {
@@ -138,7 +173,6 @@ class Training(Spec):
             name: f'it is the optimizer\'s: write optimizer = {{ name = "{owner}", {name} = ... }}'
             for name, owner in {"momentum": "sgd", "nesterov": "sgd", "rho": "rmsprop", "centered": "rmsprop"}.items()
         },
-        "loss": "leave it out: it is categorical cross-entropy",
         "metrics": "leave it out: loss and accuracy are always recorded",
         "callbacks": "see early_stopping, keep and schedule",
         "validation_split": 'write validation = "last 10%" under [data]',
@@ -152,7 +186,7 @@ class Training(Spec):
     # Settings that came later: where they have their default, the run is the one that it was before they were known.
     _LATER: ClassVar[tuple[str, ...]] = (
         "early_stopping", "keep", "stop_after", "class_weights", "label_smoothing", "clip_norm", "global_clip_norm",
-        "clip_value", "ema_momentum",
+        "clip_value", "ema_momentum", "loss",
     )  # fmt: skip
 
     epochs: int = Field(default=10, ge=1, strict=True)
@@ -170,6 +204,7 @@ class Training(Spec):
     global_clip_norm: float = Field(default=0.0, ge=0)
     clip_value: float = Field(default=0.0, ge=0)
     ema_momentum: float = Field(default=0.0, ge=0, lt=1)
+    loss: str | None = None
 
     @property
     def planned_epochs(self) -> int:
@@ -181,7 +216,32 @@ class Training(Spec):
         values = self.model_dump(mode="json", exclude_none=True)
         later = {name: type(self).model_fields[name].default for name in self._LATER}
         kept = {key: value for key, value in values.items() if key not in later or value != later[key]}
+        if self.loss is not None:
+            kept["loss"] = identity_of_text(self.loss)
+        for part, own in (("optimizer", self.optimizer.own), ("augmentation", (self.augmentation or NONE).own)):
+            if own is not None:
+                kept[part] = {**kept[part], "own": identity_of_text(own)}
         return {**kept, "schedule": self.schedule.identity()}
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return unused_left_out(handler(self), "loss")
+
+    @field_validator("loss")
+    @classmethod
+    def _is_ones_own(cls, value: str | None) -> str | None:
+        if value is not None and not is_own(value):
+            raise ValueError(
+                f'got {value!r}; leave it out: it is categorical cross-entropy; one of your own is "FILE.py:NAME(...)"'
+            )
+        return checked(value)
+
+    def _modifiers(self) -> tuple[tuple[str, bool], ...]:
+        return (
+            ("class_weights", self.class_weights != "none"),
+            ("label_smoothing", self.label_smoothing > 0),
+            ("mixup", self.augmentation is not None and self.augmentation.mixup > 0),
+        )
 
     @field_validator("early_stopping", mode="before")
     @classmethod
@@ -230,6 +290,10 @@ class Training(Spec):
         if warmup >= self.epochs:
             what = f"the warm-up takes {warmup:g} epochs of {self.epochs}"
             raise Problems([Problem(what, "give fewer, or more epochs", "schedule.warmup_epochs")])
+        modified = [name for name, is_on in self._modifiers() if is_on]
+        if self.loss is not None and modified:
+            what = f"{' and '.join(modified)} modify cross-entropy, and the loss is your own"
+            raise Problems([Problem(what, "leave them out, or put them into the loss", "loss")])
         clips = [name for name in ("clip_norm", "global_clip_norm", "clip_value") if getattr(self, name)]
         if len(clips) > 1:
             raise Problems([Problem(f"{' and '.join(clips)} are given", "give one of them", clips[-1])])

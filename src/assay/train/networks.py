@@ -13,6 +13,7 @@ from ..errors import DataError, Problem
 from ..nets import Summary, summary_of
 from ..nets.build import Network, learned
 from ..nets.effects import Image
+from ..nets.own.network import network_from
 from ..seeds import Streams
 from ..spec import Arm
 
@@ -29,9 +30,10 @@ def network_of(arm: Arm, stored: Image, num_classes: int, streams: Streams, weig
 
     Raises:
         SpecError: The layers break a rule.
+        NoCode: The code of a module of one's own is not at hand.
         DataError: The base's weights are missing or damaged.
     """
-    network = Network(summary_of(arm, stored, num_classes), streams)
+    network = network_from(summary_of(arm, stored, num_classes), streams)
     if weights is not None:
         tensors = _read(weights)
         with torch.no_grad():

@@ -117,6 +117,8 @@ def slots_of(settings: spec.Optimizer) -> tuple[str, ...]:
             return ("square", *momentum, "mean") if settings.centered else ("square", *momentum)
         case "adadelta":
             return ("square", "square_change")
+        case "own":  # it keeps what it keeps itself: ``own_parts.OwnOptimizer``
+            return ()
 
 
 def optimizer_for(settings: spec.Optimizer, values: Tensor) -> Optimizer:

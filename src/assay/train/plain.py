@@ -1,4 +1,7 @@
-"""The plain path: torch layers and autograd in float32, for every network. The fused path is tested against it."""
+"""The plain path: torch layers and autograd in float32, for every network. The fused path is tested against it.
+
+A module of one's own may compute in bfloat16 here, by torch's autocast; weights and gradients are float32.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,11 @@ from torch.nn.functional import cross_entropy
 
 from .. import spec
 from ..nets.build import ALL, Network
+from ..nets.own.network import OwnNetwork
+from ..spec.training import Precision
 from .groups import groups_of
 from .learner import PLAIN, Batch, Learner, Objective
+from .own_parts import OwnOptimizer, loss_of
 from .parameters import FlatParameters
 from .scaling import Scaling
 from .updates import update_rule
@@ -24,7 +30,7 @@ EVALUATION_BATCH = 500
 class PlainLearner(Learner):
     """A torch network. Images are scaled per batch."""
 
-    path, precision = "plain", "float32"
+    path = "plain"
 
     def __init__(
         self,
@@ -34,14 +40,20 @@ class PlainLearner(Learner):
         *,
         training: spec.Training | None = None,
         objective: Objective = PLAIN,
+        precision: Precision = "float32",
     ) -> None:
-        self.network = network
+        self.network, self.precision = network, precision
+        if isinstance(network, OwnNetwork):
+            network.rounds = precision == "bfloat16"
         network.open(ALL)
         self.parameters = FlatParameters(network)
         network.open(1)
         values, parts = self.parameters.values, self.parameters.slices()
         groups = groups_of(network.summary, self.parameters.named_slices())
-        self.optimizer = update_rule(optimizer, values, training=training, parts=parts, groups=groups)
+        trained = [value for value in network.parameters() if value.requires_grad]
+        self._own = OwnOptimizer(optimizer, values, trained) if optimizer.own is not None else None
+        self.optimizer = update_rule(optimizer, values, training=training, parts=parts, groups=groups, own=self._own)
+        self._loss = loss_of(training) if training is not None else None
         self.scaling = scaling
         weights = objective.class_weights
         self._class_weights = None if weights is None else torch.from_numpy(weights)
@@ -58,7 +70,9 @@ class PlainLearner(Learner):
         targets = torch.from_numpy(batch.classes)
         logits = self.network(self.scaling.apply(batch.images, batch.indices))
         if batch.partners is None or batch.shares is None:
-            if self._class_weights is None:
+            if self._loss is not None:
+                loss = self._loss(logits, targets)
+            elif self._class_weights is None:
                 loss = cross_entropy(logits, targets, label_smoothing=self._smoothing)
             else:
                 loss = self._losses(logits, targets).mean()
@@ -108,6 +122,14 @@ class PlainLearner(Learner):
 
     def load_weights(self, tensors: dict[str, Tensor]) -> None:
         self.network.load(tensors)
+
+    def slots(self) -> dict[str, Tensor]:
+        return {**super().slots(), **(self._own.slots() if self._own is not None else {})}
+
+    def load_slots(self, tensors: dict[str, Tensor]) -> None:
+        super().load_slots(tensors)
+        if self._own is not None:
+            self._own.load_slots(tensors)
 
     def split(self, vector: Tensor) -> dict[str, Tensor]:
         return self.parameters.split(vector)

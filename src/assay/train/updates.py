@@ -73,6 +73,7 @@ def update_rule(
     parts: Sequence[slice],
     is_fused: bool = True,
     groups: Sequence[Group] = (),
+    own: Optimizer | None = None,
 ) -> Optimizer:
     """The optimizer that a spec names, with the clipping and the averaging that the protocol asks for.
 
@@ -83,9 +84,10 @@ def update_rule(
         parts: Where each parameter stands in ``values``.
         groups: Parts with rates and first epochs of their own; none if all learn alike.
         is_fused: Whether a step is one pass of our kernels, for one vector on the CPU, or torch's operations.
+        own: The optimizer itself, where it is one of one's own.
     """
     make = fused_optimizer_for if is_fused else optimizer_for
-    inner = make(optimizer, values) if not groups else Grouped(make, optimizer, values, groups)
+    inner = own or (make(optimizer, values) if not groups else Grouped(make, optimizer, values, groups))
     if training is None or not any(
         (training.clip_norm, training.global_clip_norm, training.clip_value, training.ema_momentum)
     ):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 from ..disk import write
+from ..runner.own_code import KNOWN, POLICY
 from ..spec import study_toml
 from ..store import StudyRecord, writing_process
 from .limits import Refused
@@ -62,6 +64,7 @@ class Launcher:
                 stdout=subprocess.DEVNULL,
                 stderr=error_log,
                 start_new_session=True,
+                env={**os.environ, POLICY: KNOWN},  # a record may not name code: only the user's study files may
             )
         self._study = record.name
         log.info("started training %s, process %d", record.name, self._process.pid)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ...analysis.numbers import counted, moment
+from ...spec import own_calls
 from ...store.records import StudyRecord
 from .table import Column, Table, line
 
@@ -25,12 +27,29 @@ def provenance_table(study: StudyRecord, *, version: str) -> Table:
         ("Data", str(study.data.get("title") or study.data.get("name", "–"))),
         ("Data content (SHA-256)", str(study.data.get("content", "–"))),
         ("Pictures, in training and later", study.design.data.reading.description(*study.data["shape"])),
+        *_own_code(study),
         ("Report made by", f"assay {version}"),
     ]
     facts += _environment(study)
     rows = tuple(line(name, value) for name, value in facts)
     columns = (Column("what", is_number=False), Column("value", is_number=False))
     return Table("Where these numbers come from.", columns, rows)
+
+
+def _own_code(study: StudyRecord) -> list[tuple[str, str]]:
+    """The modules of the user's own, each once, with the content of their code."""
+    codes: dict[str, str] = {}
+    for arm in study.arms:
+        for key, call in own_calls(arm.design):
+            if call.source is None:
+                continue
+            kind = "module" if key.startswith("layers") else key.removesuffix(".own").rpartition(".")[2]
+            hidden = ", and where it is not at hand its layers are not shown" if kind == "module" else ""
+            codes[f"Own {kind}, {Path(call.file).name}:{call.name}"] = (
+                f"SHA-256 {call.source}. The user's own code, imported from the folder of the study file; the store "
+                f"does not hold it{hidden}."
+            )
+    return list(codes.items())
 
 
 def looks_table(study: StudyRecord) -> Table:

@@ -27,6 +27,7 @@ from ...nets import (
 )
 from ...nets.layers import Activate, Add, AvgPool, GlobalAvgPool, GlobalMaxPool
 from ...nets.translation import lacking
+from ...spec import Training
 from .blocks import Activation, Block, ChannelDropout, Epilogue, Pool, PostOp, Sum, Weighted
 
 _CODES = 65_536  # places in a pooling window that a code of 16 bits can tell apart
@@ -51,6 +52,8 @@ def blocks_of(summary: Summary) -> tuple[Block, ...]:
     Raises:
         NotFused: The plain path has to train it.
     """
+    if summary.own is not None:
+        raise NotFused("it is a module of one's own")
     blocks: list[Block] = []
     weighted: Weighted | None = None
     post_ops: list[PostOp] = []
@@ -119,6 +122,13 @@ def why_not_fused(summary: Summary) -> str | None:
     except NotFused as error:
         return str(error)
     return None
+
+
+def why_plain(training: Training) -> str | None:
+    """What of a protocol keeps its networks off the kernels; ``None`` if nothing does."""
+    if training.loss is not None:
+        return "the loss is one's own"
+    return "the optimizer is one's own" if training.optimizer.own is not None else None
 
 
 def fused_groups(summary: Summary) -> tuple[tuple[str, ...], ...]:

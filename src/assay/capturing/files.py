@@ -117,7 +117,9 @@ def _reasons(path: Path, values: Mapping[str, Any], problems: Sequence[Problem])
     reasons += [problem.at(file=file) for problem in problems]
     if not problems:
         if values["is_torch"]:
-            fix = "write its layers as words (docs/study-file.md)"
+            fix = (
+                "name its module: layers = ['module \"FILE.py:CLASS()\"'] (docs/own-code.md), or convert without --run"
+            )
             reasons.append(Problem("this is PyTorch, and only Keras's models are recorded", fix, file=file))
         else:
             what = "it compiles and fits no Keras model"

@@ -81,12 +81,13 @@ def arrays(
     test: tuple[ArrayLike, ArrayLike] | float | int | str | None = None,
     classes: Sequence[str] | int | None = None,
     groups: ArrayLike | None = None,
+    validation: tuple[ArrayLike, ArrayLike] | None = None,
     name: str = "arrays",
 ) -> Data:
     """NumPy arrays as the data of a study: see ``assay.data.arrays``."""
     from .data import arrays as keep
 
-    return keep(images, labels, test=test, classes=classes, groups=groups, name=name)
+    return keep(images, labels, test=test, classes=classes, groups=groups, validation=validation, name=name)
 
 
 def torch_dataset(
@@ -95,12 +96,13 @@ def torch_dataset(
     test: Any = None,
     classes: Sequence[str] | int | None = None,
     groups: ArrayLike | None = None,
+    validation: Any = None,
     name: str | None = None,
 ) -> Data:
     """A torch Dataset of (image, label) pairs as the data of a study: see ``assay.data.torch_dataset``."""
     from .data import torch_dataset as keep
 
-    return keep(training, test=test, classes=classes, groups=groups, name=name)
+    return keep(training, test=test, classes=classes, groups=groups, validation=validation, name=name)
 
 
 def check(study: Study, *, store: Path | None = None) -> None:

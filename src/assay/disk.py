@@ -107,6 +107,8 @@ def _refusal(error: OSError, place: Path, operation: Literal["read", "written"])
             f"this may not be {operation}",
             f"give yourself permission to {'read' if operation == 'read' else 'write'} it",
         )
+        if operation == "written":
+            fix = "choose another place (--store; ASSAY_CACHE for the cache), or give yourself permission to write it"
     elif error.errno == errno.ENOENT:
         what, fix = "there is no such file", "check its name"
     else:

@@ -105,7 +105,7 @@ def test_a_tree_without_splits_and_one_with_validation(tmp_path):
     (tmp_path / "out" / "test").rename(tmp_path / "out" / "val")
     joined = prepare(Data(path=str(tmp_path / "out")))
     assert (joined.info.num_training, joined.info.num_test) == (72, 0)
-    assert any("val is part of the training split" in note for note in joined.info.notes)
+    assert any("The images of val count as training images" in note for note in joined.info.notes)
 
 
 def test_a_source_with_a_test_split_takes_no_other(tmp_path):

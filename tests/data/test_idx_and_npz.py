@@ -97,7 +97,7 @@ def test_arrays_under_the_usual_names_are_one_content(tmp_path, names):
     assert found.info.content == own(tmp_path / "a.npz").info.content
     assert np.array_equal(found.test().images[..., 0], GREY[12:])
     if names == "medical":
-        assert any("val_images is part of the training split" in note for note in found.info.notes)
+        assert any("The images of val_images count as training images" in note for note in found.info.notes)
 
 
 def test_other_names_other_orders_and_single_arrays(tmp_path):

@@ -133,7 +133,11 @@ def test_every_wrong_file_is_told_at_once(ready, tmp_path):
     ("number", "error", "said"),
     [
         (errno.ENOSPC, DiskFull, "no space is left on this disk"),
-        (errno.EACCES, DataError, "this may not be written; give yourself permission to write it"),
+        (
+            errno.EACCES,
+            DataError,
+            "this may not be written; choose another place .--store; ASSAY_CACHE for the cache., or give",
+        ),
         (errno.EROFS, DataError, "this may not be written"),
         (errno.EIO, DataError, "this cannot be written"),
     ],

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import math
 import os
 import sqlite3
@@ -263,9 +264,15 @@ def test_a_forbidden_folder_is_a_sentence(tmp_path: Path) -> None:
         pass
 
 
-def test_permission_errors_are_translated(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS])
+def test_permission_errors_and_read_only_disks_are_translated(tmp_path: Path, number: int) -> None:
     with pytest.raises(StoreError, match="check that you may write there"), translated(tmp_path):
-        raise PermissionError(13, "Permission denied")
+        raise OSError(number, os.strerror(number))
+
+
+def test_other_errors_of_the_disk_are_not(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="Input/output"), translated(tmp_path):
+        raise OSError(errno.EIO, "Input/output error")
 
 
 GOLDEN = Path(__file__).parent.parent / "golden"

@@ -167,6 +167,8 @@ def _num_validation(study: StudyRecord) -> int:
         return total // data.num_folds
     if data.is_leaky:
         return int(study.data.get("num_test", 0))
+    if data.is_given:
+        return int(study.data.get("num_validation", 0))
     wanted = getattr(data.validation, "last", data.validation)
     if isinstance(wanted, float):
         return round(wanted * total)

@@ -198,7 +198,7 @@ def is_split_drawn(study: StudyRecord) -> bool:
 def validates_on_same_images(study: StudyRecord) -> bool:
     """Whether every seed is validated on the same images; with folds, on all of them together."""
     validation = study.design.data.validation
-    return isinstance(validation, Last | Folds) or validation == "test" or "split" not in rule_of(study).vary
+    return isinstance(validation, Last | Folds) or validation in ("given", "test") or "split" not in rule_of(study).vary
 
 
 def varied(study: StudyRecord) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from ..errors import DataError, Problem, SpecError
 from ..spec import Data, Last
 from ..spec.data import Drawn
 from .prepare import keep
-from .readers.arrays import groups_of, part_of
+from .readers.arrays import groups_of, joined, part_of
 from .readers.content import Part, RawSplits
 from .sources import content_of
 
@@ -27,6 +27,7 @@ def arrays(
     test: Pair | float | int | str | Last | None = None,
     classes: Sequence[str] | int | None = None,
     groups: npt.ArrayLike | None = None,
+    validation: Pair | None = None,
     name: str = "arrays",
 ) -> Data:
     """Arrays as the data of a study: ``assay.load("study.toml", data=assay.arrays(images, labels, test=0.2))``.
@@ -40,6 +41,8 @@ def arrays(
             last images (``"last 20%"``, ``"last 2000"``); or none.
         classes: Class names in the order of their labels, or their number.
         groups: Whole numbers or texts [n], equal for images that belong together: no split divides a group.
+        validation: Images and labels that a study with ``validation = "given"`` is validated on; with any other they
+            are training images. Their groups stand behind those of ``images``.
         name: What to call the data.
 
     Raises:
@@ -49,12 +52,15 @@ def arrays(
     """
     training, notes = part_of(np.asarray(images), np.asarray(labels), name)
     test_size = None if test is None or isinstance(test, tuple | list) else _drawn(test)
-    test_part, test_notes = _test_part(test, f"{name}, test") if isinstance(test, tuple | list) else (None, ())
+    test_part, test_notes = _part(test, f"{name}, test") if isinstance(test, tuple | list) else (None, ())
+    if validation is not None:
+        part, validation_notes = _part(validation, f"{name}, validation")
+        training, notes = joined(training, part), (*notes, *validation_notes)
     if groups is not None:
         training = replace(training, groups=groups_of(groups, len(training.images), name))
     class_names = classes if classes is None or isinstance(classes, int) else tuple(map(str, classes))
     splits = RawSplits(training, test_part, None, tuple(dict.fromkeys((*notes, *test_notes))))
-    content = content_of(splits, test=test_size, classes=class_names, place=name)
+    content = content_of(splits, test=test_size, classes=class_names, place=name, is_given=True)
     return Data(name=name, content=keep(content, name, name).info.content)
 
 
@@ -64,6 +70,7 @@ def torch_dataset(
     test: Any = None,
     classes: Sequence[str] | int | None = None,
     groups: npt.ArrayLike | None = None,
+    validation: Any = None,
     name: str | None = None,
 ) -> Data:
     """A map-style torch Dataset (or any sequence) of (image, label) pairs as the data of a study.
@@ -77,6 +84,7 @@ def torch_dataset(
         test: Another one for the test split; a share, a count or the last images, as in ``arrays``; or none.
         classes: Class names; those of ``training.classes`` unless given.
         groups: As in ``arrays``.
+        validation: Another one for a validation part of its own, as in ``arrays``.
         name: What to call the data; the name of the dataset's type unless given.
 
     Raises:
@@ -86,7 +94,8 @@ def torch_dataset(
     class_names = classes if classes is not None else getattr(training, "classes", None)
     images, labels = _items(training, title)
     test_arrays = test if test is None or isinstance(test, float | int | str | Last) else _items(test, f"{title}, test")
-    return arrays(images, labels, test=test_arrays, classes=class_names, groups=groups, name=title)
+    part = None if validation is None else _items(validation, f"{title}, validation")
+    return arrays(images, labels, test=test_arrays, classes=class_names, groups=groups, validation=part, name=title)
 
 
 def _drawn(test: float | int | str | Last) -> Drawn:
@@ -99,7 +108,7 @@ def _drawn(test: float | int | str | Last) -> Drawn:
     return size
 
 
-def _test_part(pair: Pair, place: str) -> tuple[Part, tuple[str, ...]]:
+def _part(pair: Pair, place: str) -> tuple[Part, tuple[str, ...]]:
     return part_of(np.asarray(pair[0]), np.asarray(pair[1]), place)
 
 

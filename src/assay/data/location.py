@@ -8,6 +8,7 @@ from pathlib import Path
 import platformdirs
 
 VARIABLE = "ASSAY_DATA"
+CACHE_VARIABLE = "ASSAY_CACHE"
 
 
 def raw_folder(name: str) -> Path:
@@ -21,17 +22,17 @@ def raw_folder(name: str) -> Path:
 
 
 def arrays_folder(content: str) -> Path:
-    """The folder of the memory maps of one content (a SHA-256), always in the user's cache."""
+    """The folder of the memory maps of one content (a SHA-256), always in the cache."""
     return _cache() / "arrays" / content
 
 
 def bases_folder() -> Path:
-    """The folder of pretrained weights converted to arrays, from files and runs; always in the user's cache."""
+    """The folder of pretrained weights converted to arrays, from files and runs; always in the cache."""
     return _cache() / "bases"
 
 
 def features_folder() -> Path:
-    """The folder of frozen bases' outputs (features), computed once; always in the user's cache."""
+    """The folder of frozen bases' outputs (features), computed once; always in the cache."""
     return _cache() / "features"
 
 
@@ -46,4 +47,6 @@ def lock_file(purpose: str, name: str) -> Path:
 
 
 def _cache() -> Path:
-    return Path(platformdirs.user_cache_dir("assay"))
+    """The folder that ``ASSAY_CACHE`` names, else the user's cache."""
+    named = os.environ.get(CACHE_VARIABLE, "")
+    return Path(named).expanduser().absolute() if named else Path(platformdirs.user_cache_dir("assay"))

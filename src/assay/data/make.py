@@ -17,9 +17,10 @@ from ..errors import DataError, Problem, SpecError, nearest
 from ..spec import Data
 from .prepare import prepare
 from .readers.delimited import write_delimited
-from .readers.folders import write_list, write_tree
+from .readers.folders import write_tree
 from .readers.idx import write_idx
 from .readers.labels import shown
+from .readers.lists import write_list
 from .readers.npy import write_npz
 from .readers.parquet import write_parquet
 from .types import Images

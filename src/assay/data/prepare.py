@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..disk import disk_errors, locked, replacing
-from ..errors import DataError, Problem
+from ..errors import DataError, Problem, SpecError
 from ..spec import Data
 from .location import arrays_folder, lock_file, raw_folder, source_note
 from .readers.content import Content, Rows
@@ -27,8 +27,10 @@ from .watch import stamp
 
 _ARRAYS = ("train-images.npy", "train-labels.npy", "test-images.npy", "test-labels.npy")
 _GROUPS = "train-groups.npy"
+_VALIDATION = "train-validation.npy"
 _NOTE = "info.json"
 _FORMAT = 2  # raise it to rebuild the memory maps of every data set
+_READERS = 2  # raise it where files are read in another way than before: they are then read again
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Dataset:
         Raises:
             DataError: The memory maps are damaged or gone.
         """
-        return open_training(*self.training_files(), self.groups_file())
+        return open_training(*self.training_files(), self.groups_file(), self.validation_file())
 
     def record(self) -> dict[str, Any]:
         """What a study remembers about its data set, as JSON values: ``DatasetInfo.record``, and the share of training
@@ -65,6 +67,11 @@ class Dataset:
     def groups_file(self) -> Path | None:
         """Groups of the training data, where they have any."""
         path = self.folder / _GROUPS
+        return path if path.exists() else None
+
+    def validation_file(self) -> Path | None:
+        """Which training images are the source's own validation part, where a study asks for it."""
+        path = self.folder / _VALIDATION
         return path if path.exists() else None
 
     def published_files(self, protocol: Data) -> tuple[Path, Path] | None:
@@ -97,13 +104,16 @@ class Dataset:
         return images
 
 
-def open_training(images: Path, labels: Path, groups: Path | None = None) -> TrainingData:
+def open_training(
+    images: Path, labels: Path, groups: Path | None = None, validation: Path | None = None
+) -> TrainingData:
     """The training data in files of a prepared data set, as read-only memory maps.
 
     Args:
         images: A ``.npy`` file with uint8 [n, height, width, channels].
         labels: A ``.npy`` file with int64 [n].
         groups: The same for groups, where the data have any.
+        validation: The same, bool [n], for the source's own validation part, where a study asks for it.
 
     Raises:
         DataError: A file is damaged, gone, or belongs to a test split.
@@ -111,7 +121,8 @@ def open_training(images: Path, labels: Path, groups: Path | None = None) -> Tra
     for path in (images, labels):
         if path.name in _ARRAYS[2:]:
             raise DataError(Problem("the test split is sealed, it is no training data", "give train-*", file=str(path)))
-    return TrainingData(_open(images), _open(labels), None if groups is None else _open(groups))
+    more = (None if path is None else _open(path) for path in (groups, validation))
+    return TrainingData(_open(images), _open(labels), *more)
 
 
 def open_published(images: Path, labels: Path, protocol: Data) -> TestData:
@@ -152,6 +163,9 @@ def prepare(source: str | Data) -> Dataset:
         dataset = _prepared(data, data.content)
     else:
         dataset = prepare_entry(entry(data.name))
+    if data.is_given and dataset.validation_file() is None:
+        what = f"{dataset.info.title} has no validation part of its own"
+        raise SpecError(Problem(what, "give a share such as 0.1, which is drawn", "data.validation", data.path or ""))
     if data.content is not None and dataset.info.content != data.content:
         what = f"its content's SHA-256 should be {data.content}, and it is {dataset.info.content}"
         raise DataError(Problem(what, "give the files that the study was written for", "data.content", data.path or ""))
@@ -164,7 +178,7 @@ def info_of(data: Data) -> DatasetInfo:
     Raises:
         SpecError, DataError, DiskFull: As in ``prepare``.
     """
-    if data.path is None and data.content is None:
+    if data.path is None and data.content is None and not data.is_given:
         return entry(data.name).info
     return prepare(data).info
 
@@ -218,6 +232,7 @@ def keep(content: Content, name: str, title: str, sources: tuple[str, ...] = ())
         is_test_labelled=content.test is not None and content.test[1] is not None,
         notes=content.notes,
         dtype=images.values.dtype.name,
+        num_validation=0 if content.validation is None else int(content.validation.values.sum()),
     )
     dataset = Dataset(info, arrays_folder(info.content))
     with disk_errors(dataset.folder, "written"), locked(lock_file("prepare", info.content)):
@@ -261,7 +276,9 @@ def _prepare_path(data: Data) -> Dataset:
     from .sources import read_source
 
     options = data.model_dump(mode="json", include={"path", "test", "groups", "read"})
-    key = hashlib.sha256(json.dumps([_FORMAT, options], sort_keys=True).encode()).hexdigest()
+    if data.is_given:
+        options["validation"] = "given"
+    key = hashlib.sha256(json.dumps([_FORMAT, _READERS, options], sort_keys=True).encode()).hexdigest()
     note = source_note(key)
     title = data.name or Path(data.path or "").name
     with ExitStack() as locks:

@@ -15,18 +15,23 @@ from ..errors import DataError, Problem, SpecError
 from ..spec import Data, Groups, Last, Reading
 from ..spec.data import Drawn
 from .grouped import no_groups_error, number_groups
-from .readers.arrays import read_npz
-from .readers.content import Content, Part, RawSplits, Rows
+from .readers import forms
+from .readers.arrays import joined, read_npz
+from .readers.bundles import tables_of, unwrapped
+from .readers.cells import read_cells
+from .readers.content import Content, Part, RawSplits, Rows, is_validation_note, validation_note
 from .readers.delimited import first_rows, read_delimited
-from .readers.folders import looks_like_list, read_list, read_tree
-from .readers.idx_files import is_idx_folder, is_idx_name, read_idx_folder, read_idx_pair
-from .readers.labels import number_labels
-from .readers.parquet import is_parquet_folder, read_parquet
+from .readers.folders import read_tree
+from .readers.forms import form_of, refuse_other_keys
+from .readers.idx_files import read_idx_folder, read_idx_pair
+from .readers.labels import number_labels, shown
+from .readers.lists import read_list
+from .readers.parquet import read_parquet
 from .readers.scale import in_type
-from .readers.trees import is_archive_name
 from .splits import split
 
-TABLES = (".csv", ".tsv", ".txt", ".amat")
+_LARGE = 256 * 256  # pixels, far above what small networks take
+_DARK = 128  # no byte above it in all training images: are they bytes at all?
 
 
 def read_source(data: Data) -> tuple[Content, tuple[str, ...]]:
@@ -42,7 +47,10 @@ def read_source(data: Data) -> tuple[Content, tuple[str, ...]]:
     if data.groups is not None and splits.training.groups is None:
         raise no_groups_error(data.groups, str(path))
     test = None if isinstance(data.test, str) else data.test
-    return content_of(splits, test=test, classes=classes, place=str(path), groups=data.groups), splits.watched
+    content = content_of(
+        splits, test=test, classes=classes, place=str(path), groups=data.groups, is_given=data.is_given
+    )
+    return content, splits.watched
 
 
 def content_of(
@@ -52,8 +60,11 @@ def content_of(
     classes: tuple[str, ...] | int | None,
     place: str,
     groups: Groups | None = None,
+    is_given: bool = False,
 ) -> Content:
     """Labels and groups numbered, and the test split drawn or cut off where ``test`` says how.
+
+    With ``is_given``, the source's own validation part is kept apart, where it has one.
 
     Raises:
         DataError: Labels or shapes do not go together.
@@ -68,7 +79,7 @@ def content_of(
     numbered, names, label_notes = number_labels(parts, source_classes=splits.classes, spec_classes=classes)
     labels = numbered[0]
     assert labels is not None  # number_labels refuses training images without
-    notes = (*splits.notes, *label_notes)
+    notes = (*splits.notes, *label_notes, *_dark_notes(training.images), *_large_notes(training.images))
     ids = None
     if training.groups is not None:
         ids = number_groups(training.groups)
@@ -76,6 +87,9 @@ def content_of(
             *notes,
             *_group_notes(training, splits.test, ids, "group" if groups is None else groups.description),
         )
+    given = training.validation if is_given else None
+    if given is not None:
+        notes = (*(line for line in notes if not is_validation_note(line)), *_kept_apart(given, ids))
     if test is not None:
         first, second = _draw(training.images, labels, ids, test, place)
         lost = np.setdiff1d(labels[second], labels[first])
@@ -86,7 +100,8 @@ def content_of(
             )
         training_rows, test_rows = ((Rows(training.images, rows), Rows(labels, rows)) for rows in (first, second))
         group_rows = None if ids is None else Rows(number_groups(ids[first]))
-        return Content(training_rows, test_rows, names, notes, note, group_rows)
+        given_rows = None if given is None else Rows(given[first])
+        return Content(training_rows, test_rows, names, notes, note, group_rows, given_rows)
     source_test = None
     if len(parts) > 1:
         source_test = (Rows(parts[1].images), None if numbered[1] is None else Rows(numbered[1]))
@@ -97,13 +112,8 @@ def content_of(
         notes,
         note,
         None if ids is None else Rows(ids),
+        None if given is None else Rows(given),
     )
-
-
-def suffix(path: Path) -> str:
-    """A file's format by its name: its last suffix in lower case, without ``.gz``."""
-    name = path.name.lower().removesuffix(".gz")
-    return Path(name).suffix
 
 
 def _read(path: Path, data: Data) -> RawSplits:
@@ -112,7 +122,45 @@ def _read(path: Path, data: Data) -> RawSplits:
     for key, given_path in (("path", path), ("test", test_path)):
         if given_path is not None and not given_path.exists():
             raise DataError(Problem("there is no such file or folder", f"check data.{key}", file=str(given_path)))
-    if is_pixel_table(path):
+    notes: tuple[str, ...] = ()
+    validation_path = None
+    tables = None
+    outer, path = path, unwrapped(path) if path.is_dir() else path
+    if path.is_dir() and form_of(path, reading) == forms.TREE and (tables := tables_of(path)) is not None:
+        path, validation_path = tables.files["train"], tables.files.get("val")
+        if tables.left_out:
+            notes = (f"Tables that are left out: {shown(tables.left_out)}.",)
+        own_test = tables.files.get("test")
+        if own_test is not None and _is_unlabelled_list(path, own_test, reading):
+            notes = (*notes, f"{own_test.name} is left out: it has fewer columns than {path.name}, so no labels.")
+        elif own_test is not None and data.test is not None:
+            raise SpecError(Problem(f"{own_test} is a test split already", "leave test out", "data.test"))
+        else:
+            test_path = own_test
+    splits = _read_both(path, test_path, data)
+    if validation_path is not None:
+        like = reading.model_copy(update={"channels": splits.training.images.shape[3]}) if reading.size else reading
+        given = read_path(validation_path, like, data.groups)
+        training = joined(splits.training, given.training)
+        notes = (*notes, validation_note(f"The images of {validation_path.relative_to(outer)}"))
+        splits = replace(splits, training=training, watched=(*splits.watched, *given.watched))
+    watched = splits.watched if path == outer else (*splits.watched, str(outer))
+    return replace(splits, notes=(*splits.notes, *notes), watched=watched)
+
+
+def _is_unlabelled_list(training: Path, test: Path, reading: Reading) -> bool:
+    """Whether a table of image files has fewer columns than that of the training images."""
+    if forms.LIST not in (form_of(training, reading), form_of(test, reading)):
+        return False
+    widths = [len((first_rows(table) or [[]])[0]) for table in (test, training)]
+    return widths[0] < widths[1]
+
+
+def _read_both(path: Path, test_path: Path | None, data: Data) -> RawSplits:
+    reading = data.reading
+    places = (path,) if test_path is None else (path, test_path)
+    refuse_other_keys(reading, tuple(form_of(place, reading) for place in places), str(path))
+    if form_of(path, reading) == forms.PIXELS:
         source, layout = read_delimited(path, reading, groups=data.groups)
         if test_path is None:
             return source
@@ -152,31 +200,48 @@ def read_path(path: Path, reading: Reading, groups: Groups | None = None) -> Raw
     Raises:
         DataError: Assay does not read this form, or the file is damaged.
     """
-    if path.is_dir():
-        if is_idx_folder(path):
-            return read_idx_folder(path, reading)
-        if is_parquet_folder(path):
-            return read_parquet(path, reading, groups)
-        return read_tree(path, reading, groups)
-    if suffix(path) in (".npz", ".npy"):
-        return read_npz(path, reading, groups)
-    if suffix(path) == ".parquet":
-        return read_parquet(path, reading, groups)
-    if is_archive_name(path.name):
-        return read_tree(path, reading, groups)
-    if is_idx_name(path.name):
+    path = unwrapped(path) if path.is_dir() else path
+    form = form_of(path, reading)
+    if form == forms.IDX_FOLDER:
+        return read_idx_folder(path, reading)
+    if form == forms.IDX:
         return read_idx_pair(path, reading)
-    if is_pixel_table(path):
+    if form in (forms.PARQUET, forms.PARQUET_NUMBERS):
+        return read_parquet(path, reading, groups)
+    if form == forms.ARRAYS:
+        return read_npz(path, reading, groups)
+    if form == forms.CELLS:
+        return read_cells(path, reading, groups)
+    if form == forms.PIXELS:
         return read_delimited(path, reading, groups=groups)[0]
-    if suffix(path) in TABLES:
-        return read_list(path, reading, groups)
-    known = "IDX, .npz, .npy, .csv, .tsv, .amat, .parquet, .zip, .tar or a folder of images"
-    raise DataError(Problem("this is no form of data that Assay reads", f"give {known}", file=str(path)))
+    return read_list(path, reading, groups) if form == forms.LIST else read_tree(path, reading, groups)
 
 
-def is_pixel_table(path: Path) -> bool:
-    """Whether a file is a table of pixels, and not one of file names."""
-    return path.is_file() and suffix(path) in TABLES and not looks_like_list(first_rows(path))
+def _dark_notes(images: npt.NDArray[Any]) -> Iterator[str]:
+    """A doubt about bytes far below white, such as 4-bit levels 0 to 16 or per cent."""
+    highest = int(images.max()) if images.dtype == np.uint8 and images.size else 255
+    if highest < _DARK:
+        yield f"Values reach {highest} of 255 only: where {highest} stands for white, scale them by 255 / {highest}."
+
+
+def _large_notes(images: npt.NDArray[Any]) -> Iterator[str]:
+    """What images of thousands of pixels cost, and a size to bring them to."""
+    height, width = images.shape[1:3]
+    if height * width > _LARGE and len(images):
+        side, each = 96, images[0].nbytes
+        smaller = each * side * side / (height * width)
+        yield (
+            f"Images of {height} x {width} take {each / 1e6:,.1f} MB each, {each * len(images) / 1e6:,.0f} MB in all; "
+            f"read = {{ size = [{side}, {side}] }} brings image files to {smaller / 1e6:.2f} MB each."
+        )
+
+
+def _kept_apart(given: npt.NDArray[np.bool_], ids: npt.NDArray[np.int64] | None) -> Iterator[str]:
+    """What to say of the source's own validation part."""
+    yield f"The validation images are the source's own: {int(given.sum()):,} of {len(given):,}."
+    shared = 0 if ids is None else len(np.intersect1d(ids[given], ids[~given]))
+    if shared:
+        yield f"{shared:,} groups have training and validation images: a validation score says less than it seems."
 
 
 def _group_notes(training: Part, test: Part | None, numbered: npt.NDArray[np.int64], source: str) -> Iterator[str]:

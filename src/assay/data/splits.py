@@ -26,6 +26,7 @@ def split(
     groups: npt.NDArray[np.integer] | None = None,
     key: str = _KEY,
     per_class: int | None = None,
+    given: npt.NDArray[np.bool_] | None = None,
 ) -> SplitIndices:
     """Sets some of the training images aside for validation.
 
@@ -34,7 +35,7 @@ def split(
     Args:
         labels: Integers [n], one for each training image.
         validation: A share (float in (0, 1), rounded to the nearest whole image) or a count (integer), drawn; the last
-            such in file order; folds; ``none`` and ``test`` set no training image aside.
+            such in file order; folds; ``given``; ``none`` and ``test`` set no training image aside.
         stratified: Give each class its share of the validation images, by largest remainder: a class gets its
             exact share rounded down or up, and the total is exact. Of equal remainders, the lower label's is first.
             Folds differ by at most one image of each class, and by one in total.
@@ -45,13 +46,24 @@ def split(
         key: Whose value ``validation`` is, for messages.
         per_class: How many images of each class are kept for training, drawn from those that validation leaves. A
             smaller number selects a subset of a larger one. All if ``None``.
+        given: Which images are the source's own validation part [n].
 
     Raises:
         SpecError: No validation or no training image would be left, fewer validation images than classes when
             stratified, the last images would divide a group, or a class has fewer images than are to be kept.
         ValueError: A fold is missing, or is none of the folds.
     """
-    parts = _set_aside(labels, validation, stratified, generator, fold, groups, key)
+    if validation == "given":
+        if given is None:
+            what = "the data have no validation part of their own"
+            raise SpecError(Problem(what, "give a share such as 0.1, which is drawn", key))
+        parts = _parts(given)
+        label = labels[parts.validation[0]]
+        if (labels[given] == label).all() and len(np.unique(labels)) > 1:
+            what = f"the source's own validation images are all of one class, number {label}"
+            raise SpecError(Problem(what, "give a share such as 0.1, which is drawn from each class", key))
+    else:
+        parts = _set_aside(labels, validation, stratified, generator, fold, groups, key)
     if per_class is None:
         return parts
     keys = _keys(len(labels), generator)  # behind those of validation, which is the same for any number
@@ -89,6 +101,7 @@ def split_for(
         fold=fold,
         groups=training.groups,
         per_class=data.per_class,
+        given=training.validation,
     )
 
 
@@ -104,7 +117,7 @@ def num_learned(data: Data, info: DatasetInfo) -> int:
     if isinstance(validation, Folds):
         return info.num_training - info.num_training // validation.folds
     if isinstance(validation, str):
-        return info.num_training
+        return info.num_training - (info.num_validation if data.is_given else 0)
     return info.num_training - _count(info.num_training, validation, _KEY)
 
 
@@ -145,6 +158,8 @@ def _set_aside(
         chosen = np.concatenate(parts)
     is_validation = np.zeros(len(labels), dtype=bool)
     is_validation[chosen] = True
+    if is_last:
+        _refuse_one_class(labels, is_validation, key)
     if groups is not None:
         divided = np.intersect1d(groups[is_validation], groups[~is_validation])
         if len(divided):
@@ -154,6 +169,15 @@ def _set_aside(
             what = f"the last images would divide a group: images {outside:,} and {inside:,} belong together"
             raise SpecError(Problem(what, "give a share or a count, which whole groups are drawn for", key))
     return _parts(is_validation)
+
+
+def _refuse_one_class(labels: npt.NDArray[np.integer], is_last: npt.NDArray[np.bool_], key: str) -> None:
+    """Files are often sorted by class: the last images are then of one class, and a score on them says nothing."""
+    count = int(is_last.sum())
+    for noun, part in (("the last", labels[is_last]), ("all images but the last", labels[~is_last])):
+        if (part == part[0]).all() and not (labels == part[0]).all() and count > 1:
+            what = f"{noun} {count:,} images in file order are all of one class, number {part[0]}"
+            raise SpecError(Problem(what, "give a share such as 0.2, which is drawn from each class", key))
 
 
 def largest_remainder(sizes: npt.NDArray[np.integer], count: int) -> npt.NDArray[np.int64]:

@@ -35,6 +35,7 @@ class DatasetInfo:
         is_test_labelled: Test images have labels, so that something can be scored on them.
         notes: What the reader inferred or left out, a sentence each.
         dtype: ``uint8`` (0 to 255), or ``float32`` (0 to 1) where the source is finer than bytes.
+        num_validation: How many training images are the source's own validation part; 0 where it is not kept apart.
     """
 
     name: str
@@ -53,6 +54,7 @@ class DatasetInfo:
     is_test_labelled: bool = True
     notes: tuple[str, ...] = ()
     dtype: str = "uint8"
+    num_validation: int = 0
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -65,7 +67,7 @@ class DatasetInfo:
 
     def record(self) -> dict[str, Any]:
         """What a study remembers about its data set, as JSON values."""
-        return {
+        values = {
             "name": self.name,
             "title": self.title,
             "content": self.content,
@@ -75,6 +77,7 @@ class DatasetInfo:
             "num_test": self.num_test,
             "dtype": self.dtype,
         }
+        return {**values, "num_validation": self.num_validation} if self.num_validation else values
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +89,7 @@ class TrainingData:
             comes from a file.
         labels: int64 [n], indices into the class names.
         groups: int64 [n], equal for images that belong together; ``None`` where no groups are given.
+        validation: bool [n], which images are the source's own validation part; ``None`` where that is not kept apart.
 
     Raises:
         DataError: The arrays have another type or shape, or differ in length.
@@ -94,11 +98,15 @@ class TrainingData:
     images: Images
     labels: Labels
     groups: Labels | None = None
+    validation: npt.NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         _check(self.images, self.labels)
         if self.groups is not None and (self.groups.dtype != np.int64 or self.groups.shape != self.labels.shape):
             raise DataError(f"groups are {self.groups.dtype} {self.groups.shape}, expected int64 [{len(self.labels)}]")
+        part = self.validation
+        if part is not None and (part.dtype != np.bool_ or part.shape != self.labels.shape):
+            raise DataError(f"validation is {part.dtype} {part.shape}, expected bool [{len(self.labels)}]")
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -18,9 +18,10 @@ import numpy.typing as npt
 
 from ..data.readers.arrays import IMAGES
 from ..data.readers.delimited import first_rows, pixels_layout_of, table_chunks
-from ..data.readers.folders import contents_of, listed_files, looks_like_list
 from ..data.readers.idx import idx_chunks
 from ..data.readers.idx_files import idx_images, is_idx_folder
+from ..data.readers.lists import contents_of, is_list, listed_files
+from ..data.readers.located import located
 from ..data.readers.npy import array_chunks, array_names
 from ..data.readers.parquet import is_parquet_folder, parquet_files, parquet_images
 from ..data.readers.pictures import SUFFIXES, Contents
@@ -190,17 +191,18 @@ def _table(
     if not rows or not rows[0]:
         fix = "give images, a folder, a table, IDX, Parquet or .npz"
         raise DataError(Problem("it is empty, or no file of images", fix, file=str(path)))
-    if not looks_like_list(rows):
+    if not is_list(path, reading):
         layout = pixels_layout_of(path, shape, reading, groups, extra)
         note = "" if layout.label is None else _labels_note(path)
         return Numbers(str(path), "row", partial(table_chunks, path, layout), note)
     cells, _, column = listed_files(path, reading)
     names = [row[column].strip() for row in cells]
+    files, _ = located(path, names)
 
     def batches() -> Iterator[tuple[Sequence[str], Contents]]:
         for start in range(0, len(names), _PICTURES):
             some = names[start : start + _PICTURES]
-            yield some, partial(contents_of, [path.parent / name for name in some])
+            yield some, partial(contents_of, files[start : start + _PICTURES])
 
     return Pictures(str(path), batches, note=_labels_note(path) if len(cells[0]) > 1 else "")
 

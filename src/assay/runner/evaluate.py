@@ -82,7 +82,7 @@ def evaluated(task: Task, run: RunRecord, store: Path, *, threads: int) -> Image
     from ..train.features import features_of, test_features_of
 
     weights = load_weights(store / (run.weights_path or ""), run.weights_sha256 or "")
-    data = features_of(task, open_training(task.images, task.labels, task.groups))
+    data = features_of(task, open_training(task.images, task.labels, task.groups, task.validation))
     learner = learner_of(task, data, threads=threads)
     if task.published:
         published: TrainingData | TestData = test_features_of(task, open_published(*task.published, task.data))

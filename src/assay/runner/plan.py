@@ -319,6 +319,7 @@ def task_of(
         fold=fold,
         published=dataset.published_files(data),
         groups=dataset.groups_file(),
+        validation=dataset.validation_file(),
         device=device,
         base=base,
     )

@@ -25,7 +25,7 @@ def measured_speed(task: Task, network: Summary) -> float:
     from ..train.engine import batch_of, learner_of, split_of
     from ..train.features import features_of
 
-    data = features_of(task, open_training(task.images, task.labels, task.groups))
+    data = features_of(task, open_training(task.images, task.labels, task.groups, task.validation))
     learner = learner_of(task, data)
     training = task.arm.training
     indices = split_of(task, data).training[: training.batch_size]

@@ -67,7 +67,7 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
         pipe.write(json.dumps(to_json(event)) + "\n")
 
     try:
-        data = open_training(task.images, task.labels, task.groups)
+        data = open_training(task.images, task.labels, task.groups, task.validation)
         height, width, channels = data.images.shape[1:]
         summary = trained_summary(task.arm, (height, width, channels), task.num_classes)
         path, precision = path_of(summary, task.arm.training, task.device)

@@ -12,7 +12,8 @@ from .base import Problems, Spec
 
 _FIX = (
     'give a share such as 0.1 or a count of images such as 5000, the last images in file order such as "last 20%" or '
-    '"last 2400", folds such as "5-fold", or "test" with as_published = true'
+    '"last 2400", folds such as "5-fold", "given" for the source\'s own validation part, or "test" with '
+    "as_published = true"
 )
 _LAST = re.compile(r"last (?:(\d+(?:\.\d+)?) ?%|(\d+))")
 
@@ -78,7 +79,7 @@ _GROUPS_FIX = (
     'give a column such as "patient", "folder" for the folder that an image lies in, or { before = "_" } for the start '
     "of its file name"
 )
-Validation = float | int | Last | Folds | Literal["test", "none"]
+Validation = float | int | Last | Folds | Literal["given", "test", "none"]
 
 
 Drawn = float | int | Last
@@ -96,7 +97,7 @@ def _as_files_write_it(schema: dict[str, Any]) -> None:
     texts = [
         {"type": "string", "pattern": r"^last \d+((\.\d+)? ?%)?$"},
         {"type": "string", "pattern": r"^\d+-fold$"},
-        {"const": "test"},
+        {"enum": ["given", "test"]},
     ]
     schema["anyOf"] = [_SHARE, _COUNT, *tables, *texts]
 
@@ -225,7 +226,8 @@ class Data(Spec):
         read: How to read ``path``, where the files leave something open.
         validation: Which training images are set aside for choices: a share (a float in (0, 1)) or a count (an
             integer) of them, drawn; the last ones in file order (:class:`Last`, or ``"last 20%"``); each of k folds
-            in turn (:class:`Folds`, or ``"5-fold"``). ``"test"`` takes the test images, as published work often does:
+            in turn (:class:`Folds`, or ``"5-fold"``); or ``"given"``, the source's own validation part, which otherwise
+            counts as training images. ``"test"`` takes the test images, as published work often does:
             every choice then leaks, and every result is marked. ``"none"`` is what a chosen arm is retrained with.
         training: How many of the training images are learned from: ``"100 per class"``, drawn by the ``split`` stream
             from those that validation leaves; all if ``None``.
@@ -264,8 +266,15 @@ class Data(Spec):
     @property
     def is_drawn(self) -> bool:
         """Whether a split stream decides which images are trained on or set aside: of a share, a count, folds, or so
-        many of each class; the last images of a file, and a published protocol's test images, are fixed."""
-        return self.per_class is not None or not (isinstance(self.validation, Last) or self.validation == "test")
+        many of each class; the last images of a file, the source's own part, and a published protocol's test images
+        are fixed."""
+        is_fixed = isinstance(self.validation, Last) or self.validation in ("given", "test")
+        return self.per_class is not None or not is_fixed
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the validation images are the source's own validation part."""
+        return self.validation == "given"
 
     @property
     def is_leaky(self) -> bool:
@@ -296,7 +305,7 @@ class Data(Spec):
     @classmethod
     def _says_which_images(cls, given: Any) -> Any:
         value = given
-        if isinstance(value, Last | Folds) or value in ("test", "none") or _is_share_or_count(value):
+        if isinstance(value, Last | Folds) or value in ("given", "test", "none") or _is_share_or_count(value):
             return value
         if (last := last_of(value)) is not None:
             return last

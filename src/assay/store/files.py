@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -115,15 +116,17 @@ def translated(path: Path) -> Iterator[None]:
                 )
             ) from None
         raise
-    except PermissionError as error:
+    except (FileExistsError, NotADirectoryError):
+        raise StoreError(
+            Problem("this is a file, a store is a folder", "name another --store", file=str(path.parent))
+        ) from None
+    except OSError as error:
+        if not (isinstance(error, PermissionError) or error.errno == errno.EROFS):
+            raise
         raise StoreError(
             Problem(
                 f"the store cannot be opened ({error.strerror})",
                 "check that you may write there, or name another --store",
                 file=str(path),
             )
-        ) from None
-    except (FileExistsError, NotADirectoryError):
-        raise StoreError(
-            Problem("this is a file, a store is a folder", "name another --store", file=str(path.parent))
         ) from None

@@ -86,7 +86,7 @@ def test_features_of(task: Task, data: TestData) -> TestData:
 
 def _of(images: NDArray[np.float32], data: TrainingData, copies: NDArray[np.float32] | None) -> Features:
     shape = _shape(data.images)
-    return Features(images, data.labels, data.groups, stored=shape, copies=copies)  # type: ignore[arg-type]
+    return Features(images, data.labels, data.groups, data.validation, stored=shape, copies=copies)  # type: ignore[arg-type]
 
 
 def _shape(images: Stored) -> Image:

@@ -9,6 +9,8 @@ from typing import Any
 from ..seeds import Streams
 from ..spec import Arm, Data, Device
 
+FILES = ("images", "labels", "groups", "validation", "base")  # what a task reads, published images besides
+
 
 @dataclass(frozen=True)
 class Task:
@@ -30,6 +32,7 @@ class Task:
         pause_after: Stop after so many epochs and keep the checkpoint; no part of the run's identity or schedule.
         base: File of the base's weights, where the arm has a base with weights (``runner.bases``).
         groups: File of the training images' groups, where the data have any.
+        validation: File of which training images are the source's own validation part, where the study asks for it.
     """
 
     id: str
@@ -47,6 +50,7 @@ class Task:
     pause_after: int | None = None
     base: Path | None = None
     groups: Path | None = None
+    validation: Path | None = None
 
     @property
     def streams(self) -> Streams:
@@ -69,7 +73,7 @@ class Task:
                 "vary": tuple(values["vary"]),
                 "base": Path(values["base"]) if values.get("base") else None,
                 "published": tuple(map(Path, values["published"])) if values["published"] else None,
-                "groups": Path(values["groups"]) if values["groups"] else None,
+                **{key: Path(values[key]) if values.get(key) else None for key in ("groups", "validation")},
                 **{key: Path(values[key]) for key in ("images", "labels", "folder")},
             }
         )

@@ -10,30 +10,38 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...disk import disk_errors
 from ...errors import DataError, Problem
 from ...spec import Groups, Reading
-from .content import Part, RawSplits
-from .labels import texts_to_labels
+from .content import Part, RawSplits, validation_note
+from .labels import shown, texts_to_labels
 from .npy import load
 from .pixels import images_of
 
-# (images, labels) of training and test, under the names that people give them; the first that is there is taken.
-_TRAINING = (
-    ("x_train", "y_train"), ("X_train", "y_train"), ("train_images", "train_labels"), ("train_x", "train_y"),
-    ("train_data", "train_labels"), ("images", "labels"), ("x", "y"), ("X", "y"), ("data", "labels"),
-    ("data", "target"), ("image", "label"), ("arr_0", "arr_1"),
+# (images, labels) under the names that people give them; the first that is there is taken.
+_PAIRS = (
+    ("x_{}", "y_{}"), ("X_{}", "y_{}"), ("X_{}", "Y_{}"), ("{}_images", "{}_labels"), ("{}_x", "{}_y"),
+    ("{}_X", "{}_y"), ("{}_data", "{}_labels"), ("images_{}", "labels_{}"),
 )  # fmt: skip
-_TEST = (
-    ("x_test", "y_test"), ("X_test", "y_test"), ("test_images", "test_labels"), ("test_x", "test_y"),
-    ("test_data", "test_labels"),
+_BARE = (
+    ("images", "labels"), ("x", "y"), ("X", "y"), ("data", "labels"), ("data", "target"), ("image", "label"),
+    ("arr_0", "arr_1"),
 )  # fmt: skip
+
+
+def _pairs(*sides: str) -> tuple[tuple[str, str], ...]:
+    return tuple((images.format(side), labels.format(side)) for side in sides for images, labels in _PAIRS)
+
+
+_TRAINING = (*_pairs("train", "training"), *_BARE)
+_TEST = _pairs("test", "testing")
 # Under which names images are looked for that shall be predicted: those of a test split first.
-IMAGES = tuple(dict.fromkeys(images for images, _ in (*_TEST, *_TRAINING[5:], *_TRAINING[:5])))
-_VALIDATION = (("x_val", "y_val"), ("X_val", "y_val"), ("val_images", "val_labels"), ("x_valid", "y_valid"))
+IMAGES = tuple(dict.fromkeys(images for images, _ in (*_TEST, *_BARE, *_TRAINING)))
+_VALIDATION = _pairs("val", "valid", "validation", "dev")
 
 
 def read_npz(path: Path, reading: Reading, groups: Groups | None = None) -> RawSplits:
-    """An ``.npz`` file with named arrays, or an ``.npy`` file of images; labels may lie in a file of their own.
+    """An ``.npz`` file with named arrays, a folder of ``.npy`` files, or one such file and one of labels.
 
     Groups are an array of that name, one for each training image.
 
@@ -42,25 +50,29 @@ def read_npz(path: Path, reading: Reading, groups: Groups | None = None) -> RawS
     Raises:
         DataError: The file is damaged, holds no arrays under known names, pickled objects, or more than fits memory.
     """
-    arrays = load(path)
     place = str(path)
+    arrays = {name: array for file in _files(path) for name, array in load(file).items()}
     notes: list[str] = []
     watched = [place]
     if reading.labels is not None:
         labels_path = path.parent / Path(reading.labels).expanduser()
         watched.append(str(labels_path))
         other = load(labels_path)
-        if len(arrays) != 1 or len(other) != 1:
-            raise DataError(Problem("read.labels is for files of one array each", "leave it out", file=place))
+        if len(arrays) != 1 or len(other) != 1 or reading.image is not None or reading.label is not None:
+            what, fix = "read.labels is for files of one array each, which need no names", "leave it out, or the names"
+            raise DataError(Problem(what, fix, file=place))
         pair = (*arrays.values(), *other.values())
         return RawSplits(_part(pair[0], pair[1], place, reading, notes), notes=tuple(notes), watched=tuple(watched))
+    names = _TRAINING
     if reading.image is not None:
-        names: tuple[tuple[str, str], ...] = ((reading.image, reading.label or "labels"),)
-    else:
-        names = _TRAINING
+        names = ((reading.image, reading.label or "labels"),)
+    elif reading.label is not None:
+        names = tuple((images, reading.label) for images, _ in _TRAINING)
     training_names = _pick(arrays, names)
     if training_names is None:
         what = f"it holds {', '.join(arrays) or 'no array'}"
+        if path.suffix.lower() == ".npy":
+            raise DataError(Problem("it is one array without labels", _labels_fix(path), file=place))
         fix = 'name the arrays x_train, y_train, or give read = { image = "...", label = "..." }'
         raise DataError(Problem(what, fix, file=place))
     training = _part(arrays.pop(training_names[0]), arrays.pop(training_names[1]), place, reading, notes)
@@ -83,16 +95,45 @@ def read_npz(path: Path, reading: Reading, groups: Groups | None = None) -> RawS
             notes,
         )
         training = joined(training, validation)
-        notes.append(f"{val_names[0]} is part of the training split: each seed draws its own validation images.")
+        notes.append(validation_note(f"The images of {val_names[0]}"))
     test_names = _pick(arrays, _TEST)
     test = None
     bare = next((images for images, _ in _TEST if images in arrays), None)
     if test_names is None and bare is not None:
-        test, more_notes = part_of(arrays[bare], None, f"{place}, {bare}", shape=reading.shape)
+        test, more_notes = part_of(arrays.pop(bare), None, f"{place}, {bare}", shape=reading.shape)
         notes += more_notes
     elif test_names is not None:
-        test = _part(arrays[test_names[0]], arrays[test_names[1]], f"{place}, {test_names[0]}", reading, notes)
+        test = _part(arrays.pop(test_names[0]), arrays.pop(test_names[1]), f"{place}, {test_names[0]}", reading, notes)
+    if arrays:
+        sizes = [f"{name} ({' x '.join(map(str, array.shape)) or 'one value'})" for name, array in arrays.items()]
+        notes.append(f"Arrays that are left out: {shown(sizes)}.")
     return RawSplits(training, test, None, tuple(dict.fromkeys(notes)), tuple(watched))
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    with disk_errors(path, "read"):
+        return sorted(file for file in path.iterdir() if file.suffix.lower() == ".npy")
+
+
+def _labels_fix(images: Path) -> str:
+    """How to name the file of labels of a file of images: one that is there, if its name says so."""
+    with disk_errors(images.parent, "read"):
+        others = sorted(file.name for file in images.parent.glob("*.npy") if file.name != images.name)
+    wanted = {
+        images.name.replace(old, new, 1)
+        for old, new in (
+            ("images", "labels"),
+            ("image", "label"),
+            ("x", "y"),
+            ("X", "y"),
+            ("X", "Y"),
+            ("data", "labels"),
+        )
+    }
+    likely = [name for name in others if name in wanted] or [name for name in others if "label" in name.lower()]
+    return f'give read = {{ labels = "{likely[0] if len(likely) == 1 else "..."}" }}'
 
 
 def groups_of(groups: npt.ArrayLike, count: int, place: str) -> npt.NDArray[Any]:
@@ -113,7 +154,7 @@ def groups_of(groups: npt.ArrayLike, count: int, place: str) -> npt.NDArray[Any]
 
 
 def joined(first: Part, other: Part) -> Part:
-    """Two parts as one.
+    """Training images and the source's own validation images as one part.
 
     Raises:
         DataError: They have other shapes, types or kinds of labels.
@@ -137,7 +178,8 @@ def joined(first: Part, other: Part) -> Part:
             )
         groups = np.concatenate([first.groups, other.groups])
     labels = np.concatenate([first.labels, other.labels])
-    return Part(np.concatenate([first.images, other.images]), labels, first.place, groups)
+    is_validation = np.arange(len(labels)) >= len(first.labels)
+    return Part(np.concatenate([first.images, other.images]), labels, first.place, groups, is_validation)
 
 
 def part_of(

@@ -21,12 +21,31 @@ class Part:
         labels: int64 or texts [n]; ``None`` where there are none.
         place: The file that they come from.
         groups: Equal for images that belong together [n]; ``None`` where no groups are given.
+        validation: bool [n], which training images are the source's own validation part; ``None`` where it has none.
     """
 
     images: npt.NDArray[Any]
     labels: npt.NDArray[Any] | None
     place: str
     groups: npt.NDArray[Any] | None = None
+    validation: npt.NDArray[np.bool_] | None = None
+
+
+_POOLED = "count as training images, and each seed draws its own validation images from all of them"
+
+
+def is_validation_note(note: str) -> bool:
+    """Whether a note is one of ``validation_note``."""
+    return _POOLED in note
+
+
+def validation_note(part: str) -> str:
+    """What becomes of a source's own validation part, as a sentence.
+
+    Args:
+        part: Its name, a plural or a name such as ``val``.
+    """
+    return f'{part} {_POOLED}; validation = "given" keeps them apart.'
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +105,8 @@ class Content:
         notes: What the reader inferred or left out, a sentence each.
         test_split_note: Who drew the test split.
         groups: int64 [n], numbered as they first come among the training images; ``None`` where there are none.
+        validation: bool [n], the source's own validation part; ``None`` where a study does not ask for it. It is part
+            of the content, so that the content says which images a run learned from.
     """
 
     training: tuple[Rows, Rows]
@@ -94,12 +115,15 @@ class Content:
     notes: tuple[str, ...]
     test_split_note: str
     groups: Rows | None = None
+    validation: Rows | None = None
 
     def arrays(self) -> dict[str, Rows]:
         """The arrays to write, by file name."""
         named = {"train-images.npy": self.training[0], "train-labels.npy": self.training[1]}
         if self.groups is not None:
             named["train-groups.npy"] = self.groups
+        if self.validation is not None:
+            named["train-validation.npy"] = self.validation
         if self.test is not None:
             named["test-images.npy"] = self.test[0]
             if self.test[1] is not None:

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -31,6 +31,7 @@ from .limits import refuse_size
 from .live import live
 from .pixels import Pixels
 
+_BLANK_LINE = re.compile(rb"(?:^|\n)[ \t]+\r?(?:\n|$)")
 _BLOCK_BYTES = 1 << 22
 _MOST_LINE_BYTES = 1 << 24
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -148,7 +149,23 @@ def _opened(path: Path) -> Iterator[_Text]:
         text = _Text(path, file, stream, os.fstat(file.fileno()).st_size, 3 if mark == _BYTE_ORDER_MARK else 0)
         with suppress(EOFError, gzip.BadGzipFile, zlib.error):
             text.rewind()
+            text = replace(text, start=_after_comments(text))
+            text.rewind()
         yield text
+
+
+def _after_comments(text: _Text) -> int:
+    """Where a table begins behind lines that start with ``#``; one with as many cells as the next line is a header."""
+    start = text.start
+    line = text.stream.readline(_MOST_LINE_BYTES)
+    while line.startswith(b"#"):
+        following = text.stream.readline(_MOST_LINE_BYTES)
+        if following and not following.startswith(b"#"):
+            cells = [len(cells_of(one.decode(errors="replace").strip("\r\n"))) for one in (line, following)]
+            if cells[0] == cells[1]:
+                break
+        start, line = start + len(line), following
+    return start
 
 
 def _broken(path: Path, what: str, fix: str = "replace it with an intact copy") -> DataError:
@@ -229,6 +246,8 @@ def _parsed(block: bytes, layout: Layout) -> tuple[npt.NDArray[Any], dict[str, n
     import pyarrow as pa
     from pyarrow import csv as arrow
 
+    if _BLANK_LINE.search(block):
+        block = b"\n".join(line for line in block.split(b"\n") if line.strip())
     if layout.delimiter == " ":
         block = b"\n".join(b",".join(line.split()) for line in block.split(b"\n"))
     names = [f"c{column}" for column in range(layout.num_columns)]

@@ -1,12 +1,9 @@
-"""Reads trees and lists of image files: a folder for each class, or a table of names; in a folder, a zip or a tar."""
+"""Reads trees of image files with a folder for each class: in a folder, a zip or a tar."""
 
 from __future__ import annotations
 
 import csv
-import gzip
 import io
-import os
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,61 +12,94 @@ import numpy as np
 import numpy.typing as npt
 
 from ...disk import disk_errors
-from ...errors import DataError, Problem, nearest
+from ...errors import DataError, Problem
 from ...spec import Groups, Reading
 from .arrays import joined
-from .content import Part, RawSplits
+from .content import Part, RawSplits, validation_note
 from .labels import shown, texts_to_labels
 from .pictures import SUFFIXES, decode
-from .trees import Name, Tree, read_file, tree_of
+from .sides import Arrangement, arrangement, is_plain, side_of
+from .trees import Name, Tree, tree_of
 
-_TRAINING = ("train", "training")
-_VALIDATION = ("val", "valid", "validation", "dev")
-_TEST = ("test", "testing")
-_IMAGE_COLUMNS = ("file", "filename", "file_name", "path", "image", "img", "filepath", "image_path", "id")
-_LABEL_COLUMNS = ("label", "labels", "class", "class_name", "target", "category", "y")
-_SPLIT_COLUMNS = ("split", "set", "subset", "partition")
+_DATA_FILES = (".csv", ".tsv", ".amat", ".npy", ".npz", ".parquet")
+_SHARD_LABELS = (".cls", ".json", ".txt")
+_ANNOTATIONS = (".txt", ".csv", ".tsv")
 
 
 def read_tree(path: Path, reading: Reading, groups: Groups | None = None) -> RawSplits:
     """Images below folders named after their classes, whatever lies between.
 
-    Folders called train and test at the top are the two splits; validation images count as training images, because
-    Assay draws its own validation splits, one for each seed.
+    Folders at the top that are called as splits are (``train``, ``seg_test``, ``validation-set``) are the splits.
+    Validation images count as training images unless a study takes them as they are given.
 
     Raises:
-        DataError: A class folder is empty, there are fewer than two classes, a file is no image, or sizes are mixed.
+        DataError: A class folder is empty, there are fewer than two classes, a file is no image, sizes are mixed, or
+            folders look like splits and none is the training split.
     """
-    tree = tree_of(path)
-    names, folders = tree.names(), tree.folders()
-    tops = {name[0] for name in (*folders, *(n for n in names if len(n) > 1))}
-    while len(tops) == 1 and not any(top.lower() in (*_TRAINING, *_TEST) for top in tops):
-        (top,) = tops  # an archive's only folder is often its own name
-        below = {name[1] for name in folders if len(name) > 1}
-        if not below:
-            break
-        names = [name[1:] for name in names if len(name) > 1]
-        folders = [name[1:] for name in folders if len(name) > 1]
-        tree = _Below(tree, top)
-        tops = {name[0] for name in folders}
-    sides = {side: _side(tops, known) for side, known in (("train", _TRAINING), ("val", _VALIDATION), ("test", _TEST))}
     notes: list[str] = []
+    tree, found = _arranged(tree_of(path), notes)
+    names, folders = tree.names(), tree.folders()
     loose = [name for name in names if len(name) == 1]
+    if not folders:
+        _refuse_other_contents(tree, [name[0] for name in loose])
     if loose:
         notes.append(f"{len(loose):,} files beside the folders are left out ({shown([name[0] for name in loose])}).")
-    if sides["train"] is None:
-        part = _read_side(tree, (), names, folders, reading, groups, notes)
-        return RawSplits(part, None, None, tuple(notes), (str(path),))
-    parts = {
-        side: _read_side(tree, (top,), names, folders, reading, groups, notes)
-        for side, top in sides.items()
-        if top is not None
-    }
-    training = parts["train"]
-    if "val" in parts:
-        training = joined(training, parts["val"])
-        notes.append(f"{sides['val']} is part of the training split: each seed draws its own validation images.")
+    sides = {side: _Side(top, names, folders) for side, top in found.splits.items()}
+    if "train" not in sides:  # class folders at the top, perhaps with a test split beside them
+        apart = set(found.splits.values())
+        kept_names, kept_folders = ([name for name in some if name[0] not in apart] for some in (names, folders))
+        sides["train"] = _Side(None, kept_names, kept_folders)
+    elif found.left_out:
+        count = sum(name[0] in found.left_out for name in names)
+        notes.append(f"Folders beside the splits are left out: {shown(found.left_out)} ({count:,} files).")
+    notes += [f"The folder {name} counts as a class, not as a split." for name in found.classes]
+    training = _read_side(tree, sides["train"], reading, groups, notes)
+    parts = {}
+    for kind in ("val", "test"):
+        if kind in sides:
+            sides[kind].unwrap(sides["train"].classes)
+            parts[kind] = _read_held_out(tree, sides[kind], sides["train"].classes, kind, reading, groups, notes)
+    if (validation := parts.get("val")) is not None:
+        training = joined(training, validation)
+        notes.append(validation_note(f"The images of {found.splits['val']}"))
     return RawSplits(training, parts.get("test"), None, tuple(dict.fromkeys(notes)), (str(path),))
+
+
+def _refuse_other_contents(tree: Tree, names: Sequence[str]) -> None:
+    """Refuses a folder or an archive without folders, with a remedy for what lies there."""
+    tables = [name for name in names if name.lower().endswith(_DATA_FILES)]
+    if tables:
+        what = f"it holds {shown(tables)}, and no folders of images"
+        raise DataError(Problem(what, "unpack it, and name the folder or one of them as data.path", file=tree.place))
+    stems = {name.partition(".")[0] for name in names if name.lower().endswith(SUFFIXES)}
+    labels = [name for name in names if name.lower().endswith(_SHARD_LABELS) and name.partition(".")[0] in stems]
+    if labels:
+        stem = labels[0].partition(".")[0]
+        pair = next(name for name in names if name.lower().endswith(SUFFIXES) and name.startswith(f"{stem}."))
+        what = f"it is a WebDataset shard ({pair} beside {labels[0]}), a form that is not read"
+        fix = "unpack it, and give a folder for each class or a table of file names and labels"
+        raise DataError(Problem(what, fix, file=tree.place))
+
+
+def _arranged(tree: Tree, notes: list[str]) -> tuple[Tree, Arrangement]:
+    """The tree below folders that wrap everything, such as an archive's only one, and which of its folders are splits.
+
+    Raises:
+        DataError: Folders look like splits, and none is the training split.
+    """
+    while True:
+        below: dict[str, set[str]] = {}
+        for name in tree.folders():
+            below.setdefault(name[0], set()).update(name[1:2])
+        (top, inner), *more = below.items() or [("", set())]
+        if more or not inner or is_plain(top):
+            found = arrangement({top: frozenset(its) for top, its in below.items()})
+            if found.question is not None:
+                raise DataError(Problem(*found.question, file=tree.place))
+            return tree, found
+        if side_of(top) in ("val", "test", "eval", "fold"):
+            notes.append(f"The only folder, {top}, is the training split, whatever it is called.")
+        tree = _Below(tree, top)
 
 
 class _Below(Tree):
@@ -90,45 +120,166 @@ class _Below(Tree):
         return self._tree.contents([(self._top, *name) for name in names])
 
 
-def _side(tops: set[str], known: Sequence[str]) -> str | None:
-    return next((top for top in sorted(tops) if top.lower() in known), None)
+class _Side:
+    """The class folders of one split.
+
+    Args:
+        top: The split's folder; ``None`` where class folders stand at the top.
+        names, folders: Of the whole tree.
+    """
+
+    def __init__(self, top: str | None, names: Sequence[Name], folders: Sequence[Name]) -> None:
+        self.top = top
+        self.prefix: Name = () if top is None else (top,)
+        depth = len(self.prefix)
+        self._names = [name for name in names if name[:depth] == self.prefix]
+        self._folders = [name for name in folders if name[:depth] == self.prefix and len(name) > depth]
+
+    @property
+    def classes(self) -> list[str]:
+        depth = len(self.prefix)
+        return sorted({name[depth] for name in self._folders if name[:depth] == self.prefix and len(name) > depth})
+
+    @property
+    def files(self) -> list[Name]:
+        """The files in class folders."""
+        depth = len(self.prefix)
+        return [name for name in self._names if name[:depth] == self.prefix and len(name) > depth + 1]
+
+    @property
+    def loose(self) -> list[Name]:
+        """The files beside class folders, and beside what wraps those."""
+        inside = set(self.files)
+        return [name for name in self._names if name not in inside and len(name) > 1]
+
+    def unwrap(self, known: Sequence[str] = ()) -> None:
+        """Goes down while there is a single folder, no known class, that holds folders: ``Final_Test/Images/cat``."""
+        while self.top is not None and len(self.classes) == 1 and self.classes[0] not in known:
+            below = (*self.prefix, self.classes[0])
+            if not any(len(name) > len(below) and name[: len(below)] == below for name in self._folders):
+                return
+            self.prefix = below
 
 
 def _read_side(
     tree: Tree,
-    top: Name,
-    names: Sequence[Name],
-    folders: Sequence[Name],
+    side: _Side,
     reading: Reading,
     groups: Groups | None,
     notes: list[str],
+    *,
+    is_training: bool = True,
 ) -> Part:
-    depth = len(top)
-    place = "/".join((tree.place, *top))
-    files = [name for name in names if name[:depth] == top and len(name) > depth + 1]
-    classes = sorted({name[depth] for name in folders if name[:depth] == top and len(name) > depth})
+    if is_training:
+        side.unwrap()
+    depth, files, classes = len(side.prefix), side.files, side.classes
+    place = "/".join((tree.place, *side.prefix))
     filled = {name[depth] for name in files}
     empty = [name for name in classes if name not in filled]
     if empty:
         what = f"the class folder {shown(empty)} holds no images"
         raise DataError(Problem(what, "fill or remove it", file=place))
-    if len(classes) < (1 if top and top[0].lower() not in _TRAINING else 2):
+    if len(classes) < (2 if is_training else 1):
         what = f"it holds {'one class folder, ' + classes[0] if classes else 'no class folders'}"
         raise DataError(Problem(what, "put the images into a folder for each class, at least 2", file=place))
+    if side.top is not None and side.loose:
+        names = shown([name[-1] for name in side.loose])
+        notes.append(f"In {side.top}: {len(side.loose):,} files beside the class folders are left out ({names}).")
+    if is_training and not (groups is not None and groups.folder):
+        notes += _hierarchy_notes(files, depth)
     images, kept, more = decode(lambda: tree.contents(files), ["/".join(name) for name in files], reading, place)
-    notes += [f"In {top[0]}: {note}" for note in more] if top else more
+    notes += more if side.top is None else [f"In {side.top}: {note}" for note in more]
     labels = texts_to_labels([files[index][depth] for index in kept])
     file_groups = None
     if groups is not None:
         try:
-            file_groups = _groups([files[index][depth + 1 :] for index in kept], groups, place)
+            file_groups = name_groups([files[index][depth + 1 :] for index in kept], groups, place)
         except DataError:
-            if not (top and top[0].lower() in _TEST):  # only training images need groups
+            if is_training or side_of(side.top or "") == "val":  # test images need none
                 raise
     return Part(images, labels, place, file_groups)
 
 
-def _groups(files: Sequence[Name], groups: Groups, place: str) -> npt.NDArray[Any] | None:
+def _hierarchy_notes(files: Sequence[Name], depth: int) -> Iterator[str]:
+    """What to say where class folders hold several folders each, whose names count for nothing."""
+    inner: dict[str, set[str]] = {}
+    for name in files:
+        inner.setdefault(name[depth], set()).update(name[depth + 1 : -1][:1])
+    if any(len(names) > 1 for names in inner.values()):
+        pairs = [f"{top}/{name}" for top in sorted(inner) for name in sorted(inner[top])]
+        yield (
+            f"The classes are the {len(inner):,} upper folders; the {len(pairs):,} folders within them "
+            f"({shown(pairs)}) are not told apart."
+        )
+        first, *rest = inner.values()
+        if len(first) > 1 and rest and all(names == first for names in rest):
+            yield f"Every class folder holds the same folders ({shown(sorted(first))}): are those the classes?"
+
+
+def _read_held_out(
+    tree: Tree,
+    side: _Side,
+    classes: Sequence[str],
+    kind: str,
+    reading: Reading,
+    groups: Groups | None,
+    notes: list[str],
+) -> Part | None:
+    """Validation or test images: in class folders of the training split, or all in one with a table of labels.
+
+    Test images without labels are a part without; validation images without are left out, and a note says so.
+
+    Raises:
+        DataError: As in ``read_tree``, or validation images have a class that the training split lacks.
+    """
+    place = "/".join((tree.place, *side.prefix))
+    strange = [name for name in side.classes if name not in classes]
+    if len(side.classes) > 1 or (side.classes and not strange):
+        if kind == "val" and strange:
+            what = f"it holds the class folder {shown(strange)}, which the training split lacks"
+            raise DataError(Problem(what, "rename or remove it, or add training images of it", file=place))
+        return _read_side(tree, side, reading, groups, notes, is_training=False)
+    files = [name for name in (*side.files, *side.loose) if name[-1].lower().endswith(SUFFIXES)]
+    if not files:
+        what = "the class folder " + shown(strange) if strange else "it"
+        raise DataError(Problem(f"{what} holds no images", "fill or remove it", file=place))
+    labels = _annotations(tree, side, [name[-1] for name in files], classes, notes)
+    if labels is None and kind == "val":
+        what = f"{len(files):,} validation images are left out"
+        notes.append(f"{side.top}: {what}, because no class folder and no table gives their labels.")
+        return None
+    images, kept, more = decode(lambda: tree.contents(files), ["/".join(name) for name in files], reading, place)
+    notes += [f"In {side.top}: {note}" for note in more]
+    file_groups = None
+    if groups is not None and kind == "val":
+        file_groups = name_groups([files[index][-1:] for index in kept], groups, place)
+    numbers = None if labels is None else texts_to_labels([labels[index] for index in kept])
+    return Part(images, numbers, place, file_groups)
+
+
+def _annotations(
+    tree: Tree, side: _Side, files: Sequence[str], classes: Sequence[str], notes: list[str]
+) -> list[str] | None:
+    """The label of each file from a table beside them, such as Tiny ImageNet's ``val_annotations.txt``.
+
+    A row begins with a file's name and its class; what follows, such as a box, is left out.
+    """
+    tables = [name for name in side.loose if name[-1].lower().endswith(_ANNOTATIONS)]
+    for index, content in tree.contents(tables):
+        text = content.decode("utf-8-sig", "replace")
+        mark = next((mark for mark in ("\t", ";", ",") if mark in text.partition("\n")[0]), " ")
+        try:
+            rows = [row for row in csv.reader(io.StringIO(text), delimiter=mark) if len(row) > 1]
+        except csv.Error:
+            continue
+        labels = {row[0].strip().replace("\\", "/").rpartition("/")[2]: row[1].strip() for row in rows}
+        if all(labels.get(file) in classes for file in files):
+            notes.append(f"In {side.top}: labels are taken from {tables[index][-1]}.")
+            return [labels[file] for file in files]
+    return None
+
+
+def name_groups(files: Sequence[Name], groups: Groups, place: str) -> npt.NDArray[Any] | None:
     """The group of each file, read from its name below its class folder.
 
     Raises:
@@ -147,130 +298,6 @@ def _groups(files: Sequence[Name], groups: Groups, place: str) -> npt.NDArray[An
         more = f" (and {names.count('') - 1:,} more)" if names.count("") > 1 else ""
         raise DataError(Problem(f"{file}{more} {what}, so its group is not known", fix, "data.groups", place))
     return np.asarray(names)
-
-
-def looks_like_list(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether a table's first rows name image files."""
-    return any(cell.lower().endswith(SUFFIXES) for row in rows[:2] for cell in row)
-
-
-def read_list(path: Path, reading: Reading, groups: Groups | None = None) -> RawSplits:
-    """A table of image files, relative to it, and their labels; a column called split says which are test images.
-
-    Raises:
-        DataError: The table has no such columns, a file is missing or no image, or sizes are mixed.
-    """
-    place = str(path)
-    rows, header, files = listed_files(path, reading)
-    width = len(rows[0])
-    group_column = None
-    if groups is not None and groups.column is not None:
-        if groups.column not in header:
-            what = f'there is no column "{groups.column}"'
-            raise DataError(Problem(what, nearest(groups.column, header), "data.groups", place))
-        group_column = header.index(groups.column)
-    labels = _column(header, reading.label, _LABEL_COLUMNS, place)
-    if labels is None:
-        others = [k for k in range(width) if k not in (files, group_column)]
-        if len(others) != 1:
-            what = f"{len(others)} columns may be the label"
-            raise DataError(Problem(what, 'name it: read = { label = "..." }', file=place))
-        labels = others[0]
-    split = _column(header, None, _SPLIT_COLUMNS, place)
-    sides = {"train": list(range(len(rows)))}
-    if split is not None:
-        words = [row[split].strip().lower() for row in rows]
-        unknown = next((word for word in words if word not in (*_TRAINING, *_VALIDATION, *_TEST)), None)
-        if unknown is not None:
-            what = f'row {words.index(unknown) + 1 + bool(header)} has the split "{unknown}"'
-            raise DataError(Problem(what, "give train, validation or test", file=place))
-        sides = {"train": [k for k, word in enumerate(words) if word not in _TEST]}
-        if len(sides["train"]) < len(rows):
-            sides["test"] = [k for k, word in enumerate(words) if word in _TEST]
-    notes: list[str] = []
-    parts = {}
-    for side, chosen in sides.items():
-        names = [rows[k][files].strip() for k in chosen]
-        paths = [path.parent / name for name in names]
-        images, kept, more = decode(lambda paths=paths: contents_of(paths), names, reading, place)  # type: ignore[misc]
-        notes += more
-        numbers = texts_to_labels([rows[chosen[k]][labels] for k in kept])
-        row_groups = None
-        if group_column is not None:
-            row_groups = np.asarray([rows[chosen[k]][group_column].strip() for k in kept])
-            if "" in row_groups:
-                row = chosen[int(kept[row_groups.tolist().index("")])] + 1 + bool(header)
-                raise DataError(Problem(f"row {row} has no {header[group_column]}", "give every image one", file=place))
-        elif groups is not None:
-            row_groups = _groups([tuple(names[k].replace("\\", "/").split("/")) for k in kept], groups, place)
-        parts[side] = Part(images, numbers, place, row_groups)
-    watched = (place, *(str(path.parent / row[files].strip()) for row in rows))
-    return RawSplits(parts["train"], parts.get("test"), None, tuple(dict.fromkeys(notes)), watched)
-
-
-def listed_files(path: Path, reading: Reading) -> tuple[list[list[str]], list[str], int]:
-    """The rows of a table of image files, the names of its columns (none without a header), and the files' column.
-
-    Raises:
-        DataError: The table has no such column, no rows, or ragged ones.
-    """
-    place = str(path)
-    rows = _rows(path)
-    width = len(rows[0])
-    ragged = next((index for index, row in enumerate(rows) if len(row) != width), None)
-    if ragged is not None:
-        what = f"row {ragged + 1} has {len(rows[ragged])} cells, and the others have {width}"
-        raise DataError(Problem(what, "correct the row", file=place))
-    has_header = reading.header
-    if has_header is None:
-        has_header = not any(cell.lower().endswith(SUFFIXES) for cell in rows[0])
-    header = [cell.strip() for cell in rows[0]] if has_header else []
-    rows = rows[1:] if has_header else rows
-    if not rows:
-        raise DataError(Problem("it has a header and no rows", "give a file and a label a row", file=place))
-    files = _column(header, reading.image, _IMAGE_COLUMNS, place)
-    if files is None:
-        files = next((k for k in range(width) if rows[0][k].lower().endswith(SUFFIXES)), 0)
-    return rows, header, files
-
-
-def _rows(path: Path) -> list[list[str]]:
-    try:
-        with disk_errors(path, "read"), open(path, "rb") as raw:
-            is_gzip = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            packed = gzip.GzipFile(fileobj=raw) if is_gzip else raw
-            with io.TextIOWrapper(packed, encoding="utf-8-sig", newline="") as file:
-                start = file.readline(1 << 16)
-                mark = next((mark for mark in ("\t", ";") if mark in start), ",")
-                file.seek(0)
-                return [row for row in csv.reader(file, delimiter=mark) if row]
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        what = f"its gzip stream is damaged ({error})"
-        raise DataError(Problem(what, "replace it with an intact copy", file=str(path))) from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(Problem(f"it is no table of text ({error})", "give CSV in UTF-8", file=str(path))) from None
-
-
-def _column(header: Sequence[str], wanted: str | None, known: Sequence[str], place: str) -> int | None:
-    if wanted is not None and wanted not in ("first", "last"):
-        if wanted not in header:
-            raise DataError(Problem(f'there is no column "{wanted}"', "give a name in the header", file=place))
-        return header.index(wanted)
-    small = [name.lower() for name in header]
-    return next((small.index(name) for name in known if name in small), None)
-
-
-def contents_of(paths: Sequence[Path]) -> Iterator[tuple[int, bytes]]:
-    """The contents of these files, each with its place.
-
-    Raises:
-        DataError: A file is not there or may not be read.
-    """
-    for index, path in enumerate(paths):
-        if not os.path.isfile(path):
-            raise DataError(Problem("the table names this file, and it is not there", "correct it", file=str(path)))
-        yield index, read_file(path)
 
 
 def write_tree(
@@ -292,24 +319,3 @@ def write_tree(
             Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(path)
         paths.append(path)
     return paths
-
-
-def write_list(
-    path: Path, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], classes: Sequence[str]
-) -> None:
-    """Writes images as PNG files into a folder beside ``path``, and a table of their names and classes."""
-    from PIL import Image
-
-    from ...disk import write
-
-    rows = [("file", "label")]
-    folder = path.parent / path.stem
-    with disk_errors(folder, "written"):
-        folder.mkdir(parents=True, exist_ok=True)
-        for index, (image, label) in enumerate(zip(images, labels, strict=True)):
-            name = f"{index:06}.png"
-            Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(folder / name)
-            rows.append((f"{path.stem}/{name}", classes[label]))
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    write(path, text.getvalue().encode())

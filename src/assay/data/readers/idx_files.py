@@ -26,7 +26,13 @@ def is_idx_name(name: str) -> bool:
 def is_idx_folder(folder: Path) -> bool:
     """Whether a folder holds IDX images."""
     with disk_errors(folder, "read"):
-        return any(is_idx_name(item.name) and "image" in item.name.lower() for item in folder.iterdir())
+        return any("image" in name.lower() for name in _idx_files(folder))
+
+
+def _idx_files(folder: Path) -> dict[str, Path]:
+    """IDX files by name, also such as some unpackers leave them: each in a folder of its own name."""
+    items = [(item, item / item.name) for item in folder.iterdir() if is_idx_name(item.name)]
+    return {item.name: item if item.is_file() else inner for item, inner in items if item.is_file() or inner.is_file()}
 
 
 def read_idx_pair(path: Path, reading: Reading) -> RawSplits:
@@ -68,23 +74,25 @@ def idx_images(folder: Path) -> tuple[Path | None, Path | None]:
         DataError: There are several of one kind.
     """
     with disk_errors(folder, "read"):
-        names = sorted(item.name for item in folder.iterdir())
-    images = [name for name in names if is_idx_name(name) and "image" in name.lower()]
+        known = _idx_files(folder)
+    images = [name for name in sorted(known) if "image" in name.lower()]
     files: list[Path | None] = []
     for is_test in (False, True):
         chosen = [name for name in images if bool(_TEST.search(name)) == is_test]
         if len(chosen) > 1:
             fix = "name one of them as path and one as test"
             raise DataError(Problem(f"it holds {', '.join(chosen)}", fix, file=str(folder)))
-        files.append(folder / chosen[0] if chosen else None)
+        files.append(known[chosen[0]] if chosen else None)
     return files[0], files[1]
 
 
 def _labels_of(images: Path) -> Path | None:
     name = re.sub("idx[34]", "idx1", images.name.replace("images", "labels").replace("image", "label"))
     for candidate in (name, name.removesuffix(".gz"), f"{name}.gz"):
-        if candidate != images.name and (images.parent / candidate).exists():
-            return images.parent / candidate
+        beside = images.parent / candidate
+        for file in (beside, images.parent.parent / candidate / candidate):  # or each in a folder of its own name
+            if candidate != images.name and file.is_file():
+                return file
     return None
 
 

@@ -52,6 +52,9 @@ def number_labels(
     if any(labels is not None and labels.dtype.kind != "i" for labels in labels_of):
         labels_of = [None if labels is None else labels.astype(str) for labels in labels_of]
     present: npt.NDArray[Any] = np.unique(training.labels.astype(labels_of[0].dtype))  # type: ignore[union-attr]
+    if present.dtype.kind == "U" and "" in present:
+        at = int(np.flatnonzero(training.labels == "")[0])
+        raise DataError(Problem(f"image {at + 1} has no label", "give every image one", file=training.place))
     values: npt.NDArray[Any] = present
     if names is not None:
         values = np.arange(len(names)) if present.dtype.kind == "i" else np.asarray(names)

@@ -17,6 +17,7 @@ _ROW_NAMES = ("id", "index", "image")
 _LABEL_NAMES = ("label", "labels", "class", "classes", "target", "y", "digit", "category")
 _SAMPLE_ROWS = 1000
 _SAMPLE_BYTES = 1 << 26
+_LEAST_SIDE = 4  # of an image whose size is inferred: a table of 4 or 9 numbers a row is hardly one of pixels
 _OUTER = 3  # columns on each side: a label, an index, and the pixel beside them
 
 
@@ -113,6 +114,8 @@ def layout_of(
         what = f"its rows have {table.width} cells, and those of the training table {like.num_columns}"
         raise _broken(path, what, f"give {like.num_columns}, or {len(like.pixels)} without labels")
     shape, others = _shape(path, table.width, reading)
+    if reading.shape is None:
+        _refuse_other_numbers(path, table, shape, others)
     if others == 0:
         bare = Layout(shape, table.width, None, 0, table.has_header, table.delimiter)
         return _with_group_outside(path, bare, table.group)
@@ -287,6 +290,20 @@ def _with_group_outside(path: Path, layout: Layout, group: int | None) -> Layout
     if group is not None and layout.first < group < layout.first + len(layout.pixels):
         raise _broken(path, f"its groups stand in column {group + 1}, among the pixels", "put them first or last")
     return layout.with_group(group)
+
+
+def _refuse_other_numbers(path: Path, table: _Sample, shape: tuple[int, int, int], others: int) -> None:
+    """Asks where a table's numbers are hardly pixels, such as four measurements of flowers."""
+    names = [name for name in table.names if not any(character.isdigit() for character in name)]
+    are_named = len(table.names) > 4 and len(names) == len(table.names) and len(set(names)) == len(names)
+    if shape[0] >= _LEAST_SIDE and not are_named:
+        return
+    size = " x ".join(map(str, shape[: 2 + (shape[2] > 1)]))
+    why = f"its columns are called {', '.join(names[:3])}, ..." if are_named else f"its rows have {table.width} cells"
+    what = f"{why}, which are hardly images of {size} pixels"
+    given = ", ".join(map(str, shape[: 2 + (shape[2] > 1)]))
+    fix = f"give a table of pixels or of file names; if they are images, give read = {{ shape = [{given}] }}"
+    raise _broken(path, what, fix)
 
 
 def _shape(path: Path, width: int, reading: Reading) -> tuple[tuple[int, int, int], int]:

@@ -20,18 +20,15 @@ from ...disk import disk_errors, replacing
 from ...errors import DataError, Problem
 from ...spec import Groups, Reading
 from .arrays import joined, part_of
-from .content import Part, RawSplits
+from .content import Part, RawSplits, validation_note
 from .labels import texts_to_labels
 from .limits import refuse_size
 from .pictures import decode
+from .sides import rows_of_splits, side_of
 
 _IMAGES = ("image", "img", "images", "pixels", "jpg", "png")
 _LABELS = ("label", "labels", "fine_label", "class", "target", "y", "character", "digit")
-_SIDES = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("valid", "val", "validation"), "val"),
-    "test": "test",
-}
+_SPLITS = ("split", "set", "subset", "partition")
 _BATCH = 256
 
 
@@ -45,21 +42,67 @@ def read_parquet(path: Path, reading: Reading, groups: Groups | None = None) -> 
         DataError: A file is damaged, has no such columns, or holds something else than images.
     """
     if path.is_file():
-        part, classes, notes = _read([path], reading, groups)
-        return RawSplits(part, None, classes, notes, (str(path),))
+        return _split_by_column([path], reading, groups, str(path))
     sides = parquet_files(path)
     if not sides["train"]:
         raise DataError(Problem("it holds no train-*.parquet", "add it, or name a file as path", file=str(path)))
+    if not sides["val"] and not sides["test"]:
+        return _split_by_column(sides["train"], reading, groups, str(path))
     training, classes, notes = _read(sides["train"], reading, groups)
     if sides["val"]:
         validation, _, more = _read(sides["val"], reading, groups)
         training = joined(training, validation)
-        notes = (*notes, *more, "validation-* is part of the training split: each seed draws its own.")
+        notes = (*notes, *more, validation_note("The images of validation-*"))
     test = None
     if sides["test"]:
         test, _, more = _read(sides["test"], reading, groups)
         notes = (*notes, *more)
     return RawSplits(training, test, classes, tuple(dict.fromkeys(notes)), (str(path),))
+
+
+def _split_by_column(files: Sequence[Path], reading: Reading, groups: Groups | None, place: str) -> RawSplits:
+    """The splits of files whose names say none, by a column such as ``split`` where they have one."""
+    from pyarrow import parquet
+
+    with _intact(files[0]):
+        names = parquet.read_schema(files[0]).names
+        column = next((name for name in names if name.lower() in _SPLITS), None)
+        values = [
+            str(value)
+            for path in files
+            if column is not None
+            for value in parquet.read_table(path, columns=[column]).column(0).to_pylist()
+        ]
+    rows = rows_of_splits(values)
+    part, classes, notes = _read(files, reading, groups)
+    if column is None:
+        return RawSplits(part, None, classes, notes, (place,))
+    if isinstance(rows, int):
+        left_out = f'The column {column} is left out: "{values[rows]}" is no split.'
+        return RawSplits(part, None, classes, (*notes, left_out), (place,))
+    if len(part.images) != len(values):
+        what = f"its column {column} says splits, and some rows hold no image"
+        raise DataError(Problem(what, "remove those rows", file=place))
+    if "train" not in rows:
+        what = f'no row has "train" in the column {column}'
+        raise DataError(Problem(what, "add training images, or remove the column", file=place))
+    is_validation = np.zeros(len(values), dtype=bool)
+    is_validation[rows.get("val", [])] = True
+    test = _chosen(part, rows["test"]) if "test" in rows else None
+    others = np.setdiff1d(np.arange(len(values)), rows.get("test", []))
+    training = _chosen(part, others)
+    if "val" in rows:
+        training = replace(training, validation=is_validation[others])
+        notes = (*notes, validation_note(f"Rows with {values[int(rows['val'][0])]} in the column {column}"))
+    return RawSplits(training, test, classes, (*notes, f"The column {column} says which split a row is of."), (place,))
+
+
+def _chosen(part: Part, rows: npt.NDArray[np.int64]) -> Part:
+    """Some rows of a part; all of them without a copy."""
+    if len(rows) == len(part.images):
+        return part
+    labels, groups = (None if values is None else values[rows] for values in (part.labels, part.groups))
+    return Part(part.images[rows], labels, part.place, groups)
 
 
 def is_parquet_folder(folder: Path) -> bool:
@@ -78,13 +121,31 @@ def parquet_files(folder: Path) -> dict[str, list[Path]]:
         files = sorted(file for file in folder.rglob("*.parquet") if not file.name.startswith("."))
     sides: dict[str, list[Path]] = {"train": [], "val": [], "test": []}
     for file in files:
-        word = re.match(r"[a-z]+", file.name.lower())
-        side = _SIDES.get(word[0] if word else "", "train" if len(files) == 1 else "")
-        if not side:
+        side = side_of(re.split(r"-?\d", file.stem)[0])
+        side = "train" if side is None and len(files) == 1 else "test" if side == "eval" else side
+        if side not in sides:
             what = "its name does not say which split it is"
             raise DataError(Problem(what, "call it train-... or test-..., or name the file as path", file=str(file)))
         sides[side].append(file)
     return sides
+
+
+def holds_numbers(path: Path, reading: Reading) -> bool:
+    """Whether the images of a Parquet file, or of a folder's first one, are lists of numbers.
+
+    Raises:
+        DataError: The file is damaged. What else is wrong is said when it is read.
+    """
+    from pyarrow import parquet
+
+    if path.is_dir():
+        with disk_errors(path, "read"):
+            path = min(path.rglob("*.parquet"))
+    with _intact(path):
+        schema = parquet.read_schema(path)
+    known = _IMAGES if reading.image is None else (reading.image,)
+    column = next((name for name in known if name in schema.names), None)
+    return column is not None and _is_list(schema.field(column).type)
 
 
 def parquet_images(path: Path, reading: Reading) -> tuple[bool, bool, Callable[[], Iterator[Any]]]:

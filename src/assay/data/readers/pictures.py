@@ -282,11 +282,18 @@ def _reason(error: Exception, content: bytes) -> str:
 
     if not content:
         return "it is empty"
+    if is_pointer(content):
+        return "it is a Git LFS pointer: fetch the file with git lfs pull"
     if isinstance(error, UnidentifiedImageError):
         return "it is no image that Pillow knows"
     if isinstance(error, Image.DecompressionBombError):
         return "it declares more pixels than any small image has"
     return " ".join(str(error).split())[:80] or type(error).__name__
+
+
+def is_pointer(content: bytes) -> bool:
+    """Whether a file's first bytes are those of a Git LFS pointer, which stands for a file that was not fetched."""
+    return content.startswith(b"version https://git-lfs.github.com/spec/")
 
 
 def _refuse_bad(

@@ -19,6 +19,7 @@ from typing import IO, Any
 
 from ... import disk
 from ...errors import AssayError, ClusterError, Problem
+from ...train.task import FILES
 from ..artifacts import Artifacts
 from ..events import Failed, Lost, NoSpace, to_json
 from ..worker import CHECKPOINT, WEIGHTS
@@ -405,11 +406,7 @@ class Bridge:
 
 def _files(task: dict[str, Any]) -> list[str]:
     """What a task needs of the study's machine, and what therefore travels."""
-    return [
-        path
-        for path in (*(task[key] for key in ("images", "labels", "groups", "base")), *(task["published"] or ()))
-        if path
-    ]
+    return [path for path in (*(task[key] for key in FILES), *(task["published"] or ())) if path]
 
 
 def _sha256(file: Path) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 from ... import disk
 from ...data.location import arrays_folder, bases_folder, lock_file
 from ...errors import AssayError, ClusterError
-from ...train.task import Task
+from ...train.task import FILES, Task
 from ..artifacts import Artifacts
 from ..events import Event, Lost, NoSpace, to_json
 from ..local import LocalExecutor
@@ -84,7 +84,7 @@ class Slot:
         except (AssayError, OSError) as error:
             return {"events": [to_json(NoSpace(run.id, str(error)))]}
         values = run.to_json()
-        for key in ("images", "labels", "groups", "base"):
+        for key in FILES:
             values[key] = values[key] and str(places[values[key]])
         values["published"] = values["published"] and [str(places[path]) for path in values["published"]]
         here = replace(Task.from_json(values), folder=folder)

@@ -154,8 +154,9 @@ class Kernel:
 
 
 def folder() -> Path:
-    """Where kernels are kept: ``ASSAY_KERNELS``, or the platform's cache; in it, a folder for each version of ``_CODE``."""
-    root = os.environ.get("ASSAY_KERNELS") or str(Path(platformdirs.user_cache_dir("assay")) / "kernels")
+    """Where kernels are kept: ``ASSAY_KERNELS``, or ``ASSAY_CACHE`` or the platform's cache; in it, a folder for each version of ``_CODE``."""
+    cache = os.environ.get("ASSAY_CACHE") or platformdirs.user_cache_dir("assay")
+    root = os.environ.get("ASSAY_KERNELS") or Path(cache) / "kernels"
     return Path(root) / _code_version()
 
 

@@ -6,8 +6,10 @@ import errno
 import hashlib
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -31,6 +33,51 @@ def disk_errors(place: Path, operation: Literal["read", "written"]) -> Iterator[
         yield
     except OSError as error:
         raise _refusal(error, place, operation) from error
+
+
+def regular_file(path: Path) -> BufferedReader:
+    """A file to read. What is no file is refused before it is opened: reading a pipe or a device might never end.
+
+    Raises:
+        DataError: It is a pipe, a device or a socket.
+        OSError: It cannot be opened, or is a folder.
+    """
+    refuse_special(path)
+    # Should it be exchanged for a pipe meanwhile, opening it does not wait.
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def refuse_special(path: Path) -> None:
+    """Refuses what is neither a file nor a folder.
+
+    Raises:
+        DataError: It is a pipe, a device or a socket.
+        OSError: There is nothing, or it cannot be looked at.
+    """
+    mode = os.stat(path).st_mode
+    kinds = {stat.S_IFIFO: "pipe", stat.S_IFCHR: "device", stat.S_IFBLK: "device", stat.S_IFSOCK: "socket"}
+    if kind := kinds.get(stat.S_IFMT(mode)):
+        raise DataError(Problem(f"this is a {kind}", "give a file", file=str(path)))
+
+
+def read_bounded(path: Path, max_bytes: int) -> bytes:
+    """A whole file of no more than so many bytes.
+
+    Raises:
+        DataError: It is larger, or no file.
+        OSError: It cannot be read.
+    """
+    with regular_file(path) as file:
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        what = f"this file is larger than {max_bytes >> 20:,} MiB"
+        raise DataError(Problem(what, "give a smaller one: no file of this kind needs more", file=str(path)))
+    return content
 
 
 @contextmanager

@@ -398,12 +398,33 @@ def test_lost_weights_are_named_when_revealing(run, study: Path) -> None:
     run("run", study, "--no-report", "--seeds", 1)
     weights = next(Path(os.environ["ASSAY_STORE"]).rglob("weights.safetensors"))
     weights.write_bytes(b"x")
-    code, _, errors = run("reveal", "small", "--yes")
-    assert code == 2
-    assert "weights.safetensors" in errors
-    assert "SHA-256" in errors
+    code, output, errors = run("reveal", "small", "--yes", "--json")
+    assert code == 1
+    revealed = json.loads(output)
+    assert (revealed["looks"], len(revealed["scores"]), len(revealed["unscored"])) == (1, 1, 1)
+    assert "weights.safetensors: the weights are not the ones that were written (SHA-256 differs)" in errors
+    assert run("reveal", "small", "--yes")[0] == 1  # what is there is shown again, which is no look
     _, output, _ = run("status", "--json")
-    assert json.loads(output)[0]["looks"] == 0
+    assert json.loads(output)[0]["looks"] == 1
+
+
+def test_a_copy_of_a_study_says_that_its_test_images_were_looked_at(
+    run, study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("run", study, "--no-report", "--seeds", 1)
+    assert run("reveal", "small", "--yes")[0] == 0
+    copy = study.with_name("copy.toml")
+    copy.write_text(STUDY)
+    run("run", copy, "--no-report", "--seeds", 1)
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    _, _, errors = run("reveal", "copy")
+    so_far = "so far: 0 by this study and 1 by other studies in the store"
+    assert f"Looks at these test images {so_far}." in errors
+    _, output, _ = run("reveal", "copy", "--yes")
+    assert f"Looks at the test split {so_far.replace('0', '1')}" in output
+    assert json.loads(run("reveal", "copy", "--json")[1])["looks_elsewhere"] == 1
+    _, output, _ = run("compare", "copy", "--split", "test")
+    assert "After 1 look by this study and 1 by other studies in the store at the test split" in output
 
 
 def test_unknown_commands_and_studies_name_the_nearest(run) -> None:

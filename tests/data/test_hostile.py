@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import struct
 import tarfile
 import tracemalloc
@@ -189,6 +190,40 @@ def test_declared_sizes_that_are_absurd_are_refused_before_memory_is_taken(tmp_p
             read_path(tmp_path / name, Reading(labels="a.npy") if name == "a.npy" else Reading())
     assert tracemalloc.get_traced_memory()[1] < 8 << 20
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.npz", "a.npy", "a.parquet", "a.zip", "a.tar", "train-images-idx3-ubyte"])
+def test_pipes_and_devices_are_no_data(tmp_path, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(DataError, match="this is a pipe; give a file"):
+        read_path(tmp_path / name, Reading())
+    (tmp_path / name).unlink()
+    (tmp_path / name).symlink_to("/dev/zero")
+    with pytest.raises(DataError, match="this is a device; give a file"):
+        read_path(tmp_path / name, Reading())
+
+
+def test_a_pipe_among_pictures_is_no_picture(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), dtype=np.uint8)
+    write_tree(tmp_path / "tree", images, np.array([0, 0, 1, 1]), ("a", "b"))
+    picture = next((tmp_path / "tree").rglob("*.png"))
+    picture.unlink()
+    os.mkfifo(picture)
+    with pytest.raises(DataError, match="this is a pipe"):
+        read_path(tmp_path / "tree", Reading())
+
+
+def test_parquet_that_declares_more_than_images_can_be_is_refused_before_memory_is_taken(tmp_path):
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    table = pa.table({"image": pa.array([bytes(16 << 20)] * 4), "label": pa.array([0, 1] * 2)})
+    parquet.write_table(table, tmp_path / "bomb.parquet", compression="zstd")
+    del table
+    before = pa.default_memory_pool().bytes_allocated()
+    with pytest.raises(DataError, match=r"it declares .* and its .* packed bytes cannot hold that many"):
+        read_path(tmp_path / "bomb.parquet", Reading())
+    assert pa.default_memory_pool().bytes_allocated() <= before + (1 << 20)
 
 
 def test_more_than_free_memory_is_refused(monkeypatch):

@@ -156,10 +156,10 @@ def test_a_refused_write_is_told_leaves_no_half_file_and_can_be_repeated(ready, 
 
 
 def test_an_unreadable_raw_file_is_told(ready, monkeypatch):
-    def refuse(path: Path, _: str) -> None:
+    def refuse(path: Path) -> None:
         raise PermissionError(errno.EACCES, "refused", str(path))
 
-    monkeypatch.setattr("assay.data.readers.idx.open", refuse, raising=False)
+    monkeypatch.setattr("assay.data.readers.idx.regular_file", refuse)
     with pytest.raises(DataError) as caught:
         prepare_entry(ready.entry)
     assert len(caught.value.problems) == 4

@@ -64,7 +64,7 @@ def main() -> None:
             writer.put_started("searched", "x-0", {"threads": 1})
             writer.put_epochs("x-0", [EpochRecord(1, *measured)])
             writer.put_paused("x-0", 1.5)
-            writer.put_look("golden", {"a-0": TestScore(0.1, 0.97, b"\xa0")}, num_runs=1)
+            writer.put_look("golden", {"a-0": TestScore(0.1, 0.97, b"\xa0")}, num_runs=1, test_images="images")
             record_verdict_look(Path(folder), "golden", VerdictLook(1, 1.8e9, 10, {"contrasts": {"b": [0, 1]}}))
         connection = sqlite3.connect(Path(folder) / DATABASE)
         dump = "\n".join(connection.iterdump())

@@ -203,7 +203,7 @@ def test_a_store_that_cannot_be_written_shows_the_verdict_all_the_same(
     real = sqlite3.connect
 
     def read_only(path: object, **options: object) -> sqlite3.Connection:
-        address = str(path) if "mode=ro" in str(path) else f"file:{path}?mode=ro"
+        address = str(path) if "mode=r" in str(path) else f"file:{path}?mode=ro"
         return real(address, **{**options, "uri": True})  # type: ignore[call-overload, no-any-return]
 
     monkeypatch.setattr(sqlite3, "connect", read_only)

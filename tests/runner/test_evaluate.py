@@ -149,15 +149,15 @@ def test_an_accuracy_that_differs_is_noted_and_no_error(tmp_path: Path) -> None:
     assert after.validation_hits == before.validation_hits
 
 
-def test_weights_that_are_gone_are_noted_and_no_error(tmp_path: Path) -> None:
+def test_weights_that_are_gone_are_trained_anew_and_evaluated(tmp_path: Path) -> None:
     before, _ = run(small_study(), tmp_path)
     forget(tmp_path)
     (tmp_path / (before.runs[0].weights_path or "")).unlink()
     after, notes = run(small_study(), tmp_path)
-    assert set(after.validation_hits) == {one.id for one in before.runs[1:]}
-    assert len(notes) == 2
-    assert notes[1].startswith("1 run cannot be evaluated: ")
-    assert "the weights cannot be read" in notes[1]
+    assert set(after.validation_hits) == {one.id for one in before.runs}
+    assert notes[0].startswith("1 finished run has lost its weights and is trained anew (")
+    assert notes[1] == "1 run has its weights back, bit for bit"
+    assert notes[2].startswith("3 finished runs lack per-image results")
 
 
 @pytest.mark.parametrize("hits", [None, ImageHits.of("test", np.array([0, 7]), np.array([True, False]))])

@@ -160,6 +160,38 @@ def test_looks_are_counted(tmp_path: Path) -> None:
     assert (study.runs[0].test_accuracy, study.runs[0].test_loss) == (0.97, 0.1)
 
 
+def test_looks_of_other_studies_at_the_same_test_images_count(tmp_path: Path) -> None:
+    contents = {"one": "A", "same data": "A", "same test images": "B", "other": "C"}
+    with open_writer(tmp_path) as writer:
+        for name, content in contents.items():
+            writer.put_study(
+                name=name, question="", spec={}, data={"content": content}, arms=[], members=[], runs=[]
+            )  # fmt: skip
+        writer.put_look("one", {}, num_runs=1, test_images="t")
+        writer.put_look("same data", {}, num_runs=1, test_images="t")
+
+        def elsewhere() -> list[int]:
+            with open_reader(tmp_path) as reader:
+                return [reader.study(name).looks_elsewhere for name in contents]
+
+        assert elsewhere() == [1, 1, 0, 0]
+        with open_reader(tmp_path) as reader:  # what its test images are is known before its own look
+            assert [reader.looks_elsewhere(name, "t") for name in ("same test images", "other")] == [2, 2]
+            assert reader.looks_elsewhere("other", "u") == 0
+        writer.put_look("same test images", {}, num_runs=1, test_images="t")
+        assert elsewhere() == [2, 2, 2, 0]
+
+
+def test_earlier_looks_count_for_studies_of_the_same_data(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / DATABASE)
+    connection.executescript((GOLDEN / "store-v6.sql").read_text())
+    connection.execute("UPDATE studies SET data = json_set(data, '$.content', 'A')")
+    connection.commit()
+    connection.close()
+    with open_reader(tmp_path) as reader:
+        assert (reader.study("golden").looks_elsewhere, reader.study("searched").looks_elsewhere) == (0, 1)
+
+
 def test_a_reader_reads_while_a_writer_writes(tmp_path: Path) -> None:
     with open_writer(tmp_path) as writer:
         put_study(writer)
@@ -407,7 +439,8 @@ def test_what_an_earlier_version_looked_at_is_found(looks: list[str], expected: 
                 writer.put_look("s", scores, num_runs=len(scores))
     connection = sqlite3.connect(tmp_path / DATABASE)
     connection.executescript(
-        "ALTER TABLE looks DROP COLUMN is_of_retrained; DROP TABLE verdict_looks; DROP TABLE validation_hits; "
+        "ALTER TABLE looks DROP COLUMN is_of_retrained; ALTER TABLE looks DROP COLUMN content; "
+        "ALTER TABLE looks DROP COLUMN test_images; DROP TABLE verdict_looks; DROP TABLE validation_hits; "
         "DROP TABLE image_sets; PRAGMA user_version = 4;"
     )
     connection.close()

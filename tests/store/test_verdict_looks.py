@@ -135,7 +135,9 @@ def test_a_store_that_may_not_be_written_is_a_sentence(tmp_path: Path, monkeypat
         put_study(writer)
     real = sqlite3.connect
 
-    def read_only(path: Path, **options: object) -> sqlite3.Connection:
+    def read_only(path: Path | str, **options: object) -> sqlite3.Connection:
+        if not isinstance(path, Path):  # opened for reading
+            return real(path, **options)  # type: ignore[call-overload, no-any-return]
         return real(f"file:{path}?mode=ro", uri=True, **options)  # type: ignore[call-overload, no-any-return]
 
     monkeypatch.setattr(sqlite3, "connect", read_only)

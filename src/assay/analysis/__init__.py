@@ -12,6 +12,8 @@ from .diagnoses import curves_of as curves_of
 from .diagnoses import diagnose_study as diagnose_study
 from .fallen import fallen_sentences as fallen_sentences
 from .look_record import look_record as look_record
+from .opened import elsewhere as elsewhere
+from .opened import looks_at_test as looks_at_test
 from .scores import ArmScores as ArmScores
 from .scores import arm_scores as arm_scores
 from .scores import best_arm as best_arm

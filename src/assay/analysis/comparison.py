@@ -21,6 +21,7 @@ from .contrasts import (
 from .fallen import fallen_sentences
 from .image_spread import claim_of
 from .images import duel, network_sentence, networks
+from .opened import looks_at_test
 from .scores import LEAKY, Split, failure_sentence, ordered_arms, rule_of, varied
 from .standings import sequential_sentence
 
@@ -138,8 +139,7 @@ def _comparison(
         remarks.append(sequential)
     remarks += fallen_sentences(study)
     if split == "test":
-        looks = len(study.looks)
-        remarks.append(f"After {looks} {'look' if looks == 1 else 'looks'} at the test split")
+        remarks.append(f"After {looks_at_test(study)} at the test split")
         remarks += [network_sentence(network) for network in networks(study)]
         if finalists := duel(study):
             remarks += finalists.sentences

@@ -48,7 +48,7 @@ def command(run: str | None, arm: str | None, seed: int | None, store: Path | No
     from ..analysis.scores import LEAKY
     from ..api import find, result
     from ..errors import Problem, SpecError
-    from ..store import default_folder
+    from ..store import default_folder, output_folder
 
     if run is None or arm is not None or seed is not None:
         chosen_run = result(study_name(run, store), store=store).run(arm, seed)
@@ -65,7 +65,7 @@ def command(run: str | None, arm: str | None, seed: int | None, store: Path | No
     if not explanation.pictures:
         raise SpecError([Problem(reason.rstrip(".")) for reason in explanation.left_out.values()])
     name = f"{chosen_run.study.name}-{chosen_run.record.id[:10]}"
-    folder = options["output"] or (store or default_folder()) / "explanations" / name
+    folder = options["output"] or output_folder(store or default_folder(), "explanations") / name
     paths = explanation.write(folder, format=options["format"], theme=options["theme"])
     if options["as_json"]:
         print_json({**explanation.as_dict(), "files": {name: str(path) for name, path in paths.items()}})

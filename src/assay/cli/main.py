@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-import os
 import sys
 from importlib.metadata import version
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from ..errors import AssayError, InputError, Interrupted
+from .streams import give_up_output, prepare_streams, trouble
 
 COMMANDS = {
     "run": "Run a study, or resume it.",
@@ -74,8 +75,10 @@ def commands() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; ends the process with its exit code."""
+    prepare_streams()
     try:
         code = commands.main(arguments, prog_name="assay", standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         code = EXIT_BAD_INPUT
@@ -90,6 +93,11 @@ def main(arguments: list[str] | None = None) -> Any:
         click.echo(f"error: {error}", err=True)
         code = EXIT_FAILED_RUNS
     except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        give_up_output()
         code = EXIT_DONE
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            click.echo(f"error: {trouble(error)}", err=True)
+        give_up_output()
+        code = EXIT_FAILED_RUNS
     sys.exit(code if isinstance(code, int) else EXIT_DONE)

@@ -14,10 +14,19 @@ from ..errors import NoSuchStudy, Problem
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
+class _Folder(click.Path):
+    """A folder that is named: an empty name, as of a variable that is not set, is no name of the current one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("the folder's name is empty; name one, or leave the option out.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def store_option(function: _F) -> _F:
     return click.option(
         "--store",
-        type=click.Path(path_type=Path),
+        type=_Folder(path_type=Path),
         help="The store's folder.  [default: ASSAY_STORE or ./assay-store]",
     )(function)
 

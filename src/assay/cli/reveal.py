@@ -36,6 +36,7 @@ def command(
     may then learn from the validation images too: --retrain ARM trains it anew on all training images (of which as many
     per class as the study says, where it does), with the study's seeds, and scores these runs and no other.
     """
+    from ..analysis import elsewhere
     from ..api import result
     from ..results.reveal import num_unscored
     from ..runner.progress import JsonLines, Lines, Live
@@ -47,10 +48,11 @@ def command(
     if retrain is not None:
         retrain = arm_name(retrain, [arm.name for arm in record.arms], study_result.study)
     if (count := num_unscored(record, retrain)) and not yes:
-        _ask(record.name, count, retrain)
+        _ask(record, study_result.store, count, retrain)
     progress = JsonLines(sys.stderr) if as_json else Live() if sys.stderr.isatty() else Lines()
-    study_result.reveal(
+    frame = study_result.reveal(
         retrain=retrain,
+        on_progress=_show_progress if sys.stderr.isatty() and not as_json else lambda num_done, num_runs: None,
         on_scored=lambda run, accuracy: (
             None if as_json else click.echo(f"{run.arm}, {run.label}: {accuracy:.2%} on the test split", err=True)
         ),
@@ -66,15 +68,19 @@ def command(
             for run in runs
             if run.test_accuracy is not None
         ]  # fmt: skip
-        facts = {"study": record.name, "looks": len(record.looks), "leaky": record.is_leaky, "retrained": retrain}
-        print_json({**facts, "scores": scores})
+        facts = {"study": record.name, "looks": len(record.looks), "looks_elsewhere": record.looks_elsewhere,
+                 "leaky": record.is_leaky, "retrained": retrain}  # fmt: skip
+        print_json({**facts, "scores": scores, "unscored": frame.attrs["unscored"]})
     else:
         if retrain is None:
             print_answer(study_result.shown)
         else:
             _print_retrained(retrain, record)
-        click.echo(f"Looks at the test split so far: {len(record.looks)}")
-    return EXIT_FAILED_RUNS if retrain is not None and any(run.is_failed for run in runs) else EXIT_DONE
+        click.echo(f"Looks at the test split so far: {len(record.looks)}{elsewhere(record)}")
+    for label, reason in frame.attrs["unscored"].items():
+        click.echo(f"{label} has no score: {reason}", err=True)
+    is_lacking = frame.attrs["unscored"] or (retrain is not None and any(run.is_failed for run in runs))
+    return EXIT_FAILED_RUNS if is_lacking else EXIT_DONE
 
 
 def _named(study: str | None, store: Path | None) -> str:
@@ -89,20 +95,30 @@ def _named(study: str | None, store: Path | None) -> str:
     return study_name(study, store)
 
 
-def _ask(study: str, count: int, retrain: str | None) -> None:
+def _show_progress(num_done: int, num_runs: int) -> None:
+    click.echo(f"\r{num_done} of {num_runs} runs are scored", nl=num_done == num_runs, err=True)
+
+
+def _ask(record: StudyRecord, folder: Path, count: int, retrain: str | None) -> None:
     """Asks before the test split is opened.
 
     Raises:
         SpecError: There is no terminal to ask.
         click.Abort: The answer is no.
     """
-    what = counted(count, "finished run")
+    from ..analysis import elsewhere
+    from ..results.recorded import dataset_of
+    from ..results.reveal import looks_so_far
+
+    study, what = record.name, counted(count, "finished run")
     if retrain is not None:
         what = f"{retrain}, trained anew with {counted(count, 'seed')},"
     if not sys.stdin.isatty():
         raise SpecError(
             Problem(f'this would score {what} on the sealed test split of "{study}"', "add --yes if it may")
         )
+    record = looks_so_far(record, dataset_of(record), folder)
+    click.echo(f"Looks at these test images so far: {len(record.looks)}{elsewhere(record)}.", err=True)
     click.echo(
         f'This scores {what} on the sealed test split of "{study}" and counts as a look: what is chosen after it is no '
         "longer tested by it.",

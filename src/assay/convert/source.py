@@ -6,7 +6,7 @@ import ast
 import json
 from pathlib import Path
 
-from ..disk import disk_errors
+from ..disk import disk_errors, regular_file
 from ..errors import DataError, Problem, SpecError
 from .reader import Reader, Source
 from .scope import Scope
@@ -27,7 +27,7 @@ def read_source(path: Path) -> Source:
             a study names them.
     """
     file = str(path)
-    with disk_errors(path, "read"), open(path, "rb") as opened:
+    with disk_errors(path, "read"), regular_file(path) as opened:
         content = opened.read(_MOST_BYTES + 1)
     if len(content) > _MOST_BYTES:
         raise DataError(Problem(f"it has more than {_MOST_BYTES:,} bytes", "give the code alone", file=file))

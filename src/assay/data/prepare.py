@@ -235,6 +235,8 @@ def keep(content: Content, name: str, title: str, sources: tuple[str, ...] = ())
         num_validation=0 if content.validation is None else int(content.validation.values.sum()),
     )
     dataset = Dataset(info, arrays_folder(info.content))
+    if _is_whole(dataset.folder, info.content):
+        return dataset
     with disk_errors(dataset.folder, "written"), locked(lock_file("prepare", info.content)):
         if not _is_whole(dataset.folder, info.content):
             _write(dataset, content)
@@ -281,6 +283,8 @@ def _prepare_path(data: Data) -> Dataset:
     key = hashlib.sha256(json.dumps([_FORMAT, _READERS, options], sort_keys=True).encode()).hexdigest()
     note = source_note(key)
     title = data.name or Path(data.path or "").name
+    if (prepared := _noted(note)) is not None:  # a cache that cannot be written is read
+        return Dataset(replace(prepared.info, name=title, title=title), prepared.folder)
     with ExitStack() as locks:
         with disk_errors(note, "written"):
             locks.enter_context(locked(lock_file("source", key)))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..disk import disk_errors, refuse_special
 from ..errors import DataError, Problem, SpecError
 from ..spec import Data, Groups, Last, Reading
 from ..spec.data import Drawn
@@ -200,6 +201,8 @@ def read_path(path: Path, reading: Reading, groups: Groups | None = None) -> Raw
     Raises:
         DataError: Assay does not read this form, or the file is damaged.
     """
+    with disk_errors(path, "read"):
+        refuse_special(path)
     path = unwrapped(path) if path.is_dir() else path
     form = form_of(path, reading)
     if form == forms.IDX_FOLDER:

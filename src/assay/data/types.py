@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -135,6 +136,13 @@ class TestData:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def images_sha256(self) -> str:
+        """SHA-256 of the images whatever their order and their labels: a copy of a test split has the same."""
+        digest = hashlib.sha256(repr((self.images.shape, self.images.dtype.str)).encode())
+        for image in sorted(hashlib.sha256(image.tobytes()).digest() for image in self.images):
+            digest.update(image)
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,7 @@ from ..data.readers.npy import array_chunks, array_names
 from ..data.readers.parquet import is_parquet_folder, parquet_files, parquet_images
 from ..data.readers.pictures import SUFFIXES, Contents
 from ..data.readers.trees import Tree, is_archive_name, read_file, tree_of
-from ..disk import disk_errors
+from ..disk import disk_errors, regular_file
 from ..errors import DataError, Problem
 from ..spec import Groups, Reading
 
@@ -113,7 +113,7 @@ def sources_of(
 
 def _head(path: Path) -> bytes:
     """The first bytes, unpacked where they are gzipped."""
-    with disk_errors(path, "read"), open(path, "rb") as file:
+    with disk_errors(path, "read"), regular_file(path) as file:
         head = file.read(16)
         if head[:2] != b"\x1f\x8b" or is_archive_name(path.name):
             return head

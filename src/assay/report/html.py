@@ -12,6 +12,7 @@ from ..analysis.diagnoses import diagnose_study
 from ..analysis.image_spread import claim_of
 from ..analysis.images import duel
 from ..analysis.numbers import counted, moment
+from ..analysis.opened import looks_at_test
 from ..analysis.scores import LEAKY, arm_scores, best_arm, best_by, counted_epoch, failures, varied
 from ..analysis.standings import sequential_sentence, stop_sentences
 from ..store.records import StudyRecord
@@ -183,8 +184,8 @@ def _test(study: StudyRecord, summaries: Mapping[str, NetworkTable]) -> dict[str
         "arms_table": arms_table(study, summaries, split="test"),
         "effects_table": effects_table(study, split="test") if result.effects else None,
         "contrasts_table": contrasts_table(study, split="test") if len(study.arms) > 1 else None,
-        "looks": counted(len(study.looks), "look"),
-        "num_looks": len(study.looks),
+        "looks": looks_at_test(study),
+        "num_looks": len(study.looks) + study.looks_elsewhere,
         "missing": num_finished - num_scored,
         "images_table": images_table(study) if study.test_hits else None,
         "duel": finalists.sentences if (finalists := duel(study)) else (),

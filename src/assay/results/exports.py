@@ -247,6 +247,7 @@ _WRITERS: dict[str, Callable[[Portable, Path, str, _Check], list[Written]]] = {
 
 def facts_of(model: Model) -> Facts:
     """What the store knows of a run, for its card."""
+    from ..analysis import looks_at_test
     from ..analysis.scores import LEAKY, counted_epoch
     from ..export import Facts, picture_code
 
@@ -260,7 +261,7 @@ def facts_of(model: Model) -> Facts:
     if not record.looks:
         limits.append("The test split is sealed: nothing here was measured on it.")
     else:
-        limits.append(f"The test split has been looked at {len(record.looks)} times, see `assay reveal`.")
+        limits.append(f"Looks at the test split so far: {looks_at_test(record)}; see `assay reveal`.")
     seconds = f"{run.seconds:.1f} s" if run.seconds is not None else "not recorded"
     training_facts = (
         ("arm", run.arm),

@@ -8,10 +8,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from ..errors import Problem, SpecError
+from ..errors import DataError, Problem, SpecError
 from ..runner import Progress, drive_plans, open_site, recorded_plan, retrain_plan
 from ..spec import study_toml
-from ..store import RunRecord, StudyRecord, collection_paused, default_folder, open_reader, open_writer
+from ..store import RunRecord, StudyRecord, collection_paused, default_folder, open_reader, open_writer, output_folder
 from .recorded import dataset_of, gallery_of, network_tables, recorded_networks, shared_images
 from .run import Run, export
 from .verdict_record import with_look
@@ -183,18 +183,23 @@ class Result:
         *,
         retrain: str | None = None,
         on_scored: Callable[[RunRecord, float], None] = lambda run, accuracy: None,
+        on_progress: Callable[[int, int], None] = lambda num_done, num_runs: None,
         workers: int | None = None,
         progress: Progress | None = None,
     ) -> pd.DataFrame:
         """Score finished runs on the sealed test split; record the look.
 
-        A run is scored once. Where every run has its score already, they are shown again, and no look is recorded.
+        The look and its scores are stored together, before any score is shown: interrupted earlier, none was seen and
+        none is stored. A run is scored once. Where every run has its score already, they are shown again, and no look
+        is recorded. Runs whose weights are missing or damaged have no score; ``attrs["unscored"]`` of the frame says
+        what is wrong with each.
 
         Args:
             retrain: Name of the chosen arm. It is trained anew with every seed, on training and validation images
                 together (on so many of each class of these where the study's ``training`` says so), and these runs
                 alone are scored: no other arm is looked at.
-            on_scored: Called after each run.
+            on_scored: Called for each run that was scored, once the look is stored.
+            on_progress: Called after each run with how many are scored, and of how many.
             workers: As for :func:`run`; only for training.
             progress: As for :func:`run`; only for training.
 
@@ -203,7 +208,7 @@ class Result:
 
         Raises:
             SpecError: No run has finished, or the arm cannot be retrained.
-            DataError: A run's weights are missing or damaged, or the data have changed since it was trained.
+            DataError: No run can be scored, since the weights are missing or damaged; or the data have changed since.
             DiskFull: The disk filled up. What had finished is kept.
             Interrupted: Ctrl-C. Finished epochs are kept.
         """
@@ -212,7 +217,9 @@ class Result:
         from .reveal import num_unscored, score_runs
 
         if num_unscored(self.brief, retrain) == 0:
-            return self.frame() if retrain is None else runs_frame(self.record, retrained=True)
+            frame = runs_frame(self.record, retrained=retrain is not None)
+            frame.attrs["unscored"] = {}
+            return frame
         with open_writer(self.store) as writer:
             record = self.record
             study, dataset = record.design, dataset_of(record)
@@ -229,10 +236,22 @@ class Result:
                 raise SpecError(Problem(f'study "{self.study}" has no finished run to score', "run it first"))
             by_id = {task.id: task for task in tasks}
             new = {run.id: (run, by_id[run.id]) for run in finished if run.test_accuracy is None}
-            scores = score_runs(list(new.values()), dataset, self.store, on_scored=on_scored)
-            if scores:
-                writer.put_look(self.study, scores, num_runs=len(finished), is_of_retrained=retrain is not None)
-        return self.frame() if retrain is None else runs_frame(self.record, retrained=True)
+            scored = score_runs(list(new.values()), dataset, self.store, on_progress=on_progress)
+            if scored.scores:
+                writer.put_look(
+                    self.study,
+                    scored.scores,
+                    num_runs=len(finished) - len(scored.unscored),
+                    test_images=scored.test_images,
+                    is_of_retrained=retrain is not None,
+                )
+            elif len(scored.unscored) == len(finished):
+                raise DataError(problem for _, error in scored.unscored for problem in error.problems)
+        for run_id, score in scored.scores.items():
+            on_scored(new[run_id][0], score.accuracy)
+        frame = runs_frame(self.record, retrained=retrain is not None)
+        frame.attrs["unscored"] = {f"{run.arm}, {run.label}": str(error) for run, error in scored.unscored}
+        return frame
 
     def run(self, arm: str | None = None, seed: int | None = None, *, fold: int | None = None) -> Run:
         """One finished run of the study.
@@ -312,7 +331,8 @@ class Result:
         """Write the report and return its path.
 
         Args:
-            path: Where; ``reports/STUDY`` with the form's suffix in the store's folder if ``None``.
+            path: Where; ``reports/STUDY`` with the form's suffix in the store's folder if ``None``, or in the current
+                one as ``assay-reports/STUDY`` where the store cannot be written.
             form: ``html``, one file that needs nothing else; ``pdf``, that file as Chromium prints it; ``notebook``, an
                 executed one whose cells call this API; ``markdown`` or ``latex``, the tables.
             explanations: Pictures of what the best arm has learned and where it fails, for ``html`` and ``pdf``; if
@@ -324,7 +344,9 @@ class Result:
         from ..report import SUFFIXES, as_latex, as_markdown, write_notebook, write_pdf, write_report
 
         record = with_look(self.store, self.record)
-        target = Path(path) if path is not None else self.store / "reports" / f"{self.study}{SUFFIXES[form]}"
+        target = (
+            Path(path) if path is not None else output_folder(self.store, "reports") / f"{self.study}{SUFFIXES[form]}"
+        )
         if form == "notebook":
             return write_notebook(target, record, self.store)
         if form in ("markdown", "latex"):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from ..data import Dataset, TestData
-from ..store import RunRecord, StudyRecord, TestScore
+from ..errors import DataError
+from ..store import RunRecord, StudyRecord, TestScore, open_reader
 from ..train.task import Task
 
 
@@ -29,14 +31,47 @@ def num_unscored(record: StudyRecord, retrain: str | None = None) -> int | None:
     return len(seeds - scored) if seeds else None
 
 
+def looks_so_far(record: StudyRecord, dataset: Dataset, folder: Path) -> StudyRecord:
+    """The record with the looks of other studies counted at the test images themselves.
+
+    A store knows which data sets were looked at. That another data set has the same test images only these show.
+
+    Args:
+        record: What the store knows of the study.
+        dataset: Its data set.
+        folder: The store's folder.
+
+    Raises:
+        DataError: The data set has no test split.
+    """
+    with open_reader(folder) as reader:
+        num_looks = reader.looks_elsewhere(record.name, dataset.test().images_sha256())
+    return replace(record, looks_elsewhere=num_looks)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What scoring gave: scores by run id, why the other runs have none, and which images were looked at.
+
+    Args:
+        scores: By run id.
+        unscored: Each run whose weights are missing or damaged, with what is wrong with them.
+        test_images: ``TestData.images_sha256``.
+    """
+
+    scores: dict[str, TestScore]
+    unscored: tuple[tuple[RunRecord, DataError], ...]
+    test_images: str
+
+
 def score_runs(
     tasks: Sequence[tuple[RunRecord, Task]],
     dataset: Dataset,
     folder: Path,
     *,
-    on_scored: Callable[[RunRecord, float], None] = lambda run, accuracy: None,
-) -> dict[str, TestScore]:
-    """Scores on the test split of finished runs, by run id.
+    on_progress: Callable[[int, int], None] = lambda num_done, num_runs: None,
+) -> Scored:
+    """Scores on the test split of finished runs. Nothing is shown before the look at them is stored.
 
     Networks are computed by torch's layers in float32, whichever code trained them: the same figures on any machine.
 
@@ -44,17 +79,21 @@ def score_runs(
         tasks: Finished runs with what they were trained on.
         dataset: The data set, whose test split is opened here.
         folder: The store's folder.
-        on_scored: Called after each run.
+        on_progress: Called after each run with how many are done, and of how many.
 
     Raises:
-        DataError: A run's weights are missing or are not the ones that were written.
+        DataError: The data set has no test split.
     """
     test = dataset.test()
     scores: dict[str, TestScore] = {}
-    for record, task in tasks:
-        scores[record.id] = _score(record, task, dataset, test, folder)
-        on_scored(record, scores[record.id].accuracy)
-    return scores
+    unscored = []
+    for number, (record, task) in enumerate(tasks, start=1):
+        try:
+            scores[record.id] = _score(record, task, dataset, test, folder)
+        except DataError as error:
+            unscored.append((record, error))
+        on_progress(number, len(tasks))
+    return Scored(scores, tuple(unscored), test.images_sha256())
 
 
 def _score(record: RunRecord, task: Task, dataset: Dataset, test: TestData, folder: Path) -> TestScore:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..analysis import look_record
-from ..errors import StoreError
+from ..errors import DiskFull, StoreError
 from ..store import StudyRecord, open_reader, record_verdict_look
 
 _TRIES = 5  # other processes may record a look of the same number meanwhile
@@ -15,8 +15,8 @@ _TRIES = 5  # other processes may record a look of the same number meanwhile
 def with_look(store: Path, record: StudyRecord) -> StudyRecord:
     """The record, with the look that showing its verdicts is; that look is in the store before anything is shown.
 
-    Where the store cannot be written (a read-only disk, another user's folder) verdicts count the look all the same,
-    and the store does not know of it.
+    Where the store cannot be written (a read-only or full disk, another user's folder) verdicts count the look all the
+    same, and the store does not know of it.
 
     Args:
         store: The store's folder.
@@ -28,7 +28,7 @@ def with_look(store: Path, record: StudyRecord) -> StudyRecord:
             return record
         try:
             is_recorded = record_verdict_look(store, record.name, look)
-        except StoreError:
+        except (StoreError, DiskFull):
             return record
         if is_recorded:
             return replace(record, verdict_looks=(*record.verdict_looks, look))

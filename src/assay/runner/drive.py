@@ -15,6 +15,7 @@ from .bases import ready
 from .decisions import after_loss
 from .events import EpochDone, Event, Failed, Finished, Lost, NoSpace, Paused, Started
 from .executor import Executor
+from .lost_weights import LostWeights
 from .plan import Plan, due
 from .worker import CHECKPOINT, MEMORY_ADVICE
 
@@ -49,6 +50,7 @@ def drive(
     *,
     num_workers: int,
     machine_cores: int | None = None,
+    lost_weights: LostWeights | None = None,
 ) -> None:
     """Run what is missing of a plan. Only this process writes the store.
 
@@ -60,6 +62,7 @@ def drive(
         progress: What follows.
         num_workers: Cores to use.
         machine_cores: The most of them that one run may take, where they are several machines'.
+        lost_weights: Finds finished runs that have to be trained anew; none is looked for if ``None``.
 
     Raises:
         ClusterGone: The cluster that trained it does not answer any more. Finished epochs are kept.
@@ -70,13 +73,17 @@ def drive(
     writer.requeue_interrupted()
     plan.register(writer)
     states = reader.states(task.id for task in plan.tasks)
+    names: dict[str, str] = {}
+    for arm, task in plan.members:
+        names.setdefault(task.id, f"{arm}, seed {task.seed}" + (f", fold {task.fold}" if task.fold else ""))
+    if lost_weights is not None:
+        finished = {run for run, state in states.items() if state == "finished"} - plan.settled
+        lost_weights.requeue(study.name, finished, names, reader, writer)
+        states = reader.states(task.id for task in plan.tasks)
     waiting = {task.id: task for task in due(plan.tasks, states) if task.id not in plan.settled}
     for task in plan.tasks:
         if states.get(task.id) in ("finished", "diverged"):  # the process that should have done this was killed
             (task.folder / CHECKPOINT).unlink(missing_ok=True)
-    names: dict[str, str] = {}
-    for arm, task in plan.members:
-        names.setdefault(task.id, f"{arm}, seed {task.seed}" + (f", fold {task.fold}" if task.fold else ""))
     progress.begin(
         Outlook(
             study=study.name,
@@ -111,6 +118,8 @@ def drive(
                         shown = _given_up(event, losses[event.run] + machines[event.run])
                 _record(shown, study.name, writer, waiting[event.run].folder)
                 progress.follow(shown)
+                if lost_weights is not None and isinstance(shown, Finished):
+                    lost_weights.follow(shown, names[shown.run])
                 if isinstance(shown, Finished | Paused | Failed):
                     executor.recorded(waiting.pop(event.run), is_finished=isinstance(shown, Finished))
             progress.tick()

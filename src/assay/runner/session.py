@@ -12,6 +12,7 @@ from ..train.device import num_cores
 from .callbacks import Callback, Followed
 from .drive import Progress, drive
 from .evaluate import evaluate_finished
+from .lost_weights import LostWeights
 from .plan import Plan, StudyPlan
 from .pool import Pool
 from .site import Site
@@ -41,6 +42,7 @@ def drive_plans(
     if callbacks:
         progress = Followed(progress, callbacks)
     note = getattr(progress, "note", lambda sentence: None)
+    lost_weights = LostWeights(writer.folder, note)
     pool: Pool | None = None
     try:
         for plan in plans:
@@ -49,7 +51,11 @@ def drive_plans(
             if plan.keeps_workers:
                 pool = pool or Pool(num_workers)
                 make = functools.partial(pool.lend, make)
-            drive(plan, writer, reader, make, progress, num_workers=num_workers, machine_cores=site.machine_cores)
+            drive(
+                plan, writer, reader, make, progress,
+                num_workers=num_workers, machine_cores=site.machine_cores, lost_weights=lost_weights,
+            )  # fmt: skip
+            lost_weights.conclude()
             if isinstance(plan, StudyPlan):
                 evaluate_finished(plan, writer, reader, note, threads=num_cores())
     except KeyboardInterrupt:

@@ -9,8 +9,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..disk import read_bounded
 from ..errors import DataError, InputError, Problem, SpecError
 from .base import MISSING, UNKNOWN_KEY, parts_of
+from .bounds import MAX_FILE_BYTES, MAX_NESTING, is_too_deep
 from .data import last_of
 from .module import with_absolute_module
 from .own import is_own
@@ -36,13 +38,15 @@ def read_study(path: str | Path, *, folder: Path | None = None, check: Check | N
     """
     path = Path(path)
     try:
-        text = path.read_bytes().decode()
+        text = read_bounded(path, MAX_FILE_BYTES).decode()
     except FileNotFoundError:
         raise SpecError(Problem("there is no such file", "check the path", file=str(path))) from None
     except IsADirectoryError:
         within = ", ".join(str(study_file) for study_file in sorted(path.glob("*.toml"))[:5])
         fix = f"name a study file, such as {within}" if within else "name a study file or a shipped study"
         raise SpecError(Problem("this is a folder", fix, file=str(path))) from None
+    except InputError as error:
+        raise SpecError(error.problems) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(Problem(f"cannot be read ({error})", "give a TOML text file", file=str(path))) from None
     name = re.sub(r"[^\w.-]+", "-", path.stem)
@@ -61,6 +65,13 @@ def parse_study(text: str, *, file: str, name: str, folder: Path | None = None, 
                 f"this is not valid TOML: {what}", "correct the line", file=file, line=int(match[1]) if match else None
             )
         ) from None
+    except (RecursionError, ValueError) as error:  # Python's own bounds on nesting and on digits
+        is_nested = isinstance(error, RecursionError)
+        what = "its lists or tables lie too deep in each other" if is_nested else "a number in it is too long"
+        raise SpecError(Problem(what, "give a study file", file=file)) from None
+    if is_too_deep(values):
+        what = f"its lists or tables lie more than {MAX_NESTING} deep in each other"
+        raise SpecError(Problem(what, "give a study file", file=file))
     values = _with_absolute_paths({"name": name, **values}, folder or Path(file).parent)
     problems: dict[tuple[str, str], Problem] = {}
     unknown: list[str] = []

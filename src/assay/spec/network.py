@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, mod
 
 from ..errors import Problem, nearest
 from .base import Problems, Spec
+from .bounds import MAX_LINES
 from .factors import PLACEHOLDER
 from .module import lines_of
 from .transfer import Base
@@ -165,6 +166,9 @@ Line: TypeAlias = Annotated[
 
 def _not_too_deep(lines: Any) -> Any:
     """The lines, if no block lies too deep in others. Asked before they are read, which recurs for each level."""
+    if isinstance(lines, list | tuple) and len(lines) > MAX_LINES:
+        fix = f"give fewer: {MAX_LINES:,} are the most"
+        raise Problems([Problem(f"got a list of {len(lines):,} layers", fix)])
     level: list[Any] = [lines]
     for _ in range(2 * MAX_DEPTH + 2):  # a block and its list, for each
         level = [item for value in level if isinstance(value, list | tuple | Mapping) for item in _items(value)]

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from ..errors import Problem
 from ..seeds import STREAMS, Stream
 from .base import Problems, Spec
+from .bounds import MAX_SEEDS
 
 _DEFAULT_COUNT = 10
 
@@ -27,7 +28,7 @@ class Seeds(Spec):
             equivalent.
     """
 
-    count: int | None = Field(default=None, ge=1, strict=True)
+    count: int | None = Field(default=None, ge=1, le=MAX_SEEDS, strict=True)
     start: int = Field(default=0, ge=0, le=1_000_000_000, strict=True)
     vary: tuple[Stream, ...] = STREAMS
     stop: Literal["decided"] | None = None

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ..errors import Problem, SpecError, nearest
 from .base import Problems, Spec, dotted, parts_of
+from .bounds import size_problems
 from .data import Data
 from .factors import level_name, levels_of, placeholders, source_path, substitute
 from .module import identity_of, lines_of
@@ -124,6 +125,13 @@ class Study(Spec):
         """Of what verdicts speak."""
         return self.claim or "new images"
 
+    @field_validator("name")
+    @classmethod
+    def _name_is_no_folder(cls, name: str) -> str:
+        if not name.strip("."):
+            raise Problems([Problem(f'"{name}" is no name for a study', "use letters and digits too")])
+        return name
+
     @field_validator("factors")
     @classmethod
     def _levels_are_usable(cls, factors: dict[str, Any]) -> dict[str, Any]:
@@ -192,7 +200,10 @@ class Study(Spec):
         """
         if self.search is not None:
             return ()
-        problems: list[Problem] = []
+        sizes = [len(factor) for factor in self.factors.values()]
+        seeds, folds = self.seeds.planned, self.data.num_folds or 1
+        if problems := size_problems(len(self.arms) or 1, sizes, num_seeds=seeds, num_folds=folds):
+            raise Problems(problems)
         templates = self._templates(problems)
         for template in templates:
             problems += self._check_placeholders(template)

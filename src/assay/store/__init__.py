@@ -3,6 +3,7 @@
 from .collection import collection_paused as collection_paused
 from .files import DATABASE as DATABASE
 from .files import default_folder as default_folder
+from .files import output_folder as output_folder
 from .files import run_folder as run_folder
 from .follow import Followed as Followed
 from .follow import Overview as Overview

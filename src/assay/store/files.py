@@ -8,10 +8,12 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
-from ..disk import disk_full
-from ..errors import NoStore, Problem, StoreError
+from ..disk import FULL, disk_full
+from ..errors import NoStore, Problem, StoreBusy, StoreError
 from . import schema
+from .snapshot import open_in_place
 
 DATABASE = "store.sqlite"
 
@@ -19,6 +21,14 @@ DATABASE = "store.sqlite"
 def default_folder() -> Path:
     """``ASSAY_STORE``, or ``./assay-store``."""
     return Path(os.environ.get("ASSAY_STORE") or "assay-store")
+
+
+def output_folder(store: Path, kind: Literal["reports", "explanations"]) -> Path:
+    """Where files for people go unless a place is named: into the store, or beside it where it cannot be written.
+
+    Beside it is the current folder, as ``assay-reports`` or ``assay-explanations``.
+    """
+    return store / kind if os.access(store, os.W_OK) else Path(f"assay-{kind}")
 
 
 def run_folder(store: Path, run: str) -> Path:
@@ -40,7 +50,9 @@ def connect(store: Path, *, writable: bool) -> sqlite3.Connection:
     with translated(path):
         if writable:
             store.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=10, isolation_level=None)
+            connection = sqlite3.connect(path, timeout=10, isolation_level=None)
+        else:
+            connection = open_in_place(path)
         connection.row_factory = sqlite3.Row
         try:
             schema.refuse_newer(connection, str(path))
@@ -60,8 +72,9 @@ def connect(store: Path, *, writable: bool) -> sqlite3.Connection:
 
 
 def is_up_to_date(store: Path) -> bool:
-    """Whether the store's tables are those of this version: it is then read as it is, not as a copy."""
-    with translated(store / DATABASE), contextlib.closing(sqlite3.connect(store / DATABASE, timeout=10)) as connection:
+    """Whether the store's tables are those of this version."""
+    path = store / DATABASE
+    with translated(path), contextlib.closing(open_in_place(path)) as connection:
         return schema.version(connection) >= len(schema.MIGRATIONS)
 
 
@@ -107,6 +120,14 @@ def translated(path: Path) -> Iterator[None]:
                     file=str(path),
                 )
             ) from None
+        if "locked" in text or "busy" in text:
+            fix = "try again, or stop what writes to it"
+            raise StoreBusy(Problem("other processes keep this store locked", fix, file=str(path))) from None
+        if "no such" in text or "encoding" in text or "decode" in text:  # a table, a column, a text
+            what = f"this is no store's database, or a damaged one ({text})"
+            raise StoreError(
+                Problem(what, "restore it from a backup, or name another --store", file=str(path))
+            ) from None
         if "readonly" in text or "unable to open" in text:
             raise StoreError(
                 Problem(
@@ -121,7 +142,12 @@ def translated(path: Path) -> Iterator[None]:
             Problem("this is a file, a store is a folder", "name another --store", file=str(path.parent))
         ) from None
     except OSError as error:
-        if not (isinstance(error, PermissionError) or error.errno == errno.EROFS):
+        if error.errno in FULL:
+            raise disk_full(path) from None
+        if error.errno == errno.EROFS:
+            fix = "copy it to where you may write, or name another --store"
+            raise StoreError(Problem("the store is on a read-only disk", fix, file=str(path.parent))) from None
+        if not isinstance(error, PermissionError):
             raise
         raise StoreError(
             Problem(

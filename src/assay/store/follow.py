@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import StoreError
-from .files import DATABASE, connect, is_copy, is_up_to_date, no_store, translated
+from .files import DATABASE, connect, is_copy, no_store, translated
 from .lock import writing_process
 from .reader import BEGINS, StoreReader
 from .records import RunRecord, SearchRecord, State, StudyRecord
+from .snapshot import state_of
 
 _RESHAPES = {*BEGINS, "revealed"}
 
@@ -76,7 +77,7 @@ class StoreFollower:
         self._reader: StoreReader | None = None
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
-        self._is_copy = False  # of a store whose tables are older than this version's, or not made yet
+        self._copied: tuple[object, ...] | None = None  # the store's state when it was copied, where a copy is read
         self._data_version = -1
         self._event = 0
         self._latest = ""  # the study whose training began last
@@ -160,11 +161,12 @@ class StoreFollower:
         except OSError:
             raise no_store(self.folder) from None
         file = (status.st_dev, status.st_ino)
-        if file == self._file and not (self._is_copy and is_up_to_date(self.folder)):
+        state = state_of(self.folder / DATABASE)
+        if file == self._file and self._copied in (None, state):
             return
         self.close()
         self._connection = connect(self.folder, writable=False)
-        self._is_copy = is_copy(self._connection)
+        self._copied = state if is_copy(self._connection) else None
         self._reader = StoreReader(self.folder, self._connection)
         self._file = file
         self._event, self._latest = self._reader.last_event()

@@ -31,6 +31,7 @@ from .records import (
     VerdictLook,
     trial_name,
 )
+from .values import blob, mapping, numbers, whole
 
 BEGINS = ("planned", "retraining", "search begun", "proposed", "training trials")  # events of a process at work
 
@@ -42,15 +43,25 @@ class StoreReader:
         self.folder = folder
         self._connection = connection
 
+    @whole
     def study_names(self) -> list[str]:
         """Every study, the one that changed last first."""
         return [row["name"] for row in self._query("SELECT name FROM studies ORDER BY updated DESC, id DESC")]
 
+    @whole
     def states(self, runs: Iterable[str]) -> dict[str, State]:
         """The state of each run that the store knows."""
         wanted = set(runs)
         return {row["id"]: row["state"] for row in self._query("SELECT id, state FROM runs") if row["id"] in wanted}
 
+    @whole
+    def weights_of(self, runs: Iterable[str]) -> dict[str, tuple[str, str]]:
+        """Where the weights of finished runs lie, relative to the store, and their SHA-256; by run id."""
+        wanted = set(runs)
+        rows = self._query("SELECT run, path, sha256 FROM artifacts WHERE kind = 'weights'")
+        return {row["run"]: (str(row["path"]), str(row["sha256"])) for row in rows if row["run"] in wanted}
+
+    @whole
     def progress(self, runs: Collection[str], *, besides: str) -> dict[str, RunProgress]:
         """How far each run is that the store knows, and whether a search trains it ``besides`` the one of that name."""
         rows = self._query(
@@ -63,6 +74,7 @@ class StoreReader:
         )
         return {row["id"]: RunProgress(row["state"], row["epochs"], bool(row["is_shared"])) for row in rows}
 
+    @whole
     def peak_memory(self) -> dict[tuple[str, str], int]:
         """Bytes that runs took at their peak: the most by their arm (fingerprint of its identity) and data content."""
         rows = self._query(
@@ -71,6 +83,7 @@ class StoreReader:
         )
         return {(fingerprint(json.loads(row["arm"])), row["content"]): row["bytes"] for row in rows}
 
+    @whole
     def runs_called(self, start: str) -> dict[str, str]:
         """Runs whose id begins with these characters, and for each the study that holds it and changed last."""
         tables = "(SELECT study, run FROM members UNION SELECT study, run FROM retrained)"
@@ -82,6 +95,7 @@ class StoreReader:
         )
         return {row["run"]: row["name"] for row in rows}
 
+    @whole
     def overviews(self) -> list[dict[str, Any]]:
         """Each study's name, question, data, times, arms, looks and counts of states, the one that changed last first.
 
@@ -95,7 +109,7 @@ class StoreReader:
         )
         overviews = []
         for row in rows:
-            spec, data = json.loads(row["spec"]), json.loads(row["data"])
+            spec, data = mapping(row["spec"]), mapping(row["data"])
             overviews.append(
                 {
                     "name": row["name"],
@@ -126,6 +140,7 @@ class StoreReader:
         is_there = list(self._query("SELECT 1 FROM sqlite_master WHERE name = ?", schema.IN_BRIEF))
         return f"INDEXED BY {schema.IN_BRIEF}" if is_there else ""
 
+    @whole
     def last_event(self) -> tuple[int, str]:
         """The last event's number, and the study whose training began last."""
         number = next(self._query("SELECT coalesce(max(id), 0) AS n FROM events"))["n"]
@@ -133,11 +148,13 @@ class StoreReader:
         began = f"SELECT study FROM events WHERE kind IN ({kinds}) ORDER BY id DESC LIMIT 1"
         return number, next((row["study"] for row in self._query(began, *BEGINS)), "")
 
+    @whole
     def events_after(self, number: int) -> list[tuple[int, str, str, str]]:
         """(number, study, kind, detail as JSON) of every later event, in order."""
         rows = self._query("SELECT id, study, kind, detail FROM events WHERE id > ? ORDER BY id", number)
         return [(row["id"], row["study"], row["kind"], row["detail"]) for row in rows]
 
+    @whole
     def some_runs(self, study: str, runs: Collection[str]) -> tuple[RunRecord, ...]:
         """A study's runs with these ids, as they stand now."""
         for row in list(self._query("SELECT id FROM studies WHERE name = ?", study)):
@@ -147,6 +164,7 @@ class StoreReader:
             return self._runs("members", row["id"], positions, is_revealed=bool(looks), only=runs)
         return ()
 
+    @whole
     def verdict_looks(self, study: str) -> tuple[VerdictLook, ...]:
         """Every look at a study's verdicts so far, in order.
 
@@ -156,11 +174,37 @@ class StoreReader:
         """
         return self._verdict_looks(self._study_row(study))
 
+    @whole
+    def looks_elsewhere(self, study: str, test_images: str = "") -> int:
+        """How often other studies have looked at the test images of a study.
+
+        Args:
+            study: The study's name.
+            test_images: Its test images (``TestData.images_sha256``); what looks at its data set were at if empty.
+
+        Raises:
+            NoSuchStudy: There is no such study.
+        """
+        return self._looks_elsewhere(self._study_row(study), test_images)
+
+    def _looks_elsewhere(self, study: sqlite3.Row, test_images: str = "") -> int:
+        # Other data with the same test images are known by these. Earlier versions recorded the data set alone.
+        content = str(mapping(study["data"]).get("content") or "")
+        rows = self._query(
+            "SELECT count(*) AS n FROM looks WHERE study != :study AND (content != '' AND content = :content "
+            "OR test_images != '' AND (test_images = :images OR test_images IN "
+            "(SELECT test_images FROM looks WHERE study = :study OR content != '' AND content = :content)))",
+            {"study": study["id"], "content": content, "images": test_images},
+        )
+        return int(next(rows)["n"])
+
+    @whole
     def some_validation_hits(self, study: str, runs: Collection[str]) -> tuple[dict[str, tuple[str, bytes]], ImageSets]:
         """Of a study's runs with these ids, what ``StudyRecord.validation_hits`` holds, and the image sets of that."""
         hits = self._validation_hits(self._study_row(study)["id"], runs)
         return hits, self._image_sets(hits)
 
+    @whole
     def finished_without_hits(self, study: str) -> tuple[RunRecord, ...]:
         """A study's finished runs of which it is not stored which validation images they get right."""
         rows = self._query(
@@ -172,6 +216,7 @@ class StoreReader:
         lacking = [row["run"] for row in rows]
         return self.some_runs(study, lacking) if lacking else ()
 
+    @whole
     def some_trial_runs(self, study: str, search: SearchRecord, runs: Collection[str]) -> tuple[RunRecord, ...]:
         """A search's runs with these ids, as they stand now."""
         positions = {trial_name(trial): one.number for trial, one in search.trials.items()}
@@ -179,6 +224,7 @@ class StoreReader:
             return self._runs("trial_runs", row["id"], positions, is_revealed=False, only=runs)
         return ()
 
+    @whole
     def check(self, name: str) -> None:
         """Raise NoSuchStudy where there is no such study."""
         self._study_row(name)
@@ -191,6 +237,7 @@ class StoreReader:
             raise NoSuchStudy(Problem(f'there is no study "{name}"', fix, file=str(self.folder)))
         return rows[0]
 
+    @whole
     def study(self, name: str, *, is_brief: bool = False) -> StudyRecord:
         """A study with everything known about it, in one consistent read.
 
@@ -212,7 +259,7 @@ class StoreReader:
     def _study(self, name: str, is_brief: bool) -> StudyRecord:
         study = self._study_row(name)
         arms = tuple(
-            ArmRecord(row["name"], row["position"], json.loads(row["levels"]), json.loads(row["spec"]))
+            ArmRecord(row["name"], row["position"], mapping(row["levels"]), mapping(row["spec"]))
             for row in self._query("SELECT * FROM arms WHERE study = ? ORDER BY position", study["id"])
         )
         looks = tuple(
@@ -228,16 +275,17 @@ class StoreReader:
         return StudyRecord(
             name=study["name"],
             question=study["question"],
-            spec=json.loads(study["spec"]),
-            data=json.loads(study["data"]),
+            spec=mapping(study["spec"]),
+            data=mapping(study["data"]),
             created=study["created"],
             updated=study["updated"],
             arms=arms,
             runs=read("members", study["id"], positions, is_revealed=is_revealed),
             looks=looks,
+            looks_elsewhere=self._looks_elsewhere(study),
             retrained=read("retrained", study["id"], positions, is_revealed=are_retrained_revealed),
             test_hits=self._hits(study["id"]) if is_revealed else {},
-            search=self._search(study["id"]) if json.loads(study["spec"]).get("search") else None,
+            search=self._search(study["id"]) if mapping(study["spec"]).get("search") else None,
             verdict_looks=self._verdict_looks(study),
             validation_hits=validation_hits,
             image_sets=self._image_sets(validation_hits),
@@ -249,7 +297,7 @@ class StoreReader:
             "WHERE study = ? AND hits IS NOT NULL",
             study,
         )
-        return {row["run"]: row["hits"] for row in rows}
+        return {row["run"]: blob(row["hits"]) for row in rows}
 
     def _validation_hits(self, study: int, only: Collection[str] | None = None) -> dict[str, tuple[str, bytes]]:
         some, chosen = ("", ()) if only is None else ("AND run IN (SELECT value FROM json_each(?))", _json(only))
@@ -259,33 +307,32 @@ class StoreReader:
             study,
             *chosen,
         )
-        return {run: (images, hits) for run, images, hits in rows}
+        return {run: (images, blob(hits)) for run, images, hits in rows}
 
     def _image_sets(self, hits: dict[str, tuple[str, bytes]]) -> ImageSets:
         wanted = {images for images, _ in hits.values()}
         some = "id IN (SELECT value FROM json_each(?))"
         rows = self._query(f"SELECT id, images FROM image_sets WHERE {some}", *_json(wanted))
-        return ImageSets({row["id"]: row["images"] for row in rows})
+        image_sets = {row["id"]: blob(row["images"]) for row in rows}
+        if wanted - set(image_sets):
+            raise ValueError("validation images of some runs are missing")
+        return ImageSets(image_sets)
 
     def _verdict_looks(self, study: sqlite3.Row) -> tuple[VerdictLook, ...]:
         looks = []
         for row in self._query("SELECT * FROM verdict_looks WHERE study = ? ORDER BY number", study["id"]):
             try:
-                seen = json.loads(row["seen"])
-            except ValueError:
-                seen = None
-            if not isinstance(seen, dict):
+                seen = mapping(row["seen"])
+            except (ValueError, TypeError):
                 what = f'look {row["number"]} at the verdicts of study "{study["name"]}" cannot be read'
-                raise StoreError(Problem(what, "restore the store from a backup", file=str(self.folder)))
-            looks.append(VerdictLook(row["number"], row["time"], row["planned"], seen))
+                raise StoreError(Problem(what, "restore the store from a backup", file=str(self.folder))) from None
+            looks.append(VerdictLook(row["number"], float(row["time"]), int(row["planned"]), seen))
         return tuple(looks)
 
     def _search(self, study: int) -> SearchRecord:
-        facts = [json.loads(row["facts"]) for row in self._query("SELECT facts FROM searches WHERE study = ?", study)]
+        facts = [mapping(row["facts"]) for row in self._query("SELECT facts FROM searches WHERE study = ?", study)]
         candidates = tuple(
-            CandidateRecord(
-                row["number"], row["trial"], json.loads(row["chosen"]), json.loads(row["costs"]), row["reason"]
-            )
+            CandidateRecord(row["number"], row["trial"], mapping(row["chosen"]), mapping(row["costs"]), row["reason"])
             for row in self._query("SELECT * FROM candidates WHERE study = ? ORDER BY number", study)
         )
         positions = {trial_name(one.trial): one.number for one in candidates if one.trial is not None}
@@ -316,7 +363,8 @@ class StoreReader:
         ):
             if None in measures:  # what was no number is stored as nothing
                 measures = [math.nan if value is None else value for value in measures]
-            values = [epoch, *measures, health and json.loads(health)]
+            sum(measures, epoch)  # TypeError: one is no number
+            values = [epoch, *measures, health and mapping(health)]
             epochs.setdefault(run, []).append(EpochRecord(*values))
         rows = self._query(
             f"SELECT runs.*, {arm} AS arm, {table}.seed AS member_seed, {fold} AS fold, path, sha256, loss, accuracy "
@@ -326,7 +374,7 @@ class StoreReader:
             study,
             *chosen,
         )
-        environments = functools.cache(json.loads)  # most runs have the same
+        environments = functools.cache(mapping)  # most runs have the same
         runs = [
             RunRecord(
                 id=row["id"],
@@ -335,22 +383,18 @@ class StoreReader:
                 state=row["state"],
                 reason=row["reason"],
                 advice=row["advice"],
-                attempts=row["attempts"],
-                started=row["started"],
-                finished=row["finished"],
-                seconds=row["seconds"],
-                peak_memory_bytes=row["peak_memory_bytes"],
+                **numbers(row, "attempts", "started", "finished", "seconds", "peak_memory_bytes", "epochs_planned"),
                 weights_path=row["path"],
                 weights_sha256=row["sha256"],
-                epochs_planned=row["epochs_planned"],
                 epochs=tuple(epochs.get(row["id"], ())),
                 environment=environments(row["environment"]),
-                test_accuracy=row["accuracy"] if is_revealed else None,
-                test_loss=row["loss"] if is_revealed else None,
+                test_accuracy=scores["accuracy"] if is_revealed else None,
+                test_loss=scores["loss"] if is_revealed else None,
                 fold=row["fold"] or None,
                 kept_epoch=row["kept_epoch"],
             )
             for row in rows
+            for scores in (numbers(row, "loss", "accuracy", "kept_epoch", "member_seed", "fold"),)
         ]
         return tuple(sorted(runs, key=lambda run: (positions[run.arm], run.seed, run.fold or 0)))
 
@@ -373,7 +417,9 @@ class StoreReader:
         for arm, seed, of_fold, run, state, kept, planned, loss, accuracy, epoch, *measured in rows:
             if None in measured:
                 measured = [math.nan if value is None else value for value in measured]
+            sum(measured, epoch or 0)  # TypeError: one is no number
             counted = None if epoch is None else EpochRecord(epoch, *measured)
+            sum((loss or 0, accuracy or 0), kept or 0)
             if not is_revealed:
                 loss = accuracy = None
             runs.append(
@@ -385,8 +431,12 @@ class StoreReader:
         return tuple(sorted(runs, key=lambda run: (positions[run.arm], run.seed, run.fold or 0)))
 
     def _query(self, sql: str, *values: object) -> Iterator[sqlite3.Row]:
+        """Rows of a query with values for its question marks, or one mapping for its names."""
+        given: Any = values[0] if values and isinstance(values[0], dict) else values
         with translated(self.folder):
-            yield from self._connection.execute(sql, values)
+            # Not "yield from", which would close the rows after their connection.
+            for row in self._connection.execute(sql, given):  # noqa: UP028
+                yield row
 
 
 def _json(runs: Collection[str]) -> tuple[str]:

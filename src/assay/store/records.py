@@ -236,6 +236,7 @@ class StudyRecord:
     arms: tuple[ArmRecord, ...]
     runs: tuple[RunRecord, ...]
     looks: tuple[LookRecord, ...] = ()
+    looks_elsewhere: int = 0  # of other studies in the store, at the same test images
     retrained: tuple[RunRecord, ...] = ()  # of an arm anew, on training and validation images, for the test alone
     test_hits: Mapping[str, bytes] = field(default_factory=dict)  # by run id, as in TestScore
     search: SearchRecord | None = None

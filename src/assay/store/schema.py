@@ -179,6 +179,14 @@ MIGRATIONS = (
       hits BLOB NOT NULL
     );
     """,
+    # Of which data set a look at a test split was, and at which test images: what other studies looked at counts too.
+    """
+    ALTER TABLE looks ADD COLUMN content TEXT NOT NULL DEFAULT '';
+    ALTER TABLE looks ADD COLUMN test_images TEXT NOT NULL DEFAULT '';
+    UPDATE looks SET content = coalesce(
+      (SELECT json_extract(data, '$.content') FROM studies WHERE studies.id = looks.study), ''
+    );
+    """,
 )
 
 

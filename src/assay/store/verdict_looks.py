@@ -11,13 +11,15 @@ from ..errors import NoSuchStudy, Problem, StoreBusy
 from .files import DATABASE, connect, is_up_to_date, no_store, translated
 from .lock import writer_lock
 from .records import VerdictLook
+from .snapshot import is_written_elsewhere
 
 
 def record_verdict_look(folder: Path, study: str, look: VerdictLook) -> bool:
     """Write down that verdicts of a study were shown. Looks are history: nothing removes them.
 
     It needs no writer's lock: SQLite lets one transaction at a time write, and those of a running study are short. Only
-    a store that an earlier version wrote, whose tables must be changed first, is locked for that.
+    a store that an earlier version wrote, whose tables must be changed first, is locked for that, and one that another
+    machine may be writing, since SQLite's log serves one machine.
 
     Args:
         folder: The store's folder.
@@ -36,8 +38,8 @@ def record_verdict_look(folder: Path, study: str, look: VerdictLook) -> bool:
     """
     if not (folder / DATABASE).exists():
         raise no_store(folder)
-    is_current = is_up_to_date(folder)
-    with contextlib.nullcontext() if is_current else writer_lock(folder), translated(folder / DATABASE):
+    is_ready = is_up_to_date(folder) and not is_written_elsewhere(folder)
+    with contextlib.nullcontext() if is_ready else writer_lock(folder), translated(folder / DATABASE):
         connection = connect(folder, writable=True)
         try:
             return _recorded(connection, folder, study, look)

@@ -6,7 +6,7 @@ import contextlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +160,13 @@ class StoreWriter:
         with self._transaction() as sql:
             sql.execute("UPDATE runs SET state = 'queued' WHERE state = 'running'")
 
+    def requeue_lost(self, study: str, lost: Mapping[str, str]) -> None:
+        """Finished runs whose weights are lost are to be trained anew; ``lost`` says by run id what is wrong."""
+        with self._transaction() as sql:
+            for run, reason in lost.items():
+                sql.execute("UPDATE runs SET state = 'queued' WHERE id = ? AND state = 'finished'", (run,))
+                self._event(sql, study, "weights lost", {"run": run, "reason": reason})
+
     def put_started(self, study: str, run: str, environment: dict[str, Any]) -> None:
         with self._transaction() as sql:
             sql.execute(
@@ -213,6 +220,11 @@ class StoreWriter:
         """``weights`` are path (relative to the store), SHA-256 and size in bytes, of ``kept_epoch`` or the last, and
         ``hits`` what they get right of the validation images, where there are any."""
         with self._transaction() as sql:
+            sql.execute(  # a score on the test split is one of these weights alone
+                "DELETE FROM test_scores WHERE run = :run AND EXISTS "
+                "(SELECT 1 FROM artifacts WHERE run = :run AND kind = 'weights' AND sha256 != :sha256)",
+                {"run": run, "sha256": weights[1]},
+            )
             sql.execute("INSERT OR REPLACE INTO artifacts VALUES (?, 'weights', ?, ?, ?)", (run, *weights))
             sql.execute(
                 "UPDATE runs SET state = 'finished', finished = ?, seconds = ?, peak_memory_bytes = ?, kept_epoch = ? "
@@ -253,18 +265,32 @@ class StoreWriter:
             self._event(sql, study, kind, detail)
 
     def put_look(
-        self, study: str, scores: dict[str, TestScore], *, num_runs: int, is_of_retrained: bool = False
+        self,
+        study: str,
+        scores: dict[str, TestScore],
+        *,
+        num_runs: int,
+        test_images: str = "",
+        is_of_retrained: bool = False,
     ) -> None:
-        """One look at the test split: new scores by run id, and how many runs, the study's or retrained, it showed."""
+        """One look at the test split, with the scores that it shows, in one transaction.
+
+        Args:
+            study: The study's name.
+            scores: New scores by run id.
+            num_runs: How many runs, the study's or retrained ones, it showed.
+            test_images: The images that it was at, ``TestData.images_sha256``.
+            is_of_retrained: Whether it was at retrained runs alone.
+        """
         with self._transaction() as sql:
             sql.executemany(
                 "INSERT OR REPLACE INTO test_scores (run, loss, accuracy, hits) VALUES (?, ?, ?, ?)",
                 [(run, score.loss, score.accuracy, score.hits) for run, score in scores.items()],
             )
             sql.execute(
-                "INSERT INTO looks (study, time, num_runs, num_new, is_of_retrained) "
-                "SELECT id, ?, ?, ?, ? FROM studies WHERE name = ?",
-                (time.time(), num_runs, len(scores), is_of_retrained, study),
+                "INSERT INTO looks (study, time, num_runs, num_new, is_of_retrained, test_images, content) "
+                "SELECT id, ?, ?, ?, ?, ?, coalesce(json_extract(data, '$.content'), '') FROM studies WHERE name = ?",
+                (time.time(), num_runs, len(scores), is_of_retrained, test_images, study),
             )
             self._event(sql, study, "revealed", {"runs": num_runs, "new": len(scores)})
 

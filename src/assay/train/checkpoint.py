@@ -78,7 +78,7 @@ def load_weights(path: Path, sha256: str) -> dict[str, Tensor]:
     Raises:
         DataError: The file is missing or is not the one that was written.
     """
-    fix = "delete the run's folder and run the study again to train it anew"
+    fix = "run the study again, which trains this run anew"
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -58,6 +58,17 @@ def has_bfloat16(device: Device = "cpu") -> bool:
     return bool(processor()[1] & {"avx512_bf16", "amx_bf16"})
 
 
+@cache
+def kernels_round() -> bool:
+    """Whether kernels multiply bfloat16: this processor does, and so does the one that Numba compiles for, which
+    ``NUMBA_CPU_NAME`` and ``NUMBA_CPU_FEATURES`` may set to an older one."""
+    if not has_bfloat16():
+        return False
+    from numba.core.registry import cpu_target
+
+    return "+avx512bf16" in cpu_target.target_context.codegen().magic_tuple()[2].split(",")
+
+
 def num_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

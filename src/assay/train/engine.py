@@ -22,7 +22,7 @@ from ..spec import Best, Device, Training
 from ..spec.training import Precision
 from .augment import augment, mixup
 from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from .device import has_bfloat16
+from .device import has_bfloat16, kernels_round
 from .epochs import EpochRecord
 from .features import Features, features_of, test_features_of
 from .fused.plan import why_not_fused, why_plain
@@ -280,7 +280,7 @@ def path_of(
     if own is not None and device != "cpu":
         raise RunError(f"{own}, and trains on the processor", 'use device = "cpu"')
     reason = (own or why_not_fused(summary)) if device == "cpu" else None
-    can_round = reason is None and has_bfloat16(device)
+    can_round = reason is None and (kernels_round() if device == "cpu" else has_bfloat16(device))
     if training.precision == "bfloat16" and not can_round:
         reason = reason or f"this {'processor' if device == 'cpu' else 'CUDA device'} does not multiply it"
         raise RunError(f"bfloat16 is not available: {reason}", 'use precision = "auto"')

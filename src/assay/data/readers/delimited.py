@@ -21,7 +21,7 @@ from typing import IO, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ...disk import disk_errors, replacing
+from ...disk import disk_errors, regular_file, replacing
 from ...errors import DataError, Problem
 from ...spec import Groups, Reading
 from .content import Part, RawSplits
@@ -137,7 +137,7 @@ class _Text:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[_Text]:
-    with disk_errors(path, "read"), open(path, "rb") as file:
+    with disk_errors(path, "read"), regular_file(path) as file:
         is_gzip = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         stream: Any = gzip.GzipFile(fileobj=file) if is_gzip else file

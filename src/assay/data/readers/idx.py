@@ -16,7 +16,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from ...disk import disk_errors, replacing
+from ...disk import disk_errors, regular_file, replacing
 from ...errors import DataError, Problem
 from .limits import MAX_DEFLATE_RATIO, refuse_size
 
@@ -63,7 +63,7 @@ def idx_chunks(path: Path, num_bytes: int) -> Iterator[npt.NDArray[Any]]:
 def _opened(path: Path) -> Iterator[tuple[IO[bytes] | gzip.GzipFile, int]]:
     """A file's bytes, unpacked where they are gzipped, and how many there can be."""
     try:
-        with disk_errors(path, "read"), open(path, "rb") as file:
+        with disk_errors(path, "read"), regular_file(path) as file:
             size = os.fstat(file.fileno()).st_size
             is_gzip = file.read(2) == b"\x1f\x8b"
             file.seek(0)

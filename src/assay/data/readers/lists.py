@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ...disk import disk_errors
+from ...disk import disk_errors, regular_file
 from ...errors import DataError, Problem, nearest
 from ...spec import Groups, Reading
 from .content import Part, RawSplits, validation_note
@@ -226,7 +226,7 @@ def table_rows(path: Path) -> list[list[str]]:
         DataError: It is no such table, or damaged.
     """
     try:
-        with disk_errors(path, "read"), open(path, "rb") as raw:
+        with disk_errors(path, "read"), regular_file(path) as raw:
             is_gzip = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             packed = gzip.GzipFile(fileobj=raw) if is_gzip else raw

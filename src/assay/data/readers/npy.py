@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...disk import disk_errors, replacing
+from ...disk import disk_errors, regular_file, replacing
 from ...errors import DataError, Problem
 from .limits import refuse_ratio, refuse_size
 
@@ -29,7 +29,7 @@ def load(path: Path) -> dict[str, npt.NDArray[Any]]:
     place = str(path)
     with _reading(path):
         if path.suffix.lower() == ".npy":
-            with open(path, "rb") as file:
+            with regular_file(path) as file:
                 _check(file, path.stat().st_size, place)
             return {path.stem: np.load(path, allow_pickle=False)}
         with zipfile.ZipFile(path) as archive:
@@ -68,7 +68,7 @@ def array_chunks(
     place = str(path) if name is None else f"{path}, {name}"
     with _reading(path), ExitStack() as held:
         if name is None:
-            file: Any = held.enter_context(open(path, "rb"))
+            file: Any = held.enter_context(regular_file(path))
         else:
             file = held.enter_context(held.enter_context(zipfile.ZipFile(path)).open(f"{name}.npy"))
         shape, is_fortran, dtype = _declared(file)

@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ...disk import disk_errors, replacing
+from ...disk import disk_errors, regular_file, replacing
 from ...errors import DataError, Problem
 from ...spec import Groups, Reading
 from .arrays import joined, part_of
 from .content import Part, RawSplits, validation_note
 from .labels import texts_to_labels
-from .limits import refuse_size
+from .limits import refuse_ratio, refuse_size
 from .pictures import decode
 from .sides import rows_of_splits, side_of
 
@@ -30,6 +30,7 @@ _IMAGES = ("image", "img", "images", "pixels", "jpg", "png")
 _LABELS = ("label", "labels", "fine_label", "class", "target", "y", "character", "digit")
 _SPLITS = ("split", "set", "subset", "partition")
 _BATCH = 256
+_BATCH_BYTES = 64 << 20
 
 
 def read_parquet(path: Path, reading: Reading, groups: Groups | None = None) -> RawSplits:
@@ -177,7 +178,7 @@ def _intact(path: Path) -> Iterator[None]:
     import pyarrow as pa
 
     try:
-        with disk_errors(path, "read"), open(path, "rb"):
+        with disk_errors(path, "read"), regular_file(path):
             pass
         yield
     except (pa.ArrowException, ValueError, OSError) as error:
@@ -198,7 +199,7 @@ def _read(
     place = str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
     current = files[0]
     for path in files:
-        with disk_errors(path, "read"), open(path, "rb"):
+        with disk_errors(path, "read"), regular_file(path):
             pass
     try:
         schema = parquet.read_schema(current)
@@ -319,12 +320,33 @@ def _dense(values: Any, expected: tuple[int, ...] | None, first: int, place: str
     return dense
 
 
+def _rows_at_a_time(file: Any, column: str, place: str) -> int:
+    """How many encoded images to read at a time, by the sizes that the file declares.
+
+    Raises:
+        DataError: They are packed tighter than images can be, or do not fit into memory.
+    """
+    metadata = file.metadata
+    declared = packed = largest = 0
+    for row_group in range(metadata.num_row_groups):
+        group = metadata.row_group(row_group)
+        chunks = [group.column(number) for number in range(group.num_columns)]
+        chunks = [chunk for chunk in chunks if chunk.path_in_schema.partition(".")[0] == column]
+        declared += sum(chunk.total_uncompressed_size for chunk in chunks)
+        packed += sum(chunk.total_compressed_size for chunk in chunks)
+        largest = max(largest, *(chunk.total_uncompressed_size for chunk in chunks), 0)
+    refuse_ratio(declared, packed, place)
+    refuse_size(2 * largest, place)  # Arrow's buffers, and the images as bytes
+    rows: int = _BATCH_BYTES * max(metadata.num_rows, 1) // max(declared, 1)
+    return max(1, min(_BATCH, rows))
+
+
 def _encoded(path: Path, column: str) -> Iterator[list[bytes]]:
     """Encoded images, ``{bytes, path}`` or plain bytes; empty ones where there is none."""
     from pyarrow import parquet
 
     with parquet.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=_BATCH, columns=[column]):
+        for batch in file.iter_batches(batch_size=_rows_at_a_time(file, column, str(path)), columns=[column]):
             values = batch.column(0).to_pylist()
             contents = [value.get("bytes") if isinstance(value, dict) else value for value in values]
             yield [content if isinstance(content, bytes) else b"" for content in contents]

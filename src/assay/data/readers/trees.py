@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lzma
 import os
+import stat
 import struct
 import tarfile
 import zipfile
@@ -12,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
-from ...disk import disk_errors
+from ...disk import disk_errors, refuse_special
 from ...errors import DataError, Problem
 from .limits import refuse_ratio
 
@@ -90,9 +91,12 @@ def read_file(path: str | Path) -> bytes:
         DataError: It may not be read, or is larger than any image.
     """
     try:
-        handle = os.open(path, os.O_RDONLY)
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         try:
-            size = os.fstat(handle).st_size
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode):
+                refuse_special(Path(path))
+            size = status.st_size
             if size > MOST_FILE_BYTES:
                 raise _too_large(str(path), size)
             content = os.read(handle, size + 1)

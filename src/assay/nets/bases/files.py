@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ... import spec
-from ...disk import disk_errors
+from ...disk import disk_errors, regular_file
 from ...errors import DataError, Problem
 from ..layers import BatchNorm, Conv, Dense, Depthwise
 from ..shapes import LayerSummary
@@ -40,7 +40,7 @@ def sha256_of(path: Path) -> str:
     Raises:
         DataError: It cannot be read.
     """
-    with disk_errors(path, "read"), open(path, "rb") as file:
+    with disk_errors(path, "read"), regular_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

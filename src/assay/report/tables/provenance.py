@@ -59,7 +59,9 @@ def looks_table(study: StudyRecord) -> Table:
         for number, look in enumerate(study.looks, start=1)
     )
     columns = (Column("look", is_number=False), Column("when", is_number=False), Column("runs"), Column("scored anew"))
-    return Table("Looks at the test split.", columns, rows)
+    others = study.looks_elsewhere
+    note = f" Other studies in this store have looked at these test images {counted(others, 'time')}." if others else ""
+    return Table(f"Looks at the test split.{note}", columns, rows)
 
 
 def _environment(study: StudyRecord) -> list[tuple[str, str]]:

@@ -1,0 +1,94 @@
+"""Finished runs whose weights are gone, swapped or damaged: found by hash, and trained anew."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..store import StoreReader, StoreWriter
+from .events import Finished
+
+_NAMED = 5
+
+
+@dataclass
+class LostWeights:
+    """The weights that a session found lost, and what became of them.
+
+    Args:
+        folder: The store's folder.
+        note: Takes sentences for the user.
+    """
+
+    folder: Path
+    note: Callable[[str], None]
+    _sound: set[str] = field(default_factory=set)  # checked in this session already
+    _hashes: dict[str, str] = field(default_factory=dict)  # what lost weights should be
+    _num_same: int = 0
+    _others: list[str] = field(default_factory=list)
+
+    def requeue(
+        self, study: str, finished: Iterable[str], labels: Mapping[str, str], reader: StoreReader, writer: StoreWriter
+    ) -> None:
+        """Queue each of these finished runs whose weights are not the ones that were written.
+
+        Every file is read and hashed, once a session.
+
+        Args:
+            study: The study's name.
+            finished: Ids of finished runs.
+            labels: What people call a run, by id.
+            reader, writer: Of the store.
+        """
+        unchecked = set(finished) - self._sound
+        weights = reader.weights_of(unchecked)
+        with ThreadPoolExecutor(4) as pool:  # hashing leaves Python's lock
+            faults = pool.map(lambda run: _fault(self.folder, *weights.get(run, ("", ""))), unchecked)
+            lost = {run: fault for run, fault in zip(unchecked, faults, strict=True) if fault}
+        self._sound |= unchecked
+        if not lost:
+            return
+        writer.requeue_lost(study, lost)
+        self._hashes |= {run: weights.get(run, ("", ""))[1] for run in lost}
+        named = [f"{labels[run]}: {lost[run]}" for run in sorted(lost, key=labels.__getitem__)]
+        more = f"; and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+        runs = "1 finished run has lost its" if len(lost) == 1 else f"{len(lost):,} finished runs have lost their"
+        what = f"{runs} weights and {'is' if len(lost) == 1 else 'are'}"
+        self.note(f"{what} trained anew ({'; '.join(named[:_NAMED])}{more})")
+
+    def follow(self, event: Finished, label: str) -> None:
+        """Compare what a run that was trained anew has become with what it was."""
+        if (was := self._hashes.pop(event.run, None)) is None:
+            return
+        if event.weights_sha256 == was:
+            self._num_same += 1
+        else:
+            self._others.append(label)
+
+    def conclude(self) -> None:
+        """Say whether the runs trained anew are the same, bit for bit."""
+        if self._num_same:
+            runs = "1 run has its weights" if self._num_same == 1 else f"{self._num_same:,} runs have their weights"
+            self.note(f"{runs} back, bit for bit")
+        if self._others:
+            named = ", ".join(self._others[:_NAMED])
+            what = f"{named}: trained anew with other bits than before, as on another machine or version"
+            self.note(f"{what}; scores of the lost weights on the test split are no longer shown")
+        self._num_same = 0
+        self._others.clear()
+
+
+def _fault(folder: Path, path: str, sha256: str) -> str:
+    """What is wrong with a file of weights; empty where nothing is, or where it may not be read."""
+    try:
+        with open(folder / path, "rb") as file:
+            return "" if hashlib.file_digest(file, "sha256").hexdigest() == sha256 else "not what was written"
+    except FileNotFoundError:
+        return "the file is missing"
+    except PermissionError:
+        return ""
+    except OSError as error:
+        return str(error.strerror or error)

@@ -1,0 +1,84 @@
+"""Values in a store's database that are not what was written: a sentence with the remedy, never another error."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from assay.errors import AssayError, StoreError
+from assay.results import Result
+from assay.store import DATABASE, ImageHits, TestScore, open_reader, open_writer
+
+from ..stored import put_study
+
+VALUES = ("{", "[1]", b"\xff\xfe", None, -1)
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    store = tmp_path_factory.mktemp("store")
+    put_study(store, {"a": [0.9] * 6, "b": [0.8] * 6})
+    runs = [f"{arm}-{seed}" for arm in "ab" for seed in range(6)]
+    with open_writer(store) as writer:
+        for number, run in enumerate(runs):
+            hits = ImageHits.of("training", np.arange(20) + number, np.arange(20) % 3 > 0)
+            writer.put_validation_hits("small", run, hits)
+        writer.put_look("small", {run: TestScore(0.1, 0.9, bytes(45)) for run in runs}, num_runs=12)
+    Result(store, "small").compare()
+    return store / DATABASE
+
+
+def columns_of(database: Path) -> list[tuple[str, str]]:
+    connection = sqlite3.connect(database)
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    columns = [(table, row[1]) for (table,) in tables for row in connection.execute(f"PRAGMA table_info({table})")]
+    connection.close()
+    return columns
+
+
+def use(store: Path) -> None:
+    with open_reader(store) as reader:
+        reader.overviews()
+        reader.last_event()
+    result = Result(store, "small")
+    result.frame()
+    result.compare()
+    result.diagnose()
+
+
+def test_any_value_in_any_column_is_read_or_named(database: Path) -> None:
+    sound = database.read_bytes()
+    num_named = 0
+    for table, column in columns_of(database):
+        for value in VALUES:
+            connection = sqlite3.connect(database)
+            try:
+                first = f"(SELECT {column} FROM {table} LIMIT 1)"
+                connection.execute(f"UPDATE OR IGNORE {table} SET {column} = ? WHERE {column} = {first}", (value,))
+                connection.commit()
+            except sqlite3.IntegrityError:  # what may not be empty
+                continue
+            finally:
+                connection.close()
+            try:
+                use(database.parent)
+            except AssayError as error:
+                num_named += "damaged" in str(error)
+            except Exception as error:
+                raise AssertionError(f"{table}.{column} = {value!r}") from error
+            finally:
+                database.write_bytes(sound)
+    assert num_named > 30
+
+
+@pytest.mark.parametrize("change", ["DROP TABLE epochs", "ALTER TABLE runs RENAME COLUMN state TO was"])
+def test_tables_that_are_not_there_are_a_sentence(database: Path, tmp_path: Path, change: str) -> None:
+    (tmp_path / DATABASE).write_bytes(database.read_bytes())
+    connection = sqlite3.connect(tmp_path / DATABASE)
+    connection.executescript(change)
+    connection.close()
+    with pytest.raises(StoreError, match=r"this is no store's database, or a damaged one .*restore it from a backup"):
+        use(tmp_path)

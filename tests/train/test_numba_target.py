@@ -1,0 +1,28 @@
+"""Precision follows the processor that Numba compiles for, which may be older than the one that it runs on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+CODE = """
+from assay.nets import parse, summarize
+from assay.spec import Training
+from assay.train import device
+from assay.train.engine import path_of
+device.has_bfloat16 = lambda device="cpu": True  # whatever this machine has
+summary = summarize(parse(["conv 8 3x3 relu", "flatten", "dense classes softmax"]), (8, 8, 1), 10)
+print(*path_of(summary, Training()))
+"""
+
+
+@pytest.mark.parametrize(
+    ("features", "precision"), [("", "float32"), ("+avx,+avx2,+fma", "float32"), ("+avx512f,+avx512bf16", "bfloat16")]
+)
+def test_precision_follows_the_target(features: str, precision: str) -> None:
+    environment = {**os.environ, "NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": features}
+    process = subprocess.run([sys.executable, "-c", CODE], env=environment, capture_output=True, text=True, check=True)
+    assert process.stdout.split() == ["fused", precision]

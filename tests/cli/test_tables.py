@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from assay.cli.tables import table_lines, without_empty
@@ -51,6 +51,7 @@ def test_columns_that_say_nothing_may_go():
     assert (columns, rows) == (["a", "c"], [["0", ""], ["1", ""]])
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # drawing texts takes a second beside other tests
 @given(
     st.integers(1, 5).flatmap(
         lambda n: st.lists(st.lists(st.text("ab .=é", max_size=30), min_size=n, max_size=n), min_size=1, max_size=5)

@@ -52,6 +52,13 @@ def test_what_nobody_planned_to_compare_is_an_estimate():
     assert advice(replace(estimate, need=Need(5))) == ""
 
 
+def test_images_that_suffice_only_with_more_seeds_say_so():
+    unclear = finding("undecided", 0.0002, -0.0010, 0.0014, need=Need(None, 1534))
+    assert advice(unclear) == "more seeds will not tell; about 1,500 more validation images would"
+    both = replace(unclear, need=Need(None, 1534, also_seeds=True))
+    assert advice(both) == "more seeds alone will not tell; with about 1,500 more validation images they would"
+
+
 def test_equal_scores_are_called_equal():
     (ties,) = judge([np.zeros(10)])
     assert (ties.outcome, ties.num_ties) == ("undecided", 10)

@@ -21,10 +21,12 @@ class Need:
         seeds: About how many more seeds; ``None`` where no number within reach would.
         images: About how many more validation images, where seeds alone would not do; ``None`` where seeds do, or where
             nothing is known of images.
+        also_seeds: Whether so many images suffice only with more seeds too.
     """
 
     seeds: int | None
     images: int | None = None
+    also_seeds: bool = False
 
 
 def needed(history: History, alpha: float, margin: float | None) -> Need:
@@ -59,4 +61,6 @@ def needed(history: History, alpha: float, margin: float | None) -> Need:
     if image_share(now.values, now.spread) < _IMAGES_LIMIT:
         return Need(None)
     more = images_needed(mean, now.values, now.spread, alpha=history.level(alpha, more=n))
-    return Need(None, None if more is None else max(more.images - round(now.spread.images), 0) or None)
+    if more is None or more.images <= round(now.spread.images):
+        return Need(None)
+    return Need(None, more.images - round(now.spread.images), more.also_seeds)

@@ -133,7 +133,10 @@ def advice(finding: Finding) -> str:
         size = "so small an effect" if finding.difference and abs(finding.effect_size or 0) < 1 else "it"
         return f"settling {size} would take about {need.seeds} more {'seed' if need.seeds == 1 else 'seeds'}"
     if need.images is not None:
-        return f"more seeds will not tell; about {_rounded(need.images):,} more validation images would"
+        more = f"about {_rounded(need.images):,} more validation images"
+        if need.also_seeds:
+            return f"more seeds alone will not tell; with {more} they would"
+        return f"more seeds will not tell; {more} would"
     if need.seeds is not None:
         return f"settling so small an effect would take more than {_MANY:,} more seeds"
     margin = "" if finding.equivalence else "; a margin under [seeds] would let it end as no difference"

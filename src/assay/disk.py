@@ -73,7 +73,8 @@ def read_bounded(path: Path, max_bytes: int) -> bytes:
         OSError: It cannot be read.
     """
     with regular_file(path) as file:
-        content = file.read(max_bytes + 1)
+        # Asked for at once, so many bytes would be reserved for the smallest file.
+        content = file.read(min(max_bytes, os.fstat(file.fileno()).st_size) + 1)
     if len(content) > max_bytes:
         what = f"this file is larger than {max_bytes >> 20:,} MiB"
         raise DataError(Problem(what, "give a smaller one: no file of this kind needs more", file=str(path)))

@@ -113,3 +113,11 @@ def test_a_source_with_a_test_split_takes_no_other(tmp_path):
     for test in (0.2, str(tmp_path / "out" / "data.npz")):
         with pytest.raises(SpecError, match="leave test out"):
             prepare(Data(path=str(tmp_path / "out" / "data.npz"), test=test))
+
+
+def test_every_read_key_is_declared_with_its_help():
+    from assay.spec import Reading
+
+    for key, field in Reading.model_fields.items():
+        assert field.description, key
+        assert field.description.endswith("."), key

@@ -99,3 +99,54 @@ def test_another_process_finds_them_by_their_content():
     )
     done = subprocess.run([sys.executable, "-c", code, data.content], capture_output=True, text=True, check=True)
     assert int(done.stdout) == int(IMAGES.sum())
+
+
+def pairs(rows: slice = slice(None)):
+    yield from zip(IMAGES[rows], LABELS[rows].tolist(), strict=True)
+
+
+class Stream(torch.utils.data.IterableDataset):
+    def __len__(self) -> int:
+        return 30
+
+    def __iter__(self):
+        return ((torch.from_numpy(image)[None], label) for image, label in pairs())
+
+
+@pytest.mark.parametrize("make", [pairs, Stream, lambda: list(pairs()), lambda: iter(list(pairs()))])
+def test_generators_and_streams_are_read_to_their_end(make):
+    dataset = prepare(assay.torch_dataset(make(), test=0.2, name="x"))
+    expected = prepare(assay.arrays(IMAGES, LABELS, test=0.2, name="x"))
+    assert dataset.info.content == expected.info.content
+
+
+def test_a_generator_can_be_a_test_split():
+    dataset = prepare(assay.torch_dataset(pairs(slice(20)), test=pairs(slice(20, 30))))
+    assert np.array_equal(dataset.test().images[..., 0], IMAGES[20:])
+
+
+def test_what_has_no_end_or_is_no_pair_is_refused(monkeypatch):
+    import itertools
+
+    monkeypatch.setattr("assay.data.handed.MOST_IMAGES", 128)
+    with pytest.raises(DataError, match="it gives more than 128 images, and may have no end; give fewer"):
+        assay.torch_dataset(itertools.cycle(pairs()))
+    loader = torch.utils.data.DataLoader(Stream(), batch_size=5)
+    with pytest.raises(DataError, match=r"item 1 holds 5 x 1 x 5 x 5 values, .* a dataset instead of its loader"):
+        assay.torch_dataset(loader)
+    with pytest.raises(DataError, match="item 1 is ndarray, and a pair of an image and a label is expected"):
+        assay.torch_dataset(iter(IMAGES))
+    with pytest.raises(DataError, match="it is int; give a dataset"):
+        assay.torch_dataset(7)
+
+
+def test_a_generator_that_memory_cannot_hold_is_refused(monkeypatch):
+    import itertools
+
+    import psutil
+
+    free = psutil.virtual_memory()._replace(available=1 << 20)
+    monkeypatch.setattr("assay.data.readers.limits._ALWAYS_BYTES", 1 << 18)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    with pytest.raises(DataError, match=r"its images take 0\.0 GiB, and 0\.0 GiB of memory are free"):
+        assay.torch_dataset(itertools.cycle([(np.zeros((50, 50), np.uint8), 0)]))

@@ -123,7 +123,7 @@ def test_sixteen_bits_are_kept_as_float32(tmp_path):
 @pytest.mark.parametrize(
     ("arrays", "told"),
     [
-        ({"pictures": GREY, "answers": LABELS}, "it holds pictures, answers"),
+        ({"pictures": GREY, "answers": LABELS}, r"it holds pictures \(20 x 4 x 5\), answers \(20\); name the arrays"),
         ({"x_train": GREY, "y_train": LABELS[:-1]}, "there are 20 images, and the labels are 19"),
         ({"x_train": GREY.reshape(20, -1)[:, :19], "y_train": LABELS}, "a row has 19 values"),
         ({"x_train": GREY - 256.0, "y_train": LABELS}, "image 1 holds"),

@@ -139,6 +139,8 @@ def _data(name: str, test: str | None = None, groups: str | None = None) -> Data
     from ..spec.data import last_of
 
     path = Path(name)
+    if name.startswith("hf://"):
+        return Data.of({"path": name, "test": test, "groups": groups})
     if name in known() or path.suffix == ".toml":
         for option, value in (("--test", test), ("--groups", groups)):
             if value is not None:

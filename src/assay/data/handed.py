@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,9 +16,11 @@ from ..spec.data import Drawn
 from .prepare import keep
 from .readers.arrays import groups_of, joined, part_of
 from .readers.content import Part, RawSplits
+from .readers.limits import refuse_size
 from .sources import content_of
 
 Pair = tuple[npt.ArrayLike, npt.ArrayLike]
+MOST_IMAGES = 1 << 24  # of a generator; a longer one may have no end
 
 
 def arrays(
@@ -73,14 +76,16 @@ def torch_dataset(
     validation: Any = None,
     name: str | None = None,
 ) -> Data:
-    """A map-style torch Dataset (or any sequence) of (image, label) pairs as the data of a study.
+    """A torch Dataset, a sequence or a generator of (image, label) pairs as the data of a study.
 
-    Each item is asked for once. Images are PIL images, arrays [height, width(, channels)] or tensors
-    [channels, height, width], all of one size: numbers 0 to 255 or 0 to 1, so leave out transforms that normalize or
-    draw at random.
+    Each item is asked for once. What has no length, such as a generator or an ``IterableDataset``, is read to its end;
+    one that gives more images than memory holds, or 16 million, is refused.
+
+    Images are PIL images, arrays [height, width(, channels)] or tensors [channels, height, width], all of one size:
+    numbers 0 to 255 or 0 to 1, so leave out transforms that normalize or draw at random.
 
     Args:
-        training: Has ``len`` and integer indices, as ``torch.utils.data.Dataset`` has.
+        training: Has ``len`` and integer indices, as ``torch.utils.data.Dataset`` has, or yields pairs.
         test: Another one for the test split; a share, a count or the last images, as in ``arrays``; or none.
         classes: Class names; those of ``training.classes`` unless given.
         groups: As in ``arrays``.
@@ -113,23 +118,57 @@ def _part(pair: Pair, place: str) -> tuple[Part, tuple[str, ...]]:
 
 
 def _items(dataset: Any, place: str) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    count = len(dataset)
+    """The images and labels of a dataset, each asked for once; memory is taken as they come."""
     images: npt.NDArray[Any] | None = None
-    labels = []
-    for index in range(count):
-        image, label = dataset[index]
+    labels: list[Any] = []
+    for count, item in enumerate(_each(dataset, place)):
+        if not isinstance(item, tuple | list) or len(item) != 2:
+            what = f"item {count + 1} is {type(item).__name__}, and a pair of an image and a label is expected"
+            raise DataError(Problem(what, "give (image, label)", file=place))
+        image, label = item
         is_tensor = hasattr(image, "detach")
         value = np.asarray(image.detach().cpu() if is_tensor else image)
         if is_tensor and value.ndim == 3:
             value = value.transpose(1, 2, 0)
+        if value.ndim > 3:
+            what = f"item {count + 1} holds {' x '.join(map(str, value.shape))} values, more than an image has"
+            raise DataError(Problem(what, "give single images, so a dataset instead of its loader", file=place))
         if images is None:
-            images = np.empty((count, *value.shape), value.dtype)
+            images = np.empty((_reserved(dataset), *value.shape), value.dtype)
         if value.shape != images.shape[1:] or value.dtype != images.dtype:
             first = f"{images.dtype} {images.shape[1:]}"
-            what = f"image {index + 1} is {value.dtype} {value.shape}, and the first is {first}"
+            what = f"image {count + 1} is {value.dtype} {value.shape}, and the first is {first}"
             raise DataError(Problem(what, "make them alike", file=place))
-        images[index] = value
+        if count == len(images):
+            if count >= MOST_IMAGES:
+                what = f"it gives more than {MOST_IMAGES:,} images, and may have no end"
+                raise DataError(Problem(what, "give fewer, such as itertools.islice(..., 50_000)", file=place))
+            refuse_size(3 * images.nbytes, place)  # while it grows, twice and once
+            images = np.concatenate([images, np.empty_like(images)])
+        images[count] = value
         labels.append(label.item() if hasattr(label, "item") else label)
     if images is None:
         raise DataError(Problem("there are no images", "give some", file=place))
-    return images, np.asarray(labels)
+    return images[: len(labels)], np.asarray(labels)
+
+
+def _each(dataset: Any, place: str) -> Iterator[Any]:
+    """Every item once: by its index where a dataset has a length, else as it is iterated."""
+    if _is_indexed(dataset):
+        return (dataset[index] for index in range(len(dataset)))
+    try:
+        return iter(dataset)
+    except TypeError:
+        what = f"it is {type(dataset).__name__}"
+        raise DataError(Problem(what, "give a dataset, or anything that yields (image, label)", file=place)) from None
+
+
+def _reserved(dataset: Any) -> int:
+    """How many images to reserve memory for: as many as there are, where that is known."""
+    return max(1, len(dataset)) if _is_indexed(dataset) else 64
+
+
+def _is_indexed(dataset: Any) -> bool:
+    data = sys.modules.get("torch.utils.data")
+    is_stream = data is not None and isinstance(dataset, data.IterableDataset)
+    return hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__") and not is_stream

@@ -46,6 +46,11 @@ def lock_file(purpose: str, name: str) -> Path:
     return _cache() / "locks" / f"{purpose}-{name}.lock"
 
 
+def unpacked_folder() -> Path:
+    """The folder in which archives are unpacked while they are read, where they cannot be read as they are."""
+    return _cache() / "unpacked"
+
+
 def _cache() -> Path:
     """The folder that ``ASSAY_CACHE`` names, else the user's cache."""
     named = os.environ.get(CACHE_VARIABLE, "")

@@ -15,6 +15,7 @@ import numpy as np
 from ..disk import disk_errors, locked, replacing
 from ..errors import DataError, Problem, SpecError
 from ..spec import Data
+from .hub import hub_folder, is_hub_address
 from .location import arrays_folder, lock_file, raw_folder, source_note
 from .readers.content import Content, Rows
 from .readers.idx import idx_sha256
@@ -30,7 +31,7 @@ _GROUPS = "train-groups.npy"
 _VALIDATION = "train-validation.npy"
 _NOTE = "info.json"
 _FORMAT = 2  # raise it to rebuild the memory maps of every data set
-_READERS = 2  # raise it where files are read in another way than before: they are then read again
+_READERS = 3  # raise it where files are read in another way than before: they are then read again
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,10 @@ def prepare(source: str | Data) -> Dataset:
         DiskFull: There is no space left for the memory maps.
     """
     data = Data(name=source) if isinstance(source, str) else source
-    if data.path is not None:
+    if data.path is not None and is_hub_address(data.path):
+        local = data.model_copy(update={"path": str(hub_folder(data.path)), "name": data.name or data.path})
+        dataset = _prepare_path(local)
+    elif data.path is not None:
         dataset = _prepare_path(data)
     elif data.content is not None and (not data.name or data.name not in known()):
         dataset = _prepared(data, data.content)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,23 +13,20 @@ import numpy as np
 import numpy.typing as npt
 
 from ..disk import disk_errors, refuse_special
-from ..errors import DataError, Problem, SpecError
+from ..errors import DataError, InputError, Problem, SpecError
 from ..spec import Data, Groups, Last, Reading
 from ..spec.data import Drawn
 from .grouped import no_groups_error, number_groups
+from .location import unpacked_folder
 from .readers import forms
-from .readers.arrays import joined, read_npz
-from .readers.bundles import tables_of, unwrapped
-from .readers.cells import read_cells
+from .readers.arrays import joined
+from .readers.bundles import left_out_folders, tables_of, unwrapped
 from .readers.content import Content, Part, RawSplits, Rows, is_validation_note, validation_note
 from .readers.delimited import first_rows, read_delimited
-from .readers.folders import read_tree
 from .readers.forms import form_of, refuse_other_keys
-from .readers.idx_files import read_idx_folder, read_idx_pair
 from .readers.labels import number_labels, shown
-from .readers.lists import read_list
-from .readers.parquet import read_parquet
 from .readers.scale import in_type
+from .readers.unpacked import must_be_unpacked, unpacked
 from .splits import split
 
 _LARGE = 256 * 256  # pixels, far above what small networks take
@@ -43,7 +41,7 @@ def read_source(data: Data) -> tuple[Content, tuple[str, ...]]:
         SpecError: ``data.test`` does not go with what the files hold.
     """
     path = Path(data.path or "")
-    splits = _read(path, data)
+    splits = _read_unpacked(path, data)
     classes = None if data.read is None else data.read.classes
     if data.groups is not None and splits.training.groups is None:
         raise no_groups_error(data.groups, str(path))
@@ -117,12 +115,57 @@ def content_of(
     )
 
 
-def _read(path: Path, data: Data) -> RawSplits:
-    reading = data.reading
+def _read_unpacked(path: Path, data: Data) -> RawSplits:
+    """The splits of files, of which archives that cannot be read as they are have been unpacked for as long."""
     test_path = Path(data.test) if isinstance(data.test, str) else None
-    for key, given_path in (("path", path), ("test", test_path)):
-        if given_path is not None and not given_path.exists():
-            raise DataError(Problem("there is no such file or folder", f"check data.{key}", file=str(given_path)))
+    moved: dict[str, str] = {}
+    with ExitStack() as held:
+        places: list[Path | None] = []
+        for key, place in (("path", path), ("test", test_path)):
+            if place is not None and not place.exists():
+                raise DataError(Problem("there is no such file or folder", f"check data.{key}", file=str(place)))
+            if place is not None:
+                with disk_errors(place, "read"):
+                    refuse_special(place)
+            if place is not None and must_be_unpacked(place):
+                folder = held.enter_context(unpacked(place, unpacked_folder()))
+                moved[str(folder)] = str(place)
+                place = folder
+            places.append(place)
+        try:
+            splits = _read(places[0] or path, places[1], data)
+        except InputError as error:
+            raise type(error)(_moved_back(problem, moved) for problem in error.problems) from None
+    return _moved_back_splits(splits, moved) if moved else splits
+
+
+def _named_back(text: str, moved: Mapping[str, str]) -> str:
+    for folder, place in moved.items():
+        text = text.replace(folder, place)
+    return text
+
+
+def _moved_back(problem: Problem, moved: Mapping[str, str]) -> Problem:
+    what, fix, file = (_named_back(text, moved) for text in (problem.what, problem.fix, problem.file))
+    return replace(problem, what=what, fix=fix, file=file)
+
+
+def _moved_back_splits(splits: RawSplits, moved: Mapping[str, str]) -> RawSplits:
+    """What was read from unpacked archives, under the archives' own names."""
+    parts = [
+        part if part is None else replace(part, place=_named_back(part.place, moved))
+        for part in (splits.training, splits.test)
+    ]
+    watched = dict.fromkeys(
+        next((place for folder, place in moved.items() if name.startswith(folder)), name) for name in splits.watched
+    )
+    notes = tuple(_named_back(note, moved) for note in splits.notes)
+    assert parts[0] is not None
+    return replace(splits, training=parts[0], test=parts[1], notes=notes, watched=tuple(watched))
+
+
+def _read(path: Path, test_path: Path | None, data: Data) -> RawSplits:
+    reading = data.reading
     notes: tuple[str, ...] = ()
     validation_path = None
     tables = None
@@ -139,6 +182,8 @@ def _read(path: Path, data: Data) -> RawSplits:
         else:
             test_path = own_test
     splits = _read_both(path, test_path, data)
+    if tables is not None and (others := left_out_folders(outer, splits.watched)) and len(splits.watched) > 1:
+        notes = (*notes, f"Folders of images that no table names are left out: {shown(others)}.")
     if validation_path is not None:
         like = reading.model_copy(update={"channels": splits.training.images.shape[3]}) if reading.size else reading
         given = read_path(validation_path, like, data.groups)
@@ -175,6 +220,8 @@ def _read_both(path: Path, test_path: Path | None, data: Data) -> RawSplits:
             what = f"got {test_path}, and {source.test.place} is a test split already"
             raise SpecError(Problem(what, "leave test out, or name the training part as path", "data.test"))
         like = reading if reading.channels else reading.model_copy(update={"channels": source.training.images.shape[3]})
+        if form_of(path, reading) == forms.SPARSE:  # their last pixels that are not 0 may differ
+            like = like.model_copy(update={"shape": source.training.images.shape[1:]})
         try:
             test_source = read_path(test_path, like, data.groups)
         except DataError as error:
@@ -201,23 +248,8 @@ def read_path(path: Path, reading: Reading, groups: Groups | None = None) -> Raw
     Raises:
         DataError: Assay does not read this form, or the file is damaged.
     """
-    with disk_errors(path, "read"):
-        refuse_special(path)
     path = unwrapped(path) if path.is_dir() else path
-    form = form_of(path, reading)
-    if form == forms.IDX_FOLDER:
-        return read_idx_folder(path, reading)
-    if form == forms.IDX:
-        return read_idx_pair(path, reading)
-    if form in (forms.PARQUET, forms.PARQUET_NUMBERS):
-        return read_parquet(path, reading, groups)
-    if form == forms.ARRAYS:
-        return read_npz(path, reading, groups)
-    if form == forms.CELLS:
-        return read_cells(path, reading, groups)
-    if form == forms.PIXELS:
-        return read_delimited(path, reading, groups=groups)[0]
-    return read_list(path, reading, groups) if form == forms.LIST else read_tree(path, reading, groups)
+    return form_of(path, reading).read(path, reading, groups)
 
 
 def _dark_notes(images: npt.NDArray[Any]) -> Iterator[str]:

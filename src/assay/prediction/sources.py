@@ -16,16 +16,20 @@ from typing import Any, Literal
 
 import numpy.typing as npt
 
-from ..data.readers.arrays import IMAGES
+from ..data.location import unpacked_folder
+from ..data.readers import forms
+from ..data.readers.bundles import tables_of, unwrapped
 from ..data.readers.delimited import first_rows, pixels_layout_of, table_chunks
 from ..data.readers.idx import idx_chunks
 from ..data.readers.idx_files import idx_images, is_idx_folder
 from ..data.readers.lists import contents_of, is_list, listed_files
 from ..data.readers.located import located
+from ..data.readers.named import IMAGES
 from ..data.readers.npy import array_chunks, array_names
 from ..data.readers.parquet import is_parquet_folder, parquet_files, parquet_images
 from ..data.readers.pictures import SUFFIXES, Contents
 from ..data.readers.trees import Tree, is_archive_name, read_file, tree_of
+from ..data.readers.unpacked import must_be_unpacked, unpacked
 from ..disk import disk_errors, regular_file
 from ..errors import DataError, Problem
 from ..spec import Groups, Reading
@@ -76,8 +80,8 @@ def sources_of(
     """What lies in a file, a folder or an archive. Of test and training images side by side it is the test images.
 
     Args:
-        path: An image, a folder or an archive of images, a table of images or of image files, IDX, ``.npz``, ``.npy``,
-            Parquet, or a folder of IDX or Parquet files; IDX and tables may be gzipped.
+        path: An image, or any file, folder or archive that training reads, with labels or (where its form allows)
+            without; IDX and tables may be gzipped.
         shape: Height, width and channels that are wanted.
         reading: How the files were read that were learned from.
         groups: Which column of a table said what belongs together.
@@ -94,8 +98,8 @@ def sources_of(
     elif path.is_dir() and is_parquet_folder(path):
         sides = parquet_files(path)
         yield from (_parquet(file, reading) for file in sides["test"] or [*sides["train"], *sides["val"]])
-    elif path.is_dir() or (is_archive_name(path.name) and head[:2] != b"PK"):
-        yield _tree(tree_of(path))
+    elif path.is_dir() or is_archive_name(path.name):
+        yield from _bundle(path, shape, reading, groups, extra)
     elif head[:2] == b"PK":
         names = array_names(path)
         yield _npz(path, names, shape, reading) if names else _tree(tree_of(path))
@@ -107,8 +111,75 @@ def sources_of(
         yield _parquet(path, reading)
     elif path.suffix.lower() in SUFFIXES or _is_picture(head):
         yield Pictures(str(path.parent), lambda: iter([([path.name], lambda: [(0, read_file(path))])]))
+    elif (form := _form_of(path, reading)) in _WHOLE:
+        yield _whole(path, form, reading)
     else:
         yield _table(path, shape, reading, groups, extra)
+
+
+def _bundle(
+    path: Path, shape: tuple[int, int, int], reading: Reading, groups: Groups | None, extra: Extra | None
+) -> Iterator[Numbers | Pictures]:
+    """The images of a folder or an archive: image files, else what the tables, arrays or shards in it hold."""
+    form = _form_of(path, reading)
+    if form in _WHOLE:
+        yield _whole(path, form, reading)
+        return
+    tree = tree_of(path)
+    if any(name[-1].lower().endswith(SUFFIXES) for name in tree.names()):
+        yield _tree(tree)
+    elif path.is_file() and must_be_unpacked(path):
+        with unpacked(path, unpacked_folder()) as folder:
+            yield from sources_of(folder, shape, reading, groups, extra)
+    elif path.is_dir() and (inner := _inner(unwrapped(path), reading)) not in (None, path):
+        assert inner is not None
+        yield from sources_of(inner, shape, reading, groups, extra)
+    else:
+        yield _tree(tree)
+
+
+def _inner(folder: Path, reading: Reading) -> Path | None:
+    """The file in a folder that holds the images: those of a test split, where there is one."""
+    if _form_of(folder, reading) == forms.ARRAYS:
+        files = {file.stem: file for file in sorted(folder.glob("*.npy"))}
+        known = IMAGES if reading.image is None else (reading.image, *IMAGES)
+        return next((files[name] for name in known if name in files), next(iter(files.values()), None))
+    tables = tables_of(folder)
+    return folder if tables is None else tables.files.get("test", tables.files["train"])
+
+
+# Forms that are read whole before their images are asked about.
+_WHOLE = (
+    forms.HDF5,
+    forms.CIFAR,
+    forms.CELLS,
+    forms.ONE_HOT,
+    forms.SPARSE,
+    forms.ARFF,
+    forms.WEBDATASET,
+    forms.TFRECORD,
+)
+
+
+def _form_of(path: Path, reading: Reading) -> forms.Form | None:
+    """The form of a file or folder; ``None`` where training reads none such."""
+    try:
+        return forms.form_of(path, reading)
+    except DataError:
+        return None
+
+
+def _whole(path: Path, form: forms.Form | None, reading: Reading) -> Numbers:
+    assert form is not None
+    splits = form.read(path, reading, None)
+    part = splits.training if splits.test is None else splits.test
+    step = max(1, CHUNK_BYTES // max(1, part.images[:1].nbytes))
+    note = _labels_note(path) if splits.test is None else f"Of {path.name} the test images are used."
+
+    def chunks() -> Iterator[npt.NDArray[Any]]:
+        return (part.images[start : start + step] for start in range(0, len(part.images), step))
+
+    return Numbers(str(path), "image", _unnamed(chunks), note)
 
 
 def _head(path: Path) -> bytes:

@@ -138,7 +138,8 @@ class Reading(Spec):
         image: The name of the column that holds file names or encoded images.
         header: Whether the first row of a table names its columns.
         shape: Rows, columns and (unless 1) channels that the values of one row form.
-        labels: The file that holds the labels, where they lie apart from the images.
+        labels: The file that holds the labels, where they lie apart from the images; or where the labels stand in the
+            names of image files, as a pattern: ``[label]_[id]``, ``[id].[label]``.
         classes: Class names in the order of their labels, or the number of classes.
         size: Height and width that every image is resized to; without it images of mixed sizes are refused.
         fit: What becomes of a picture of other proportions: ``stretch`` changes them, ``crop`` cuts off what exceeds
@@ -148,17 +149,34 @@ class Reading(Spec):
         skip_bad: Leave out files that are no images, instead of refusing the data set.
     """
 
-    label: str | None = Field(default=None, min_length=1)
-    image: str | None = Field(default=None, min_length=1)
-    header: bool | None = None
-    shape: tuple[int, ...] | None = None
-    labels: str | None = Field(default=None, min_length=1)
-    classes: tuple[str, ...] | int | None = None
-    size: tuple[int, int] | None = None
-    fit: Literal["stretch", "crop", "pad"] = "stretch"
-    channels: Literal[1, 3] | None = None
-    background: int = Field(default=255, ge=0, le=255)
-    skip_bad: bool = False
+    # One declaration for each key: `assay data show` makes an option of it, with the description as its help.
+    label: str | None = Field(
+        default=None, min_length=1, description='Where the label stands: "first", "last" or the name of a column.'
+    )
+    image: str | None = Field(
+        default=None, min_length=1, description="The column of file names or encoded images, or the array of images."
+    )
+    header: bool | None = Field(default=None, description="Whether a table's first row names its columns.")
+    shape: tuple[int, ...] | None = Field(
+        default=None, description="Height, width and (unless 1) channels that the values of one row form."
+    )
+    labels: str | None = Field(
+        default=None,
+        min_length=1,
+        description='The file that holds the labels, or where they stand in file names: "[label]_[id]".',
+    )
+    classes: tuple[str, ...] | int | None = Field(
+        default=None, description="Class names in the order of their labels, or the number of classes."
+    )
+    size: tuple[int, int] | None = Field(default=None, description="Height and width that every image is resized to.")
+    fit: Literal["stretch", "crop", "pad"] = Field(
+        default="stretch", description='What becomes of an image of other proportions: "stretch", "crop" or "pad".'
+    )
+    channels: Literal[1, 3] | None = Field(default=None, description="1 makes every image grey, 3 colour.")
+    background: int = Field(
+        default=255, ge=0, le=255, description="The grey level behind transparent parts and around padded images."
+    )
+    skip_bad: bool = Field(default=False, description="Leave out files that are no images.")
 
     # What pictures are read by that come later, so that it can be said of data without files, too.
     OF_PICTURES: ClassVar[frozenset[str]] = frozenset({"fit", "background"})

@@ -110,7 +110,10 @@ def _with_absolute_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]
         return values
     places = {key: data[key] for key in ("path", "test") if isinstance(data.get(key), str) and data[key]}
     places = {key: place for key, place in places.items() if last_of(place) is None}
-    absolute = {key: str((folder / Path(place).expanduser()).absolute()) for key, place in places.items()}
+    absolute = {
+        key: place if place.startswith("hf://") else str((folder / Path(place).expanduser()).absolute())
+        for key, place in places.items()
+    }
     return {**values, "data": {**data, **absolute}}
 
 

@@ -109,6 +109,20 @@ def first_rows(path: Path) -> list[list[str]]:
     return [cells_of(line.decode(errors="replace").strip("\r\n")) for line in lines if line.strip()]
 
 
+def sample_rows(path: Path, most: int = 100) -> tuple[list[list[str]], str]:
+    """The cells of a table's first rows, unchecked, and its first line; none if its gzip stream is damaged."""
+    lines: list[str] = []
+    try:
+        with _opened(path) as text:
+            for line in _lines(text):
+                lines.append(line)
+                if len(lines) == most:
+                    break
+    except (EOFError, gzip.BadGzipFile, zlib.error, DataError):
+        return [], ""
+    return [cells_of(line) for line in lines], lines[0] if lines else ""
+
+
 @dataclass(frozen=True, eq=False)
 class _Text:
     """A file's text, unpacked.

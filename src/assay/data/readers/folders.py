@@ -17,12 +17,14 @@ from ...spec import Groups, Reading
 from .arrays import joined
 from .content import Part, RawSplits, validation_note
 from .labels import shown, texts_to_labels
+from .name_patterns import proposal
 from .pictures import SUFFIXES, decode
+from .pixels import NO_VOLUMES
 from .sides import Arrangement, arrangement, is_plain, side_of
 from .trees import Name, Tree, tree_of
 
+VOLUMES = (".nii", ".nii.gz", ".dcm", ".dicom", ".mha", ".mhd", ".nrrd", ".ima")
 _DATA_FILES = (".csv", ".tsv", ".amat", ".npy", ".npz", ".parquet")
-_SHARD_LABELS = (".cls", ".json", ".txt")
 _ANNOTATIONS = (".txt", ".csv", ".tsv")
 
 
@@ -40,6 +42,11 @@ def read_tree(path: Path, reading: Reading, groups: Groups | None = None) -> Raw
     tree, found = _arranged(tree_of(path), notes)
     names, folders = tree.names(), tree.folders()
     loose = [name for name in names if len(name) == 1]
+    volumes = [name for name in names if name[-1].lower().endswith(VOLUMES)]
+    if volumes and 2 * len(volumes) > len(names):
+        what = f"it holds {len(volumes):,} volumes or medical slices, such as {volumes[0][-1]}"
+        raise DataError(Problem(what, f"export slices as PNG: {NO_VOLUMES}", file=tree.place))
+    _refuse_boxes(tree.place, names)
     if not folders:
         _refuse_other_contents(tree, [name[0] for name in loose])
     if loose:
@@ -65,20 +72,35 @@ def read_tree(path: Path, reading: Reading, groups: Groups | None = None) -> Raw
     return RawSplits(training, parts.get("test"), None, tuple(dict.fromkeys(notes)), (str(path),))
 
 
+def _refuse_boxes(place: str, names: Sequence[Name]) -> None:
+    """Refuses folders of images with a folder of outlines beside them, as sets for object detection have."""
+    of_images, of_boxes = (
+        {
+            name[:-2]
+            for name in names
+            if len(name) > 1 and name[-2].lower() in wanted and name[-1].lower().endswith(endings)
+        }
+        for wanted, endings in ((("images", "jpegimages"), SUFFIXES), (("labels", "annotations"), (".txt", ".xml")))
+    )
+    if of_images & of_boxes:
+        what = "beside its images lie files of boxes or outlines (object detection)"
+        raise DataError(Problem(what, "give a folder for each class, or a table of file names and labels", file=place))
+
+
 def _refuse_other_contents(tree: Tree, names: Sequence[str]) -> None:
     """Refuses a folder or an archive without folders, with a remedy for what lies there."""
     tables = [name for name in names if name.lower().endswith(_DATA_FILES)]
     if tables:
         what = f"it holds {shown(tables)}, and no folders of images"
         raise DataError(Problem(what, "unpack it, and name the folder or one of them as data.path", file=tree.place))
-    stems = {name.partition(".")[0] for name in names if name.lower().endswith(SUFFIXES)}
-    labels = [name for name in names if name.lower().endswith(_SHARD_LABELS) and name.partition(".")[0] in stems]
-    if labels:
-        stem = labels[0].partition(".")[0]
-        pair = next(name for name in names if name.lower().endswith(SUFFIXES) and name.startswith(f"{stem}."))
-        what = f"it is a WebDataset shard ({pair} beside {labels[0]}), a form that is not read"
-        fix = "unpack it, and give a folder for each class or a table of file names and labels"
-        raise DataError(Problem(what, fix, file=tree.place))
+    images = [name for name in names if name.lower().endswith(SUFFIXES)]
+    _refuse_loose(images, tree.place)
+
+
+def _refuse_loose(images: Sequence[str], place: str) -> None:
+    """Refuses images in no class folders, with a pattern where their names may hold labels."""
+    if images and (fix := proposal(images)) is not None:
+        raise DataError(Problem(f"it holds {len(images):,} images, and no class folders for them", fix, file=place))
 
 
 def _arranged(tree: Tree, notes: list[str]) -> tuple[Tree, Arrangement]:
@@ -99,10 +121,10 @@ def _arranged(tree: Tree, notes: list[str]) -> tuple[Tree, Arrangement]:
             return tree, found
         if side_of(top) in ("val", "test", "eval", "fold"):
             notes.append(f"The only folder, {top}, is the training split, whatever it is called.")
-        tree = _Below(tree, top)
+        tree = Below(tree, top)
 
 
-class _Below(Tree):
+class Below(Tree):
     """A tree's files below one of its folders."""
 
     def __init__(self, tree: Tree, top: str) -> None:
@@ -179,6 +201,8 @@ def _read_side(
     if empty:
         what = f"the class folder {shown(empty)} holds no images"
         raise DataError(Problem(what, "fill or remove it", file=place))
+    if len(classes) < 2 and is_training:
+        _refuse_loose([name[-1] for name in (*side.loose, *files) if name[-1].lower().endswith(SUFFIXES)], place)
     if len(classes) < (2 if is_training else 1):
         what = f"it holds {'one class folder, ' + classes[0] if classes else 'no class folders'}"
         raise DataError(Problem(what, "put the images into a folder for each class, at least 2", file=place))

@@ -7,6 +7,7 @@ import gzip
 import io
 import os
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,9 +17,12 @@ import numpy.typing as npt
 from ...disk import disk_errors, regular_file
 from ...errors import DataError, Problem, nearest
 from ...spec import Groups, Reading
+from . import json_lists
+from .arrays import NO_MULTI_LABEL
 from .content import Part, RawSplits, validation_note
 from .delimited import first_rows
 from .folders import name_groups
+from .json_lists import json_table
 from .labels import shown, texts_to_labels
 from .located import located
 from .pictures import SUFFIXES, decode
@@ -29,8 +33,9 @@ _IMAGE_COLUMNS = (
     "file", "filename", "file_name", "path", "image", "img", "filepath", "image_path", "id", "image_id", "image_name",
     "img_name", "img_id", "id_code", "file_id", "filenames", "fname",
 )  # fmt: skip
-_LABEL_COLUMNS = ("label", "labels", "class", "class_name", "target", "category", "y")
+_LABEL_COLUMNS = ("label", "labels", "class", "class_name", "target", "category", "y", "choice")
 _MOST_COLUMNS = 32  # a wider table holds pixels, unless a cell ends as image files do
+_UNREADABLE = [[".png"]]  # taken for a list, so that reading says what is wrong
 _SPLIT_COLUMNS = ("split", "set", "subset", "partition", "usage")
 
 
@@ -41,7 +46,7 @@ def looks_like_list(rows: Sequence[Sequence[str]]) -> bool:
 
 def is_list(path: Path, reading: Reading) -> bool:
     """Whether a table names image files, with or without their endings."""
-    rows = first_rows(path)
+    rows = _json_start(path) if is_json_name(path.name) else first_rows(path)
     if looks_like_list(rows):
         return True
     if len(rows) < 2 or len(rows[0]) > _MOST_COLUMNS:
@@ -60,6 +65,35 @@ def is_list(path: Path, reading: Reading) -> bool:
     return file.is_file()
 
 
+def is_json_name(name: str) -> bool:
+    """Whether a file is called as JSON and JSON Lines are."""
+    return name.lower().endswith(json_lists.ENDINGS)
+
+
+def lists_images(path: Path) -> bool:
+    """Whether a table names image files that are there, with or without their endings."""
+    try:
+        return is_list(path, Reading())
+    except DataError:
+        return False
+
+
+def is_image_list(path: Path) -> bool:
+    """Whether a JSON file lists image files, with or without their endings."""
+    try:
+        return is_list(path, Reading()) and _json_start(path) != _UNREADABLE
+    except DataError:
+        return False
+
+
+def _json_start(path: Path) -> list[list[str]]:
+    """The names and the first row of a JSON list; what is wrong with it is said when it is read."""
+    try:
+        return json_table(path, None)[0][:2]
+    except DataError:
+        return _UNREADABLE
+
+
 def read_list(path: Path, reading: Reading, groups: Groups | None = None) -> RawSplits:
     """A table of image files, relative to it, and their labels; a column called split says which are test images.
 
@@ -74,7 +108,7 @@ def read_list(path: Path, reading: Reading, groups: Groups | None = None) -> Raw
             what = f'there is no column "{groups.column}"'
             raise DataError(Problem(what, nearest(groups.column, header), "data.groups", place))
         group_column = header.index(groups.column)
-    notes: list[str] = []
+    notes = [*json_table(path, reading.label)[1]] if is_json_name(path.name) else []
     labelled, labels, split = label_column(rows, header, (files, group_column), reading, place, notes)
     sides, is_validation = rows_by_split(labelled, header, split, place, notes)
     parts = {}
@@ -126,6 +160,9 @@ def label_column(
     if len(others) > 1 and header and (classes := _one_hot(rows, header, others, place)):
         notes.append(f"The columns {shown([header[k] for k in others])} are one-hot: each is a class.")
         return [[*row, name] for row, name in zip(rows, classes, strict=True)], width, split
+    if len(others) > 1 and header and _are_marks(rows, others):
+        what = f"the columns {shown([header[k] for k in others])} mark several labels for an image (multi-label)"
+        raise DataError(Problem(what, f'{NO_MULTI_LABEL}, unless read = {{ label = "..." }} names one', file=place))
     if len(others) != 1:
         what = f"{len(others)} columns may be the label"
         known = f", one of {shown([header[k] for k in others])}" if header and others else ""
@@ -170,7 +207,31 @@ def texts_of(
     if "" in texts:
         row = int(chosen[texts.index("")]) + 1 + bool(header)
         raise DataError(Problem(f"row {row} has no label", "give every image one", file=place))
+    _refuse_several(texts, chosen, bool(header), place)
     return texts
+
+
+def _are_marks(rows: Sequence[Sequence[str]], columns: Sequence[int]) -> bool:
+    """Whether all columns hold -1 and 1 alone, as attributes of faces do."""
+    return all(row[k].strip() in ("-1", "1") for row in rows for k in columns)
+
+
+def _refuse_several(texts: Sequence[str], rows: npt.NDArray[np.int64], has_header: bool, place: str) -> None:
+    """Refuses cells of several labels, such as ``Edema|Mass``, where the single ones are labels of other images."""
+    for mark in ("|", ";", ",", " "):
+        several = [index for index, text in enumerate(texts) if mark in text]
+        if not several:
+            continue
+        single = {text for text in texts if mark not in text}
+        parts = [part.strip(" []'\"") for text in {texts[index] for index in several} for part in text.split(mark)]
+        known = {part.strip(" []'\"") for part in single}
+        if mark in "|;":  # no names of classes are parted by these
+            known |= {part for part, count in Counter(parts).items() if count > 1}
+        is_several = all(part in known for part in parts)
+        if is_several or (mark == "|" and any(part in single for part in parts)):
+            row = int(rows[several[0]]) + 1 + has_header
+            what = f'row {row} has the labels "{texts[several[0]][:60]}" (multi-label)'
+            raise DataError(Problem(what, NO_MULTI_LABEL, file=place))
 
 
 def _one_hot(
@@ -188,8 +249,7 @@ def _one_hot(
     for index, mark in enumerate(marks):
         if mark.count(1) != 1:
             what = f"row {index + 2} is marked in {mark.count(1)} of the columns {shown([header[k] for k in columns])}"
-            fix = "give one class for each image; several labels an image (multi-label) are not read"
-            raise DataError(Problem(what, fix, file=place))
+            raise DataError(Problem(what, NO_MULTI_LABEL, file=place))
     return [header[columns[mark.index(1)]] for mark in marks]
 
 
@@ -200,7 +260,7 @@ def listed_files(path: Path, reading: Reading) -> tuple[list[list[str]], list[st
         DataError: The table has no such column, no rows, or ragged ones.
     """
     place = str(path)
-    rows = table_rows(path)
+    rows = json_table(path, reading.label)[0] if is_json_name(path.name) else table_rows(path)
     width = len(rows[0])
     ragged = next((index for index, row in enumerate(rows) if len(row) != width), None)
     if ragged is not None:

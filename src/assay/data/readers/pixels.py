@@ -134,10 +134,20 @@ def laid_out(
         notes = ("Channels stood before height and width.",)
     if array.ndim == 3:
         array = array[..., None]
+    if array.ndim == 5 or (array.ndim == 4 and min(array.shape[1:]) > 4):
+        what = f"images have the shape {_by(array.shape)}, which are volumes (3-D)"
+        raise DataError(Problem(what, f"give slices [image, height, width]: {NO_VOLUMES}", file=place))
     if array.ndim != 4 or array.shape[3] not in (1, 3) or 0 in array.shape:
-        what = f"images have the shape {' x '.join(map(str, array.shape))}"
+        what = f"images have the shape {_by(array.shape)}"
         raise DataError(Problem(what, "give [image, height, width] or [image, height, width, 1 or 3]", file=place))
     return array, notes
+
+
+NO_VOLUMES = "Assay classifies images of two dimensions"
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
 
 
 def _square(size: int, shape: tuple[int, ...] | None, place: str) -> tuple[int, ...]:

@@ -11,18 +11,19 @@ import zipfile
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from ...disk import disk_errors, refuse_special
 from ...errors import DataError, Problem
-from .limits import refuse_ratio
+from .limits import MAX_DEFLATE_RATIO, refuse_ratio
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 MOST_FILE_BYTES = 1 << 28
 _MOST_DEPTH = 12
 _CHUNK_BYTES = 1 << 20
 # What the standard library raises for damaged archives.
-_BROKEN = (
+BROKEN = (
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
@@ -69,14 +70,22 @@ def tree_of(path: Path) -> Tree:
     """
     if path.is_dir():
         return _Folder(path)
-    return _Zip(path) if path.name.lower().endswith(".zip") else _Tar(path)
+    with disk_errors(path, "read"):
+        status = os.stat(path)
+    return _archive(path, (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino))
+
+
+@lru_cache(maxsize=2)  # listing a packed tar unpacks it
+def _archive(path: Path, _: tuple[int, ...]) -> Tree:
+    return _Zip(path) if path.name.lower().endswith((".zip", ".tm")) else _Tar(path)
 
 
 def is_archive_name(name: str) -> bool:
     return name.lower().endswith(ARCHIVES)
 
 
-def _is_kept(name: Name) -> bool:
+def is_kept(name: Name) -> bool:
+    """Whether a file is none of a system's own."""
     return not any(part.startswith(".") or part in ("__MACOSX", "Thumbs.db", "desktop.ini") for part in name)
 
 
@@ -127,7 +136,7 @@ class _Folder(Tree):
                 with os.scandir(os.path.join(self.place, *name)) as items:
                     for item in items:
                         child = (*name, item.name)
-                        if not _is_kept(child):
+                        if not is_kept(child):
                             continue
                         if item.is_dir():
                             self._folders.append(child)
@@ -147,7 +156,12 @@ class _Folder(Tree):
             yield index, read_file(path)
 
 
-def _parts(name: str, place: str) -> Name:
+def parts_of_name(name: str, place: str) -> Name:
+    """The parts of a member's name.
+
+    Raises:
+        DataError: It leads out of the archive.
+    """
     parts = PurePosixPath(name.replace("\\", "/")).parts
     if name.startswith(("/", "\\")) or ".." in parts or (parts and ":" in parts[0]):
         what = f'its member "{name[:80]}" leads out of the archive'
@@ -165,18 +179,16 @@ class _Zip(Tree):
         self._path = path
         try:
             with disk_errors(path, "read"), zipfile.ZipFile(path) as archive:
-                infos = [(info, _parts(info.filename, self.place)) for info in archive.infolist()]
-        except _BROKEN as error:
+                infos = [(info, parts_of_name(info.filename, self.place)) for info in archive.infolist()]
+        except BROKEN as error:
             raise self._damaged(error) from None
-        self._empty = [name for info, name in infos if name and info.is_dir() and _is_kept(name)]
-        self._infos = {name: info for info, name in infos if name and not info.is_dir() and _is_kept(name)}
+        self._empty = [name for info, name in infos if name and info.is_dir() and is_kept(name)]
+        self._infos = {name: info for info, name in infos if name and not info.is_dir() and is_kept(name)}
         size = os.path.getsize(path)
         for name, info in self._infos.items():
             if info.compress_size > size:
                 raise self._damaged(ValueError(f"{'/'.join(name)} is longer than the archive"))
             refuse_ratio(info.file_size, info.compress_size, f"{self.place}, {'/'.join(name)}")
-            if info.file_size > MOST_FILE_BYTES:
-                raise _too_large(f"{self.place}, {'/'.join(name)}", info.file_size)
 
     def _damaged(self, error: Exception) -> DataError:
         return DataError(Problem(f"it is damaged ({error})", "replace it with an intact copy", file=self.place))
@@ -191,9 +203,11 @@ class _Zip(Tree):
         try:
             with disk_errors(self._path, "read"), zipfile.ZipFile(self._path) as archive:
                 for index, name in enumerate(names):
+                    if self._infos[name].file_size > MOST_FILE_BYTES:
+                        raise _too_large(f"{self.place}, {'/'.join(name)}", self._infos[name].file_size)
                     with archive.open(self._infos[name]) as file:
                         yield index, b"".join(iter(lambda file=file: file.read(_CHUNK_BYTES), b""))  # type: ignore[misc]
-        except _BROKEN as error:
+        except BROKEN as error:
             raise self._damaged(error) from None
 
 
@@ -202,14 +216,16 @@ class _Tar(Tree):
         self.place = str(path)
         self._path = path
         self._sizes: dict[Name, int] = {}
+        most = os.path.getsize(path) * MAX_DEFLATE_RATIO + _CHUNK_BYTES
         self._empty: list[Name] = []
         for member in self._members():
-            name = _parts(member[0].name, self.place)
-            if member[0].isdir() and _is_kept(name):
+            name = parts_of_name(member[0].name, self.place)
+            if member[0].isdir() and is_kept(name):
                 self._empty.append(name)
-            elif member[0].isfile() and _is_kept(name):  # links and devices are no images
-                if member[0].size > MOST_FILE_BYTES:
-                    raise _too_large(f"{self.place}, {member[0].name}", member[0].size)
+            elif member[0].isfile() and is_kept(name):  # links and devices are no images
+                if member[0].size > most:
+                    what = f"its member {member[0].name[:80]} declares {member[0].size:,} bytes, which it cannot hold"
+                    raise DataError(Problem(what, "replace it with an intact copy", file=self.place))
                 self._sizes[name] = member[0].size
 
     def _members(self) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
@@ -217,7 +233,7 @@ class _Tar(Tree):
             with disk_errors(self._path, "read"), tarfile.open(self._path, "r|*") as archive:
                 for member in archive:
                     yield member, archive
-        except _BROKEN as error:
+        except BROKEN as error:
             what = f"it is damaged ({error})"
             raise DataError(Problem(what, "replace it with an intact copy", file=self.place)) from None
 
@@ -230,7 +246,9 @@ class _Tar(Tree):
     def contents(self, names: Sequence[Name]) -> Iterator[tuple[int, bytes]]:
         places = {name: index for index, name in enumerate(names)}
         for member, archive in self._members():
-            index = places.pop(_parts(member.name, self.place), None) if member.isfile() else None
+            index = places.pop(parts_of_name(member.name, self.place), None) if member.isfile() else None
             if index is not None:
+                if member.size > MOST_FILE_BYTES:
+                    raise _too_large(f"{self.place}, {member.name}", member.size)
                 file = archive.extractfile(member)
                 yield index, b"" if file is None else file.read()

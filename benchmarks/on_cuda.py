@@ -3,18 +3,18 @@
     python benchmarks/on_cuda.py                                              # needs a CUDA device; writes to results/
     python benchmarks/on_cuda.py --device cpu --images 1000 --runs 2 --epochs 1 --out -   # does the script work?
 
-A sample is one epoch of steps, without evaluation, in seconds for 60,000 images and one run: of several stacked runs,
-the time of all divided by their number. An epoch of each kind comes first and is dropped. Rounds take turns, so that
-drift of the machine meets all kinds alike.
+A sample is one epoch of steps, whole batches alone and without evaluation, in seconds for 60,000 images and one run: of
+several stacked runs, the time of all divided by their number. An epoch of each kind comes first and is dropped. Figures
+are printed as they come, and written after each kind; a kind that fails is named and takes no other along.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from datetime import date
 from importlib.metadata import version
@@ -26,41 +26,40 @@ import torch
 from machine import machine
 from ours import study_of
 from probes import EPOCH, PROBES
-from stacked import stacked_of
+from stacked import StackedLearner, stacked_of
 
 from assay.data import TrainingData, prepare
 from assay.nets import parse
 from assay.nets.build import build
 from assay.runner import make_plan
-from assay.train.cuda import replay
+from assay.spec.training import Precision
 from assay.train.cuda.learner import CudaLearner
 from assay.train.device import why_no_cuda
 from assay.train.engine import batch_of, split_of
 from assay.train.scaling import scaling_of
 from assay.train.task import Task
 
-Epoch = Callable[[int], float]  # the epoch's number -> the mean of the runs' losses
+Steps = Callable[[int, list[np.ndarray]], float]  # an epoch's number and each run's order -> the mean of their losses
 
 
-def orders_of(tasks: list[Task], data: TrainingData, epoch: int, images: int) -> list[np.ndarray]:
-    """Each run's images in the order of an epoch."""
-    splits = [split_of(task, data).training for task in tasks]
+def orders_of(tasks: list[Task], splits: list[np.ndarray], epoch: int, images: int) -> list[np.ndarray]:
+    """Each run's images in the order of an epoch: whole batches, since a short one is computed call by call."""
+    size = tasks[0].arm.training.batch_size
+    kept = max(min(images, *map(len, splits)) // size, 1) * size
     return [
-        training[task.streams.generator("order", epoch).permutation(len(training))][:images]
+        training[task.streams.generator("order", epoch).permutation(len(training))][:kept]
         for task, training in zip(tasks, splits, strict=True)
     ]
 
 
-def alone(task: Task, data: TrainingData, images: int, device: str, precision: str, *, is_eager: bool) -> Epoch:
+def alone(task: Task, data: TrainingData, learner: CudaLearner) -> Steps:
     size = task.arm.training.batch_size
-    learner = cuda_learner(task, data, device, precision)
 
-    def epoch(number: int) -> float:
-        replay.WARM_UP = sys.maxsize if is_eager else 3
-        (order,) = orders_of([task], data, number, images)
+    def epoch(number: int, orders: list[np.ndarray]) -> float:
+        (order,) = orders
         loss: Any = 0.0
         for index, start in enumerate(range(0, len(order), size)):
-            step = number * -(-len(order) // size) + index
+            step = number * (len(order) // size) + index
             batch = batch_of(task, data, order[start : start + size], step)
             loss = loss + learner.train_batch(batch, step=step, learning_rate=0.001)[0]
         return float(loss) / len(order)  # waits for the device
@@ -68,28 +67,28 @@ def alone(task: Task, data: TrainingData, images: int, device: str, precision: s
     return epoch
 
 
-def cuda_learner(task: Task, data: TrainingData, device: str, precision: str) -> CudaLearner:
+def cuda_learner(
+    task: Task, data: TrainingData, learned: np.ndarray, device: str, precision: Precision, *, replays: bool
+) -> CudaLearner:
     height, width, channels = data.images.shape[1:]
     return CudaLearner(
         build(parse(task.arm.layers), (height, width, channels), task.num_classes, task.streams),
         task.arm.training.optimizer,
-        scaling_of(data.images, task.data.scaling, split_of(task, data).training),
+        scaling_of(data.images, task.data.scaling, learned),
         batch_size=task.arm.training.batch_size,
         precision=precision,
         device=device,
+        replays=replays,
     )
 
 
-def stacked(tasks: list[Task], data: TrainingData, images: int, device: str, precision: str) -> Epoch:
+def stacked(tasks: list[Task], data: TrainingData, learner: StackedLearner) -> Steps:
     size = tasks[0].arm.training.batch_size
-    learner = stacked_of(tasks, data, precision=precision, device=device)
 
-    def epoch(number: int) -> float:
-        replay.WARM_UP = 3
-        orders = orders_of(tasks, data, number, images)
+    def epoch(number: int, orders: list[np.ndarray]) -> float:
         loss: Any = 0.0
         for index, start in enumerate(range(0, len(orders[0]), size)):
-            step = number * -(-len(orders[0]) // size) + index
+            step = number * (len(orders[0]) // size) + index
             batches = [
                 batch_of(task, data, order[start : start + size], step)
                 for task, order in zip(tasks, orders, strict=True)
@@ -98,6 +97,26 @@ def stacked(tasks: list[Task], data: TrainingData, images: int, device: str, pre
         return float(loss.mean()) / len(orders[0])
 
     return epoch
+
+
+def measured(kind: str, tasks: list[Task], make: Callable[[], Steps], options: argparse.Namespace, splits: Any) -> dict:
+    """Samples of one kind, printed as they come; what went wrong where it cannot be measured."""
+    result: dict[str, Any] = {"samples": []}
+    try:
+        train = make()
+        for epoch in range(options.epochs + 1):
+            orders = orders_of(tasks, splits[: len(tasks)], epoch, options.images)
+            started = time.perf_counter()
+            result["last_loss"] = train(epoch, orders)
+            seconds = (time.perf_counter() - started) * EPOCH / len(orders[0]) / len(tasks)
+            if epoch:
+                result["samples"].append(seconds)
+            print(f"{kind}, epoch {epoch}{'' if epoch else ' (dropped)'}: {seconds:.4g} s a run", flush=True)
+        result["median"] = float(np.median(result["samples"]))
+    except RuntimeError as error:  # the device's memory, or an error of its own: the other kinds are still wanted
+        traceback.print_exc()
+        result["error"] = f"{type(error).__name__}: {error}"
+    return result
 
 
 def main() -> None:
@@ -118,39 +137,41 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as store:
         tasks = list(make_plan(study, dataset, Path(store)).tasks)
     data = dataset.training()
-    where = (options.images, options.device, options.precision)
-    kinds = {
-        "alone, step by step": (1, alone(tasks[0], data, *where, is_eager=True)),
-        "alone, from a graph": (1, alone(tasks[0], data, *where, is_eager=False)),
-        f"{options.runs} stacked": (options.runs, stacked(tasks, data, *where)),
+    splits = [split_of(task, data).training for task in tasks]
+    where = (options.device, options.precision)
+
+    def one(*, replays: bool) -> Steps:
+        return alone(tasks[0], data, cuda_learner(tasks[0], data, splits[0], *where, replays=replays))
+
+    kinds: dict[str, tuple[int, Callable[[], Steps]]] = {
+        "alone, step by step": (1, lambda: one(replays=False)),
+        "alone, from a graph": (1, lambda: one(replays=True)),
+        f"{options.runs} stacked": (
+            options.runs,
+            lambda: stacked(tasks, data, stacked_of(tasks, data, precision=options.precision, device=options.device)),
+        ),
     }
-    samples: dict[str, list[float]] = {kind: [] for kind in kinds}
-    losses: dict[str, float] = {}
-    for epoch in range(options.epochs + 1):
-        for kind, (num_runs, train) in kinds.items():
-            started = time.perf_counter()
-            losses[kind] = train(epoch)
-            seconds = time.perf_counter() - started
-            images = min(options.images, EPOCH - int(study.data.validation))
-            if epoch:
-                samples[kind].append(seconds * EPOCH / images / num_runs)
-    result = {
+    result: dict[str, Any] = {
         "unit": "seconds a run for 60,000 images, evaluation left out",
         "probe": probe.name,
         "device": torch.cuda.get_device_name() if options.device == "cuda" else "cpu",
-        "peak_device_bytes": torch.cuda.max_memory_allocated() if options.device == "cuda" else None,
         "precision": options.precision,
         "machine": machine(),
         "versions": {"assay": version("assay"), "torch": torch.__version__, "cuda": torch.version.cuda},
-        "samples": samples,
-        "medians": {kind: float(np.median(values)) for kind, values in samples.items()},
-        "last_losses": losses,
+        "kinds": {},
     }
-    text = json.dumps(result, indent=2)
-    print(text)
-    if options.out != "-":
-        default = Path(__file__).parent / "results" / f"cuda-{date.today()}.json"
-        (Path(options.out) if options.out else default).write_text(text + "\n")
+    default = Path(__file__).parent / "results" / f"cuda-{date.today()}.json"
+    for kind, (num_runs, make) in kinds.items():
+        if options.device == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+        result["kinds"][kind] = measured(kind, tasks[:num_runs], make, options, splits)
+        if options.device == "cuda":
+            result["kinds"][kind]["peak_device_bytes"] = torch.cuda.max_memory_allocated()
+        if options.out != "-":  # after each kind, so that what comes later can lose nothing
+            (Path(options.out) if options.out else default).write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(result, indent=2))
+    if any("error" in one for one in result["kinds"].values()):
+        parser.exit(1, "Some kinds could not be measured.\n")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ kernels. The runner does not use this yet: whether and where it is faster has no
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from assay.nets import parse
 from assay.nets.build import Network, build
 from assay.spec.training import Precision
 from assay.train.cuda.learner import EVALUATION_BATCH, autocast_to, loss_of, scaled
-from assay.train.cuda.replay import DeviceCopies, Replay, StepInputs
+from assay.train.cuda.replay import DeviceCopies, Replay, StepInputs, pinned, sent, weakly
 from assay.train.engine import class_weights_of, split_of
 from assay.train.learner import Batch, Objective
 from assay.train.parameters import FlatParameters
@@ -43,7 +42,7 @@ class _Penalised(nn.Module):
     def forward(self, images: Tensor, keys: Tensor) -> tuple[Tensor, Tensor]:
         self.network.set_dropout_keys(keys)
         penalty = self.network.penalty()
-        return self.network(images), torch.zeros(()) if penalty is None else penalty
+        return self.network(images), images.new_zeros(()) if penalty is None else penalty
 
 
 class StackedLearner:
@@ -57,6 +56,7 @@ class StackedLearner:
         optimizer: Its settings.
         scalings: Of each seed's images.
         objectives: Of each seed.
+        batch_size: As for ``CudaLearner``.
         precision, device, training: As for ``CudaLearner``.
     """
 
@@ -67,6 +67,7 @@ class StackedLearner:
         scalings: Sequence[Scaling],
         objectives: Sequence[Objective],
         *,
+        batch_size: int,
         precision: Precision = "bfloat16",
         device: str = "cuda",
         training: spec.Training | None = None,
@@ -89,7 +90,8 @@ class StackedLearner:
         self._factor = factor[:, None, None, None].to(self.device)
         self._losses = [loss_of(objective, self.device) for objective in objectives]
         self._device_copies = DeviceCopies(self.device)
-        self._replays: dict[int, tuple[Tensor, StepInputs, Replay]] = {}  # by batch size
+        self._batch_size = batch_size
+        self._replay: Replay | None = None
         if self.device.type == "cuda":
             torch.backends.cudnn.allow_tf32 = precision != "float32"
 
@@ -106,27 +108,27 @@ class StackedLearner:
             StepInputs.of(batch, network.dropout_keys(step), step=step, learning_rate=learning_rate)
             for batch, network in zip(batches, self._networks, strict=True)
         ]
-        inputs = StepInputs(torch.stack([one.integers for one in each]), torch.stack([one.reals for one in each]))
+        inputs = StepInputs.stacked(each)
         images = batches[0].images
         if len(images) == inputs.size:  # made for this step: the runs' images lie one after another
             images = np.concatenate([batch.images for batch in batches])
             inputs.indices.add_(inputs.size * torch.arange(len(batches))[:, None])
-        if inputs.size not in self._replays:
-            kept = inputs.to(self.device)
-            source = self._device_copies[images]
-            self._replays[inputs.size] = (source, kept, Replay(partial(self._step, source, kept), self.device))
-        source, kept, replay = self._replays[inputs.size]
-        if images is not batches[0].images:
-            source.copy_(torch.from_numpy(images))
-        kept.copy_(inputs)
-        return replay()
+        is_made = images is not batches[0].images
+        if inputs.size != self._batch_size:
+            source = sent(torch.from_numpy(images), self.device) if is_made else self._device_copies[images]
+            return self._step(source, inputs.to(self.device))
+        if self._replay is None:
+            self._inputs = inputs.to(self.device)
+            self._source = sent(torch.from_numpy(images), self.device) if is_made else self._device_copies[images]
+            self._replay = Replay(weakly(self._step, self._source, self._inputs), self.device)
+        if is_made:
+            self._source.copy_(pinned(torch.from_numpy(images), self.device), non_blocking=True)
+        self._inputs.copy_(inputs)
+        return self._replay()
 
     def _step(self, images: Tensor, inputs: StepInputs) -> Tensor:
         logits, penalties = self._forward(images, inputs.indices, inputs.keys)
-        each = [
-            losses(logits[run], StepInputs(inputs.integers[run], inputs.reals[run])).mean()
-            for run, losses in enumerate(self._losses)
-        ]
+        each = [losses(logits[run], inputs.of_run(run)).mean() for run, losses in enumerate(self._losses)]
         stacked = torch.stack(each)
         # A run's loss depends on its own weights alone, so the gradient of the sum is each run's gradient.
         found = torch.autograd.grad((stacked + penalties).sum(), list(self._parameters.values()))
@@ -203,5 +205,12 @@ def stacked_of(
         weights = class_weights_of(training, np.asarray(data.labels[learned]), task.num_classes)
         objectives.append(Objective(weights, training.label_smoothing))
     return StackedLearner(
-        networks, training.optimizer, scalings, objectives, precision=precision, device=device, training=training
+        networks,
+        training.optimizer,
+        scalings,
+        objectives,
+        batch_size=training.batch_size,
+        precision=precision,
+        device=device,
+        training=training,
     )

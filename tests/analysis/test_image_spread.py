@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
 from assay.analysis import contrasts
+from assay.analysis.image_spread import spread_of
+from assay.analysis.rows import pair_row
 from assay.errors import SpecError
-from assay.stats import crossed_interval, image_spread
+from assay.stats import Effect, crossed_interval, image_spread
 from assay.store import ImageHits, ImageSets
 from assay.store.records import StudyRecord
 
@@ -122,6 +124,33 @@ def test_runs_without_per_image_results_are_named(same_images):
     lacking = replace(same_images, validation_hits={})
     (contrast,) = contrasts(lacking)
     assert "speaks of these images only" in contrast.details
+
+
+@pytest.mark.parametrize("are_drawn", [True, False])
+@pytest.mark.parametrize("claim", ["new images", "new training sets"])
+def test_spreads_from_bits_are_those_from_differences_by_image(are_drawn, claim):
+    """Of two arms, and of a factor's effect over four; seeds have their own images, and not equally many."""
+    rng = np.random.default_rng(6)
+    images = [np.sort(rng.choice(900, size=150 + 7 * seed, replace=False)) for seed in range(9)]
+    if not are_drawn:
+        images = [images[0]] * 9
+    hits = {arm: [rng.uniform(size=len(ids)) < 0.8 for ids in images] for arm in "abcd"}
+    study = with_hits(hits, images)
+    study = with_spec(study, claim=claim, seeds={"count": 9, "vary": ["split", "init"]})
+    pair = pair_row("a", "c")
+    effect = replace(pair, arms=tuple("abcd"), weights=(-0.5, -0.5, 0.5, 0.5), effect=Effect("x", "1", "2", ()))
+    seeds = np.array([0, 1, 3, 4, 8])
+    for row in (pair, effect):
+        differences = [
+            sum(weight * hits[arm][seed] for arm, weight in zip(row.arms, row.weights, strict=True)) for seed in seeds
+        ]
+        counts = [len(images[seed]) for seed in seeds]
+        left_out = round(float(np.mean(counts)))
+        expected = image_spread(
+            differences, [images[seed] for seed in seeds], claim=claim, num_training=4000 - left_out,
+            num_left_out=left_out,
+        )  # fmt: skip
+        assert asdict(spread_of(study, row, seeds, "validation")) == pytest.approx(asdict(expected), rel=1e-9)
 
 
 @pytest.mark.parametrize(

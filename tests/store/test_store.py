@@ -9,11 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from assay.errors import DiskFull, StoreBusy, StoreError, StoreTooNew
 from assay.spec import fingerprint
-from assay.store import ArmRecord, TestScore, VerdictLook, open_reader, open_writer
+from assay.store import ArmRecord, ImageHits, TestScore, VerdictLook, open_reader, open_writer
+from assay.store.columns import RunColumns
 from assay.store.files import DATABASE, connect, translated
 from assay.store.schema import MIGRATIONS
 from assay.store.writer import StoreWriter
@@ -39,10 +41,11 @@ def put_study(writer: StoreWriter, *, seeds: int = 2, name: str = "s") -> None:
     )
 
 
-def finish(writer: StoreWriter, run: str) -> None:
+def finish(writer: StoreWriter, run: str, *, hits: ImageHits | None = None) -> None:
     writer.put_started("s", run, {"threads": 1})
     writer.put_epochs(run, [epoch(1), epoch(2), epoch(3, 0.95)])
-    writer.put_finished("s", run, seconds=4.5, peak_memory_bytes=10, weights=(f"runs/{run}", "hash", 3))
+    weights = (f"runs/{run}", "hash", 3)
+    writer.put_finished("s", run, seconds=4.5, peak_memory_bytes=10, weights=weights, hits=hits)
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
@@ -467,12 +470,41 @@ def test_a_brief_record_has_the_same_states_and_scores(tmp_path: Path) -> None:
             assert (one.id, one.state, one.test_accuracy, one.kept_epoch) == (
                 other.id, other.state, other.test_accuracy, other.kept_epoch,
             )  # fmt: skip
-            assert repr(one.kept) == repr(other.kept)  # nan is not nan
+            assert (one.kept is None) == (other.kept is None)
+            if one.kept is not None:
+                measures = ("epoch", "validation_accuracy", "validation_loss")
+                values = [[getattr(run.kept, name) for name in measures] for run in (one, other)]
+                np.testing.assert_array_equal(*values)  # nan is nan here
+        for name in (field.name for field in dataclasses.fields(RunColumns)):
+            np.testing.assert_array_equal(getattr(whole.columns, name), getattr(brief.columns, name), err_msg=name)
         assert [run.kept.validation_accuracy for run in brief.runs_of("a") if run.kept] == [0.95, 0.97]
         assert (brief.arms, brief.looks, brief.test_hits) == (whole.arms, whole.looks, whole.test_hits)
         if has_index:  # a store that an earlier version wrote has none
             with sqlite3.connect(tmp_path / DATABASE) as connection:
                 connection.execute("DROP INDEX runs_in_brief")
+
+
+@pytest.mark.parametrize("num_others", [0, 40])
+def test_a_brief_record_is_the_same_beside_other_studies(tmp_path: Path, num_others: int) -> None:
+    """A study that holds most of a store is read in another way than one of many."""
+    hits = ImageHits.of("training", np.array([1, 4, 9]), np.array([True, False, True]))
+    with open_writer(tmp_path) as writer:
+        put_study(writer)
+        finish(writer, "a-0", hits=hits)
+        others = [(f"other-{seed}", seed, 3, {}) for seed in range(num_others)]
+        members = [("z", seed, None, run) for run, seed, *_ in others]
+        arms = [ArmRecord("z", 0, {}, {})]
+        writer.put_study(name="o", question="", spec={}, data={}, arms=arms, members=members, runs=others)
+        for run, *_ in others:
+            finish(writer, run, hits=hits)
+    with open_reader(tmp_path) as reader:
+        whole, brief = reader.study("s"), reader.study("s", is_brief=True)
+    assert [(run.id, run.arm, run.seed, run.state) for run in brief.runs] == [
+        (run.id, run.arm, run.seed, run.state) for run in whole.runs
+    ]
+    assert brief.runs[0].kept is not None
+    assert [run.kept is None for run in brief.runs] == [run.kept is None for run in whole.runs]
+    assert brief.validation_hits == whole.validation_hits == {"a-0": (hits.image_set, hits.hits)}
 
 
 def test_peak_memory_is_the_most_of_an_arm_on_the_same_data(tmp_path: Path) -> None:

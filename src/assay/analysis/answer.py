@@ -11,10 +11,10 @@ from ..stats import MIN_PAIRS, pairs_needed, refusal
 from ..store.records import StudyRecord
 from .contrasts import Contrast, contrasts, has_interactions, planned_contrasts
 from .fallen import fallen_sentences
+from .grid import Split, grid_of
 from .numbers import counted, percent
 from .scores import (
     LEAKY,
-    Split,
     accuracy_interval,
     arm_scores,
     failure_sentence,
@@ -91,8 +91,7 @@ def answer(study: StudyRecord, *, split: Split = "validation") -> Answer:
 
 def progress_sentence(study: StudyRecord) -> str:
     """How many runs have finished, and what the others do."""
-    states = Counter(run.state for run in study.runs)
-    total = len(study.runs)
+    states, total = study.columns.states, len(study.runs)
     if not total:
         return "No run has been planned yet"
     others = [f"{n} {state}" for state, n in states.items() if state != "finished"]
@@ -121,7 +120,7 @@ def retrained_sentences(study: StudyRecord) -> tuple[str, ...]:
 
 def is_unfinished(study: StudyRecord) -> bool:
     """Whether runs are still to come."""
-    return any(run.state in {"queued", "running", "paused"} for run in study.runs) or not study.runs
+    return not study.columns.has_ended.all() or not len(study.runs)
 
 
 def _tone(family: tuple[Contrast, ...]) -> Tone:
@@ -209,11 +208,11 @@ def _notes(study: StudyRecord, family: tuple[Contrast, ...], tone: Tone, split: 
 
 
 def _advice(study: StudyRecord, family: tuple[Contrast, ...], tone: Tone) -> list[str]:
-    num_folds = max((run.fold or 1 for run in study.runs), default=1)
+    num_folds = max(int(study.columns.fold.max(initial=1)), 1)
     needed = 0
     if family:  # a verdict on folds needs so many of them, over all seeds
         needed = pairs_needed(len(family)) if num_folds == 1 else -(-MIN_PAIRS // num_folds)
-    planned = max((len({run.seed for run in study.runs_of(arm.name)}) for arm in study.arms), default=0)
+    planned = int(grid_of(study).is_planned.any(2).sum(1).max(initial=0))
     notes = []
     lost = 0 if is_unfinished(study) else planned - min((len(contrast.seeds) for contrast in family), default=planned)
     if rule_of(study).stop:

@@ -156,7 +156,7 @@ def _meant(study: StudyRecord, arms: list[str], names: tuple[str, ...], split: S
         raise SpecError(Problem(what, "run it again: it goes on where it stopped, and trains them in the end"))
     if len(arms) < 2:
         raise SpecError(Problem(f'study "{study.name}" has one arm only', "add an arm or a factor to compare it with"))
-    if split == "test" and not any(run.test_accuracy is not None for run in study.runs):
+    if split == "test" and not study.columns.has_test:
         raise SpecError(Problem(f'the test split of "{study.name}" is sealed', "assay reveal scores it, once"))
     if len(names) == 1:
         known = list(factors_of([arm.levels for arm in ordered_arms(study)]))

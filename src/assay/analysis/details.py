@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from ..stats import BadRuns, advice
 from ..store.records import StudyRecord
 from .family import Judged
+from .grid import Split, grid_of
 from .image_spread import lacks_images
-from .rows import Row
-from .scores import Split, failed_in, rule_of, varied
+from .rows import Row, places_of
+from .scores import failed_in, rule_of, varied
 
 
 def hint_of(study: StudyRecord, judged: Judged) -> str:
@@ -79,7 +82,7 @@ def _bad_runs(runs: BadRuns) -> str:
 
 def _claim(study: StudyRecord, judged: Judged, split: Split) -> str:
     """Of what the interval speaks."""
-    if lacks_images(study, judged.row, judged.seeds, split):
+    if lacks_images(study, judged.row, np.searchsorted(grid_of(study).seeds, judged.seeds), split):
         return "speaks of these images only, because runs lack per-image results (assay run evaluates them)"
     if study.design.claimed == "new training sets":
         return "speaks of new training sets, if one moves the difference little beside a seed (Nadeau and Bengio 2003)"
@@ -88,11 +91,10 @@ def _claim(study: StudyRecord, judged: Judged, split: Split) -> str:
 
 def left_out_of(study: StudyRecord, row: Row) -> str:
     """Runs of these arms that failed, and seeds that some of them were never given."""
-    parts = [
-        failed_in(study, arm, failed) for arm in row.arms if (failed := [r for r in study.runs_of(arm) if r.is_failed])
-    ]
-    planned: list[set[object]] = [{run.seed for run in study.runs_of(arm)} for arm in row.arms]
-    if (alone := len(set.union(*planned) - set.intersection(*planned))) and not rule_of(study).stop:
+    parts = list(filter(None, (failed_in(study, arm) for arm in row.arms)))
+    is_planned = grid_of(study).is_planned[places_of(study, row)].any(2)
+    alone = int((is_planned.any(0) & ~is_planned.all(0)).sum())
+    if alone and not rule_of(study).stop:
         parts.append(f"{alone} {'seed' if alone == 1 else 'seeds'} without a partner")
     return "; ".join(parts)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,21 +11,11 @@ import numpy as np
 from ..stats import Finding, History, Look, Spending, judge_histories, paired_outcomes
 from ..stats.sequential import AT_MAXIMUM, AT_PLAN
 from ..store.records import StudyRecord
+from .grid import Mask, Split, grid_of
 from .image_spread import spread_of
 from .looks import Seen, looks_of, now, planned_now
-from .rows import (
-    MAX_RANKED,
-    Row,
-    Scores,
-    arm_ids,
-    fold_scores,
-    key_of,
-    planned_rows,
-    shared_seeds,
-    unplanned_rows,
-    values_of,
-)
-from .scores import Split, chance_of, rule_of
+from .rows import MAX_RANKED, Row, arm_ids, key_of, places_of, planned_rows, unplanned_rows, values_of
+from .scores import chance_of, rule_of
 from .standings import Standing, study_standing
 
 
@@ -162,24 +152,23 @@ def _judged(study: StudyRecord, split: Split, unplanned: Sequence[Row], *, inher
     line = lineage(study)
     rule = rule_of(study)
     looks = (*line.looks, now(study))
-    scores = fold_scores(study, split)
     groups = {key: index for index, group in enumerate(line.groups) for key in group.keys}
     standing = study_standing(study) if rule.stop else None
     judged: list[tuple[Row, str, History, tuple[int, ...], bool]] = []
     for key, row in line.rows.items():
         if standing is not None:  # it looks at itself by its own schedule, whoever else does
-            history, seeds = _scheduled(study, row, standing, scores, split)
+            history, seeds = _scheduled(study, row, standing, split)
             judged.append((row, key, history, seeds, True))
             continue
         index = groups[key]
         group = line.groups[index]
         halved = tuple(looks[later.first].num_ended(row) for later in line.groups[index + 1 :])
         plan = _plan(study, line.looks, group, halved)
-        seen, seeds = _looks(study, row, looks[group.first :], scores, split)
+        seen, seeds = _looks(study, row, looks[group.first :], split)
         judged.append((row, key, History(seen, plan, index, group.share), seeds, True))
     for row in unplanned:
         plan = _plan(study, line.looks, line.groups[0]) if line.groups else Spending(planned_now(study))
-        seen, seeds = _looks(study, row, looks, scores, split)
+        seen, seeds = _looks(study, row, looks, split)
         history = History(seen, plan, len(line.groups), 0.0, inherits)
         judged.append((row, key_of(study, row), history, seeds, False))
     margin = None if rule.margin is None else rule.margin / 100
@@ -196,42 +185,36 @@ def _judged(study: StudyRecord, split: Split, unplanned: Sequence[Row], *, inher
 
 
 def _looks(
-    study: StudyRecord,
-    row: Row,
-    looks: Sequence[Seen],
-    scores: Scores,
-    split: Split,
+    study: StudyRecord, row: Row, looks: Sequence[Seen], split: Split
 ) -> tuple[tuple[Look, ...], tuple[int, ...]]:
     """A contrast's looks, the last of which is now, and the seeds that this one compares."""
-    ids, known = arm_ids(study), set(shared_seeds(row, scores))
+    ids, known = arm_ids(study), _known(study, row, split)
     result: list[Look] = []
     compared: tuple[int, ...] = ()
-    before: tuple[frozenset[int], int] | None = None
+    before: tuple[bytes, int] | None = None
     for look in looks:
         is_now = look.number == 0
         if not is_now and not look.sees(row, ids):
             continue
-        seeds = frozenset(known if is_now and split == "test" else look.seeds(row) & known)
-        facts = (seeds, look.num_ended(row))
-        if facts == before or (not facts[1] and not is_now):
+        seeds, ended = known if is_now and split == "test" else look.seeds(row) & known, look.num_ended(row)
+        facts = (seeds.tobytes(), ended)
+        if facts == before or (not ended and not is_now):
             continue
         before = facts
-        ended, failed = look.num_ended(row), look.failed(row) - known
-        one, compared = _look_at(study, row, ended, sorted(seeds), scores, split, failed)
+        one, compared = _look_at(study, row, ended, seeds, split, look.failed(row) & ~known)
         result.append(one)
     if not result:
-        result.append(Look(values_of(row, scores, (), split), 0))
+        result.append(Look(np.zeros(0), 0))
     return tuple(result), compared
 
 
+def _known(study: StudyRecord, row: Row, split: Split) -> Mask:
+    """The seeds on which all of a contrast's arms have a score [seeds]."""
+    return np.asarray(grid_of(study).scores(split).known[places_of(study, row)].all(0))
+
+
 def _look_at(
-    study: StudyRecord,
-    row: Row,
-    ended: int,
-    seeds: Sequence[int],
-    scores: Scores,
-    split: Split,
-    failed: Collection[int] = (),
+    study: StudyRecord, row: Row, ended: int, seeds: Mask, split: Split, failed: Mask
 ) -> tuple[Look, tuple[int, ...]]:
     """One look and the seeds that it compares: of two arms, those on which both runs worked.
 
@@ -239,39 +222,37 @@ def _look_at(
         study: Its record.
         row: What is compared.
         ended: Seeds that had ended.
-        seeds: Those with a score in every arm.
-        scores: Of this split.
+        seeds: Those with a score in every arm [seeds].
         split: Whose scores.
-        failed: Seeds on which a run ended without a score.
+        failed: Seeds on which a run ended without a score [seeds].
     """
-    values = values_of(row, scores, seeds, split)
-    if row.effect is not None or values.ndim == 2:
-        return Look(values, ended, spread_of(study, row, seeds, split)), tuple(seeds)
-    every = [*seeds, *sorted(failed)]
-    a, b = (
-        [float(np.mean(known)) if (known := scores.get(arm, {}).get(seed)) else math.nan for seed in every]
-        for arm in row.arms
-    )
-    outcomes = paired_outcomes(a, b, chance=chance_of(study))
-    worked = tuple(seed for seed, works in zip(every, outcomes.works, strict=True) if works)
-    return Look(outcomes.worked, ended, spread_of(study, row, worked, split), outcomes), worked
+    grid, arms = grid_of(study), places_of(study, row)
+    scores = grid.scores(split)
+    at = np.flatnonzero(seeds)
+    if row.effect is None and (split == "test" or scores.num_folds == 1 or not len(at)):
+        at = np.concatenate([at, np.flatnonzero(failed)])
+        a, b = scores.means[arms][:, at]
+        outcomes = paired_outcomes(a, b, chance=chance_of(study))
+        at = at[outcomes.works]
+        look = Look(outcomes.worked, ended, spread_of(study, row, at, split), outcomes)
+    else:
+        values = values_of(row, scores.folds[arms][:, at], split)
+        look = Look(values, ended, spread_of(study, row, at, split))
+    return look, tuple(grid.seeds[at].tolist())
 
 
-def _scheduled(
-    study: StudyRecord, row: Row, standing: Standing, scores: Scores, split: Split
-) -> tuple[History, tuple[int, ...]]:
+def _scheduled(study: StudyRecord, row: Row, standing: Standing, split: Split) -> tuple[History, tuple[int, ...]]:
     """The looks of a study that stops when decided, at the scores of this split."""
-    history = standing.histories[row.b]
-    seeds, failed = shared_seeds(row, scores), now(study).failed(row)
+    history, every = standing.histories[row.b], grid_of(study).seeds
+    seeds, failed = _known(study, row, split), now(study).failed(row)
     last = history.now
     if split == "validation" and last.ended and last.outcomes is not None:
-        every = sorted(seed for seed in {*seeds, *failed} if seed < last.ended)
-        return history, tuple(seed for seed, works in zip(every, last.outcomes.works, strict=True) if works)
+        at = every[(seeds | failed) & (every < last.ended)]
+        return history, tuple(at[last.outcomes.works].tolist())
     looks = [
         _look_at(
-            study, row, look.ended, [seed for seed in seeds if seed < (look.ended or math.inf)], scores, split,
-            [seed for seed in failed if seed < look.ended],
+            study, row, look.ended, seeds & (every < (look.ended or math.inf)), split, failed & (every < look.ended)
         )
         for look in history.looks
-    ]  # fmt: skip
+    ]
     return replace(history, looks=tuple(look for look, _ in looks)), looks[-1][1]

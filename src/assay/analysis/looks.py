@@ -5,26 +5,41 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+
+import numpy as np
 
 from ..errors import Problem, StoreError, StoreTooNew
+from ..store.columns import STATES
 from ..store.records import StudyRecord, VerdictLook
-from .rows import Row, arm_ids, ended_seeds, fold_scores, ranges, seeds_in
+from .grid import Grid, Mask, grid_of, ranges, seeds_in
+from .rows import Row, arm_ids
 from .scores import rule_of
 
 FORM = 1  # of what a look's record holds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no truth value
 class ArmSeen:
-    """What a look saw of an arm: its identity (``arm_ids``), the seeds that had a score, and those that had ended."""
+    """What a look saw of an arm.
+
+    Args:
+        id: Its identity (``arm_ids``).
+        scored: Which of the grid's seeds had a score [seeds].
+        ended: Which had ended [seeds].
+    """
 
     id: str
-    scored: frozenset[int]
-    ended: frozenset[int]
+    scored: Mask
+    ended: Mask
+
+    def is_as(self, other: ArmSeen) -> bool:
+        """Whether both saw the same."""
+        same = np.array_equal(self.scored, other.scored) and np.array_equal(self.ended, other.ended)
+        return self.id == other.id and same
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Seen:
     """One look, read.
 
@@ -40,35 +55,42 @@ class Seen:
     arms: Mapping[str, ArmSeen]
     outcomes: Mapping[str, tuple[str, str]]
 
-    @property
+    @cached_property
     def most_ended(self) -> int:
         """The most seeds that had ended in an arm."""
-        return max((len(arm.ended) for arm in self.arms.values()), default=0)
+        return max((int(arm.ended.sum()) for arm in self.arms.values()), default=0)
 
     def sees(self, row: Row, ids: Mapping[str, str]) -> bool:
         """Whether the look was at a contrast: at all of its arms, as they still are."""
         return all(arm in self.arms and self.arms[arm].id == ids[arm] for arm in row.arms)
 
-    def seeds(self, row: Row) -> frozenset[int]:
-        """The seeds that all of a contrast's arms had a score for."""
-        return frozenset.intersection(*(self.arms[arm].scored for arm in row.arms))
+    def seeds(self, row: Row) -> Mask:
+        """The seeds that all of a contrast's arms had a score for [seeds]."""
+        return np.asarray(np.logical_and.reduce([self.arms[arm].scored for arm in row.arms]))
 
-    def failed(self, row: Row) -> frozenset[int]:
-        """The seeds that had ended in all of a contrast's arms, and in one of them without a score."""
-        return frozenset.intersection(*(self.arms[arm].ended for arm in row.arms)) - self.seeds(row)
+    def failed(self, row: Row) -> Mask:
+        """The seeds that had ended in all of a contrast's arms, and in one of them without a score [seeds]."""
+        return self._ended(row) & ~self.seeds(row)
 
     def num_ended(self, row: Row) -> int:
         """How many seeds had ended in all of a contrast's arms."""
-        return len(frozenset.intersection(*(self.arms[arm].ended for arm in row.arms)))
+        return int(self._ended(row).sum())
+
+    def _ended(self, row: Row) -> Mask:
+        return np.asarray(np.logical_and.reduce([self.arms[arm].ended for arm in row.arms]))
 
 
 def now(study: StudyRecord) -> Seen:
     """What a look would see now, without outcomes."""
-    scores, ended, ids = fold_scores(study, "validation"), ended_seeds(study), arm_ids(study)
-    arms = {
-        name: ArmSeen(ids[name], frozenset(scores[name]), frozenset(ended[name] | set(scores[name]))) for name in ids
-    }
-    return Seen(0, planned_now(study), arms, {})
+    if now not in study.cached:
+        grid, ids = grid_of(study), arm_ids(study)
+        scored, ended = grid.validation.known, grid.has_ended | grid.validation.known
+        arms = {
+            name: ArmSeen(ids[name], scored[place], ended[place]) for name, place in grid.places.items()
+        }  # fmt: skip
+        study.cached[now] = Seen(0, planned_now(study), arms, {})
+    result: Seen = study.cached[now]
+    return result
 
 
 def planned_now(study: StudyRecord) -> int:
@@ -105,12 +127,17 @@ def next_look(
         at: Seconds since 1970; now unless given.
     """
     current, looks = now(study), looks_of(study)
-    if looks and dict(looks[-1].arms) == dict(current.arms) and dict(looks[-1].outcomes) == dict(outcomes):
+    if looks and _shows_the_same(looks[-1], current) and dict(looks[-1].outcomes) == dict(outcomes):
         return None
+    seeds = grid_of(study).seeds
     seen = {
         "form": FORM,
         "arms": {
-            name: {"id": arm.id, "scored": ranges(set(arm.scored)), "ended": ranges(set(arm.ended))}
+            name: {
+                "id": arm.id,
+                "scored": ranges(seeds[arm.scored].tolist()),
+                "ended": ranges(seeds[arm.ended].tolist()),
+            }
             for name, arm in current.arms.items()
         },
         "contrasts": {key: list(pair) for key, pair in outcomes.items()},
@@ -127,7 +154,11 @@ def _read(study: StudyRecord, look: VerdictLook) -> Seen:
             )
         )
     try:
-        arms = {name: _arm(arm) for name, arm in look.seen["arms"].items()}
+        masks = _Masks(grid_of(study))
+        arms = {
+            name: ArmSeen(str(arm["id"]), masks[arm["scored"]], masks[arm["ended"]])
+            for name, arm in look.seen["arms"].items()
+        }
         outcomes = {key: (str(outcome), str(label)) for key, (outcome, label) in look.seen["contrasts"].items()}
     except (KeyError, TypeError, ValueError, AttributeError):
         raise _edited(study, f"look {look.number} cannot be read") from None
@@ -136,24 +167,35 @@ def _read(study: StudyRecord, look: VerdictLook) -> Seen:
     return Seen(look.number, look.planned, arms, outcomes)
 
 
-def _arm(values: Mapping[str, Any]) -> ArmSeen:
-    scored, ended = (frozenset(seeds_in(values[key])) for key in ("scored", "ended"))
-    return ArmSeen(str(values["id"]), scored, ended)
+class _Masks(dict[str, Mask]):
+    """Which of a grid's seeds a text names, read once for each text: arms mostly have the same seeds."""
+
+    def __init__(self, grid: Grid) -> None:
+        self._seeds = grid.seeds
+
+    def __missing__(self, text: str) -> Mask:
+        self[text] = np.isin(self._seeds, list(seeds_in(text)))
+        return self[text]
+
+
+def _shows_the_same(one: Seen, other: Seen) -> bool:
+    return one.arms.keys() == other.arms.keys() and all(arm.is_as(other.arms[name]) for name, arm in one.arms.items())
 
 
 def _check_scores(study: StudyRecord, looks: tuple[Seen, ...]) -> None:
     """A finished run keeps its score, and a run stays a member of its study while its seed is planned."""
-    rule, ids = rule_of(study), arm_ids(study)
-    states = {(run.arm, run.seed): run.state for run in study.runs}
+    rule, ids, grid = rule_of(study), arm_ids(study), grid_of(study)
     scored = now(study).arms
     for look in looks:
         for name, arm in look.arms.items():
             if ids.get(name) != arm.id:
                 continue
-            for seed in sorted(arm.scored - scored[name].scored):
+            for place in np.flatnonzero(arm.scored & ~scored[name].scored):
+                seed, states = int(grid.seeds[place]), grid.state[grid.places[name], place]
                 is_planned = rule.stop is None and seed < rule.start + rule.planned
+                is_there = bool((states >= 0).any())
                 # One that is queued or runs is being trained anew, and will have its score again.
-                if states.get((name, seed)) == "finished" or (is_planned and (name, seed) not in states):
+                if (is_there and states[states >= 0][-1] == STATES.index("finished")) or (is_planned and not is_there):
                     raise _edited(study, f"seed {seed} of {name} had a score at look {look.number} and has none now")
 
 

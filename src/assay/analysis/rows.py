@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from ..spec import fingerprint
 from ..stats import PLAIN, Effect, Wording, effects
 from ..store.records import StudyRecord
-from .scores import Split, arm_scores, ordered_arms, rule_of
+from .grid import Split, grid_of, ordered_arms, sum_folds
+from .scores import rule_of
 
 MAX_RANKED = 26  # arms of which every two are compared
 
@@ -80,7 +81,10 @@ def effect_rows(study: StudyRecord) -> tuple[Row, ...]:
 
 
 def _effects(study: StudyRecord) -> tuple[Effect, ...]:
-    return effects([arm.levels for arm in ordered_arms(study)])
+    if _effects not in study.cached:
+        study.cached[_effects] = effects([arm.levels for arm in ordered_arms(study)])
+    result: tuple[Effect, ...] = study.cached[_effects]
+    return result
 
 
 def _effect_row(names: Sequence[str], effect: Effect) -> Row:
@@ -129,61 +133,24 @@ def key_of(study: StudyRecord, row: Row) -> str:
     return fingerprint([[arm, sign * weight] for arm, weight in weighted])[:16]
 
 
-Scores = dict[str, dict[int, tuple[float, ...]]]  # by arm and seed: the score of each fold
+def places_of(study: StudyRecord, row: Row) -> list[int]:
+    """Where the arms stand that a contrast needs, in the study's grid."""
+    places = grid_of(study).places
+    return [places[arm] for arm in row.arms]
 
 
-def fold_scores(study: StudyRecord, split: Split) -> Scores:
-    """Each arm's scores by seed, of each fold where there are folds."""
-    return {arm.arm: dict(zip(arm.seeds, arm.folds, strict=True)) for arm in arm_scores(study, split=split)}
-
-
-def shared_seeds(row: Row, scores: Scores) -> tuple[int, ...]:
-    """The seeds on which all of a contrast's arms have a score, rising."""
-    return tuple(sorted(set[int].intersection(*(set(scores.get(arm, {})) for arm in row.arms))))
-
-
-def values_of(row: Row, scores: Scores, seeds: Sequence[int], split: Split) -> NDArray[np.float64]:
+def values_of(row: Row, scores: NDArray[np.float64], split: Split) -> NDArray[np.float64]:
     """The weighted sum for each seed [seeds], or for each of its folds [seeds, folds].
 
     On the test split, folds are repetitions on the same images: their mean counts.
+
+    Args:
+        row: The contrast.
+        scores: Of its arms [arms, seeds, folds].
+        split: Whose they are.
     """
-    if not seeds:
+    if not scores.shape[1]:
         return np.zeros(0)
-    table = np.array([[scores[arm][seed] for seed in seeds] for arm in row.arms])  # [arms, seeds, folds]
-    folds = np.einsum("a,asf->sf", np.array(row.weights), table)
+    folds = np.einsum("a,asf->sf", np.array(row.weights), scores)
     has_folds = split == "validation" and folds.shape[1] > 1
     return folds if has_folds else sum_folds(folds)
-
-
-def sum_folds(folds: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean over folds [seeds]; in this order, so that one fold's values stay as they are."""
-    return np.asarray(sum(folds[:, fold] for fold in range(folds.shape[1])) / folds.shape[1])
-
-
-def ended_seeds(study: StudyRecord) -> dict[str, set[int]]:
-    """By arm, the seeds all of whose runs have finished or failed."""
-    ended: dict[str, set[int]] = {arm.name: set() for arm in study.arms}
-    open_: dict[str, set[int]] = {arm.name: set() for arm in study.arms}
-    for run in study.runs:
-        (ended if run.state == "finished" or run.is_failed else open_)[run.arm].add(run.seed)
-    return {arm: seeds - open_[arm] for arm, seeds in ended.items()}
-
-
-def ranges(seeds: Sequence[int] | set[int]) -> str:
-    """``0-9,11`` for seeds 0 to 9 and 11."""
-    parts = []
-    for _, group in itertools.groupby(enumerate(sorted(seeds)), key=lambda pair: pair[1] - pair[0]):
-        run = [seed for _, seed in group]
-        parts.append(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}")
-    return ",".join(parts)
-
-
-def seeds_in(text: str) -> Iterator[int]:
-    """The seeds that ``ranges`` wrote.
-
-    Raises:
-        ValueError: It is no such text.
-    """
-    for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
-        yield from range(int(first), int(last or first) + 1)

@@ -6,7 +6,6 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +14,12 @@ from ..spec import Best, is_module_line
 from ..spec.data import Folds, Last
 from ..spec.seeds import Seeds
 from ..stats import Interval, mean_bands, mean_interval
+from ..store.columns import STATES
 from ..store.records import ArmRecord, RunRecord, StudyRecord
+from .grid import Grid, grid_of
+from .grid import Split as Split
+from .grid import ordered_arms as ordered_arms
 
-Split = Literal["validation", "test"]
 Row = npt.NDArray[np.float64]
 
 LEAKY = (
@@ -89,11 +91,6 @@ def _most(metric: str) -> float:
     return 1.0 if metric.endswith("accuracy") else math.inf
 
 
-def ordered_arms(study: StudyRecord) -> tuple[ArmRecord, ...]:
-    """The arms in the study's order; the first is what the others are compared with."""
-    return tuple(sorted(study.arms, key=lambda arm: arm.position))
-
-
 def score_of(run: RunRecord, split: Split = "validation") -> float | None:
     """A finished run's accuracy after the epoch that it kept; ``None`` where there is none, or none yet."""
     return kept_value(run, "validation_accuracy") if split == "validation" else _if_finite(run, run.test_accuracy)
@@ -138,7 +135,8 @@ def arm_scores(study: StudyRecord, *, split: Split = "validation") -> tuple[ArmS
     cached: dict[object, tuple[ArmScores, ...]] = study.cached
     key = (arm_scores, split)
     if key not in cached:
-        cached[key] = tuple(_scores(study, arm.name, split) for arm in ordered_arms(study))
+        grid = grid_of(study)
+        cached[key] = tuple(_scores(grid, arm, split) for arm in grid.arms)
     return cached[key]
 
 
@@ -203,6 +201,13 @@ def validates_on_same_images(study: StudyRecord) -> bool:
 
 def varied(study: StudyRecord) -> tuple[str, ...]:
     """What a seed changes, among what the study has: no dropout stream without dropout layers, no fixed split."""
+    if varied not in study.cached:
+        study.cached[varied] = _varied(study)
+    result: tuple[str, ...] = study.cached[varied]
+    return result
+
+
+def _varied(study: StudyRecord) -> tuple[str, ...]:
     arms = [arm.design for arm in study.arms]
     # A module of one's own may draw in training, too.
     has_dropout = any("dropout" in str(line) or is_module_line(line) for arm in arms for line in arm.layers)
@@ -221,29 +226,39 @@ def failures(study: StudyRecord) -> tuple[RunRecord, ...]:
 
 def failure_sentence(study: StudyRecord) -> str:
     """What a verdict must mention: the runs that have no score because they failed. Empty where none did."""
-    failed = failures(study)
-    if not failed:
+    num_failed = int(study.columns.is_failed.sum())
+    if not num_failed:
         return ""
-    parts = [
-        failed_in(study, arm, [run for run in failed if run.arm == arm]) for arm in dict.fromkeys(r.arm for r in failed)
-    ]
-    have = "1 run has" if len(failed) == 1 else f"{len(failed)} runs have"
+    have = "1 run has" if num_failed == 1 else f"{num_failed} runs have"
+    parts = filter(None, (failed_in(study, arm.name) for arm in ordered_arms(study)))
     return f"{have} no score and no part in means: {'; '.join(parts)}"
 
 
-def failed_in(study: StudyRecord, arm: str, failed: Sequence[RunRecord]) -> str:
-    """How many of an arm's runs failed, and how."""
-    states = sorted({run.state for run in failed})
+def failed_in(study: StudyRecord, arm: str) -> str:
+    """How many of an arm's runs failed, and how; empty where none did."""
+    grid = grid_of(study)
+    place = grid.places[arm]
+    failed = grid.is_failed[place]
+    if not failed.any():
+        return ""
+    states = sorted({STATES[state] for state in grid.state[place][failed]})
     how = " or ".join("ran out of memory" if state == "out of memory" else state for state in states)
-    return f"{len(failed)} of {len(study.runs_of(arm))} of {arm} {how}"
+    return f"{failed.sum()} of {grid.is_planned[place].sum()} of {arm} {how}"
 
 
-def _scores(study: StudyRecord, arm: str, split: Split) -> ArmScores:
-    by_seed: dict[int, list[float | None]] = {}
-    for run in study.runs_of(arm):
-        by_seed.setdefault(run.seed, []).append(score_of(run, split))
-    # A seed that lacks a fold has no score: the mean of the others would be of other images.
-    whole = {seed: tuple(s for s in scores if s is not None) for seed, scores in by_seed.items() if None not in scores}
-    scores = tuple(sum(folds) / len(folds) for folds in whole.values())
-    interval = accuracy_interval(scores) if len(scores) > 1 else None
-    return ArmScores(arm, tuple(whole), scores, interval, len(by_seed), tuple(whole.values()))
+def _scores(grid: Grid, arm: str, split: Split) -> ArmScores:
+    place, scores = grid.places[arm], grid.scores(split)
+    known = scores.known[place]
+    means: list[float] = scores.means[place][known].tolist()
+    folds = scores.folds[place][known]
+    by_seed = [tuple(row) for row in folds.tolist()]
+    if np.isnan(folds).any():  # not every seed has every fold
+        by_seed = [tuple(score for score in row if not math.isnan(score)) for row in by_seed]
+    return ArmScores(
+        arm,
+        tuple(grid.seeds[known].tolist()),
+        tuple(means),
+        accuracy_interval(means) if len(means) > 1 else None,
+        int(grid.is_planned[place].any(1).sum()),
+        tuple(by_seed),
+    )

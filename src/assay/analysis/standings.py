@@ -26,6 +26,7 @@ from ..stats import (
 )
 from ..stats.sequential import AT_MAXIMUM, GROWTH
 from ..store.records import RunRecord, StudyRecord
+from .grid import grid_of
 from .image_spread import spread_of
 from .numbers import counted
 from .rows import pair_row
@@ -194,13 +195,21 @@ def study_standing(study: StudyRecord) -> Standing:
 
 def spread_by_arm(study: StudyRecord) -> SpreadOf:
     """What other images add to each arm's differences from the first."""
-    first = ordered_arms(study)[0].name
-    return lambda arm, seeds: spread_of(study, pair_row(first, arm), seeds, "validation")
+    grid = grid_of(study)
+    return lambda arm, seeds: spread_of(
+        study, pair_row(grid.arms[0], arm), np.searchsorted(grid.seeds, seeds), "validation"
+    )
 
 
 def ended_scores(study: StudyRecord) -> dict[str, dict[int, float | None]]:
     """The scores of a study's runs that have ended, by arm and seed."""
-    return scores_of_runs([arm.name for arm in study.arms], ((run.arm, run.seed, run) for run in study.runs))
+    columns = study.columns
+    scores = columns.scores(columns.accuracy).tolist()
+    by_arm: dict[str, dict[int, float | None]] = {arm.name: {} for arm in study.arms}
+    for run in np.flatnonzero(columns.has_ended).tolist():
+        score = scores[run]
+        by_arm[columns.arms[columns.arm[run]]][int(columns.seed[run])] = None if math.isnan(score) else score
+    return by_arm
 
 
 def scores_of_runs(

@@ -58,7 +58,7 @@ def print_answer(record: StudyRecord) -> None:
     """Prints the state of a study, its arms and their verdicts so far."""
     from ..analysis import answer, arm_scores, retrained_sentences, stop_sentences
 
-    states = Counter(run.state for run in record.runs)
+    states = record.columns.states
     say(record.question or record.name)
     if record.is_leaky:
         say(LEAKY)
@@ -72,7 +72,7 @@ def print_answer(record: StudyRecord) -> None:
         click.echo("Finalists, trained anew with fresh seeds:")
     click.echo(f"{len(record.runs)} runs: " + ", ".join(f"{count} {state}" for state, count in states.most_common()))
     splits: list[Split] = ["validation"]
-    if any(run.test_accuracy is not None for run in record.runs):
+    if record.columns.has_test:
         splits.append("test")
     for split in splits:
         rows = []
@@ -118,7 +118,7 @@ def as_values(record: StudyRecord) -> dict[str, object]:
         "study": record.name,
         "question": record.question,
         "leaky": record.is_leaky,
-        "states": Counter(run.state for run in record.runs),
+        "states": record.columns.states,
         "arms": [
             {"arm": arm.arm, "n": arm.n, "mean": arm.mean,
              "interval": [arm.interval.low, arm.interval.high] if arm.interval else None}

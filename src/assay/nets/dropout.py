@@ -86,12 +86,30 @@ def _kernel(ordered: Tensor, key: int, rate: float) -> Tensor:
 def _kept(values: Tensor, key: int | Tensor, rate: float) -> Tensor:
     """The mask by torch operations, for devices that Numba's kernel does not reach.
 
-    In 64-bit integers, which torch has everywhere; a product's low 32 bits survive its overflow.
+    In signed 32-bit integers, which torch has everywhere and whose products wrap around: bits are those of unsigned
+    ones, but for shifts, which copy the sign, and for comparing.
     """
-    word = 0xFFFFFFFF
-    low, high = (key[0], key[1]) if isinstance(key, Tensor) else halves(key)
-    x = (torch.arange(values.numel(), device=values.device) + low) & word
-    x = ((x ^ (x >> 17)) * 0xED5AD4BB + high) & word
-    x = ((x ^ (x >> 11)) * 0xAC4C1B51) & word
-    x = ((x ^ (x >> 15)) * 0x31848BAB) & word
-    return ((x ^ (x >> 14)) >= threshold(rate)).reshape(values.shape)
+    low, high = (key[0], key[1]) if isinstance(key, Tensor) else map(_signed, halves(key))
+    if isinstance(low, Tensor) and isinstance(high, Tensor):
+        low, high = low.to(torch.int32), high.to(torch.int32)
+    # Elements beyond 2**31 need wider numbers before they wrap around.
+    index = torch.arange(values.numel(), device=values.device, dtype=torch.int32 if values.numel() < 2**31 else None)
+    x: Tensor = index.to(torch.int32) + low
+    x = (x ^ _shifted(x, 17)) * _signed(0xED5AD4BB) + high
+    x = (x ^ _shifted(x, 11)) * _signed(0xAC4C1B51)
+    x = (x ^ _shifted(x, 15)) * _signed(0x31848BAB)
+    x = x ^ _shifted(x, 14)
+    # Without their highest bit numbers are compared as unsigned ones.
+    kept: Tensor = (x ^ _signed(2**31)) >= threshold(rate) - 2**31
+    return kept.reshape(values.shape)
+
+
+def _signed(word: int) -> int:
+    """A number of 32 bits as a signed one."""
+    return word - 2**32 if word >= 2**31 else word
+
+
+def _shifted(values: Tensor, bits: int) -> Tensor:
+    """Shifted to the right, with zeros from the left."""
+    shifted: Tensor = (values >> bits) & (2 ** (32 - bits) - 1)
+    return shifted

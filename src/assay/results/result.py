@@ -87,7 +87,7 @@ class Result:
 
     @property
     def runs(self) -> tuple[RunRecord, ...]:
-        return self.record.runs
+        return tuple(self.record.runs)
 
     def search(self) -> SearchResult:
         """The result of a search: its rungs, every trial, how lucky the finalists were.

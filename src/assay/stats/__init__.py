@@ -2,6 +2,7 @@
 
 from .bad_runs import BadRuns as BadRuns
 from .crossed import Claim as Claim
+from .crossed import Crossing as Crossing
 from .crossed import ImagesNeeded as ImagesNeeded
 from .crossed import ImageSpread as ImageSpread
 from .crossed import crossed_interval as crossed_interval
@@ -10,6 +11,8 @@ from .crossed import image_share as image_share
 from .crossed import image_spread as image_spread
 from .crossed import images_needed as images_needed
 from .crossed import seeds_needed as seeds_needed
+from .crossed import shared_images as shared_images
+from .crossed import spread_of_crossing as spread_of_crossing
 from .curves import Curves as Curves
 from .decide import Decision as Decision
 from .decide import decide as decide

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from ..errors import Problem, TooFewSeeds
 from .intervals import finite_scores
 from .power import MAX_PAIRS, POWER, fewest_pairs
+from .roots import root_of
 
 Claim = Literal["new images", "these images", "new training sets"]
 CROSSED_SOURCE = (
@@ -87,17 +88,49 @@ def image_spread(
     Source: Gallas, Pennello and Myers (2007) for binary scores where readers (here: seeds) need not share all cases
     (here: images); Nadeau and Bengio (2003), "Inference for the generalization error", Machine Learning 52.
     """
-    if claim not in get_args(Claim):
-        raise ValueError(f"claim is {claim!r}; give one of {', '.join(map(repr, get_args(Claim)))}")
     values = [np.asarray(row, dtype=np.float64) for row in rows]
     if len(values) < 2:
         raise TooFewSeeds(Problem(f"got {len(values)} seeds, crossing them with images needs 2", "run more seeds"))
-    indices = _indices(values, images)
-    counts = np.array([len(row) for row in values], dtype=np.float64)
+    crossing = _crossing(values, _indices(values, images))
+    return spread_of_crossing(crossing, claim=claim, num_training=num_training, num_left_out=num_left_out)
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no truth value
+class Crossing:
+    """What ``image_spread`` needs of differences by seed and image.
+
+    Args:
+        counts: Images of each seed [seeds].
+        sums: Of each seed's differences [seeds].
+        squares: Sum of their squares [seeds].
+        num_nonzero: How many of all differences are not 0.
+        shared: Mean over ordered pairs of seeds s and t of |images of both| / (m_s m_t), m the images of a seed.
+        by_image: For each image the sum, over the seeds that have it, of (difference - the seed's mean) / m_s.
+    """
+
+    counts: npt.NDArray[np.float64]
+    sums: npt.NDArray[np.float64]
+    squares: npt.NDArray[np.float64]
+    num_nonzero: int
+    shared: float
+    by_image: npt.NDArray[np.float64]
+
+
+def spread_of_crossing(
+    crossing: Crossing,
+    *,
+    claim: Claim = "new images",
+    num_training: int | None = None,
+    num_left_out: float | None = None,
+) -> ImageSpread:
+    """``image_spread`` of differences that are known by their sums."""
+    if claim not in get_args(Claim):
+        raise ValueError(f"claim is {claim!r}; give one of {', '.join(map(repr, get_args(Claim)))}")
+    counts = crossing.counts
     mean_count = float(counts.mean())
     if claim == "these images":
         return ImageSpread(images=mean_count)
-    shared, covariance, within, scale = _components(values, indices, counts)
+    shared, covariance, within, scale = _components(crossing)
     overlap = shared * mean_count
     # Each row was centred by its own mean, which takes this share of the covariance with it.
     covariance /= 1 - (2 - overlap) / mean_count if mean_count > 2 else 1.0
@@ -110,7 +143,7 @@ def image_spread(
     ratio = (mean_count if num_left_out is None else num_left_out) / num_training
     # Seeds show (1 - overlap) of what images do, and the inflation multiplies that.
     left = max(0.0, 1 - ratio * (1 - overlap) / overlap) if overlap > 0 else 0.0
-    return ImageSpread(extra * left, df, math.sqrt(1 + len(values) * ratio), noise, mean_count)
+    return ImageSpread(extra * left, df, math.sqrt(1 + len(counts) * ratio), noise, mean_count)
 
 
 def crossed_interval(
@@ -155,13 +188,13 @@ def crossed_p(differences: npt.ArrayLike, spread: ImageSpread) -> float:
         return 1.0
     if spread.extra == 0:
         return 2 * float(stdtr(df, -abs(mean) / math.sqrt(over_seeds))) if over_seeds > 0 else 0.0
-    low, high = math.log(_SMALLEST_P), 0.0
     if _reach(_SMALLEST_P, over_seeds, df, spread) < abs(mean):
         return _SMALLEST_P
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (low, middle) if _reach(math.exp(middle), over_seeds, df, spread) < abs(mean) else (middle, high)
-    return math.exp((low + high) / 2)
+
+    def beyond(log_level: float) -> float:
+        return _reach(math.exp(log_level), over_seeds, df, spread) - abs(mean)
+
+    return math.exp(root_of(beyond, math.log(_SMALLEST_P), 0.0, within=1e-15))
 
 
 @dataclass(frozen=True)
@@ -302,34 +335,50 @@ def _indices(
     return [ids.astype(np.int64) for ids in given]
 
 
-def _components(
-    values: Sequence[npt.NDArray[np.float64]],
-    indices: Sequence[npt.NDArray[np.int64]] | None,
-    counts: npt.NDArray[np.float64],
-) -> tuple[float, float, float, float]:
+def _crossing(values: Sequence[npt.NDArray[np.float64]], indices: Sequence[npt.NDArray[np.int64]] | None) -> Crossing:
+    counts = np.array([len(row) for row in values], dtype=np.float64)
+    together = np.concatenate([np.arange(len(values[0]))] * len(values) if indices is None else indices)
+    return Crossing(
+        counts,
+        sums=np.array([row.sum() for row in values]),
+        squares=np.array([np.sum(row**2) for row in values]),
+        num_nonzero=sum(int(np.count_nonzero(row)) for row in values),
+        shared=1 / float(counts[0]) if indices is None else shared_images(together, counts),
+        by_image=np.asarray(
+            np.bincount(together, np.concatenate([(row - row.mean()) / len(row) for row in values])), float
+        ),
+    )
+
+
+def shared_images(together: npt.NDArray[np.int64], counts: npt.NDArray[np.float64]) -> float:
+    """``Crossing.shared``.
+
+    Args:
+        together: Every seed's images, one seed after another, as indices from 0.
+        counts: How many images each seed has [seeds].
+    """
+    times = np.bincount(together, np.repeat(1 / counts, counts.astype(np.int64)))
+    shared = max(float(times @ times - (1 / counts).sum()), 0.0) / (len(counts) * (len(counts) - 1))
+    # Rounding aside no two seeds share an image, as in folds of one seed.
+    return 0.0 if shared * counts.mean() < 1e-9 else shared
+
+
+def _components(crossing: Crossing) -> tuple[float, float, float, float]:
     """Shared share over counts, covariance of two means, variance within a seed, and the square of one disagreement.
 
     The first two are means over ordered pairs of seeds s and t: of |both| / (m_s m_t), and of the sum over images that
     both have of r_si r_ti / (m_s m_t), r centred within its seed. Sums over pairs come from sums over seeds:
     (sum of x)² - sum of x².
     """
-    pairs = len(values) * (len(values) - 1)
-    centred = [row - row.mean() for row in values]
-    squares = np.array([np.sum(row**2) for row in centred])
+    counts, num_nonzero = crossing.counts, crossing.num_nonzero
+    squares = np.maximum(crossing.squares - crossing.sums**2 / counts, 0.0)  # about each seed's mean
     within = float(np.mean(squares / np.maximum(counts - 1, 1)))
-    num_nonzero = sum(int(np.count_nonzero(row)) for row in values)
-    scale = sum(float(np.sum(row**2)) for row in values) / num_nonzero if num_nonzero else 1.0
-    own = float((squares / counts**2).sum())
-    if indices is None:
-        sums = np.sum(centred, axis=0) / counts[0]
-        return 1 / float(counts[0]), float(sums @ sums - own) / pairs, within, scale
-    together = np.concatenate(indices)
-    times = np.bincount(together, np.repeat(1 / counts, counts.astype(np.int64)))
-    shared = max(float(times @ times - (1 / counts).sum()), 0.0) / pairs
-    if shared * counts.mean() < 1e-9:  # rounding: no two seeds share an image, as in folds of one seed
+    scale = float(crossing.squares.sum()) / num_nonzero if num_nonzero else 1.0
+    if crossing.shared == 0:
         return 0.0, 0.0, within, scale
-    sums = np.bincount(together, np.concatenate([row / len(row) for row in centred]))
-    return shared, float(sums @ sums - own) / pairs, within, scale
+    own = float((squares / counts**2).sum())
+    pairs = len(counts) * (len(counts) - 1)
+    return crossing.shared, float(crossing.by_image @ crossing.by_image - own) / pairs, within, scale
 
 
 def _parts(differences: npt.ArrayLike, spread: ImageSpread) -> tuple[float, float, float]:

@@ -154,7 +154,7 @@ class PairedOutcomes:
         against = self.lost[1] if (total > 0) == self.higher_is_better else self.lost[0]
         return float(bdtr(against, len(self.worked) + sum(self.lost), 0.5)) > level
 
-    @property
+    @functools.cached_property
     def skew_factors(self) -> tuple[float, float]:
         """``stats.skew_factors`` of the scores where both worked."""
         return skew_factors(self.a, self.b)

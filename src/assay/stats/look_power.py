@@ -10,6 +10,7 @@ import numpy.typing as npt
 from .look import FLIP_ROOM
 from .paired import MIN_PAIRS
 from .power import POWER, power_of
+from .roots import root_of
 
 _FEW = 12  # with more pairs the sign-flip test asks for nothing that Student's does not
 _DRAWS = 2000
@@ -44,14 +45,12 @@ def detectable_effect(num_pairs: int, level: float) -> float | None:
 
     ``None`` where no effect is large enough: the sign-flip test cannot reach the level with so few pairs.
     """
-    from scipy.optimize import brentq
-
     high = 1.0
     while look_power(high, num_pairs, level=level) < POWER:
         high *= 2
         if high > 1e4:
             return None
-    return float(brentq(lambda size: look_power(size, num_pairs, level=level) - POWER, 0.0, high, xtol=1e-3))
+    return root_of(lambda size: look_power(size, num_pairs, level=level) - POWER, 0.0, high, within=1e-3)
 
 
 def _flip_ps(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

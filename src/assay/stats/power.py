@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 from .checks import check_count, check_margin, check_number, check_share
+from .roots import root_of
 
 POWER = 0.8
 MAX_PAIRS = 10_000
@@ -57,15 +58,13 @@ def smallest_difference(deviation: float, num_pairs: int, *, alpha: float = 0.05
     check_share(alpha, "alpha")
     if check_count(num_pairs, "num_pairs", least=0) < 2:
         return None
-    from scipy.optimize import brentq
-
     high = 1.0
     while power_of(high, num_pairs, alpha=alpha) < POWER:
         high *= 2
         if high > 1e6:
             return None
-    effect = brentq(lambda size: power_of(size, num_pairs, alpha=alpha) - POWER, 0.0, high, xtol=1e-10)
-    return deviation * float(effect)
+    effect = root_of(lambda size: power_of(size, num_pairs, alpha=alpha) - POWER, 0.0, high, within=1e-10)
+    return deviation * effect
 
 
 def pairs_for_difference(mean: float, deviation: float, *, alpha: float = 0.05, fewest: int = 2) -> int | None:

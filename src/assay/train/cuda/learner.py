@@ -1,13 +1,16 @@
 """The CUDA path: torch layers on a device that keeps images, weights and state, each step replayed from one graph.
 
-Forward and backward are bfloat16 autocast in channels-last memory, or float32; weights, gradients, state, sums and the
-loss are float32 or wider. The class runs on the CPU too, without the graph: that is how its arithmetic is tested.
+Forward and backward are bfloat16 autocast in channels-last memory, or float32; weights, state, sums and the loss are
+float32 or wider. Under autocast the gradients of kernels and biases come rounded to bfloat16, as products give them;
+they are kept, clipped and applied in float32. The class runs on the CPU too, without the graph: that is how its
+arithmetic is tested.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +27,7 @@ from ..parameters import FlatParameters
 from ..prepared import Prepared
 from ..scaling import Scaling
 from ..updates import update_rule
-from .replay import DeviceCopies, Replay, StepInputs, on_device
+from .replay import DeviceCopies, Replay, StepInputs, sent, weakly
 
 EVALUATION_BATCH = 1000
 
@@ -41,6 +44,7 @@ class CudaLearner(Learner):
         device: ``cuda``, or ``cpu`` for tests.
         training: The protocol, for clipping and averaging.
         objective: What the training loss has besides cross-entropy.
+        replays: Whether a graph is replayed at all; ``False`` computes every step call by call, for comparison.
     """
 
     path = "cuda"
@@ -56,8 +60,10 @@ class CudaLearner(Learner):
         device: str = "cuda",
         training: spec.Training | None = None,
         objective: Objective = PLAIN,
+        replays: bool = True,
     ) -> None:
         self.precision: Precision = precision
+        self._replays = replays
         self.device = torch.device(device)
         self.network = network.to(self.device)
         network.open(ALL)
@@ -86,15 +92,16 @@ class CudaLearner(Learner):
 
     def train_batch(self, batch: Batch, *, step: int, learning_rate: float) -> tuple[Tensor, Tensor]:
         """As ``Learner`` says, as float64 tensors on the device: nothing waits for them."""
-        self.network.train()
+        if not self.network.training:
+            self.network.train()
         inputs = StepInputs.of(batch, self.network.dropout_keys(step), step=step, learning_rate=learning_rate)
-        if len(batch) != self._batch_size:
+        if len(batch) != self._batch_size or not self._replays:
             loss, hits = self._step(self._images_of(batch), inputs.to(self.device))
             return loss, hits
         images = self._images_of(batch)
         if self._inputs is None:
             self._inputs = inputs.to(self.device)
-            self._replay = Replay(partial(self._step, images, self._inputs), self.device)
+            self._replay = Replay(weakly(self._step, images, self._inputs), self.device)
         assert self._replay is not None
         self._inputs.copy_(inputs)
         loss, hits = self._replay()
@@ -104,7 +111,7 @@ class CudaLearner(Learner):
         """The images on the device that the batch's indices choose from; of full batches always the same tensor."""
         if len(batch.images) != len(batch):
             return self._device_copies[batch.images]
-        augmented = on_device(batch.images, self.device)
+        augmented = sent(torch.from_numpy(np.array(batch.images)), self.device)
         if len(batch) != self._batch_size:
             return augmented
         self._staged = augmented if self._staged is None else self._staged.copy_(augmented)
@@ -187,10 +194,12 @@ def scaled(images: Tensor, indices: Tensor, offset: Tensor, factor: Tensor) -> T
     return pixels.sub_(offset).mul_(factor).movedim(-1, -3)
 
 
-def autocast_to(device: torch.device, precision: Precision) -> torch.autocast:
+def autocast_to(device: torch.device, precision: Precision) -> AbstractContextManager[Any]:
     """A context in which products and activations have this precision."""
+    if precision == "float32":
+        return nullcontext()
     # No weight is used twice in a step, and a cache of rounded weights would outlive a graph's capture.
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16", cache_enabled=False)
+    return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
 
 
 def loss_of(objective: Objective, device: torch.device) -> Callable[[Tensor, StepInputs], Tensor]:

@@ -5,8 +5,10 @@ On a GPU a small network's step is bound by kernel launches, of which a graph ma
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
+from weakref import WeakMethod
 
 import numpy as np
 import torch
@@ -20,15 +22,16 @@ WARM_UP = 3  # steps before a graph is captured: libraries choose algorithms and
 
 @dataclass(frozen=True)
 class StepInputs:
-    """One step of one run, or of several [runs, ...], as two tensors: two copies to the device bring it all.
+    """One step of one run, or of several [runs, ...], as one tensor: one copy to the device brings it all.
 
     Args:
-        integers: int64 [..., 3 * batch + 2 * dropout layers]: indices, classes, mixup's other classes, dropout's keys.
-        reals: float64 [..., 2 + batch]: learning rate, step from 1, mixup's shares.
+        words: int64 [..., 2 + 4 * batch + 2 * dropout layers]: learning rate, step from 1 and mixup's shares, whose
+            bits are float64; then indices, classes, mixup's other classes, dropout's keys.
+        size: Images in the batch.
     """
 
-    integers: Tensor
-    reals: Tensor
+    words: Tensor
+    size: int
 
     @classmethod
     def of(cls, batch: Batch, keys: NDArray[np.int64], *, step: int, learning_rate: float) -> StepInputs:
@@ -40,45 +43,75 @@ class StepInputs:
             step: Counted from 0.
             learning_rate: Of this step.
         """
-        partners = batch.classes if batch.partners is None else batch.partners
-        shares = np.ones(len(batch)) if batch.shares is None else batch.shares
-        integers = np.concatenate([batch.indices, batch.classes, partners, keys.ravel()])
-        return cls(torch.from_numpy(integers), torch.from_numpy(np.concatenate([[learning_rate, step + 1], shares])))
+        size = len(batch)
+        words = np.empty(2 + 4 * size + keys.size, np.int64)
+        reals = words[: 2 + size].view(np.float64)
+        reals[0], reals[1] = learning_rate, step + 1
+        reals[2:] = 1.0 if batch.shares is None else batch.shares
+        words[2 + size : 2 + 2 * size] = batch.indices
+        words[2 + 2 * size : 2 + 3 * size] = batch.classes
+        words[2 + 3 * size : 2 + 4 * size] = batch.classes if batch.partners is None else batch.partners
+        words[2 + 4 * size :] = keys.ravel()
+        return cls(torch.from_numpy(words), size)
+
+    @classmethod
+    def stacked(cls, each: Sequence[StepInputs]) -> StepInputs:
+        """Those of several runs [runs, ...]."""
+        return cls(torch.stack([one.words for one in each]), each[0].size)
+
+    def of_run(self, run: int) -> StepInputs:
+        """One run's among those of several."""
+        return StepInputs(self.words[run], self.size)
 
     def to(self, device: torch.device) -> StepInputs:
-        return StepInputs(self.integers.to(device), self.reals.to(device))
+        return StepInputs(sent(self.words, device), self.size)
 
     def copy_(self, other: StepInputs) -> None:
         """Take over another step's inputs, in place."""
-        self.integers.copy_(other.integers, non_blocking=True)
-        self.reals.copy_(other.reals, non_blocking=True)
+        self.words.copy_(pinned(other.words, self.words.device), non_blocking=True)
 
     @property
-    def size(self) -> int:
-        """Images in the batch."""
-        return self.reals.shape[-1] - 2
+    def reals(self) -> Tensor:
+        """float64 [..., 2 + batch]: learning rate, step from 1, mixup's shares."""
+        return self.words[..., : 2 + self.size].view(torch.float64)
 
     @property
     def indices(self) -> Tensor:
-        return self.integers[..., : self.size]
+        return self._part(1)
 
     @property
     def classes(self) -> Tensor:
-        return self.integers[..., self.size : 2 * self.size]
+        return self._part(2)
 
     @property
     def partners(self) -> Tensor:
-        return self.integers[..., 2 * self.size : 3 * self.size]
+        return self._part(3)
+
+    def _part(self, number: int) -> Tensor:
+        return self.words[..., 2 + number * self.size : 2 + (number + 1) * self.size]
 
     @property
     def keys(self) -> Tensor:
         """int64 [..., dropout layers, 2]."""
-        keys = self.integers[..., 3 * self.size :]
+        keys = self.words[..., 2 + 4 * self.size :]
         return keys.reshape(*keys.shape[:-1], -1, 2)
 
     @property
     def shares(self) -> Tensor:
         return self.reals[..., 2:].float()
+
+
+def pinned(values: Tensor, device: torch.device) -> Tensor:
+    """The same in memory that a CUDA device reads by itself, so that nothing waits for a copy from it.
+
+    torch keeps such memory from other uses until the copy has been made.
+    """
+    return values.pin_memory() if device.type == "cuda" else values
+
+
+def sent(values: Tensor, device: torch.device) -> Tensor:
+    """The same on a device; on a CUDA device without waiting for it."""
+    return pinned(values, device).to(device, non_blocking=True)
 
 
 class DeviceCopies:
@@ -97,7 +130,7 @@ class DeviceCopies:
 
 
 def on_device(images: NDArray[np.generic], device: torch.device) -> Tensor:
-    """A copy of an array, which may be a read-only memory map."""
+    """A copy of an array, which may be a read-only memory map. It waits for the device."""
     return torch.from_numpy(np.array(images)).to(device)
 
 
@@ -123,12 +156,28 @@ class Replay:
             self._num_eager += 1
             return self._on_side_stream(self._side)
         if self._graph is None:
-            graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph):  # records, and computes nothing
-                self._result = self._step()
-            self._graph = graph
+            self._graph = self._captured()
         self._graph.replay()
         return self._result.clone()
+
+    def _captured(self) -> torch.cuda.CUDAGraph:
+        """The step's graph: recording it computes nothing.
+
+        Raises:
+            torch.OutOfMemoryError: The device's memory does not suffice. Ending the capture then fails too, with an
+                error that would hide this one.
+        """
+        graph, lack = torch.cuda.CUDAGraph(), None
+        try:
+            with torch.cuda.graph(graph):
+                try:
+                    self._result = self._step()
+                except torch.OutOfMemoryError as error:
+                    lack = error
+                    raise
+        except RuntimeError as error:
+            raise (error if lack is None else lack) from None
+        return graph
 
     def _on_side_stream(self, side: torch.cuda.Stream) -> Tensor:
         """The step on a stream of its own, as torch asks of the steps before a capture."""
@@ -138,3 +187,20 @@ class Replay:
             result = self._step()
         current.wait_stream(side)
         return result
+
+
+def weakly(method: Callable[..., Tensor], *values: Any) -> Callable[[], Tensor]:
+    """A call of a method with these values that does not keep its object alive.
+
+    An object that keeps a replay of its own method would be a cycle: a finished learner, and the memory of its graph,
+    would stay until Python looks for cycles.
+    """
+    reference = WeakMethod(method)
+
+    def call() -> Tensor:
+        alive = reference()
+        if alive is None:
+            raise RuntimeError("the learner of this step is gone")
+        return alive(*values)
+
+    return call

@@ -1,0 +1,94 @@
+"""One run, as the store remembers it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ..train.epochs import EpochRecord
+
+State = Literal["queued", "running", "paused", "finished", "diverged", "out of memory", "failed"]
+FAILED: tuple[State, ...] = ("diverged", "out of memory", "failed")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run: one training of one arm with one seed, and with one fold held out where the study has folds.
+
+    ``id`` is the run's fingerprint. ``epochs`` holds the recorded epochs in order. ``weights_path`` is relative to
+    the store's folder, ``None`` until the run has finished. ``environment`` holds versions and machine. ``fold`` counts
+    from 1. ``kept_epoch`` is the epoch whose weights were saved, ``None`` where that is the last. A run that was read
+    in brief has no ``epochs``, but ``counted``: the one whose weights were saved. A paused run is one that a search has
+    stopped after some of its epochs.
+    """
+
+    id: str
+    arm: str
+    seed: int
+    state: State
+    reason: str = ""
+    advice: str = ""
+    attempts: int = 0
+    started: float | None = None
+    finished: float | None = None
+    seconds: float | None = None  # spent in training and evaluation, over all attempts
+    peak_memory_bytes: int | None = None
+    weights_path: str | None = None
+    weights_sha256: str | None = None
+    epochs_planned: int = 0
+    epochs: tuple[EpochRecord, ...] = ()
+    environment: dict[str, Any] = field(default_factory=dict)
+    test_accuracy: float | None = None
+    test_loss: float | None = None
+    fold: int | None = None
+    kept_epoch: int | None = None
+    counted: EpochRecord | None = None
+
+    @property
+    def label(self) -> str:
+        """The run among those of its arm: ``seed 3``, or ``seed 3, fold 2``."""
+        return f"seed {self.seed}" + (f", fold {self.fold}" if self.fold else "")
+
+    @property
+    def last(self) -> EpochRecord | None:
+        """The last recorded epoch."""
+        return self.epochs[-1] if self.epochs else None
+
+    @property
+    def kept(self) -> EpochRecord | None:
+        """The epoch whose weights count, which all scores of the run are of: the last one, or the best."""
+        if self.counted is not None:
+            return self.counted
+        return self.epochs[self.kept_epoch - 1] if self.kept_epoch is not None and self.epochs else self.last
+
+    @property
+    def stopped_epoch(self) -> int | None:
+        """The epoch after which early stopping ended a finished run; ``None`` for one that went to its end."""
+        is_short = self.state == "finished" and 0 < len(self.epochs) < self.epochs_planned
+        return len(self.epochs) if is_short else None
+
+    @property
+    def is_failed(self) -> bool:
+        return self.state in FAILED
+
+    def _repr_html_(self) -> str:
+        from ..markup import facts
+
+        kept = self.kept
+        pairs = [
+            ("run", self.id[:10]),
+            ("state", self.state),
+            ("reason", self.reason),
+            ("advice", self.advice),
+            ("epochs", f"{len(self.epochs)} of {self.epochs_planned}"),
+            ("kept epoch", kept.epoch if kept else None),
+            ("validation accuracy", _percent(kept.validation_accuracy) if kept else None),
+            ("validation loss", f"{kept.validation_loss:.4g}" if kept else None),
+            ("test accuracy", _percent(self.test_accuracy)),
+            ("seconds", None if self.seconds is None else f"{self.seconds:.3g}"),
+        ]
+        return facts(f"{self.arm}, {self.label}", pairs)
+
+
+def _percent(share: float | None) -> str | None:
+    return None if share is None or share != share else f"{100 * share:.2f} %"

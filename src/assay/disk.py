@@ -157,11 +157,28 @@ def _refusal(error: OSError, place: Path, operation: Literal["read", "written"])
         )
         if operation == "written":
             fix = "choose another place (--store; ASSAY_CACHE for the cache), or give yourself permission to write it"
+    elif operation == "read" and _is_in_cloud(place):
+        what = "its content is in a cloud (OneDrive, iCloud, Dropbox) and could not be downloaded"
+        fix = "have the cloud's program keep it on this device, then try again"
     elif error.errno == errno.ENOENT:
         what, fix = "there is no such file", "check its name"
     else:
         what, fix = f"this cannot be {operation} ({error.strerror or error})", "check the disk"
     return DataError(Problem(what, fix, file=str(place)))
+
+
+_RECALL = 0x1000 | 0x40000 | 0x400000  # Windows: FILE_ATTRIBUTE_OFFLINE, RECALL_ON_OPEN, RECALL_ON_DATA_ACCESS
+_DATALESS = 0x40000000  # macOS: SF_DATALESS
+
+
+def _is_in_cloud(path: Path) -> bool:
+    """Whether a file's name is here and its content is not, as cloud folders have it."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    attributes, flags = getattr(status, "st_file_attributes", 0), getattr(status, "st_flags", 0)
+    return bool(attributes & _RECALL or flags & _DATALESS)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -25,9 +25,9 @@ A library error's text is for the person who reads it: what, where, the rule, th
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Problem:
         key: Dotted key in the study file, such as ``network.layers[3]``.
         file: The file that holds it.
         line: Line number in that file, counted from 1.
+        remedy: Values of ``[data]`` that mend it, where there are such, for `assay data show` to propose.
     """
 
     what: str
@@ -47,6 +48,7 @@ class Problem:
     key: str = ""
     file: str = ""
     line: int | None = None
+    remedy: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"

@@ -11,7 +11,7 @@ from PIL import Image
 
 import assay
 from assay.data import prepare, survey
-from assay.data.survey import MOST_BITS, perceptual_hash
+from assay.data.copies import MOST_BITS, perceptual_hash
 
 
 def scenes(count: int, channels: int = 1, size: int = 24) -> np.ndarray:
@@ -76,7 +76,7 @@ def test_slightly_changed_copies_are_near(change):
     assert found.exact.pairs == ()
     assert set(found.near.pairs) == {("train", 12, "train", 30), ("train", 40, "test", 5)}
     assert (found.near.training, found.near.test, found.near.across) == (1, 0, 1)
-    assert any("nearly equal a training image" in warning for warning in found.warnings)
+    assert any("nearly equals a training image" in warning for warning in found.warnings)
 
 
 def test_hashes_of_different_pictures_differ_in_about_half_their_bits():
@@ -110,19 +110,19 @@ def test_shares_are_surveyed_like_bytes():
 
 def test_a_crowd_of_images_that_are_all_alike_is_counted_without_comparing_all(monkeypatch):
     rng = np.random.default_rng(43)
-    survey_module = importlib.import_module("assay.data.survey")
+    copies_module = importlib.import_module("assay.data.copies")
     scene = np.kron(rng.integers(0, 220, (6, 6)), np.ones((4, 4))).astype(int)
     frames = (scene + rng.integers(0, 6, (3000, 24, 24))).clip(0, 255).astype(np.uint8)[..., None]
     others = rng.integers(0, 256, (500, 24, 24, 1), dtype=np.uint8)
     images = np.concatenate([frames, others])
     compared = []
-    own = survey_module._correlations
+    own = copies_module._correlations
 
     def counting(pairs, *rest):
         compared.append(len(pairs))
         return own(pairs, *rest)
 
-    monkeypatch.setattr(survey_module, "_correlations", counting)
+    monkeypatch.setattr(copies_module, "_correlations", counting)
     data = assay.arrays(images, np.arange(len(images)) % 2)
     found = survey(prepare(data))
     assert found.near.training > 2900  # nearly every frame has another before it

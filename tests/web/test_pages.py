@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -244,3 +245,12 @@ def test_files_are_sent_again_only_when_they_changed(client: TestClient) -> None
     again = client.get("/static/app.css", headers={"if-none-match": first.headers["etag"]})
     assert again.status_code == 304
     assert not again.content
+
+
+def test_the_look_at_the_data_is_the_reports(client: TestClient) -> None:
+    html = client.get("/api/studies/small/look").json()["html"]
+    assert re.search(r"<li>(Balanced|Imbalanced|Strongly imbalanced): ", html)
+    assert "Suspicious labels" in html
+    assert client.get("/api/studies/none/look").status_code == 404
+    report = client.get("/studies/small/report").text
+    assert "Suspicious labels" in report

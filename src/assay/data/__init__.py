@@ -10,6 +10,8 @@ from .location import arrays_folder as arrays_folder
 from .location import bases_folder as bases_folder
 from .location import features_folder as features_folder
 from .location import raw_folder as raw_folder
+from .look import Look as Look
+from .look import look as look
 from .make import make as make
 from .prepare import Dataset as Dataset
 from .prepare import info_of as info_of
@@ -17,6 +19,8 @@ from .prepare import is_available as is_available
 from .prepare import open_published as open_published
 from .prepare import open_training as open_training
 from .prepare import prepare as prepare
+from .proposal import data_table as data_table
+from .proposal import propose as propose
 from .readers.idx import idx_sha256 as idx_sha256
 from .readers.idx import read_idx as read_idx
 from .readers.idx import write_idx as write_idx

@@ -41,6 +41,11 @@ def source_note(key: str) -> Path:
     return _cache() / "sources" / f"{key}.json"
 
 
+def reading_folder() -> Path:
+    """The folder of files without a name that hold many images while they are read; always in the cache."""
+    return _cache() / "reading"
+
+
 def lock_file(purpose: str, name: str) -> Path:
     """The lock file of one data set for one purpose, outside the user's own data folders."""
     return _cache() / "locks" / f"{purpose}-{name}.lock"

@@ -8,11 +8,11 @@ import os
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from ..disk import disk_errors, locked, replacing
+from ..disk import disk_errors, locked, replacing, write
 from ..errors import DataError, Problem, SpecError
 from ..spec import Data
 from .hub import hub_folder, is_hub_address
@@ -41,10 +41,21 @@ class Dataset:
     Args:
         info: Its name, shapes, classes and counts.
         folder: Its memory maps.
+        names: The file of the names of its images' files, where they are files of the user's own.
     """
 
     info: DatasetInfo
     folder: Path
+    names: Path | None = None
+
+    def names_of(self, side: Literal["train", "test"]) -> tuple[str, ...] | None:
+        """What the files of these images are called, in their order; ``None`` where they are no files."""
+        try:
+            names = None if self.names is None else json.loads(self.names.read_bytes()).get(side)
+        except (OSError, ValueError, AttributeError):
+            return None
+        count = self.info.num_training if side == "train" else self.info.num_test
+        return tuple(map(str, names)) if isinstance(names, list) and len(names) == count else None
 
     def training_files(self) -> tuple[Path, Path]:
         """Files of training images and labels, which is all that a worker process receives. See ``open_training``."""
@@ -287,13 +298,14 @@ def _prepare_path(data: Data) -> Dataset:
     key = hashlib.sha256(json.dumps([_FORMAT, _READERS, options], sort_keys=True).encode()).hexdigest()
     note = source_note(key)
     title = data.name or Path(data.path or "").name
+    names = note.with_suffix(".names.json")
     if (prepared := _noted(note)) is not None:  # a cache that cannot be written is read
-        return Dataset(replace(prepared.info, name=title, title=title), prepared.folder)
+        return Dataset(replace(prepared.info, name=title, title=title), prepared.folder, names)
     with ExitStack() as locks:
         with disk_errors(note, "written"):
             locks.enter_context(locked(lock_file("source", key)))
         if (prepared := _noted(note)) is not None:
-            return Dataset(replace(prepared.info, name=title, title=title), prepared.folder)
+            return Dataset(replace(prepared.info, name=title, title=title), prepared.folder, names)
         places = [place for place in (data.path, data.test) if isinstance(place, str) and os.path.exists(place)]
         with disk_errors(Path(data.path or ""), "read"):
             before = stamp(places)
@@ -302,7 +314,11 @@ def _prepare_path(data: Data) -> Dataset:
             values: dict[str, Any] = {"watched": watched, "stamp": stamp(watched)}
             if before != stamp(places):
                 raise DataError(Problem("files changed while they were read", "try again", file=str(data.path)))
-        dataset = keep(content, title, title, (str(data.path),))
+        dataset = replace(keep(content, title, title, (str(data.path),)), names=names)
+        if content.names:
+            write(names, json.dumps(content.names).encode())
+        else:
+            names.unlink(missing_ok=True)
         _write_note(note, values, dataset)
     return dataset
 

@@ -23,9 +23,11 @@ from .readers.arrays import joined
 from .readers.bundles import left_out_folders, tables_of, unwrapped
 from .readers.content import Content, Part, RawSplits, Rows, is_validation_note, validation_note
 from .readers.delimited import first_rows, read_delimited
-from .readers.forms import form_of, refuse_other_keys
+from .readers.forms import form_of, refuse_other_keys, refuse_placeholder
 from .readers.labels import number_labels, shown
+from .readers.placeholders import missing_fix
 from .readers.scale import in_type
+from .readers.scaled import typical_size
 from .readers.unpacked import must_be_unpacked, unpacked
 from .splits import split
 
@@ -100,7 +102,9 @@ def content_of(
         training_rows, test_rows = ((Rows(training.images, rows), Rows(labels, rows)) for rows in (first, second))
         group_rows = None if ids is None else Rows(number_groups(ids[first]))
         given_rows = None if given is None else Rows(given[first])
-        return Content(training_rows, test_rows, names, notes, note, group_rows, given_rows)
+        files = training.names
+        drawn_names = {} if files is None else {"train": _chosen(files, first), "test": _chosen(files, second)}
+        return Content(training_rows, test_rows, names, notes, note, group_rows, given_rows, drawn_names)
     source_test = None
     if len(parts) > 1:
         source_test = (Rows(parts[1].images), None if numbered[1] is None else Rows(numbered[1]))
@@ -112,7 +116,12 @@ def content_of(
         note,
         None if ids is None else Rows(ids),
         None if given is None else Rows(given),
+        {side: part.names for side, part in zip(("train", "test"), parts, strict=False) if part.names is not None},
     )
+
+
+def _chosen(names: tuple[str, ...], rows: npt.NDArray[np.int64]) -> tuple[str, ...]:
+    return tuple(names[row] for row in rows)
 
 
 def _read_unpacked(path: Path, data: Data) -> RawSplits:
@@ -123,10 +132,13 @@ def _read_unpacked(path: Path, data: Data) -> RawSplits:
         places: list[Path | None] = []
         for key, place in (("path", path), ("test", test_path)):
             if place is not None and not place.exists():
-                raise DataError(Problem("there is no such file or folder", f"check data.{key}", file=str(place)))
+                fix = missing_fix(place, f"check data.{key}")
+                raise DataError(Problem("there is no such file or folder", fix, file=str(place)))
             if place is not None:
                 with disk_errors(place, "read"):
                     refuse_special(place)
+            if place is not None and place.is_file():
+                refuse_placeholder(place)
             if place is not None and must_be_unpacked(place):
                 folder = held.enter_context(unpacked(place, unpacked_folder()))
                 moved[str(folder)] = str(place)
@@ -147,7 +159,9 @@ def _named_back(text: str, moved: Mapping[str, str]) -> str:
 
 def _moved_back(problem: Problem, moved: Mapping[str, str]) -> Problem:
     what, fix, file = (_named_back(text, moved) for text in (problem.what, problem.fix, problem.file))
-    return replace(problem, what=what, fix=fix, file=file)
+    is_inside = any(str(problem.remedy.get(key, "")).startswith(tuple(moved)) for key in ("path", "test"))
+    remedy = {} if moved and is_inside else problem.remedy  # no study can name what is in an archive
+    return replace(problem, what=what, fix=fix, file=file, remedy=remedy)
 
 
 def _moved_back_splits(splits: RawSplits, moved: Mapping[str, str]) -> RawSplits:
@@ -316,7 +330,9 @@ def _refuse_other_shape(training: Part, test: Part) -> None:
     shapes = [" x ".join(map(str, part.images.shape[1:])) for part in (training, test)]
     if shapes[0] != shapes[1]:
         what = f"the test images are {shapes[1]}, and the training images {shapes[0]}"
-        raise DataError(Problem(what, "give read = { size = [height, width] }", file=test.place))
+        proposed = typical_size([training.images.shape[1:3]])
+        fix = f"give read = {{ size = {list(proposed)} }}"
+        raise DataError(Problem(what, fix, file=test.place, remedy={"read": {"size": proposed}}))
 
 
 def _draw(

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..data.readers.pictures import Tally, decode, to_size, wanted_size
+from ..data.readers.pictures import Tally, decode, wanted_size
 from ..data.readers.pixels import images_of, laid_out
 from ..data.readers.scale import Scale, in_type
+from ..data.readers.scaled import to_size
 from ..errors import DataError, Problem
 from ..spec import Groups, Reading
 from ..store import StudyRecord

@@ -4,10 +4,13 @@ from .frames import epochs_frame as epochs_frame
 from .frames import runs_frame as runs_frame
 from .html import render as render
 from .html import summary_html as summary_html
+from .inputs import DataLook as DataLook
 from .inputs import Gallery as Gallery
 from .inputs import Illustration as Illustration
 from .inputs import LayerRow as LayerRow
 from .inputs import NetworkTable as NetworkTable
+from .look import look_page as look_page
+from .look import pictured as pictured
 from .notebook import write_notebook as write_notebook
 from .pdf import write_pdf as write_pdf
 from .references import Reference as Reference

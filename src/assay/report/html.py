@@ -163,7 +163,7 @@ def environment(*packages: str) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    loaded.filters.update(unbroken=unbroken, parted=parted)
+    loaded.filters.update(unbroken=unbroken, parted=parted, base64=lambda content: base64.b64encode(content).decode())
     return loaded
 
 

@@ -53,6 +53,47 @@ class NetworkTable:
 
 
 @dataclass(frozen=True)
+class SuspectPicture:
+    """A training image that looks like another class, beside the image that it looks like most.
+
+    Args:
+        png, neighbour_png: Both, each one PNG image.
+        name, neighbour: What they are called.
+        label, likely: The classes that their labels name.
+    """
+
+    png: bytes
+    neighbour_png: bytes
+    name: str
+    neighbour: str
+    label: str
+    likely: str
+
+
+@dataclass(frozen=True)
+class DataLook:
+    """What a data set's checks say.
+
+    Args:
+        sentences: Balance and warnings, a sentence each.
+        facts: Pairs of a name and a value.
+        pairs: Images that are there twice: what they are, and the two files.
+        num_pairs: How many there are in all.
+        suspects: The clearest suspicious labels.
+        num_suspects: How many there are in all.
+        judgement: How these are looked for.
+    """
+
+    sentences: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...]
+    pairs: tuple[tuple[str, str, str], ...]
+    num_pairs: int
+    suspects: tuple[SuspectPicture, ...]
+    num_suspects: int
+    judgement: str
+
+
+@dataclass(frozen=True)
 class Gallery:
     """Example images of the data.
 
@@ -62,6 +103,7 @@ class Gallery:
         training_counts: Images of each class in the training split, in the same order.
         validation_size: Images in the validation split.
         caption: A sentence on where the examples come from.
+        look: What the data set's checks say.
     """
 
     png: bytes
@@ -69,6 +111,7 @@ class Gallery:
     training_counts: tuple[int, ...]
     validation_size: int
     caption: str = ""
+    look: DataLook | None = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from ..store import RunRecord, StudyRecord
 if TYPE_CHECKING:
     from ..data import Dataset, SplitIndices, TrainingData
     from ..nets import Summary
-    from ..report import Gallery, NetworkTable
+    from ..report import DataLook, Gallery, NetworkTable
 
 _GALLERY_ROWS = 50
 
@@ -134,8 +134,25 @@ def network_tables(summaries: dict[str, Summary]) -> dict[str, NetworkTable]:
     }
 
 
-def gallery_of(record: StudyRecord) -> Gallery | None:
-    """A look at the training images; ``None`` where they are no longer at hand."""
+def data_look_of(record: StudyRecord) -> DataLook | None:
+    """What the checks of a study's data say; ``None`` where these are no longer at hand."""
+    from ..data import look
+    from ..report import pictured
+
+    try:
+        dataset = dataset_of(record)
+        return pictured(dataset, look(dataset))
+    except DataError:
+        return None
+
+
+def gallery_of(record: StudyRecord, *, with_look: bool = True) -> Gallery | None:
+    """A look at the training images; ``None`` where they are no longer at hand.
+
+    Args:
+        record: The study.
+        with_look: With what the data's checks say, which takes a while the first time.
+    """
     from ..data import class_counts, gallery, png, split_for
     from ..report import Gallery
 
@@ -154,5 +171,6 @@ def gallery_of(record: StudyRecord) -> Gallery | None:
         class_names=info.classes[:rows],
         training_counts=tuple(class_counts(training.labels[parts.training], info.num_classes).tolist()[:rows]),
         validation_size=num_judged,
+        look=data_look_of(record) if with_look else None,
         caption=f"The first {shown} training images of each class{some} of {info.title}. {info.test_split_note}",
     )

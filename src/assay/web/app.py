@@ -61,6 +61,7 @@ def make_app(store: Path, hosts: Hosts, *, allow_run: bool = False) -> Guard:
         Route("/studies/{name}/play", pages.playground),
         Route("/studies/{name}/report", pages.report),
         Route("/studies/{name}/gallery.png", pages.gallery),
+        Route(f"{study}/look", pages.study_look),
         Route("/api/events", pages.events),
         Route("/api/studies", pages.list_studies),
         Route(study, pages.study_changes),

@@ -157,10 +157,24 @@ async def gallery(request: Request) -> Response:
 
     parts, name = parts_of(request), request.path_params["name"]
     record = (await parts.watch.study(name)).record
-    picture = await parts.findings.get("gallery", name, record.data["content"], lambda: gallery_of(record))
+    picture = await parts.findings.get(
+        "gallery", name, record.data["content"], lambda: gallery_of(record, with_look=False)
+    )
     if picture is None:
         raise Refused(404, "the study's data are no longer at hand")
     return Response(picture.png, media_type="image/png", headers={"cache-control": "private, max-age=3600"})
+
+
+async def study_look(request: Request) -> Response:
+    """What the checks of the study's data say, as in the report."""
+    from ..results.recorded import data_look_of
+
+    parts, name = parts_of(request), request.path_params["name"]
+    record = (await parts.watch.study(name)).record
+    seen = await parts.findings.get("look", name, record.data["content"], lambda: data_look_of(record))
+    if seen is None:
+        raise Refused(404, "the study's data are no longer at hand")
+    return JSONResponse({"html": fragment("_checks.html", look=seen)})
 
 
 async def report(request: Request) -> Response:

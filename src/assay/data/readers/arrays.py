@@ -11,6 +11,7 @@ from ...errors import DataError, Problem
 from .content import Part
 from .labels import texts_to_labels
 from .pixels import images_of
+from .room import room
 
 
 def groups_of(groups: npt.ArrayLike, count: int, place: str) -> npt.NDArray[Any]:
@@ -56,7 +57,10 @@ def joined(first: Part, other: Part) -> Part:
         groups = np.concatenate([first.groups, other.groups])
     labels = np.concatenate([first.labels, other.labels])
     is_validation = np.arange(len(labels)) >= len(first.labels)
-    return Part(np.concatenate([first.images, other.images]), labels, first.place, groups, is_validation)
+    images = room((len(labels), *shapes[0]), first.images.dtype, first.place)
+    images[: len(first.images)], images[len(first.images) :] = first.images, other.images
+    names = None if first.names is None or other.names is None else (*first.names, *other.names)
+    return Part(images, labels, first.place, groups, is_validation, names)
 
 
 def part_of(

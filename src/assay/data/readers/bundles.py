@@ -55,7 +55,8 @@ def unwrapped(folder: Path) -> Path:
         if len(hubs) > 1:
             what = f"it holds {listed(hubs)}, each with Parquet files"
             fix = f'name one of them, such as "{folder.name}/{hubs[0]}"'
-            raise DataError(Problem(what, fix, "data.path", str(folder)))
+            remedy = {"path": str(inner / hubs[0])}
+            raise DataError(Problem(what, fix, "data.path", str(folder), remedy=remedy))
         if len(folders) != 1 or _named(inner, SUFFIXES):
             break
         inner = inner / folders[0]
@@ -106,7 +107,10 @@ def tables_of(folder: Path) -> Tables | None:
             files[side] = folder / name
     if "train" not in files:
         what = f"it holds the tables {listed(tables)}, and none is plainly the training split"
-        raise DataError(Problem(what, "name one as data.path and another as data.test", file=str(folder)))
+        largest = max(tables, key=lambda name: (folder / name).stat().st_size)
+        remedy = {"path": str(folder / largest)}
+        fix = "name one as data.path and another as data.test"
+        raise DataError(Problem(what, fix, file=str(folder), remedy=remedy))
     others = [name for name in (*tables, *submissions) if folder / name not in files.values()]
     return Tables(files, tuple(others))
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ class Part:
         place: The file that they come from.
         groups: Equal for images that belong together [n]; ``None`` where no groups are given.
         validation: bool [n], which training images are the source's own validation part; ``None`` where it has none.
+        names: What each image's file is called [n]; ``None`` where images are no files.
     """
 
     images: npt.NDArray[Any]
@@ -29,6 +30,7 @@ class Part:
     place: str
     groups: npt.NDArray[Any] | None = None
     validation: npt.NDArray[np.bool_] | None = None
+    names: tuple[str, ...] | None = None
 
 
 _POOLED = "count as training images, and each seed draws its own validation images from all of them"
@@ -107,6 +109,7 @@ class Content:
         groups: int64 [n], numbered as they first come among the training images; ``None`` where there are none.
         validation: bool [n], the source's own validation part; ``None`` where a study does not ask for it. It is part
             of the content, so that the content says which images a run learned from.
+        names: What the files of training and of test images are called, where they are files: no part of the content.
     """
 
     training: tuple[Rows, Rows]
@@ -116,6 +119,7 @@ class Content:
     test_split_note: str
     groups: Rows | None = None
     validation: Rows | None = None
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def arrays(self) -> dict[str, Rows]:
         """The arrays to write, by file name."""

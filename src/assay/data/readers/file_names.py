@@ -96,9 +96,10 @@ def _part(
     place = tree.place
     if not all(matches):
         if side == "test" and not any(matches):
-            images, _, more = decode(lambda: tree.contents(names), _shown(names), reading, place)
+            images, kept, more = decode(lambda: tree.contents(names), _shown(names), reading, place)
             notes += more
-            return Part(images, None, f"{place}, {names[0][0]}")
+            files = tuple(_shown([names[index] for index in kept]))
+            return Part(images, None, f"{place}, {names[0][0]}", names=files)
         index = [match is None for match in matches].index(True)
         count = sum(match is None for match in matches)
         what = f"{names[index][-1]}{f' (and {count - 1:,} more)' if count > 1 else ''} does not fit {reading.labels}"
@@ -110,7 +111,8 @@ def _part(
     if groups is not None and side != "test":
         file_groups = name_groups([names[index] for index in kept], groups, place)
         file_groups = None if file_groups is None else np.asarray(file_groups)
-    return Part(images, texts_to_labels(labels), place, file_groups)
+    files = tuple(_shown([names[index] for index in kept]))
+    return Part(images, texts_to_labels(labels), place, file_groups, names=files)
 
 
 def _shown(names: Sequence[Name]) -> list[str]:

@@ -20,6 +20,7 @@ from .labels import shown, texts_to_labels
 from .name_patterns import proposal
 from .pictures import SUFFIXES, decode
 from .pixels import NO_VOLUMES
+from .placeholders import refuse_absent
 from .sides import Arrangement, arrangement, is_plain, side_of
 from .trees import Name, Tree, tree_of
 
@@ -39,7 +40,12 @@ def read_tree(path: Path, reading: Reading, groups: Groups | None = None) -> Raw
             folders look like splits and none is the training split.
     """
     notes: list[str] = []
-    tree, found = _arranged(tree_of(path), notes)
+    whole = tree_of(path)
+    if whole.absent and not reading.skip_bad:
+        refuse_absent(whole.absent, whole.place)
+    if whole.absent:
+        notes.append(f"{len(whole.absent):,} files are in a cloud alone and are left out.")
+    tree, found = _arranged(whole, notes)
     names, folders = tree.names(), tree.folders()
     loose = [name for name in names if len(name) == 1]
     volumes = [name for name in names if name[-1].lower().endswith(VOLUMES)]
@@ -117,7 +123,9 @@ def _arranged(tree: Tree, notes: list[str]) -> tuple[Tree, Arrangement]:
         if more or not inner or is_plain(top):
             found = arrangement({top: frozenset(its) for top, its in below.items()})
             if found.question is not None:
-                raise DataError(Problem(*found.question, file=tree.place))
+                remedy = {key: f"{tree.place}/{folder}" for key, folder in found.proposed.items()}
+                is_folder = Path(tree.place).is_dir()
+                raise DataError(Problem(*found.question, file=tree.place, remedy=remedy if is_folder else {}))
             return tree, found
         if side_of(top) in ("val", "test", "eval", "fold"):
             notes.append(f"The only folder, {top}, is the training split, whatever it is called.")
@@ -221,7 +229,7 @@ def _read_side(
         except DataError:
             if is_training or side_of(side.top or "") == "val":  # test images need none
                 raise
-    return Part(images, labels, place, file_groups)
+    return Part(images, labels, place, file_groups, names=tuple("/".join(files[index]) for index in kept))
 
 
 def _hierarchy_notes(files: Sequence[Name], depth: int) -> Iterator[str]:
@@ -278,7 +286,7 @@ def _read_held_out(
     if groups is not None and kind == "val":
         file_groups = name_groups([files[index][-1:] for index in kept], groups, place)
     numbers = None if labels is None else texts_to_labels([labels[index] for index in kept])
-    return Part(images, numbers, place, file_groups)
+    return Part(images, numbers, place, file_groups, names=tuple("/".join(files[index]) for index in kept))
 
 
 def _annotations(

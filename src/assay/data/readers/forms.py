@@ -24,8 +24,8 @@ from .name_patterns import is_pattern
 from .numpy_files import read_npz
 from .one_hot import one_hot_columns, read_one_hot
 from .parquet import holds_numbers, is_parquet_folder, read_parquet
-from .pictures import is_pointer
 from .pixels import NO_VOLUMES
+from .placeholders import placeholder
 from .sparse import is_sparse, read_sparse
 from .tfrecord import is_tfrecord_name, read_tfrecords, tfrecord_files
 from .trees import is_archive_name, tree_of
@@ -97,7 +97,7 @@ def form_of(path: Path, reading: Reading) -> Form:
         if is_pattern(reading.labels):
             return NAMES
         return ARRAYS if is_array_folder(path) else TREE
-    _refuse_pointer(path)
+    refuse_placeholder(path)
     if suffix(path) in (".npz", ".npy"):
         return ARRAYS
     if path.name.lower().endswith(VOLUMES):
@@ -136,11 +136,10 @@ def form_of(path: Path, reading: Reading) -> Form:
     raise DataError(Problem("this is no form of data that Assay reads", f"give {known}", file=str(path)))
 
 
-def _refuse_pointer(path: Path) -> None:
+def refuse_placeholder(path: Path) -> None:
     with disk_errors(path, "read"), regular_file(path) as file:
-        if is_pointer(file.read(64)):
-            what = "it is a Git LFS pointer, which stands for a file that was not fetched"
-            raise DataError(Problem(what, "fetch it with git lfs pull", file=str(path)))
+        if (kind := placeholder(path.name, file.read(4096))) is not None:
+            raise DataError(Problem(*kind, file=str(path)))
 
 
 def suffix(path: Path) -> str:

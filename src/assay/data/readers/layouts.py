@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ...errors import DataError, Problem, nearest
 from ...spec import Groups, Reading
@@ -260,8 +260,9 @@ class _Sample:
             raise _broken(path, "it has a header and no rows", "give a table with one image a row")
 
 
-def _broken(path: Path, what: str, fix: str, key: str = "") -> DataError:
-    return DataError(Problem(what, fix, key, str(path)))
+def _broken(path: Path, what: str, fix: str, key: str = "", **read: Any) -> DataError:
+    """An error about a table; ``read`` are the ``read`` keys that mend it."""
+    return DataError(Problem(what, fix, key, str(path), remedy={"read": read} if read else {}))
 
 
 def _is_number(cell: str) -> bool:
@@ -301,9 +302,8 @@ def _refuse_other_numbers(path: Path, table: _Sample, shape: tuple[int, int, int
     size = " x ".join(map(str, shape[: 2 + (shape[2] > 1)]))
     why = f"its columns are called {', '.join(names[:3])}, ..." if are_named else f"its rows have {table.width} cells"
     what = f"{why}, which are hardly images of {size} pixels"
-    given = ", ".join(map(str, shape[: 2 + (shape[2] > 1)]))
-    fix = f"give a table of pixels or of file names; if they are images, give read = {{ shape = [{given}] }}"
-    raise _broken(path, what, fix)
+    fix = "give a table of pixels or of file names; if they are images of that size, say so with read.shape"
+    raise _broken(path, what, fix)  # measurements are far likelier, so nothing is proposed
 
 
 def _shape(path: Path, width: int, reading: Reading) -> tuple[tuple[int, int, int], int]:
@@ -321,7 +321,16 @@ def _shape(path: Path, width: int, reading: Reading) -> tuple[tuple[int, int, in
         if side > 1 and side * side * channels == width - others:
             return (side, side, channels), others
     what = f"its rows have {width} cells, which is no square of pixels and a label"
-    raise _broken(path, what, "give read = { shape = [height, width] }")
+    shape = _oblong(width - 1)
+    if shape is None:
+        raise _broken(path, what, "give read = { shape = [height, width] }")
+    raise _broken(path, what, f"give read = {{ shape = {list(shape)} }} if they are images of that size", shape=shape)
+
+
+def _oblong(size: int) -> tuple[int, int] | None:
+    """Height and width of the most compact image with so many pixels; ``None`` where that is no likely one."""
+    height = next((side for side in range(math.isqrt(size), _LEAST_SIDE - 1, -1) if size % side == 0), None)
+    return (height, size // height) if height is not None and size <= 2 * height * height else None
 
 
 def _label_column(path: Path, table: _Sample, others: int, reading: Reading) -> int:
@@ -357,7 +366,8 @@ def _label_column(path: Path, table: _Sample, others: int, reading: Reading) -> 
         which = (
             "neither the first nor the last column is plainly" if not best else "the first and the last column could be"
         )
-        raise _broken(path, f"{which} the label", 'give read = { label = "first" } or "last"')
+        likely = "first" if best and best[0] == others - 1 else "last"
+        raise _broken(path, f"{which} the label", 'give read = { label = "first" } or "last"', label=likely)
     return best[0]
 
 

@@ -130,7 +130,7 @@ def read_list(path: Path, reading: Reading, groups: Groups | None = None) -> Raw
         elif groups is not None:
             row_groups = name_groups([tuple(names[k].replace("\\", "/").split("/")) for k in kept], groups, place)
         given = is_validation[chosen[kept]] if side == "train" and is_validation.any() else None
-        parts[side] = Part(images, numbers, place, row_groups, given)
+        parts[side] = Part(images, numbers, place, row_groups, given, tuple(names[k] for k in kept))
     return RawSplits(parts["train"], parts.get("test"), None, tuple(dict.fromkeys(notes)), tuple(watched))
 
 
@@ -166,8 +166,18 @@ def label_column(
     if len(others) != 1:
         what = f"{len(others)} columns may be the label"
         known = f", one of {shown([header[k] for k in others])}" if header and others else ""
-        raise DataError(Problem(what, f'name it: read = {{ label = "..." }}{known}', file=place))
+        likely = _likely_label(rows, header, others)
+        remedy = {} if likely is None else {"read": {"label": likely}}
+        fix = f'name it: read = {{ label = "{likely or "..."}" }}{known}'
+        raise DataError(Problem(what, fix, file=place, remedy=remedy))
     return rows, others[0], split
+
+
+def _likely_label(rows: Sequence[Sequence[str]], header: Sequence[str], columns: Sequence[int]) -> str | None:
+    """The name of the one column that tells classes apart best: few values, each of several rows."""
+    counts = {k: len({row[k].strip() for row in rows}) for k in columns} if header else {}
+    likely = sorted((count, k) for k, count in counts.items() if 2 <= count <= len(rows) // 2)
+    return header[likely[0][1]] if likely and likely[1:2] != [likely[0]] else None
 
 
 def rows_by_split(

@@ -131,7 +131,11 @@ def named_splits(named: Named, reading: Reading, groups: Groups | None = None) -
         return by_class
     if training_names is None:
         sizes = [f"{name} ({_size(shape)})" for name, shape in rest.items()]
-        raise DataError(Problem(f"it holds {shown(sizes) or 'no array'}", named.remedy, file=place))
+        likely = _likely_pair(rest)
+        images, label = likely or ("...", "...")
+        fix = named.remedy.replace('image = "...", label = "..."', f'image = "{images}", label = "{label}"')
+        remedy = {} if likely is None else {"read": {"image": images, "label": label}}
+        raise DataError(Problem(f"it holds {shown(sizes) or 'no array'}", fix, file=place, remedy=remedy))
     training = _part(*take(training_names), place, reading, notes)
     if groups is not None and groups.column is not None:
         if groups.column not in rest:
@@ -158,6 +162,19 @@ def named_splits(named: Named, reading: Reading, groups: Groups | None = None) -
         sizes = [f"{name} ({_size(shape)})" for name, shape in rest.items()]
         notes.append(f"Arrays that are left out: {shown(sizes)}.")
     return RawSplits(training, test, None, tuple(dict.fromkeys(notes)), (place,))
+
+
+def _likely_pair(shapes: Mapping[str, tuple[int, ...]]) -> tuple[str, str] | None:
+    """The names of the one array that can be images, and of the one that can be their labels."""
+    images = [name for name, shape in shapes.items() if len(shape) in (3, 4)]
+    if len(images) != 1:
+        return None
+    count = shapes[images[0]][0]
+    labels = [name for name, shape in shapes.items() if shape in ((count,), (count, 1), (1, count))]
+    named = [name for name in labels if any(word in name.lower() for word in ("label", "class", "target", "y"))]
+    if len(labels) != 1 and len(named) == 1:
+        labels = named
+    return (images[0], labels[0]) if len(labels) == 1 else None
 
 
 def _size(shape: tuple[int, ...]) -> str:

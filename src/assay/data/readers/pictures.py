@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import itertools
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,8 +14,11 @@ import numpy.typing as npt
 
 from ...errors import DataError, Problem
 from ...spec import Reading
-from .limits import refuse_size
 from .live import live
+from .parallel import in_parallel
+from .placeholders import placeholder
+from .room import room
+from .scaled import Box, reduce, to_size, typical_size, upright
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".pbm")
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 _MAX_PIXELS = 1 << 26
+LARGEST_UNASKED = 512  # pixels of a side: what is larger has to be asked for, no small network takes it
 _GREY = {"1", "L", "LA", "La", "I;16", "I;16B", "I;16L", "I;16N", "I", "F"}
 _SKIP = "remove or replace them, or leave them out with read = { skip_bad = true }"
 _SHOWN = 3
@@ -135,6 +140,28 @@ def decode(
         return images, kept, own.notes((height, width), depth, reading, is_byte=False)
 
 
+@dataclass(frozen=True)
+class _Target:
+    """What an image becomes: height and width, channels, float32 or bytes."""
+
+    size: tuple[int, int]
+    channels: int
+    is_deep: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Loaded:
+    """One file: its picture as decoded, and what it is; or why it is none."""
+
+    index: int
+    picture: Picture | None = None
+    box: Box | None = None
+    size: tuple[int, int] = (0, 0)
+    is_colour: bool = False
+    bits: int = 8
+    error: str = ""
+
+
 def _decode(
     contents: Contents,
     names: Sequence[str],
@@ -145,44 +172,46 @@ def _decode(
     tally: Tally,
     expected: tuple[int, int] | None,
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
-    from PIL import Image
-
     size = reading.size or expected
+    target: _Target | None = None
     images: npt.NDArray[Any] | None = None
     is_good = np.zeros(len(names), dtype=bool)
     first = ""
+
+    def work(index: int, content: bytes, opened: Picture | Exception) -> tuple[_Loaded, Any, Tally]:
+        """An image, and its values where it goes with those before it."""
+        if target is None and size is None and not isinstance(opened, Exception) and max(opened.size) > LARGEST_UNASKED:
+            raise _too_large(contents, opened.size[::-1], len(names), place)
+        loaded, own = _load(index, names[index], content, opened, reading), Tally()
+        fits = target is not None and _fits(target, loaded, reading)
+        return loaded, _values(loaded, target, reading, own) if target is not None and fits else None, own
+
     with warnings.catch_warnings(), live(f"reading {len(names):,} images from {place.rsplit('/', 1)[-1]}") as tick:
         warnings.simplefilter("ignore")  # Pillow's remarks on odd files; what matters is refused below
-        for done, (index, content) in enumerate(contents()):
+        results = in_parallel(work, opened(contents()), is_alone=lambda: target is None)
+        for done, (loaded, values, own) in enumerate(results):
             tick(done / len(names))
-            try:
-                picture: Picture = Image.open(io.BytesIO(content), formats=_FORMATS)
-                if picture.width * picture.height > _MAX_PIXELS:
-                    raise ValueError(f"it declares {picture.width} x {picture.height} pixels")
-                picture.load()
-                picture = _upright(picture)
-                is_colour = _is_colour(picture)
-            except Exception as error:  # decoders of damaged images raise whatever comes to them
-                tally.bad.append((names[index], _reason(error, content)))
+            index, picture = loaded.index, loaded.picture
+            if picture is None:
+                tally.bad.append((names[index], loaded.error))
                 continue
-            size = size or (picture.height, picture.width)
-            bits = 16 if picture.mode.startswith("I") or picture.mode == "F" else 8
-            if images is None:
+            if target is None or images is None:
                 first = names[index]
-                channels = channels or (3 if is_colour else 1)
-                is_deep = is_deep or bits == 16
-                shape = (len(names), *size, channels)
-                refuse_size(int(np.prod(shape)) * (4 if is_deep else 1), place)
-                images = np.empty(shape, np.float32 if is_deep else np.uint8)
-            if (is_colour and channels == 1 and not reading.channels) or (bits == 16 and not is_deep):
-                raise _Restart(3 if is_colour and not reading.channels else channels, is_deep or bits == 16)
-            if picture.size != size[::-1]:
-                if reading.size is None:
-                    raise _other_size(picture, size, names[index], first, place, is_asked=expected is not None)
-                tally.resized += 1
-            tally.colours += is_colour
-            tally.greys += not is_colour
-            images[index] = _values(picture, size, reading, channels, is_deep, tally)
+                target = _Target(
+                    size or loaded.size, channels or (3 if loaded.is_colour else 1), is_deep or loaded.bits == 16
+                )
+                images = room(
+                    (len(names), *target.size, target.channels), np.float32 if target.is_deep else np.uint8, place
+                )
+            is_wider = loaded.is_colour and target.channels == 1 and not reading.channels
+            if is_wider or (loaded.bits == 16 and not target.is_deep):
+                raise _Restart(3 if is_wider else target.channels, target.is_deep or loaded.bits == 16)
+            if loaded.size != target.size and reading.size is None:
+                raise _other_size(
+                    contents, loaded.size, target.size, names[index], first, place, is_asked=expected is not None
+                )
+            images[index] = _values(loaded, target, reading, own) if values is None else values
+            tally.add(own)
             is_good[index] = True
     _refuse_bad(tally.bad, names, reading, place, is_asked=expected is not None)
     if images is None:
@@ -198,27 +227,83 @@ def _decode(
     return images, kept
 
 
+def opened(contents: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes, Any]]:
+    """Each file with its picture, whose header alone is read, or the error that this raised."""
+    from PIL import Image
+
+    for index, content in contents:
+        try:
+            picture: Any = Image.open(io.BytesIO(content), formats=_FORMATS)
+            if picture.width * picture.height > _MAX_PIXELS:
+                raise ValueError(f"it declares {picture.width} x {picture.height} pixels")
+        except Exception as error:  # decoders of damaged images raise whatever comes to them
+            picture = error
+        yield index, content, picture
+
+
+def _load(index: int, name: str, content: bytes, picture: Picture | Exception, reading: Reading) -> _Loaded:
+    if isinstance(picture, Exception):
+        return _Loaded(index, error=_reason(picture, name, content))
+    try:
+        full = picture.size if reading.size is None else reduce(picture, reading.size)
+        picture.load()
+        picture, size, box = upright(picture, full)
+        is_colour = _is_colour(picture)
+    except Exception as error:  # as above
+        return _Loaded(index, error=_reason(error, name, content))
+    bits = 16 if picture.mode.startswith("I") or picture.mode == "F" else 8
+    return _Loaded(index, picture, box, size, is_colour, bits)
+
+
+def _fits(target: _Target, loaded: _Loaded, reading: Reading) -> bool:
+    """Whether an image can be put beside those before it."""
+    is_wider = loaded.is_colour and target.channels == 1 and not reading.channels
+    is_finer = loaded.bits == 16 and not target.is_deep
+    is_of_size = loaded.size == target.size or reading.size is not None
+    return loaded.picture is not None and is_of_size and not is_wider and not is_finer
+
+
+def _sizes(contents: Contents, most: int = 256) -> list[tuple[int, int]]:
+    """Heights and widths of the first images, from their headers."""
+    files = itertools.islice(opened(contents()), most)
+    return [(picture.height, picture.width) for _, _, picture in files if not isinstance(picture, Exception)]
+
+
+def _too_large(contents: Contents, size: tuple[int, int], count: int, place: str) -> DataError:
+    height, width = size
+    proposed = typical_size(_sizes(contents) or [size])
+    ratio = height * width / (proposed[0] * proposed[1])
+    what = (
+        f"its first image is {height} x {width}: that is {3 * height * width / 1e6:,.1f} MB each, "
+        f"{3 * height * width * count / 1e9:,.1f} GB for {count:,} in colour, and {ratio:,.0f} times the work of "
+        f"{proposed[0]} x {proposed[1]} pixels for a network"
+    )
+    fix = f"give read = {{ size = {list(proposed)} }}, or another size"
+    return DataError(Problem(what, fix, "data.read.size", place, remedy={"read": {"size": proposed}}))
+
+
 def _other_size(
-    picture: Picture, size: tuple[int, int], name: str, first: str, place: str, *, is_asked: bool
+    contents: Contents,
+    size: tuple[int, int],
+    wanted: tuple[int, int],
+    name: str,
+    first: str,
+    place: str,
+    *,
+    is_asked: bool,
 ) -> DataError:
-    what, (height, width) = f"{name} is {picture.height} x {picture.width}", size
+    what = f"{name} is {size[0]} x {size[1]}"
     if is_asked:
-        return DataError(Problem(what, wanted_size(size), file=place))
-    fix = f"give one size to all: read = {{ size = [{height}, {width}] }}"
-    return DataError(Problem(f"{what}, and {first} is {height} x {width}", fix, file=place))
+        return DataError(Problem(what, wanted_size(wanted), file=place))
+    proposed = typical_size([*_sizes(contents), size, wanted])
+    fix = f"give one size to all: read = {{ size = {list(proposed)} }}"
+    what = f"{what}, and {first} is {wanted[0]} x {wanted[1]}"
+    return DataError(Problem(what, fix, file=place, remedy={"read": {"size": proposed}}))
 
 
 def wanted_size(size: tuple[int, int]) -> str:
     """What to do about an image of another size than a network's, as a clause."""
     return f"the network takes {size[0]} x {size[1]}: resize it, as `assay predict --resize` does"
-
-
-def _upright(picture: Picture) -> Picture:
-    from PIL import ImageOps
-
-    if picture.format == "JPEG" and "exif" in picture.info:
-        return ImageOps.exif_transpose(picture)
-    return picture
 
 
 def _is_colour(picture: Picture) -> bool:
@@ -231,32 +316,16 @@ def _is_colour(picture: Picture) -> bool:
     return True
 
 
-def to_size(picture: Picture, size: tuple[int, int], reading: Reading) -> Picture:
-    """A picture in grey, colour or float32 at a height and width: bilinear, by ``reading.fit``."""
-    from PIL import Image, ImageOps
-
-    wanted, bilinear = size[::-1], Image.Resampling.BILINEAR
-    if picture.size == wanted:
-        return picture
-    if reading.fit == "crop":
-        return ImageOps.fit(picture, wanted, bilinear)
-    if reading.fit == "stretch":
-        return picture.resize(wanted, bilinear)
-    scale = min(wanted[0] / picture.width, wanted[1] / picture.height)
-    inner = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    ground: Any = reading.background / 255 if picture.mode == "F" else (reading.background,) * len(picture.getbands())
-    padded = Image.new(picture.mode, wanted, ground)
-    padded.paste(picture.resize(inner, bilinear), ((wanted[0] - inner[0]) // 2, (wanted[1] - inner[1]) // 2))
-    return padded
-
-
-def _values(
-    picture: Picture, size: tuple[int, int], reading: Reading, channels: int, is_deep: bool, tally: Tally
-) -> npt.NDArray[Any]:
-    """[height, width, channels] in the array's type and size."""
+def _values(loaded: _Loaded, target: _Target, reading: Reading, tally: Tally) -> npt.NDArray[Any]:
+    """[height, width, channels] in the array's type and size; counts what was done."""
     from PIL import Image
 
-    mode: Literal["L", "RGB"] = "L" if channels == 1 else "RGB"
+    picture, box = loaded.picture, loaded.box
+    assert picture is not None
+    tally.colours += loaded.is_colour
+    tally.greys += not loaded.is_colour
+    tally.resized += loaded.size != target.size
+    mode: Literal["L", "RGB"] = "L" if target.channels == 1 else "RGB"
     if picture.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in picture.info:
         over = picture.convert("RGBA")
         if over.getchannel("A").getextrema() != (255, 255):
@@ -264,36 +333,31 @@ def _values(
             under = Image.new("RGBA", over.size, (reading.background,) * 3 + (255,))
             over = Image.alpha_composite(under, over)
         picture = over
-    if picture.mode.startswith("I") or picture.mode == "F":
+    if loaded.bits == 16:
         tally.deep += 1
         values = np.asarray(picture, dtype=np.float32)
         if picture.mode != "F":
             values = values / np.float32(65535)
-        values = np.asarray(to_size(Image.fromarray(values), size, reading))
-        return np.repeat(np.clip(values, 0, 1)[..., None], channels, axis=2)
+        values = np.asarray(to_size(Image.fromarray(values), target.size, reading, box))
+        return np.repeat(np.clip(values, 0, 1)[..., None], target.channels, axis=2)
     picture = picture if picture.mode == mode else picture.convert(mode)
-    values = np.asarray(to_size(picture, size, reading))
+    values = np.asarray(to_size(picture, target.size, reading, box))
     values = values[..., None] if values.ndim == 2 else values
-    return values / np.float32(255) if is_deep else values
+    return values / np.float32(255) if target.is_deep else values
 
 
-def _reason(error: Exception, content: bytes) -> str:
+def _reason(error: Exception, name: str, content: bytes) -> str:
     from PIL import Image, UnidentifiedImageError
 
     if not content:
         return "it is empty"
-    if is_pointer(content):
-        return "it is a Git LFS pointer: fetch the file with git lfs pull"
+    if (kind := placeholder(name, content)) is not None:
+        return ": ".join(kind)
     if isinstance(error, UnidentifiedImageError):
         return "it is no image that Pillow knows"
     if isinstance(error, Image.DecompressionBombError):
         return "it declares more pixels than any small image has"
     return " ".join(str(error).split())[:80] or type(error).__name__
-
-
-def is_pointer(content: bytes) -> bool:
-    """Whether a file's first bytes are those of a Git LFS pointer, which stands for a file that was not fetched."""
-    return content.startswith(b"version https://git-lfs.github.com/spec/")
 
 
 def _refuse_bad(
@@ -306,4 +370,5 @@ def _refuse_bad(
     rest = f" and {len(bad) - _SHOWN:,} more" if len(bad) > _SHOWN else ""
     count = f"{len(bad):,} of {len(names):,} files {'is no image' if len(bad) == 1 else 'are no images'}"
     fix = "remove or replace them" if is_asked else _SKIP
-    raise DataError(Problem(f"{count}: {shown}{rest}", fix, file=place))
+    remedy = {"read": {"skip_bad": True}} if len(bad) < len(names) and not is_asked else {}
+    raise DataError(Problem(f"{count}: {shown}{rest}", fix, file=place, remedy=remedy))

@@ -87,7 +87,8 @@ def read_shards(
         where = str(shards[0].path) if len(shards) == 1 else place
         images, kept, more = decode(contents, names, reading, where)
         notes += more
-        parts[side] = Part(images, texts_to_labels([labels[index] for index in kept]), where)
+        numbers = texts_to_labels([labels[index] for index in kept])
+        parts[side] = Part(images, numbers, where, names=tuple(names[index] for index in kept))
     training = parts["train"]
     if "val" in parts:
         training = joined(training, parts["val"])

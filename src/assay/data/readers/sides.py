@@ -67,12 +67,14 @@ class Arrangement:
         question: Why the folders cannot be told apart, and what to do; ``None`` where they can.
         lone_test: A test split beside class folders, which are the training split.
         classes: Folders that are called as a split is and stand among class folders.
+        proposed: With a question, folders that ``data.path`` and ``data.test`` may be.
     """
 
     splits: Mapping[Side, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
     question: tuple[str, str] | None = None
     classes: tuple[str, ...] = ()
+    proposed: Mapping[str, str] = field(default_factory=dict)
 
 
 def arrangement(below: Mapping[str, frozenset[str]]) -> Arrangement:
@@ -128,7 +130,8 @@ def _without_training(
     tops = [*chosen.values(), *left_out]
     what = f"it holds {listed(tops)}, and none of them is a training split"
     fix = "add a folder train, or name the folder to train on as data.path"
-    return Arrangement(question=(what, f"{fix}, and that of the test images as data.test"))
+    proposed = {"path": chosen["val"], "test": test} if test is not None and "val" in chosen else {}
+    return Arrangement(question=(what, f"{fix}, and that of the test images as data.test"), proposed=proposed)
 
 
 def _are_alike(below: Mapping[str, frozenset[str]]) -> bool:

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from ...disk import disk_errors, refuse_special
 from ...errors import DataError, Problem
 from .limits import MAX_DEFLATE_RATIO, refuse_ratio
+from .placeholders import is_cloud_name
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 MOST_FILE_BYTES = 1 << 28
@@ -44,6 +45,7 @@ class Tree(ABC):
     """Files by their path below a root, such as ``("train", "cat", "1.png")``."""
 
     place: str
+    absent: Sequence[Name] = ()  # placeholders that stand for files in a cloud
 
     @abstractmethod
     def names(self) -> list[Name]:
@@ -124,6 +126,7 @@ class _Folder(Tree):
         self.place = str(path)
         self._files: list[Name] = []
         self._folders: list[Name] = []
+        self.absent = absent = []
         seen = set()
         waiting: list[Name] = [()]
         with disk_errors(path, "read"):
@@ -136,6 +139,9 @@ class _Folder(Tree):
                 with os.scandir(os.path.join(self.place, *name)) as items:
                     for item in items:
                         child = (*name, item.name)
+                        if is_cloud_name(item.name):
+                            absent.append(child)
+                            continue
                         if not is_kept(child):
                             continue
                         if item.is_dir():

@@ -235,7 +235,10 @@ gallery.addEventListener("error", () => { one("pictures").hidden = true; });
 gallery.addEventListener("load", () => { gallery.hidden = false; one("pictures").querySelector(".waiting")?.remove(); });
 one("pictures").hidden = false;
 new IntersectionObserver((entries, observer) => {
-  if (entries.some((entry) => entry.isIntersecting)) { gallery.src = gallery.dataset.src; observer.disconnect(); }
+  if (!entries.some((entry) => entry.isIntersecting)) return;
+  gallery.src = gallery.dataset.src;
+  get(`${api}/look`).then(({ html }) => { one("look").innerHTML = html; }, () => {});
+  observer.disconnect();
 }, { rootMargin: "400px" }).observe(one("pictures"));
 
 follow((message) => {

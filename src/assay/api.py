@@ -297,14 +297,14 @@ def overviews(store: str | Path | None = None) -> list[dict[str, Any]]:
 
 
 def from_keras(model: Any) -> Imported:
-    """A Keras Sequential model as ours: layer words, and weights where it has some.
+    """A Keras model as ours: layer words, and weights where it has some.
 
     Args:
-        model: A model in memory, or the path of a ``.keras`` file, which is read as settings and arrays: nothing in it
-            is run.
+        model: A Sequential or functional model in memory, or the path of a ``.keras`` or ``.h5`` file, which is read as
+            settings and arrays: nothing in it is run.
 
     Raises:
-        SpecError: It is no Sequential model, or has layers without words here; a problem for each.
+        SpecError: It has layers without words here (a problem for each), or paths that no block can express.
         DataError: The file is damaged.
     """
     from .convert import from_keras, read_keras
@@ -313,10 +313,13 @@ def from_keras(model: Any) -> Imported:
 
 
 def convert(source: str | Path) -> Conversion:
-    """The Keras Sequential models of a notebook, a script or a ``.keras`` file as a study; nothing in it is run.
+    """The Keras models of a notebook, a script, a ``.keras`` or an ``.h5`` file as a study; nothing in it is run.
+
+    Of code, Sequential models of literal layers are read, and what else a study needs is refused.
 
     Raises:
-        SpecError: It holds no Sequential model, or one with layers without words here; a problem for each.
+        SpecError: It holds no such model, a layer has no words here, or something would have to be run, for which
+            ``assay convert --run`` and ``convert_by_running`` are the remedy.
         DataError: The file cannot be read.
     """
     from .convert.conversion import convert_file

@@ -12,7 +12,8 @@ import pytest
 import assay
 from assay.capturing import Captured
 from assay.capturing.recorder import Recorder
-from assay.capturing.studies import Draft, drafts_of
+from assay.capturing.studies import drafts_of
+from assay.convert.draft import Draft
 from assay.errors import SpecError
 
 os.environ.setdefault("KERAS_BACKEND", "torch")

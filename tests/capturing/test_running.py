@@ -12,9 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 from assay.capturing import known
-from assay.capturing.isolated.cells import names_changed, read_code, without_commands
+from assay.capturing.isolated.cells import names_changed
 from assay.capturing.isolated.child import Outcome, run_file
 from assay.capturing.isolated.guard import Guard
+from assay.convert.code import read_code, without_commands
 from assay.errors import DataError
 from assay.spec.files import read_study
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .rates import schedule_by_epoch, shown
+from ..convert.rates import schedule_by_epoch, shown
 
 _METRICS = {"loss": "running_loss", "val_loss": "validation_loss"}
 _ACCURACIES = ("acc", "accuracy", "categorical_accuracy", "sparse_categorical_accuracy", "binary_accuracy")

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from ..convert.draft import Draft
 from ..data import arrays
 from ..errors import Problem, SpecError, nearest
 from ..markup import facts, sentences
 from ..spec import Study
 from ..spec.training import Optimizer, Training
-from .studies import Draft
 
 Run = Callable[..., Any]
 

@@ -3,39 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..convert.dataset import Source
 from ..data import entry
 from ..errors import DataError, Problem
 from .feed import Feed, as_array
 from .known import Match, is_stand_in, match, stand_ins, test_part
 from .pixels import Pixels, class_numbers, pixels_of, shape_of
-
-
-@dataclass
-class Source:
-    """What a study learns from.
-
-    Args:
-        values: Of ``spec.Data``, without ``path`` where the arrays are still to be kept.
-        arrays: ``x_train``, ``y_train`` and, where there is a test split, ``x_test``, ``y_test``; empty for known data.
-        classes: Names in the order of their labels, where they are known.
-        scaling: How ``fit`` saw them: ``unit``, ``none``, ``tf`` or ``other``.
-        shape: Of an image; ``None`` for a folder without a size.
-        notes: A sentence each.
-    """
-
-    values: dict[str, Any]
-    arrays: dict[str, NDArray[Any]] = field(default_factory=dict)
-    classes: tuple[str, ...] | None = None
-    scaling: str = "unit"
-    shape: tuple[int, int, int] | None = None
-    notes: list[str] = field(default_factory=list)
-
 
 Pair = tuple[Any, Any]
 _NO_TEST = "there is no test split; give one under [data] test, or validate only"

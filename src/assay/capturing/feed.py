@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..convert.front import Front, set_fill, shift
 from ..errors import DataError, Problem
-from .front import Front, set_fill, shift
 
 _MOST_BYTES = 8 << 30
 _KERAS_BATCH = 32

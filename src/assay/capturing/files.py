@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..convert.conversion import ConvertedModel
+from ..convert.conversion import ConvertedModel, model_of
+from ..convert.study import plain_name, study_values
 from ..disk import replacing, write
 from ..errors import DataError, Problem, SpecError
 from ..spec import Study
@@ -97,17 +97,8 @@ def convert_by_running(path: Path, folder: Path, *, seconds: float = SECONDS, me
         ]
         notes += [f"A model is left out: {problem}" for problem in problems]
         studies = _studies(path, drafts, Path(scratch), folder)
-    models = tuple(
-        ConvertedModel(
-            draft["name"], tuple(map(_line, draft["values"]["network"]["layers"])), None, draft["parameters"]
-        )
-        for draft in drafts
-    )
+    models = tuple(model_of(draft["name"], draft["values"], draft["parameters"]) for draft in drafts)
     return RunConversion(models, studies, tuple(dict.fromkeys(notes)))
-
-
-def _line(line: Any) -> str:
-    return line if isinstance(line, str) else json.dumps(line)
 
 
 def _reasons(path: Path, values: Mapping[str, Any], problems: Sequence[Problem]) -> list[Problem]:
@@ -131,15 +122,15 @@ def _reasons(path: Path, values: Mapping[str, Any], problems: Sequence[Problem])
 def _studies(path: Path, drafts: Sequence[Mapping[str, Any]], scratch: Path, folder: Path) -> tuple[RunStudy, ...]:
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for draft in drafts:
-        key = json.dumps(draft["values"]["data"], sort_keys=True)
+        key = json.dumps([draft["values"]["data"], draft["values"].get("search")], sort_keys=True)
         if draft["arrays"]:
             key += _digest(scratch / draft["arrays"])
         groups.setdefault(key, []).append(draft)
     studies = []
-    stem = _plain(path.stem) or "converted"
+    stem = plain_name(path.stem) or "converted"
     for number, group in enumerate(groups.values(), start=1):
         name = stem if number == 1 else f"{stem}-{number}"
-        values = _values(path, name, group)
+        values = study_values(path, name, [(draft["name"], draft["values"]) for draft in group])
         arrays = None
         if group[0]["arrays"]:
             arrays = folder / f"{name}-data.npz"
@@ -149,42 +140,8 @@ def _studies(path: Path, drafts: Sequence[Mapping[str, Any]], scratch: Path, fol
     return tuple(studies)
 
 
-def _values(path: Path, name: str, drafts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    first = drafts[0]["values"]
-    values = {"name": name, "data": first["data"], "training": first["training"]}
-    if len(drafts) == 1:
-        return {**values, "question": f"How well does the network of {path.name} do?", "network": first["network"]}
-    arms, names = [], set[str]()
-    for draft in drafts:
-        own = draft["values"]
-        arm = _unused(_plain(draft["name"]) or "model", names)
-        names.add(arm)
-        differing = {key: value for key, value in own["training"].items() if first["training"].get(key) != value}
-        arms.append({"name": arm, **own["network"], **({"training": differing} if differing else {})})
-    shared = {
-        key: value
-        for key, value in first["training"].items()
-        if all(key in draft["values"]["training"] for draft in drafts)
-    }
-    alone = {key: value for key, value in first["training"].items() if key not in shared}
-    if alone:
-        arms[0]["training"] = {**arms[0].get("training", {}), **alone}
-    return {**values, "training": shared, "question": f"Which network of {path.name} is better?", "arms": arms}
-
-
-def _unused(name: str, names: set[str]) -> str:
-    number, one = 2, name
-    while one in names:
-        one, number = f"{name}-{number}", number + 1
-    return one
-
-
 def _digest(path: Path) -> str:
     import hashlib
 
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:80]

@@ -8,14 +8,15 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
+from ..convert.compiled import Compiled
+from ..convert.live import graph_of
+from ..convert.network import Words, words_of
 from ..errors import InputError, Problem, SpecError
 from .callbacks import settings_of
 from .feed import Feed, feed_of
-from .graph import graph_of
-from .network import Words, words_of
 from .patches import Patches, WhenImported, in_place_of
 from .places import place as place_here
-from .recording import Compiled, Fit, Recording
+from .recording import Fit, Recording
 
 MODULES = ("keras", "tf_keras", "tensorflow")
 _COMPILE_WITHOUT_EFFECT = (

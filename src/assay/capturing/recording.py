@@ -2,42 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..convert.compiled import Compiled
+from ..convert.network import Words
 from ..errors import InputError
 from .feed import Feed
-from .network import Words
-
-
-@dataclass
-class Compiled:
-    """How a model was compiled.
-
-    Args:
-        place: Of the call; empty where there was none.
-        optimizer: Its class.
-        config: Its settings, as ``get_config`` gives them.
-        rate: Its learning rate before the first step.
-        schedule: A schedule object of Keras's, where the rate is one.
-        optimizer_place: Where it was made.
-        loss: As it was given.
-        metrics: As they were given.
-        policy: The model's dtype policy, such as ``mixed_bfloat16``.
-        notes: Of settings of ``compile`` that have no word, a sentence each.
-    """
-
-    place: str = ""
-    optimizer: str = "Adam"
-    config: Mapping[str, Any] = field(default_factory=dict)
-    rate: float = 0.001
-    schedule: Any = None
-    optimizer_place: str = ""
-    loss: Any = None
-    metrics: Any = None
-    policy: str = "float32"
-    notes: tuple[str, ...] = ()
 
 
 @dataclass

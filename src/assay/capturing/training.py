@@ -1,4 +1,4 @@
-"""A recorded ``compile`` and ``fit`` as a study's ``[training]``."""
+"""A recorded ``fit`` as a study's ``[training]``."""
 
 from __future__ import annotations
 
@@ -6,28 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..convert.rates import schedule_by_step, shown
 from .feed import Feed
-from .losses import loss_settings, metric_notes
-from .network import Words
-from .optimizers import optimizer_of
-from .rates import schedule_by_step, shown
-from .recording import Compiled, Fit
+from .recording import Fit
 
 _MOST_POINTS = 400
-
-
-def compiled_settings(compiled: Compiled, words: Words) -> tuple[dict[str, Any], list[str]]:
-    """What ``compile`` says: optimizer, loss, precision."""
-    place = compiled.optimizer_place or compiled.place
-    settings, notes = optimizer_of(compiled.optimizer, compiled.config, compiled.rate, place)
-    ends = {"gives_logits": words.gives_logits, "is_binary": words.is_binary}
-    more, remarks = loss_settings(compiled.loss, **ends, has_softmax=not words.is_binary, place=compiled.place)
-    notes += [*remarks, *metric_notes(compiled.metrics, compiled.place), *compiled.notes]
-    if "bfloat16" in compiled.policy:
-        more["precision"] = "bfloat16"
-    elif compiled.policy not in ("float32", ""):
-        notes.append(f"{compiled.place}: it computes in {compiled.policy}; here in float32 or bfloat16 (precision).")
-    return {**settings, **more}, notes
 
 
 def fit_settings(

@@ -17,10 +17,10 @@ from .options import json_option, print_json
               help="With --run: how long the code may take.")  # fmt: skip
 @json_option
 def command(source: Path, output: Path | None, runs: bool, seconds: float, as_json: bool) -> None:
-    """Keras models as a study file: SOURCE is a notebook (.ipynb), a script (.py) or a saved model (.keras).
+    """Keras models as a study file: SOURCE is a notebook (.ipynb), a script (.py) or a saved model (.keras, .h5).
 
-    Without --run nothing is run: code is parsed, of which plain Sequential models are read, and a .keras file is read
-    as settings and arrays.
+    Without --run nothing is run: a saved model is read as settings and arrays; of code, Sequential models of literal
+    layers are read, and what only running would tell is refused.
 
     With --run the file's code is run, in a process of its own: without network, with limits of time and memory, and
     with fit replaced by what records its settings and data and returns at once. Run only code that you trust.

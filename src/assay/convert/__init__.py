@@ -1,8 +1,6 @@
-"""Imports Keras models from memory, from .keras files and from source code, as layer words."""
+"""Converts Keras models from memory, from files and from literal source code to layer words and studies."""
 
-from .keras_file import read_keras as read_keras
 from .keras_live import from_keras as from_keras
-from .reader import Source as Source
+from .model_file import read_keras as read_keras
 from .source import read_source as read_source
-from .study import study_of as study_of
 from .weights import Imported as Imported

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import DataError, Problem, SpecError
 from ..spec import Study
+from .draft import Draft
+from .model_file import PLACE, SUFFIXES, draft_of
+from .study import plain_name, study_values
 
 
 @dataclass(frozen=True)
@@ -16,13 +22,11 @@ class ConvertedModel:
     Args:
         name: The variable that held it, or the file's name.
         lines: Its layers as words.
-        shape: Height, width and channels of an image, where the file says them.
-        parameters: Trainable or not, where the shape is known.
+        parameters: Trainable or not, where the input's shape is known.
     """
 
     name: str
     lines: tuple[str, ...]
-    shape: tuple[int, int, int] | None
     parameters: int | None
 
 
@@ -31,9 +35,9 @@ class Conversion:
     """What a file was converted to.
 
     Args:
-        models: Its Sequential models.
+        models: Its models.
         study: A study with an arm for each.
-        notes: What the study has elsewhere than in its layers, and what is left to fill in, a sentence each.
+        notes: What is otherwise in the study, and what is left to fill in, a sentence each.
     """
 
     models: tuple[ConvertedModel, ...]
@@ -42,53 +46,38 @@ class Conversion:
 
 
 def convert_file(path: Path) -> Conversion:
-    """The Sequential models in a notebook, a script or a ``.keras`` file; nothing in it is run.
+    """The models in a notebook, a script, a ``.keras`` or an ``.h5`` file; nothing in it is run.
 
     Raises:
         DataError: The file cannot be read, or is damaged.
-        SpecError: It holds no Sequential model, or one with a layer that has no words here.
+        SpecError: It holds no model that is read without running it, or one with a layer that has no words here.
     """
-    from . import read_keras, read_source, study_of
+    from .source import read_source
 
     suffix = path.suffix.lower()
-    if suffix == ".keras":
-        imported = read_keras(path)
-        lines = tuple(map(str, imported.network.layers))
-        model = ConvertedModel(
-            path.stem, lines, imported.shape, _parameters(lines, imported.shape, imported.num_classes, path)
-        )
-        study, left = study_of([(model.name, lines)], path)
-        return Conversion((model,), study, (*imported.notes, *left))
-    if suffix not in (".py", ".ipynb"):
-        fix = "give a notebook (.ipynb), a script (.py) or a model saved by Keras 3 (.keras)"
+    if suffix not in (*SUFFIXES, ".py", ".ipynb"):
+        fix = "give a notebook (.ipynb), a script (.py) or a model that Keras saved (.keras, .h5)"
         raise DataError(Problem(f'got a file that ends in "{suffix}"', fix, file=str(path)))
-    source = read_source(path)
-    models = tuple(
-        ConvertedModel(
-            one.name,
-            one.converted.lines,
-            one.converted.shape,
-            _parameters(one.converted.lines, one.converted.shape, one.converted.num_classes, path, one.line),
-        )
-        for one in source.models
-    )
-    study, left = study_of([(one.name, one.lines) for one in models], path, data=source.data, training=source.training)
-    notes = [note for one in source.models for note in one.converted.notes]
-    return Conversion(models, study, (*dict.fromkeys((*notes, *source.notes)), *left))
+    drafts = [draft_of(path)] if suffix in SUFFIXES else read_source(path)
+    _refuse_different_data(drafts, path)
+    name = plain_name(path.stem) or "converted"
+    study = Study.of(study_values(path, name, [(draft.name, draft.values) for draft in drafts]))
+    notes = [f"{draft.name}: {note}" if len(drafts) > 1 else note for draft in drafts for note in draft.notes]
+    if study.data.path == PLACE:
+        word = 'name = "mnist", or path to images of yours'
+        notes.append(f'Say which data it is for: [data] {word} in place of "{PLACE}".')
+    models = tuple(model_of(draft.name, draft.values, draft.parameters) for draft in drafts)
+    return Conversion(models, study, tuple(dict.fromkeys(notes)))
 
 
-def _parameters(
-    lines: tuple[str, ...],
-    shape: tuple[int, int, int] | None,
-    num_classes: int | None,
-    path: Path,
-    line: int | None = None,
-) -> int | None:
-    """How many parameters the network has; ``None`` where its input is not known."""
-    from ..nets import parse, summarize
+def model_of(name: str, values: dict[str, Any], parameters: int | None) -> ConvertedModel:
+    """A model's name, lines and size from a draft's values."""
+    lines = tuple(line if isinstance(line, str) else json.dumps(line) for line in values["network"]["layers"])
+    return ConvertedModel(name, lines, parameters)
 
-    try:
-        nodes = parse(lines)
-        return None if shape is None or num_classes is None else summarize(nodes, shape, num_classes).parameters
-    except SpecError as error:
-        raise SpecError([problem.at(file=str(path), line=line) for problem in error.problems]) from None
+
+def _refuse_different_data(drafts: Sequence[Draft], path: Path) -> None:
+    if any(draft.values["data"] != drafts[0].values["data"] for draft in drafts):
+        what = "its models learn from different data, and a study has one"
+        fix = f"`assay convert --run {path}` writes a study for each"
+        raise SpecError(Problem(what, fix, file=str(path)))

@@ -8,44 +8,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import Problem, SpecError
-from .configs import LayerConfig
-from .converted import convert
+from .live import graph_of
+from .network import words_of
 from .weights import Imported, imported, weight_error
 
 
 def from_keras(model: Any) -> Imported:
-    """A Keras Sequential model as layer words, with its weights if it is built.
+    """A Keras model as layer words, with its weights if it is built.
 
     Raises:
-        SpecError: It is no Sequential model, or has layers without words here; a problem for each.
+        SpecError: It is neither Sequential nor functional, has layers without words here (a problem for each), or
+            paths that no block can express.
     """
-    layers = _layers(model)
-    converted = convert(layers)
-    has_weights = converted.shape is not None and getattr(model, "built", False)
-    return imported(converted, _read if has_weights else None)
-
-
-def _layers(model: Any) -> list[LayerConfig]:
-    kinds = [kind.__name__ for kind in type(model).__mro__ if kind.__module__.split(".")[0] in ("keras", "tf_keras")]
-    if "Sequential" not in kinds:
-        what = f"got a {type(model).__name__}"
-        fix = "give a Keras Sequential model; write paths that part as residual or parallel blocks"
-        raise SpecError(Problem(what, fix))
-    configs = []
-    shape = getattr(model, "input_shape", None) if getattr(model, "built", False) else None
-    if isinstance(shape, tuple):
-        configs.append(LayerConfig("InputLayer", {"batch_shape": list(shape)}))
-    for layer in model.layers:
-        name = str(layer.name)
-        if type(layer).__module__.split(".")[0] not in ("keras", "tf_keras"):
-            what = f"{type(layer).__name__} is no layer of Keras's own"
-            raise SpecError(Problem(what, "use layers that have words (docs/study-file.md)", name))
-        if type(layer).__name__ == "Sequential":
-            configs += [inner for inner in _layers(layer) if inner.kind != "InputLayer"]
-        else:
-            configs.append(LayerConfig(type(layer).__name__, layer.get_config(), name, None, layer))
-    return configs
+    graph = graph_of(model)
+    has_weights = graph.shape is not None and getattr(model, "built", False)
+    return imported(words_of(graph), graph.shape, _read if has_weights else None)
 
 
 def _read(layer: Any, shapes: Sequence[tuple[int, ...]]) -> list[NDArray[np.float32]]:

@@ -2,55 +2,49 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import SpecError
-from ..spec import Study
-from ..spec.training import Optimizer
 
-_PLACE = "your-images"
-
-
-def study_of(
-    models: Sequence[tuple[str, Sequence[str]]],
-    path: Path,
-    *,
-    data: str = "",
-    training: Mapping[str, Any] | None = None,
-) -> tuple[Study, tuple[str, ...]]:
-    """A study with an arm for each model, and what is left to fill in, a sentence each.
+def study_values(path: Path, name: str, models: Sequence[tuple[str, Mapping[str, Any]]]) -> dict[str, Any]:
+    """A study with an arm for each model; what they train alike stands once.
 
     Args:
-        models: Names and layer words.
         path: The file that they come from.
-        data: The data set that it loads; empty if that is not known.
-        training: ``epochs``, ``batch_size``, ``optimizer``, as far as they are known.
+        name: Of the study.
+        models: Names, and values of ``spec.Study``; all of the first one's data.
     """
-    notes = []
-    values: dict[str, Any] = {"name": _name(path.stem), "data": {"name": data} if data else {"path": _PLACE}}
-    if not data:
-        notes.append(
-            f'Say which data it is for: [data] name = "mnist", or path to images of yours in place of "{_PLACE}".'
-        )
-    settings = dict(training or {})
-    if "optimizer" in settings:
-        try:
-            Optimizer.model_validate(settings["optimizer"])
-        except (SpecError, ValueError):
-            notes.append(f"Its optimizer has no words here: {settings.pop('optimizer')}; adam is what is written.")
-    if settings:
-        values["training"] = settings
+    first = models[0][1]
+    values = {"name": name, "data": first["data"], "training": first["training"]}
     if len(models) == 1:
-        values["question"] = f"How well does the network of {path.name} do?"
-        values["network"] = {"layers": list(models[0][1])}
-    else:
-        values["question"] = f"Which network of {path.name} is better?"
-        values["arms"] = [{"name": name, "layers": list(lines)} for name, lines in models]
-    return Study.of(values), tuple(notes)
+        own = {key: first[key] for key in ("network", "search") if key in first}
+        word = "Which" if "search" in first else "How well does the"
+        ending = f"network of the space of {path.name} is best?" if "search" in first else f"network of {path.name} do?"
+        return {**values, "question": f"{word} {ending}", **own}
+    arms, names = [], set[str]()
+    for model, theirs in models:
+        arm = _unused(plain_name(model) or "model", names)
+        names.add(arm)
+        differing = {key: value for key, value in theirs["training"].items() if first["training"].get(key) != value}
+        arms.append({"name": arm, **theirs["network"], **({"training": differing} if differing else {})})
+    shared = {
+        key: value for key, value in first["training"].items() if all(key in one["training"] for _, one in models)
+    }
+    alone = {key: value for key, value in first["training"].items() if key not in shared}
+    if alone:
+        arms[0]["training"] = {**arms[0].get("training", {}), **alone}
+    return {**values, "training": shared, "question": f"Which network of {path.name} is better?", "arms": arms}
 
 
-def _name(stem: str) -> str:
-    plain = "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in stem)
-    return plain.strip("-.")[:80] or "converted"
+def plain_name(name: str) -> str:
+    """A name of letters, digits, dots, dashes and underscores."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:80]
+
+
+def _unused(name: str, names: set[str]) -> str:
+    number, one = 2, name
+    while one in names:
+        one, number = f"{name}-{number}", number + 1
+    return one

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from ..errors import Problem, SpecError
 from ..spec.module import WORD
@@ -47,12 +49,21 @@ def torch_modules(tree: ast.Module) -> tuple[TorchModule, ...]:
     )
 
 
-def torch_problem(tree: ast.Module, path: Path) -> Problem | None:
-    """What to say of a file with PyTorch modules; ``None`` where it has none."""
+def torch_problem(tree: ast.Module, path: Path, places: Mapping[str, str] = MappingProxyType({})) -> Problem | None:
+    """What to say of a file of PyTorch; ``None`` for any other.
+
+    Args:
+        tree: Its code.
+        path: The file.
+        places: Where a class stands, in a notebook.
+    """
     modules = torch_modules(tree)
     if not modules:
-        return None
-    found = ", ".join(f"{module.name} (line {module.line})" for module in modules)
+        if not _imports(tree, "torch"):
+            return None
+        fix = f'write the network as a class that extends nn.Module into a file, and name it: {WORD} "FILE.py:CLASS()"'
+        return Problem("this is PyTorch, and it defines no module of its own", fix, file=str(path))
+    found = ", ".join(f"{module.name} ({places.get(module.name, f'line {module.line}')})" for module in modules)
     named = [module for module in modules if not module.is_part] or list(modules)
     file = f"{path.stem}.py"
     lines = " or ".join(f"layers = ['{WORD} \"{file}:{module.call}\"']" for module in named[:3])
@@ -62,6 +73,12 @@ def torch_problem(tree: ast.Module, path: Path) -> Problem | None:
     elif (line := _runs_at(tree)) is not None:
         fix += f"; what line {line} does would run with every import: put it under if __name__ == '__main__':"
     return Problem(f"it holds no Keras model, and PyTorch modules: {found}", fix, file=str(path))
+
+
+def _imports(tree: ast.Module, package: str) -> bool:
+    names = [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    return any(name.partition(".")[0] == package for name in names)
 
 
 def _calls(node: ast.AST) -> list[ast.Call]:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from ..errors import Problem, SpecError
 from ..nets import Summary, parse, summarize
+from ..nets.shapes import outline
 from ..spec import Network
-from .converted import Converted
+from .network import Words
 
 if TYPE_CHECKING:
     from ..nets.build import Network as Module
@@ -71,34 +72,84 @@ class Imported:
 
 
 def imported(
-    converted: Converted, read: Callable[[Any, Sequence[tuple[int, ...]]], Sequence[Floats]] | None
+    words: Words,
+    shape: tuple[int | None, ...] | None,
+    read: Callable[[Any, Sequence[tuple[int, ...]]], Sequence[Floats]] | None,
 ) -> Imported:
-    """A converted model with its weights.
+    """A network in words with its weights.
 
     Args:
-        converted: The model.
+        words: The network.
+        shape: Of the model's input, without the batch; ``None`` where it does not say.
         read: Reads a layer's weights: called with its source and the shapes that they must have, in Keras's order;
             ``None`` for a model without weights.
 
     Raises:
         SpecError: Layers do not go together, or weights have other shapes.
     """
-    network = Network(layers=converted.lines)
-    without_weights = Imported(network, converted.shape, converted.num_classes, {}, converted.notes)
-    if converted.shape is None or converted.num_classes is None:
-        parse(network.layers)
+    network = Network(layers=words.lines, base=words.base)
+    notes = (*words.notes, *_scaling_notes(words))
+    image = _image(words, shape)
+    if words.base is not None:
+        notes = (
+            *notes,
+            "The base's weights come from its own file, and the layers behind it are read without weights.",
+        )
+        return Imported(network, image, words.num_classes, {}, notes)
+    nodes = parse(network.layers)
+    num_classes = words.num_classes
+    if num_classes is None and image is not None and (rows := outline(nodes, image)):
+        num_classes = rows[-1].output_shape[-1]
+    without_weights = Imported(network, image, num_classes, {}, notes)
+    if image is None or num_classes is None:
         return without_weights
     rows = without_weights.summary().layers
     if read is None:
         return without_weights
     weights: dict[str, Floats] = {}
-    for row, source in zip(rows, converted.sources, strict=True):
+    last = max((at for at, row in enumerate(rows) if row.tensors), default=-1)
+    for at, (row, source) in enumerate(zip(rows, words.sources, strict=True)):
         if not row.tensors:
             continue
-        arrays = read(source, [tensor.keras_shape for tensor in row.tensors])
+        shapes = [tensor.keras_shape for tensor in row.tensors]
+        if words.is_binary and at == last:
+            arrays = [_two_classes(one) for one in read(source, [(*shape[:-1], 1) for shape in shapes])]
+        else:
+            arrays = list(read(source, shapes))
         for tensor, value in zip(row.tensors, arrays, strict=True):
             weights[f"{row.name}.{tensor.name}"] = np.ascontiguousarray(tensor.from_keras(value), dtype=np.float32)
-    return Imported(network, converted.shape, converted.num_classes, weights, converted.notes)
+    return Imported(network, image, num_classes, weights, notes)
+
+
+def _two_classes(value: Floats) -> Floats:
+    """One unit's weights as two units': a softmax over 0 and z is the sigmoid of z."""
+    return np.concatenate([np.zeros_like(value), value], axis=-1)
+
+
+def _image(words: Words, shape: tuple[int | None, ...] | None) -> tuple[int, int, int] | None:
+    """Height, width and channels of the images that the first layer sees."""
+    sizes = words.front.shape or shape
+    if sizes is not None and len(sizes) == 2:
+        sizes = (*sizes, 1)
+    if sizes is None or len(sizes) != 3:
+        return None
+    if words.front.size is not None:
+        sizes = (*words.front.size, sizes[2])
+    if any(not isinstance(side, int) or side < 1 for side in sizes):
+        return None
+    height, width, channels = sizes
+    return height, width, channels  # type: ignore[return-value]
+
+
+def _scaling_notes(words: Words) -> list[str]:
+    front = words.front
+    if front.is_normalized:
+        return ['Its Normalization is scaling = "standard" under [data], with the training images\' own moments.']
+    if not front.rescales:
+        return []
+    if abs(front.scale - 1 / 255) < 1e-6 and not front.offset:
+        return ['Its Rescaling(1/255) is scaling = "unit" under [data].']
+    return [f"Its weights expect pixels times {front.scale:.6g} plus {front.offset:.6g}, which has no word in [data]."]
 
 
 def weight_error(what: str, place: str, file: str = "") -> SpecError:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
-from ..graph import BASES, mark
+from ...convert.bases import BASES, mark
 from ..patches import Patches
 
 
@@ -24,14 +25,19 @@ def install(keras: Any, patches: Patches) -> None:
 
 
 def _marked(name: str, make: Callable[..., Any]) -> Callable[..., Any]:
+    signature = inspect.signature(make)
+
     @functools.wraps(make)
     def build(*args: Any, **kwargs: Any) -> Any:
-        top = kwargs.get("include_top", args[0] if args else True)
-        weights = kwargs.pop("weights", args[1] if len(args) > 1 else "imagenet")
-        model = make(*args[:1], None, *args[2:], **kwargs) if len(args) > 1 else make(*args, weights=None, **kwargs)
+        given = signature.bind(*args, **kwargs)
+        weights = given.arguments.get("weights", "imagenet")
+        given.arguments["weights"] = None
+        model = make(*given.args, **given.kwargs)
+        settings = given.arguments
+        is_base = not settings.get("include_top", True) and settings.get("alpha", 1.0) == 1.0
         mark(model, {
-            "class": name, "name": BASES.get(name.lower()) if not top else None,
-            "weights": weights, "pooling": kwargs.get("pooling"),
+            "class": name, "name": BASES.get(name.lower()) if is_base else None,
+            "weights": weights, "pooling": settings.get("pooling"),
         })  # fmt: skip
         return model
 

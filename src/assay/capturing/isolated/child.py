@@ -16,14 +16,16 @@ from typing import Any
 
 import numpy as np
 
+from ...convert.code import Statement, read_code
+from ...convert.draft import Draft
 from ...errors import InputError
 from ..known import clear_stand_ins
 from ..patches import Patches, WhenImported
 from ..places import place
 from ..recorder import Recorder
-from ..studies import Draft, drafts_of
-from . import bases, spellings, tfds
-from .cells import Statement, calls_fit, names_changed, read_code
+from ..studies import drafts_of
+from . import bases, spellings, tfds, tuner
+from .cells import calls_fit, names_changed
 from .data import Loaders
 from .guard import Guard
 
@@ -73,13 +75,15 @@ def run_file(path: Path, guard: Guard, *, seconds: float = 0) -> Outcome:
     names = spellings.Names(tensorflow=not has_tensorflow)
     remarks: list[str] = []
     sklearn = WhenImported(["sklearn.datasets"], lambda module: loaders.install_sklearn(module, patches))
-    before = set(sys.modules)
+    searches = tuner.Searches(recorder)
+    before = dict(sys.modules)
     try:
         recorder.start()
         sys.meta_path.insert(0, names)
         if not has_tensorflow:
             _install_tensorflow(keras)
             sys.modules["tensorflow_datasets"] = tfds.module(loaders)
+        sys.modules.update(searches.modules())
         spellings.install(keras, patches, remarks, place)
         spellings.install_outputs(keras.Model, patches, remarks, place)
         bases.install(keras, patches)
@@ -92,14 +96,20 @@ def run_file(path: Path, guard: Guard, *, seconds: float = 0) -> Outcome:
         patches.undo()
         recorder.stop()
         sys.meta_path.remove(names)
-        for name in set(sys.modules) - before:
+        for name in searches.modules():
+            sys.modules.pop(name, None)
+        sys.modules.update({name: before[name] for name in searches.modules() if name in before})
+        for name in set(sys.modules) - set(before):
             if name.partition(".")[0] in ("tensorflow", "tensorflow_datasets") or isinstance(
                 sys.modules[name], spellings.Answering
             ):
                 del sys.modules[name]
     with guard.lifted():
         outcome.notes += remarks
-        outcome.drafts = drafts_of(recorder.recordings, loaded=() if outcome.fails_to_fit else loaders.loaded)
+        recordings, more = tuner.left_out(recorder.recordings, searches)
+        outcome.notes += more
+        loaded = () if outcome.fails_to_fit or searches.drafts else loaders.loaded
+        outcome.drafts = [*searches.drafts, *drafts_of(recordings, loaded=loaded)]
         clear_stand_ins()
     return outcome
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from ...convert.front import Front
 from ...errors import DataError, Problem
 from ..feed import Feed, as_array, generated
-from ..front import Front
 
 _INFINITE = -1
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 _CROSS_ENTROPIES = ("categoricalcrossentropy", "sparsecategoricalcrossentropy")
@@ -13,10 +14,20 @@ _RECORDED = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Loss:
+    """A loss or metric that is not there as an object: its class and its settings."""
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
 def name_of(value: Any) -> str:
     """A loss's or metric's name as people write it: its own, a function's, or its class's."""
     if isinstance(value, str):
         return value
+    if isinstance(value, Loss):
+        return value.name
     if isinstance(value, type):
         return value.__name__
     return getattr(value, "__name__", None) or type(value).__name__
@@ -67,6 +78,8 @@ def loss_settings(
 
 
 def _setting(loss: Any, name: str) -> Any:
+    if isinstance(loss, Loss):
+        return loss.settings.get(name)
     if hasattr(loss, "_fn_kwargs") and name in loss._fn_kwargs:
         return loss._fn_kwargs[name]
     value = getattr(loss, name, None)

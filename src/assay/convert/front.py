@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..convert.configs import LayerConfig
 from ..nets.keras import Unfit, short
+from .configs import LayerConfig
 
 FILLS = ("constant", "nearest", "reflect")
 

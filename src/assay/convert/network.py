@@ -1,4 +1,4 @@
-"""A captured graph as layer words."""
+"""A model's layers and paths as layer words."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..convert.configs import LayerConfig
-from ..convert.converted import initial_notes, layer_of
 from ..errors import Problem, SpecError
 from ..nets import Layer, word_of
 from ..nets import layers as words
 from ..nets.keras import Unfit
+from .configs import LayerConfig
 from .front import Front, take
 from .graph import Fork, Graph, Item, Step
+from .layer_words import initial_notes, layer_of
 
 
 @dataclass
@@ -28,6 +28,8 @@ class Words:
         front: What stands elsewhere in a study.
         base: The base's table, where it has one.
         notes: A sentence each.
+        sources: The ``LayerConfig.source`` of each layer, in the order in which they are computed; ``None`` for one
+            that the model does not have itself.
     """
 
     lines: list[Any]
@@ -37,6 +39,7 @@ class Words:
     front: Front = field(default_factory=Front)
     base: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
+    sources: list[Any] = field(default_factory=list)
 
 
 def words_of(graph: Graph) -> Words:
@@ -65,17 +68,18 @@ def words_of(graph: Graph) -> Words:
     result.front, result.base = front, base
     result.notes = [*front.notes, *dict.fromkeys(result.notes)]
     if graph.shape is not None and len(graph.shape) == 1 and base is None and front.shape is None:
-        result.lines = _flattened(result.lines)
+        _flatten(result)
     return result
 
 
 @dataclass(frozen=True)
 class _Entry:
-    """One line, and the layer behind it where it is no block."""
+    """One line, the layer behind it where it is no block, and the sources of all of its layers."""
 
     line: Any
     layer: Layer | None = None
     config: LayerConfig | None = None
+    sources: tuple[Any, ...] = (None,)
 
 
 def _behind_front(
@@ -115,7 +119,7 @@ def _entries(items: Sequence[Item], problems: list[Problem], notes: list[str]) -
     entries: list[_Entry] = []
     for at, item in enumerate(items):
         if isinstance(item, Fork):
-            entries.append(_Entry(_block(item, problems, notes)))
+            entries.append(_block(item, problems, notes))
             continue
         config = item.config
         if config.kind in ("InputLayer", "Input"):
@@ -134,9 +138,12 @@ def _entries(items: Sequence[Item], problems: list[Problem], notes: list[str]) -
             problems.append(Problem(f"{config.kind}: {unfit.what}", unfit.fix, config.place))
             continue
         notes += [f"{config.place.partition(',')[0]}: {note}" for note in initial_notes(config)]
-        if config.settings.get("trainable") is False and getattr(config.source, "weights", None):
+        has_weights = getattr(config.source, "weights", None) or (
+            isinstance(config.source, tuple) and layer.role not in ("pool", "form", "dropout", "activation")
+        )
+        if config.settings.get("trainable") is False and has_weights:
             notes.append(f"{config.place}: it is frozen (trainable = False); here every layer trains.")
-        entries.append(_Entry(word_of(layer), layer, config))
+        entries.append(_Entry(word_of(layer), layer, config, (config.source,)))
     return _with_activations(entries)
 
 
@@ -147,19 +154,24 @@ def _with_activations(entries: list[_Entry]) -> list[_Entry]:
         before = joined[-1].line if joined else None
         is_residual = isinstance(before, dict) and "residual" in before and "activation" not in before
         if is_residual and isinstance(entry.layer, words.Activate) and entry.layer.activation != "softmax":
-            joined[-1] = _Entry({**before, "activation": entry.layer.activation})  # type: ignore[dict-item]
+            block = {**(before or {}), "activation": entry.layer.activation}
+            joined[-1] = _Entry(block, sources=joined[-1].sources)
         else:
             joined.append(entry)
     return joined
 
 
-def _block(fork: Fork, problems: list[Problem], notes: list[str]) -> dict[str, Any]:
-    branches = [[entry.line for entry in _entries(branch, problems, notes)] for branch in fork.branches]
-    if fork.join.kind == "Add" and len(branches) == 2:
-        main, other = sorted(branches, key=_size, reverse=True)
-        return {"residual": main, **({"shortcut": other} if other else {})}
-    join = {"join": "add"} if fork.join.kind == "Add" else {}
-    return {"parallel": branches, **join}
+def _block(fork: Fork, problems: list[Problem], notes: list[str]) -> _Entry:
+    branches = [_entries(branch, problems, notes) for branch in fork.branches]
+    is_sum = fork.join.kind == "Add"
+    if is_sum and len(branches) == 2:
+        branches = sorted(branches, key=lambda entries: _size([entry.line for entry in entries]), reverse=True)
+    sources = tuple(source for branch in branches for entry in branch for source in entry.sources)
+    lines = [[entry.line for entry in branch] for branch in branches]
+    if is_sum and len(branches) == 2:
+        main, other = lines
+        return _Entry({"residual": main, **({"shortcut": other} if other else {})}, sources=(*sources, None))
+    return _Entry({"parallel": lines, **({"join": "add"} if is_sum else {})}, sources=(*sources, None))
 
 
 def _size(lines: Any) -> int:
@@ -170,7 +182,6 @@ def _size(lines: Any) -> int:
 
 def _ended(entries: list[_Entry], notes: list[str]) -> Words:
     """The words, with what ends a network here: as many units as there are classes, and a softmax."""
-    lines = [entry.line for entry in entries]
     at, activation = len(entries) - 1, ""
     if isinstance(entries[-1].layer, words.Activate):
         activation = entries[-1].layer.activation
@@ -179,24 +190,24 @@ def _ended(entries: list[_Entry], notes: list[str]) -> Words:
     place = _place(entries[-1])
     if not isinstance(dense, words.Dense):
         if activation == "softmax":  # such as a convolution and global pooling: its channels are the classes
-            channels = _channels(entries[: at + 1])
-            return Words(lines, channels, notes=notes)
+            return _words(entries, _channels(entries[: at + 1]), notes=notes)
         if activation in ("", "linear") and (channels := _channels(entries)) is not None and at >= 0:
             notes = [*notes, f"{place}: the model gives logits; the softmax is written here."]
-            return Words([*lines[: at + 1], "softmax"], channels, gives_logits=True, notes=notes)
+            return _words([*entries[: at + 1], _Entry("softmax")], channels, gives_logits=True, notes=notes)
         shown = entries[-1].line if isinstance(entries[-1].line, str) else "a block"
         raise SpecError(Problem(f"it ends in {shown}", "end with a dense layer and a softmax", place))
+    units = int(dense.units) if dense.units != "classes" else None
     if activation and dense.activation != "linear":
         if activation != "softmax":
             raise SpecError(Problem(f"it ends in {dense.activation} and {activation}", "end with a softmax", place))
-        return Words(lines, int(dense.units) if dense.units != "classes" else None, notes=notes)
+        return _words(entries, units, notes=notes)
     activation = activation or dense.activation
-    units = int(dense.units) if dense.units != "classes" else None
     if units == 1 and activation not in ("sigmoid", "linear"):
         fix = "classes are units with a softmax here; what is no class is not trained"
         raise SpecError(Problem(f"it ends in one unit with {activation}", fix, place))
     ending = word_of(replace(dense, units="classes", activation="softmax"))
-    ended = Words([*lines[:at], ending], units, gives_logits=activation == "linear", notes=notes)
+    last = _Entry(ending, sources=entries[at].sources)
+    ended = _words([*entries[:at], last], units, gives_logits=activation == "linear", notes=notes)
     if units == 1:
         ended.num_classes, ended.is_binary = 2, True
         what = "one sigmoid unit" if activation == "sigmoid" else "one unit without an activation"
@@ -206,6 +217,14 @@ def _ended(entries: list[_Entry], notes: list[str]) -> Words:
     elif activation == "linear":
         ended.notes = [*notes, f"{place}: the model gives logits; the softmax is written here."]
     return ended
+
+
+def _words(
+    entries: Sequence[_Entry], num_classes: int | None, *, notes: list[str], gives_logits: bool = False
+) -> Words:
+    sources = [source for entry in entries for source in entry.sources]
+    lines = [entry.line for entry in entries]
+    return Words(lines, num_classes, gives_logits=gives_logits, notes=notes, sources=sources)
 
 
 def _channels(entries: Sequence[_Entry]) -> int | None:
@@ -222,9 +241,10 @@ def _place(entry: _Entry) -> str:
     return entry.config.place if entry.config is not None else ""
 
 
-def _flattened(lines: list[Any]) -> list[Any]:
-    """The lines with a ``flatten`` first, as images come as images here."""
-    return lines if lines and lines[0] == "flatten" else ["flatten", *lines]
+def _flatten(words: Words) -> None:
+    """Puts a ``flatten`` first, as images come as images here."""
+    if not words.lines or words.lines[0] != "flatten":
+        words.lines, words.sources = ["flatten", *words.lines], [None, *words.sources]
 
 
 def _base(config: LayerConfig, problems: list[Problem], notes: list[str]) -> dict[str, Any] | None:
@@ -238,6 +258,9 @@ def _base(config: LayerConfig, problems: list[Problem], notes: list[str]) -> dic
     base: dict[str, Any] = {"name": settings["name"], "weights": "imagenet" if weights == "imagenet" else "random"}
     if weights not in ("imagenet", None):
         notes.append(f"{config.place}: its weights come from {weights}; name the file under base.weights.")
+    if settings.get("is_taken_to_be"):
+        what = "its weights are taken to be those of ImageNet; the file's own are not read"
+        notes.append(f"{config.place}: {what}.")
     if all(trained):
         base["train"] = "all"
     elif any(trained):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .datasets import Source
+from .dataset import Source
 from .network import Words
 
 # What each scaling makes of a byte: factor and offset.

@@ -16,7 +16,17 @@ from .results.run import Run as Run
 from .results.run import export as export
 from .results.run import find as find
 from .results.run import predict as predict
-from .runner import Callback, Progress, check_networks, check_split, drive_plans, open_site, plans
+from .runner import (
+    Callback,
+    Progress,
+    check_networks,
+    check_split,
+    drive_plans,
+    notes_of,
+    open_site,
+    plans,
+    shown,
+)  # fmt: skip
 from .runner.own_code import has_own, refuse_elsewhere, try_own
 from .spec import Data, Placement, Study, read_study
 from .store import DATABASE, StudyRecord, default_folder, open_reader, open_writer
@@ -268,7 +278,8 @@ def run(
     refuse_elsewhere(study, on)
     dataset = prepare(study.data)
     check_split(study, dataset)
-    with open_site(on, folder / "logs", artifacts) as site:
+    progress = shown(progress)
+    with open_site(on, folder / "logs", artifacts, notes_of(progress)) as site:
         device_there = "cpu" if has_own(study) else site.device_of(study.device)
         with open_writer(folder) as writer, open_reader(folder) as reader:
             if study.search is not None:

@@ -120,3 +120,66 @@ def test_a_protocol_whose_package_is_missing_is_told(monkeypatch: pytest.MonkeyP
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
     with pytest.raises(ClusterError, match="fsspec is not installed; pip install"):
         checked("file:///shared")
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("file://shared/folder", "write file:///shared/folder for the folder /shared/folder"),
+        ("file:///shared/../etc", "has . or .. in its path"),
+        ("s3://bucket/../other", "has . or .. in its path"),
+        ("s3://bucket/run*", "has '*' in its path"),
+        ("simplecache::s3://bucket/folder", "leads through another place"),
+        ("zip://folder::https://example.org/a.zip", "leads through another place"),
+        ("https://example.org/folder", "https:// cannot be written"),
+    ],
+)
+def test_a_url_that_leads_elsewhere_is_refused_before_any_host_is_asked(
+    url: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ask(*values: object, **settings: object) -> None:
+        raise AssertionError("a host was asked")
+
+    monkeypatch.setattr("socket.socket.connect", ask)
+    monkeypatch.setattr("socket.getaddrinfo", ask)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ClusterError) as caught:
+        checked(url)
+    assert message in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_that_trying_needed_are_gone_again(tmp_path: Path) -> None:
+    checked((tmp_path / "new" / "shared").as_uri())
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "mine").mkdir()
+    checked((tmp_path / "mine").as_uri())
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]  # somebody's empty folder stays
+
+
+def test_a_refusal_leaves_no_folder_behind(tmp_path: Path) -> None:
+    # A place that can be made but not written: trying it makes two folders, and takes them away again.
+    place = Artifacts((tmp_path / "new" / "shared").as_uri())
+    with pytest.raises(ClusterError, match="cannot be written"):
+        place.mark("x" * 300)  # longer than a file's name may be
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mark_takes_only_folders_with_it_that_are_empty(tmp_path: Path) -> None:
+    place = Artifacts((tmp_path / "new" / "shared").as_uri())
+    place.mark(".sign")
+    file = tmp_path / "weights"
+    file.write_bytes(b"kept")
+    place.put("run", file)
+    place.unmark(".sign")
+    assert (tmp_path / "new" / "shared" / "run" / "weights").read_bytes() == b"kept"
+
+
+@pytest.mark.parametrize("run", ["", "..", "../other", "a/b", "."])
+def test_nothing_is_written_outside_a_runs_folder(run: str, tmp_path: Path) -> None:
+    place, file = Artifacts((tmp_path / "shared").as_uri()), tmp_path / "weights"
+    file.write_bytes(b"content")
+    for step in (lambda: place.put(run, file), lambda: place.get(run, file), lambda: place.remove(run)):
+        with pytest.raises(ClusterError, match="no name of a run's folder"):
+            step()
+    assert [path.name for path in tmp_path.iterdir()] == ["weights"]

@@ -9,6 +9,7 @@ import pytest
 
 from assay.stats import Curves, diagnose
 from assay.stats.diagnose import RULES, overfitting
+from assay.stats.protocol import Protocol
 
 EPOCHS = np.arange(1, 13)
 ROWS = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy")
@@ -82,6 +83,36 @@ CASES = {
     "unscaled inputs": {"scaling": "none"},
     "duplicates between splits": {"shared_images": 60},
     "lucky epoch": {"validation_accuracy": np.where(EPOCHS == 9, 0.985, 0.970)},
+    "inputs hardly vary": {"health": {12: health(spread=0.003)}},
+    "bounded scores": {"protocol": Protocol(bounded_scores="sigmoid")},
+    "stale moving statistics": {
+        "health": {12: health(accuracy=0.2, loss=2.1, steps=234, recomputed={"accuracy": 0.45, "loss": 1.5})},
+        "protocol": Protocol(norm_momentum=0.99), "train_accuracy": np.full(12, 0.2), "train_loss": np.full(12, 2.1),
+    },
+    "weight decay too strong": {
+        "protocol": Protocol(decay=("l2=0.3",)), "health": {12: health(kernels={"shrunk": ["conv1.kernel", 0.02]})},
+        "train_loss": np.full(12, 2.3), "validation_loss": np.full(12, 2.3),
+    },
+    "batch too small": {
+        "protocol": Protocol(batch_size=2, norm_momentum=0.99), "train_loss": 0.6 + np.exp(-EPOCHS),
+        "running_loss": 1.6 + np.exp(-EPOCHS),
+    },
+    "vanishing gradients": {
+        "health": {12: health(gradient=1e-6)}, "train_loss": np.full(12, 2.3), "validation_loss": np.full(12, 2.3),
+    },
+    "validation unlike training": {
+        "running_accuracy": np.full(12, 0.9), "validation_accuracy": np.full(12, 0.6),
+    },
+    "augmentation too strong": {
+        "protocol": Protocol(augmentation=("rotation 180",)), "train_loss": 0.8 + np.exp(-EPOCHS),
+        "health": {12: health(accuracy=0.8, loss=0.8, augmented={"accuracy": 0.4, "loss": 1.7})},
+    },
+    "dropout too strong": {
+        "protocol": Protocol(dropout=0.9), "train_loss": 0.8 + np.exp(-EPOCHS),
+        "health": {12: health(accuracy=0.8, loss=0.8, dropout={"accuracy": 0.3, "loss": 2.0})},
+    },
+    "majority class only": {"health": {12: health(predicted=[100] + [0] * 9, actual=[55] + [5] * 9)}},
+    "labels unrelated to images": {"validation_accuracy": np.full(12, 0.1), "validation_loss": 2.3 + EPOCHS / 10},
     "diverged": {"state": "diverged", "reason": "the loss was no longer a number in epoch 12", "health": {}},
 }  # fmt: skip
 
@@ -97,6 +128,31 @@ def test_each_rule_fires_on_what_it_is_for_and_alone(kind):
 
 def test_every_rule_has_a_case():
     assert len(CASES) == len(RULES)
+
+
+def test_a_few_images_that_are_wrong_are_no_trend():
+    assert kinds(healthy(**CASES["overfitting"], num_validation=60)) == []
+
+
+def test_a_rate_that_is_too_low_is_not_called_too_high_where_guessing_was_better():
+    # A random network's loss lies above that of guessing; one that has hardly moved is still there.
+    falling = {"train_loss": 2.6 - 0.01 * EPOCHS, "validation_loss": 2.6 - 0.01 * EPOCHS}
+    chance = {"train_accuracy": np.full(12, 0.1), "validation_accuracy": np.full(12, 0.1)}
+    measured = health(kernels={"shrunk": ["dense1.kernel", 1.0], "moved": 0.01}, predicted=[100] + [0] * 9)
+    assert kinds(healthy(**falling, **chance, health={12: measured}))[:1] == ["learning rate too low"]
+
+
+def test_jumps_of_moving_statistics_are_no_rate():
+    # With batch norm a running loss that falls all the while says that only evaluation jumps.
+    jumping = {"train_loss": np.where(EPOCHS % 2, 0.2, 0.6)}
+    assert "learning rate too high" in kinds(healthy(**jumping))
+    assert "learning rate too high" not in kinds(healthy(**jumping, protocol=Protocol(norm_momentum=0.99)))
+
+
+def test_half_of_a_layer_is_dead_only_where_training_images_are_not_learned():
+    half = {"health": {12: health(dead={"dense1": 0.6})}}
+    assert kinds(healthy(**half)) == []
+    assert "dead units" in kinds(healthy(**half, train_loss=np.full(12, 1.0)))
 
 
 def test_overfitting_says_where_it_began_and_what_it_cost():
@@ -133,6 +189,15 @@ def test_what_a_collapse_explains_is_not_told_again():
     found = kinds(healthy(**collapse))
     assert "collapsed to one class" in found
     assert not {"underfitting", "class never predicted", "not converged"} & set(found)
+
+
+def test_a_stale_reading_is_not_called_dead_units_or_a_rate():
+    lagging = CASES["stale moving statistics"]
+    measured = {**lagging["health"][12], "dead": {"conv1": 1.0}, "predicted": [100] + [0] * 9}
+    found = diagnose(healthy(**{**lagging, "health": {12: measured}}, validation_loss=np.full(12, 4.0)))
+    assert [one.kind for one in found] == ["stale moving statistics"]
+    assert "234 steps" in found[0].evidence
+    assert "forgets 99 % of its past in 459 steps" in found[0].evidence  # 0.99 ** 459 = 0.0099
 
 
 def test_without_recorded_predictions_chance_is_a_collapse():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..spec import Best
 from ..stats.curves import Curves
 from ..stats.diagnose import MIN_EPOCHS, Diagnosis, diagnose
+from ..stats.protocol import Protocol
 from ..store.records import RunRecord, StudyRecord
 from .scores import ordered_arms
 
@@ -131,7 +132,8 @@ def diagnose_study(study: StudyRecord, *, shared: Mapping[str, int] | None = Non
 def curves_of(study: StudyRecord, run: RunRecord, *, shared_images: int | None = None) -> Curves:
     """A run's curves, with what its study says of its data."""
     data = study.design.data
-    keep = next((arm.design.training.keep for arm in study.arms if arm.name == run.arm), "last")
+    arm = next((arm for arm in study.arms if arm.name == run.arm), None)
+    keep = arm.design.training.keep if arm is not None else "last"
     return replace(
         curves_of_run(run),
         num_classes=max(len(study.data.get("classes", ())), 2),
@@ -140,6 +142,7 @@ def curves_of(study: StudyRecord, run: RunRecord, *, shared_images: int | None =
         is_best_kept=isinstance(keep, Best),
         shared_images=shared_images,
         class_names=tuple(map(str, study.data.get("classes", ()))),
+        protocol=arm.protocol if arm is not None else Protocol(),
     )
 
 
@@ -151,6 +154,7 @@ def curves_of_run(run: RunRecord) -> Curves:
         validation_loss=[epoch.validation_loss for epoch in run.epochs],
         validation_accuracy=[epoch.validation_accuracy for epoch in run.epochs],
         running_loss=[epoch.running_loss for epoch in run.epochs],
+        running_accuracy=[epoch.running_accuracy for epoch in run.epochs],
         num_classes=2,
         state=run.state,
         reason=run.reason,

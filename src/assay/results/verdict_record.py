@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ..analysis import look_record
+from ..analysis.look_record import look_record
 from ..errors import DiskFull, StoreError
 from ..store import StudyRecord, open_reader, record_verdict_look
 

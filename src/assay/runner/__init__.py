@@ -15,6 +15,8 @@ from .plan import recorded_plan as recorded_plan
 from .pool import Pool as Pool
 from .retrain import retrain_plan as retrain_plan
 from .session import drive_plans as drive_plans
+from .session import notes_of as notes_of
+from .session import shown as shown
 from .site import Site as Site
 from .site import open_site as open_site
 from .study_plans import plans as plans

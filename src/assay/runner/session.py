@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ..errors import Interrupted
 from ..store import StoreReader, StoreWriter
@@ -35,13 +35,10 @@ def drive_plans(
         ClusterGone: The cluster does not answer any more. Finished epochs are kept.
         Interrupted: Ctrl-C. Finished epochs are kept.
     """
-    from .progress import Live, Silent
-
-    if progress is None:
-        progress = Live() if sys.stderr.isatty() else Silent()
+    progress = shown(progress)
     if callbacks:
         progress = Followed(progress, callbacks)
-    note = getattr(progress, "note", lambda sentence: None)
+    note = notes_of(progress)
     lost_weights = LostWeights(writer.folder, note)
     pool: Pool | None = None
     try:
@@ -63,3 +60,18 @@ def drive_plans(
     finally:
         if pool is not None:
             pool.close()
+
+
+def shown(progress: Progress | None) -> Progress:
+    """What follows a study: what was asked for, or a live display in a terminal and nothing elsewhere."""
+    from .progress import Live, Silent
+
+    if progress is not None:
+        return progress
+    return Live() if sys.stderr.isatty() else Silent()
+
+
+def notes_of(progress: Progress) -> Callable[[str], None]:
+    """What takes the sentences for whoever follows; nothing does where the display has no room for them."""
+    note: Callable[[str], None] = getattr(progress, "note", lambda sentence: None)
+    return note

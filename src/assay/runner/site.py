@@ -131,13 +131,16 @@ class OnRay(Site):
 
 
 @contextlib.contextmanager
-def open_site(on: str, logs: Path, artifacts: str | None = None) -> Iterator[Site]:
+def open_site(
+    on: str, logs: Path, artifacts: str | None = None, note: Callable[[str], None] = lambda sentence: None
+) -> Iterator[Site]:
     """``local``, ``ray`` or ``ray://host:port``.
 
     Args:
         on: Which.
         logs: Folder for what workers print.
         artifacts: URL of a folder that all machines reach, for checkpoints and weights.
+        note: Takes what a user should know while a cluster is joined.
 
     Raises:
         ClusterError: It is none of them, Ray is not installed, no cluster answers, or the URL cannot be used.
@@ -148,5 +151,5 @@ def open_site(on: str, logs: Path, artifacts: str | None = None) -> Iterator[Sit
         return
     from .ray import RayCluster
 
-    with RayCluster(on, logs) as cluster:
+    with RayCluster(on, logs, note) as cluster:
         yield OnRay(cluster, place)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .checks import check_count, numbers
+from .protocol import Protocol
 
 Row = npt.NDArray[np.float64]
 
@@ -31,6 +32,8 @@ class Curves:
         is_best_kept: Whether the run keeps its best epoch's weights instead of the last one's.
         health: What ``train.health`` measured, by epoch (from 1).
         shared_images: Validation images that are byte for byte among the training images; ``None`` if not counted.
+        running_accuracy: Averaged over an epoch's steps, as ``running_loss``.
+        protocol: What the run was trained with.
         class_names: By label, for evidence that names a class; without them it gives the class's number.
 
     Raises:
@@ -52,11 +55,13 @@ class Curves:
     is_best_kept: bool = False
     health: dict[int, dict[str, Any]] = field(default_factory=dict)
     shared_images: int | None = None
+    running_accuracy: npt.ArrayLike = ()
+    protocol: Protocol = field(default_factory=Protocol)
     class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_count(self.num_classes, "num_classes", least=1)
-        for name in (*_ROWS, "running_loss"):
+        for name in (*_ROWS, "running_loss", "running_accuracy"):
             if len(shape := self.row(name).shape) != 1:
                 raise ValueError(f"{name} has shape {shape}; give one value per epoch")
         lengths = {len(self.row(name)) for name in _ROWS}
@@ -80,6 +85,31 @@ class Curves:
     def guessing_loss(self) -> float:
         """The loss of guessing every class alike: ln(classes)."""
         return math.log(self.num_classes)
+
+    @property
+    def prior_loss(self) -> float:
+        """The loss of guessing each class as often as it is there; of guessing them alike, where that is not known."""
+        if self.last_health is None:
+            return self.guessing_loss
+        shares = np.array(self.last_health["actual"], np.float64) / max(sum(self.last_health["actual"]), 1)
+        return min(self.guessing_loss, float(-(shares[shares > 0] * np.log(shares[shares > 0])).sum()))
+
+    @property
+    def common_share(self) -> float:
+        """The share of the most common class: the accuracy of a guess that looks at no image."""
+        if self.last_health is None:
+            return 1 / self.num_classes
+        return float(max(self.last_health["actual"]) / max(sum(self.last_health["actual"]), 1))
+
+    @property
+    def has_learned(self) -> bool:
+        """Whether little of the loss of guessing is left on training images (a seventh, as healthy runs have)."""
+        return self.is_measured and bool(self.row("train_loss")[-1] < 0.15 * self.guessing_loss)
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the training loss ends where guessing has it, so that nothing of the images was learned."""
+        return self.is_measured and bool(smooth(self.row("train_loss"))[-1] > 0.93 * self.prior_loss)
 
     def name_of(self, label: int) -> str:
         """A class, for a sentence."""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from ..errors import SpecError, StoreError
 from ..spec import Arm, Data, Study
+from ..stats.protocol import Protocol
 from ..train.epochs import EpochRecord as EpochRecord
 from .columns import BriefRuns, RunColumns
 from .image_sets import ImageSets
@@ -38,6 +39,13 @@ class ArmRecord:
             return Arm.of(self.spec)
         except SpecError as error:
             raise _unreadable(f'arm "{self.name}"', error) from None
+
+    @cached_property
+    def protocol(self) -> Protocol:
+        """What its runs' diagnosis depends on of ``design``."""
+        from .protocol import protocol_of
+
+        return protocol_of(self.design)
 
 
 @dataclass(frozen=True)

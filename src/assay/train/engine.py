@@ -26,11 +26,12 @@ from .device import has_bfloat16, kernels_round
 from .epochs import EpochRecord
 from .features import Features, features_of, test_features_of
 from .fused.plan import why_not_fused, why_plain
-from .health import HealthProbe, epochs_between
+from .health import epochs_between
 from .learner import Batch, Learner, Objective
 from .networks import network_of, trained_summary
 from .own_parts import Pixels, augmentation_of
 from .prepared import Prepared
+from .probed import probe_of
 from .scaling import Scaling, scaling_of
 from .schedules import learning_rate
 from .stopping import is_over, kept_epoch
@@ -107,7 +108,8 @@ def train(
     steps_per_epoch = math.ceil(len(parts.training) / size)
 
     own = augmentation_of(training)
-    probe, between = _probe_of(task, data, parts, subset), epochs_between(len(parts.training))
+    probe = probe_of(task, data, subset, *_network_of(task, data, parts.training), own)
+    between = epochs_between(len(parts.training))
 
     history: list[EpochRecord] = []
     seconds = 0.0
@@ -155,7 +157,11 @@ def train(
         _refuse_divergence(record, task, data)
         if record.epoch % between == 0 or is_over(training, [*history, record]):
             with averaged(learner.optimizer):
-                health = probe.measure(learner.weights())
+                health = probe.measure(
+                    learner.weights(),
+                    num_steps=(epoch + 1) * steps_per_epoch,
+                    is_last=is_over(training, [*history, record]),
+                )
             record = replace(record, health=health, seconds=time.perf_counter() - started)
         seconds += record.seconds
         history.append(record)
@@ -234,12 +240,6 @@ def _network_of(task: Task, data: TrainingData, reference: NDArray[np.int64]) ->
     network = network_of(task.arm, (height, width, channels), task.num_classes, task.streams, task.base)
     base = network.summary.base
     return network, Prepared(base.preparation) if base else scaling_of(data.images, task.data.scaling, reference)
-
-
-def _probe_of(task: Task, data: TrainingData, parts: SplitIndices, subset: NDArray[np.int64]) -> HealthProbe:
-    network, scaling = _network_of(task, data, parts.training)
-    chosen = task.streams.generator("split", 2).permutation(subset)
-    return HealthProbe(network, data, chosen, scaling)
 
 
 def class_weights_of(training: Training, labels: NDArray[np.integer], num_classes: int) -> NDArray[np.float32] | None:

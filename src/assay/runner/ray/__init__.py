@@ -8,7 +8,7 @@ sends back what it says with the bytes of the files that it writes, or puts thes
 
 - ``cluster.py`` and ``executor.py`` are the study's process: the connection, and the executor on it.
 - ``process.py`` is the bridge, which ``python -m assay.runner.ray`` starts, ``bridge.py`` what it does, ``jobs.py``
-  what it knows of runs and slots.
+  what it knows of runs and slots, ``joining.py`` how it joins, ``losses.py`` why a slot is gone.
 - ``slot.py`` is what runs on the machines.
 
 Only ``process.py``, ``bridge.py`` and ``slot.py`` import Ray, where they use it.

@@ -25,6 +25,7 @@ from ..events import Failed, Lost, NoSpace, to_json
 from ..worker import CHECKPOINT, WEIGHTS
 from .cluster import STOP_SECONDS
 from .jobs import Job, Place, is_late
+from .losses import why_lost
 from .slot import CONTINUES, Slot, versions
 
 _MARGIN = 1.25  # declared memory over that of the worker process: the actor beside it takes some too
@@ -32,13 +33,15 @@ _IDLE_SECONDS = 60.0  # after which a slot is given back to the cluster
 
 
 class Bridge:
-    def __init__(self, pipe: IO[str], logs: Path | None) -> None:
+    def __init__(
+        self, pipe: IO[str], logs: Path | None, inbox: queue.SimpleQueue[tuple[Any, ...]] | None = None
+    ) -> None:
         import ray
 
         self._ray = ray
         self._pipe, self._logs = pipe, logs
         self._pipe_lock = threading.Lock()
-        self.inbox: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
+        self.inbox: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue() if inbox is None else inbox
         self._disks = ThreadPoolExecutor(16)
         self._actor = ray.remote(Slot)
         self._places: list[Place] = []
@@ -252,6 +255,7 @@ class Bridge:
 
     def _hear(self, place: Place, job: Job, message: dict[str, Any]) -> None:
         place.heard = time.monotonic()
+        place.left = message.get("left")
         events = message["events"]
         ending = next((event for event in events if event["event"] not in CONTINUES), None)
         for event in events:
@@ -314,8 +318,7 @@ class Bridge:
         if other is not None:
             self._promote(other, job)
             return
-        is_memory = "memory" in str(error)
-        why = "it took more memory than its machine had left" if is_memory else "its machine does not answer"
+        is_memory, why = why_lost(self._ray, self._ray.nodes(), place, error)
         self.send(to_json(Lost(job.run, f"{why} ({place.about['host']})", is_memory, is_machine=not is_memory)))
 
     def _keep(self, place: Place | None, job: Job, message: dict[str, Any], events: list[dict[str, Any]]) -> None:

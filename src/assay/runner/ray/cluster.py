@@ -8,9 +8,11 @@ import json
 import os
 import re
 import selectors
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,7 +20,8 @@ from ...errors import AssayError, ClusterError, ClusterGone, Problem
 
 _ADDRESS = re.compile(r"ray|ray://[^\s/:]+:\d+")
 STOP_SECONDS = 15.0  # for a slot to clear its machine; one whose machine is gone answers at once
-_JOIN_SECONDS = 240.0
+JOIN_SECONDS = 30.0  # for an address that does not answer
+_START_SECONDS = 240.0  # for the bridge to say anything: it gives up by itself, unless it is stopped
 _GO_ON = "finished epochs are kept: give the same command again once it is back, or finish here with --on local"
 
 
@@ -29,12 +32,15 @@ class RayCluster:
         address: ``ray``, for the cluster that this machine belongs to or that ``RAY_ADDRESS`` names, or
             ``ray://host:port``, for the client server on a cluster's head.
         logs: Folder for what Ray prints and for the last words of workers; ``None`` discards them.
+        note: Takes what a user should know while it joins.
 
     Raises:
         ClusterError: Ray is not installed, or no cluster answers there.
     """
 
-    def __init__(self, address: str = "ray", logs: Path | None = None) -> None:
+    def __init__(
+        self, address: str = "ray", logs: Path | None = None, note: Callable[[str], None] = lambda sentence: None
+    ) -> None:
         check_address(address)
         log: int | IO[bytes] = subprocess.DEVNULL
         if logs is not None:
@@ -55,10 +61,15 @@ class RayCluster:
         self._unread = b""
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._process.stdout, selectors.EVENT_READ)
+        note(f"waiting for the Ray cluster at {place_of(address)}, {JOIN_SECONDS:.0f} seconds for its first answer")
+        self._has_joined = False
         try:
-            self._about = self._next("cluster", seconds=_JOIN_SECONDS)["cluster"]
-        except ClusterGone:
+            self._about = self._next("cluster", seconds=_START_SECONDS)["cluster"]
+            self._has_joined = True
+        except ClusterGone as gone:
             self.close()
+            if self._process.returncode:
+                raise ClusterError(Problem(str(gone), "give the same command again")) from None
             raise ClusterError(no_cluster(address)) from None
         except BaseException:
             self.close()
@@ -100,8 +111,20 @@ class RayCluster:
         if refusals := [message["refusal"] for message in messages if "refusal" in message]:
             raise ClusterError(Problem(*refusals[0]))
         if not chunk:
-            raise ClusterGone(f"the Ray cluster does not answer any more; {_GO_ON}.")
+            raise ClusterGone(self._ending())
         return messages
+
+    def _ending(self) -> str:
+        """Why nothing more comes from the bridge. Ray ends it with 1 where its cluster is gone."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=5.0)
+        code = self._process.returncode
+        if code is not None and code < 0:
+            what = f"the process that connects to the Ray cluster was killed ({signal.Signals(-code).name})"
+            return f"{what}; {_GO_ON}." if self._has_joined else f"{what} before it had joined"
+        if self._has_joined:
+            return f"the Ray cluster does not answer any more; {_GO_ON}."
+        return f"the process that connects to the Ray cluster ended with {code} before it had joined (logs/ray.log)"
 
     def release(self) -> None:
         """Stop everything that was begun and give the cluster's machines back."""
@@ -146,7 +169,11 @@ def check_address(address: str) -> None:
         raise ClusterError(Problem("Ray is not installed", "pip install 'assay[ray]', here and on the cluster"))
 
 
+def place_of(address: str) -> str:
+    """Where a cluster is looked for, for a sentence."""
+    return address if address != "ray" else os.environ.get("RAY_ADDRESS") or "this machine"
+
+
 def no_cluster(address: str, why: str = "") -> Problem:
-    place = address if address != "ray" else os.environ.get("RAY_ADDRESS") or "this machine"
     fix = "start one (ray start --head), name its client server (--on ray://head:10001), or train with --on local"
-    return Problem(f"no Ray cluster answers at {place}{why}", fix)
+    return Problem(f"no Ray cluster answers at {place_of(address)}{why}", fix)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ class Place:
     is_second: bool = False
     held: list[dict[str, Any]] = field(default_factory=list)
     heard: float = 0.0
+    left: Sequence[int] | None = None  # bytes of memory that its machine last had left, and has
     epochs: int = 0
 
     @property

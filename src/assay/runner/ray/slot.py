@@ -99,7 +99,11 @@ class Slot:
             events: Sequence[Event] = ()
             while not events and not self._is_stopping and time.monotonic() < deadline:
                 events = self._executor.poll(0.25)
-            message: dict[str, Any] = {"events": [to_json(event) for event in events], "memory": self._memory_bytes()}
+            message: dict[str, Any] = {
+                "events": [to_json(event) for event in events],
+                "memory": self._memory_bytes(),
+                "left": _memory_left(),
+            }
         ends = [event for event in events if type(event).__name__ not in CONTINUES]
         try:
             if any(type(event).__name__ == "Finished" for event in ends):
@@ -164,6 +168,14 @@ def _placed(task: Task, files: dict[str, tuple[int, list[Any]]]) -> dict[str, Pa
             with disk.replacing(places[path]) as file:
                 file.write(ray.get(files[path][1][0]).data)
     return places
+
+
+def _memory_left() -> list[int]:
+    """Bytes of memory that this machine has left, and has."""
+    import psutil
+
+    memory = psutil.virtual_memory()
+    return [int(memory.available), int(memory.total)]
 
 
 def _scratch_name() -> str:

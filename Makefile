@@ -27,6 +27,11 @@ demo: $(VENV)/.installed  ## Run the demo study and write its report
 test: $(VENV)/.installed-test  ## Install what the tests need and run them
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile
 
+MINUTES ?= 60
+.PHONY: attack
+attack: $(VENV)/.installed-test  ## Attack it: kill storms, spoiled stores, hostile inputs (an hour; MINUTES=5, SEED=7)
+	$(BIN)/python -m tests.attack --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
 lint: $(VENV)/.installed-test  ## Style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from assay.spec import Study
 from assay.store import ArmRecord, StudyRecord, open_reader, open_writer
+from assay.store.files import connect
 from assay.store.writer import StoreWriter
 from assay.train import EpochRecord
 
@@ -61,6 +64,16 @@ def put_study(store: Path, scores: Mapping[str, Sequence[float]], *, count: int 
         put_plan(writer, study)
         put_scores(writer, study, scores)
     return study
+
+
+@contextlib.contextmanager
+def edited(store: Path) -> Iterator[sqlite3.Connection]:
+    """The store's database, to be changed as Assay would: rows that are written get their checksums."""
+    connection = connect(store, writable=True)
+    try:
+        yield connection
+    finally:
+        connection.close()
 
 
 def record_of(store: Path, name: str = "small") -> StudyRecord:

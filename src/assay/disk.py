@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from typing import BinaryIO, Literal
 from .errors import AssayError, DataError, DiskFull, Problem
 
 LOCK_SECONDS = 600.0
+_SOME_BYTES = 1 << 24
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -100,26 +103,57 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def write(path: Path, content: bytes) -> str:
+def write(path: Path, content: bytes, *, levels: int | None = None) -> str:
     """Write a file whole, with the folders that it needs, and return its content's SHA-256.
+
+    Args:
+        path: The file.
+        content: What it is to hold.
+        levels: How many of the folders above it are made where they are missing; all if ``None``.
 
     Raises:
         DiskFull: There is no space left; a file already there is untouched.
         DataError: The disk refuses for another reason.
     """
     with disk_errors(path, "written"):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if levels is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        else:
+            for folder in reversed(list(path.parents)[:levels]):
+                folder.mkdir(exist_ok=True)
         with replacing(path) as file:
             file.write(content)
     return hashlib.sha256(content).hexdigest()
 
 
-def disk_full(place: Path) -> DiskFull:
-    """The error for a full disk, with its path and how to resume."""
-    return DiskFull(
-        f"{place}: no space is left on this disk. Everything finished so far is kept; "
-        "free some space and give the same command again."
-    )
+def disk_full(place: Path, number: int | None = None) -> DiskFull:
+    """The error for a disk that takes nothing more, with its path and how to resume.
+
+    Args:
+        place: What could not be written.
+        number: The system's error number: a quota or a limit on files' sizes is told from a full disk.
+    """
+    what, fix = "no space is left on this disk", "free some space"
+    if number == errno.EDQUOT:
+        what, fix = "your quota on this disk is used up", "free some space or have it raised"
+    elif number == errno.EFBIG:
+        what = "a file may not grow any larger here, by a limit on the size of files (ulimit -f) or the disk's own"
+        fix = "raise the limit, or choose another place"
+    return DiskFull(f"{place}: {what}. Everything finished so far is kept; {fix} and give the same command again.")
+
+
+def io_failed(place: Path) -> DiskFull:
+    """The error for a failure of which the system's number is not known, as where SQLite has met it."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        if resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY:
+            return disk_full(place, errno.EFBIG)
+    with contextlib.suppress(OSError):
+        if shutil.disk_usage(place if place.is_dir() else place.parent).free > _SOME_BYTES:
+            what = "this disk failed to read or write (see the system's log)"
+            return DiskFull(f"{place}: {what}. Everything finished so far is kept; check the disk.")
+    return disk_full(place)
 
 
 @contextmanager
@@ -147,7 +181,7 @@ def locked(path: Path, *, timeout_seconds: float = LOCK_SECONDS) -> Iterator[Non
 
 def _refusal(error: OSError, place: Path, operation: Literal["read", "written"]) -> AssayError:
     if error.errno in FULL:
-        return disk_full(place)
+        return disk_full(place, error.errno)
     if operation == "read" and str(error.filename).startswith(f"{place}{os.sep}"):
         place = Path(error.filename)  # the file inside the folder that could not be read
     if error.errno in _FORBIDDEN:

@@ -10,6 +10,7 @@
     │   │   ├── NoSuchStudy    it holds no study of that name
     │   │   ├── NoSuchRun      it holds no run with that id
     │   │   ├── StoreBusy      another process is writing to it
+    │   │   ├── StoreMoved     it was moved or deleted while it was written
     │   │   └── StoreTooNew    a newer version of Assay wrote it
     │   ├── ClusterError       no cluster can be reached where one was asked for, or it cannot train
     │   └── TooFewSeeds        an estimate was asked for from too few scores (also a ValueError)
@@ -28,6 +29,8 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+
+_LONGEST = 1200  # characters of what a sentence quotes or lists
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,10 @@ class Problem:
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
-        where = ", ".join(part for part in (place, self.key) if part)
-        sentence = f"{where}: {self.what}" if where else self.what
-        sentence_with_fix = f"{sentence}; {self.fix}" if self.fix else sentence
+        where = ", ".join(part for part in (place, shortened(self.key)) if part)
+        what = shortened(self.what)
+        sentence = f"{where}: {what}" if where else what
+        sentence_with_fix = f"{sentence}; {shortened(self.fix)}" if self.fix else sentence
         return sentence_with_fix if sentence_with_fix.endswith("?") else f"{sentence_with_fix}."
 
     def at(self, *, key: str = "", file: str = "", line: int | None = None) -> Problem:
@@ -65,6 +69,11 @@ class Problem:
             file=self.file or file,
             line=self.line if self.line is not None else line,
         )
+
+
+def shortened(text: str) -> str:
+    """A text that holds something endless, such as a layer's word of a million letters, without its middle."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 4 :]}"
 
 
 class AssayError(Exception):
@@ -111,6 +120,10 @@ class NoSuchRun(StoreError):
 
 class StoreBusy(StoreError):
     """Another process is writing to the store."""
+
+
+class StoreMoved(StoreError):
+    """The store was moved or deleted under the process that wrote it. What had finished is kept where it is now."""
 
 
 class StoreTooNew(StoreError):

@@ -24,7 +24,7 @@ from assay.store.files import DATABASE
 from assay.web import make_app
 from assay.web.guard import Hosts
 
-from ..stored import put_plan, put_scores, put_study, record_of, stored_study
+from ..stored import edited, put_plan, put_scores, put_study, record_of, stored_study
 
 _DRAWN = np.random.default_rng(2015)
 A = tuple(0.95 + 0.003 * _DRAWN.standard_normal(30))
@@ -293,9 +293,8 @@ def test_looks_that_cannot_be_read_are_one_sentence(
         for count in (7, 8, 9):
             extend(store, count, start=count - 1)
             compare(store)
-        with sqlite3.connect(store / DATABASE) as connection:
+        with edited(store) as connection:
             connection.execute(edit)
-        connection.close()
     assert run_cli(*command, "--store", store) == 2
     output, errors = capsys.readouterr()
     assert sentence in errors

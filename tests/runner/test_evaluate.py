@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,9 @@ from assay.runner.events import Finished, from_json, to_json
 from assay.runner.progress import Silent
 from assay.spec import Study
 from assay.store import ImageHits, StudyRecord
-from assay.store.files import DATABASE
 
 from ..helpers import based_study, small_study
+from ..stored import edited
 
 
 class Notes(Silent):
@@ -49,10 +48,9 @@ def assert_are_accuracies(record: StudyRecord) -> None:
 
 def forget(store: Path, *, only: str = "") -> None:
     """As an earlier version left the store."""
-    with sqlite3.connect(store / DATABASE) as connection:
+    with edited(store) as connection:
         connection.execute("DELETE FROM validation_hits WHERE run LIKE ?", (f"{only}%",))
         connection.execute("DELETE FROM image_sets WHERE id NOT IN (SELECT images FROM validation_hits)")
-    connection.close()
 
 
 def test_redrawn_splits_are_one_image_set_a_seed_which_arms_share(tmp_path: Path) -> None:
@@ -137,11 +135,10 @@ def test_an_accuracy_that_differs_is_noted_and_no_error(tmp_path: Path) -> None:
     before, _ = run(small_study(), tmp_path)
     forget(tmp_path)
     changed = before.runs[0]
-    with sqlite3.connect(tmp_path / DATABASE) as connection:
+    with edited(tmp_path) as connection:
         connection.execute(
             "UPDATE epochs SET validation_accuracy = validation_accuracy + 0.01 WHERE run = ?", (changed.id,)
         )
-    connection.close()
     after, notes = run(small_study(), tmp_path)
     assert len(notes) == 2
     assert notes[1].startswith("1 run: evaluated here, ")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from assay.errors import SpecError
+from assay.nets import parse, summarize
 from assay.spec import Study, read_study
 
 HEAD = 'question = "q"\n[data]\nname = "digits"\n'
@@ -82,3 +83,44 @@ def test_pipes_devices_and_sockets_are_no_study_files(tmp_path: Path) -> None:
         assert "this is a socket" in refused(tmp_path / "s.toml")
     (tmp_path / "zero.toml").symlink_to("/dev/zero")
     assert "this is a device" in refused(tmp_path / "zero.toml")
+
+
+def test_numbers_beyond_any_use_are_refused_with_the_limit(tmp_path: Path) -> None:
+    huge = "1" + "0" * 30
+    search = '[network]\nlayers = ["flatten", "dense {w}", "dense classes softmax"]\n[search]\ntrials = 2\n'
+    for text, key, limit in (
+        (f"[training]\nepochs = {huge}", "training.epochs", "100000"),
+        (f"[training]\nstop_after = {huge}", "training.stop_after", "100000"),
+        (f"[training]\nbatch_size = {huge}", "training.batch_size", "1000000"),
+        (f"[training]\nearly_stopping = {{ patience = {huge} }}", "training.early_stopping.patience", "1000000"),
+        (f"[training]\naugmentation = {{ crop = {huge} }}", "training.augmentation.crop", "10000"),
+        ("[training]\naugmentation = { shift = 1e12 }", "training.augmentation.shift", "10000"),
+        (f"{search}[search.space]\nw = {{ low = 1, high = {huge} }}", "search.space.w.high", "9,007,199,254,740,992"),
+        (f"{search}halving = {{ max_epochs = {huge} }}\n[search.space]\nw = [8, 16]", "max_epochs", "100000"),
+    ):
+        path = tmp_path / "large.toml"
+        path.write_text(HEAD + ("" if "[search]" in text else LAYERS) + text)
+        message = refused(path)
+        assert key in message
+        assert limit in message
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ("conv 1000000000 3x3", "conv1 would put out 36,000,000,000 values for each image"),
+        ("zeropad 1000000000", "values for each image; make it smaller: 268,435,456 are the most"),
+        ("conv 4 1000000000x1000000000 padding=same", "parameters (conv1 has 4,000,000,000,000,000,004)"),
+    ],
+)
+def test_networks_that_no_machine_holds_are_refused(layer: str, message: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        summarize(parse([layer, "flatten", "dense classes softmax"]), (8, 8, 1), 10)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("word", ["dense " + "9" * 1_000_000, "a" * 1_000_000])
+def test_endless_words_are_quoted_in_part(word: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        parse(["flatten", word, "dense classes softmax"])
+    assert len(str(caught.value)) < 3000

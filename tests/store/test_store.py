@@ -15,6 +15,7 @@ import pytest
 from assay.errors import DiskFull, StoreBusy, StoreError, StoreTooNew
 from assay.spec import fingerprint
 from assay.store import ArmRecord, ImageHits, TestScore, VerdictLook, open_reader, open_writer
+from assay.store.checksums import TABLES
 from assay.store.columns import RunColumns
 from assay.store.files import DATABASE, connect, translated
 from assay.store.schema import MIGRATIONS
@@ -441,7 +442,10 @@ def test_what_an_earlier_version_looked_at_is_found(looks: list[str], expected: 
                 scores = {"a-all": score} if look == "retrained" else {"a-0": score, "b-0": score}
                 writer.put_look("s", scores, num_runs=len(scores))
     connection = sqlite3.connect(tmp_path / DATABASE)
+    connection.executescript("DROP INDEX runs_in_brief; ALTER TABLE runs DROP COLUMN brief;")
+    connection.executescript("".join(f"ALTER TABLE {table} DROP COLUMN checksum;" for table in TABLES))
     connection.executescript(
+        "ALTER TABLE artifacts DROP COLUMN modified_ns; "
         "ALTER TABLE looks DROP COLUMN is_of_retrained; ALTER TABLE looks DROP COLUMN content; "
         "ALTER TABLE looks DROP COLUMN test_images; DROP TABLE verdict_looks; DROP TABLE validation_hits; "
         "DROP TABLE image_sets; PRAGMA user_version = 4;"

@@ -15,6 +15,7 @@ from assay.store import StoreFollower, VerdictLook, open_reader, open_writer, re
 from assay.store.files import DATABASE, connect
 from assay.store.schema import MIGRATIONS
 
+from ..stored import edited
 from .test_store import GOLDEN, epoch, put_study
 
 
@@ -174,9 +175,8 @@ def test_a_look_that_was_edited_is_a_sentence(seen: str, tmp_path: Path) -> None
     with open_writer(tmp_path) as writer:
         put_study(writer)
     record_verdict_look(tmp_path, "s", look(1))
-    with sqlite3.connect(tmp_path / DATABASE) as connection:
+    with edited(tmp_path) as connection:
         connection.execute("UPDATE verdict_looks SET seen = ?", (seen,))
-    connection.close()
     with pytest.raises(StoreError, match='look 1 at the verdicts of study "s" cannot be read'):
         looks(tmp_path)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from assay.web.launch import Launcher
 
 from ..helpers import small_study
 from ..own_code import CONVNET, write
+from ..stored import edited
 from .conftest import HOSTS, URL
 
 
@@ -87,12 +87,11 @@ def test_a_study_is_gone_on_with_and_stopped_from_its_page(tmp_path: Path) -> No
 
 def test_why_it_cannot_be_trained_is_told(tmp_path: Path) -> None:
     planned(tmp_path)
-    with sqlite3.connect(tmp_path / "store.sqlite") as store:
+    with edited(tmp_path) as store:
         (text,) = store.execute("SELECT spec FROM studies").fetchone()
         spec = json.loads(text)
         spec["data"]["name"] = "nowhere"
         store.execute("UPDATE studies SET spec = ?", (json.dumps(spec),))
-    store.close()
     with TestClient(make_app(tmp_path, HOSTS, allow_run=True), base_url=URL) as client:
         assert client.post("/api/studies/small/run", headers=token_of(client)).status_code == 202
         until(lambda: not client.get("/api/studies/small").json()["ours"])

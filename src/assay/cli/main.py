@@ -31,10 +31,12 @@ COMMANDS = {
     "serve": "The store in a browser: studies live, and a playground.",
     "cite": "BibTeX of a study's data set and methods.",
     "schema": "A JSON Schema of study files, for editors.",
-    "doctor": "Check this machine and installation.",
+    "doctor": "Check this machine and installation, or a store, and mend it.",
+    "backup": "Copy a store whole, also while runs go on.",
 }
 
 EXIT_DONE, EXIT_FAILED_RUNS, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 0, 1, 2, 130
+EXIT_PIPE = 141  # as shells give it for a program that SIGPIPE ended: what it was to do may be undone
 
 
 class _Commands(click.Group):
@@ -69,7 +71,7 @@ class _Commands(click.Group):
 def commands() -> None:
     """Which choice makes this network better, and can I trust the answer?
 
-    Exit codes: 0 done, 1 some runs failed, 2 bad input, 130 interrupted.
+    Exit codes: 0 done, 1 some runs failed, 2 bad input, 130 interrupted, 141 its output was closed.
     """
 
 
@@ -92,9 +94,9 @@ def main(arguments: list[str] | None = None) -> Any:
     except AssayError as error:
         click.echo(f"error: {error}", err=True)
         code = EXIT_FAILED_RUNS
-    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
+    except (BrokenPipeError, SystemExit):  # the reader of a pipe, such as head, has seen enough: click and Rich exit
         give_up_output()
-        code = EXIT_DONE
+        code = EXIT_PIPE
     except OSError as error:
         with contextlib.suppress(OSError):
             click.echo(f"error: {trouble(error)}", err=True)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
+import tempfile
 from pathlib import Path
 
 import platformdirs
+
+from ..errors import DataError, Problem
 
 VARIABLE = "ASSAY_DATA"
 CACHE_VARIABLE = "ASSAY_CACHE"
@@ -23,22 +28,22 @@ def raw_folder(name: str) -> Path:
 
 def arrays_folder(content: str) -> Path:
     """The folder of the memory maps of one content (a SHA-256), always in the cache."""
-    return _cache() / "arrays" / content
+    return _place("arrays", content)
 
 
 def bases_folder() -> Path:
     """The folder of pretrained weights converted to arrays, from files and runs; always in the cache."""
-    return _cache() / "bases"
+    return _place("bases")
 
 
 def features_folder() -> Path:
     """The folder of frozen bases' outputs (features), computed once; always in the cache."""
-    return _cache() / "features"
+    return _place("features")
 
 
 def source_note(key: str) -> Path:
     """What is noted about a user's files that were read before: the content that they held."""
-    return _cache() / "sources" / f"{key}.json"
+    return _place("sources", f"{key}.json")
 
 
 def reading_folder() -> Path:
@@ -48,7 +53,40 @@ def reading_folder() -> Path:
 
 def lock_file(purpose: str, name: str) -> Path:
     """The lock file of one data set for one purpose, outside the user's own data folders."""
-    return _cache() / "locks" / f"{purpose}-{name}.lock"
+    return _place("locks", f"{purpose}-{name}.lock", is_written=True)
+
+
+def _place(*parts: str, is_written: bool = False) -> Path:
+    """A place in the cache; where that cannot be written and does not hold it, one in the system's temporary folder.
+
+    A cache that was filled and is read-only now, as an image of a machine may hold it, is read where it is.
+    """
+    usual = _cache().joinpath(*parts)
+    if (usual.exists() and not is_written) or _can_write(_cache()):
+        return usual
+    return _fallback().joinpath(*parts)
+
+
+def _can_write(folder: Path) -> bool:
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    return os.access(existing, os.W_OK)
+
+
+def _fallback() -> Path:
+    """A folder for this user alone: others could put arrays of theirs into one that they may write.
+
+    Raises:
+        DataError: The folder is another user's.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    folder = Path(tempfile.gettempdir()) / f"assay-cache-{user}"
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or (hasattr(os, "getuid") and status.st_uid != user):
+        what = f"the cache {_cache()} cannot be written, and {folder} is another user's"
+        raise DataError(Problem(what, f"name a folder with {CACHE_VARIABLE}"))
+    return folder
 
 
 def unpacked_folder() -> Path:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import Problem, SpecError
+from ..spec.bounds import MAX_PARAMETERS, MAX_VALUES
 from .blocks import Node, Parallel, Repeat, Residual
 from .effects import Effect, Image, Shape, shape_text
 from .foundation import Foundation
@@ -146,6 +147,7 @@ def summarize(layers: Sequence[Node], input_shape: Image, num_classes: int) -> S
     walk.chain(layers, _Values("", input_shape, ReceptiveField()), (), "layers", ends=True)
     if not layers:
         walk.problems.append(Problem("the network has no layers", _ENDING, "layers"))
+    walk.problems += _too_large(walk.rows)
     if walk.problems:
         raise SpecError(walk.problems)
     return Summary(input_shape, num_classes, tuple(walk.rows))
@@ -169,12 +171,27 @@ def summarize_on(base: Foundation, head: Sequence[Node], num_classes: int) -> Su
         rows += [_frozen(row) for row in block] if name in frozen else block
     own = _Walk(image, num_classes)
     own.chain(head, values, (), "layers", ends=True)
-    problems = [*walk.problems, *own.problems]
+    problems = [*walk.problems, *own.problems, *_too_large([*rows, *own.rows])]
     if not head:
         problems.append(Problem("the network has no layers", _ENDING, "layers"))
     if problems:
         raise SpecError(problems)
     return Summary(image, num_classes, (*rows, *own.rows), base, tuple(head))
+
+
+def _too_large(rows: Sequence[LayerSummary]) -> list[Problem]:
+    """What no machine that this is made for can hold: said before memory is taken."""
+    for row in rows:
+        values = math.prod(row.output_shape)
+        if values > MAX_VALUES:
+            what = f"{row.name} would put out {values:,} values for each image"
+            return [Problem(what, f"make it smaller: {MAX_VALUES:,} are the most", "layers")]
+    parameters = sum(row.parameters for row in rows)
+    if parameters > MAX_PARAMETERS:
+        largest = max(rows, key=lambda row: row.parameters)
+        what = f"the network would have {parameters:,} parameters ({largest.name} has {largest.parameters:,})"
+        return [Problem(what, f"make it smaller: {MAX_PARAMETERS:,} are the most", "layers")]
+    return []
 
 
 def _frozen(row: LayerSummary) -> LayerSummary:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from ..errors import DiskFull
+from ..errors import DiskFull, StoreMoved
 from ..store import StoreReader, StoreWriter
 from .bases import ready
 from .decisions import after_loss
@@ -67,6 +67,7 @@ def drive(
     Raises:
         ClusterGone: The cluster that trained it does not answer any more. Finished epochs are kept.
         DiskFull: A worker or the store could not write. Finished runs are kept.
+        StoreMoved: The store was moved or deleted. What had finished is kept where it is now.
         KeyboardInterrupt: The user stopped it. Finished epochs are kept.
     """
     study = plan.study
@@ -107,7 +108,9 @@ def drive(
         for task in waiting.values():
             executor.submit(task)
         while waiting:
-            for event in executor.poll(0.25):
+            events = executor.poll(0.25)
+            writer.check_place()
+            for event in events:
                 shown: Event = event
                 if isinstance(event, Lost):
                     (machines if event.is_machine else losses)[event.run] += 1
@@ -124,12 +127,13 @@ def drive(
                     executor.recorded(waiting.pop(event.run), is_finished=isinstance(shown, Finished))
             progress.tick()
     except KeyboardInterrupt:
-        writer.put_event(study.name, "interrupted", {"left": len(waiting)})
+        with contextlib.suppress(StoreMoved):
+            writer.put_event(study.name, "interrupted", {"left": len(waiting)})
         raise
     finally:
         if executor is not None:
             executor.close()
-        with contextlib.suppress(DiskFull):  # the error that brought us here says so already
+        with contextlib.suppress(DiskFull, StoreMoved):  # the error that brought us here says so already
             writer.requeue_interrupted()
         progress.end()
 

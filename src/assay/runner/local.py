@@ -90,8 +90,10 @@ class LocalExecutor(Executor):
         environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(self.threads))}
         log: int | object = subprocess.DEVNULL
         if self.logs is not None:
-            self.logs.mkdir(parents=True, exist_ok=True)
-            log = (self.logs / f"worker-{len(self._workers) + 1}.log").open("ab")
+            # Without its parents: a store that was moved is not made again.
+            with contextlib.suppress(FileNotFoundError):
+                self.logs.mkdir(exist_ok=True)
+                log = (self.logs / f"worker-{len(self._workers) + 1}.log").open("ab")
         process = subprocess.Popen(
             [sys.executable, "-m", "assay.runner.worker"],
             stdin=subprocess.PIPE,

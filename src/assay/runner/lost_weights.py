@@ -1,4 +1,4 @@
-"""Finished runs whose weights are gone, swapped or damaged: found by hash, and trained anew."""
+"""Finished runs whose weights are gone, swapped or damaged: found by size, time and hash, and trained anew."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..store import StoreReader, StoreWriter
+from ..disk import regular_file
+from ..errors import DataError
+from ..store import StoreReader, StoreWriter, WeightsRecord
 from .events import Finished
 
 _NAMED = 5
@@ -35,7 +37,9 @@ class LostWeights:
     ) -> None:
         """Queue each of these finished runs whose weights are not the ones that were written.
 
-        Every file is read and hashed, once a session.
+        A file of the recorded size and time of change is taken for the one that was written; any other is read and
+        hashed, once a session. What changes a file behind the system's back is found by ``assay doctor``, and wherever
+        weights are used.
 
         Args:
             study: The study's name.
@@ -45,14 +49,17 @@ class LostWeights:
         """
         unchecked = set(finished) - self._sound
         weights = reader.weights_of(unchecked)
+        lost = dict.fromkeys(unchecked - set(weights), "the store lacks their record")
+        changed = [run for run, record in weights.items() if not _is_as_written(self.folder, record)]
         with ThreadPoolExecutor(4) as pool:  # hashing leaves Python's lock
-            faults = pool.map(lambda run: _fault(self.folder, *weights.get(run, ("", ""))), unchecked)
-            lost = {run: fault for run, fault in zip(unchecked, faults, strict=True) if fault}
+            faults = dict(zip(changed, pool.map(lambda run: _fault(self.folder, weights[run]), changed), strict=True))
+        lost |= {run: fault for run, fault in faults.items() if fault}
+        writer.put_sound(run for run, fault in faults.items() if fault == "")
         self._sound |= unchecked
         if not lost:
             return
         writer.requeue_lost(study, lost)
-        self._hashes |= {run: weights.get(run, ("", ""))[1] for run in lost}
+        self._hashes |= {run: weights[run].sha256 for run in lost if run in weights}
         named = [f"{labels[run]}: {lost[run]}" for run in sorted(lost, key=labels.__getitem__)]
         more = f"; and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
         runs = "1 finished run has lost its" if len(lost) == 1 else f"{len(lost):,} finished runs have lost their"
@@ -81,14 +88,26 @@ class LostWeights:
         self._others.clear()
 
 
-def _fault(folder: Path, path: str, sha256: str) -> str:
-    """What is wrong with a file of weights; empty where nothing is, or where it may not be read."""
+def _is_as_written(folder: Path, record: WeightsRecord) -> bool:
+    """Whether a file has the size and the time of change that were recorded."""
     try:
-        with open(folder / path, "rb") as file:
-            return "" if hashlib.file_digest(file, "sha256").hexdigest() == sha256 else "not what was written"
+        status = (folder / record.path).stat()
+    except OSError:
+        return False
+    return (status.st_size, status.st_mtime_ns) == (record.num_bytes, record.modified_ns)
+
+
+def _fault(folder: Path, record: WeightsRecord) -> str | None:
+    """What is wrong with a file of weights; empty where nothing is, ``None`` where it may not be read."""
+    try:
+        with regular_file(folder / record.path) as file:
+            is_same = hashlib.file_digest(file, "sha256").hexdigest() == record.sha256
+        return "" if is_same else "not what was written"
     except FileNotFoundError:
         return "the file is missing"
     except PermissionError:
-        return ""
+        return None
+    except DataError as error:
+        return str(error.problems[0].what)
     except OSError as error:
         return str(error.strerror or error)

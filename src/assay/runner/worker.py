@@ -96,7 +96,8 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:  # Numba, too, keeps files
-        send(NoSpace(task.id, str(disk_full(task.folder))) if error.errno in FULL else _unexpected(task, error))
+        is_full = error.errno in FULL
+        send(NoSpace(task.id, str(disk_full(task.folder, error.errno))) if is_full else _unexpected(task, error))
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, torch.AcceleratorError):
             raise  # a CUDA device's error stays with the process, and would fail every run after this one

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
 from .base import Spec
+from .bounds import MAX_PIXELS_MOVED
 from .own import checked, unused_left_out
 from .schedule import accept_placeholders
 
@@ -37,13 +38,13 @@ class Augmentation(Spec):
 
     model_config = ConfigDict(json_schema_extra=accept_placeholders)
 
-    shift: float = Field(default=0.0, ge=0)
+    shift: float = Field(default=0.0, ge=0, le=MAX_PIXELS_MOVED)
     rotation: float = Field(default=0.0, ge=0, le=180)
     zoom: float = Field(default=0.0, ge=0, lt=1)
     shear: float = Field(default=0.0, ge=0, lt=90)
     flip: Literal["none", "horizontal", "vertical", "both"] = "none"
-    crop: int = Field(default=0, ge=0, strict=True)
-    cutout: int = Field(default=0, ge=0, strict=True)
+    crop: int = Field(default=0, ge=0, le=MAX_PIXELS_MOVED, strict=True)
+    cutout: int = Field(default=0, ge=0, le=MAX_PIXELS_MOVED, strict=True)
     mixup: float = Field(default=0.0, ge=0)
     fill: Literal["constant", "nearest", "reflect"] = "constant"
     fill_value: int = Field(default=0, ge=0, le=255, strict=True)

@@ -11,6 +11,13 @@ from ..errors import Problem
 MAX_ARMS = 10_000
 MAX_SEEDS = 100_000
 MAX_RUNS = 1_000_000
+MAX_EPOCHS = 100_000
+MAX_BATCH = 1_000_000
+MAX_COUNT = 1_000_000  # of epochs to wait, and the like
+MAX_PIXELS_MOVED = 10_000  # by augmentation
+MAX_NUMBER = 2**53  # of a search: whole numbers up to here are exact in every format that they pass through
+MAX_PARAMETERS = 10**9  # of a network: 4 GB, and the optimizer's state besides
+MAX_VALUES = 2**28  # of a layer's output for one image: 1 GiB
 MAX_LINES = 10_000  # of one list of layers, before blocks are repeated
 MAX_FILE_BYTES = 4 << 20
 MAX_NESTING = 64

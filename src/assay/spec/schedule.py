@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from ..errors import Problem
 from .base import Problems, Spec
+from .bounds import MAX_COUNT
 
 ScheduleName = Literal["constant", "cosine", "one-cycle", "exponential", "step", "plateau"]
 ScheduleMetric = Literal[
@@ -80,13 +81,13 @@ class Schedule(Spec):
     final: float | None = Field(default=None, ge=0, le=1)
     shape: Literal["linear", "cosine"] | None = None
     factor: float | None = Field(default=None, gt=0, le=1)
-    every: int | None = Field(default=None, ge=1, strict=True)
-    patience: int | None = Field(default=None, ge=1, strict=True)
+    every: int | None = Field(default=None, ge=1, le=MAX_COUNT, strict=True)
+    patience: int | None = Field(default=None, ge=1, le=MAX_COUNT, strict=True)
     metric: ScheduleMetric | None = None
     min: float | None = Field(default=None, ge=0, le=1)
     min_learning_rate: float | None = Field(default=None, ge=0)
     min_delta: float | None = Field(default=None, ge=0)
-    cooldown: int | None = Field(default=None, ge=0, strict=True)
+    cooldown: int | None = Field(default=None, ge=0, le=MAX_COUNT, strict=True)
 
     def identity(self) -> dict[str, Any]:
         """What a run depends on, as JSON values."""

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ..errors import Problem, SpecError, nearest
 from .base import Problems, Spec
+from .bounds import MAX_EPOCHS, MAX_NUMBER
 from .factors import Scalar, level_name, levels_of, placeholders, substitute
 
 Sampler = Literal["random", "tpe", "gp", "cma-es", "nsga-ii"]
@@ -47,6 +48,10 @@ class Range(Spec):
     @model_validator(mode="after")
     def _has_values(self) -> Self:
         problems = []
+        for key in ("low", "high"):
+            if abs(value := getattr(self, key)) > MAX_NUMBER and self.is_whole:
+                fix = f"give whole numbers up to {MAX_NUMBER:,}"
+                problems.append(Problem(f"got {value:.6g}", fix, key))
         if self.low > self.high:
             what = f"low is {self.low:g}, above high ({self.high:g}), so no value is left"
             problems.append(Problem(what, "swap them", "low"))
@@ -106,9 +111,9 @@ class Halving(Spec):
     """
 
     method: Method = "hyperband"
-    min_epochs: int = Field(default=1, ge=1, strict=True)
-    max_epochs: int | None = Field(default=None, ge=1, strict=True)
-    reduction: int = Field(default=3, ge=2, strict=True)
+    min_epochs: int = Field(default=1, ge=1, le=MAX_EPOCHS, strict=True)
+    max_epochs: int | None = Field(default=None, ge=1, le=MAX_EPOCHS, strict=True)
+    reduction: int = Field(default=3, ge=2, le=MAX_EPOCHS, strict=True)
 
 
 def _or_one(schema: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from pydantic import (
 from ..errors import Problem, SpecError
 from .augmentation import Augmentation
 from .base import Problems, Spec
+from .bounds import MAX_BATCH, MAX_COUNT, MAX_EPOCHS
 from .own import checked, identity_of_text, is_own, unused_left_out
 from .schedule import Schedule, ScheduleMetric, accept_placeholders
 
@@ -117,7 +118,7 @@ class EarlyStopping(Spec):
     model_config = ConfigDict(json_schema_extra=accept_placeholders)
 
     metric: ScheduleMetric = "validation_loss"
-    patience: int = Field(default=5, ge=0, strict=True)
+    patience: int = Field(default=5, ge=0, le=MAX_COUNT, strict=True)
     min_delta: float = Field(default=0.0, ge=0)
 
 
@@ -189,11 +190,11 @@ class Training(Spec):
         "clip_value", "ema_momentum", "loss",
     )  # fmt: skip
 
-    epochs: int = Field(default=10, ge=1, strict=True)
+    epochs: int = Field(default=10, ge=1, le=MAX_EPOCHS, strict=True)
     early_stopping: EarlyStopping | Literal["none"] = "none"
     keep: Best | Literal["last"] = "last"
-    stop_after: int | None = Field(default=None, ge=1, strict=True)
-    batch_size: int = Field(default=128, ge=1, strict=True)
+    stop_after: int | None = Field(default=None, ge=1, le=MAX_EPOCHS, strict=True)
+    batch_size: int = Field(default=128, ge=1, le=MAX_BATCH, strict=True)
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
     augmentation: Augmentation | None = None

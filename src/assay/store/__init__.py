@@ -23,7 +23,15 @@ from .records import State as State
 from .records import StudyRecord as StudyRecord
 from .records import TestScore as TestScore
 from .records import VerdictLook as VerdictLook
+from .records import WeightsRecord as WeightsRecord
 from .records import trial_name as trial_name
+from .upkeep import Backup as Backup
+from .upkeep import Checkup as Checkup
+from .upkeep import Finding as Finding
+from .upkeep import Repairs as Repairs
+from .upkeep import back_up as back_up
+from .upkeep import checkup as checkup
+from .upkeep import repair as repair
 from .verdict_looks import record_verdict_look as record_verdict_look
 from .writer import StoreWriter as StoreWriter
 from .writer import open_writer as open_writer

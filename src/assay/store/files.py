@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from ..disk import FULL, disk_full
-from ..errors import NoStore, Problem, StoreBusy, StoreError
-from . import schema
+from ..disk import FULL, disk_full, io_failed
+from ..errors import AssayError, NoStore, Problem, StoreBusy, StoreError
+from . import checksums, schema
 from .snapshot import open_in_place
 
 DATABASE = "store.sqlite"
@@ -55,11 +56,13 @@ def connect(store: Path, *, writable: bool) -> sqlite3.Connection:
             connection = open_in_place(path)
         connection.row_factory = sqlite3.Row
         try:
+            checksums.register(connection)
             schema.refuse_newer(connection, str(path))
             if writable:
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("PRAGMA synchronous = NORMAL")
                 schema.migrate(connection, str(path))
+                checksums.keep(connection)
             else:
                 if schema.version(connection) < len(schema.MIGRATIONS):
                     connection = _brought_up_to_date(connection, str(path))
@@ -69,6 +72,14 @@ def connect(store: Path, *, writable: bool) -> sqlite3.Connection:
             connection.close()
             raise
     return connection
+
+
+def modified_ns(file: Path) -> int | None:
+    """When a file was last changed, in nanoseconds since 1970; ``None`` where it cannot be seen."""
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return None
 
 
 def is_up_to_date(store: Path) -> bool:
@@ -89,6 +100,7 @@ def _brought_up_to_date(older: sqlite3.Connection, path: str) -> sqlite3.Connect
     copy.row_factory = sqlite3.Row
     try:
         older.backup(copy)
+        checksums.register(copy)
         schema.migrate(copy, path)
     except BaseException:
         copy.close()
@@ -103,47 +115,49 @@ def no_store(folder: Path) -> NoStore:
     return NoStore(Problem("there is no store here", "run a study first, or name another --store", file=str(folder)))
 
 
+def damaged(path: Path, what: str = "the store's database is damaged") -> StoreError:
+    """The error for a database that is damaged, with the remedy."""
+    store = path.parent if path.name == DATABASE else path
+    fix = f"restore it from a backup, or see what can be mended: assay doctor {shlex.quote(str(store))}"
+    return StoreError(Problem(what, fix, file=str(path)))
+
+
+def _refusal(path: Path, text: str) -> AssayError:
+    """What SQLite says, as an error with a remedy."""
+    if "full" in text:
+        return disk_full(path)
+    if "disk I/O" in text:
+        return io_failed(path)
+    if "locked" in text or "busy" in text:
+        return StoreBusy(
+            Problem("other processes keep this store locked", "try again, or stop what writes to it", file=str(path))
+        )
+    if "readonly" in text or "unable to open" in text:
+        fix = "check that you may write there, or name another --store"
+        return StoreError(Problem(f"the store cannot be opened ({text})", fix, file=str(path)))
+    if "not a database" in text or "no such" in text:  # a table, a column
+        return damaged(path, f"this is no store's database, or a damaged one ({text})")
+    if "malformed" in text and "JSON" not in text:
+        return damaged(path)
+    return damaged(path, f"the store's database is damaged ({text})")
+
+
 @contextlib.contextmanager
 def translated(path: Path) -> Iterator[None]:
     """SQLite's and the file system's errors as sentences."""
     try:
         yield
     except sqlite3.DatabaseError as error:
-        text = str(error)
-        if "full" in text or "disk I/O" in text:
-            raise disk_full(path) from None
-        if "malformed" in text or "not a database" in text:
-            raise StoreError(
-                Problem(
-                    "the store's database is damaged",
-                    "restore it from a backup, or name another --store",
-                    file=str(path),
-                )
-            ) from None
-        if "locked" in text or "busy" in text:
-            fix = "try again, or stop what writes to it"
-            raise StoreBusy(Problem("other processes keep this store locked", fix, file=str(path))) from None
-        if "no such" in text or "encoding" in text or "decode" in text:  # a table, a column, a text
-            what = f"this is no store's database, or a damaged one ({text})"
-            raise StoreError(
-                Problem(what, "restore it from a backup, or name another --store", file=str(path))
-            ) from None
-        if "readonly" in text or "unable to open" in text:
-            raise StoreError(
-                Problem(
-                    f"the store cannot be opened ({text})",
-                    "check that you may write there, or name another --store",
-                    file=str(path),
-                )
-            ) from None
-        raise
+        if type(error) not in (sqlite3.DatabaseError, sqlite3.OperationalError):  # a mistake of ours
+            raise
+        raise _refusal(path, str(error)) from error
     except (FileExistsError, NotADirectoryError):
         raise StoreError(
             Problem("this is a file, a store is a folder", "name another --store", file=str(path.parent))
         ) from None
     except OSError as error:
         if error.errno in FULL:
-            raise disk_full(path) from None
+            raise disk_full(path, error.errno) from None
         if error.errno == errno.EROFS:
             fix = "copy it to where you may write, or name another --store"
             raise StoreError(Problem("the store is on a read-only disk", fix, file=str(path.parent))) from None

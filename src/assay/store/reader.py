@@ -18,9 +18,10 @@ from ..errors import NoSuchStudy, Problem, StoreError, nearest
 from ..spec import fingerprint
 from ..train.epochs import EpochRecord
 from . import schema
+from .checksums import BRIEF, expression, is_damaged
 from .collection import collection_paused
 from .columns import BriefRuns, RunColumns, reals, states_of, wholes
-from .files import connect, translated
+from .files import connect, damaged, translated
 from .image_sets import ImageSets
 from .records import (
     ArmRecord,
@@ -32,6 +33,7 @@ from .records import (
     State,
     StudyRecord,
     VerdictLook,
+    WeightsRecord,
     trial_name,
 )
 from .values import blob, mapping, numbers, whole
@@ -55,14 +57,16 @@ class StoreReader:
     def states(self, runs: Iterable[str]) -> dict[str, State]:
         """The state of each run that the store knows."""
         wanted = set(runs)
+        self._verify("runs", "id IN (SELECT value FROM json_each(?))", *_json(wanted))
         return {row["id"]: row["state"] for row in self._query("SELECT id, state FROM runs") if row["id"] in wanted}
 
     @whole
-    def weights_of(self, runs: Iterable[str]) -> dict[str, tuple[str, str]]:
-        """Where the weights of finished runs lie, relative to the store, and their SHA-256; by run id."""
+    def weights_of(self, runs: Iterable[str]) -> dict[str, WeightsRecord]:
+        """The files of finished runs' weights, by run id."""
         wanted = set(runs)
-        rows = self._query("SELECT run, path, sha256 FROM artifacts WHERE kind = 'weights'")
-        return {row["run"]: (str(row["path"]), str(row["sha256"])) for row in rows if row["run"] in wanted}
+        self._verify("artifacts", "run IN (SELECT value FROM json_each(?))", *_json(wanted))
+        rows = self._query("SELECT run, path, sha256, bytes, modified_ns FROM artifacts WHERE kind = 'weights'")
+        return {run: WeightsRecord(*values) for run, *values in rows if run in wanted}
 
     @whole
     def progress(self, runs: Collection[str], *, besides: str) -> dict[str, RunProgress]:
@@ -239,7 +243,20 @@ class StoreReader:
             known = self.study_names()
             fix = nearest(name, known) if known else "run one first"
             raise NoSuchStudy(Problem(f'there is no study "{name}"', fix, file=str(self.folder)))
+        self._verify("studies", "name = ?", name)
         return rows[0]
+
+    def _verify(self, table: str, condition: str, *values: object) -> None:
+        """Raise StoreError where rows that fulfil a condition are not what was written."""
+        self._refuse_damage(
+            table, f"SELECT count(*) AS n FROM {table} WHERE {condition} AND {is_damaged(table)}", *values
+        )
+
+    def _refuse_damage(self, table: str, counting: str, *values: object) -> None:
+        if number := next(self._query(counting, *values))["n"]:
+            rows = "1 row is" if number == 1 else f"{number:,} rows are"
+            what = f'the store\'s database is damaged: in its table "{table}", {rows} not what was written'
+            raise damaged(self.folder, what)
 
     @whole
     def study(self, name: str, *, is_brief: bool = False) -> StudyRecord:
@@ -262,6 +279,8 @@ class StoreReader:
 
     def _study(self, name: str, is_brief: bool) -> StudyRecord:
         study = self._study_row(name)
+        self._verify("arms", "study = ?", study["id"])
+        self._verify("looks", "true")  # also one that seems to be another study's
         arms = tuple(
             ArmRecord(row["name"], row["position"], mapping(row["levels"]), mapping(row["spec"]))
             for row in self._query("SELECT * FROM arms WHERE study = ? ORDER BY position", study["id"])
@@ -308,6 +327,7 @@ class StoreReader:
     def _validation_hits(self, only: Collection[str]) -> dict[str, tuple[str, bytes]]:
         """What ``StudyRecord.validation_hits`` holds of these runs."""
         among, chosen = self._among("run", only)
+        self._verify("validation_hits", among.removeprefix("WHERE ") or "true", *chosen)
         rows = self._rows(f"SELECT run, images, hits FROM validation_hits {among}", *chosen)
         wanted = set(only)
         runs, images, hits = zip(*rows, strict=True) if rows else ((), (), ())
@@ -319,6 +339,7 @@ class StoreReader:
     def _image_sets(self, hits: dict[str, tuple[str, bytes]]) -> ImageSets:
         wanted = {images for images, _ in hits.values()}
         some = "id IN (SELECT value FROM json_each(?))"
+        self._verify("image_sets", some, *_json(wanted))
         rows = self._query(f"SELECT id, images FROM image_sets WHERE {some}", *_json(wanted))
         image_sets = {row["id"]: blob(row["images"]) for row in rows}
         if wanted - set(image_sets):
@@ -326,6 +347,7 @@ class StoreReader:
         return ImageSets(image_sets)
 
     def _verdict_looks(self, study: sqlite3.Row) -> tuple[VerdictLook, ...]:
+        self._verify("verdict_looks", "true")
         looks = []
         for row in self._query("SELECT * FROM verdict_looks WHERE study = ? ORDER BY number", study["id"]):
             try:
@@ -337,6 +359,8 @@ class StoreReader:
         return tuple(looks)
 
     def _search(self, study: int) -> SearchRecord:
+        for table in ("searches", "candidates"):
+            self._verify(table, "study = ?", study)
         facts = [mapping(row["facts"]) for row in self._query("SELECT facts FROM searches WHERE study = ?", study)]
         candidates = tuple(
             CandidateRecord(row["number"], row["trial"], mapping(row["chosen"]), mapping(row["costs"]), row["reason"])
@@ -359,6 +383,11 @@ class StoreReader:
         fold = "members.fold" if table == "members" else "0"
         arm = "'trial ' || trial_runs.trial" if table == "trial_runs" else f"{table}.arm"
         some, chosen = ("", ()) if only is None else ("AND {}.run IN (SELECT value FROM json_each(?))", _json(only))
+        self._verify(table, f"study = ? {some.format(table)}", study, *chosen)
+        of_these = f"IN (SELECT run FROM {table} WHERE study = ? {some.format(table)})"
+        self._verify("runs", f"id {of_these}", study, *chosen)
+        for other in ("epochs", "artifacts", "test_scores"):
+            self._verify(other, f"run {of_these}", study, *chosen)
         epochs: dict[str, list[EpochRecord]] = {}
         # Many thousand rows: the columns in the record's own order, and no names looked up.
         columns = ", ".join(field.name for field in dataclasses.fields(EpochRecord))
@@ -403,12 +432,24 @@ class StoreReader:
             for row in rows
             for scores in (numbers(row, "loss", "accuracy", "kept_epoch", "member_seed", "fold"),)
         ]
+        if only is None:
+            self._refuse_missing(table, study, len(runs))
         return tuple(sorted(runs, key=lambda run: (positions[run.arm], run.seed, run.fold or 0)))
 
     def _brief_runs(
         self, table: Literal["members", "retrained"], study: int, positions: dict[str, int], *, is_revealed: bool
     ) -> BriefRuns:
         """As ``_runs``, but as columns, without what a verdict has no use for."""
+        self._verify(table, "study = ?", study)
+        self._verify("test_scores", f"run IN (SELECT run FROM {table} WHERE study = ?)", study)
+        in_brief = f"FROM {table} JOIN runs {self._in_brief()} ON runs.id = {table}.run"
+        counted = (
+            "JOIN epochs ON epochs.run = runs.id AND epochs.epoch = "
+            "coalesce(kept_epoch, (SELECT max(epoch) FROM epochs AS other WHERE other.run = runs.id)) WHERE study = ?"
+        )
+        is_other = f"brief IS NOT {expression('runs', BRIEF)}"
+        self._refuse_damage("runs", f"SELECT count(*) AS n {in_brief} WHERE study = ? AND {is_other}", study)
+        self._refuse_damage("epochs", f"SELECT count(*) AS n {in_brief} {counted} AND {is_damaged('epochs')}", study)
         fold = "fold" if table == "members" else "0"
         arms = sorted(positions, key=positions.__getitem__)
         places = {arm: place for place, arm in enumerate(arms)}
@@ -445,6 +486,13 @@ class StoreReader:
             states_of(state)[rows[order]], planned, kept, epoch, accuracy, loss, test_accuracy, test_loss,
         )  # fmt: skip
         return BriefRuns(columns)
+
+    def _refuse_missing(self, table: str, study: int, num_read: int) -> None:
+        """Raise StoreError where a study has members of which the store lacks the run: joins leave them out."""
+        number = next(self._query(f"SELECT count(*) AS n FROM {table} WHERE study = ?", study))["n"]
+        if number != num_read:
+            what = f"the store's database is damaged: it lacks {number - num_read:,} runs that a study has"
+            raise damaged(self.folder, what)
 
     def _among(self, column: str, runs: Collection[str]) -> tuple[str, tuple[str, ...]]:
         """What leaves these of all runs, with its value; nothing where they are many of all runs.

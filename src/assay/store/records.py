@@ -49,6 +49,24 @@ class ArmRecord:
 
 
 @dataclass(frozen=True)
+class WeightsRecord:
+    """A run's file of weights.
+
+    Args:
+        path: Relative to the store's folder.
+        sha256: Of its content.
+        num_bytes: Its size.
+        modified_ns: When it was last changed, as of the last time that its content was known to be this; ``None`` where
+            that was not recorded.
+    """
+
+    path: str
+    sha256: str
+    num_bytes: int
+    modified_ns: int | None
+
+
+@dataclass(frozen=True)
 class RunProgress:
     """How far a run is: its state, how many epochs are recorded, and whether another search trains it too."""
 

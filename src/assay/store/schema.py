@@ -187,13 +187,60 @@ MIGRATIONS = (
       (SELECT json_extract(data, '$.content') FROM studies WHERE studies.id = looks.study), ''
     );
     """,
+    # A checksum in each row that evidence rests on (checksums.py): every later version keeps them, and a migration that
+    # changes such rows gives them new ones. For runs another one, of what is read in brief. When a file of weights was
+    # last changed: with its size it shows cheaply that the file is still the one that was written.
+    """
+    ALTER TABLE studies ADD COLUMN checksum INTEGER;
+    ALTER TABLE arms ADD COLUMN checksum INTEGER;
+    ALTER TABLE runs ADD COLUMN checksum INTEGER;
+    ALTER TABLE members ADD COLUMN checksum INTEGER;
+    ALTER TABLE retrained ADD COLUMN checksum INTEGER;
+    ALTER TABLE searches ADD COLUMN checksum INTEGER;
+    ALTER TABLE candidates ADD COLUMN checksum INTEGER;
+    ALTER TABLE trial_runs ADD COLUMN checksum INTEGER;
+    ALTER TABLE epochs ADD COLUMN checksum INTEGER;
+    ALTER TABLE artifacts ADD COLUMN checksum INTEGER;
+    ALTER TABLE test_scores ADD COLUMN checksum INTEGER;
+    ALTER TABLE looks ADD COLUMN checksum INTEGER;
+    ALTER TABLE verdict_looks ADD COLUMN checksum INTEGER;
+    ALTER TABLE image_sets ADD COLUMN checksum INTEGER;
+    ALTER TABLE validation_hits ADD COLUMN checksum INTEGER;
+    ALTER TABLE runs ADD COLUMN brief INTEGER;
+    ALTER TABLE artifacts ADD COLUMN modified_ns INTEGER;
+    DROP INDEX IF EXISTS runs_in_brief;
+    UPDATE studies SET checksum = row_checksum(id, CAST(name AS BLOB), CAST(question AS BLOB), CAST(spec AS BLOB),
+      CAST(data AS BLOB), created, updated);
+    UPDATE arms SET checksum = row_checksum(study, CAST(name AS BLOB), position, CAST(levels AS BLOB), CAST(spec AS
+      BLOB));
+    UPDATE runs SET brief = row_checksum(CAST(id AS BLOB), CAST(state AS BLOB), kept_epoch, epochs_planned);
+    UPDATE runs SET checksum = row_checksum(CAST(id AS BLOB), seed, CAST(state AS BLOB), CAST(reason AS BLOB),
+      CAST(advice AS BLOB), attempts, started, finished, seconds, peak_memory_bytes, epochs_planned, CAST(spec AS
+      BLOB), CAST(environment AS BLOB), kept_epoch);
+    UPDATE members SET checksum = row_checksum(study, CAST(arm AS BLOB), seed, fold, CAST(run AS BLOB));
+    UPDATE retrained SET checksum = row_checksum(study, CAST(arm AS BLOB), seed, CAST(run AS BLOB));
+    UPDATE searches SET checksum = row_checksum(study, CAST(facts AS BLOB));
+    UPDATE candidates SET checksum = row_checksum(study, number, trial, CAST(chosen AS BLOB), CAST(costs AS BLOB),
+      CAST(reason AS BLOB));
+    UPDATE trial_runs SET checksum = row_checksum(study, trial, seed, CAST(run AS BLOB));
+    UPDATE epochs SET checksum = row_checksum(CAST(run AS BLOB), epoch, train_loss, train_accuracy, validation_loss,
+      validation_accuracy, running_loss, running_accuracy, learning_rate, seconds, CAST(health AS BLOB));
+    UPDATE artifacts SET checksum = row_checksum(CAST(run AS BLOB), CAST(kind AS BLOB), CAST(path AS BLOB),
+      CAST(sha256 AS BLOB), bytes);
+    UPDATE test_scores SET checksum = row_checksum(CAST(run AS BLOB), loss, accuracy, CAST(hits AS BLOB));
+    UPDATE looks SET checksum = row_checksum(id, study, time, num_runs, num_new, is_of_retrained, CAST(content AS
+      BLOB), CAST(test_images AS BLOB));
+    UPDATE verdict_looks SET checksum = row_checksum(study, number, time, planned, CAST(seen AS BLOB));
+    UPDATE image_sets SET checksum = row_checksum(CAST(id AS BLOB), CAST(images AS BLOB));
+    UPDATE validation_hits SET checksum = row_checksum(CAST(run AS BLOB), CAST(images AS BLOB), CAST(hits AS BLOB));
+    """,
 )
 
 
 # What only makes reading faster is no change of the schema: any version may lack it. A run's row is long; its state is
 # asked for often.
 IN_BRIEF = "runs_in_brief"
-INDEXES = f"CREATE INDEX IF NOT EXISTS {IN_BRIEF} ON runs (id, state, kept_epoch, epochs_planned);"
+INDEXES = f"CREATE INDEX IF NOT EXISTS {IN_BRIEF} ON runs (id, state, kept_epoch, epochs_planned, brief);"
 
 
 def version(connection: sqlite3.Connection) -> int:
@@ -213,9 +260,10 @@ def refuse_newer(connection: sqlite3.Connection, path: str) -> None:
         )
 
 
-def migrate(connection: sqlite3.Connection, path: str) -> None:
-    """Bring an older store up to this version, one step at a time, each whole or not at all."""
+def migrate(connection: sqlite3.Connection, path: str, *, up_to: int = len(MIGRATIONS)) -> None:
+    """Bring an older store up to this version, or to an earlier one, one step at a time, each whole or not at all."""
     refuse_newer(connection, path)
-    for number in range(version(connection), len(MIGRATIONS)):
+    for number in range(version(connection), up_to):
         connection.executescript(f"BEGIN IMMEDIATE; {MIGRATIONS[number]} PRAGMA user_version = {number + 1}; COMMIT;")
-    connection.executescript(INDEXES)
+    if up_to == len(MIGRATIONS):
+        connection.executescript(INDEXES)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
-from ..errors import Problem, StoreError
-from .files import translated
+from ..errors import StoreError
+from .files import damaged, translated
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -75,8 +75,7 @@ def intact(folder: Path) -> Iterator[None]:
         raise
     except _CONSEQUENCES as error:
         what = f"the store's database is damaged: a value is not what was written ({type(error).__name__}: {error})"
-        fix = "restore it from a backup, or move it away and run the studies again"
-        raise StoreError(Problem(what, fix, file=str(folder))) from error
+        raise damaged(folder, what) from error
 
 
 def whole(method: Callable[Concatenate[_S, _P], _T]) -> Callable[Concatenate[_S, _P], _T]:

@@ -6,14 +6,16 @@ import contextlib
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..train.epochs import EpochRecord
-from .files import connect, translated
+from .checksums import TABLES
+from .files import connect, modified_ns, translated
 from .image_sets import ImageHits
 from .lock import writer_lock
+from .place import StorePlace
 from .records import ArmRecord, CandidateRecord, State, TestScore
 
 
@@ -26,9 +28,19 @@ class StoreWriter:
     def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:
         self.folder = folder
         self._connection = connection
+        self._place = StorePlace(folder)
+
+    def check_place(self) -> None:
+        """Raise StoreMoved where the store has been moved or deleted since it was opened. It costs next to nothing."""
+        self._place.check()
+
+    def close(self) -> None:
+        self._connection.close()
+        self._place.close()
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self.check_place()
         with translated(self.folder):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -66,12 +78,12 @@ class StoreWriter:
             sql.execute("DELETE FROM arms WHERE study = ?", (study,))
             sql.execute("DELETE FROM members WHERE study = ?", (study,))
             sql.executemany(
-                "INSERT INTO arms VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO arms (study, name, position, levels, spec) VALUES (?, ?, ?, ?, ?)",
                 [(study, arm.name, arm.position, json.dumps(arm.levels), json.dumps(arm.spec)) for arm in arms],
             )
             self._plan(sql, runs)
             sql.executemany(
-                "INSERT INTO members VALUES (?, ?, ?, ?, ?)",
+                "INSERT INTO members (study, arm, seed, fold, run) VALUES (?, ?, ?, ?, ?)",
                 [(study, arm, seed, fold or 0, run) for arm, seed, fold, run in members],
             )
             self._event(sql, name, "planned", {"runs": len(members)})
@@ -98,7 +110,10 @@ class StoreWriter:
             number = sql.execute("SELECT id FROM studies WHERE name = ?", (study,)).fetchone()["id"]
             for arm in {arm for arm, _, _ in members}:
                 sql.execute("DELETE FROM retrained WHERE study = ? AND arm = ?", (number, arm))
-            sql.executemany("INSERT INTO retrained VALUES (?, ?, ?, ?)", [(number, *member) for member in members])
+            sql.executemany(
+                "INSERT INTO retrained (study, arm, seed, run) VALUES (?, ?, ?, ?)",
+                [(number, *member) for member in members],
+            )
             self._event(sql, study, "retraining", {"runs": len(members)})
 
     def put_spec(self, study: str, question: str, spec: dict[str, Any]) -> None:
@@ -114,7 +129,7 @@ class StoreWriter:
             number = self._named(sql, name, question, spec, data)
             for table in ("arms", "members", "retrained", "candidates", "trial_runs"):
                 sql.execute(f"DELETE FROM {table} WHERE study = ?", (number,))
-            sql.execute("INSERT OR REPLACE INTO searches VALUES (?, ?)", (number, json.dumps(facts)))
+            sql.execute("INSERT OR REPLACE INTO searches (study, facts) VALUES (?, ?)", (number, json.dumps(facts)))
             self._event(sql, name, "search begun", facts)
 
     def put_candidates(
@@ -124,7 +139,8 @@ class StoreWriter:
         with self._transaction() as sql:
             number = sql.execute("SELECT id FROM studies WHERE name = ?", (study,)).fetchone()["id"]
             sql.executemany(
-                "INSERT OR REPLACE INTO candidates VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO candidates (study, number, trial, chosen, costs, reason) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
                 [
                     (number, one.number, one.trial, json.dumps(one.chosen), json.dumps(one.costs), one.reason)
                     for one in candidates
@@ -142,7 +158,8 @@ class StoreWriter:
             self._plan(sql, runs)
             number = sql.execute("SELECT id FROM studies WHERE name = ?", (study,)).fetchone()["id"]
             sql.executemany(
-                "INSERT OR REPLACE INTO trial_runs VALUES (?, ?, ?, ?)", [(number, *member) for member in members]
+                "INSERT OR REPLACE INTO trial_runs (study, trial, seed, run) VALUES (?, ?, ?, ?)",
+                [(number, *member) for member in members],
             )
             sql.execute("UPDATE studies SET updated = ? WHERE id = ?", (time.time(), number))
             self._event(sql, study, "training trials", {"runs": len(members)})
@@ -151,7 +168,8 @@ class StoreWriter:
     def _plan(sql: sqlite3.Connection, runs: Sequence[tuple[str, int, int, dict[str, Any]]]) -> None:
         sql.executemany(
             "INSERT INTO runs (id, seed, state, epochs_planned, spec) VALUES (?, ?, 'queued', ?, ?) "
-            "ON CONFLICT (id) DO NOTHING",
+            "ON CONFLICT (id) DO UPDATE SET seed = excluded.seed, epochs_planned = excluded.epochs_planned, "
+            "spec = excluded.spec WHERE runs.spec = '{}' AND excluded.spec != '{}'",  # of a run that was mended
             [(run, seed, epochs, json.dumps(what)) for run, seed, epochs, what in runs],
         )
 
@@ -166,6 +184,16 @@ class StoreWriter:
             for run, reason in lost.items():
                 sql.execute("UPDATE runs SET state = 'queued' WHERE id = ? AND state = 'finished'", (run,))
                 self._event(sql, study, "weights lost", {"run": run, "reason": reason})
+
+    def put_sound(self, runs: Iterable[str]) -> None:
+        """Weights of these runs have the recorded hash: their files' times are recorded, which changes nothing else."""
+        with self._transaction() as sql:
+            for run in runs:
+                path = sql.execute("SELECT path FROM artifacts WHERE run = ? AND kind = 'weights'", (run,)).fetchone()[
+                    0
+                ]
+                changed = modified_ns(self.folder / path)
+                sql.execute("UPDATE artifacts SET modified_ns = ? WHERE run = ? AND kind = 'weights'", (changed, run))
 
     def put_started(self, study: str, run: str, environment: dict[str, Any]) -> None:
         with self._transaction() as sql:
@@ -204,7 +232,11 @@ class StoreWriter:
                     for one in records
                 ],
             )
-            sql.executemany("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            sql.executemany(
+                f"INSERT OR REPLACE INTO epochs ({', '.join(TABLES['epochs'])}) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                rows,
+            )
 
     def put_finished(
         self,
@@ -225,7 +257,11 @@ class StoreWriter:
                 "(SELECT 1 FROM artifacts WHERE run = :run AND kind = 'weights' AND sha256 != :sha256)",
                 {"run": run, "sha256": weights[1]},
             )
-            sql.execute("INSERT OR REPLACE INTO artifacts VALUES (?, 'weights', ?, ?, ?)", (run, *weights))
+            sql.execute(
+                "INSERT OR REPLACE INTO artifacts (run, kind, path, sha256, bytes, modified_ns) "
+                "VALUES (?, 'weights', ?, ?, ?, ?)",
+                (run, *weights, modified_ns(self.folder / weights[0])),
+            )
             sql.execute(
                 "UPDATE runs SET state = 'finished', finished = ?, seconds = ?, peak_memory_bytes = ?, kept_epoch = ? "
                 "WHERE id = ?",
@@ -244,8 +280,11 @@ class StoreWriter:
 
     @staticmethod
     def _put_hits(sql: sqlite3.Connection, run: str, hits: ImageHits) -> None:
-        sql.execute("INSERT OR IGNORE INTO image_sets VALUES (?, ?)", (hits.image_set, hits.images))
-        sql.execute("INSERT OR REPLACE INTO validation_hits VALUES (?, ?, ?)", (run, hits.image_set, hits.hits))
+        sql.execute("INSERT OR IGNORE INTO image_sets (id, images) VALUES (?, ?)", (hits.image_set, hits.images))
+        sql.execute(
+            "INSERT OR REPLACE INTO validation_hits (run, images, hits) VALUES (?, ?, ?)",
+            (run, hits.image_set, hits.hits),
+        )
 
     def put_paused(self, run: str, seconds: float | None) -> None:
         """A run that a search has stopped; ``seconds`` so far, or ``None`` for those that are known."""
@@ -314,7 +353,8 @@ def open_writer(folder: Path) -> Iterator[StoreWriter]:
     """
     with writer_lock(folder):
         connection = connect(folder, writable=True)
+        writer = StoreWriter(folder, connection)
         try:
-            yield StoreWriter(folder, connection)
+            yield writer
         finally:
-            connection.close()
+            writer.close()

@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from ..errors import InputError
 from . import pages, playground, predict, training
+from .access import Access
 from .findings import Findings
 from .guard import Guard, Hosts, note, refusal
 from .launch import Launcher
@@ -28,13 +29,14 @@ from .watch import Watch
 log = logging.getLogger("assay.web")
 
 
-def make_app(store: Path, hosts: Hosts, *, allow_run: bool = False) -> Guard:
+def make_app(store: Path, hosts: Hosts, *, allow_run: bool = False, access: Access | None = None) -> Guard:
     """The pages over a store.
 
     Args:
         store: The store's folder; it may be created later, vanish and come back.
         hosts: The host names that are served.
         allow_run: Whether the page may start and stop the training of a study in the store.
+        access: The token that requests must carry; none has to if ``None``, as where only this machine is answered.
     """
 
     @contextlib.asynccontextmanager
@@ -92,7 +94,7 @@ def make_app(store: Path, hosts: Hosts, *, allow_run: bool = False) -> Guard:
     async def end() -> None:
         await app.state.parts.watch.end()
 
-    return Guard(app, hosts, end)  # the outermost layer, so that no response lacks its headers
+    return Guard(app, hosts, end, access)  # the outermost layer, so that no response lacks its headers
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -6,13 +6,14 @@ import ipaddress
 import logging
 import socket
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .limits import Refused
+from .access import Access
+from .limits import MAX_REQUESTS, Refused
 
 log = logging.getLogger("assay.web")
 
@@ -49,15 +50,17 @@ class Hosts:
         host: The address that the server listens on.
         port: Its port.
         names: Further names.
+        scheme: ``http``, or ``https`` where it has a certificate.
     """
 
     host: str
     port: int
     names: frozenset[str] = field(default=frozenset())
+    scheme: str = "http"
 
     def is_ours(self, header: str) -> bool:
         """Whether a Host header names this server: its address and its port."""
-        name, port = _host_and_port(header)
+        name, port = _host_and_port(header, 443 if self.scheme == "https" else 80)
         if port != self.port:
             return False
         names = {self.host.lower(), "localhost", *self.names}
@@ -78,28 +81,33 @@ class Hosts:
             return False
 
 
-def hosts_of(host: str, port: int) -> Hosts:
+def hosts_of(host: str, port: int, scheme: str = "http") -> Hosts:
     """The host names of a server on this address, with this machine's name if it listens on every address."""
-    hosts = Hosts(host, port)
-    return Hosts(host, port, frozenset({socket.gethostname().lower()})) if hosts._is_open else hosts
+    hosts = Hosts(host, port, scheme=scheme)
+    return replace(hosts, names=frozenset({socket.gethostname().lower()})) if hosts._is_open else hosts
 
 
-def _host_and_port(header: str) -> tuple[str, int]:
+def _host_and_port(header: str, usual: int) -> tuple[str, int]:
     """A Host header's name, without brackets, and port; port -1 for an invalid header."""
     name, colon, port = header.strip().lower().rpartition(":")
     if not colon or "]" in port:
-        name, port = header.strip().lower(), "80"
+        name, port = header.strip().lower(), str(usual)
     if not (port.isascii() and port.isdigit() and len(port) <= 5):
         return "", -1
     return name.removeprefix("[").removesuffix("]"), int(port)
 
 
 class Guard:
-    """The outermost middleware: refuses and logs cross-site requests, and sets the headers of every response."""
+    """The outermost middleware: refuses and logs requests of other sites, those without the token, and those that are
+    too many at a time; and sets the headers of every response."""
 
-    def __init__(self, app: ASGIApp, hosts: Hosts, end: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, app: ASGIApp, hosts: Hosts, end: Callable[[], Awaitable[None]], access: Access | None = None
+    ) -> None:
         self._app = app
         self._hosts = hosts
+        self._access = access
+        self._num_requests = 0
         self.end = end  # ends unbounded responses, such as streams of events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -117,19 +125,25 @@ class Guard:
                     headers.setdefault(name, value)
             await send(message)
 
+        self._num_requests += 1
         try:
-            self._check(scope["method"], Headers(scope=scope))
+            headers = Headers(scope=scope)
+            self._check(scope["method"], headers)
+            response = self._access.admit(scope, headers) if self._access is not None else None
+            await (response or self._app)(scope, receive, guarded)
         except Refused as refused:
             note(scope, refused)
             await refusal(refused)(scope, receive, guarded)
-            return
-        await self._app(scope, receive, guarded)
+        finally:
+            self._num_requests -= 1
 
     def _check(self, method: str, headers: Headers) -> None:
+        if self._num_requests > MAX_REQUESTS:
+            raise Refused(503, f"{MAX_REQUESTS} requests are being answered; try again")
         hosts, origins = headers.getlist("host"), headers.getlist("origin")
         if len(hosts) != 1 or not self._hosts.is_ours(hosts[0]):
             raise Refused(421, f"this server is not called {_literals(hosts)}")
-        if len(origins) > 1 or (origins and origins[0] != f"http://{hosts[0]}"):
+        if len(origins) > 1 or (origins and origins[0] != f"{self._hosts.scheme}://{hosts[0]}"):
             raise Refused(403, f"the request comes from another site, {_literals(origins)}")
         site, mode = headers.get("sec-fetch-site", "none"), headers.get("sec-fetch-mode", "")
         is_visit = method in _SAFE and mode == "navigate" and headers.get("sec-fetch-dest") == "document"

@@ -14,6 +14,7 @@ MAX_PIXELS = 1 << 24  # of one picture, decoded
 MAX_IMAGES = 256  # in one request
 MAX_NETWORKS = 32  # asked together
 MAX_STREAMS = 64
+MAX_REQUESTS = 256  # at a time
 PICTURE_KINDS = ("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp")
 BODY_SECONDS = 20.0
 

@@ -1,4 +1,20 @@
-"""Assay: which choice makes this network better, and can I trust the answer?"""
+"""Assay: which choice makes this network better, and can I trust the answer?
+
+From a study to an answer:
+
+- ``Study`` is what is asked: ``Data`` (or ``arrays``, ``torch_dataset``), ``Network`` (``Residual``, ``Parallel``,
+  ``Repeat``, ``Base``), ``Training`` (``Optimizer``, ``Schedule``, ``Augmentation``, ``EarlyStopping``, ``Best``),
+  ``Seeds``, ``Search``. ``load`` reads one from a file; ``shipped`` lists those that come with Assay.
+- ``describe`` shows its networks, ``remarks`` what to know before it runs, ``run`` trains what is missing of it.
+- ``result``, ``studies`` and ``find`` read a store: ``Result`` has verdicts, tables and reports; ``Run`` is one run.
+- ``predict`` classifies new images.
+
+From elsewhere: ``capture`` and ``captured`` (Keras in a notebook), ``from_keras``, ``Classifier`` (scikit-learn),
+``Callback`` (your code, called as runs go on).
+"""
+
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+from typing import Any as _Any
 
 from .api import Result as Result
 from .api import Run as Run
@@ -19,15 +35,92 @@ from .api import torch_dataset as torch_dataset
 from .documents import Reproduction as Reproduction
 from .documents import reproduce as reproduce
 from .runner import Callback as Callback
+from .runner import RunInfo as RunInfo
 from .spec import Arm as Arm
 from .spec import ArmTemplate as ArmTemplate
+from .spec import Augmentation as Augmentation
+from .spec import Base as Base
+from .spec import Best as Best
+from .spec import Choice as Choice
 from .spec import Data as Data
+from .spec import EarlyStopping as EarlyStopping
+from .spec import Folds as Folds
+from .spec import Groups as Groups
+from .spec import Halving as Halving
+from .spec import Last as Last
 from .spec import Network as Network
 from .spec import Optimizer as Optimizer
 from .spec import Parallel as Parallel
+from .spec import Range as Range
+from .spec import Reading as Reading
 from .spec import Repeat as Repeat
 from .spec import Residual as Residual
+from .spec import Schedule as Schedule
 from .spec import Search as Search
 from .spec import Seeds as Seeds
 from .spec import Study as Study
 from .spec import Training as Training
+
+if _TYPE_CHECKING:
+    from .classifier import Classifier as Classifier
+
+__all__ = [
+    "Arm",
+    "ArmTemplate",
+    "Augmentation",
+    "Base",
+    "Best",
+    "Callback",
+    "Choice",
+    "Classifier",
+    "Data",
+    "EarlyStopping",
+    "Folds",
+    "Groups",
+    "Halving",
+    "Last",
+    "Network",
+    "Optimizer",
+    "Parallel",
+    "Range",
+    "Reading",
+    "Repeat",
+    "Reproduction",
+    "Residual",
+    "Result",
+    "Run",
+    "RunInfo",
+    "Schedule",
+    "Search",
+    "Seeds",
+    "Study",
+    "Training",
+    "arrays",
+    "capture",
+    "captured",
+    "describe",
+    "find",
+    "from_keras",
+    "load",
+    "predict",
+    "remarks",
+    "reproduce",
+    "result",
+    "run",
+    "shipped",
+    "studies",
+    "torch_dataset",
+]
+
+
+def __getattr__(name: str) -> _Any:
+    """``Classifier`` is imported when it is asked for: scikit-learn takes seconds, and most programs need none."""
+    if name == "Classifier":
+        from .classifier import Classifier
+
+        return Classifier
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__doc__", "__file__", "__name__", "__path__"]

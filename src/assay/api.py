@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import re
+import warnings
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -30,6 +33,7 @@ from .runner import (
 from .runner.own_code import has_own, refuse_elsewhere, try_own
 from .spec import Data, Placement, Study, read_study
 from .store import DATABASE, StudyRecord, default_folder, open_reader, open_writer
+from .tracking import LiveTracking, TrackerName, answer_text, check_tracker, live_trackers
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
     from .convert import Imported
     from .convert.conversion import Conversion
     from .nets import Summary
+    from .starting import DataAnswer
 
 
 # Shipped studies of tables, which lie in a folder where they are used, and what makes them.
@@ -82,6 +87,39 @@ def load(study: str | Path, *, data: Data | None = None) -> Study:
         return study.model_copy(update={"data": study.data.model_copy(update=source)})
 
     return on_data(read_study(path, folder=folder, check=lambda study: check(on_data(study))))
+
+
+def start_study(template: str, data: str | DataAnswer, name: str, *, folder: str | Path = ".") -> Path:
+    """Write a commented study file to begin with; returns its path.
+
+    Args:
+        template: ``ablation``, ``grid``, ``search``, ``transfer`` or ``own-images``.
+        data: A data set's name, or a folder or file of images.
+        name: The study's name: ``NAME.toml`` is written.
+        folder: Where.
+
+    Raises:
+        SpecError: There is no such template or data set, the name is none, or the file is there already.
+        DataError: The images cannot be read.
+        DiskFull: There is no space left.
+    """
+    from .disk import disk_errors
+    from .spec import parse_study
+    from .starting import TEMPLATES, data_answer, study_text
+
+    if template not in TEMPLATES:
+        raise SpecError(Problem(f'there is no template "{template}"', nearest(template, list(TEMPLATES)), "template"))
+    if not re.fullmatch(r"[\w.-]+", name) or not name.strip("."):
+        raise SpecError(Problem(f'"{name}" is no name for a study', "use letters, digits, - and _", "name"))
+    path = Path(folder) / f"{name}.toml"
+    if path.exists():
+        raise SpecError(Problem("this file is there already", "give another name", file=str(path)))
+    answer = data_answer(data) if isinstance(data, str) else data
+    text = study_text(TEMPLATES[template], answer, name)
+    parse_study(text, file=str(path), name=name, check=check)
+    with disk_errors(path, "written"), open(path, "x", encoding="utf-8") as file:
+        file.write(text)
+    return path
 
 
 def arrays(
@@ -237,6 +275,7 @@ def run(
     artifacts: str | None = None,
     progress: Progress | None = None,
     callbacks: Sequence[Callback] = (),
+    track: TrackerName | Sequence[TrackerName] = (),
 ) -> Result:
     """Train what is missing of a study.
 
@@ -256,11 +295,15 @@ def run(
             to, or ``ray://host:port``. See docs/cluster.md.
         artifacts: URL (fsspec's) of a folder that all of a cluster's machines reach: checkpoints stay there and weights
             come by it, instead of as messages. On this machine: where a cluster has left checkpoints to go on from.
-        progress: What follows the study; a live display in a terminal and nothing elsewhere if ``None``.
+        progress: What follows the study; a live display in a notebook or a terminal, and nothing elsewhere, if
+            ``None``.
         callbacks: Objects whose methods are called after each epoch and at the end of each run.
+        track: Trackers that log runs as they train: ``mlflow``, ``tensorboard``, ``wandb``, where their own settings
+            say (TensorBoard's files lie in the store). One that fails is named once, and training goes on.
 
     Raises:
-        InputError: The study, the data, the store or the cluster is not usable. Nothing has been trained.
+        InputError: The study, the data, the store or the cluster is not usable, or a tracker's package is not
+            installed. Nothing has been trained.
         DiskFull: The disk filled up. What had finished is kept.
         ClusterGone: The cluster does not answer any more. Finished epochs are kept.
         Interrupted: Ctrl-C. Finished epochs are kept.
@@ -276,10 +319,14 @@ def run(
     if device is not None:
         study = study.model_copy(update={"device": device})
     refuse_elsewhere(study, on)
+    names = [track] if isinstance(track, str) else list(track)
+    for name in names:
+        check_tracker(name)
     dataset = prepare(study.data)
     check_split(study, dataset)
     progress = shown(progress)
-    with open_site(on, folder / "logs", artifacts, notes_of(progress)) as site:
+    with contextlib.ExitStack() as stack, open_site(on, folder / "logs", artifacts, notes_of(progress)) as site:
+        trackers = _live_trackers(names, progress, folder, dataset.info.title, stack)
         device_there = "cpu" if has_own(study) else site.device_of(study.device)
         with open_writer(folder) as writer, open_reader(folder) as reader:
             if study.search is not None:
@@ -288,11 +335,34 @@ def run(
                 rounds = search_plans(study, dataset, folder, reader, writer, device=device_there)
             else:
                 rounds = plans(study, dataset, folder, reader, writer, device=device_there)
-            drive_plans(rounds, writer, reader, site, workers=workers, progress=progress, callbacks=callbacks)
-    outcome = Result(folder, study.name)
+            followers = [*callbacks, *trackers]
+            drive_plans(rounds, writer, reader, site, workers=workers, progress=progress, callbacks=followers)
+        outcome = Result(folder, study.name)
+        for tracker in trackers:
+            tracker.close(study.name, answer_text(outcome.brief))
     if study.search is not None:
         outcome.write_best()
     return outcome
+
+
+def _live_trackers(
+    names: Sequence[str], progress: Progress, folder: Path, data: str, stack: contextlib.ExitStack
+) -> list[LiveTracking]:
+    """Trackers that log as a study trains; where it is interrupted, ``stack`` closes them."""
+    if not names:
+        return []
+
+    def note(text: str) -> None:
+        show = getattr(progress, "note", None)
+        if show is not None:
+            show(text)
+        else:
+            warnings.warn(text, stacklevel=2)
+
+    trackers = live_trackers(names, note, data=data, tensorboard={"folder": folder / "tensorboard"})
+    for tracker in trackers:
+        stack.callback(tracker.close)
+    return trackers
 
 
 def studies(store: str | Path | None = None) -> list[str]:

@@ -14,6 +14,7 @@ from ..errors import AssayError, InputError, Interrupted
 from .streams import give_up_output, prepare_streams, trouble
 
 COMMANDS = {
+    "init": "Write a commented study file to begin with.",
     "run": "Run a study, or resume it.",
     "status": "Progress: runs finished, running and queued.",
     "runs": "A study's runs as a table.",

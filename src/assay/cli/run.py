@@ -13,6 +13,7 @@ from .options import json_option, print_json, store_option
 
 if TYPE_CHECKING:
     from ..spec import Placement
+    from ..tracking import TrackerName
 
 
 @click.command("run")
@@ -41,6 +42,12 @@ if TYPE_CHECKING:
 )
 @click.option("--seeds", type=click.IntRange(min=1), help="Seeds per arm, instead of the file's count.")
 @click.option("--report/--no-report", default=True, help="Write the report at the end.")
+@click.option(
+    "--track",
+    type=click.Choice(["mlflow", "tensorboard", "wandb"]),
+    multiple=True,
+    help="Log runs there as they train. Can be given several times.",
+)
 @json_option
 def command(
     study: str,
@@ -51,6 +58,7 @@ def command(
     artifacts: str | None,
     seeds: int | None,
     report: bool,
+    track: tuple[TrackerName, ...],
     as_json: bool,
 ) -> int:
     """Run STUDY (a file or a shipped study's name), or resume it.
@@ -69,7 +77,9 @@ def command(
     for remark in remarks(loaded, store=store):
         click.echo(f"note: {remark}", err=True)
     progress = JsonLines(sys.stderr) if as_json else Live() if sys.stderr.isatty() else Lines()
-    result = run(loaded, store=store, workers=workers, device=device, on=on, artifacts=artifacts, progress=progress)
+    result = run(
+        loaded, store=store, workers=workers, device=device, on=on, artifacts=artifacts, progress=progress, track=track
+    )
     record = result.shown
     path = result.report() if report else None
     if as_json:

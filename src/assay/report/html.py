@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from ..analysis.answer import answer, is_unfinished, progress_sentence, retrained_sentences
 from ..analysis.contrasts import Contrast, ranking_of
@@ -31,6 +33,7 @@ from .inputs import Gallery, Illustration, NetworkTable
 from .palette import arm_styles
 from .phrases import parted, unbroken
 from .references import bibtex, references
+from .strip import score_svg
 from .tables import (
     arms_table,
     contrasts_table,
@@ -136,14 +139,36 @@ def render(
     )
 
 
-def summary_html(study: StudyRecord) -> str:
-    """A study's answer and arms as a small HTML fragment for a notebook's cell: no script, no figures."""
-    result = answer(study)
+def summary_html(study: StudyRecord, report: Path | None = None) -> str:
+    """A study's answer, scores and arms as a small HTML fragment for a notebook's cell: no script.
+
+    Args:
+        study: Its record.
+        report: Its report, to link to.
+    """
+    from markupsafe import Markup
+
     return (
         environment()
         .get_template("summary.html")
-        .render(study=study, answer=result, table=arms_table(study, {}), progress=progress_sentence(study))
+        .render(
+            study=study,
+            answer=answer(study),
+            table=arms_table(study, {}),
+            progress=progress_sentence(study),
+            picture=Markup(score_svg(study)),
+            report=_link(report) if report is not None else None,
+        )
     )
+
+
+def _link(path: Path) -> dict[str, str]:
+    """A link to a file: relative where it lies below the current folder, which is a notebook's own."""
+    try:
+        text = path.absolute().relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        return {"href": path.absolute().as_uri(), "text": str(path)}
+    return {"href": quote(text), "text": text}
 
 
 def ranked(verdicts: Sequence[Contrast]) -> tuple[Contrast, ...]:

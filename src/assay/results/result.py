@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from ..errors import DataError, Problem, SpecError
+from ..errors import AssayError, DataError, Problem, SpecError
 from ..runner import Progress, drive_plans, open_site, recorded_plan, retrain_plan
 from ..spec import study_toml
 from ..store import RunRecord, StudyRecord, collection_paused, default_folder, open_reader, open_writer, output_folder
@@ -359,7 +359,80 @@ class Result:
             explanations = illustrations(record, self.store)
         return (write_pdf if form == "pdf" else write_report)(target, report_html(record, explanations))
 
+    def to_mlflow(self, uri: str | None = None, *, experiment: str | None = None) -> str:
+        """Log every run that has trained in MLflow, with its settings, epochs and scores, and the answer.
+
+        Each run is a run of an experiment that is called like the study. Runs that are there already are not repeated.
+
+        Args:
+            uri: The server or store; ``MLFLOW_TRACKING_URI`` or MLflow's own default if ``None``.
+            experiment: Its name; the study's if ``None``.
+
+        Returns:
+            Where it was logged.
+
+        Raises:
+            SpecError: MLflow is not installed.
+        """
+        return self._log("mlflow", uri=uri, experiment=experiment)
+
+    def to_tensorboard(self, folder: str | Path | None = None) -> str:
+        """Write every run that has trained as event files; ``tensorboard --logdir FOLDER`` shows them.
+
+        Args:
+            folder: Where; ``tensorboard`` in the store's folder if ``None``. What an earlier call wrote is replaced.
+
+        Returns:
+            The command that shows them.
+
+        Raises:
+            SpecError: TensorBoard is not installed.
+        """
+        return self._log("tensorboard", folder=self.store / "tensorboard" if folder is None else Path(folder))
+
+    def to_wandb(self, project: str | None = None, *, mode: str | None = None, folder: str | None = None) -> str:
+        """Log every run that has trained in Weights & Biases, with its settings, epochs and scores, and the answer.
+
+        Args:
+            project: Its name; ``WANDB_PROJECT`` or the study's if ``None``.
+            mode: ``online`` or ``offline``; ``WANDB_MODE`` if ``None``, and offline where nobody is logged in.
+            folder: Where files are kept; ``WANDB_DIR`` or the current folder if ``None``.
+
+        Returns:
+            Where it was logged.
+
+        Raises:
+            SpecError: wandb is not installed.
+        """
+        return self._log("wandb", project=project, mode=mode, folder=folder)
+
+    def _log(self, tracker: str, **options: Any) -> str:
+        from ..tracking import log_study, open_tracker
+
+        opened = open_tracker(tracker, **options)
+        return log_study(with_look(self.store, self.record), opened)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """The answer in a sentence, where IPython shows text."""
+        from ..analysis.answer import answer, progress_sentence
+
+        record = self.shown
+        done = progress_sentence(record)
+        printer.text(f"{self.study}: {answer(record).headline}. {done[:1].upper()}{done[1:]}.")
+
     def _repr_html_(self) -> str:
+        """The answer, the scores as a picture and a link to the report, which is written where there is none yet.
+
+        Reports that are written here hold no pictures of what the best arm has learned, which take seconds; ``report``
+        draws them.
+        """
         from ..report import summary_html
 
-        return summary_html(with_look(self.store, self.record))
+        record = with_look(self.store, self.record)
+        path: Path | None = self.store / "reports" / f"{self.study}.html"
+        try:
+            if path is not None and (not path.exists() or path.stat().st_mtime < record.updated):
+                self.report(path, explanations=())
+        except (AssayError, OSError):  # a store that cannot be written, say: the answer counts
+            path = None
+        return summary_html(record, path)

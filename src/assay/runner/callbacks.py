@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..spec import Arm
 from ..train.epochs import EpochRecord
 from .drive import Outlook, Progress
 from .events import EpochDone, Event, Failed, Finished, Paused
@@ -20,12 +21,20 @@ class RunInfo:
         study: Its study's name.
         label: Its arm, seed and fold: ``"dropout=0.5, seed 3"``.
         epochs: Planned epochs.
+        arm: Its arm's name; of runs that several arms share, the first's.
+        seed: Its seed.
+        fold: Its fold, from 1, where there are folds.
+        design: Its network and training.
     """
 
     id: str
     study: str
     label: str
     epochs: int
+    arm: str = ""
+    seed: int = 0
+    fold: int | None = None
+    design: Arm | None = None
 
 
 class Callback:
@@ -55,7 +64,11 @@ class Followed(Progress):
 
     def begin(self, outlook: Outlook) -> None:
         for run, label in outlook.labels.items():
-            self._runs[run] = RunInfo(run, outlook.study, label, outlook.epochs[run])
+            task = outlook.tasks.get(run)
+            self._runs[run] = RunInfo(
+                run, outlook.study, label, outlook.epochs[run], outlook.arms.get(run, ""), task.seed if task else 0,
+                task.fold if task else None, task.arm if task else None,
+            )  # fmt: skip
         self._shown.begin(outlook)
 
     def follow(self, event: Event) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import collections
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from ..errors import DiskFull, StoreMoved
 from ..store import StoreReader, StoreWriter
+from ..train.task import Task
 from .bases import ready
 from .decisions import after_loss
 from .events import EpochDone, Event, Failed, Finished, Lost, NoSpace, Paused, Started
@@ -30,6 +31,8 @@ class Outlook:
     labels: dict[str, str]  # run id -> "arm, seed 3"
     epochs: dict[str, int]  # run id -> planned epochs
     num_workers: int
+    arms: dict[str, str] = field(default_factory=dict)  # run id -> its arm's name
+    tasks: dict[str, Task] = field(default_factory=dict)  # run id -> its design
 
 
 class Progress(Protocol):
@@ -93,6 +96,8 @@ def drive(
             labels=names,
             epochs={task.id: task.pause_after or task.arm.training.planned_epochs for task in plan.tasks},
             num_workers=num_workers,
+            arms={task.id: arm for arm, task in reversed(plan.members)},
+            tasks={task.id: task for task in plan.tasks},
         )
     )
     losses: collections.Counter[str] = collections.Counter()

@@ -14,8 +14,8 @@ from .events import EpochDone, Event, Failed, Finished, Lost, Paused, Started, t
 
 _QUIET_SECONDS = 10.0
 _UNCHANGED_SECONDS = 60.0  # before the same line is written again
-_PATIENT_SECONDS = 3.0
-_COMPILES = "no epoch yet: a network's first use compiles its kernels, several seconds, once on this machine"
+PATIENT_SECONDS = 3.0
+COMPILES = "no epoch yet: a network's first use compiles its kernels, several seconds, once on this machine"
 
 
 class Silent(Progress):
@@ -125,10 +125,10 @@ class Lines(Progress):
         place = f"[{tally.done}/{tally.outlook.num_runs}]"
         match event:
             case Finished():
-                self._write(f"{place} {name}: {_accuracy_text(tally.accuracy[event.run])}in {event.seconds:.1f} s")
+                self._write(f"{place} {name}: {accuracy_text(tally.accuracy[event.run])}in {event.seconds:.1f} s")
             case Paused():
                 epochs = counted_epochs(tally.outlook.epochs[event.run])
-                self._write(f"{place} {name}: {_accuracy_text(tally.accuracy[event.run])}after {epochs}")
+                self._write(f"{place} {name}: {accuracy_text(tally.accuracy[event.run])}after {epochs}")
             case Failed():
                 self._write(f"{place} {name}: {event.state}: {event.reason}; {event.advice}")
             case Lost():
@@ -138,7 +138,7 @@ class Lines(Progress):
         if self._tally and time.monotonic() - self._written > _QUIET_SECONDS:
             left = self._tally.seconds_left()
             rest = f", about {duration(left)} left" if left is not None else ""
-            rest += f"; {_COMPILES}" if self._tally.is_preparing else ""
+            rest += f"; {COMPILES}" if self._tally.is_preparing else ""
             text = f"{self._tally.done} done, {len(self._tally.running)} running, {self._tally.queued} queued{rest}"
             if text != self._last or time.monotonic() - self._written > _UNCHANGED_SECONDS:
                 self._write(text)
@@ -175,6 +175,9 @@ class JsonLines(Progress):
     def end(self) -> None:
         pass
 
+    def note(self, text: str) -> None:
+        self._write({"event": "Note", "note": text})
+
     def _write(self, values: dict[str, Any]) -> None:
         print(json.dumps(without_nan(values)), file=self._stream, flush=True)
 
@@ -205,12 +208,12 @@ class Live(Progress):
         match event:
             case Finished():
                 accuracy = self._tally.accuracy[event.run]
-                text = f"[green]✓[/] {_safe(name)}  {_accuracy_text(accuracy)} [dim]{event.seconds:.1f} s[/]"
+                text = f"[green]✓[/] {_safe(name)}  {accuracy_text(accuracy)} [dim]{event.seconds:.1f} s[/]"
                 self._console.print(text, highlight=False)
             case Paused():
                 epochs = counted_epochs(self._tally.outlook.epochs[event.run])
                 accuracy = self._tally.accuracy[event.run]
-                text = f"[dim]✓ {_safe(name)}  {_accuracy_text(accuracy)}after {epochs}[/]"
+                text = f"[dim]✓ {_safe(name)}  {accuracy_text(accuracy)}after {epochs}[/]"
                 self._console.print(text, highlight=False)
             case Failed():
                 what = f"{event.state}: {event.reason}; {event.advice}"
@@ -259,8 +262,8 @@ class Live(Progress):
                 f"epoch {epoch}/{planned}",
                 f"{accuracy:.2%}" if accuracy is not None and epoch and math.isfinite(accuracy) else "",
             )
-        if tally.is_preparing and time.monotonic() - self._started > _PATIENT_SECONDS:
-            return Group(head, Text(f"{_COMPILES[:1].upper()}{_COMPILES[1:]}", style="dim"), rows)
+        if tally.is_preparing and time.monotonic() - self._started > PATIENT_SECONDS:
+            return Group(head, Text(f"{COMPILES[:1].upper()}{COMPILES[1:]}", style="dim"), rows)
         return Group(head, rows)
 
 
@@ -278,7 +281,7 @@ def counted_epochs(count: int) -> str:
     return "1 epoch" if count == 1 else f"{count} epochs"
 
 
-def _accuracy_text(accuracy: float) -> str:
+def accuracy_text(accuracy: float) -> str:
     """An accuracy, where there are validation images to measure it on."""
     return f"{accuracy:.2%} validation accuracy " if math.isfinite(accuracy) else "trained "
 

@@ -18,6 +18,16 @@ from .pool import Pool
 from .site import Site
 
 
+def default_progress() -> Progress:
+    """What follows a study unless the caller says otherwise: a live display in a notebook and in a terminal."""
+    from .notebook import Notebook, is_notebook
+    from .progress import Live, Silent
+
+    if is_notebook():
+        return Notebook()
+    return Live() if sys.stderr.isatty() else Silent()
+
+
 def drive_plans(
     plans: Iterable[Plan],
     writer: StoreWriter,
@@ -63,12 +73,8 @@ def drive_plans(
 
 
 def shown(progress: Progress | None) -> Progress:
-    """What follows a study: what was asked for, or a live display in a terminal and nothing elsewhere."""
-    from .progress import Live, Silent
-
-    if progress is not None:
-        return progress
-    return Live() if sys.stderr.isatty() else Silent()
+    """What follows a study: what was asked for, or a live display in a notebook or a terminal."""
+    return default_progress() if progress is None else progress
 
 
 def notes_of(progress: Progress) -> Callable[[str], None]:

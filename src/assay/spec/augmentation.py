@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, field_val
 
 from .base import Spec
 from .bounds import MAX_PIXELS_MOVED
-from .own import checked, unused_left_out
+from .own import checked, named_text, unused_left_out
 from .schedule import accept_placeholders
 
 
@@ -51,10 +51,12 @@ class Augmentation(Spec):
     interpolation: Literal["bilinear", "nearest"] = "bilinear"
     own: str | None = None
 
-    @field_validator("own")
+    @field_validator("own", mode="before")
     @classmethod
-    def _own_can_be_read(cls, value: str | None) -> str | None:
-        return checked(value)
+    def _own_can_be_read(cls, value: Any) -> Any:
+        example = "functools.partial(jitter, amount=0.1)"
+        value = named_text(value, example=example, text="my_code.py:jitter(amount=0.1)")
+        return checked(value) if isinstance(value, str) else value
 
     @model_serializer(mode="wrap")
     def _without_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

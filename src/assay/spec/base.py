@@ -39,6 +39,13 @@ class _SpecType(ModelMetaclass):
             raise SpecError(problems_of(error, cls)) from None
         return spec
 
+    def __dir__(cls) -> list[str]:  # noqa: N805
+        return [name for name in super().__dir__() if name not in _PYDANTIC]
+
+
+# What pydantic brings and nobody needs who writes a study: left out of help() and tab completion.
+_PYDANTIC = (set(vars(BaseModel)) - set(vars(object))) - {"model_copy", "__annotations__", "__doc__", "__module__"}
+
 
 class Spec(BaseModel, metaclass=_SpecType):
     """A frozen description. It describes; functions do.
@@ -51,6 +58,9 @@ class Spec(BaseModel, metaclass=_SpecType):
 
     # Advice for keys that other tools use and Assay does not know, by key.
     HINTS: ClassVar[dict[str, str]] = {}
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if name not in _PYDANTIC]
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> Self:

@@ -5,8 +5,6 @@ The line is the whole network.
 
 from __future__ import annotations
 
-import functools
-import inspect
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -82,29 +80,6 @@ def with_absolute_module(line: Any, folder: Path) -> Any:
     return f"{line[:start]}{own.with_absolute_file(match['text'], folder)}{line[end:]}"
 
 
-def text_of(named: Any) -> str:
-    """A class, or a ``functools.partial`` of one, as the text that names it.
-
-    Raises:
-        ValueError: It is no class, or its file is not known.
-    """
-    partial = named if isinstance(named, functools.partial) else functools.partial(named) if callable(named) else None
-    make = None if partial is None else partial.func
-    if partial is None or not (inspect.isclass(make) or inspect.isfunction(make)):
-        kind = type(named).__name__
-        fix = 'give the class, functools.partial(ResNet9, width=16), or a text such as "my_nets.py:ResNet9(width=16)"'
-        raise ValueError(f"got an object of {kind}, which no run could make anew; {fix}")
-    try:
-        file = Path(inspect.getsourcefile(make) or "")
-    except (TypeError, OSError):
-        file = Path()
-    if file.suffix != ".py" or not file.is_file() or make.__qualname__ != make.__name__:
-        what = f"{make.__name__} stands in no file of its own"
-        raise ValueError(f"{what}; write it into one (%%writefile my_nets.py above the cell), at its top level")
-    arguments = [*map(repr, partial.args), *(f"{name}={value!r}" for name, value in partial.keywords.items())]
-    return f"{file.absolute()}:{make.__name__}({', '.join(arguments)})"
-
-
 def lines_of(value: Any) -> Any:
     """Values of an arm or a network in which ``module`` stands for its layers, as ``layers``.
 
@@ -118,5 +93,5 @@ def lines_of(value: Any) -> Any:
     if rest.get("layers"):
         raise ValueError("module and layers are both given; a module is the whole network: leave the layers out")
     if not isinstance(named, str):
-        named = text_of(named)
+        named = own.text_of(named)
     return {**rest, "layers": [named if is_module_line(named) else f'{WORD} "{named}"']}

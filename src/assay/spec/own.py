@@ -7,6 +7,8 @@ code itself is read and imported by ``assay.nets.own``.
 from __future__ import annotations
 
 import ast
+import functools
+import inspect
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
@@ -127,6 +129,50 @@ def with_absolute_file(value: Any, folder: Path) -> Any:
         return value
     path = (folder / Path(match["file"]).expanduser()).absolute()
     return f"{path}{value[match.end('file') :]}"
+
+
+def text_of(
+    named: Any, *, example: str = "functools.partial(ResNet9, width=16)", text: str = "my_nets.py:ResNet9(width=16)"
+) -> str:
+    """A class, a function or a ``functools.partial`` of one, as the text that names its call.
+
+    Args:
+        named: The object.
+        example: A partial, for the message.
+        text: A text that names such code, for the message.
+
+    Raises:
+        ValueError: It is no class and no function, or stands in no file of the user's own.
+    """
+    partial = named if isinstance(named, functools.partial) else functools.partial(named) if callable(named) else None
+    make = None if partial is None else partial.func
+    if partial is None or not (inspect.isclass(make) or inspect.isfunction(make)):
+        kind = type(named).__name__
+        fix = f'give the class, {example}, or a text such as "{text}"'
+        raise ValueError(f"got an object of {kind}, which no run could make anew; {fix}")
+    try:
+        file = Path(inspect.getsourcefile(make) or "")
+    except (TypeError, OSError):
+        file = Path()
+    name, written = make.__name__, text.partition(":")[0]
+    is_in_file = file.suffix == ".py" and file.is_file()
+    if not is_in_file or make.__qualname__ != name or not name.isidentifier():
+        what = f"{name} stands in no file of its own"
+        raise ValueError(f"{what}; write it into one (%%writefile {written} above the cell), at its top level")
+    if {"site-packages", "dist-packages"} & set(file.parts):
+        package = make.__module__.partition(".")[0]
+        what = f"{name} is part of the package {package}, and code of one's own lies in a file of one's own"
+        raise ValueError(f"{what}; write {written}, which imports it, with a class or function that uses it")
+    arguments = [*map(repr, partial.args), *(f"{key}={value!r}" for key, value in partial.keywords.items())]
+    return f"{file.absolute()}:{name}({', '.join(arguments)})"
+
+
+def named_text(value: Any, *, example: str, text: str) -> Any:
+    """What names code, as a text: a function its bare name, a class or a partial its call. Anything else stays."""
+    if isinstance(value, str) or not callable(value):
+        return value
+    written = text_of(value, example=example, text=text)
+    return written.removesuffix("()") if inspect.isfunction(value) else written
 
 
 def checked(text: str | None) -> str | None:

@@ -95,6 +95,12 @@ class Schedule(Spec):
         defaults = DEFAULTS[self.name]
         return {key: value for key, value in values.items() if key not in _LATER or value != defaults[key]}
 
+    def settings(self) -> dict[str, Any]:
+        """What a study file writes: the name, and what differs from its defaults."""
+        values = self.model_dump(mode="json", exclude_none=True)
+        defaults = DEFAULTS[self.name]
+        return {key: value for key, value in values.items() if key == "name" or value != defaults[key]}
+
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, value: Any) -> Any:

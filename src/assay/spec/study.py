@@ -71,6 +71,14 @@ class Arm(Spec):
         return self
 
 
+def _settings(given: Any) -> Any:
+    """``[training]`` as plain settings, whatever objects it was given as."""
+    try:
+        return Training.settings_of(given)
+    except SpecError as error:
+        raise Problems(error.problems) from None
+
+
 class ArmTemplate(Spec):
     """An arm as a study file lists it: its own layers, its own training keys, or both.
 
@@ -88,6 +96,11 @@ class ArmTemplate(Spec):
     def _module_is_a_line(cls, value: Any) -> Any:
         return lines_of(value)
 
+    @field_validator("training", mode="before")
+    @classmethod
+    def _training_is_settings(cls, given: Any) -> Any:
+        return _settings(given)
+
 
 class Study(Spec):
     """A question, and the design that answers it.
@@ -99,7 +112,7 @@ class Study(Spec):
         network: The layers that all arms share, with a ``{factor}`` where they differ.
         factors: Things varied, each with its levels: a list of values, or a table of named levels. Crossed.
         arms: Arms that share no skeleton; each may override ``[training]``.
-        training: The protocol; its values may be ``{factor}`` placeholders too.
+        training: The protocol: a :class:`Training`, or a table, whose values may be ``{factor}`` placeholders too.
         seeds: The replicates.
         claim: Of what verdicts speak: ``"new images"`` of the same kind, unless given; ``"these images"``, which the
             networks were scored on; ``"new training sets"``, where seeds redraw the split.
@@ -124,6 +137,11 @@ class Study(Spec):
     def claimed(self) -> Claim:
         """Of what verdicts speak."""
         return self.claim or "new images"
+
+    @field_validator("training", mode="before")
+    @classmethod
+    def _training_is_settings(cls, given: Any) -> Any:
+        return _settings(given)
 
     @field_validator("name")
     @classmethod

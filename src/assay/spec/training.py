@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -18,7 +19,7 @@ from ..errors import Problem, SpecError
 from .augmentation import Augmentation
 from .base import Problems, Spec
 from .bounds import MAX_BATCH, MAX_COUNT, MAX_EPOCHS
-from .own import checked, identity_of_text, is_own, unused_left_out
+from .own import checked, identity_of_text, is_own, named_text, unused_left_out
 from .schedule import Schedule, ScheduleMetric, accept_placeholders
 
 OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop", "adadelta", "own"]
@@ -32,6 +33,9 @@ DEFAULTS: dict[str, dict[str, float | bool]] = {
     "adadelta": {"learning_rate": 0.001, "rho": 0.95, "epsilon": 1e-7},
     "own": {"learning_rate": 0.001},
 }
+
+
+_LION = "functools.partial(Lion, weight_decay=0.1)"
 
 
 class Optimizer(Spec):
@@ -63,21 +67,36 @@ class Optimizer(Spec):
     weight_decay: float | None = Field(default=None, ge=0)
     own: str | None = None
 
-    @field_validator("own")
+    @field_validator("own", mode="before")
     @classmethod
-    def _own_can_be_read(cls, value: str | None) -> str | None:
-        return checked(value)
+    def _own_can_be_read(cls, value: Any) -> Any:
+        value = named_text(value, example=_LION, text="my_optim.py:Lion(weight_decay=0.1)")
+        return checked(value) if isinstance(value, str) else value
 
     @model_serializer(mode="wrap")
     def _without_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return unused_left_out(handler(self), "own")
 
+    def settings(self) -> dict[str, Any]:
+        """What a study file writes: the name, or the code, and what differs from its defaults."""
+        defaults = DEFAULTS[self.name]
+        values = self.model_dump(mode="json", exclude_none=True)
+        named = {"own": values["own"]} if self.own is not None else {"name": self.name}
+        return {**named, **{key: value for key, value in values.items() if key in defaults and value != defaults[key]}}
+
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, value: Any) -> Any:
+        if callable(value) and not isinstance(value, Spec):
+            value = named_text(value, example=_LION, text="my_optim.py:Lion(weight_decay=0.1)")
         given = {"own" if is_own(value) else "name": value} if isinstance(value, str) else value
-        if not isinstance(given, dict):
+        if isinstance(given, Optimizer):
             return given
+        if not isinstance(given, dict):
+            is_number = isinstance(given, bool | int | float)
+            what = f"got {given!r}" if is_number else f"got an object of {type(given).__name__}"
+            fix = 'give a name such as "adam", a table, assay.Optimizer(...), or a class of your own'
+            raise ValueError(f"{what}; {fix}")
         own = given.get("own")
         if own is not None:
             if given.get("name", "own") != "own":
@@ -228,14 +247,30 @@ class Training(Spec):
     def _without_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return unused_left_out(handler(self), "loss")
 
-    @field_validator("loss")
+    @field_validator("loss", mode="before")
     @classmethod
-    def _is_ones_own(cls, value: str | None) -> str | None:
+    def _is_ones_own(cls, value: Any) -> Any:
+        value = named_text(value, example="functools.partial(Focal, gamma=2)", text="my_losses.py:Focal(gamma=2)")
         if value is not None and not is_own(value):
             raise ValueError(
                 f'got {value!r}; leave it out: it is categorical cross-entropy; one of your own is "FILE.py:NAME(...)"'
             )
         return checked(value)
+
+    @classmethod
+    def settings_of(cls, given: Any) -> Any:
+        """``[training]`` as a study holds it: plain settings by name, whatever objects they were given as.
+
+        Args:
+            given: A ``Training``, of which what was set counts; or a table, in which an ``Optimizer``, a ``Schedule``,
+                an ``Augmentation``, and a function or class of one's own may stand. Anything else is returned as it is.
+        """
+        if isinstance(given, cls):
+            names = [name for name in cls.model_fields if name in given.model_fields_set]
+            return {name: _plain(name, getattr(given, name)) for name in names}
+        if isinstance(given, Mapping):
+            return {name: _plain(name, value) for name, value in given.items()}
+        return given
 
     def _modifiers(self) -> tuple[tuple[str, bool], ...]:
         return (
@@ -299,6 +334,17 @@ class Training(Spec):
         if len(clips) > 1:
             raise Problems([Problem(f"{' and '.join(clips)} are given", "give one of them", clips[-1])])
         return self
+
+
+def _plain(name: str, value: Any) -> Any:
+    """A setting of ``[training]`` as a study file writes it."""
+    if callable(value) and not isinstance(value, Spec):  # a function or a class of one's own, as Training reads it
+        value = getattr(Training.of({name: value}), name)
+    if isinstance(value, Optimizer | Schedule):
+        return value.settings()
+    if isinstance(value, Spec):
+        return value.model_dump(mode="json", exclude_none=True, exclude_unset=True)
+    return value
 
 
 def _spec_or_problems(model: type[Spec], values: dict[str, Any]) -> Spec:

@@ -1,0 +1,99 @@
+"""Scores as a small picture for a notebook's cell: SVG of fixed text and relative places, at home on any width."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+from ..analysis.scores import ArmScores, Split, arm_scores
+from ..store.records import StudyRecord
+from .palette import arm_styles
+
+MOST_ARMS = 12
+_ROW, _AXIS = 40, 34  # pixels
+_LEFT, _WIDE = 2.0, 96.0  # percent of the width
+
+
+def score_svg(study: StudyRecord, *, split: Split = "validation") -> str:
+    """Every run's accuracy as a dot, with each arm's mean and 95 % interval; empty where no run has a score.
+
+    Args:
+        study: Its record.
+        split: Whose accuracy.
+    """
+    arms = [arm for arm in arm_scores(study, split=split) if arm.scores]
+    if not arms:
+        return ""
+    hidden = len(arms) - MOST_ARMS
+    if hidden > 0:
+        best = sorted(arms, key=lambda arm: arm.mean or 0.0, reverse=True)[:MOST_ARMS]
+        arms = [arm for arm in arms if arm in best]
+    low, high, step = _axis(arms)
+
+    def x(share: float) -> str:
+        return f"{_LEFT + _WIDE * (share - low) / (high - low):.2f}%"
+
+    styles = arm_styles(study)
+    parts = []
+    for row, arm in enumerate(arms):
+        style, top = styles[arm.arm], row * _ROW
+        name = arm.arm if len(arm.arm) <= 48 else f"{arm.arm[:47]}…"
+        parts.append(
+            f'<text x="{_LEFT}%" y="{top + 13}" fill="currentColor" font-size="12">'
+            f'<tspan fill="{style.colour}">{style.glyph}</tspan> {escape(name)}</text>'
+        )
+        dots = (
+            f'<circle cx="{x(score)}" cy="{top + 24}" r="4" fill="{style.colour}" fill-opacity="0.55">'
+            f"<title>seed {seed}: {score:.2%}</title></circle>"
+            for seed, score in zip(arm.seeds, arm.scores, strict=True)
+        )
+        parts.extend(dots)
+        if arm.interval is not None:
+            bar = f'stroke="{style.colour}" stroke-width'
+            mean, y = arm.interval.mean, top + 34
+            parts.append(
+                f'<line x1="{x(arm.interval.low)}" x2="{x(arm.interval.high)}" y1="{y}" y2="{y}" {bar}="2.5"/>'
+                f'<line x1="{x(mean)}" x2="{x(mean)}" y1="{y - 5}" y2="{y + 5}" {bar}="3"/>'
+            )
+    bottom = len(arms) * _ROW + 4
+    parts.append(
+        f'<line x1="{_LEFT}%" x2="{_LEFT + _WIDE}%" y1="{bottom}" y2="{bottom}" stroke="currentColor" opacity="0.4"/>'
+    )
+    decimals = max(0, math.ceil(-math.log10(step * 100) - 1e-9))
+    for tick in _ticks(low, high, step):
+        parts.append(
+            f'<text x="{x(tick)}" y="{bottom + 14}" fill="currentColor" font-size="11" opacity="0.75" '
+            f'text-anchor="middle">{100 * tick:.{decimals}f} %</text>'
+        )
+    more = f", the {MOST_ARMS} best of {MOST_ARMS + hidden} arms" if hidden > 0 else ""
+    caption = f"{split} accuracy: a dot for each run, the mean with its 95 % interval below{more}"
+    parts.append(
+        f'<text x="50%" y="{bottom + 29}" fill="currentColor" font-size="11" opacity="0.75" text-anchor="middle">'
+        f"{split} accuracy{more}</text>"
+    )
+    height = bottom + _AXIS
+    return (
+        f'<svg role="img" aria-label="{escape(caption)}" width="100%" height="{height}" '
+        f'style="display:block;max-width:640px;font-family:inherit;overflow:visible">{"".join(parts)}</svg>'
+    )
+
+
+def _axis(arms: Sequence[ArmScores]) -> tuple[float, float, float]:
+    """Where the axis begins and ends, and the step between its numbers, as shares."""
+    values = [value for arm in arms for value in arm.scores]
+    values += [end for arm in arms if arm.interval for end in (arm.interval.low, arm.interval.high)]
+    low, high = min(values), max(values)
+    room = 0.05 * (high - low) or 0.01
+    low, high = low - room, high + room
+    rough = (high - low) / 4
+    power = 10 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
+    return low, high, step
+
+
+def _ticks(low: float, high: float, step: float) -> list[float]:
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    ticks = [number * step for number in range(first, last + 1)]
+    edge = 0.07 * (high - low)  # a number at the very edge would be cut off
+    return [tick for tick in ticks if low + edge <= tick <= high - edge] or ticks[:1]

@@ -18,7 +18,7 @@ from assay.train.scaling import Scaling, scaling_of
 
 SHAPE = (12, 10, 1)
 PLAIN = ["conv 4 3x3 relu", "batchnorm", "maxpool 2", "dropout 0.1", "flatten", "dense classes softmax"]
-UNFUSED = ["conv 4 3x3 relu", "layernorm", "flatten", "dense classes softmax"]
+UNFUSED = ["conv 5 3x3 relu", "flatten", "layernorm", "dense classes softmax"]  # odd channels as a vector
 
 
 def predictors(layers: list[str], count: int, scaling: Scaling | None = None) -> list[Predictor]:

@@ -19,7 +19,7 @@ from assay.train.predictor import predictor_of
 from ..helpers import based_study, tasks_of
 
 FUSED = ["conv 4 3x3 relu", "batchnorm", "maxpool 2", "dropout 0.3", "flatten", "dense classes softmax"]
-PLAIN = ["conv 4 3x3 relu", "layernorm", "flatten", "dropout 0.3", "dense classes softmax"]
+PLAIN = ["conv 5 3x3 relu", "flatten", "layernorm", "dropout 0.3", "dense classes softmax"]  # odd channels as a vector
 SMALL = ["flatten", "dense 16 relu", "dense classes softmax"]
 JUMPY = {
     "epochs": 40, "batch_size": 50, "optimizer": {"name": "adam", "learning_rate": 0.03},

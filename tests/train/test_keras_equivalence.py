@@ -248,9 +248,10 @@ def test_twenty_steps_of_document_c_are_those_of_keras(words: Sequence[str], pat
     assert {name: far for name, far in pair.distances().items() if far > TOLERANCE} == {}
 
 
+@pytest.mark.parametrize("path", ["fused", "plain"])
 @pytest.mark.parametrize("case", ["sgd momentum", "adam"])
-def test_twenty_steps_with_learned_slopes_are_those_of_keras(case: str) -> None:
-    pair = Pair(LEARNED_SLOPES, case, 37, "plain", side=12)
+def test_twenty_steps_with_learned_slopes_are_those_of_keras(case: str, path: str) -> None:
+    pair = Pair(LEARNED_SLOPES, case, 37, path, side=12)
     start = pair.learner.weights()
     assert max(pair.steps()) < TOLERANCE
     assert {name: far for name, far in pair.distances().items() if far > TOLERANCE} == {}

@@ -181,7 +181,7 @@ def test_what_is_cached_is_what_the_base_puts_out(kept: Path, monkeypatch: pytes
 def test_a_finished_head_and_its_base_answer_as_one_network(kept: Path) -> None:
     """The head learned on cached outputs; whole images through the whole network give what it was measured to do."""
     task, data = (
-        task_on({}, kept, ["globalavgpool", "layernorm", "dense classes softmax"]),
+        task_on({}, kept, ["globalavgpool", "layernorm", "dense classes softmax"], precision="float32"),
         prepare("digits").training(),
     )
     run = train(task, data)

@@ -23,7 +23,6 @@ def finished_store(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path)
     store = tmp_path_factory.mktemp("served") / "store"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(shared_cache))
-        # A layer that kernels do not take: nothing has to be compiled.
         layers = ["conv 8 3x3 relu", "layernorm", "maxpool 2", "dropout {rate}", "flatten", "dense classes softmax"]
         training = {"epochs": 4, "batch_size": 32, "optimizer": {"name": "adam", "learning_rate": 0.01}}
         assay.run(small_study(network={"layers": layers}, training=training), store=store)

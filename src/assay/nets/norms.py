@@ -71,4 +71,6 @@ class GroupNorm(Norm):
 
     def forward(self, values: Tensor) -> Tensor:
         """Images or vectors in, the same shape out."""
+        if torch.is_grad_enabled() and self.gamma.requires_grad and not values.requires_grad:
+            values = values.contiguous()  # torch 2's backward crashes on channels-last input that needs no gradient
         return F.group_norm(values, self.groups, self.gamma, self.beta, EPSILON)

@@ -79,6 +79,70 @@ WHOLE: dict[str, tuple[list[Any], tuple[int, int, int]]] = {
         ["conv 6 3x3", "conv 10 1x1", {"residual": ["depthwise 3x3 padding=same"]}, "globalmaxpool", "softmax"],
         (8, 8, 1),
     ),
+    "shortcuts with strides": (
+        ["conv 5 3x3", {"residual": ["conv 7 3x3 padding=same stride=2 relu"], "shortcut": ["conv 7 1x1 stride=2"],
+                        "activation": "relu"},
+         {"residual": ["conv 7 3x3 padding=same"], "shortcut": ["maxpool 3 stride=1 padding=same", "conv 7 1x1"]},
+         *END],
+        (12, 11, 1),
+    ),
+    "one tensor, several margins": (
+        ["conv 5 3x3 relu", {"residual": ["conv 5 5x3 padding=same", "depthwise 3x3 padding=same"],
+                             "shortcut": [{"residual": ["conv 5 3x3 padding=same"]}, "relu"]}, "maxpool 2", *END],
+        (11, 9, 1),
+    ),
+    "a picture read several times": (
+        [{"residual": ["conv 3 3x3 padding=same"], "activation": "relu"},
+         {"residual": ["conv 5 3x3 padding=same"], "shortcut": ["conv 5 1x1"]}, "maxpool 2", *END],
+        (11, 9, 3),
+    ),
+    "a picture pooled first": (["maxpool 2 padding=same", "relu", "conv 5 3x3 relu", "conv 5 2x2", *END], (15, 13, 3)),
+    "more padding than a kernel reaches": (
+        ["conv 5 2x3 padding=3 relu", "conv 6 2x2 padding=3", "depthwise 2x1 padding=4",
+         "conv 5 1x1 padding=2 stride=2", *END],
+        (6, 5, 1),
+    ),
+    "groups of even and odd channels": (
+        ["conv 6 2x2", "conv 9 2x2 groups=3 padding=same", "conv 12 2x1 groups=3 stride=2", "conv 4 2x2 groups=2",
+         *END],
+        (10, 9, 1),
+    ),
+    "dilation": (
+        ["conv 5 2x2 dilation=2 padding=same", "conv 6 2x2 dilation=3 padding=2",
+         "depthwise 2x2 multiplier=2 dilation=2", "conv 4 2x1 groups=2 dilation=2", *END],
+        (11, 12, 3),
+    ),
+    "groups at the ends of the network": (
+        ["conv 8 2x2 groups=4", "conv 10 2x2 groups=2 padding=same", "globalmaxpool", "softmax"], (6, 5, 4),
+    ),
+    "learned slopes": (
+        ["conv 5 3x3", "prelu", "conv 7 2x2", "prelu per=channel", "maxpool 2", *END], (9, 8, 1),
+    ),
+    "zeros around and other shapes": (
+        ["zeropad 1", "conv 5 3x3", "zeropad 2+0x1+3", "conv 4 2x2", "reshape 4x-1x2", "maxpool 2",
+         {"parallel": [[], ["zeropad 1", "conv 3 3x3"]]}, *END],
+        (7, 8, 1),
+    ),
+    "branches of odd and even channels": (
+        ["conv 5 3x3 relu padding=same", {"parallel": [["conv 3 3x3 padding=same"], [], ["relu"], ["conv 7 1x1"]]},
+         "conv 5 3x3 padding=same", {"parallel": [["conv 4 1x1"], ["maxpool 3 stride=1 padding=same"], []]},
+         "relu", "maxpool 2", *END],
+        (9, 8, 1),
+    ),
+    "branches that end the network": (
+        ["conv 6 3x3 relu", {"parallel": [["conv 3 1x1"], ["conv 4 3x3 padding=same"], ["conv 3 1x1"]]},
+         "globalmaxpool", "softmax"],
+        (9, 8, 1),
+    ),
+    "a picture in branches": (
+        [{"parallel": [["conv 3 3x3 relu padding=same"], [], ["maxpool 3 stride=1 padding=same"]]}, "conv 4 3x3", *END],
+        (9, 8, 3),
+    ),
+    "pooling that ends the network": (
+        ["conv 10 3x3 relu", {"residual": ["conv 10 1x1"], "shortcut": ["maxpool 3 stride=1 padding=same"]},
+         "globalmaxpool", "softmax"],
+        (9, 8, 1),
+    ),
     "whole channels dropped": (
         ["conv 5 3x3 relu", "spatialdropout 0.5", "conv 5 2x3 padding=same", "maxpool 2", *END], (11, 9, 1),
     ),
@@ -133,7 +197,7 @@ def test_small_whole_numbers_give_the_bits_of_float32(case: str, count: int) -> 
     assert [name for name in expected if not expected[name].any()] == []
 
 
-ROUNDED = {
+ROUNDED: dict[str, tuple[list[Any], tuple[int, int, int]]] = {
     "convolutions": (["conv 5 3x3 relu", "conv 5 3x3 relu", "flatten", "dense 10 relu", END[1]], (12, 11, 1)),
     "normalized and pooled": (MIXED, (11, 12, 1)),
     "windows that overlap": (
@@ -166,6 +230,60 @@ ROUNDED = {
     "tiles": (
         ["conv 16 3x3 relu", "conv 32 3x3 relu", "maxpool 2", "conv 32 3x3 relu padding=same", *END],
         (16, 15, 1),
+    ),
+    "shortcuts": (
+        [
+            "conv 6 3x3 padding=same bias=false",
+            "batchnorm",
+            "relu",
+            {
+                "residual": [
+                    "conv 8 3x3 stride=2 padding=same bias=false",
+                    "batchnorm",
+                    "relu",
+                    "conv 8 3x3 padding=same bias=false",
+                    "batchnorm",
+                ],
+                "shortcut": ["conv 8 1x1 stride=2 bias=false", "batchnorm"],
+                "activation": "relu",
+            },
+            {"residual": ["conv 8 3x3 padding=same"], "shortcut": ["avgpool 3 stride=1 padding=same"]},
+            "globalavgpool",
+            END[1],
+        ],
+        (12, 11, 3),
+    ),
+    "branches": (
+        [
+            "conv 6 3x3 relu padding=same",
+            {
+                "parallel": [
+                    ["conv 4 1x1 relu"],
+                    ["conv 3 1x1 relu", "conv 5 3x3 padding=same relu"],
+                    ["maxpool 3 stride=1 padding=same", "conv 4 1x1 relu"],
+                ]
+            },
+            "batchnorm",
+            "relu",
+            "globalavgpool",
+            END[1],
+        ],
+        (12, 11, 3),
+    ),
+    "images by themselves": (
+        [
+            "conv 5 3x3 relu",
+            "layernorm",
+            "conv 7 3x3 padding=same",
+            "instancenorm",
+            "relu",
+            "maxpool 2",
+            "conv 6 3x3",
+            "groupnorm 2",
+            "relu",
+            *END,
+        ],
+        (12, 11, 3),
     ),
     "document C": (["conv 16 3x3 relu", "maxpool 2", "flatten", "dense 80 relu", END[1]], (28, 28, 1)),
 }

@@ -32,7 +32,7 @@ from .reference import (
 TOLERANCE = 1e-5
 
 END = ["flatten", "dense classes softmax"]
-NETWORKS = {
+NETWORKS: dict[str, tuple[list[Any], tuple[int, int, int]]] = {
     "one convolution": (["conv 5 3x3 relu", "maxpool 2", *END], (11, 9, 1)),
     "two convolutions, nothing between": (["conv 5 3x3 relu", "conv 5 3x3 relu", *END], (9, 8, 3)),
     "same padding": (
@@ -192,6 +192,193 @@ NETWORKS = {
     ),
     "dropout of whole channels of rate 0": (["conv 5 3x3 relu", "spatialdropout 0", "dropout 0.2", *END], (11, 9, 1)),
     "dropout of rate 0": (["conv 5 3x3 relu", "dropout 0", "maxpool 2", *END], (11, 9, 1)),
+    "shortcuts with a stride": (
+        ["conv 6 3x3 padding=same bias=false", "batchnorm", "relu",
+         {"residual": ["conv 8 3x3 stride=2 padding=same bias=false", "batchnorm", "relu",
+                       "conv 8 3x3 padding=same bias=false", "batchnorm"],
+          "shortcut": ["conv 8 1x1 stride=2 bias=false", "batchnorm"], "activation": "relu"},
+         {"residual": ["conv 8 3x3 padding=same", "dropout 0.2"], "activation": "relu"}, "globalavgpool", END[1]],
+        (9, 11, 3),
+    ),
+    "shortcuts that pool": (
+        ["conv 5 3x3 relu", {"residual": ["conv 5 3x3 stride=2 padding=same bias=false", "batchnorm"],
+                             "shortcut": ["avgpool 2 padding=same"], "activation": "tanh"},
+         {"residual": ["conv 7 1x1 relu", "dropout 0.3"],
+          "shortcut": ["maxpool 3 stride=1 padding=same", "conv 7 1x1"]},
+         {"residual": ["depthwise 3x3 padding=same"], "shortcut": ["batchnorm", "dropout 0.2", "gelu"]}, *END],
+        (11, 10, 1),
+    ),
+    "normalization and activation in front": (
+        ["conv 6 3x3 bias=false", {"repeat": 2, "layers": [
+            {"residual": ["batchnorm", "relu", "conv 4 3x3 padding=same bias=false", "batchnorm", "relu",
+                          "conv 6 1x1 bias=false"]},
+        ]}, "batchnorm", "relu", "maxpool 2", *END],
+        (10, 11, 1),
+    ),
+    "residual blocks around the picture": (
+        [{"residual": ["conv 3 3x3 padding=same relu", "conv 3 1x1"], "shortcut": ["conv 3 1x1"]},
+         {"residual": ["batchnorm"]}, "maxpool 2", *END],
+        (9, 10, 3),
+    ),
+    "a picture that is added to itself": (
+        [{"residual": ["conv 3 5x5 padding=same relu"], "activation": "elu"}, "conv 4 3x3", *END], (9, 10, 3),
+    ),
+    "a picture that is normalized, pooled and dropped first": (
+        ["batchnorm", "maxpool 2", "dropout 0.2", "conv 5 3x3 relu", *END], (11, 12, 3),
+    ),
+    "a picture that is pooled and bent first": (
+        ["avgpool 2", "gelu", "conv 5 3x3 relu", "maxpool 2", *END], (15, 14, 3),
+    ),
+    "a vector that is added to the pixels that it is made of": (
+        ["conv 4 3x3 relu", "flatten", {"residual": ["dense 9 tanh", "dense 120", "dropout 0.2"]},
+         {"residual": ["batchnorm", "dense 120 elu"], "activation": "relu"}, END[1]],
+        (7, 8, 1),
+    ),
+    "pixels as a vector, normalized first": (
+        ["flatten", "batchnorm", "dropout 0.2", "dense 9 relu", "layernorm", END[1]], (3, 4, 6),
+    ),
+    "one tensor, several margins": (
+        ["conv 6 3x3 relu", {"residual": ["conv 5 7x5 padding=same relu", "depthwise 3x3 padding=same"],
+                             "shortcut": [{"residual": ["conv 6 3x3 padding=same"], "shortcut": ["conv 6 1x1"]},
+                                          "conv 5 3x3 padding=same"]}, "maxpool 2", *END],
+        (11, 9, 1),
+    ),
+    "one tensor, several margins, each channel by itself": (
+        ["conv 5 3x3 relu", {"residual": ["depthwise 3x3 padding=same relu"],
+                             "shortcut": ["depthwise 5x5 padding=same"]},
+         {"residual": ["conv 5 3x3 padding=same stride=2"], "shortcut": ["conv 5 5x5 padding=same stride=2"]}, *END],
+        (11, 9, 1),
+    ),
+    "the picture read with several margins": (
+        [{"residual": ["conv 5 3x3 padding=same relu"], "shortcut": ["conv 5 5x5 padding=same"]}, "maxpool 2", *END],
+        (11, 9, 3),
+    ),
+    "a shortcut that ends the network": (
+        ["conv 6 3x3 relu", {"residual": ["conv 10 3x3 padding=same relu"], "shortcut": ["conv 10 1x1"]},
+         "globalavgpool", "softmax"],
+        (9, 8, 1),
+    ),
+    "padding in pixels": (
+        ["conv 5 3x3 relu padding=2", "maxpool 3 stride=2 padding=1", "conv 6 3x3 padding=1 stride=2 relu",
+         "depthwise 3x3 padding=2 bias=false", "batchnorm", "avgpool 3 stride=1 padding=1", "maxpool 2 padding=1",
+         *END],
+        (11, 9, 1),
+    ),
+    "more padding than a kernel reaches": (
+        ["conv 5 2x3 padding=3 relu", "conv 6 2x2 padding=3 relu", "conv 5 1x1 padding=2 stride=2",
+         "depthwise 2x1 padding=4 relu", "depthwise 1x2 padding=2 stride=3", "dropout 0.2", *END],
+        (6, 5, 1),
+    ),
+    "tiles with more padding than they reach": (
+        ["conv 16 1x1", "conv 32 3x3 padding=4", "conv 32 3x3 padding=3 relu", "globalavgpool", END[1]], (7, 8, 1),
+    ),
+    "batch normalization with numbers of its own": (
+        ["conv 5 3x3 relu", "batchnorm epsilon=0.1 momentum=0.5", "maxpool 2", "conv 5 3x3 relu",
+         "batchnorm momentum=0", "relu", "flatten", "dense 9 bias=false",
+         "batchnorm epsilon=0.00001 momentum=0.9", "relu", END[1]],
+        (11, 9, 1),
+    ),
+    "groups": (
+        ["conv 6 3x3 relu", "conv 9 3x3 groups=3 padding=same relu",
+         "conv 12 2x3 groups=3 stride=2 padding=1 bias=false", "batchnorm", "relu", "conv 8 1x1 groups=2",
+         "conv 10 3x3 groups=2 padding=same l2=0.02 l1=0.01", "maxpool 2", *END],
+        (13, 12, 1),
+    ),
+    "dilation": (
+        ["conv 5 3x3 dilation=2 padding=same relu", "conv 6 3x2 dilation=3 padding=4 relu", "maxpool 2",
+         "depthwise 3x3 dilation=2 multiplier=2 padding=same relu", "conv 6 3x3 dilation=2 padding=same",
+         "conv 4 3x3 groups=2 dilation=2 padding=same bias=false", "batchnorm", *END],
+        (11, 12, 3),
+    ),
+    "dilation of channels by themselves": (
+        ["depthwise 3x3 dilation=3 padding=same relu", "depthwise 3x2 dilation=2 padding=2 bias=false",
+         "separable 6 3x3 dilation=2 padding=same relu", "depthwise 1x5 dilation=2 padding=4", "maxpool 2", *END],
+        (11, 12, 3),
+    ),
+    "groups and dilation at the ends of the network": (
+        ["conv 4 3x3 groups=2 relu", "conv 10 3x3 groups=2 dilation=2 padding=same", "globalavgpool", "softmax"],
+        (9, 8, 4),
+    ),
+    "normalization of each image": (
+        ["conv 6 3x3 tanh", "layernorm", "conv 5 3x3 padding=same bias=false", "instancenorm", "relu", "maxpool 2",
+         "conv 6 3x3 elu", "groupnorm 2", "dropout 0.2", "flatten", "layernorm", "dense 12 relu",
+         "groupnorm 3", END[1]],
+        (12, 13, 3),
+    ),
+    "normalization of each image at the ends of the network": (
+        ["instancenorm", "layernorm", {"residual": ["groupnorm 3", "relu", "conv 3 3x3 padding=same"]},
+         "conv 10 3x3", "layernorm", "globalmaxpool", "softmax"],
+        (8, 9, 3),
+    ),
+    "learned slopes": (
+        ["conv 5 3x3", "prelu per=channel", "maxpool 2", "conv 6 3x3 bias=false", "batchnorm", "prelu slope=0.25",
+         {"residual": ["prelu per=layer slope=0.1", "conv 6 1x1"]}, "flatten", "prelu per=channel", "dense 9", "prelu",
+         END[1]],
+        (11, 12, 1),
+    ),
+    "learned slopes at the ends of the network": (
+        ["prelu per=channel slope=0.1", "conv 10 3x3", "prelu slope=0.2", "globalavgpool", "prelu", "softmax"],
+        (7, 8, 3),
+    ),
+    "zeros around": (
+        ["zeropad 1", "conv 5 3x3 relu", "zeropad 2+0x1+3", "conv 6 3x3", "zeropad 1", "maxpool 2 stride=1",
+         "batchnorm",
+         {"parallel": [["zeropad 1", "depthwise 3x3"], ["conv 3 3x3 padding=same"], ["zeropad 0+1x1+0", "conv 3 2x2"]]},
+         "zeropad 1", *END],
+        (7, 8, 3),
+    ),
+    "other shapes": (
+        ["conv 6 3x3 relu", "reshape 6x14x2", "conv 4 3x3 padding=same relu", "reshape 12x-1x4", "maxpool 2",
+         {"parallel": [[], ["reshape 3x3x8", "reshape 6x3x4"]]}, "conv 6 3x3", "dropout 0.2", "flatten",
+         "reshape 2x1x12",
+         {"residual": ["conv 12 3x3 padding=same bias=false"]}, "reshape -1", "batchnorm", "dense 12 elu",
+         "reshape 1x3x4",
+         "spatialdropout 0.2", "reshape 3x1x4", *END],
+        (9, 6, 1),
+    ),
+    "an inception block": (
+        ["conv 6 3x3 relu padding=same", {"parallel": [
+            ["conv 4 1x1 relu"], ["conv 3 1x1 relu", "conv 5 3x3 padding=same relu"],
+            ["conv 2 1x1 relu", "conv 3 5x5 padding=same relu"],
+            ["maxpool 3 stride=1 padding=same", "conv 4 1x1 relu bias=false"],
+        ]}, "batchnorm", "relu", "maxpool 2", "dropout 0.2", *END],
+        (9, 8, 1),
+    ),
+    "branches of odd channels, without layers, and of one activation": (
+        ["conv 5 3x3 relu padding=same", {"parallel": [["conv 3 3x3 padding=same"], [], ["tanh"], ["conv 7 1x1"]]},
+         "conv 5 3x3 padding=same relu",
+         {"parallel": [["conv 3 1x1"], ["conv 3 3x3 padding=same relu"], ["conv 3 1x1"]], "join": "add"}, "elu", *END],
+        (9, 8, 1),
+    ),
+    "branches in branches": (
+        ["conv 4 3x3", {"parallel": [
+            [{"parallel": [["conv 3 1x1 relu"], ["depthwise 3x3 padding=same"]]}, "conv 4 3x3 padding=same relu"],
+            [{"residual": ["conv 4 3x3 padding=same"], "activation": "relu"}, "batchnorm"],
+            [{"parallel": [[], ["avgpool 3 stride=1 padding=same"]]}],
+        ]}, {"repeat": 2, "layers": [{"parallel": [[], ["batchnorm", "relu", "conv 2 3x3 padding=same"]]}]},
+         "globalavgpool", END[1]],
+        (9, 8, 3),
+    ),
+    "a picture in branches": (
+        [{"parallel": [["conv 3 3x3 relu padding=same"], [], ["maxpool 3 stride=1 padding=same"],
+                       ["conv 4 5x5 padding=same"]]}, "conv 4 3x3 relu", *END],
+        (9, 8, 3),
+    ),
+    "vectors in branches": (
+        ["conv 4 3x3 relu", {"parallel": [["flatten", "dense 7 relu"], ["globalavgpool"], ["flatten"],
+                                          ["conv 6 3x3", "globalmaxpool"]]}, "dense 9 tanh", END[1]],
+        (7, 8, 1),
+    ),
+    "branches that end the network": (
+        ["conv 6 3x3 relu", {"parallel": [["conv 3 1x1"], ["conv 4 3x3 padding=same"], ["conv 3 1x1"]]}, "relu",
+         "globalavgpool", "softmax"],
+        (9, 8, 1),
+    ),
+    "pooling that ends the network": (
+        ["conv 10 3x3 relu", {"residual": ["conv 10 1x1"], "shortcut": ["maxpool 3 stride=1 padding=same"]},
+         "globalmaxpool", "softmax"],
+        (9, 8, 1),
+    ),
 }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -145,7 +146,7 @@ def test_a_residual_block_ends_in_a_sum() -> None:
     made = blocks_of(summarize(parse(["conv 8 3x3", "maxpool 2", block, "dropout 0.1", *END]), (28, 28, 1), 10))
     shape = (13, 13, 8)
     assert made[2].post_ops == (
-        Epilogue(shape, shape, norm="batchnorm1"), Sum(shape, start=1), Activation(shape, "relu"),
+        Epilogue(shape, shape, norm="batchnorm1"), Sum(shape, terms=(1,)), Activation(shape, "relu"),
         Epilogue(shape, shape, rate=0.1),
     )  # fmt: skip
 
@@ -182,15 +183,8 @@ def test_a_vector_behind_flatten_is_normalized_by_element() -> None:
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (["batchnorm", "conv 8 3x3", *END], "batchnorm1 comes before the first convolution or dense layer"),
-        (["maxpool 2", "conv 8 3x3", *END], "maxpool1 comes before the first convolution or dense layer"),
-        (["dropout 0.2", *END], "dropout1 comes before the first convolution or dense layer"),
-        # The layer that stands in the way is named, not the flatten before it, which every network has.
-        (["flatten", "dropout 0.2", END[1]], "dropout1 comes before the first convolution or dense layer"),
-        (["conv 8 3x3 dilation=2", *END], "conv1 has dilation 2"),
-        (["relu", *END], "activation1 comes before the first convolution or dense layer"),
         (["conv 2 24x28", "flatten", "softmax"], "activation1 follows flatten and 5 x 1 pixels"),
-        (["conv 8 3x3", "conv 8 3x3 groups=4", *END], "conv2 has 4 groups for 8 channels"),
+        (["conv 9 3x3", "reshape 13x26x18", *END], "reshape1 reshapes 9 channels, an odd number"),
         (["conv 7 3x3", "flatten", "batchnorm", END[1]], "batchnorm1 follows flatten and 7 channels, an odd number"),
     ],
 )
@@ -198,7 +192,7 @@ def test_what_is_refused_and_why(words: list[str], reason: str) -> None:
     summary = summary_of(words)
     assert why_not_fused(summary) == reason
     for ask in (blocks_of, fused_groups):
-        with pytest.raises(NotFused, match=reason):
+        with pytest.raises(NotFused, match=re.escape(reason)):
             ask(summary)
 
 
@@ -214,6 +208,10 @@ def test_what_is_refused_and_why(words: list[str], reason: str) -> None:
         ["conv 8 3x3", "maxpool 1", *END],
         ["conv 10 3x3", "globalavgpool", "softmax"],
         ["flatten", "dense classes gelu", "softmax"],
+        ["batchnorm", "conv 8 3x3", *END],
+        ["maxpool 2", "conv 8 3x3", *END],
+        ["flatten", "dropout 0.2", END[1]],
+        ["relu", *END],
     ],
 )
 def test_what_is_taken(words: list[str]) -> None:

@@ -77,11 +77,27 @@ APART: list[Any] = [
 ]  # fmt: skip
 
 
+MEETING: list[Any] = [
+    {"residual": ["conv 6 3x3 padding=same relu"], "shortcut": ["conv 6 1x1"]},
+    {"residual": ["conv 8 3x3 stride=2 padding=same bias=false", "batchnorm", "relu", "conv 8 3x3 padding=same"],
+     "shortcut": ["maxpool 2 padding=same", "conv 8 1x1 bias=false", "batchnorm"], "activation": "relu"},
+    {"residual": ["batchnorm", "relu", "conv 8 3x3 padding=same", "dropout 0.2"]},
+    {"parallel": [["conv 6 3x3 padding=same groups=2"], ["conv 4 3x3 dilation=2 padding=same"],
+                  ["maxpool 3 stride=1 padding=same"], []]}, "batchnorm", "groupnorm 2",
+    "layernorm", "prelu", "prelu per=layer", "globalavgpool",
+    "dense classes softmax",
+]  # fmt: skip
+
+
 TILES = ["conv 17 3x3 relu", "maxpool 2", "conv 33 3x3 relu padding=same", "conv 26 3x3 relu padding=same", "flatten",
          "dense 90 relu", "dense classes softmax"]  # fmt: skip
 
 
-@pytest.mark.parametrize("words", [WORDS, CURVED, APART, TILES], ids=["largest", "curved", "channels apart", "tiles"])
+@pytest.mark.parametrize(
+    "words",
+    [WORDS, CURVED, APART, TILES, MEETING],
+    ids=["largest", "curved", "channels apart", "tiles", "paths that meet"],
+)
 @pytest.mark.parametrize("precision", [NATIVE, "float32"])
 def test_any_number_of_threads_gives_the_same_bits(
     precision: Precision, words: list[Any], monkeypatch: pytest.MonkeyPatch
@@ -98,7 +114,7 @@ def test_any_number_of_threads_gives_the_same_bits(
         assert scores[0] == scores[1]
 
 
-@pytest.mark.parametrize("words", [WORDS, TILES], ids=["largest", "tiles"])
+@pytest.mark.parametrize("words", [WORDS, TILES, MEETING], ids=["largest", "tiles", "paths that meet"])
 @pytest.mark.parametrize("precision", [NATIVE, "float32"])
 def test_fewer_registers_give_the_same_bits(
     precision: Precision, words: list[Any], monkeypatch: pytest.MonkeyPatch
@@ -114,7 +130,7 @@ def test_fewer_registers_give_the_same_bits(
     assert same_weights(found[0].weights(), found[1].weights())
 
 
-@pytest.mark.parametrize("words", [WORDS, APART], ids=["largest", "channels apart"])
+@pytest.mark.parametrize("words", [WORDS, APART, MEETING], ids=["largest", "channels apart", "paths that meet"])
 def test_weights_go_in_and_come_out_as_they_are(words: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(f"{__name__}.WORDS", words)
     given = {name: value.detach() for name, value in network().state_dict().items()}

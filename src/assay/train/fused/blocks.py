@@ -1,4 +1,4 @@
-"""What a planned network consists of: blocks, each a layer with weights and its post-ops. Frozen values, no buffers.
+"""What a planned network consists of: blocks, and the tensors between them. Frozen values, no buffers.
 
 ``plan`` makes them from a network's summary; ``program`` binds them to buffers and kernels.
 """
@@ -27,6 +27,8 @@ class Weighted:
         has_bias: Whether there is a bias, or 0 in its place.
         is_depthwise: Whether every output channel reads one input channel: as many outputs side by side read the same
             one as there are times more outputs than inputs.
+        groups: Groups of channels that do not meet, where it is not depthwise.
+        dilation: Step between the elements of the kernel.
         kernel_name: What the layer calls the kernel.
     """
 
@@ -43,12 +45,25 @@ class Weighted:
     has_bias: bool = True
     is_depthwise: bool = False
     kernel_name: str = "kernel"
+    groups: int = 1
+    dilation: int = 1
 
     # The shape [height, width, depth, outputs] holds for all: a dense kernel's height and width are its input's.
     @property
     def depth(self) -> int:
         """Input channels that one output channel reads."""
-        return 1 if self.is_depthwise else self.inputs[2]
+        return 1 if self.is_depthwise else self.inputs[2] // self.groups
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """Height and width of the kernel from the first element to the last."""
+        rows, columns = ((side - 1) * self.dilation + 1 for side in self.kernel)
+        return rows, columns
+
+    @property
+    def is_grouped(self) -> bool:
+        """Whether it takes the kernels for groups and dilation."""
+        return not self.is_depthwise and (self.groups > 1 or self.dilation > 1)
 
     @property
     def size(self) -> int:
@@ -58,7 +73,7 @@ class Weighted:
 
 @dataclass(frozen=True)
 class Epilogue:
-    """One pass behind a layer with weights: batch normalization, then max pooling, then dropout, each optional.
+    """One pass behind a layer: batch normalization, then max pooling, then dropout, each optional.
 
     Args:
         inputs: Height, width and channels of the input.
@@ -68,6 +83,7 @@ class Epilogue:
         margin: Where the first window starts above and to the left of the input.
         rate: Dropout's rate, 0 for none.
         dropout: Ordinal of the dropout among the network's dropout layers of either kind.
+        epsilon, momentum: Of the batch normalization.
     """
 
     inputs: tuple[int, int, int]
@@ -77,6 +93,8 @@ class Epilogue:
     margin: tuple[int, int] = (0, 0)
     rate: float = 0.0
     dropout: int = 0
+    epsilon: float = 1e-3
+    momentum: float = 0.99
 
     @property
     def is_empty(self) -> bool:
@@ -124,19 +142,50 @@ class Activation:
 
 @dataclass(frozen=True)
 class Sum:
-    """The end of a residual block: the block's input is added.
+    """Where paths are added: the block's own value and other tensors.
 
     Args:
-        inputs: Height, width and channels.
-        start: The block's first weighted layer, counted from 0 over the network: its input is the block's.
+        inputs: Height, width and channels of the block's own value.
+        terms: The tensors that are added to it, in order.
     """
 
     inputs: tuple[int, int, int]
-    start: int
+    terms: tuple[int, ...]
 
     @property
     def outputs(self) -> tuple[int, int, int]:
         return self.inputs
+
+
+@dataclass(frozen=True)
+class Concatenate:
+    """Where paths' channels are put side by side: those of the block's own value and of other tensors.
+
+    Args:
+        inputs: Height, width and channels of the block's own value.
+        terms: The other tensors, in order.
+        place: How many of them come before the block's own value.
+        channels: Channels of every path, the block's own included, in order.
+    """
+
+    inputs: tuple[int, int, int]
+    terms: tuple[int, ...]
+    place: int
+    channels: tuple[int, ...]
+
+    @property
+    def outputs(self) -> tuple[int, int, int]:
+        return (*self.inputs[:2], sum(self.channels))
+
+    @property
+    def other_channels(self) -> tuple[int, ...]:
+        """Channels of the other tensors, in order."""
+        return self.channels[: self.place] + self.channels[self.place + 1 :]
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """First channel of every path in the output."""
+        return tuple(sum(self.channels[:place]) for place in range(len(self.channels)))
 
 
 @dataclass(frozen=True)
@@ -158,16 +207,107 @@ class ChannelDropout:
         return self.inputs
 
 
-PostOp = Epilogue | Pool | Activation | Sum | ChannelDropout
+@dataclass(frozen=True)
+class ImageNorm:
+    """Normalization of each image by itself.
+
+    Args:
+        inputs: Height, width and channels.
+        norm: The layer's name.
+        groups: Groups of channels that are normalized apart.
+        is_by_position: Whether every position is normalized by itself, not all together.
+        epsilon: Added to the variance.
+    """
+
+    inputs: tuple[int, int, int]
+    norm: str
+    groups: int
+    is_by_position: bool
+    epsilon: float
+
+    @property
+    def outputs(self) -> tuple[int, int, int]:
+        return self.inputs
+
+
+@dataclass(frozen=True)
+class ZeroPadding:
+    """Zeros around the image, as a layer of their own.
+
+    Args:
+        inputs: Height, width and channels of the input.
+        margins: Pixels above, below, on the left and on the right.
+    """
+
+    inputs: tuple[int, int, int]
+    margins: tuple[int, int, int, int]
+
+    @property
+    def outputs(self) -> tuple[int, int, int]:
+        (height, width, channels), (top, bottom, left, right) = self.inputs, self.margins
+        return top + height + bottom, left + width + right, channels
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """Relu with learned slopes below zero.
+
+    Args:
+        inputs: Height, width and channels.
+        name: The layer's name.
+        slopes: Height, width and channels of the slopes: the input's, or 1 where they are shared.
+    """
+
+    inputs: tuple[int, int, int]
+    name: str
+    slopes: tuple[int, int, int]
+
+    @property
+    def outputs(self) -> tuple[int, int, int]:
+        return self.inputs
+
+    @property
+    def size(self) -> int:
+        """How many slopes there are."""
+        return math.prod(self.slopes)
+
+
+PostOp = Epilogue | Pool | Activation | Slopes | Sum | Concatenate | ChannelDropout | ImageNorm | ZeroPadding
 
 
 @dataclass(frozen=True)
 class Block:
-    """A layer with weights and its post-ops, at least one; only a dense layer that ends a network has none.
+    """A layer with weights and its post-ops, or post-ops alone, from one tensor to another.
 
-    The first post-op is always an ``Epilogue``, if an empty one: backward, it takes the gradient through the layer's
-    own relu and sums the bias's gradient.
+    Tensor 0 is the batch's images, and the block at index i of a network writes tensor i + 1: the logits, if it is the
+    last one. A tensor is read by any number of later blocks, as their ``source`` or as a term of their sums and
+    concatenations.
+
+    Behind a layer with weights the first post-op is always an ``Epilogue``, if an empty one: backward, it takes the
+    gradient through the layer's own activation and sums the bias's gradient. Only a dense layer that ends a network has
+    no post-op.
+
+    Args:
+        weighted: The layer with weights, or ``None`` where a path begins with something else.
+        post_ops: What follows it.
+        source: The tensor that the block reads.
     """
 
-    weighted: Weighted
+    weighted: Weighted | None
     post_ops: tuple[PostOp, ...]
+    source: int
+
+    @property
+    def terms(self) -> tuple[int, ...]:
+        """The tensors that its sums and concatenations read, in order."""
+        return tuple(
+            term for post_op in self.post_ops if isinstance(post_op, Sum | Concatenate) for term in post_op.terms
+        )
+
+    @property
+    def has_parameters(self) -> bool:
+        """Whether there is anything to learn in it."""
+        return self.weighted is not None or any(
+            isinstance(post_op, Slopes | ImageNorm) or (isinstance(post_op, Epilogue) and post_op.norm is not None)
+            for post_op in self.post_ops
+        )

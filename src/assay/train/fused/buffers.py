@@ -149,3 +149,25 @@ def reshaped(buffer: Buffer, shape: tuple[int, int, int]) -> Buffer:
     view = Buffer(*shape, buffer.mode, 0)
     view.num_blocks, view.data = buffer.num_blocks, buffer.data
     return view
+
+
+def shifted(buffer: Buffer, margins: tuple[int, int, int, int]) -> Buffer:
+    """The same memory for a reader that wants other margins: it begins where that reader's margin begins.
+
+    Rows and blocks are as far apart as before, so at the bottom and right more may lie than the reader wants. Where a
+    margin is below 0, pixels are skipped instead.
+
+    Args:
+        buffer: With a margin at least as large on every side.
+        margins: Top, bottom, left and right.
+    """
+    if buffer.margins == margins:
+        return buffer
+    top, _, left, _ = margins
+    offset = (buffer.top - top) * buffer.full_width + buffer.left - left
+    height, width = buffer.height + min(top, 0), buffer.width + min(left, 0)
+    top, left = max(top, 0), max(left, 0)
+    below, behind = buffer.full_height - top - height, buffer.full_width - left - width
+    view = Buffer(height, width, buffer.channels, buffer.mode, 0, top, below, left, behind)
+    view.num_blocks, view.data = buffer.num_blocks, buffer.data[offset * buffer.vectors * LANES :]
+    return view

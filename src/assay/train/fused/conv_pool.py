@@ -194,7 +194,7 @@ def can_fuse(plan: Weighted, epilogue: Epilogue, stored: int) -> bool:
     """
     height, width, _ = plan.outputs
     return (
-        not (plan.is_dense or plan.is_depthwise)
+        not (plan.is_dense or plan.is_depthwise or plan.is_grouped)
         and plan.stride == 1
         and epilogue.norm is None
         and epilogue.window > 1
@@ -297,8 +297,11 @@ class ConvPoolOp:
                 width, dy.vectors, outputs, *self._dropout,
             )  # fmt: skip
         if self.mode == "b":
-            size = x.full_height * x.full_width * x.vectors
-            commands.add(blocks * x.pass_work, reorders.floats_to_block_pairs(), x.data, self.paired_x, blocks, size)
+            rows, columns = x.full_height, x.full_width
+            commands.add(
+                blocks * x.pass_work, reorders.floats_to_block_pairs(), x.data, self.paired_x, blocks, rows, columns,
+                rows, columns, x.vectors,
+            )  # fmt: skip
             for source, target in ((dy.data, self.paired_dy), (self.codes, self.paired_codes)):
                 commands.add(
                     blocks * dy.pass_work, reorders.to_block_pairs(), source, target, blocks, height, width, 0, 0,

@@ -16,11 +16,11 @@ import numpy as np
 
 from . import elementwise, packing, reorders
 from .blocks import Weighted
-from .buffers import BatchInfo, Buffer, Floats, Mode
+from .buffers import BatchInfo, Buffer, Floats, Mode, shifted
 from .commands import CommandList
 from .compiler import Kernel, compiled
 from .products import lane_sums
-from .weighted import dilated_buffer, gradient_buffer, record_penalty
+from .weighted import dilated_buffer, gradient_buffer, gradient_margins, record_penalty
 
 _ACCUMULATORS = 26  # of the gradient kernel; of 32 registers, the rest for operands
 _POSITIONS = 8  # accumulated at once by the forward kernel, each in one register a channel of the vector
@@ -29,8 +29,8 @@ _COLUMNS = 8  # taps of a kernel row that are unrolled; wider kernels loop over 
 
 @cache
 def depthwise(
-    source: Mode, target: Mode, activation: str, *, columns: int, stride: int, positions: int, reads: int,
-    multiplier: int,
+    source: Mode, target: Mode, activation: str, *, columns: int, stride: int, dilation: int, positions: int,
+    reads: int, multiplier: int,
 ) -> Kernel:  # fmt: skip
     """y = activation(x * w + bias) for each channel by itself.
 
@@ -67,8 +67,8 @@ def depthwise(
         for c in channels
     )
     # Unrolled over the pixels of a row: each is loaded once, and meets every (position, tap) that reads it.
-    for offset in range((positions - 1) * stride + columns):
-        uses = [(p, offset - p * stride) for p in range(positions) if 0 <= offset - p * stride < columns]
+    for offset in range((positions - 1) * stride + (columns - 1) * dilation + 1):
+        uses = [(p, v) for p in range(positions) for v in range(columns) if p * stride + v * dilation == offset]
         if not uses:
             continue
         steps += "".join(f"{inner}x{c} = load_{word}(x, (row + {offset} * channels + c{c}) * 16)\n" for c in sources)
@@ -96,14 +96,15 @@ def depthwise(
 {start}                    for r in range({reads}):
 {chosen}                        for u in range(kernel_height):
                             for v in range(0, kernel_width, {columns}):
-                                row = ((b * x_height + i * {stride} + u) * x_width + j * {stride} + v) * channels
+                                line = (b * x_height + i * {stride} + u * {dilation}) * x_width
+                                row = (line + j * {stride} + v * {dilation}) * channels
                                 at = (((k * {reads} + r) * kernel_height + u) * kernel_width + v) * {len(channels)}
 {steps}{finish}""",
     )
 
 
 @cache
-def depthwise_gradient(source: Mode, mode: Mode, *, rows: int, columns: int, multiplier: int) -> Kernel:
+def depthwise_gradient(source: Mode, mode: Mode, *, rows: int, columns: int, multiplier: int, dilation: int) -> Kernel:
     """g += x * d summed over images and positions: [kernel height, kernel width, output channels].
 
     In bfloat16 one channel of d's pair at a time is put beside a zero, in the half where its input lies in x's word:
@@ -124,8 +125,8 @@ def depthwise_gradient(source: Mode, mode: Mode, *, rows: int, columns: int, mul
         f"{place}c{c} = min((k * {len(channels)} + {c}) // {multiplier}, last)\n" for c in channels
     ) + "".join(f"{place}{name} = nothing\n" for name in names)
     first = "".join(
-        f"{place}    here{c} = ((b * x_height + i * stride + u) * x_width + v) * channels "
-        f"+ c{c}{' // 2' if source == 'b' else ''}\n"
+        f"{place}    here{c} = ((b * x_height + i * stride + u * {dilation}) * x_width + v * {dilation})"
+        f" * channels + c{c}{' // 2' if source == 'b' else ''}\n"
         for c in sources
     )
     if mode == "f":
@@ -143,7 +144,8 @@ def depthwise_gradient(source: Mode, mode: Mode, *, rows: int, columns: int, mul
                 steps += f"{inner}d{c} = {interleave}(words, zeros) if c{c} % 2 == 0 else {interleave}(zeros, words)\n"
     for r, v in taps:
         steps += "".join(
-            f"{inner}x{c} = load_{word}(x, (here{c} + {r} * line + {v} * channels) * 16)\n" for c in sources
+            f"{inner}x{c} = load_{word}(x, (here{c} + {r * dilation} * line + {v * dilation} * channels) * 16)\n"
+            for c in sources
         )
         for c in channels:
             a = f"a{r}_{v}_{c}"
@@ -216,7 +218,7 @@ class DepthwiseOp:
         self.dilated_dy = self.dy
         columns = _divisor(plan.kernel[1], _COLUMNS)
         self._forward = depthwise(
-            source.mode, self.y.mode, plan.activation, columns=columns, stride=plan.stride,
+            source.mode, self.y.mode, plan.activation, columns=columns, stride=plan.stride, dilation=plan.dilation,
             positions=_positions(width), reads=1, multiplier=self.multiplier,
         )  # fmt: skip
         if self.needs_dx:
@@ -226,14 +228,15 @@ class DepthwiseOp:
             self.packed_backward = np.zeros(self.multiplier * taps * self.dx.stored_channels, np.uint32)
             self.zero_bias = np.zeros(self.dx.stored_channels, np.float32)
             self._dx_kernel = depthwise(
-                precision, precision, "linear", columns=columns, stride=1, positions=_positions(plan.inputs[1]),
+                precision, precision, "linear", columns=columns, stride=1, dilation=plan.dilation,
+                positions=_positions(plan.inputs[1]),
                 reads=self.multiplier, multiplier=1,
             )  # fmt: skip
         most = _ACCUMULATORS // (2 if precision == "b" else 1)
         columns = _divisor(plan.kernel[1], most)
         rows = _divisor(plan.kernel[0], most // columns)
         self._gradient = depthwise_gradient(
-            source.mode, precision, rows=rows, columns=columns, multiplier=self.multiplier
+            source.mode, precision, rows=rows, columns=columns, multiplier=self.multiplier, dilation=plan.dilation
         )  # fmt: skip
 
     def set_step(self, step: int) -> None:
@@ -288,6 +291,7 @@ class DepthwiseOp:
         if self.plan.stride > 1:
             reorders.record_dilation(commands, batch, dy, self.dilated_dy, self.plan.stride)
             dy = self.dilated_dy
+        dy = shifted(dy, gradient_margins(self.plan))
         work = dx.height * dx.width * dx.stored_channels * self.multiplier * math.prod(self.plan.kernel)
         commands.add(
             batch.blocks * work, self._dx_kernel, dy.data, self.packed_backward, self.zero_bias, dx.data, batch.blocks,

@@ -9,10 +9,8 @@ from ...nets.masks import halves, threshold
 from ...seeds import Streams
 from . import elementwise, epilogues, normalization
 from .blocks import Epilogue
-from .buffers import BatchInfo, Buffer, Floats, Mode, reshaped
+from .buffers import BatchInfo, Buffer, Floats, Mode
 from .commands import CommandList
-
-EPSILON, MOMENTUM = 1e-3, 0.99
 
 
 class EpilogueOp:
@@ -63,7 +61,7 @@ class EpilogueOp:
     @property
     def passes_through(self) -> bool:
         """Whether y is z: nothing is to be computed."""
-        return self.plan.is_empty and self.y is self.z
+        return self.plan.is_empty and self.y.data is self.z.data
 
     def forward(self, commands: CommandList, batch: BatchInfo) -> None:
         plan, y, z = self.plan, self.y, self.z
@@ -82,7 +80,7 @@ class EpilogueOp:
     def _normalize(self, commands: CommandList, batch: BatchInfo) -> None:
         weights = self.gamma, self.beta, self.moving_mean, self.moving_variance
         if not batch.is_training:
-            commands.add(0, normalization.from_moving(), *weights, EPSILON, self.scale, self.shift)
+            commands.add(0, normalization.from_moving(), *weights, self.plan.epsilon, self.scale, self.shift)
             return
         y = self.y
         # float64: thousands of partial sums a channel are added.
@@ -93,8 +91,8 @@ class EpilogueOp:
             batch.blocks * y.pass_work, self._moments, y.data, batch.valid, sums, batch.blocks, pixels, y.vectors
         )
         commands.add(
-            0, normalization.from_batch(), sums, batch.count * pixels, *weights, MOMENTUM, EPSILON, self.mean,
-            self.inverse, self.scale, self.shift,
+            0, normalization.from_batch(), sums, batch.count * pixels, *weights, self.plan.momentum,
+            self.plan.epsilon, self.mean, self.inverse, self.scale, self.shift,
         )  # fmt: skip
 
     def set_step(self, step: int) -> None:
@@ -121,7 +119,6 @@ class EpilogueOp:
             paired: Where pairs of blocks go, instead of ``dy``.
         """
         plan, y = self.plan, self.y
-        dy = reshaped(dy, (y.height, y.width, y.channels))
         height, width, channels = plan.outputs
         stored = y.stored_channels
         if plan.rate or plan.norm is not None:  # else scale is 1 for every pixel, and one pass does all

@@ -21,8 +21,10 @@ from . import images, loss
 from .buffers import BatchInfo, Floats
 from .commands import CommandList, Team
 from .epilogue_op import EpilogueOp
+from .image_norms import ImageNormOp
 from .plan import blocks_of
 from .program import Program
+from .slopes import SlopesOp
 from .vectors import LANES
 
 
@@ -56,12 +58,17 @@ class FusedNetwork:
         objective: Objective = PLAIN,
     ) -> None:
         self.objective = objective
-        self.program = Program(blocks_of(summary), precision=precision, max_batch=max_batch, streams=streams)
+        self.program = Program(
+            blocks_of(summary), summary.input_shape, precision=precision, max_batch=max_batch, streams=streams
+        )
         self.team = Team(threads)
         self._command_lists: dict[tuple[int, str], CommandList] = {}
+        self._has_images = {row.name: len(row.input_shape) == 3 for row in summary.layers}
         self._order = [row.name for row in summary.layers if row.trainable]
-        epilogues = [op for ops in self.program.post_ops for op in ops if isinstance(op, EpilogueOp)]
-        self._norms = {op.plan.norm: op for op in epilogues if op.plan.norm is not None}
+        norms = [op for ops in self.program.post_ops for op in ops if isinstance(op, EpilogueOp | ImageNormOp)]
+        self._norms = {op.plan.norm: op for op in norms if op.plan.norm is not None}
+        slopes = [op for ops in self.program.post_ops for op in ops if isinstance(op, SlopesOp)]
+        self._slopes = {op.plan.name: op for op in slopes}
         self._views: dict[str, dict[str, slice]] = {name: {} for name in self._order}  # by layer, then by parameter
         # Parameters lie in the order of layers, and every op works on views: the optimizer's step is one pass over one
         # vector, and nothing is copied between it and the kernels.
@@ -87,6 +94,8 @@ class FusedNetwork:
         if name in self._norms:
             channels = self._norms[name].plan.inputs[2]
             return {"gamma": channels, "beta": channels}
+        if name in self._slopes:
+            return {"alpha": self._slopes[name].plan.size}
         plans = [op.plan for op in self.program.weighted if op.plan.name == name]
         sizes = {plan.kernel_name: plan.size for plan in plans}
         return {**sizes, "bias": plans[-1].outputs[2]} if plans[-1].has_bias else sizes
@@ -107,11 +116,16 @@ class FusedNetwork:
             gamma, beta = self._views[name].values()
             norm.gamma, norm.beta = values[gamma], values[beta]
             norm.gamma_gradient, norm.beta_gradient = gradients[gamma], gradients[beta]
+        for name, slopes in self._slopes.items():
+            alpha = self._views[name]["alpha"]
+            slopes.alpha, slopes.alpha_gradient = values[alpha], gradients[alpha]
 
     def load(self, state: dict[str, Tensor]) -> None:
         """Take over weights and moving statistics, by the names of ``nets.build.Network``."""
         self.values.copy_(self.join(state))
         for name, norm in self._norms.items():
+            if isinstance(norm, ImageNormOp):
+                continue
             norm.moving_mean[:] = state[f"{name}.moving_mean"].numpy()
             norm.moving_variance[:] = state[f"{name}.moving_variance"].numpy()
 
@@ -120,8 +134,8 @@ class FusedNetwork:
         tensors: dict[str, Tensor] = {}
         for name in self._order:
             tensors.update(self._tensors(name, self.values))
-            if name in self._norms:
-                norm = self._norms[name]
+            norm = self._norms.get(name)
+            if isinstance(norm, EpilogueOp):
                 tensors[f"{name}.moving_mean"] = torch.from_numpy(norm.moving_mean.copy())
                 tensors[f"{name}.moving_variance"] = torch.from_numpy(norm.moving_variance.copy())
         return tensors
@@ -137,7 +151,7 @@ class FusedNetwork:
             for parameter, view in views.items():
                 value = tensors[f"{name}.{parameter}"]
                 if value.dim() > 1:  # torch has outputs first
-                    value = value.t() if value.dim() == 2 else value.permute(2, 3, 1, 0)
+                    value = value.permute({2: (1, 0), 3: (1, 2, 0), 4: (2, 3, 1, 0)}[value.dim()])
                 vector[view] = value.reshape(-1)
         return vector
 
@@ -151,6 +165,8 @@ class FusedNetwork:
                 kernel = kernel.reshape(*plan.kernel, plan.depth, outputs).permute(3, 2, 0, 1)
                 kernel = kernel.contiguous(memory_format=torch.channels_last)
             tensors[plan.kernel_name] = kernel
+        if name in self._slopes and self._has_images[name]:
+            tensors["alpha"] = tensors["alpha"].reshape(self._slopes[name].plan.slopes).permute(2, 0, 1).contiguous()
         return {f"{name}.{parameter}": value for parameter, value in tensors.items()}
 
     def put_images(self, images: NDArray[np.uint8], indices: NDArray[np.int64], offset: Floats, factor: Floats) -> None:

@@ -91,6 +91,50 @@ def pack_depthwise(
                 packed[((o // step * reads + r) * taps + t) * step + o % step] = word
 
 
+@kernel(
+    "w[word 1] packed[word 1] taps groups inputs outputs parts_kept vectors stored is_paired is_flipped",
+)
+def pack_groups(
+    part: int, parts: int, w: Any, packed: Any, taps: int, groups: int, inputs: int, outputs: int, parts_kept: int,
+    vectors: int, stored: int, is_paired: int, is_flipped: int,
+) -> None:  # fmt: skip
+    """Kernel [taps, inputs, groups * outputs] as ``grouped`` reads it: [parts_kept, taps, vectors, stored].
+
+    Args:
+        part, parts: Which share of the kernel's rows to pack.
+        w: float32 seen as uint32, flat.
+        packed: Flat; what no weight is written to must be zero and stays so.
+        taps: Pixels of the kernel.
+        groups, inputs, outputs: Groups, and inputs and outputs of each.
+        parts_kept: ``groups``, or 1 for one group of all channels, with zeros between channels of different groups.
+        vectors, stored: Vectors that are summed, and sums, of each part that is kept.
+        is_paired: Two channels that are summed share a word, in bfloat16.
+        is_flipped: For the input gradient: turned by half a circle, inputs and outputs exchanged.
+    """
+    step = 2 if is_paired else 1
+    # Rows of a pair of channels write to the same words, so a thread takes whole taps.
+    for row in range(taps * part // parts * inputs, taps * (part + 1) // parts * inputs):
+        tap, c = row // inputs, row % inputs
+        for o in range(groups * outputs):
+            g = o // outputs
+            kept = g if parts_kept > 1 else 0
+            first, second = c, o - g * outputs
+            if parts_kept == 1:
+                first, second = g * inputs + c, o
+            if is_flipped:
+                first, second = second, first
+            there = taps - 1 - tap if is_flipped else tap
+            at = ((kept * taps + there) * vectors + first // step) * stored + second
+            word = w[(tap * inputs + c) * groups * outputs + o]
+            if is_paired:
+                half = _u32(rounded(word))
+                if first % 2 == 0:
+                    word = _u32((packed[at] & _u32(0xFFFF0000)) | half)
+                else:
+                    word = _u32((packed[at] & _u32(0xFFFF)) | (half << _u32(16)))
+            packed[at] = word
+
+
 @kernel("w[word 1] packed[word 1]")
 def pack_flat_pairs(part: int, parts: int, w: Any, packed: Any) -> None:
     """Neighbouring numbers as pairs in bfloat16, in the same order."""

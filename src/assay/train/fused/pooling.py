@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import Pool
-from .buffers import Access, BatchInfo, Buffer, Mode, reshaped
+from .buffers import Access, BatchInfo, Buffer, Mode
 from .commands import CommandList
 from .compiler import Kernel, compiled
 from .vectors import LANES
@@ -211,5 +211,4 @@ class PoolOp:
 
     def backward(self, commands: CommandList, batch: BatchInfo, *, dy: Buffer) -> None:
         """Record the way from ``dz`` to ``dy``, which has no margin."""
-        dy = reshaped(dy, self.plan.inputs)
         commands.add(self._work(batch), self._backward, self.dz.data, *self._codes, dy.data, *self._sizes(batch))

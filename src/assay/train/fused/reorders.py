@@ -55,20 +55,25 @@ def to_block_pairs() -> Kernel:
 def floats_to_block_pairs() -> Kernel:
     """float32 [blocks, vectors] to pairs of blocks in bfloat16 [blocks / 2, vectors]: for images, which stay float32.
 
-    Arguments: part, parts, source, target, number of blocks, vectors a block.
+    Margins are moved with the rest; other readers of the images may have wider ones.
+
+    Arguments: part, parts, source, target, number of blocks, source height and width, height and width, vectors a pixel.
     """
     return compiled(
         "floats_to_block_pairs",
-        # Margins are moved with the rest: a layout of whole blocks has no rows to skip.
-        "source[] target[] blocks size",
+        "source[] target[] blocks source_height source_width height width channels",
         """    pairs = (blocks + 1) // 2
     for b in range(pairs * part // parts, pairs * (part + 1) // parts):
-        for t in range(size):
-            first = load_f(source, (2 * b * size + t) * 16)
-            second = splat(ZERO)
-            if 2 * b + 1 < blocks:
-                second = load_f(source, ((2 * b + 1) * size + t) * 16)
-            store_i(target, (b * size + t) * 16, pair(first, second))
+        for i in range(height):
+            one = (2 * b * source_height + i) * source_width * channels
+            other = one + source_height * source_width * channels
+            there = (b * height + i) * width * channels
+            for t in range(width * channels):
+                first = load_f(source, (one + t) * 16)
+                second = splat(ZERO)
+                if 2 * b + 1 < blocks:
+                    second = load_f(source, (other + t) * 16)
+                store_i(target, (there + t) * 16, pair(first, second))
 """,
     )
 

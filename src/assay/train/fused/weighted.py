@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from . import elementwise, packing, products, reorders, vectors, winograd
 from .blocks import Weighted
-from .buffers import BatchInfo, Buffer, Floats, Mode
+from .buffers import BatchInfo, Buffer, Floats, Mode, shifted
 from .commands import CommandList
 from .compiler import Kernel
 from .products import blocking
@@ -33,21 +33,26 @@ def gradient_buffer(plan: Weighted, precision: Mode, num_blocks: int, *, needs_d
     stored = outputs + outputs % 2 if precision == "b" else outputs
     if not needs_dx or plan.is_dense or plan.stride > 1:
         return Buffer(height, width, stored, precision, num_blocks)
-    (rows, columns), (above, below, before, after) = plan.kernel, plan.margin
-    margins = rows - 1 - above, rows - 1 - below, columns - 1 - before, columns - 1 - after
-    return Buffer(height, width, stored, precision, num_blocks, *margins)
+    return Buffer(height, width, stored, precision, num_blocks, *(max(0, side) for side in gradient_margins(plan)))
+
+
+def gradient_margins(plan: Weighted) -> tuple[int, int, int, int]:
+    """Zeros that the input gradient wants around the gradient of y, with its stride's zeros between pixels.
+
+    Below 0 where the layer is padded by more than its kernel reaches: outer pixels saw padding alone.
+    """
+    (rows, columns), (above, _, before, _) = plan.extent, plan.margin
+    height, width = ((size - 1) * plan.stride + 1 for size in plan.outputs[:2])
+    below, behind = plan.inputs[0] + above - height, plan.inputs[1] + before - width
+    return rows - 1 - above, below, columns - 1 - before, behind
 
 
 def dilated_buffer(plan: Weighted, precision: Mode, num_blocks: int) -> Buffer:
     """The same with ``stride - 1`` zeros between pixels, which ``reorders.dilate`` fills."""
-    (height, width), (above, _, before, _) = plan.kernel, plan.margin
     rows, columns = ((size - 1) * plan.stride + 1 for size in plan.outputs[:2])
     outputs = plan.outputs[2]
     stored = outputs + outputs % 2 if precision == "b" else outputs
-    return Buffer(
-        rows, columns, stored, precision, num_blocks, height - 1 - above, plan.inputs[0] + above - rows,
-        width - 1 - before, plan.inputs[1] + before - columns,
-    )  # fmt: skip
+    return Buffer(rows, columns, stored, precision, num_blocks, *(max(0, side) for side in gradient_margins(plan)))
 
 
 def record_penalty(commands: CommandList, plan: Weighted, weights: Floats, gradient: Floats) -> None:
@@ -99,7 +104,7 @@ class WeightedOp:
         # Only these have Winograd kernels.
         is_simple = plan.kernel == (3, 3) and plan.stride == 1 and not plan.is_dense
         self.is_winograd = is_simple and winograd.is_worthwhile(
-            height, width, source.stored_channels, self.stored_outputs, source.margins
+            height, width, source.stored_channels, self.stored_outputs, plan.margin
         )
         points = winograd.POINTS if self.is_winograd else taps
         self.packed = np.zeros(points * source.vectors * self.stored_outputs, dtype)
@@ -117,7 +122,8 @@ class WeightedOp:
         self._choose_groups()
         pairs = (source.num_blocks + 1) // 2
         if precision == "b":
-            self.paired_x = np.zeros(pairs * source.full_height * source.full_width * self._x_stored * LANES, np.int32)
+            rows, columns = self._x_size
+            self.paired_x = np.zeros(pairs * rows * columns * self._x_stored * LANES, np.int32)
             self.paired_dy = np.zeros(pairs * height * width * self._d_stored * LANES, np.int32)
         if plan.is_dense:
             transposed_blocks = pairs if precision == "b" else source.num_blocks
@@ -148,6 +154,14 @@ class WeightedOp:
         elif self.needs_dx:
             shape = self.dx_stored, *plan.inputs[:2]
             self._dx_kernel = _convolution(precision, precision, "linear", *shape, is_winograd=self.is_dx_winograd)
+
+    @property
+    def _x_size(self) -> tuple[int, int]:
+        """Rows and columns of what the kernel gradient reads: x itself, or in bfloat16 what is reordered of it."""
+        if self.precision == "f":
+            return self.x.full_height, self.x.full_width
+        (height, width, _), (top, bottom, left, right) = self.plan.inputs, self.plan.margin
+        return top + height + bottom, left + width + right
 
     def _choose_groups(self) -> None:
         """Choose the layout of the kernel gradient's operands, and how many of its elements are accumulated at once."""
@@ -248,7 +262,8 @@ class WeightedOp:
         So in a first layer, where only the kernel gradient reads it: one reorder less of the network's largest
         gradient. Not behind batch normalization: two blocks at once would then need more registers than there are.
         """
-        return self.precision == "b" and self.is_first and not self.is_last and not self.is_normed
+        reads_images = self.is_first and self.mode == "f"
+        return self.precision == "b" and reads_images and not self.is_last and not self.is_normed
 
     def backward(self, commands: CommandList, batch: BatchInfo) -> None:
         """Record the way from ``dy`` to the kernel's gradient and, except in the first layer, to ``dx``.
@@ -274,7 +289,7 @@ class WeightedOp:
             commands.add(self.size // LANES, elementwise.clear(), self.gradient)
             commands.add(
                 blocks * height * width * kernel_height * kernel_width * inputs * outputs, self._gradient, x_data,
-                d_data, self.gradient, blocks, x.full_height, x.full_width, inputs,
+                d_data, self.gradient, blocks, *self._x_size, inputs,
                 self._x_stored // self._x_group, self._x_group, *self.plan.kernel, self.plan.stride, outputs,
                 self._d_stored // self._d_group, self._d_group, height, width, *d_place,
             )  # fmt: skip
@@ -292,17 +307,13 @@ class WeightedOp:
         if self.mode == "b":
             commands.add(
                 batch.blocks * x.pass_work, reorders.to_block_pairs(), x.data, self.paired_x, batch.blocks,
-                x.full_height, x.full_width, 0, 0, x.full_height, x.full_width, x.vectors, self._x_group,
+                x.full_height, x.full_width, 0, 0, *self._x_size, x.vectors, self._x_group,
             )  # fmt: skip
         else:
             commands.add(
-                batch.blocks * x.pass_work,
-                reorders.floats_to_block_pairs(),
-                x.data,
-                self.paired_x,
-                batch.blocks,
-                x.full_height * x.full_width * x.vectors,
-            )
+                batch.blocks * x.pass_work, reorders.floats_to_block_pairs(), x.data, self.paired_x, batch.blocks,
+                x.full_height, x.full_width, *self._x_size, x.vectors,
+            )  # fmt: skip
         if not self.takes_pairs:
             commands.add(
                 batch.blocks * dy.pass_work, reorders.to_block_pairs(), dy.data, self.paired_dy, batch.blocks,
@@ -331,6 +342,7 @@ class WeightedOp:
         if self.plan.stride > 1:
             reorders.record_dilation(commands, batch, dy, self.dilated_dy, self.plan.stride)
             dy = self.dilated_dy
+        dy = shifted(dy, gradient_margins(self.plan))
         if self.is_dx_winograd:
             commands.add(
                 batch.blocks * dx.height * dx.width * dy.vectors * 4 * self.dx_stored, self._dx_kernel, dy.data,

@@ -25,8 +25,9 @@ from assay.spec import Arm, Data, Training
 from assay.train import EpochRecord
 from assay.train.cuda.learner import CudaLearner
 from assay.train.cuda.replay import WARM_UP, Replay
-from assay.train.engine import batch_of, class_weights_of, path_of, split_of, train
+from assay.train.engine import batch_of, class_weights_of, split_of, train
 from assay.train.learner import Learner, Objective
+from assay.train.paths import path_of
 from assay.train.plain import PlainLearner
 from assay.train.scaling import scaling_of
 from assay.train.task import Task
@@ -169,7 +170,7 @@ def test_a_resumed_run_is_the_run_that_never_stopped(
 
 def test_a_whole_run_is_that_of_the_plain_path(data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
     run = task_of({"augmentation": {"shift": 1}, "class_weights": "balanced", "schedule": "cosine"})
-    monkeypatch.setattr(engine, "has_bfloat16", lambda device: False)
+    monkeypatch.setattr("assay.train.paths.has_bfloat16", lambda device: False)
     monkeypatch.setattr("assay.train.cuda.learner.CudaLearner", partial(CudaLearner, device="cpu"))
     trained = train(dataclasses.replace(run, device="cuda"), data)
     monkeypatch.setattr(engine, "learner_of", lambda task, data, threads: learner_of(task, data, "plain"))
@@ -302,7 +303,7 @@ def assert_stacked_is_alone(tasks: list[Task], data: TrainingData) -> None:
 def test_precision_on_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
     summary = summarize(parse(["dropout 0.1", "flatten", "dense classes softmax"]), (8, 8, 1), 10)
     for has_it in (True, False):
-        monkeypatch.setattr(engine, "has_bfloat16", lambda device, has_it=has_it: has_it)
+        monkeypatch.setattr("assay.train.paths.has_bfloat16", lambda device, has_it=has_it: has_it)
         auto = path_of(summary, Training(), "cuda")
         assert auto == ("cuda", "bfloat16" if has_it else "float32")
         assert path_of(summary, Training(precision="float32"), "cuda") == ("cuda", "float32")

@@ -333,7 +333,7 @@ def test_both_paths_learn_alike_from_mixed_targets(data: TrainingData) -> None:
 def test_bfloat16_is_refused_where_it_cannot_be_had(data: TrainingData, monkeypatch: pytest.MonkeyPatch) -> None:
     from assay.errors import RunError
 
-    monkeypatch.setattr("assay.train.engine.kernels_round", lambda: False)
+    monkeypatch.setattr("assay.train.paths.kernels_round", lambda: False)
     with pytest.raises(RunError, match="bfloat16 is not available"):
         train(task(training={"epochs": 1, "precision": "bfloat16"}), data)
     assert learner_of(task(training={"epochs": 1}), data).precision == "float32"

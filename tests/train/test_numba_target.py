@@ -11,9 +11,10 @@ import pytest
 CODE = """
 from assay.nets import parse, summarize
 from assay.spec import Training
-from assay.train import device
-from assay.train.engine import path_of
+from assay.train import device, rates
+from assay.train.paths import path_of
 device.has_bfloat16 = lambda device="cpu": True  # whatever this machine has
+rates.rates = lambda: rates.Rates(float32=100, bfloat16=200)
 summary = summarize(parse(["conv 8 3x3 relu", "flatten", "dense classes softmax"]), (8, 8, 1), 10)
 print(*path_of(summary, Training()))
 """

@@ -69,7 +69,7 @@ def training_path(summary: Summary, training: Training, device: Placement = "cpu
     if summary.own is None and (own := why_plain(training)):
         return f"Plain path (float32): {own}."
     if summary.own is not None:
-        from ..train.engine import path_of
+        from ..train.paths import path_of
 
         precision = path_of(summary, training)[1]
         layout = "channels-last memory" if summary.own.is_channels_last else "torch's usual memory order"

@@ -59,7 +59,7 @@ def try_own(arm: Arm, summary: Summary) -> None:
     """
     if not any(True for _ in own_calls(arm)):
         return
-    from ..train.engine import path_of
+    from ..train.paths import path_of
     from ..train.trial import try_arm
 
     try_arm(summary, arm.training, path_of(summary, arm.training)[1])

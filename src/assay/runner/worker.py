@@ -60,8 +60,9 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
     from ..data import open_published, open_training
     from ..train.checkpoint import save_weights
     from ..train.device import environment
-    from ..train.engine import path_of, train
+    from ..train.engine import train
     from ..train.networks import trained_summary
+    from ..train.paths import path_of
 
     def send(event: Event) -> None:
         pipe.write(json.dumps(to_json(event)) + "\n")

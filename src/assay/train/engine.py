@@ -7,29 +7,24 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data import SplitIndices, TestData, TrainingData, split_for
-from ..errors import Diverged, RunError
-from ..nets import Summary
+from ..errors import Diverged
 from ..nets.build import Network
-from ..nets.own import OwnModule
-from ..spec import Best, Device, Training
-from ..spec.training import Precision
+from ..spec import Best, Training
 from .augment import augment, mixup
 from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from .device import has_bfloat16, kernels_round
 from .epochs import EpochRecord
 from .features import Features, features_of, test_features_of
-from .fused.plan import why_not_fused, why_plain
 from .health import epochs_between
 from .learner import Batch, Learner, Objective
 from .networks import network_of, trained_summary
 from .own_parts import Pixels, augmentation_of
+from .paths import path_of
 from .prepared import Prepared
 from .probed import probe_of
 from .scaling import Scaling, scaling_of
@@ -38,9 +33,6 @@ from .stopping import is_over, kept_epoch
 from .task import Task
 from .updates import averaged
 
-# FLOPs of an image from which torch's autocast gains more than it costs: with two convolutions on 28 x 28 pixels, a
-# step of 64 takes 5.7 ms in float32 and 5.3 in bfloat16 at 0.6 million, 26 and 16 ms at 8 million.
-ROUNDED_FLOPS = 1_000_000
 _NOT_MEASURED = (math.nan, math.nan)  # of a run without validation images
 
 
@@ -264,42 +256,6 @@ def class_weights_of(training: Training, labels: NDArray[np.integer], num_classe
         for label, weight in training.class_weights.items():
             weights[int(label)] = weight
     return weights
-
-
-def path_of(
-    summary: Summary, training: Training, device: Device = "cpu"
-) -> tuple[Literal["fused", "plain", "cuda"], Precision]:
-    """The path that trains a network, and its precision.
-
-    Raises:
-        RunError: bfloat16 is asked for where it is not available, or a module of one's own on a CUDA device.
-    """
-    if summary.own is not None:
-        return "plain", _precision_of(summary, summary.own, training, device)
-    own = why_plain(training)
-    if own is not None and device != "cpu":
-        raise RunError(f"{own}, and trains on the processor", 'use device = "cpu"')
-    reason = (own or why_not_fused(summary)) if device == "cpu" else None
-    can_round = reason is None and (kernels_round() if device == "cpu" else has_bfloat16(device))
-    if training.precision == "bfloat16" and not can_round:
-        reason = reason or f"this {'processor' if device == 'cpu' else 'CUDA device'} does not multiply it"
-        raise RunError(f"bfloat16 is not available: {reason}", 'use precision = "auto"')
-    precision: Precision = "bfloat16" if can_round and training.precision != "float32" else "float32"
-    return ("cuda" if device == "cuda" else "plain" if reason else "fused"), precision
-
-
-def _precision_of(summary: Summary, own: OwnModule, training: Training, device: Device) -> Precision:
-    """The precision of a module of one's own: with ``auto`` bfloat16 where processor and module compute it, and there
-    is enough to compute that it is faster."""
-    if device != "cpu":
-        raise RunError("a module of one's own trains on the processor", 'use device = "cpu"')
-    lack = "" if has_bfloat16(device) else "this processor does not multiply it"
-    if not own.can_round:
-        lack = f"{own.call.call} does not compute in it, or its scores are too far from those in float32"
-    if training.precision == "bfloat16" and lack:
-        raise RunError(f"bfloat16 is not available: {lack}", 'use precision = "auto"')
-    is_wanted = training.precision == "bfloat16" or (training.precision == "auto" and summary.flops >= ROUNDED_FLOPS)
-    return "bfloat16" if is_wanted and not lack else "float32"
 
 
 def split_of(task: Task, data: TrainingData) -> SplitIndices:

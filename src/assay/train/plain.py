@@ -1,6 +1,6 @@
-"""The plain path: torch layers and autograd in float32, for every network. The fused path is tested against it.
+"""The plain path: torch layers and autograd, for every network. In float32 the fused path is tested against it.
 
-A module of one's own may compute in bfloat16 here, by torch's autocast; weights and gradients are float32.
+In bfloat16 layers compute by torch's autocast; weights, gradients and the loss are float32.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class PlainLearner(Learner):
         precision: Precision = "float32",
     ) -> None:
         self.network, self.precision = network, precision
-        if isinstance(network, OwnNetwork):
+        if isinstance(network, OwnNetwork):  # which rounds by itself, also where it is used elsewhere
             network.rounds = precision == "bfloat16"
         network.open(ALL)
         self.parameters = FlatParameters(network)
@@ -68,7 +68,7 @@ class PlainLearner(Learner):
         self.network.set_step(step)
         self.parameters.clear_gradients()
         targets = torch.from_numpy(batch.classes)
-        logits = self.network(self.scaling.apply(batch.images, batch.indices))
+        logits = self._logits(batch.images, batch.indices)
         if batch.partners is None or batch.shares is None:
             if self._loss is not None:
                 loss = self._loss(logits, targets)
@@ -115,7 +115,14 @@ class PlainLearner(Learner):
         for start in range(0, len(indices), EVALUATION_BATCH):
             chosen = indices[start : start + EVALUATION_BATCH]
             targets = torch.from_numpy(np.asarray(labels[chosen], dtype=np.int64))
-            yield self.network(self.scaling.apply(images, chosen)), targets
+            yield self._logits(images, chosen), targets
+
+    def _logits(self, images: NDArray[np.uint8], indices: NDArray[np.int64]) -> Tensor:
+        pixels = self.scaling.apply(images, indices)
+        if self.precision == "float32" or isinstance(self.network, OwnNetwork):
+            return self.network(pixels)  # type: ignore[no-any-return]
+        with torch.autocast("cpu", torch.bfloat16):
+            return self.network(pixels).float()  # type: ignore[no-any-return]
 
     def weights(self) -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in self.network.state().items()}

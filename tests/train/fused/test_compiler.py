@@ -28,7 +28,7 @@ from assay.train.fused.compiler import compiled
 kernel = compiled("twice", "x[] vectors", sys.argv[1])
 x = np.ones(16, np.float32)
 kernel(0, 1, x, 1)
-print(json.dumps([x.tolist(), kernel.cache_hits]))
+print(json.dumps([x.tolist(), kernel.machine.cache_hits]))
 """
 
 
@@ -40,7 +40,9 @@ def kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def compiled_anew(name: str, source: str) -> Kernel:
     """As in a process that has not asked for it yet."""
-    return compiler.compiled.__wrapped__(name, PARAMETERS, source)
+    kernel = compiler.compiled.__wrapped__(name, PARAMETERS, source)
+    compiler.load([kernel])
+    return kernel  # type: ignore[no-any-return]
 
 
 def files(folder: Path) -> list[Path]:
@@ -68,6 +70,7 @@ def test_a_kernel_is_written_once(kernels: Path) -> None:
 def test_one_process_asks_the_disk_once(kernels: Path) -> None:
     source = SOURCE.replace("twice", "doubled")
     one = compiler.compiled("doubled", PARAMETERS, source)
+    compiler.load([one])
     files(kernels)[0].unlink()
     assert compiler.compiled("doubled", PARAMETERS, source) is one
 
@@ -121,6 +124,44 @@ def test_another_process_loads_machine_code(kernels: Path) -> None:
     assert elsewhere() == (doubled, 0)
     assert elsewhere() == (doubled, 1)
     assert list(kernels.rglob("*.nbc"))
+
+
+SEVERAL = """
+import sys
+from assay.train.fused.compiler import compiled, load
+sources = [sys.argv[1].replace("add", "mul", n % 2) + f"    {n}\\n" for n in range(6)]
+kernels = [compiled(f"times{n}", "x[] vectors", source) for n, source in enumerate(sources)]
+print("ready", flush=True)
+sys.stdin.readline()
+load(kernels)
+print(sum(not kernel.machine.cache_hits for kernel in kernels))
+"""
+
+
+def test_processes_at_the_same_time_compile_each_kernel_once(kernels: Path) -> None:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", SEVERAL, SOURCE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    numbers = [int(process.communicate("go\n")[0]) for process in processes]
+    assert sum(numbers) == 6
+    assert not list(kernels.rglob("*.claim"))
+
+
+def test_a_claim_of_a_process_that_was_ended_is_passed_over(kernels: Path) -> None:
+    kernel = compiler.compiled.__wrapped__("twice", PARAMETERS, SOURCE)
+    claim = compiler._claim_file(kernel)
+    claim.parent.mkdir(parents=True)
+    claim.touch()
+    os.utime(claim, (0, 0))
+    compiler.load([kernel])
+    assert kernel.is_loaded
+    assert not claim.exists()
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])

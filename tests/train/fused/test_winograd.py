@@ -67,7 +67,7 @@ def assert_exact(mode: Mode, plan: Weighted, seed: int, threads: int) -> None:
     outputs = plan.outputs[2]
     count = 35
     source = Buffer(*plan.inputs, mode, 3, *plan.margin)
-    op = WeightedOp(plan, mode, source=source, is_first=False, is_last=False, is_normed=False)
+    op = WeightedOp(plan, mode, source=source, is_first=False, is_last=False)
     assume(op.is_winograd)
     images = torch.from_numpy(rng.integers(0, 2, (count, inputs, height, width)).astype(np.float32))
     kernel = 4 * torch.from_numpy((rng.random((3, 3, inputs, outputs)) < 0.03).astype(np.float32))

@@ -20,7 +20,7 @@ import numpy as np
 from numba import cfunc, types
 from numpy.typing import NDArray
 
-from .compiler import Kernel
+from .compiler import Kernel, load
 from .pointers import add_atomic, call, load_atomic, longs, pause, yield_core
 
 # The least work of a call that is shared, in vector operations: about a microsecond on one thread.
@@ -147,6 +147,7 @@ class CommandList:
     def table(self) -> _Table:
         """What ``_run`` reads: int64 [calls] each of kernel addresses, argument addresses, and 1 for a shared call."""
         if self._table is None:
+            load(kernel for kernel, *_ in self.calls)
             self._table = (
                 np.array([kernel.address for kernel, *_ in self.calls], np.int64),
                 np.array([words.ctypes.data for _, _, words, _ in self.calls], np.int64),

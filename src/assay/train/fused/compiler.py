@@ -24,7 +24,9 @@ import linecache
 import os
 import re
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -65,6 +67,8 @@ _CODE = (
     "reorders.py", "vectors.py", "winograd.py",
 )  # fmt: skip
 _SOURCES = [Path(__file__).with_name(name) for name in _CODE]
+_CLAIM_SECONDS = 60.0  # that a claim counts; no kernel takes so long
+_POLL_SECONDS = 0.02
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -125,22 +129,62 @@ def parameters_of(text: str) -> tuple[Parameter, ...]:
 
 
 @dataclass(frozen=True)
+class Machine:
+    """A kernel's machine code in this process.
+
+    Args:
+        address: Where it lies.
+        cache_hits: 1 if it was read from disk, 0 if it was compiled.
+        call: The function, for Python.
+        module: Owns the machine code.
+    """
+
+    address: int
+    cache_hits: int
+    call: Callable[[int, int, int], None]
+    module: ModuleType
+
+
+@dataclass(eq=False)
 class Kernel:
-    """A compiled kernel. Called from Python (in tests) it does share ``part`` of ``parts`` of its work.
+    """A kernel: its source, and once it is needed its machine code. Called from Python (in tests) it does share ``part``
+    of ``parts`` of its work.
 
     Args:
         name: The function's.
         parameters: What its words hold, in order, after ``part`` and ``parts``.
-        address: Of its machine code.
-        cache_hits: 1 if that was read from disk, 0 if it was compiled.
+        source: The generated module.
     """
 
     name: str
     parameters: tuple[Parameter, ...]
-    address: int
-    cache_hits: int
-    _call: Callable[[int, int, int], None] = field(repr=False)
-    _module: ModuleType = field(repr=False)  # owns the machine code at ``address``
+    source: str = field(repr=False)
+    _machine: Machine | None = field(default=None, repr=False)
+
+    @property
+    def module_name(self) -> str:
+        """Equal source is an equal kernel, whichever layer, network or process asks for it."""
+        return f"{self.name}_{hashlib.sha256(self.source.encode()).hexdigest()[:16]}"
+
+    @property
+    def is_loaded(self) -> bool:
+        return self._machine is not None
+
+    @property
+    def machine(self) -> Machine:
+        """Its machine code: compiled, or read from disk where it was compiled before.
+
+        Raises:
+            DiskFull: Its file cannot be written for want of space. Where writing is not permitted at all, the kernel is
+                compiled in memory by every process instead.
+        """
+        if self._machine is None:
+            self._machine = _machine_of(self)
+        return self._machine
+
+    @property
+    def address(self) -> int:
+        return self.machine.address
 
     def packed(self, *arguments: Any) -> NDArray[np.int64]:
         """The arguments as words; arrays are given by their addresses and must live on."""
@@ -151,7 +195,63 @@ class Kernel:
 
     def __call__(self, part: int, parts: int, *arguments: Any) -> None:
         words = self.packed(*arguments)
-        self._call(part, parts, words.ctypes.data)
+        self.machine.call(part, parts, words.ctypes.data)
+
+
+def load(kernels: Iterable[Kernel]) -> None:
+    """Get the machine code of kernels. Processes that need the same ones at the same time share the work of compiling.
+
+    Each process claims the next kernel that nobody has and nobody is compiling; those that others have claimed come last.
+    """
+    waiting = [kernel for kernel in dict.fromkeys(kernels) if not kernel.is_loaded]
+    claimed_by_others = []
+    for kernel in waiting:
+        with _claim(kernel) as is_ours:
+            if is_ours:
+                kernel.machine  # noqa: B018 - compiles it
+            else:
+                claimed_by_others.append(kernel)
+    for kernel in claimed_by_others:
+        while _is_claimed(_claim_file(kernel)):
+            time.sleep(_POLL_SECONDS)
+        kernel.machine  # noqa: B018 - reads it, or compiles it where the other process was ended
+
+
+@contextmanager
+def _claim(kernel: Kernel) -> Iterator[bool]:
+    """Whether a kernel may be compiled by this process inside; others leave it alone as long as that takes.
+
+    A claim is a hint: where no file can be made there is none, and two processes that compile one kernel do no harm.
+    """
+    path = _claim_file(kernel)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not _is_claimed(path):
+            path.unlink(missing_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    except FileExistsError:
+        yield False
+        return
+    except OSError:
+        yield True
+        return
+    try:
+        yield True
+    finally:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def _claim_file(kernel: Kernel) -> Path:
+    return folder() / f"{kernel.module_name}.claim"
+
+
+def _is_claimed(path: Path) -> bool:
+    """Whether another process is compiling a kernel; one that was ended has left its claim behind."""
+    try:
+        return time.time() - path.stat().st_mtime < _CLAIM_SECONDS
+    except OSError:
+        return False
 
 
 def folder() -> Path:
@@ -169,7 +269,7 @@ def _code_version() -> str:
 
 @cache
 def compiled(name: str, parameters: str, body: str, imports: str = "") -> Kernel:
-    """A kernel from generated source: compiled, or read from disk where it was compiled before.
+    """A kernel from generated source. Its machine code is made when it is first needed: see ``load``.
 
     Args:
         name: Of the function; also the start of the file's name.
@@ -177,37 +277,31 @@ def compiled(name: str, parameters: str, body: str, imports: str = "") -> Kernel
         body: Source of the function's body, indented by four spaces. It may use the parameters, ``part``, ``parts``,
             ``np``, ``ZERO`` and everything that ``_HEAD`` imports.
         imports: Source of further imports.
-
-    Raises:
-        DiskFull: Its file cannot be written for want of space. Where writing is not permitted at all, the kernel is
-            compiled in memory by every process instead.
     """
     declared = parameters_of(parameters)
     prologue, at = "", 0
     for parameter in declared:
         prologue += f"    {parameter.name} = {parameter.unpacked(at)}\n"
         at += parameter.size
-
     # The body reads its arguments by name: an array's name is a pointer or a NumPy view of it, without bounds checks.
-    def text(keeps: bool) -> str:
-        return _HEAD.format(name=name, imports=imports, keeps=keeps) + prologue + body
+    return Kernel(name, declared, _HEAD.format(name=name, imports=imports, keeps=True) + prologue + body)
 
-    # Equal source is an equal kernel, whichever layer, network or process asks for it.
-    module_name = f"{name}_{hashlib.sha256(text(True).encode()).hexdigest()[:16]}"
-    path = folder() / f"{module_name}.py"
+
+def _machine_of(kernel: Kernel) -> Machine:
+    path = folder() / f"{kernel.module_name}.py"
     try:
         if not path.exists():  # Numba compiles again when a file's time of change is another
-            disk.write(path, text(True).encode())
-        module = _imported(module_name, path)
+            disk.write(path, kernel.source.encode())
+        module = _imported(kernel.module_name, path)
     except (OSError, DataError) as error:
         # A read-only home (containers, clusters) is no reason not to train; a full disk is told to the user.
         cause = error.__cause__ if isinstance(error, DataError) else error
         if getattr(cause, "errno", None) not in _UNWRITABLE:
             raise
-        module = _in_memory(module_name, text(False))
-    built = getattr(module, name)
+        module = _in_memory(kernel.module_name, kernel.source.replace("cache=True", "cache=False", 1))
+    built = getattr(module, kernel.name)
     function = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 3)(built.address)
-    return Kernel(name, declared, built.address, built.cache_hits, function, module)
+    return Machine(built.address, built.cache_hits, function, module)
 
 
 def _imported(name: str, path: Path) -> ModuleType:

@@ -219,7 +219,6 @@ class ConvPoolOp:
     """
 
     needs_dx = False
-    takes_pairs = False
 
     def __init__(
         self, plan: Weighted, epilogue: Epilogue, mode: Mode, *, source: Buffer, margin: tuple[int, int, int, int],

@@ -195,8 +195,6 @@ def _divisor(size: int, most: int) -> int:
 class DepthwiseOp:
     """A depthwise convolution: its packed weights, its buffers, its three products. Attributes as in ``WeightedOp``."""
 
-    takes_pairs = False
-
     def __init__(self, plan: Weighted, precision: Mode, *, source: Buffer, is_first: bool, is_last: bool) -> None:
         self.plan, self.x, self.precision = plan, source, precision
         self.needs_dx = not is_first

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...nets.masks import halves, threshold
 from ...seeds import Streams
@@ -108,7 +107,6 @@ class EpilogueOp:
         dy: Buffer,
         activation: str,
         bias_gradient: Floats | None,
-        paired: NDArray[np.int32] | None = None,
     ) -> None:
         """Record the way from ``dz`` to ``dy``, through the weighted layer's own activation.
 
@@ -116,7 +114,6 @@ class EpilogueOp:
             dy: Where the gradient of y goes.
             activation: "relu" or "linear": of the weighted layer before, whose output y is.
             bias_gradient: Where that layer's goes, if this is the op behind it: the sum of dy.
-            paired: Where pairs of blocks go, instead of ``dy``.
         """
         plan, y = self.plan, self.y
         height, width, channels = plan.outputs
@@ -134,20 +131,15 @@ class EpilogueOp:
                     self.level,
                 )  # fmt: skip
         kernel = epilogues.backward_elementwise(
-            self.mode, window=plan.window, has_norm=plan.norm is not None, activation=activation,
-            is_paired=paired is not None,
-        )  # fmt: skip
-        # Bias gradients are partial sums by block (or pair of blocks), so that threads never add to the same number.
-        shares = batch.blocks if paired is None else (batch.blocks + 1) // 2
-        sums = np.empty(shares * stored)
-        target = dy.data
-        if paired is not None:
-            target, dy = paired, Buffer(y.height, y.width, y.channels, self.mode, 0)
+            self.mode, window=plan.window, has_norm=plan.norm is not None, activation=activation
+        )
+        # Bias gradients are partial sums by block, so that threads never add to the same number.
+        sums = np.empty(batch.blocks * stored)
         commands.add(
-            2 * batch.blocks * y.pass_work, kernel, y.data, self.m.data, self.dz.data, target, batch.valid, self.factor,
-            self.slope, self.level, sums,
+            2 * batch.blocks * y.pass_work, kernel, y.data, self.m.data, self.dz.data, dy.data, batch.valid,
+            self.factor, self.slope, self.level, sums,
             batch.blocks, y.height, y.width, y.vectors, *plan.margin, height, width, dy.full_height,
             dy.full_width, dy.top, dy.left,
         )  # fmt: skip
         if bias_gradient is not None:
-            commands.add(0, elementwise.add_blocks(), sums, shares, bias_gradient)
+            commands.add(0, elementwise.add_blocks(), sums, batch.blocks, bias_gradient)

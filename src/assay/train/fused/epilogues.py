@@ -207,70 +207,58 @@ def backward_reduce(mode: Mode, *, has_dropout: bool, has_sums: bool) -> Kernel:
 
 
 @cache
-def backward_elementwise(mode: Mode, *, window: int, has_norm: bool, activation: str, is_paired: bool) -> Kernel:
+def backward_elementwise(mode: Mode, *, window: int, has_norm: bool, activation: str) -> Kernel:
     """Second pass backward: dy from dz, through pooling, batch normalization and the weighted layer's own activation.
 
-    Also sums dy over images and positions: that layer's bias gradient. With ``is_paired`` dy is written in pairs of blocks,
-    [blocks / 2, pixels, channels], all that a first layer needs.
+    Also sums dy over images and positions: that layer's bias gradient.
 
     Arguments: part, parts, y, m, dz, dy, valid, factor, slope, level (float32 [channels]: dy is factor * dz where y was
-    chosen, plus slope * y + level everywhere), sums (float64 [blocks or their pairs, channels]), number of blocks, y height
-    and width, vectors a pixel, pool margins at top and left, pooled height and width, dy height and width (with margin), dy
-    margins at top and left.
+    chosen, plus slope * y + level everywhere), sums (float64 [blocks, channels]), number of blocks, y height and width,
+    vectors a pixel, pool margins at top and left, pooled height and width, dy height and width (with margin), dy margins at
+    top and left.
     """
     access = Access(mode)
-    sides = range(2 if is_paired else 1)  # blocks at once: their values meet in one word
     channels = range(access.channels)
-    each = [(s, c) for s in sides for c in channels]
     is_pooled = window > 1
     place = " " * 16
 
     def load(array: str, index: str, name: str, indent: str) -> str:
-        return "".join(
-            access.load(array, index.replace("@", str(s)), [f"{name}{s}_{c}" for c in channels], indent) for s in sides
-        )
+        return access.load(array, index, [f"{name}{c}" for c in channels], indent)
 
     body = ""
     for c in channels:
         at = f"k * {access.channels} + {c}"
         body += f"{place}f{c} = broadcast_f(factor, {at})\n{place}s{c} = nothing\n"
-        if has_norm:
-            body += f"{place}p{c} = broadcast_f(slope, {at})\n{place}q{c} = broadcast_f(level, {at})\n"
-    for s, c in each:
         if has_norm:  # lanes without an image must not get a gradient from slope and level
-            body += f"{place}p{s}_{c} = mul(image_mask{s}, p{c})\n{place}q{s}_{c} = mul(image_mask{s}, q{c})\n"
-        body += f"{place}g{s}_{c} = nothing\n"
+            body += f"{place}p{c} = mul(image_mask, broadcast_f(slope, {at}))\n"
+            body += f"{place}q{c} = mul(image_mask, broadcast_f(level, {at}))\n"
+        body += f"{place}g{c} = nothing\n"
         if is_pooled:
-            body += f"{place}m{s}_{c} = nothing\n{place}taken{s}_{c} = no_lanes()\n"
-    pooled = "((b@ * pooled_height + i) * pooled_width + j) * channels + k"
+            body += f"{place}m{c} = nothing\n{place}taken{c} = no_lanes()\n"
+    pooled = "((b * pooled_height + i) * pooled_width + j) * channels + k"
     body += f"{place}if i < pooled_height and j < pooled_width:\n"
     body += load("dz", pooled, "g", place + "    ")
-    body += "".join(f"{place}    g{s}_{c} = mul(image_mask{s}, mul(g{s}_{c}, f{c}))\n" for s, c in each)
+    body += "".join(f"{place}    g{c} = mul(image_mask, mul(g{c}, f{c}))\n" for c in channels)
     if is_pooled:
         body += load("m", pooled, "m", place + "    ")
 
     def visit(index: str, indent: str) -> str:
-        text = load("y", index.replace("corner", "corner@"), "y", indent)
-        for s, c in each:
-            name = f"{s}_{c}"
+        text = load("y", index, "y", indent)
+        for c in channels:
             if is_pooled:  # the first pixel that equals the pooled value, as in torch
-                text += f"{indent}hit = mask_and_not(equal(y{name}, m{name}), taken{name})\n"
-                text += f"{indent}taken{name} = mask_or(taken{name}, hit)\n"
-                text += f"{indent}d{name} = select(hit, g{name}, nothing)\n"
+                text += f"{indent}hit = mask_and_not(equal(y{c}, m{c}), taken{c})\n"
+                text += f"{indent}taken{c} = mask_or(taken{c}, hit)\n"
+                text += f"{indent}d{c} = select(hit, g{c}, nothing)\n"
             else:
-                text += f"{indent}d{name} = g{name}\n"
+                text += f"{indent}d{c} = g{c}\n"
             if has_norm:
-                text += f"{indent}d{name} = add(d{name}, fma(y{name}, p{name}, q{name}))\n"
+                text += f"{indent}d{c} = add(d{c}, fma(y{c}, p{c}, q{c}))\n"
             if activation == "relu":  # y is relu's output: positive exactly where its input was
-                text += f"{indent}d{name} = select(greater(y{name}, nothing), d{name}, nothing)\n"
-            text += f"{indent}s{c} = add(s{c}, d{name})\n"
+                text += f"{indent}d{c} = select(greater(y{c}, nothing), d{c}, nothing)\n"
+            text += f"{indent}s{c} = add(s{c}, d{c})\n"
         # dy lies where y lies, but in a buffer with a margin of its own.
         target = index.replace("corner", "dy_corner").replace("* width", "* dy_width")
-        if not is_paired:
-            return text + access.store("dy", target, [f"d0_{c}" for c in channels], indent)
-        for c in channels:
-            text += f"{indent}store_i(dy, (({target}) * {access.channels} + {c}) * 16, pair(d0_{c}, d1_{c}))\n"
-        return text
+        return text + access.store("dy", target, [f"d{c}" for c in channels], indent)
 
     body += _over_window(window, visit, place)
     for c in channels:
@@ -278,8 +266,6 @@ def backward_elementwise(mode: Mode, *, window: int, has_norm: bool, activation:
         body += f"{place}store_f(partial, {at}, add(load_f(partial, {at}), s{c}))\n"
     # Rows and columns of windows go on past the pooled image where the last pixels belong to no window: they get slope * y
     # + level, or zeros. Where pooling overlaps the margin, ``row`` and ``column`` begin below 0.
-    blocks_at_once = len(sides)
-    corners = "".join(f"            corner{s} = (b{s} * height + row) * width + column\n" for s in sides)
     return compiled(
         "epilogue_backward",
         "y[] m[] dz[] dy[] valid[] factor[] slope[] level[] sums[double] blocks height width channels top left "
@@ -289,21 +275,15 @@ def backward_elementwise(mode: Mode, *, window: int, has_norm: bool, activation:
     partial = np.empty(stored * 16, np.float32)
     rows = max(pooled_height, (height + top + {window - 1}) // {window})
     columns = max(pooled_width, (width + left + {window - 1}) // {window})
-    shares = (blocks + {blocks_at_once - 1}) // {blocks_at_once}
-    for b in range(shares * part // parts, shares * (part + 1) // parts):
+    for b in range(blocks * part // parts, blocks * (part + 1) // parts):
         partial[:] = 0
-        b0 = b * {blocks_at_once}
-        image_mask0 = load_f(valid, b0 * 16)
-        b1 = b0
-        image_mask1 = nothing
-        if b0 + 1 < blocks:
-            b1 = b0 + 1
-            image_mask1 = load_f(valid, b1 * 16)
+        image_mask = load_f(valid, b * 16)
         for i in range(rows):
           for j in range(columns):
             row, column = i * {window} - top, j * {window} - left
             is_inside = row >= 0 and column >= 0 and row + {window} <= height and column + {window} <= width
-{corners}            dy_corner = (b * dy_height + row + dy_top) * dy_width + column + dy_left
+            corner = (b * height + row) * width + column
+            dy_corner = (b * dy_height + row + dy_top) * dy_width + column + dy_left
             for k in range(channels):
 {body}
         for c in range(stored):

@@ -88,7 +88,7 @@ def gradient(mode: Mode, inputs: int, outputs: int) -> Kernel:
     """g += x * d summed over images and positions: [kernel height, kernel width, inputs of a group, outputs].
 
     In bfloat16 x and d are pairs of blocks, so channels are counted singly in both modes. As in
-    ``products.kernel_gradient``, threads share jobs, and every job goes through the blocks of images in order.
+    ``kernel_gradients.kernel_gradient``, threads share jobs, and every job goes through the blocks of images in order.
 
     Arguments: part, parts, x, d, g, number of blocks, x height and width (with margin), channels of x and of a group
     of it, kernel height and width, stride, dilation, outputs, outputs of a group, vectors a pixel in d, output height
@@ -152,8 +152,6 @@ def gradient_blocking(inputs: int, outputs: int) -> tuple[int, int]:
 
 class GroupedOp:
     """A convolution with groups or dilation: packed weights, buffers, products. Attributes as in ``WeightedOp``."""
-
-    takes_pairs = False
 
     def __init__(self, plan: Weighted, precision: Mode, *, source: Buffer, is_first: bool, is_last: bool) -> None:
         self.plan, self.x, self.precision = plan, source, precision

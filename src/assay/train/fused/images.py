@@ -27,12 +27,17 @@ def _load(
     for b in range(blocks * part // parts, blocks * (part + 1) // parts):
         lanes = min(16, count - b * 16)
         if lanes < 16:  # the staging array still holds the block before
-            staged[:] = 0
+            for t in range(len(staged)):
+                staged[t] = 0
         # Read image by image: a stored image is contiguous, and the lanes of one pixel are bytes side by side.
         for lane in range(lanes):
-            image = images[indices[b * 16 + lane]].reshape(-1)
-            for t in range(rows * size):
-                staged[t * 16 + lane] = image[t]
+            image = images[indices[b * 16 + lane]]
+            t = lane
+            for i in range(rows):
+                for j in range(columns):
+                    for c in range(channels):
+                        staged[t] = image[i, j, c]
+                        t += 16
         for i in range(rows):
             target = x[((b * height + top + i) * width + left) * channels * 16 :]
             source = staged[i * size * 16 :]

@@ -19,8 +19,6 @@ from . import vectors
 from .buffers import Mode
 from .compiler import Kernel, compiled
 
-_CACHE_VECTORS = 6_000  # of x that stay in the second-level cache while the gradient of y streams past: 384 kB
-
 
 def blocking(num_outputs: int, width: int, *, is_paired: bool) -> tuple[int, int]:
     """How many output channels and neighbouring positions a convolution accumulates at once.
@@ -131,15 +129,17 @@ def dense_blocking(num_blocks: int, num_outputs: int, *, is_paired: bool) -> tup
 
 
 @cache
-def dense_product(source: Mode, target: Mode, blocks: int, outputs: int, *, is_output_major: bool) -> Kernel:
-    """y = x * w for few inputs and many outputs: the gradient of a dense layer's input.
+def dense_product(
+    source: Mode, target: Mode, activation: str, blocks: int, outputs: int, *, is_output_major: bool
+) -> Kernel:
+    """y = activation(x * w + bias) of a dense layer, and the gradient of its input.
 
     The weights are the large operand here, so the loop over blocks of images is inside: each weight is read from memory
     once, for several blocks at a time, and threads share outputs.
 
     Weights lie as [vectors, outputs]; with ``is_output_major`` as [outputs, vectors].
 
-    Arguments: part, parts, x, w, y, number of blocks, vectors of an input, outputs, vectors of an output.
+    Arguments: part, parts, x, w, bias, y, number of blocks, vectors of an input, outputs, vectors of an output.
     """
     places = [(p, k) for p in range(blocks) for k in range(outputs)]
     word, multiply = ("i", "dot(a{p}_{k}, v{p}, w{k})") if source == "b" else ("f", "fma(v{p}, w{k}, a{p}_{k})")
@@ -152,6 +152,8 @@ def dense_product(source: Mode, target: Mode, blocks: int, outputs: int, *, is_o
         steps += "".join(f"{indent}a{p}_{k} = {multiply.format(p=p, k=k)}\n" for p in range(blocks))
     finish = ""
     for p in range(blocks):
+        if activation == "relu":
+            finish += "".join(f"            a{p}_{k} = maximum(nothing, a{p}_{k})\n" for k in range(outputs))
         if target == "b":
             finish += "".join(
                 f"            store_i(y, (b{p} * y_vectors + (o + {k}) // 2) * 16, pair(a{p}_{k}, a{p}_{k + 1}))\n"
@@ -164,92 +166,17 @@ def dense_product(source: Mode, target: Mode, blocks: int, outputs: int, *, is_o
     # Missing blocks at the end repeat the last one (``min``), so that there is one kernel and no branch inside.
     return compiled(
         "dense_product",
-        "x[] w[] y[] blocks depth num_outputs y_vectors",
+        "x[] w[] bias[] y[] blocks depth num_outputs y_vectors",
         f"""    nothing = splat(ZERO)
     chunks = (num_outputs + {outputs - 1}) // {outputs}
     for chunk in range(chunks * part // parts, chunks * (part + 1) // parts):
         o = min(chunk * {outputs}, num_outputs - {outputs})
         for first in range(0, blocks, {blocks}):
 {"".join(f"            b{p} = min(first + {p}, blocks - 1)" + chr(10) for p in range(blocks))}\
-{"".join(f"            a{p}_{k} = nothing" + chr(10) for p, k in places)}\
+{"".join(f"            a{p}_{k} = broadcast_f(bias, o + {k})" + chr(10) for p, k in places)}\
             for t in range(depth):
 {steps}{finish}""",
     )
-
-
-@cache
-def kernel_gradient(mode: Mode, taps: int, outputs: int) -> Kernel:
-    """g += x * d summed over images and positions: [kernel height, kernel width, channels, output channels].
-
-    x lies as [block, group of channels, height, width, channel of the group], d likewise with its own groups, so that
-    what is read repeatedly is small and contiguous (strides of a power of two would share few cache sets). In float32
-    there is one group, the buffer itself; in bfloat16 both are pairs of blocks, and channels are counted singly.
-
-    A job is a block of gradient elements: some taps of one kernel row and group, times some outputs. It sums over all
-    positions of one block of images in registers, then over lanes, and adds to g. The loop over blocks of images is
-    outermost and runs in order in every thread, and threads share jobs: so each element of g is summed by one thread, in
-    one order. Groups of x that fit the second-level cache together go through all of d before the next ones.
-
-    Arguments: part, parts, x, d, g, number of blocks, x height and width (with margin), channels, groups of x and
-    channels in one (with padding), kernel height and width, stride, output channels, groups of d and channels in one,
-    output height and width, d height and width (with margin), d margins at top and left.
-    """
-    names = [f"a{t}_{k}" for t in range(taps) for k in range(outputs)]
-    word, multiply = ("i", "dot({a}, v{t}, d{k})") if mode == "b" else ("f", "fma(v{t}, d{k}, {a})")
-    indent = " " * 28
-    steps = "".join(f"{indent}d{k} = load_{word}(d, (there + {k}) * 16)\n" for k in range(outputs))
-    for t in range(taps):
-        steps += f"{indent}v{t} = load_{word}(x, (here + {t}) * 16)\n"
-        steps += "".join(f"{indent}a{t}_{k} = {multiply.format(a=f'a{t}_{k}', t=t, k=k)}\n" for k in range(outputs))
-    num_sums, finish = lane_sums(names, " " * 20)
-    # Where a job's outputs are all new and real, they are added as one vector; at the ends one by one.
-    together = "".join(
-        f"                                add_at(g, row + {k}, sums, t * {outputs} + {k})\n" for k in range(outputs)
-    )
-    # Jobs are numbered in the order of the loops, over all groups; ``before`` counts those of groups that are done, and a
-    # thread makes those from ``begin`` to ``end``. Overlapping taps (``wanted`` > ``tap``) are summed but not added twice.
-    parameters = (
-        "x[] d[] g[] blocks x_height x_width channels x_groups x_group kernel_height kernel_width stride num_outputs "
-        "d_groups d_group height width d_height d_width d_top d_left"
-    )
-    source_text = f"""    nothing = splat(ZERO)
-    sums = np.empty({num_sums}, np.float32)
-    row_taps = kernel_width * x_group
-    chunks = (row_taps + {taps - 1}) // {taps}
-    all_jobs = (d_groups * d_group + {outputs - 1}) // {outputs} * x_groups * kernel_height * chunks
-    begin, end = all_jobs * part // parts, all_jobs * (part + 1) // parts
-    near = max(1, {_CACHE_VECTORS} // (x_height * x_width * x_group))
-    for b in range(blocks):
-        before = 0
-        for nearest in range(0, x_groups, near):
-            jobs = min(near, x_groups - nearest) * kernel_height * chunks
-            for start in range(0, d_groups * d_group, {outputs}):
-                q = start // d_group
-                first = start % d_group
-                o = min(first, d_group - {outputs})
-                for job in range(max(0, begin - before), min(jobs, end - before)):
-                    p = nearest + job // (kernel_height * chunks)
-                    u = job // chunks % kernel_height
-                    wanted = job % chunks * {taps}
-                    tap = min(wanted, row_taps - {taps})
-{"".join(f"                    {name} = nothing" + chr(10) for name in names)}\
-                    for i in range(height):
-                        here = ((b * x_groups + p) * x_height + i * stride + u) * x_width * x_group + tap
-                        there = (((b * d_groups + q) * d_height + i + d_top) * d_width + d_left) * d_group + o
-                        for _ in range(width):
-{steps}                            here += stride * x_group
-                            there += d_group
-{finish}                    for t in range(wanted - tap, {taps}):
-                        c = p * x_group + (tap + t) % x_group
-                        if c < channels:
-                            row = ((u * kernel_width + (tap + t) // x_group) * channels + c) * num_outputs + q * d_group + o
-                            if first == o and q * d_group + o + {outputs} <= num_outputs:
-{together}                            else:
-                                for k in range(first - o, min({outputs}, num_outputs - q * d_group - o)):
-                                    add_at(g, row + k, sums, t * {outputs} + k)
-                before += jobs
-"""
-    return compiled("kernel_gradient", parameters, source_text)
 
 
 @cache

@@ -133,8 +133,7 @@ class Program:
             return GroupedOp(plan, mode, source=source, is_first=is_first, is_last=is_last), post_ops
         if plan.is_depthwise:
             return DepthwiseOp(plan, mode, source=source, is_first=is_first, is_last=is_last), post_ops
-        is_normed = isinstance(head, Epilogue) and head.norm is not None
-        op = WeightedOp(plan, mode, source=source, is_first=is_first, is_last=is_last, is_normed=is_normed)
+        op = WeightedOp(plan, mode, source=source, is_first=is_first, is_last=is_last)
         return op, post_ops
 
     def _source(self, index: int) -> Buffer:
@@ -314,7 +313,6 @@ class Program:
             dy=dy,
             activation=before.plan.activation if before is not None and writes_dy else "linear",
             bias_gradient=before.bias_gradient if before is not None and writes_dy else None,
-            paired=before.paired_dy if isinstance(before, WeightedOp) and before.takes_pairs else None,
         )
 
     def _last_gradient(self, commands: CommandList, batch: BatchInfo, last: WeightsOp) -> None:

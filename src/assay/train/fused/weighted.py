@@ -9,12 +9,10 @@ convolution with a kernel as large as its input, except for its gradients, which
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from . import elementwise, packing, products, reorders, vectors, winograd
+from . import elementwise, kernel_gradients, packing, products, reorders, vectors, winograd, winograd_gradient
 from .blocks import Weighted
 from .buffers import BatchInfo, Buffer, Floats, Mode, shifted
 from .commands import CommandList
@@ -70,7 +68,6 @@ class WeightedOp:
         source: Where the input lies, with the layer's margin; float32 for images in either precision.
         is_first: No gradient of the input is needed.
         is_last: The output is the logits, in float32.
-        is_normed: Batch normalization follows directly.
 
     Attributes:
         x, y: Input and output.
@@ -80,12 +77,10 @@ class WeightedOp:
         bias, bias_gradient: float32 [outputs], likewise.
     """
 
-    def __init__(
-        self, plan: Weighted, precision: Mode, *, source: Buffer, is_first: bool, is_last: bool, is_normed: bool
-    ) -> None:
+    def __init__(self, plan: Weighted, precision: Mode, *, source: Buffer, is_first: bool, is_last: bool) -> None:
         self.plan = plan
         self.x = source
-        self.is_first, self.is_last, self.is_normed = is_first, is_last, is_normed
+        self.is_first, self.is_last = is_first, is_last
         self.mode: Mode = source.mode
         kernel_height, kernel_width = plan.kernel
         height, width, outputs = plan.outputs
@@ -119,14 +114,21 @@ class WeightedOp:
         self.dilated_dy = self.dy
         if self.needs_dx and plan.stride > 1:
             self.dilated_dy = dilated_buffer(plan, precision, source.num_blocks)
-        self._choose_groups()
-        pairs = (source.num_blocks + 1) // 2
-        if precision == "b":
-            rows, columns = self._x_size
-            self.paired_x = np.zeros(pairs * rows * columns * self._x_stored * LANES, np.int32)
-            self.paired_dy = np.zeros(pairs * height * width * self._d_stored * LANES, np.int32)
+        self.is_gradient_winograd = (
+            is_simple
+            and self.mode == precision
+            and winograd_gradient.is_worthwhile(
+                height, width, source.channels, self.stored_outputs, is_paired=precision == "b"
+            )
+        )
+        self._choose_gradient()
         if plan.is_dense:
-            transposed_blocks = pairs if precision == "b" else source.num_blocks
+            transposed_blocks = source.num_blocks
+            if precision == "b":
+                transposed_blocks = (source.num_blocks + 1) // 2
+                pixels = source.full_height * source.full_width
+                self.paired_x = np.zeros(transposed_blocks * pixels * source.stored_channels * LANES, np.int32)
+                self.paired_dy = np.zeros(transposed_blocks * height * width * self.stored_outputs * LANES, np.int32)
             dtype = np.int32 if precision == "b" else np.float32
             self.transposed_dy = np.zeros(transposed_blocks * LANES * self._transposed_outputs, dtype)
         if self.needs_dx:
@@ -147,43 +149,39 @@ class WeightedOp:
             self.zero_bias = np.zeros(self.dx_stored, np.float32)
 
         shape = self.stored_outputs, height, width
-        self._forward = _convolution(self.mode, self.y.mode, plan.activation, *shape, is_winograd=self.is_winograd)
+        if plan.is_dense:
+            self._forward = self._dense_product(self.mode, self.y.mode, plan.activation, self.stored_outputs)
+        else:
+            self._forward = _convolution(self.mode, self.y.mode, plan.activation, *shape, is_winograd=self.is_winograd)
         if self.needs_dx and plan.is_dense:
-            sizes = products.dense_blocking(source.num_blocks, self.dx_stored, is_paired=precision == "b")
-            self._dx_kernel = products.dense_product(precision, precision, *sizes, is_output_major=self.is_output_major)
+            self._dx_kernel = self._dense_product(
+                precision, precision, "linear", self.dx_stored, is_output_major=self.is_output_major
+            )
         elif self.needs_dx:
             shape = self.dx_stored, *plan.inputs[:2]
             self._dx_kernel = _convolution(precision, precision, "linear", *shape, is_winograd=self.is_dx_winograd)
 
-    @property
-    def _x_size(self) -> tuple[int, int]:
-        """Rows and columns of what the kernel gradient reads: x itself, or in bfloat16 what is reordered of it."""
-        if self.precision == "f":
-            return self.x.full_height, self.x.full_width
-        (height, width, _), (top, bottom, left, right) = self.plan.inputs, self.plan.margin
-        return top + height + bottom, left + width + right
+    def _dense_product(
+        self, source: Mode, target: Mode, activation: str, outputs: int, *, is_output_major: bool = False
+    ) -> Kernel:
+        sizes = products.dense_blocking(self.x.num_blocks, outputs, is_paired=target == "b")
+        return products.dense_product(source, target, activation, *sizes, is_output_major=is_output_major)
 
-    def _choose_groups(self) -> None:
-        """Choose the layout of the kernel gradient's operands, and how many of its elements are accumulated at once."""
+    def _choose_gradient(self) -> None:
+        """Choose the kernel of the kernel gradient, and how many of its elements are accumulated at once."""
         outputs = self.stored_outputs
-        self._x_group, self._d_group = self.x.channels, outputs
         if self.plan.is_dense:
             # Lanes are outputs here: as many vectors of them as waste few lanes, times rows (inputs), fill the
             # registers.
             columns = min(vectors.ACCUMULATORS // 4, 5, math.ceil(outputs / LANES))
             columns = min(range(1, columns + 1), key=lambda c: (math.ceil(math.ceil(outputs / LANES) / c) * c, -c))
             self._transposed_outputs = math.ceil(math.ceil(outputs / LANES) / columns) * columns * LANES
-            self._x_group = self.x.stored_channels if self.mode == "b" else self.x.channels
-            self._dense_gradient = products.dense_gradient(
-                self.precision, min(4, vectors.ACCUMULATORS // columns), columns
-            )
+            self._gradient = products.dense_gradient(self.precision, min(4, vectors.ACCUMULATORS // columns), columns)
+        elif self.is_gradient_winograd:
+            self._gradient = winograd_gradient.kernel_gradient(self.precision)
         else:
-            group, taps, columns = _gradient_blocking(self.plan.kernel[1], self.x.channels, outputs)
-            if self.mode == "b":  # operands are reordered to pairs of blocks anyway, so grouping them costs nothing
-                self._x_group, self._d_group = group, columns
-            self._gradient = products.kernel_gradient(self.precision, taps, columns)
-        self._x_stored = math.ceil(self.x.stored_channels / self._x_group) * self._x_group
-        self._d_stored = math.ceil(outputs / self._d_group) * self._d_group
+            self._group, taps, columns = _gradient_blocking(self.plan.kernel[1], self.x.channels, outputs)
+            self._gradient = kernel_gradients.kernel_gradient(self.precision, self.mode, taps, columns)
 
     def pack(self, commands: CommandList, *, for_training: bool) -> None:
         """Record the packing of weights for ``forward`` and, in training, for the input gradient."""
@@ -236,6 +234,13 @@ class WeightedOp:
         kernel_height, kernel_width = self.plan.kernel
         height, width, _ = self.plan.outputs
         x, y = self.x, self.y
+        if self.plan.is_dense:
+            depth = x.height * x.width * x.vectors
+            commands.add(
+                batch.blocks * depth * self.stored_outputs, self._forward, x.data, self.packed, self.packed_bias,
+                y.data, batch.blocks, depth, self.stored_outputs, y.vectors,
+            )  # fmt: skip
+            return
         if self.is_winograd:
             commands.add(
                 batch.blocks * self._forward_work // 2, self._forward, x.data, self.packed, self.packed_bias, y.data,
@@ -255,71 +260,81 @@ class WeightedOp:
         height, width, _ = self.plan.outputs
         return height * width * math.prod(self.plan.kernel) * self.x.vectors * self.stored_outputs
 
-    @property
-    def takes_pairs(self) -> bool:
-        """Whether the next op should write the gradient of y as pairs of blocks (``paired_dy``) and not as ``dy``.
-
-        So in a first layer, where only the kernel gradient reads it: one reorder less of the network's largest
-        gradient. Not behind batch normalization: two blocks at once would then need more registers than there are.
-        """
-        reads_images = self.is_first and self.mode == "f"
-        return self.precision == "b" and reads_images and not self.is_last and not self.is_normed
-
     def backward(self, commands: CommandList, batch: BatchInfo) -> None:
         """Record the way from ``dy`` to the kernel's gradient and, except in the first layer, to ``dx``.
 
         The bias's gradient is summed by the op that writes ``dy``.
         """
-        blocks, x_data, d_data, d_place = self._operands(commands, batch)
-        height, width, outputs = self.plan.outputs
-        kernel_height, kernel_width = self.plan.kernel
-        x, inputs = self.x, self.plan.inputs[2]
         if self.plan.is_dense:
-            commands.add(
-                blocks * self.stored_outputs * LANES, reorders.transpose_lanes(), d_data, self.transposed_dy, blocks,
-                self.stored_outputs, outputs, self._transposed_outputs,
-            )  # fmt: skip
-            commands.add(
-                blocks * x.height * x.width * inputs * self._transposed_outputs, self._dense_gradient, x_data,
-                self.transposed_dy, self.gradient, blocks, batch.count, x.height * x.width, self._x_group,
-                inputs, outputs, self._transposed_outputs,
-            )  # fmt: skip
+            self._dense_gradient(commands, batch)
+        elif self.is_gradient_winograd:
+            self._winograd_gradient(commands, batch)
         else:
-            # The kernel adds block by block of images; a dense gradient is written whole.
-            commands.add(self.size // LANES, elementwise.clear(), self.gradient)
-            commands.add(
-                blocks * height * width * kernel_height * kernel_width * inputs * outputs, self._gradient, x_data,
-                d_data, self.gradient, blocks, *self._x_size, inputs,
-                self._x_stored // self._x_group, self._x_group, *self.plan.kernel, self.plan.stride, outputs,
-                self._d_stored // self._d_group, self._d_group, height, width, *d_place,
-            )  # fmt: skip
+            self._direct_gradient(commands, batch)
         record_penalty(commands, self.plan, self.weights, self.gradient)
         if self.needs_dx:
             self._input_gradient(commands, batch)
 
-    def _operands(
-        self, commands: CommandList, batch: BatchInfo
-    ) -> tuple[int, NDArray[Any], NDArray[Any], tuple[int, int, int, int]]:
-        """Record reorders to pairs of blocks; return the number of blocks (or pairs), x, dy, dy's shape and margins."""
+    def _winograd_gradient(self, commands: CommandList, batch: BatchInfo) -> None:
         x, dy = self.x, self.dy
-        if self.precision == "f":
-            return batch.blocks, x.data, dy.data, (dy.full_height, dy.full_width, dy.top, dy.left)
+        height, width, outputs = self.plan.outputs
+        work = batch.blocks * height * width * 4 * x.vectors * outputs
+        commands.add(
+            work, self._gradient, x.data, dy.data, self.gradient, batch.blocks, x.full_height, x.full_width, x.vectors,
+            self.plan.inputs[2], outputs, height, width, dy.full_height, dy.full_width, dy.top, dy.left, dy.vectors,
+            winograd_gradient.chunk_of(x.stored_channels, self.stored_outputs),
+        )  # fmt: skip
+
+    def _direct_gradient(self, commands: CommandList, batch: BatchInfo) -> None:
+        x, dy = self.x, self.dy
+        height, width, outputs = self.plan.outputs
+        rows = kernel_gradients.band_rows(
+            height, width, self.stored_outputs, channels=x.stored_channels, kernel_width=self.plan.kernel[1],
+            kernel_height=self.plan.kernel[0], stride=self.plan.stride,
+        )  # fmt: skip
+        commands.add(
+            batch.blocks * height * width * math.prod(self.plan.kernel) * x.channels * outputs, self._gradient, x.data,
+            dy.data, self.gradient, batch.blocks, x.full_height, x.full_width, x.vectors, x.channels, self._group,
+            *self.plan.kernel, self.plan.stride, outputs, height, width, dy.full_height, dy.full_width, dy.top, dy.left,
+            dy.vectors, rows,
+        )  # fmt: skip
+
+    def _dense_gradient(self, commands: CommandList, batch: BatchInfo) -> None:
+        x, dy, blocks = self.x, self.dy, batch.blocks
+        inputs, outputs, group = self.plan.inputs[2], self.plan.outputs[2], x.channels
+        x_data, d_data = x.data, dy.data
+        if self.precision == "b":  # a sum over images wants pairs of blocks
+            group = x.stored_channels if self.mode == "b" else x.channels
+            self._record_pairs(commands, batch)
+            x_data, d_data, blocks = self.paired_x, self.paired_dy, (blocks + 1) // 2
+        commands.add(
+            blocks * self.stored_outputs * LANES, reorders.transpose_lanes(), d_data, self.transposed_dy, blocks,
+            self.stored_outputs, outputs, self._transposed_outputs,
+        )  # fmt: skip
+        commands.add(
+            blocks * x.height * x.width * inputs * self._transposed_outputs, self._gradient, x_data,
+            self.transposed_dy, self.gradient, blocks, batch.count, x.height * x.width, group, inputs, outputs,
+            self._transposed_outputs,
+        )  # fmt: skip
+
+    def _record_pairs(self, commands: CommandList, batch: BatchInfo) -> None:
+        """Record the reordering of x and dy to pairs of blocks."""
+        x, dy = self.x, self.dy
         if self.mode == "b":
             commands.add(
                 batch.blocks * x.pass_work, reorders.to_block_pairs(), x.data, self.paired_x, batch.blocks,
-                x.full_height, x.full_width, 0, 0, *self._x_size, x.vectors, self._x_group,
+                x.full_height, x.full_width, 0, 0, x.full_height, x.full_width, x.vectors, x.stored_channels,
             )  # fmt: skip
         else:
+            size = x.full_height, x.full_width
             commands.add(
                 batch.blocks * x.pass_work, reorders.floats_to_block_pairs(), x.data, self.paired_x, batch.blocks,
-                x.full_height, x.full_width, *self._x_size, x.vectors,
+                *size, *size, x.vectors,
             )  # fmt: skip
-        if not self.takes_pairs:
-            commands.add(
-                batch.blocks * dy.pass_work, reorders.to_block_pairs(), dy.data, self.paired_dy, batch.blocks,
-                dy.full_height, dy.full_width, dy.top, dy.left, dy.height, dy.width, dy.vectors, self._d_group,
-            )  # fmt: skip
-        return (batch.blocks + 1) // 2, self.paired_x, self.paired_dy, (dy.height, dy.width, 0, 0)
+        commands.add(
+            batch.blocks * dy.pass_work, reorders.to_block_pairs(), dy.data, self.paired_dy, batch.blocks,
+            dy.full_height, dy.full_width, dy.top, dy.left, dy.height, dy.width, dy.vectors, self.stored_outputs,
+        )  # fmt: skip
 
     def _input_gradient(self, commands: CommandList, batch: BatchInfo) -> None:
         dx, dy = self.dx, self.dy
@@ -331,6 +346,7 @@ class WeightedOp:
                 self._dx_kernel,
                 dy.data,
                 self.packed_backward,
+                self.zero_bias,
                 dx.data,
                 batch.blocks,
                 dy.vectors,

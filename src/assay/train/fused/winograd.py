@@ -231,19 +231,21 @@ def pack(
         for c in range(step):
             channel = vector * step + c
             if channel >= summed:
-                transformed[c] = 0
+                for z in range(16):
+                    for k in range(written):
+                        transformed[c, z, k] = 0
                 continue
             for tap in range(9):
-                if is_flipped:
-                    source = w[(8 - tap) * inputs * outputs + channel :]
-                    for k in range(written):
-                        g[tap, k] = source[k * outputs]
-                else:
-                    g[tap] = w[(tap * inputs + channel) * outputs :][:outputs]
-            _transform_rows(g[0:3], g[3:6], g[6:9], rows[0:3], rows[3:6], rows[6:9], rows[9:12], half)
+                source = w[
+                    ((8 - tap) * inputs * outputs + channel) if is_flipped else (tap * inputs + channel) * outputs :
+                ]
+                step_between = outputs if is_flipped else 1
+                for k in range(written):
+                    g[tap, k] = source[k * step_between]
+            for v in range(3):
+                _transform(g, v, 3, rows, v, 3, half)
             for u in range(4):
-                row, at = rows[3 * u : 3 * u + 3], transformed[c, 4 * u : 4 * u + 4]
-                _transform_rows(row[0:1], row[1:2], row[2:3], at[0:1], at[1:2], at[2:3], at[3:4], half)
+                _transform(rows, 3 * u, 1, transformed[c], 4 * u, 1, half)
         for z in range(16):
             target, low, high = packed[(z * vectors + vector) * stored :][:written], bits[0, z], bits[1, z]
             for k in range(written):
@@ -251,13 +253,12 @@ def pack(
 
 
 @register_jitable(error_model="numpy")
-def _transform_rows(a: Any, b: Any, c: Any, first: Any, second: Any, third: Any, fourth: Any, half: np.float32) -> None:
-    """The product of G with three rows: a, (a + b + c) / 2, (a - b + c) / 2, c."""
-    for i in range(len(a)):
-        for k in range(a.shape[1]):
-            outer = half * (a[i, k] + c[i, k])
-            inner = half * b[i, k]
-            first[i, k] = a[i, k]
-            second[i, k] = outer + inner
-            third[i, k] = outer - inner
-            fourth[i, k] = c[i, k]
+def _transform(source: Any, first: int, between: int, target: Any, start: int, apart: int, half: np.float32) -> None:
+    """The product of G with three rows a, b and c of ``source``: a, (a + b + c) / 2, (a - b + c) / 2, c."""
+    for k in range(source.shape[1]):
+        a, b, c = source[first, k], source[first + between, k], source[first + 2 * between, k]
+        outer, inner = half * (a + c), half * b
+        target[start, k] = a
+        target[start + apart, k] = outer + inner
+        target[start + 2 * apart, k] = outer - inner
+        target[start + 3 * apart, k] = c

@@ -47,11 +47,6 @@ def machine() -> dict[str, Any]:
     }
 
 
-def has_bfloat16(about: dict[str, Any]) -> bool:
-    """Whether the processor multiplies bfloat16 in hardware."""
-    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(about["flags"]))
-
-
 def slug(about: dict[str, Any]) -> str:
     """The machine in a file's name: ``amd-epyc-2-cores``."""
     words = re.sub(r"\((r|tm)\)|@.*|\bcpu\b|\bprocessor\b", " ", about["processor"].lower())

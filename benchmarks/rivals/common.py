@@ -21,7 +21,7 @@ def arguments(*variants: str) -> argparse.Namespace:
     """Read the command line. Must come before the libraries are imported, since it limits their threads."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--probe", choices=PROBES, required=True)
-    parser.add_argument("--data", type=Path, required=True, help="folder with the probe's IDX files")
+    parser.add_argument("--data", type=Path, required=True, help="folder with the probe's IDX files, or an .npz")
     parser.add_argument("--variant", choices=variants or ("",), default=(variants or ("",))[0])
     parser.add_argument("--epochs", type=int, default=2, help="timed ones, after one to warm up")
     parser.add_argument("--images", type=int, default=EPOCH)
@@ -55,14 +55,20 @@ def read_idx(path: Path) -> Any:
     return np.frombuffer(content, np.uint8, offset=4 + 4 * content[3]).reshape(tuple(map(int, sizes)))
 
 
-def load(folder: Path, probe: Probe, images: int) -> tuple[Any, Any]:
-    """Training images float32 [n, 28, 28, 1], scaled as the probe says, and classes int64 [n]."""
+def load(source: Path, probe: Probe, images: int) -> tuple[Any, Any]:
+    """Training images float32 [n, height, width, channels], scaled as the probe says, and classes int64 [n]."""
     import numpy as np
 
-    pixels = read_idx(folder / "train-images-idx3-ubyte")[:images, :, :, None].astype(np.float32)
+    if source.suffix == ".npz":
+        with np.load(source) as arrays:
+            stored, classes = arrays["x_train"], arrays["y_train"]
+    else:
+        stored = read_idx(source / "train-images-idx3-ubyte")[..., None]
+        classes = read_idx(source / "train-labels-idx1-ubyte")
+    pixels = stored[:images].astype(np.float32)
     if probe.scaling == "unit":
         pixels /= 255
-    return pixels, read_idx(folder / "train-labels-idx1-ubyte")[:images].astype(np.int64)
+    return pixels, classes[:images].astype(np.int64)
 
 
 @dataclass

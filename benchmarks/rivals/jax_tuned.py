@@ -13,7 +13,7 @@ from .common import Clock, arguments, load
 
 
 def main() -> None:
-    chosen = arguments("float32", "bfloat16")
+    chosen = arguments("scan")
     if chosen.threads:  # XLA sizes its pools by the cores that it sees
         cores = sorted(os.sched_getaffinity(0))
         first = chosen.place * chosen.threads % len(cores)
@@ -21,12 +21,13 @@ def main() -> None:
 
     import jax
     import jax.numpy as jnp
-    from probes import read
+    from probes import layers_of
 
     probe = chosen.probe
-    chosen.precision = chosen.variant
-    dtype = jnp.dtype(chosen.variant)
-    layers = [read(word) for word in probe.layers]
+    dtype = jnp.dtype(chosen.precision)
+    layers = layers_of(probe)
+    if {layer.kind for layer in layers} & {"residual", "depthwise"} or probe.shape != (28, 28, 1):
+        raise SystemExit("this script trains the probes on grey images only: see roster.py")
 
     def glorot(key, shape, window=1):
         limit = math.sqrt(6 / (window * (shape[0] // window + shape[1])))

@@ -64,7 +64,7 @@ def main() -> None:
         for index in tf.range(steps):
             batch = order[index * size : (index + 1) * size]
             loss = step(
-                tf.ensure_shape(tf.gather(images, batch), (size, 28, 28, 1)),
+                tf.ensure_shape(tf.gather(images, batch), (size, *probe.shape)),
                 tf.ensure_shape(tf.gather(classes, batch), (size,)),
             )
         return loss

@@ -45,7 +45,7 @@ WRONG: list[dict[str, str]] = [
 
 
 @pytest.mark.parametrize("path", PATHS)
-@pytest.mark.parametrize("headers", WRONG, ids=str)
+@pytest.mark.parametrize("headers", WRONG, ids=[f"headers{number}" for number in range(len(WRONG))])
 def test_without_the_token_nothing_is_answered(stranger: TestClient, path: str, headers: dict[str, str]) -> None:
     for method in ("GET", "HEAD", "POST"):
         answer = stranger.request(method, path, headers={**BROWSER, **headers})

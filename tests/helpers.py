@@ -46,6 +46,7 @@ def based_study(**changes: Any) -> Study:
 
 
 def tasks_of(study: Study, store: Path) -> tuple[Task, ...]:
+    store.mkdir(parents=True, exist_ok=True)  # a worker makes a run's folder, never the store's
     return make_plan(study, prepare(study.data), store).tasks
 
 

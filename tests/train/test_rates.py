@@ -16,6 +16,8 @@ from assay.seeds import Streams
 from assay.spec import Optimizer, Training
 from assay.train import rates
 from assay.train.device import has_bfloat16, kernels_round
+from assay.train.fused.compiler import Kernel
+from assay.train.fused.network import FusedNetwork
 from assay.train.learner import Batch
 from assay.train.paths import path_of
 from assay.train.plain import PlainLearner
@@ -23,7 +25,8 @@ from assay.train.rates import Rates
 from assay.train.scaling import Scaling
 
 FUSED = ["conv 8 3x3 relu", "flatten", "dense classes softmax"]
-PLAIN = ["conv 16 3x3 relu", "conv 32 3x3", "layernorm", "prelu", "globalavgpool", "dense classes softmax"]
+# Kernels take no flattened pixels of an odd number of channels that are normalized.
+PLAIN = ["conv 16 3x3 relu", "conv 33 3x3 relu", "flatten", "layernorm", "dense classes softmax"]
 
 
 def summary(layers: list[str], side: int = 8) -> Summary:
@@ -108,3 +111,35 @@ def test_the_plain_path_rounds_as_torchs_autocast_does() -> None:
             assert 0 < error < 0.05
     scores = {key: learner.score(images, classes, np.arange(32)) for key, learner in learners.items()}
     assert scores["bfloat16"][0] == pytest.approx(scores["float32"][0], rel=0.01)
+
+
+def test_kernels_that_cannot_be_compiled_never_fail_a_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A compiler that refuses: torch's layers train the network, and the run's record says why."""
+    from assay.train.fused import compiler
+    from assay.train.paths import usable_path
+
+    streams = Streams(3, frozenset())
+    assert usable_path(summary(FUSED), Training(precision="float32"), "cpu", streams).name == "fused"
+
+    def refuse(name: str, path: object) -> None:
+        raise RuntimeError("LLVM ERROR: Cannot select: intrinsic %llvm.x86.avx512")
+
+    monkeypatch.setenv("ASSAY_KERNELS", str(tmp_path))
+    monkeypatch.setattr(compiler, "_imported", refuse)
+    layers = ["conv 7 3x3 relu", "maxpool 2", "flatten", "dense 11 relu", "dense classes softmax"]
+    for kernel in _kernels_of(layers):
+        monkeypatch.setattr(kernel, "_machine", None)
+    path = usable_path(summary(layers), Training(precision="float32"), "cpu", streams)
+    assert (path.name, path.precision) == ("plain", "float32")
+    assert "LLVM ERROR: Cannot select" in path.fallback
+    rates.rates.cache_clear()
+    compiler.compiled.cache_clear()
+    monkeypatch.setattr("assay.train.rates.kernels_round", lambda: True)
+    assert not rates.rounds_faster()
+    rates.rates.cache_clear()
+
+
+def _kernels_of(layers: list[str]) -> list[Kernel]:
+    """The kernels of a network, as another network of this process may have compiled them."""
+    network = FusedNetwork(summary(layers), precision="float32", max_batch=128, streams=Streams(3, frozenset()))
+    return [kernel for kernel, *_ in network._commands(128, "train").calls]

@@ -62,7 +62,7 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
     from ..train.device import environment
     from ..train.engine import train
     from ..train.networks import trained_summary
-    from ..train.paths import path_of
+    from ..train.paths import usable_path
 
     def send(event: Event) -> None:
         pipe.write(json.dumps(to_json(event)) + "\n")
@@ -71,8 +71,10 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
         data = open_training(task.images, task.labels, task.groups, task.validation)
         height, width, channels = data.images.shape[1:]
         summary = trained_summary(task.arm, (height, width, channels), task.num_classes)
-        path, precision = path_of(summary, task.arm.training, task.device)
-        machine = environment(threads=threads, path=path, precision=precision, device=task.device)
+        path = usable_path(summary, task.arm.training, task.device, task.streams)
+        machine = environment(threads=threads, path=path.name, precision=path.precision, device=task.device)
+        if path.fallback:
+            machine["fallback"] = path.fallback
         send(Started(task.id, machine))
         trained = train(
             task,

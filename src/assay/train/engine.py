@@ -24,7 +24,7 @@ from .health import epochs_between
 from .learner import Batch, Learner, Objective
 from .networks import network_of, trained_summary
 from .own_parts import Pixels, augmentation_of
-from .paths import path_of
+from .paths import usable_path
 from .prepared import Prepared
 from .probed import probe_of
 from .scaling import Scaling, scaling_of
@@ -187,14 +187,15 @@ def learner_of(task: Task, data: TrainingData, *, threads: int = 1) -> Learner:
     data = features_of(task, data)
     chosen = split_of(task, data).training
     network, scaling = _network_of(task, data, chosen)
-    path, precision = path_of(network.summary, training, task.device)
+    path = usable_path(network.summary, training, task.device, task.streams)
+    precision = path.precision
     weights = class_weights_of(training, np.asarray(data.labels[chosen]), task.num_classes)
     objective = Objective(weights, training.label_smoothing)
-    if path == "plain":
+    if path.name == "plain":
         return PlainLearner(
             network, training.optimizer, scaling, training=training, objective=objective, precision=precision
         )
-    if path == "cuda":
+    if path.name == "cuda":
         from .cuda.learner import CudaLearner
 
         return CudaLearner(

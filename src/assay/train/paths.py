@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from ..errors import RunError
 from ..nets import Conv, Depthwise, Separable, Summary
+from ..seeds import Streams
 from ..spec import Device, Training
 from ..spec.training import Precision
 from .device import has_bfloat16, kernels_round
@@ -17,9 +19,10 @@ from .rates import rounds_faster
 ROUNDED_FLOPS = 1_000_000
 
 
-def path_of(
-    summary: Summary, training: Training, device: Device = "cpu"
-) -> tuple[Literal["fused", "plain", "cuda"], Precision]:
+PathName = Literal["fused", "plain", "cuda"]
+
+
+def path_of(summary: Summary, training: Training, device: Device = "cpu") -> tuple[PathName, Precision]:
     """The path that trains a network, and its precision: with ``auto`` the one that is faster there.
 
     Raises:
@@ -33,6 +36,40 @@ def path_of(
     else:
         lack, is_faster = "" if kernels_round() else "this processor does not multiply it", rounds_faster()
     return "plain" if is_plain else "fused", _chosen(training, lack, is_faster=is_faster)
+
+
+@dataclass(frozen=True)
+class Path:
+    """How a run is trained on this machine.
+
+    Args:
+        name: "fused", "plain" or "cuda".
+        precision: Of activations and products.
+        fallback: Why kernels that should have trained it do not; empty where there is nothing to say.
+    """
+
+    name: PathName
+    precision: Precision
+    fallback: str = ""
+
+
+def usable_path(summary: Summary, training: Training, device: Device, streams: Streams) -> Path:
+    """As ``path_of``, but with torch's layers where kernels cannot be compiled: that never fails a run.
+
+    Raises:
+        RunError: As ``path_of``.
+        DiskFull, DataError: Kernels cannot be written.
+    """
+    name, precision = path_of(summary, training, device)
+    if name != "fused":
+        return Path(name, precision)
+    from .fused.ready import why_not_compiled
+
+    reason = why_not_compiled(summary, training, precision, streams)
+    if reason is None:
+        return Path(name, precision)
+    chosen = _chosen(training, _torch_lacks(summary), is_faster=_torch_rounds_faster(summary))
+    return Path("plain", chosen, f"kernels could not be compiled ({reason})")
 
 
 def _cuda_precision(summary: Summary, training: Training, device: Device) -> Precision:

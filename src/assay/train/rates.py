@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import disk
-from ..errors import AssayError
+from ..errors import AssayError, DiskFull
 from .device import kernels_round
 
 _WORTH_ROUNDING = 1.1  # times faster, from which on bfloat16 is chosen; it also halves what is stored
@@ -39,7 +39,12 @@ def rounds_faster() -> bool:
     """Whether kernels multiply bfloat16 (``device.kernels_round``) and are faster for it than in float32."""
     if not kernels_round():
         return False
-    measured = rates()
+    try:
+        measured = rates()
+    except (DiskFull, MemoryError):
+        raise
+    except Exception:  # what LLVM cannot compile here is not fast
+        return False
     return measured.bfloat16 >= _WORTH_ROUNDING * measured.float32
 
 

@@ -143,11 +143,15 @@ class CommandList:
         kernel, _, words, _ = self.calls[index]
         words[:] = kernel.packed(*arguments)
 
+    def load(self) -> None:
+        """Get the machine code of all kernels."""
+        load(kernel for kernel, *_ in self.calls)
+
     @property
     def table(self) -> _Table:
         """What ``_run`` reads: int64 [calls] each of kernel addresses, argument addresses, and 1 for a shared call."""
         if self._table is None:
-            load(kernel for kernel, *_ in self.calls)
+            self.load()
             self._table = (
                 np.array([kernel.address for kernel, *_ in self.calls], np.int64),
                 np.array([words.ctypes.data for _, _, words, _ in self.calls], np.int64),

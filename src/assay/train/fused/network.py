@@ -188,6 +188,11 @@ class FusedNetwork:
         self._indices[: len(indices)] = indices
         self._offset[:], self._factor[:] = offset, factor
 
+    def prepare(self, batch: int) -> None:
+        """Make the kernels that train batches of so many images and score them."""
+        for count, kind in ((batch, "train"), (0, "pack"), (batch, "score")):
+            self._commands(count, kind).load()
+
     def pack(self) -> None:
         """Prepare the weights for evaluation: after every change of ``values``."""
         self.team.run(self._commands(0, "pack"))

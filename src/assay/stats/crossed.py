@@ -19,7 +19,6 @@ import numpy.typing as npt
 from ..errors import Problem, TooFewSeeds
 from .intervals import finite_scores
 from .power import MAX_PAIRS, POWER, fewest_pairs
-from .roots import root_of
 
 Claim = Literal["new images", "these images", "new training sets"]
 CROSSED_SOURCE = (
@@ -194,7 +193,9 @@ def crossed_p(differences: npt.ArrayLike, spread: ImageSpread) -> float:
     def beyond(log_level: float) -> float:
         return _reach(math.exp(log_level), over_seeds, df, spread) - abs(mean)
 
-    return math.exp(root_of(beyond, math.log(_SMALLEST_P), 0.0, within=1e-15))
+    from scipy.optimize import brentq  # heavy: only where a root is wanted
+
+    return math.exp(brentq(beyond, math.log(_SMALLEST_P), 0.0, xtol=1e-15))
 
 
 @dataclass(frozen=True)

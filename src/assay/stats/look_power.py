@@ -10,7 +10,6 @@ import numpy.typing as npt
 from .look import FLIP_ROOM
 from .paired import MIN_PAIRS
 from .power import POWER, power_of
-from .roots import root_of
 
 _FEW = 12  # with more pairs the sign-flip test asks for nothing that Student's does not
 _DRAWS = 2000
@@ -50,7 +49,9 @@ def detectable_effect(num_pairs: int, level: float) -> float | None:
         high *= 2
         if high > 1e4:
             return None
-    return root_of(lambda size: look_power(size, num_pairs, level=level) - POWER, 0.0, high, within=1e-3)
+    from scipy.optimize import brentq  # heavy: only where a root is wanted
+
+    return float(brentq(lambda size: look_power(size, num_pairs, level=level) - POWER, 0.0, high, xtol=1e-3))
 
 
 def _flip_ps(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 
 from .checks import check_count, check_margin, check_number, check_share
-from .roots import root_of
 
 POWER = 0.8
 MAX_PAIRS = 10_000
@@ -63,7 +62,9 @@ def smallest_difference(deviation: float, num_pairs: int, *, alpha: float = 0.05
         high *= 2
         if high > 1e6:
             return None
-    effect = root_of(lambda size: power_of(size, num_pairs, alpha=alpha) - POWER, 0.0, high, within=1e-10)
+    from scipy.optimize import brentq  # heavy: only where a root is wanted
+
+    effect = brentq(lambda size: power_of(size, num_pairs, alpha=alpha) - POWER, 0.0, high, xtol=1e-10)
     return deviation * effect
 
 

@@ -18,8 +18,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .roots import root_of
-
 GROWTH = 1.25
 AT_PLAN = 0.86  # the share of the 5 % for the planned look: at 10 pairs, 77 % power for one deviation
 BEFORE_PLAN = 0.02
@@ -185,7 +183,9 @@ def _bound(
 ) -> float:
     """The bound, in standard errors, that the process leaves with this chance at its next step."""
     low = 0.0 if sides == 2 else -12.0
-    return root_of(lambda z: _exit_chance(z, scale, step, places, mass, sides) - target, low, 12.0, within=1e-9)
+    from scipy.optimize import brentq  # heavy: only where a root is wanted
+
+    return float(brentq(lambda z: _exit_chance(z, scale, step, places, mass, sides) - target, low, 12.0, xtol=1e-9))
 
 
 def _exit_chance(

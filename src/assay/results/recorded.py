@@ -67,7 +67,7 @@ def training_path(summary: Summary, training: Training, device: Placement = "cpu
     from ..train.fused.plan import fused_groups, why_not_fused, why_plain
 
     if summary.own is None and (own := why_plain(training)):
-        return f"Plain path (float32): {own}."
+        return f"Plain path: {own}."
     if summary.own is not None:
         from ..train.paths import path_of
 
@@ -80,7 +80,7 @@ def training_path(summary: Summary, training: Training, device: Placement = "cpu
 
     summary = learned(summary)
     if reason := why_not_fused(summary):
-        return f"Plain path (float32): {reason}."
+        return f"Plain path: {reason}."
     return "Fused path: " + " | ".join(" ".join(names) for names in fused_groups(summary))
 
 

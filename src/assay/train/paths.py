@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,10 +33,9 @@ def path_of(summary: Summary, training: Training, device: Device = "cpu") -> tup
         return "cuda", _cuda_precision(summary, training, device)
     is_plain = summary.own is not None or why_plain(training) or why_not_fused(summary)
     if is_plain:
-        lack, is_faster = _torch_lacks(summary), _torch_rounds_faster(summary)
-    else:
-        lack, is_faster = "" if kernels_round() else "this processor does not multiply it", rounds_faster()
-    return "plain" if is_plain else "fused", _chosen(training, lack, is_faster=is_faster)
+        return "plain", _torch_precision(summary, training)
+    lack = "" if kernels_round() else "this processor does not multiply it"
+    return "fused", _chosen(training, lack, rounds_faster)
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,7 @@ def usable_path(summary: Summary, training: Training, device: Device, streams: S
     reason = why_not_compiled(summary, training, precision, streams)
     if reason is None:
         return Path(name, precision)
-    chosen = _chosen(training, _torch_lacks(summary), is_faster=_torch_rounds_faster(summary))
-    return Path("plain", chosen, f"kernels could not be compiled ({reason})")
+    return Path("plain", _torch_precision(summary, training), f"kernels could not be compiled ({reason})")
 
 
 def _cuda_precision(summary: Summary, training: Training, device: Device) -> Precision:
@@ -78,14 +77,18 @@ def _cuda_precision(summary: Summary, training: Training, device: Device) -> Pre
     own = why_plain(training)
     if own is not None:
         raise RunError(f"{own}, and trains on the processor", 'use device = "cpu"')
-    return _chosen(training, "" if has_bfloat16(device) else "this CUDA device does not multiply it", is_faster=True)
+    return _chosen(training, "" if has_bfloat16(device) else "this CUDA device does not multiply it", lambda: True)
 
 
-def _chosen(training: Training, lack: str, *, is_faster: bool) -> Precision:
-    """What a protocol asks for, where nothing is lacking."""
+def _torch_precision(summary: Summary, training: Training) -> Precision:
+    return _chosen(training, _torch_lacks(summary), lambda: _torch_rounds_faster(summary))
+
+
+def _chosen(training: Training, lack: str, is_faster: Callable[[], bool]) -> Precision:
+    """What a protocol asks for, where nothing is lacking; whether bfloat16 is faster is asked for ``auto`` alone."""
     if training.precision == "bfloat16" and lack:
         raise RunError(f"bfloat16 is not available: {lack}", 'use precision = "auto"')
-    is_wanted = training.precision == "bfloat16" or (training.precision == "auto" and is_faster)
+    is_wanted = training.precision == "bfloat16" or (training.precision == "auto" and not lack and is_faster())
     return "bfloat16" if is_wanted and not lack else "float32"
 
 

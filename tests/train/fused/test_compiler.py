@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import platform
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -153,13 +155,20 @@ def test_processes_at_the_same_time_compile_each_kernel_once(kernels: Path) -> N
     assert not list(kernels.rglob("*.claim"))
 
 
-def test_a_claim_of_a_process_that_was_ended_is_passed_over(kernels: Path) -> None:
+@pytest.mark.parametrize("is_old", [True, False])
+def test_a_claim_of_a_process_that_was_ended_is_passed_over(kernels: Path, is_old: bool) -> None:
+    """At once on the same machine; elsewhere, as in a shared folder, after a minute."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
     kernel = compiler.compiled.__wrapped__("twice", PARAMETERS, SOURCE)
     claim = compiler._claim_file(kernel)
     claim.parent.mkdir(parents=True)
-    claim.touch()
-    os.utime(claim, (0, 0))
+    claim.write_text("1 another-machine" if is_old else f"{ended.pid} {platform.node()}")
+    if is_old:
+        os.utime(claim, (0, 0))
+    started = time.monotonic()
     compiler.load([kernel])
+    assert time.monotonic() - started < compiler._CLAIM_SECONDS / 2
     assert kernel.is_loaded
     assert not claim.exists()
 

@@ -22,6 +22,7 @@ import hashlib
 import importlib.util
 import linecache
 import os
+import platform
 import re
 import sys
 import time
@@ -36,6 +37,7 @@ from typing import Any
 
 import numpy as np
 import platformdirs
+import psutil
 from numba.extending import register_jitable
 from numpy.typing import NDArray
 
@@ -228,7 +230,8 @@ def _claim(kernel: Kernel) -> Iterator[bool]:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not _is_claimed(path):
             path.unlink(missing_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        with open(path, "x") as file:
+            file.write(f"{os.getpid()} {platform.node()}")
     except FileExistsError:
         yield False
         return
@@ -249,9 +252,12 @@ def _claim_file(kernel: Kernel) -> Path:
 def _is_claimed(path: Path) -> bool:
     """Whether another process is compiling a kernel; one that was ended has left its claim behind."""
     try:
-        return time.time() - path.stat().st_mtime < _CLAIM_SECONDS
+        is_new = time.time() - path.stat().st_mtime < _CLAIM_SECONDS
+        number, _, machine = path.read_text().partition(" ")
     except OSError:
         return False
+    is_gone = machine == platform.node() and not psutil.pid_exists(int(number))
+    return is_new and not is_gone
 
 
 def folder() -> Path:

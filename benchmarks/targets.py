@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-# One variable for each library that chooses its code by the processor: Numba, oneDNN, MKL, torch's
+# One variable for each library that chooses its code by the processor: our kernels, oneDNN, MKL, torch's
 # own operators (and what torch.compile writes), XLA. TensorFlow's other kernels are AVX2 or less in any case.
 _AVX2 = {
     "NUMBA_CPU_NAME": "haswell",
-    "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma",  # with the name alone, Numba keeps all that the processor has
+    "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
     "MKL_ENABLE_INSTRUCTIONS": "AVX2",
     "ATEN_CPU_CAPABILITY": "avx2",

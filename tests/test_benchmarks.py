@@ -150,8 +150,7 @@ def test_bfloat16_is_tried_only_where_it_is_multiplied(bench: Any) -> None:
 
 def test_kernels_for_avx2_have_no_wider_vectors_and_no_bfloat16(bench: Any) -> None:
     code = "from assay.train.device import kernels_round; from assay.train.fused.vectors import REGISTERS\n"
-    code += "from numba.core.registry import cpu_target; print(kernels_round(), REGISTERS)\n"
-    code += "print('+avx512f' in cpu_target.target_context.codegen().magic_tuple()[2])"
+    code += "from assay.train.fused.target import target; print(kernels_round(), REGISTERS, target().has('avx512f'))"
     environment = {**os.environ, **bench.targets.TARGETS["avx2"]}
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert process.stdout.split() == ["False", "8", "False"]

@@ -56,7 +56,7 @@ def _checks(store: Path | None) -> list[tuple[str, str, bool, str]]:
     memory = psutil.virtual_memory()
     checks = [
         ("versions", ", ".join(f"{name} {number}" for name, number in machine["versions"].items()), True, ""),
-        ("libraries", ", ".join(f"{name} {_version(name)}" for name in ("numba", "scipy", "plotly")), True, ""),
+        ("libraries", ", ".join(f"{name} {_version(name)}" for name in ("llvmlite", "numba", "scipy", "plotly")), True, ""),
         ("processor", f"{processor()[0]}, {num_cores()} cores", True, ""),
         ("bfloat16", "in hardware" if has_bfloat16() else "not in hardware: float32 is used", True, ""),
         ("memory", f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free", memory.available > 2**30,

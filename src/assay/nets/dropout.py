@@ -6,31 +6,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
 from .masks import halves, threshold
-
-_u32 = np.uint32
-
-
-@njit(cache=True, nogil=True)
-def mix(index: Any, low: Any, high: Any) -> Any:
-    """The 32-bit hash of ``masks``, for one element. Kernels elsewhere may call it."""
-    # Numba widens 32-bit arithmetic to 64 bits unless each result is narrowed; narrow, it fills SIMD lanes.
-    x = _u32(_u32(index) + low)
-    x = _u32(_u32(x ^ _u32(x >> _u32(17))) * _u32(0xED5AD4BB))
-    x = _u32(x + high)
-    x = _u32(_u32(x ^ _u32(x >> _u32(11))) * _u32(0xAC4C1B51))
-    x = _u32(_u32(x ^ _u32(x >> _u32(15))) * _u32(0x31848BAB))
-    return _u32(x ^ _u32(x >> _u32(14)))
-
-
-@njit(cache=True, nogil=True)
-def _apply(source: Any, target: Any, low: Any, high: Any, lowest: Any, scale: Any) -> None:
-    zero = source.dtype.type(0)
-    for i in range(source.size):
-        target[i] = source[i] * scale if mix(i, low, high) >= lowest else zero
 
 
 class _Dropout(torch.autograd.Function):
@@ -76,10 +54,12 @@ def _kernel(ordered: Tensor, key: int, rate: float) -> Tensor:
         return torch.where(_kept(ordered, key, rate), ordered * (1 / (1 - rate)), 0)
     if ordered.dtype not in (torch.float32, torch.float64):  # NumPy has no bfloat16
         return _kernel(ordered.float(), key, rate).to(ordered.dtype)
+    from .hashing import drop  # imports Numba, which networks on the engine's kernels do without
+
     dropped = torch.empty_like(ordered)
     source, target = ordered.detach().numpy().reshape(-1), dropped.numpy().reshape(-1)
-    low, high = halves(key)
-    _apply(source, target, _u32(low), _u32(high), _u32(threshold(rate)), source.dtype.type(1 / (1 - rate)))
+    low, high, lowest = (np.uint32(word) for word in (*halves(key), threshold(rate)))
+    drop(source, target, low, high, lowest, source.dtype.type(1 / (1 - rate)))
     return dropped
 
 

@@ -98,7 +98,7 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
         send(NoSpace(task.id, str(error)))
     except BrokenPipeError:
         raise
-    except OSError as error:  # Numba, too, keeps files
+    except OSError as error:  # Numba, which augmentation uses, keeps files
         is_full = error.errno in FULL
         send(NoSpace(task.id, str(disk_full(task.folder, error.errno))) if is_full else _unexpected(task, error))
     except (MemoryError, RuntimeError) as error:

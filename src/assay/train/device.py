@@ -60,13 +60,13 @@ def has_bfloat16(device: Device = "cpu") -> bool:
 
 @cache
 def kernels_round() -> bool:
-    """Whether kernels multiply bfloat16: this processor does, and so does the one that Numba compiles for, which
+    """Whether kernels multiply bfloat16: this processor does, and so does the one that kernels are compiled for, which
     ``NUMBA_CPU_NAME`` and ``NUMBA_CPU_FEATURES`` may set to an older one."""
     if not has_bfloat16():
         return False
-    from numba.core.registry import cpu_target
+    from .fused.target import target
 
-    return "+avx512bf16" in cpu_target.target_context.codegen().magic_tuple()[2].split(",")
+    return target().has("avx512bf16")
 
 
 def num_cores() -> int:

@@ -88,9 +88,7 @@ def measure() -> Rates:
 
 
 def _file() -> Path:
-    from numba.core.registry import cpu_target
-
     from .fused.compiler import folder
+    from .fused.target import target
 
-    target = "\n".join(map(str, cpu_target.target_context.codegen().magic_tuple()))
-    return folder().parent / f"rates-{hashlib.sha256(target.encode()).hexdigest()[:16]}.json"
+    return folder().parent / f"rates-{hashlib.sha256(str(target()).encode()).hexdigest()[:16]}.json"

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numba import njit
 
-from assay.nets.dropout import mix
+from assay.nets.hashing import mix
 from assay.nets.masks import halves, keep_mask, threshold
 from assay.train.device import has_bfloat16
 from assay.train.fused import vectors as v
+from assay.train.fused.compiler import kernel as compiled_kernel
 
 NAN, INF = np.float32(np.nan), np.float32(np.inf)
 
@@ -37,7 +37,7 @@ def in_rows(values: np.ndarray) -> np.ndarray:
     return np.concatenate([flat, np.ones(-len(flat) % 16, flat.dtype)])
 
 
-@njit
+@compiled_kernel("first[float 1] second[float 1] words[word 1] lows[float 1] highs[float 1]", is_shared=False)
 def _pairs(first: Any, second: Any, words: Any, lows: Any, highs: Any) -> None:
     for at in range(0, len(first), 16):
         pairs = v.pair(v.load_f(first, at), v.load_f(second, at))
@@ -50,7 +50,7 @@ def paired(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """Pairs, and the two halves that come out of them again."""
     words = np.zeros(len(first), np.int32)
     lows, highs = np.zeros((2, len(first)), np.float32)
-    _pairs(first, second, words, lows, highs)
+    _pairs()(0, 1, first, second, words, lows, highs)
     return words.view(np.uint32), lows, highs
 
 
@@ -95,7 +95,7 @@ def test_subnormals_become_zero_or_their_nearest() -> None:
     assert all(word in (near, near & 0x8000_0000) for word, near in zip(bits(lows), rounded(values) << 16, strict=True))
 
 
-@njit
+@compiled_kernel("first[word 1] second[word 1] lows[word 1] highs[word 1]", is_shared=False)
 def _crossed(first: Any, second: Any, lows: Any, highs: Any) -> None:
     one, other = v.load_i(first, 0), v.load_i(second, 0)
     v.store_i(lows, 0, v.interleave_low(one, other))
@@ -106,12 +106,12 @@ def test_halves_of_two_vectors_are_paired() -> None:
     rng = np.random.default_rng(0)
     first, second = rng.integers(0, 2**32, (2, 16), dtype=np.uint32)
     lows, highs = np.zeros((2, 16), np.uint32)
-    _crossed(first, second, lows, highs)
+    _crossed()(0, 1, first, second, lows, highs)
     assert np.array_equal(lows, first & 0xFFFF | second << 16)
     assert np.array_equal(highs, first >> 16 | second & 0xFFFF0000)
 
 
-@njit
+@compiled_kernel("rows[float 1] one[float 1] every[float 1]", is_shared=False)
 def _sums(rows: Any, one: Any, every: Any) -> None:
     one[0] = v.sum_lanes(v.load_f(rows, 0))
     v.store_f(
@@ -129,12 +129,12 @@ def test_sums_over_lanes() -> None:
     rng = np.random.default_rng(0)
     rows = rng.integers(-(2**19), 2**19, (16, 16)).astype(np.float32)  # any order of adding these is exact
     one, every = np.zeros(1, np.float32), np.zeros(16, np.float32)
-    _sums(rows.ravel(), one, every)
+    _sums()(0, 1, rows.ravel(), one, every)
     assert one[0] == rows[0].sum()
     assert np.array_equal(every, rows.sum(1))
 
 
-@njit
+@compiled_kernel("value:real word start step picked[float 1] out_f[float 1] out_i[word 1]", is_shared=False)
 def _lanes(value: Any, word: Any, start: Any, step: Any, picked: Any, out_f: Any, out_i: Any) -> None:
     v.store_f(out_f, 0, v.splat(value))
     v.store_f(out_f, 16, v.broadcast_f(picked, 3))
@@ -147,7 +147,7 @@ def _lanes(value: Any, word: Any, start: Any, step: Any, picked: Any, out_f: Any
 def test_one_value_in_every_lane_and_steps_along_them(start: int, step: int) -> None:
     out_f, out_i = np.zeros(32, np.float32), np.zeros(48, np.uint32)
     picked = np.arange(8, dtype=np.float32) / 7
-    _lanes(np.float32(-1.5), np.uint32(0xDEADBEEF), np.uint32(start), np.uint32(step), picked, out_f, out_i)
+    _lanes()(0, 1, np.float32(-1.5), np.uint32(0xDEADBEEF), np.uint32(start), np.uint32(step), picked, out_f, out_i)
     assert (out_f[:16] == -1.5).all()
     assert (out_f[16:] == picked[3]).all()
     assert (out_i[:16] == 0xDEADBEEF).all()
@@ -155,7 +155,7 @@ def test_one_value_in_every_lane_and_steps_along_them(start: int, step: int) -> 
     assert (out_i[32:] == (start + step) % 2**32).all()
 
 
-@njit
+@compiled_kernel("a[float 1] b[float 1] c[float 1] out[float 1]", is_shared=False)
 def _arithmetic(a: Any, b: Any, c: Any, out: Any) -> None:
     x, y, z = v.load_f(a, 0), v.load_f(b, 0), v.load_f(c, 0)
     one, nothing = v.splat(np.float32(1)), v.splat(np.float32(0))
@@ -178,7 +178,7 @@ def test_arithmetic_and_comparison() -> None:
     a[3], b[4], a[5], b[5], a[6], b[7] = NAN, NAN, NAN, NAN, INF, -INF
     a[8], b[8], c[8] = 1 + 2.0**-12, 1 + 2.0**-12, -1 - 2.0**-11  # only a product kept whole leaves 2**-24
     found = np.zeros(160, np.float32)
-    _arithmetic(a, b, c, found)
+    _arithmetic()(0, 1, a, b, c, found)
     rows = found.reshape(10, 16)
     whole = a.astype(np.float64) * b + c  # exact where no sum needs more than 53 bits, so rounded once
     expected = [
@@ -194,12 +194,12 @@ def test_relu_lets_through_what_is_no_number() -> None:
     """``maximum(0, x)`` must not turn a diverged value into 0; of two, the second is returned."""
     a = np.full(16, NAN)
     found = np.zeros(160, np.float32)
-    _arithmetic(a, np.ones(16, np.float32), np.ones(16, np.float32), found)
+    _arithmetic()(0, 1, a, np.ones(16, np.float32), np.ones(16, np.float32), found)
     assert np.isnan(found[144:]).all()
     assert (found[:16] == 1).all()
 
 
-@njit
+@compiled_kernel("start low high lowest hashes[word 1] kept[float 1]", is_shared=False)
 def _kept(start: Any, low: Any, high: Any, lowest: Any, hashes: Any, kept: Any) -> None:
     mixed = v.dropout_hash(v.ramp(start, np.uint32(1)), low, high)
     v.store_i(hashes, 0, mixed)
@@ -214,7 +214,7 @@ def test_masks_are_those_of_the_plain_path(key: int, rate: float) -> None:
     mask = keep_mask(key, 4096, rate)
     for start in range(0, 4096, 16):
         hashes, kept = np.zeros(16, np.uint32), np.zeros(16, np.float32)
-        _kept(np.uint32(start), low, high, np.uint32(threshold(rate)), hashes, kept)
+        _kept()(0, 1, np.uint32(start), low, high, np.uint32(threshold(rate)), hashes, kept)
         assert np.array_equal(kept, mask[start : start + 16])
         assert [int(word) for word in hashes] == [mix(np.uint32(start + lane), low, high) for lane in range(16)]
 
@@ -222,9 +222,9 @@ def test_masks_are_those_of_the_plain_path(key: int, rate: float) -> None:
 def test_a_hash_at_the_threshold_is_kept() -> None:
     low, high = np.uint32(3), np.uint32(4)
     hashes, kept = np.zeros(16, np.uint32), np.zeros(16, np.float32)
-    _kept(np.uint32(0), low, high, np.uint32(0), hashes, kept)
+    _kept()(0, 1, np.uint32(0), low, high, np.uint32(0), hashes, kept)
     lane = int(np.argsort(hashes)[8])  # half of them lie below it, and of the upper half some have the highest bit
-    _kept(np.uint32(0), low, high, hashes[lane].copy(), np.zeros(16, np.uint32), kept)
+    _kept()(0, 1, np.uint32(0), low, high, hashes[lane].copy(), np.zeros(16, np.uint32), kept)
     assert np.array_equal(kept, hashes >= hashes[lane])
     assert kept[lane] == 1
     assert 0 < kept.sum() < 16
@@ -235,13 +235,13 @@ def dot() -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
     if not has_bfloat16():
         pytest.skip("this processor does not multiply bfloat16")
 
-    @njit
+    @compiled_kernel("sums[float 1] first[word 1] second[word 1] out[float 1]", is_shared=False)
     def kernel(sums: Any, first: Any, second: Any, out: Any) -> None:
         v.store_f(out, 0, v.dot(v.load_f(sums, 0), v.load_i(first, 0), v.load_i(second, 0)))
 
     def call(sums: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         out = np.zeros(16, np.float32)
-        kernel(sums.astype(np.float32), first, second, out)
+        kernel()(0, 1, sums.astype(np.float32), first, second, out)
         return out
 
     return call

@@ -15,7 +15,8 @@ from typing import Any
 
 from llvmlite import ir
 
-from .vectors import LANES, F, operation
+from .instructions import Operation
+from .vectors import LANES, F
 
 _FLOATS, _WORDS = (ir.VectorType(kind, LANES) for kind in (ir.FloatType(), ir.IntType(32)))
 
@@ -200,15 +201,14 @@ FUNCTIONS: dict[str, tuple[Callable[[Vector], Vector], Callable[[Vector], Vector
 }
 
 
-def _operation(name: str, function: Callable[[Vector], Vector]) -> Any:
+def _operation(name: str, function: Callable[[Vector], Vector]) -> Operation:
     def emit(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
         return function(Vector(builder, values[0])).value
 
-    emit.__name__ = name
-    return operation(F, F)(emit)
+    return Operation(name, (F,), emit)
 
 
-# As operations that kernels import: "gelu_value", "gelu_derivative" ...
+# As operations of kernels: "gelu_value", "gelu_derivative" ...
 OPERATIONS = {
     f"{name}_{which}": _operation(f"{name}_{which}", function)
     for name, both in FUNCTIONS.items()

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 
+from .activation_functions import OPERATIONS
 from .blocks import Activation
 from .buffers import Access, BatchInfo, Buffer, Mode
 from .commands import CommandList
 from .compiler import Kernel, compiled
 
 _COST = 4  # how much longer than a pass that only streams: exponentials are polynomials of some ten operations
-
-
-def _imported(name: str) -> str:
-    return f"from assay.train.fused.activation_functions import OPERATIONS\nfunction = OPERATIONS['{name}']\n"
 
 
 @cache
@@ -38,7 +35,7 @@ def activation(mode: Mode, name: str) -> Kernel:
             there = ((b * z_height + i + z_top) * z_width + z_left) * channels
             for t in range(width * channels):
 {body}""",
-        _imported(f"{name}_value"),
+        function=OPERATIONS[f"{name}_value"],
     )
 
 
@@ -57,7 +54,7 @@ def activation_gradient(mode: Mode, name: str) -> Kernel:
         "y[] dz[] dy[] blocks size",
         f"""    for t in range(blocks * part // parts * size, blocks * (part + 1) // parts * size):
 {body}""",
-        _imported(f"{name}_derivative"),
+        function=OPERATIONS[f"{name}_derivative"],
     )
 
 

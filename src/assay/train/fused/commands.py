@@ -17,10 +17,9 @@ import weakref
 from typing import Any
 
 import numpy as np
-from numba import cfunc, types
 from numpy.typing import NDArray
 
-from .compiler import Kernel, load
+from .compiler import Kernel, function, load
 from .pointers import add_atomic, call, load_atomic, longs, pause, yield_core
 
 # The least work of a call that is shared, in vector operations: about a microsecond on one thread.
@@ -43,10 +42,8 @@ _RUNS_TO_TIME = (
 )
 _RUNS_ALONE = 30
 
-_long = types.int64
 
-
-@cfunc(types.void(_long, _long, _long), cache=True, nogil=True, error_model="numpy")
+@function(has_result=False)
 def _run(part: Any, parts: Any, control: Any) -> None:
     """Make the calls of the current command list in order, as thread ``part`` of ``parts``."""
     words = longs(control)
@@ -71,7 +68,7 @@ def _run(part: Any, parts: Any, control: Any) -> None:
                     spins = 0
 
 
-@cfunc(_long(_long), cache=True, nogil=True, error_model="numpy")
+@function()
 def _start(control: Any) -> Any:
     """Let the workers begin a run; return how many of them need the semaphore to wake up."""
     longs(control)[_BASE] = load_atomic(control + 8 * _ARRIVED)
@@ -79,7 +76,7 @@ def _start(control: Any) -> Any:
     return load_atomic(control + 8 * _ASLEEP)
 
 
-@cfunc(_long(_long, _long, _long), cache=True, nogil=True, error_model="numpy")
+@function()
 def _wait(seen: Any, yields_before_sleep: Any, control: Any) -> Any:
     """Spin until a generation after ``seen`` begins and return its number, or ``seen`` where it is time to sleep.
 
@@ -103,7 +100,7 @@ def _wait(seen: Any, yields_before_sleep: Any, control: Any) -> Any:
     return seen + 1
 
 
-@cfunc(types.void(_long), cache=True, nogil=True, error_model="numpy")
+@function(has_result=False)
 def _awake(control: Any) -> None:
     add_atomic(control + 8 * _ASLEEP, -1)
 
@@ -191,43 +188,39 @@ class Team:
         control[_ADDRESSES], control[_ARGUMENTS], control[_SHARED] = (column.ctypes.data for column in table)
         commands.runs += 1
         if self.threads == 1:
-            _run_call(0, 1, control.ctypes.data)
+            _run(0, 1, control.ctypes.data)
             return
         started = time.perf_counter()
         if self._runs_alone or commands.runs <= _RUNS_TO_TIME:
             self._runs_alone = max(0, self._runs_alone - 1)
-            _run_call(0, 1, control.ctypes.data)
+            _run(0, 1, control.ctypes.data)
             commands.seconds_single = time.perf_counter() - started
             return
-        asleep = _start_call(control.ctypes.data)
+        asleep = _start(control.ctypes.data)
         if asleep:
             self._semaphore.release(asleep)
-        _run_call(0, self.threads, control.ctypes.data)
+        _run(0, self.threads, control.ctypes.data)
         if time.perf_counter() - started > commands.seconds_single:
             self._runs_alone = _RUNS_ALONE
-
-
-# Through ctypes these release the interpreter's lock, so that spinning workers do not block Python elsewhere.
-_run_call, _start_call, _wait_call, _awake_call = (function.ctypes for function in (_run, _start, _wait, _awake))
 
 
 def _work(part: int, threads: int, control: NDArray[np.int64], semaphore: threading.Semaphore) -> None:
     """A worker thread: wait for a run, take part in it, and so on until the team is gone."""
     address, seen = control.ctypes.data, 0
     while True:
-        generation = _wait_call(seen, _YIELDS_BEFORE_SLEEP, address)
+        generation = _wait(seen, _YIELDS_BEFORE_SLEEP, address)
         if generation == seen:
             semaphore.acquire()
-            _awake_call(address)
+            _awake(address)
             continue
         seen = generation
         if control[_STOP]:
             return
-        _run_call(part, threads, address)
+        _run(part, threads, address)
 
 
 def _shut_down(threads: int, control: NDArray[np.int64], semaphore: threading.Semaphore) -> None:
     """End the workers of a team that nobody holds any more."""
     control[_STOP] = 1
-    _start_call(control.ctypes.data)
+    _start(control.ctypes.data)
     semaphore.release(threads - 1)

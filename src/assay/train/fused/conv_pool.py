@@ -164,9 +164,9 @@ def conv_pool_gradient(mode: Mode, window: int, rows: int, row_taps: int, channe
                     there += stored
 {store}            for k in range(wanted - o, min({outputs}, num_outputs - o)):
                 for t in range({len(taps)}):
-                    add_at(g, (u * {row_taps} + t) * num_outputs + o + k, sums, k * {len(taps)} + t)
+                    g[(u * {row_taps} + t) * num_outputs + o + k] += sums[k * {len(taps)} + t]
                 if u == 0:
-                    add_at(bias, o + k, sums, {outputs * len(taps)} + k)
+                    bias[o + k] += sums[{outputs * len(taps)} + k]
 """,
     )
 

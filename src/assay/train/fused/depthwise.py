@@ -174,7 +174,7 @@ def depthwise_gradient(source: Mode, mode: Mode, *, rows: int, columns: int, mul
 {store}            for c in range(min({len(channels)}, outputs - k * {len(channels)})):
                 for t in range({len(taps)}):
                     tap = (u + t // {columns}) * kernel_width + v + t % {columns}
-                    add_at(g, tap * outputs + k * {len(channels)} + c, sums, c * {len(taps)} + t)
+                    g[tap * outputs + k * {len(channels)} + c] += sums[c * {len(taps)} + t]
 """,
     )
 

@@ -128,7 +128,7 @@ def gradient(mode: Mode, inputs: int, outputs: int) -> Kernel:
 {finish}            for m in range(wanted_c - c, {inputs}):
                 row = (tap * group_channels + c + m) * outputs + q * num_outputs + o
                 for k in range(wanted_o - o, {outputs}):
-                    add_at(g, row + k, sums, m * {outputs} + k)
+                    g[row + k] += sums[m * {outputs} + k]
 """,
     )
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba.extending import register_jitable
 
 from .compiler import kernel
 
 
-@register_jitable(error_model="numpy")
 def _load(
     part: int, parts: int, images: Any, indices: Any, x: Any, offset: Any, factor: Any, height: int, width: int,
     top: int, left: int,

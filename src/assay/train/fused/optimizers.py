@@ -1,4 +1,4 @@
-"""The optimizers of ``train.optimizers`` as Numba kernels: each step is one pass over memory instead of a dozen.
+"""The optimizers of ``train.optimizers`` as kernels: each step is one pass over memory instead of a dozen.
 
 Formulas, the order of operations and the names in ``state`` are the same, so either resumes from the other's
 checkpoint; results agree to float32's rounding (a kernel may fuse a product and a sum).
@@ -7,30 +7,35 @@ checkpoint; results agree to float32's rounding (a kernel may fuse a product and
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ... import spec
 from ..optimizers import Number, Optimizer, required
-
-_f32 = np.float32
-# "contract" lets LLVM fuse a product and a sum, no more: sums keep their order, so that results are the same each time.
-# Numba's default raises at a division by zero, and that branch would keep LLVM from using vectors.
-_kernel = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+from .compiler import Kernel, kernel
 
 
-@_kernel
+def _optimizer(arrays: str, numbers: str) -> Callable[[Callable[..., None]], Callable[[], Kernel]]:
+    """A kernel over vectors of float32 by name, with float32 numbers: a float64 among them would halve the lanes.
+
+    LLVM may fuse a product and a sum, no more: sums keep their order, so that results are the same each time.
+    """
+    parameters = [f"{name}[float 1]" for name in arrays.split()] + [f"{name}:single" for name in numbers.split()]
+    return kernel(" ".join(parameters), is_shared=False, contracts=True)
+
+
+@_optimizer("values gradients", "rate")
 def _plain(values: Any, gradients: Any, rate: Any) -> None:
     for i in range(values.size):
         values[i] -= rate * gradients[i]
 
 
-@_kernel
+@_optimizer("values gradients velocities", "rate momentum")
 def _momentum(values: Any, gradients: Any, velocities: Any, rate: Any, momentum: Any) -> None:
     for i in range(values.size):
         velocity = momentum * velocities[i] - rate * gradients[i]
@@ -38,8 +43,7 @@ def _momentum(values: Any, gradients: Any, velocities: Any, rate: Any, momentum:
         values[i] += velocity
 
 
-# Scalars are float32 (``_f32``): a float64 among them would make every operation float64 and halve the lanes.
-@_kernel
+@_optimizer("values gradients velocities", "rate momentum")
 def _nesterov(values: Any, gradients: Any, velocities: Any, rate: Any, momentum: Any) -> None:
     for i in range(values.size):
         gradient = gradients[i]
@@ -48,7 +52,7 @@ def _nesterov(values: Any, gradients: Any, velocities: Any, rate: Any, momentum:
         values[i] = values[i] + momentum * velocity - rate * gradient
 
 
-@_kernel
+@_optimizer("values gradients means squares", "rate rest_1 beta_2 rest_2 epsilon keep")
 def _adam(
     values: Any, gradients: Any, means: Any, squares: Any, rate: Any, rest_1: Any, beta_2: Any, rest_2: Any,
     epsilon: Any, keep: Any,
@@ -63,7 +67,7 @@ def _adam(
         values[i] = keep * values[i] - rate * mean / (math.sqrt(square) + epsilon)
 
 
-@_kernel
+@_optimizer("values gradients squares", "rate rho rest epsilon")
 def _rmsprop(values: Any, gradients: Any, squares: Any, rate: Any, rho: Any, rest: Any, epsilon: Any) -> None:
     for i in range(values.size):
         gradient = gradients[i]
@@ -72,7 +76,7 @@ def _rmsprop(values: Any, gradients: Any, squares: Any, rate: Any, rho: Any, res
         values[i] -= rate * gradient / math.sqrt(square + epsilon)
 
 
-@_kernel
+@_optimizer("values gradients squares means", "rate rho rest epsilon")
 def _rmsprop_centered(
     values: Any, gradients: Any, squares: Any, means: Any, rate: Any, rho: Any, rest: Any, epsilon: Any
 ) -> None:
@@ -85,7 +89,7 @@ def _rmsprop_centered(
         values[i] -= rate * gradient / math.sqrt(square - mean * mean + epsilon)
 
 
-@_kernel
+@_optimizer("values gradients squares velocities", "rate rho rest epsilon momentum")
 def _rmsprop_momentum(
     values: Any, gradients: Any, squares: Any, velocities: Any, rate: Any, rho: Any, rest: Any, epsilon: Any,
     momentum: Any,
@@ -99,7 +103,7 @@ def _rmsprop_momentum(
         values[i] -= velocity
 
 
-@_kernel
+@_optimizer("values gradients squares velocities means", "rate rho rest epsilon momentum")
 def _rmsprop_momentum_centered(
     values: Any, gradients: Any, squares: Any, velocities: Any, means: Any, rate: Any, rho: Any, rest: Any,
     epsilon: Any, momentum: Any,
@@ -115,7 +119,7 @@ def _rmsprop_momentum_centered(
         values[i] -= velocity
 
 
-@_kernel
+@_optimizer("values gradients squares square_changes", "rate rho rest epsilon")
 def _adadelta(
     values: Any, gradients: Any, squares: Any, square_changes: Any, rate: Any, rho: Any, rest: Any, epsilon: Any
 ) -> None:
@@ -132,11 +136,10 @@ class FusedSGD(Optimizer):
     def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:
         momentum = self.settings.momentum
         if not momentum:  # not torch's own pass: its threads would keep spinning beside the team's
-            simplest: Any = _plain
-            simplest(*_views(self.values, gradients), _f32(learning_rate))
+            _plain()(0, 1, *_views(self.values, gradients), learning_rate)
             return
-        kernel: Any = _nesterov if self.settings.nesterov else _momentum
-        kernel(*_views(self.values, gradients, *self.state.values()), _f32(learning_rate), _f32(momentum))
+        chosen = _nesterov if self.settings.nesterov else _momentum
+        chosen()(0, 1, *_views(self.values, gradients, *self.state.values()), learning_rate, momentum)
 
 
 class FusedAdam(Optimizer):
@@ -145,27 +148,26 @@ class FusedAdam(Optimizer):
         rate = learning_rate * (1 - beta_2**step) ** 0.5 / (1 - beta_1**step)
         keep = 1 - learning_rate * (self.settings.weight_decay or 0.0)
         numbers = (rate, 1 - beta_1, beta_2, 1 - beta_2, epsilon, keep)
-        _adam(*_views(self.values, gradients, *self.state.values()), *map(_f32, numbers))
+        _adam()(0, 1, *_views(self.values, gradients, *self.state.values()), *numbers)
 
 
 class FusedRMSprop(Optimizer):
     def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:
         rho, epsilon = required(self.settings.rho, self.settings.epsilon)
         momentum = self.settings.momentum
-        kernel: Any
         if momentum:
-            kernel = _rmsprop_momentum_centered if self.settings.centered else _rmsprop_momentum
+            chosen = _rmsprop_momentum_centered if self.settings.centered else _rmsprop_momentum
         else:
-            kernel = _rmsprop_centered if self.settings.centered else _rmsprop
+            chosen = _rmsprop_centered if self.settings.centered else _rmsprop
         numbers = (learning_rate, rho, 1 - rho, epsilon, *([momentum] if momentum else []))
-        kernel(*_views(self.values, gradients, *self.state.values()), *map(_f32, numbers))
+        chosen()(0, 1, *_views(self.values, gradients, *self.state.values()), *numbers)
 
 
 class FusedAdadelta(Optimizer):
     def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:
         rho, epsilon = required(self.settings.rho, self.settings.epsilon)
         numbers = (learning_rate, rho, 1 - rho, epsilon)
-        _adadelta(*_views(self.values, gradients, *self.state.values()), *map(_f32, numbers))
+        _adadelta()(0, 1, *_views(self.values, gradients, *self.state.values()), *numbers)
 
 
 def _views(*tensors: Tensor) -> list[NDArray[np.float32]]:

@@ -5,7 +5,7 @@ more than one layer, reads it. Where paths part, the value that they share becom
 that was computed last goes on and adds the others' tensors, or puts their channels beside its own. A network with
 anything that has no kernel trains on torch's layers.
 
-No torch and no Numba here: ``assay describe`` and searches ask this module too.
+No torch and no LLVM here: ``assay describe`` and searches ask this module too.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def convolution(source: Mode, target: Mode, activation: str, outputs: int, posit
     zeros and are skipped), vectors a pixel in x, kernel height and width, stride, output channels, output height and
     width, y height and width (with margin), y margin at the top and left, vectors a pixel in y.
     """
-    # The accumulator of position p and output k is the name a{p}_{k}: Numba sees separate variables, LLVM registers.
+    # The accumulator of position p and output k is the name a{p}_{k}: separate variables are registers.
     pairs = [(p, k) for p in range(positions) for k in range(outputs)]
     multiply = "dot(a{p}_{k}, v{p}, w{k})" if source == "b" else "fma(v{p}, w{k}, a{p}_{k})"
     loads = "".join(
@@ -206,7 +206,7 @@ def dense_gradient(mode: Mode, rows: int, columns: int) -> Kernel:
         finish += f"            if t + {r} < last:\n"
         finish += "".join(f"                store_f(partial, {16 * c}, a{r}_{c})\n" for c in range(columns))
         finish += f"                for k in range(min({16 * columns}, num_outputs - o)):\n"
-        finish += f"                    store_at(g, (t + {r}) * num_outputs + o + k, partial, k)\n"
+        finish += f"                    g[(t + {r}) * num_outputs + o + k] = partial[k]\n"
     row_numbers = "".join(
         f"        t{r} = min(t + {r}, last - 1)\n        row{r} = t{r} // channels * stored + t{r} % channels\n"
         for r in range(rows)

@@ -25,6 +25,6 @@ def why_not_compiled(summary: Summary, training: Training, precision: Precision,
         network.prepare(batch)
     except (DiskFull, DataError, MemoryError):
         raise
-    except Exception as error:  # Numba's and LLVM's have no common class
+    except Exception as error:  # llvmlite's have no class of their own
         return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
     return None

@@ -1,9 +1,9 @@
-"""Vector types and operations for Numba kernels: sixteen 32-bit lanes.
+"""Vector types and operations of kernels: sixteen 32-bit lanes.
 
-Numba has no vector type and leaves it to LLVM to find vectors in loops over arrays, which keeps accumulators in
-memory. These types are LLVM vectors, so that accumulators stay in registers: ``F`` is sixteen float32, ``I`` sixteen
-32-bit words (each a pair of bfloat16, or an integer), ``M`` sixteen truth values. The functions are all that kernels
-do with them. Sixteen lanes are one AVX-512 register; on processors with narrower ones LLVM splits each operation.
+LLVM left to find vectors in loops over arrays keeps accumulators in memory. Here a value is a vector, so that
+accumulators stay in registers: ``F`` is sixteen float32, ``I`` sixteen 32-bit words (each a pair of bfloat16, or an
+integer), ``M`` sixteen truth values. ``OPERATIONS`` are all that kernels do with them. Sixteen lanes are one AVX-512
+register; on processors with narrower ones LLVM splits each operation.
 
 There is no fast-math: every operation rounds as IEEE 754 says, so the bits of a vector's result follow from the order
 that the source gives, on any processor with fused multiply-add.
@@ -15,21 +15,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.core.registry import cpu_target
-from numba.extending import intrinsic, models, register_model
+
+from .instructions import FLOAT, LONG, WORD, Emit, Operation
+from .target import target
 
 LANES = 16  # one AVX-512 register of 32-bit words
 
-
-def _registers() -> int:
-    """Vectors of sixteen lanes that registers hold: 32 with AVX-512, else 8 (16 x 8 lanes of AVX, 32 x 4 of NEON)."""
-    features = cpu_target.target_context.codegen().magic_tuple()[2]
-    return 32 if "+avx512f" in features.split(",") else 8
-
-
-REGISTERS = _registers()
+# Vectors of sixteen lanes that registers hold: 32 with AVX-512, else 8 (16 x 8 lanes of AVX, 32 x 4 of NEON).
+REGISTERS = 32 if target().has("avx512f") else 8
 # Accumulators that a kernel keeps: the rest is for operands and for addresses that LLVM keeps in vectors. More of them
 # would amortise each load over more products, and spill. The number changes no bit: each accumulator's sum stays as it
 # is.
@@ -53,46 +46,24 @@ class _BFloat(ir.Type):  # llvmlite has no bfloat16
         return hash("bfloat")
 
 
-_INT = ir.IntType(32)
-_FS = ir.VectorType(ir.FloatType(), LANES)
-_IS = ir.VectorType(_INT, LANES)
-_MS = ir.VectorType(ir.IntType(1), LANES)
+F = ir.VectorType(FLOAT, LANES)
+I = ir.VectorType(WORD, LANES)  # noqa: E741
+M = ir.VectorType(ir.IntType(1), LANES)
 _HALVES = ir.VectorType(ir.IntType(16), LANES)
 _BFS = ir.VectorType(_BFloat(), LANES)
 _BFS_TWICE = ir.VectorType(_BFloat(), 2 * LANES)
 
-
-def _vector_type(name: str, shape: ir.VectorType) -> types.Type:
-    vector = type(name, (types.Type,), {"__init__": lambda self: types.Type.__init__(self, f"lanes.{name}")})()
-
-    @register_model(type(vector))
-    class _Model(models.PrimitiveModel):  # type: ignore[misc]
-        def __init__(self, manager: Any, described: types.Type) -> None:
-            super().__init__(manager, described, shape)
-
-    return vector
+OPERATIONS: dict[str, Operation] = {}
 
 
-F = _vector_type("F", _FS)
-I = _vector_type("I", _IS)  # noqa: E741
-M = _vector_type("M", _MS)
-
-Emit = Callable[[Any, Sequence[ir.Value]], ir.Value]
+def _named(operation: Operation) -> Operation:
+    OPERATIONS[operation.name] = operation
+    return operation
 
 
-def operation(result: types.Type, *arguments: types.Type) -> Callable[[Emit], Any]:
-    """An intrinsic on vectors and scalars of fixed types, from the function that emits its instructions."""
-    names = ", ".join(f"a{index}" for index in range(len(arguments)))
-
-    def decorate(emit: Emit) -> Any:
-        def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
-            return emit(builder, values)
-
-        scope: dict[str, Any] = {"signature": result(*arguments), "build": build}
-        exec(f"def {emit.__name__}(typing_context, {names}):\n    return signature, build", scope)
-        return intrinsic(scope[emit.__name__])
-
-    return decorate
+def operation(*arguments: ir.Type | None) -> Callable[[Emit], Any]:
+    """Make the function that emits instructions an operation, under its own name."""
+    return lambda emit: _named(Operation(emit.__name__, arguments, emit))
 
 
 def _constant(shape: ir.VectorType, value: float) -> ir.Constant:
@@ -100,109 +71,78 @@ def _constant(shape: ir.VectorType, value: float) -> ir.Constant:
 
 
 def _broadcast(builder: Any, scalar: ir.Value, shape: ir.VectorType) -> ir.Value:
-    first = builder.insert_element(ir.Constant(shape, ir.Undefined), scalar, ir.Constant(_INT, 0))
-    return builder.shuffle_vector(first, ir.Constant(shape, ir.Undefined), _constant(_IS, 0))
+    first = builder.insert_element(ir.Constant(shape, ir.Undefined), scalar, ir.Constant(WORD, 0))
+    return builder.shuffle_vector(first, ir.Constant(shape, ir.Undefined), _constant(I, 0))
 
 
 def _call(builder: Any, name: str, result: ir.Type, values: Sequence[ir.Value]) -> ir.Value:
-    function = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(result, [value.type for value in values]), name
-    )
-    return builder.call(function, values)
+    module = builder.module
+    declared = module.globals.get(name)
+    kind = ir.FunctionType(result, [value.type for value in values])
+    return builder.call(declared or ir.Function(module, kind, name), values)
 
 
-# Indices are never negative here; Numba's own indexing would test for it at every access, and keep LLVM from
-# vectorising.
-def _place(context: Any, builder: Any, array_type: Any, array: ir.Value, index: ir.Value) -> ir.Value:
-    """The address of an element of an array or behind a pointer: no wrap-around of negative indices, no bounds."""
-    if isinstance(array_type, types.CPointer):
-        return builder.gep(array, [index])
-    return builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
+def _load(name: str, shape: ir.VectorType) -> Operation:
+    """An operation that loads sixteen neighbouring elements of an array."""
+
+    def emit(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+        loaded = builder.load(builder.bitcast(builder.gep(values[0], [values[1]]), shape.as_pointer()))
+        loaded.align = 4  # NumPy aligns by 16 bytes at best, and unaligned loads within a cache line cost nothing
+        return loaded
+
+    return _named(Operation(name, (None, LONG), emit))
 
 
-def _loader(vector: types.Type, shape: ir.VectorType, is_broadcast: bool) -> Any:
-    def load(typing_context: Any, array: Any, index: Any) -> Any:
-        def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
-            place = _place(context, builder, signature.args[0], *values)
-            if is_broadcast:
-                return _broadcast(builder, builder.load(builder.bitcast(place, shape.element.as_pointer())), shape)
-            loaded = builder.load(builder.bitcast(place, shape.as_pointer()))
-            loaded.align = 4  # NumPy aligns by 16 bytes at best, and unaligned loads within a cache line cost nothing
-            return loaded
+def _broadcast_load(name: str, shape: ir.VectorType) -> Operation:
+    """An operation that loads one element of an array to every lane."""
 
-        return vector(array, types.intp), build
+    def emit(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+        place = builder.bitcast(builder.gep(values[0], [values[1]]), shape.element.as_pointer())
+        return _broadcast(builder, builder.load(place), shape)
 
-    return intrinsic(load)
+    return _named(Operation(name, (None, LONG), emit))
 
 
-def _storer(vector: types.Type, shape: ir.VectorType) -> Any:
-    def store(typing_context: Any, array: Any, index: Any, value: Any) -> Any:
-        def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
-            place = _place(context, builder, signature.args[0], values[0], values[1])
-            builder.store(values[2], builder.bitcast(place, shape.as_pointer())).align = 4
-            return context.get_dummy_value()
+def _store(name: str, shape: ir.VectorType) -> Operation:
+    """An operation that stores a vector to sixteen neighbouring elements of an array."""
 
-        return types.void(array, types.intp, vector), build
+    def emit(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+        place = builder.bitcast(builder.gep(values[0], [values[1]]), shape.as_pointer())
+        stored = builder.store(values[2], place)
+        stored.align = 4
+        return stored
 
-    return intrinsic(store)
-
-
-load_f = _loader(F, _FS, is_broadcast=False)
-load_i = _loader(I, _IS, is_broadcast=False)
-broadcast_f = _loader(F, _FS, is_broadcast=True)  # one array element in every lane
-broadcast_i = _loader(I, _IS, is_broadcast=True)
-store_f = _storer(F, _FS)
-store_i = _storer(I, _IS)
+    return _named(Operation(name, (None, LONG, shape), emit))
 
 
-@intrinsic
-def add_at(typing_context: Any, array: Any, index: Any, source: Any, place: Any) -> Any:
-    """array[index] += source[place], without wrap-around or bounds: LLVM joins neighbours into vectors."""
-
-    def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
-        target = _place(context, builder, signature.args[0], values[0], values[1])
-        addend = builder.load(_place(context, builder, signature.args[2], values[2], values[3]))
-        builder.store(builder.fadd(builder.load(target), addend), target)
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, source, types.intp), build
+load_f, load_i = _load("load_f", F), _load("load_i", I)
+broadcast_f, broadcast_i = _broadcast_load("broadcast_f", F), _broadcast_load("broadcast_i", I)
+store_f, store_i = _store("store_f", F), _store("store_i", I)
 
 
-@intrinsic
-def store_at(typing_context: Any, array: Any, index: Any, source: Any, place: Any) -> Any:
-    """array[index] = source[place], likewise."""
-
-    def build(context: Any, builder: Any, signature: Any, values: Sequence[ir.Value]) -> ir.Value:
-        loaded = builder.load(_place(context, builder, signature.args[2], values[2], values[3]))
-        builder.store(loaded, _place(context, builder, signature.args[0], values[0], values[1]))
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, source, types.intp), build
-
-
-@operation(F, types.float32)
+@operation(FLOAT)
 def splat(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
-    return _broadcast(builder, values[0], _FS)
+    return _broadcast(builder, values[0], F)
 
 
-@operation(I, types.uint32)
+@operation(WORD)
 def splat_i(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
-    return _broadcast(builder, values[0], _IS)
+    return _broadcast(builder, values[0], I)
 
 
-@operation(I, types.uint32, types.uint32)
+@operation(WORD, WORD)
 def ramp(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """start, start + step, start + 2 step ...: the numbers of one element in sixteen images, modulo 2**32."""
-    lanes = ir.Constant(_IS, list(range(LANES)))
-    return builder.add(_broadcast(builder, values[0], _IS), builder.mul(_broadcast(builder, values[1], _IS), lanes))
+    lanes = ir.Constant(I, list(range(LANES)))
+    return builder.add(_broadcast(builder, values[0], I), builder.mul(_broadcast(builder, values[1], I), lanes))
 
 
-@operation(F, F, F, F)
+@operation(F, F, F)
 def fma(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
-    return _call(builder, "llvm.fma.v16f32", _FS, values)
+    return _call(builder, "llvm.fma.v16f32", F, values)
 
 
-@operation(F, F, I, I)
+@operation(F, I, I)
 def dot(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """accumulator + both products of two pairs of bfloat16 (needs avx512_bf16).
 
@@ -210,139 +150,139 @@ def dot(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     lose what each adds if it were rounded to eight bits.
     """
     pairs = [builder.bitcast(value, _BFS_TWICE) for value in values[1:]]
-    return _call(builder, "llvm.x86.avx512bf16.dpbf16ps.512", _FS, [values[0], *pairs])
+    return _call(builder, "llvm.x86.avx512bf16.dpbf16ps.512", F, [values[0], *pairs])
 
 
-@operation(F, F, F)
+@operation(F, F)
 def add(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return builder.fadd(*values)
 
 
-@operation(F, F, F)
+@operation(F, F)
 def sub(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return builder.fsub(*values)
 
 
-@operation(F, F, F)
+@operation(F, F)
 def mul(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return builder.fmul(*values)
 
 
-@operation(F, F, F)
+@operation(F, F)
 def maximum(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """The larger of two; the second where either is NaN, as in the processor: ``maximum(0, x)`` keeps NaN."""
     return builder.select(builder.fcmp_ordered(">", *values), *values)
 
 
-@operation(M, F, F)
+@operation(F, F)
 def equal(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return builder.fcmp_ordered("==", *values)
 
 
-@operation(M, F, F)
+@operation(F, F)
 def greater(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return builder.fcmp_ordered(">", *values)
 
 
-@operation(M, F)
+@operation(F)
 def is_nan(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """Where a value is NaN."""
     return builder.fcmp_unordered("uno", values[0], values[0])
 
 
-@operation(M)
+@operation()
 def no_lanes(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
-    return _constant(_MS, 0)
+    return _constant(M, 0)
 
 
-@operation(M, M, M)
+@operation(M, M)
 def mask_or(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return builder.or_(*values)
 
 
-@operation(M, M, M)
+@operation(M, M)
 def mask_and_not(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return builder.and_(values[0], builder.not_(values[1]))
 
 
-@operation(F, M, F, F)
+@operation(M, F, F)
 def select(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return builder.select(*values)
 
 
-@operation(I, M, I, I)
+@operation(M, I, I)
 def select_i(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return builder.select(*values)
 
 
-@operation(F, I, F, types.uint32)
+@operation(I, F, WORD)
 def where_code(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """Numbers where a code has the wanted value, zero elsewhere: a pooled gradient masked to a place of the window."""
     code, numbers, wanted = values
-    hit = builder.icmp_unsigned("==", code, _broadcast(builder, wanted, _IS))
-    return builder.select(hit, numbers, ir.Constant(_FS, [0.0] * LANES))
+    hit = builder.icmp_unsigned("==", code, _broadcast(builder, wanted, I))
+    return builder.select(hit, numbers, ir.Constant(F, [0.0] * LANES))
 
 
-@operation(I, I, I, types.uint32)
+@operation(I, I, WORD)
 def where_code_pairs(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """The same for pairs of bfloat16 and pairs of codes."""
     shape = ir.VectorType(ir.IntType(16), 2 * LANES)
     code, numbers = (builder.bitcast(value, shape) for value in values[:2])
     # Seen as 32 halves: one comparison and one selection for both channels of every word.
-    lanes = ir.Constant(ir.VectorType(_INT, 2 * LANES), [0] * (2 * LANES))
+    lanes = ir.Constant(ir.VectorType(WORD, 2 * LANES), [0] * (2 * LANES))
     undefined = ir.Constant(shape, ir.Undefined)
-    first = builder.insert_element(undefined, builder.trunc(values[2], ir.IntType(16)), ir.Constant(_INT, 0))
+    first = builder.insert_element(undefined, builder.trunc(values[2], ir.IntType(16)), ir.Constant(WORD, 0))
     wanted = builder.shuffle_vector(first, undefined, lanes)
     hit = builder.icmp_unsigned("==", code, wanted)
-    return builder.bitcast(builder.select(hit, numbers, ir.Constant(shape, [0] * (2 * LANES))), _IS)
+    return builder.bitcast(builder.select(hit, numbers, ir.Constant(shape, [0] * (2 * LANES))), I)
 
 
-@operation(F, I)
+@operation(I)
 def low(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """The first bfloat16 of each pair."""
-    return builder.bitcast(builder.shl(values[0], _constant(_IS, 16)), _FS)
+    return builder.bitcast(builder.shl(values[0], _constant(I, 16)), F)
 
 
-@operation(F, I)
+@operation(I)
 def high(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """The second bfloat16 of each pair."""
-    return builder.bitcast(builder.and_(values[0], _constant(_IS, 0xFFFF0000)), _FS)
+    return builder.bitcast(builder.and_(values[0], _constant(I, 0xFFFF0000)), F)
 
 
-@operation(I, F, F)
+@operation(F, F)
 def pair(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """Pairs of bfloat16, rounded to nearest even."""
     # LLVM turns the conversion into the processor's own, or into integer arithmetic where there is none.
     halves = [builder.bitcast(builder.fptrunc(value, _BFS), _HALVES) for value in values]
-    first, second = (builder.zext(half, _IS) for half in halves)
-    return builder.or_(first, builder.shl(second, _constant(_IS, 16)))
+    first, second = (builder.zext(half, I) for half in halves)
+    return builder.or_(first, builder.shl(second, _constant(I, 16)))
 
 
-@operation(I, I, I)
+@operation(I, I)
 def interleave_low(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """Pairs of (first of one, first of the other)."""
-    first = builder.and_(values[0], _constant(_IS, 0xFFFF))
-    return builder.or_(first, builder.shl(values[1], _constant(_IS, 16)))
+    first = builder.and_(values[0], _constant(I, 0xFFFF))
+    return builder.or_(first, builder.shl(values[1], _constant(I, 16)))
 
 
-@operation(I, I, I)
+@operation(I, I)
 def interleave_high(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """Pairs of (second of one, second of the other)."""
-    second = builder.and_(values[1], _constant(_IS, 0xFFFF0000))
-    return builder.or_(builder.lshr(values[0], _constant(_IS, 16)), second)
+    second = builder.and_(values[1], _constant(I, 0xFFFF0000))
+    return builder.or_(builder.lshr(values[0], _constant(I, 16)), second)
 
 
-@operation(types.float32, F)
+@operation(F)
 def sum_lanes(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """The sum of all lanes, as a tree: always in the same order."""
     vector = values[0]
     for width in (8, 4, 2, 1):
-        lanes = ir.Constant(_IS, [(lane + width) % LANES for lane in range(LANES)])
+        lanes = ir.Constant(I, [(lane + width) % LANES for lane in range(LANES)])
         vector = builder.fadd(vector, builder.shuffle_vector(vector, vector, lanes))
-    return builder.extract_element(vector, ir.Constant(_INT, 0))
+    return builder.extract_element(vector, ir.Constant(WORD, 0))
 
 
-@operation(F, *([F] * LANES))
+@operation(*[F] * LANES)
 def sum_lanes_16(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """The sums of all lanes of sixteen vectors: lane k holds that of vector k. Fifteen additions instead of sixty-four.
 
@@ -356,7 +296,7 @@ def sum_lanes_16(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
             side + start + lane for start in range(0, LANES, 2 * width) for side in (0, LANES) for lane in range(width)
         ]
         upper = [lane + width for lane in lower]
-        orders = [ir.Constant(_IS, order) for order in (lower, upper)]
+        orders = [ir.Constant(I, order) for order in (lower, upper)]
         level = [
             builder.fadd(*(builder.shuffle_vector(one, other, order) for order in orders))
             for one, other in zip(level[0::2], level[1::2], strict=True)
@@ -365,19 +305,19 @@ def sum_lanes_16(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return level[0]
 
 
-@operation(I, I, types.uint32, types.uint32)
+@operation(I, WORD, WORD)
 def dropout_hash(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
-    """``nets.dropout.mix``, the hash behind dropout masks, of sixteen element numbers and the halves of a key."""
-    index, low_half, high_half = values[0], _broadcast(builder, values[1], _IS), _broadcast(builder, values[2], _IS)
+    """``nets.hashing.mix``, the hash behind dropout masks, of sixteen element numbers and the halves of a key."""
+    index, low_half, high_half = values[0], _broadcast(builder, values[1], I), _broadcast(builder, values[2], I)
 
     def turn(x: ir.Value, shift: int) -> ir.Value:
-        return builder.xor(x, builder.lshr(x, _constant(_IS, shift)))
+        return builder.xor(x, builder.lshr(x, _constant(I, shift)))
 
-    x = builder.mul(turn(builder.add(index, low_half), 17), _constant(_IS, 0xED5AD4BB))
-    x = builder.mul(turn(builder.add(x, high_half), 11), _constant(_IS, 0xAC4C1B51))
-    return turn(builder.mul(turn(x, 15), _constant(_IS, 0x31848BAB)), 14)
+    x = builder.mul(turn(builder.add(index, low_half), 17), _constant(I, 0xED5AD4BB))
+    x = builder.mul(turn(builder.add(x, high_half), 11), _constant(I, 0xAC4C1B51))
+    return turn(builder.mul(turn(x, 15), _constant(I, 0x31848BAB)), 14)
 
 
-@operation(M, I, types.uint32)
+@operation(I, WORD)
 def at_least(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
-    return builder.icmp_unsigned(">=", values[0], _broadcast(builder, values[1], _IS))
+    return builder.icmp_unsigned(">=", values[0], _broadcast(builder, values[1], I))

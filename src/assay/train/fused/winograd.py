@@ -23,7 +23,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba.extending import register_jitable
 
 from . import vectors
 from .buffers import Mode
@@ -218,7 +217,8 @@ def pack(
         inputs, outputs, stored: Channels, and of the outputs with padding.
         is_flipped: Turned by half a circle, inputs and outputs exchanged: [16, vectors of outputs, stored].
     """
-    summed, written = (outputs, inputs) if is_flipped else (inputs, outputs)
+    summed = outputs if is_flipped else inputs
+    written = inputs if is_flipped else outputs
     step = 2 if is_paired else 1
     vectors = (summed + step - 1) // step
     # A row of written channels at a time, so that the inner loops are over contiguous memory.
@@ -252,7 +252,6 @@ def pack(
                 target[k] = _u32(rounded(low[k]) | _u32(rounded(high[k]) << _u32(16))) if is_paired else low[k]
 
 
-@register_jitable(error_model="numpy")
 def _transform(source: Any, first: int, between: int, target: Any, start: int, apart: int, half: np.float32) -> None:
     """The product of G with three rows a, b and c of ``source``: a, (a + b + c) / 2, (a - b + c) / 2, c."""
     for k in range(source.shape[1]):

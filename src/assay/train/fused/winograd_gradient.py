@@ -89,7 +89,7 @@ def kernel_gradient(mode: Mode) -> Kernel:
         """
         rows = _PIXEL_ROWS if source == "x" else _GRADIENT_ROWS
         width = 4 if source == "x" else 2
-        # Addresses are sums of two names: Numba's time to compile goes with the number of operations.
+        # Addresses are sums of two names: the time to compile goes with the number of operations.
         text = "".join(f"{deep}{letter}0 = {first} + c * 16\n" for letter, first in blocks.items())
         text += "".join(
             f"{deep}{letter}{r} = {letter}{r - 1} + {source}_line\n" for letter in blocks for r in range(1, width)

@@ -1,4 +1,4 @@
-"""Precision follows the processor that Numba compiles for, which may be older than the one that it runs on."""
+"""Precision follows the processor that kernels are compiled for, which may be older than the one that they run on."""
 
 from __future__ import annotations
 

@@ -45,6 +45,9 @@ def command(checked: Path | None, mends: bool, store: Path | None, as_json: bool
     return EXIT_DONE if all(is_fine for _, _, is_fine, _ in checks) else EXIT_BAD_INPUT
 
 
+LIBRARIES = ("llvmlite", "numba", "scipy", "plotly")
+
+
 def _checks(store: Path | None) -> list[tuple[str, str, bool, str]]:
     import psutil
 
@@ -56,7 +59,7 @@ def _checks(store: Path | None) -> list[tuple[str, str, bool, str]]:
     memory = psutil.virtual_memory()
     checks = [
         ("versions", ", ".join(f"{name} {number}" for name, number in machine["versions"].items()), True, ""),
-        ("libraries", ", ".join(f"{name} {_version(name)}" for name in ("llvmlite", "numba", "scipy", "plotly")), True, ""),
+        ("libraries", ", ".join(f"{name} {_version(name)}" for name in LIBRARIES), True, ""),
         ("processor", f"{processor()[0]}, {num_cores()} cores", True, ""),
         ("bfloat16", "in hardware" if has_bfloat16() else "not in hardware: float32 is used", True, ""),
         ("memory", f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free", memory.available > 2**30,

@@ -17,8 +17,8 @@ from .compiler import kernel
 _u32 = np.uint32
 
 
-# Integer arithmetic, since kernels have no bfloat16 numbers: a float32's upper 16 bits are one, and adding just under half of what
-# is cut off, or exactly half to an odd one, carries into them. NaN as arithmetic produces it stays NaN.
+# Integer arithmetic, since kernels have no bfloat16 numbers: a float32's upper 16 bits are one, and adding just under
+# half of what is cut off, or exactly half to an odd one, carries into them. NaN as arithmetic produces it stays NaN.
 def rounded(bits: Any) -> Any:
     """A float32's bits to the nearest bfloat16's, ties to even, as the processor's own conversion rounds."""
     return _u32((bits + _u32(0x7FFF) + ((bits >> _u32(16)) & _u32(1))) >> _u32(16))

@@ -105,6 +105,20 @@ NETWORKS: dict[str, tuple[list[Any], tuple[int, int, int]]] = {
         ["conv 5 3x3 relu", "conv 6 3x3 relu stride=2", "maxpool 2 stride=1", "conv 5 2x3 relu stride=3", *END],
         (18, 17, 1),
     ),
+    "strides that divide the image": (
+        ["conv 5 3x3 relu padding=same", "conv 6 3x3 relu stride=2 padding=same", "batchnorm",
+         "conv 5 5x4 relu stride=3 padding=same", "conv 7 1x1 padding=same stride=1", *END],
+        (12, 18, 1),
+    ),
+    "strides that divide the image and leave its edge uncovered": (
+        ["conv 5 3x3 relu padding=same", "conv 6 3x2 relu stride=2", "conv 4 1x1 relu stride=5", *END],
+        (12, 22, 3),
+    ),
+    "relu in the pass before it": (
+        ["conv 5 3x3 bias=false", "batchnorm", "relu", "maxpool 2", "dropout 0.2",
+         "conv 6 3x3 padding=same bias=false", "batchnorm", "dropout 0.3", "relu", "conv 5 2x2", "maxpool 2", "relu", "maxpool 2 stride=1", *END],
+        (17, 18, 1),
+    ),
     "strides, same padding": (
         ["conv 5 3x3 relu stride=2 padding=same", "conv 6 3x4 relu stride=2 padding=same", "batchnorm",
          "conv 5 1x1 stride=2 padding=same", *END],

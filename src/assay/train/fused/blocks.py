@@ -73,7 +73,7 @@ class Weighted:
 
 @dataclass(frozen=True)
 class Epilogue:
-    """One pass behind a layer: batch normalization, then max pooling, then dropout, each optional.
+    """One pass behind a layer: batch normalization, then max pooling, then relu, then dropout, each optional.
 
     Args:
         inputs: Height, width and channels of the input.
@@ -84,6 +84,7 @@ class Epilogue:
         rate: Dropout's rate, 0 for none.
         dropout: Ordinal of the dropout among the network's dropout layers of either kind.
         epsilon, momentum: Of the batch normalization.
+        has_relu: Whether there is one behind the pooling.
     """
 
     inputs: tuple[int, int, int]
@@ -95,11 +96,12 @@ class Epilogue:
     dropout: int = 0
     epsilon: float = 1e-3
     momentum: float = 0.99
+    has_relu: bool = False
 
     @property
     def is_empty(self) -> bool:
         """Nothing to compute forward; backward it still takes the gradient through the weighted layer's relu."""
-        return self.norm is None and self.window == 1 and self.rate == 0
+        return self.norm is None and self.window == 1 and self.rate == 0 and not self.has_relu
 
 
 @dataclass(frozen=True)

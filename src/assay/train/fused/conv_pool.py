@@ -253,8 +253,9 @@ class ConvPoolOp:
         most = max(step, (vectors.REGISTERS - 1 - epilogue.window**2) // (epilogue.window**2 + 1))
         sizes = range(step, min(most, stored) + 1, step)
         at_once = min(sizes, key=lambda count: (math.ceil(stored / count) * count, -count))
+        activation = "relu" if epilogue.has_relu else plan.activation
         self._forward = {
-            has_dropout: conv_pool(mode, plan.activation, epilogue.window, at_once, has_dropout=has_dropout)
+            has_dropout: conv_pool(mode, activation, epilogue.window, at_once, has_dropout=has_dropout)
             for has_dropout in {False, epilogue.rate > 0}
         }
 

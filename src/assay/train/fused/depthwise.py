@@ -14,7 +14,7 @@ from functools import cache
 
 import numpy as np
 
-from . import elementwise, packing, reorders
+from . import elementwise, packing, reorders, vectors
 from .blocks import Weighted
 from .buffers import BatchInfo, Buffer, Floats, Mode, shifted
 from .commands import CommandList
@@ -22,7 +22,6 @@ from .compiler import Kernel, compiled
 from .products import lane_sums
 from .weighted import dilated_buffer, gradient_buffer, gradient_margins, record_penalty
 
-_ACCUMULATORS = 26  # of the gradient kernel; of 32 registers, the rest for operands
 _POSITIONS = 8  # accumulated at once by the forward kernel, each in one register a channel of the vector
 _COLUMNS = 8  # taps of a kernel row that are unrolled; wider kernels loop over groups of taps
 
@@ -104,77 +103,93 @@ def depthwise(
 
 
 @cache
-def depthwise_gradient(source: Mode, mode: Mode, *, rows: int, columns: int, multiplier: int, dilation: int) -> Kernel:
-    """g += x * d summed over images and positions: [kernel height, kernel width, output channels].
+def depthwise_gradient(
+    source: Mode, mode: Mode, *, rows: int, columns: int, positions: int, stride: int, multiplier: int, dilation: int
+) -> Kernel:
+    """g = x * d summed over images and positions: [kernel height, kernel width, output channels].
+
+    Channels are the inner loop, since neighbours lie side by side in memory: a channel by itself would be read in steps
+    of whole pixels, which for a power of two of channels all fall into one cache set. So sums wait in memory (``m``,
+    small enough for the nearest caches) and are in registers for a few positions at a time.
 
     In bfloat16 one channel of d's pair at a time is put beside a zero, in the half where its input lies in x's word:
     the sum over channels in the instruction then has one term, and no pairs of blocks are needed.
 
     Arguments: part, parts, x, d, g, number of blocks, x height and width (with margin), vectors a pixel in x, last
-    channel of x, kernel height (a multiple of ``rows``) and width (of ``columns``), stride, output channels, output
-    height and width, d height and width (with margin), d margins at top and left, vectors a pixel in d.
+    channel of x, kernel height (a multiple of ``rows``) and width (of ``columns``), output channels, output height and
+    width (a multiple of ``positions``), d height and width (with margin), d margins at top and left, vectors a pixel
+    in d.
     """
     channels = range(2 if mode == "b" else 1)
     is_shared = source == mode == "b" and multiplier == 1
     taps = [(r, v) for r in range(rows) for v in range(columns)]
     names = [f"a{r}_{v}_{c}" for c in channels for r, v in taps]
     word, multiply = ("i", "dot({a}, {x}, {d})") if source == "b" else ("f", "fma({x}, {d}, {a})")
-    place, inner = " " * 12, " " * 20
+    inner = " " * 24
     sources = range(1 if is_shared else len(channels))
-    start = "".join(
-        f"{place}c{c} = min((k * {len(channels)} + {c}) // {multiplier}, last)\n" for c in channels
-    ) + "".join(f"{place}{name} = nothing\n" for name in names)
-    first = "".join(
-        f"{place}    here{c} = ((b * x_height + i * stride + u * {dilation}) * x_width + v * {dilation})"
-        f" * channels + c{c}{' // 2' if source == 'b' else ''}\n"
-        for c in sources
-    )
-    if mode == "f":
-        steps = f"{inner}d0 = load_f(d, there * 16)\n"
-    else:
-        steps = f"{inner}words = load_i(d, there * 16)\n"
+    steps = "".join(f"{inner}c{c} = min((k * {len(channels)} + {c}) // {multiplier}, last)\n" for c in channels)
+    steps += "".join(f"{inner}{name} = load_f(m, at + {16 * n})\n" for n, name in enumerate(names))
+    for p in range(positions):
+        if mode == "f":
+            steps += f"{inner}d{p}_0 = load_f(d, (there + {p} * vectors + k) * 16)\n"
+            continue
+        steps += f"{inner}words = load_i(d, (there + {p} * vectors + k) * 16)\n"
         for c, (half, interleave) in enumerate((("low", "interleave_low"), ("high", "interleave_high"))):
             if source == "f":  # the first layer's images: products in float32
-                steps += f"{inner}d{c} = {half}(words)\n"
+                steps += f"{inner}d{p}_{c} = {half}(words)\n"
             elif is_shared:
-                steps += (
-                    f"{inner}d{c} = {'interleave_low(words, zeros)' if c == 0 else 'interleave_high(zeros, words)'}\n"
-                )
+                pair = "interleave_low(words, zeros)" if c == 0 else "interleave_high(zeros, words)"
+                steps += f"{inner}d{p}_{c} = {pair}\n"
             else:
-                steps += f"{inner}d{c} = {interleave}(words, zeros) if c{c} % 2 == 0 else {interleave}(zeros, words)\n"
-    for r, v in taps:
-        steps += "".join(
-            f"{inner}x{c} = load_{word}(x, (here{c} + {r * dilation} * line + {v * dilation} * channels) * 16)\n"
-            for c in sources
-        )
-        for c in channels:
-            a = f"a{r}_{v}_{c}"
-            steps += f"{inner}{a} = {multiply.format(a=a, x=f'x{0 if is_shared else c}', d=f'd{c}')}\n"
-    steps += "".join(f"{inner}here{c} += stride * channels\n" for c in sources)
-    num_sums, store = lane_sums(names, place)
-    # As in ``products.kernel_gradient``: threads share jobs, and every job goes through the blocks of images in order.
+                steps += f"{inner}if c{c} % 2 == 0:\n{inner}    d{p}_{c} = {interleave}(words, zeros)\n"
+                steps += f"{inner}else:\n{inner}    d{p}_{c} = {interleave}(zeros, words)\n"
+    half_word = " // 2" if source == "b" else ""
+    for r in range(rows):
+        # Unrolled over the pixels of a row, as in ``depthwise``.
+        for offset in range((positions - 1) * stride + (columns - 1) * dilation + 1):
+            uses = [(p, v) for p in range(positions) for v in range(columns) if p * stride + v * dilation == offset]
+            if not uses:
+                continue
+            for c in sources:
+                place = f"(here + {r * dilation} * line + {offset} * channels + c{c}{half_word}) * 16"
+                steps += f"{inner}x{c} = load_{word}(x, {place})\n"
+            for p, v in uses:
+                for c in channels:
+                    a = f"a{r}_{v}_{c}"
+                    steps += f"{inner}{a} = {multiply.format(a=a, x=f'x{0 if is_shared else c}', d=f'd{p}_{c}')}\n"
+    steps += "".join(f"{inner}store_f(m, at + {16 * n}, {name})\n" for n, name in enumerate(names))
+    num_sums, store = lane_sums(names, " " * 12)
+    kept = "".join(f"            {name} = load_f(m, at + {16 * n})\n" for n, name in enumerate(names))
+    # Threads share channels; every sum goes through the blocks of images and their rows in order.
     return compiled(
         "depthwise_gradient",
-        "x[] d[] g[] blocks x_height x_width channels last kernel_height kernel_width stride outputs height width "
-        "d_height d_width d_top d_left vectors",
+        "x[] d[] g[] blocks x_height x_width channels last kernel_height kernel_width outputs height width d_height "
+        "d_width d_top d_left vectors",
         f"""    nothing, zeros = splat(ZERO), splat_i(np.uint32(0))
     sums = np.empty({num_sums}, np.float32)
     line = x_width * channels
-    steps_down, steps_right = kernel_height // {rows}, kernel_width // {columns}
-    jobs = vectors * steps_down * steps_right
+    steps_right = kernel_width // {columns}
+    steps = kernel_height // {rows} * steps_right
+    begin, end = vectors * part // parts, vectors * (part + 1) // parts
+    m = np.zeros(steps * (end - begin) * {16 * len(names)}, np.float32)
     for b in range(blocks):
-        for job in range(jobs * part // parts, jobs * (part + 1) // parts):
-            k = job // (steps_down * steps_right)
-            u = job // steps_right % steps_down * {rows}
-            v = job % steps_right * {columns}
-{start}            for i in range(height):
-                there = ((b * d_height + i + d_top) * d_width + d_left) * vectors + k
-{first}                for _ in range(width):
-{steps}                    there += vectors
-{store}            for c in range(min({len(channels)}, outputs - k * {len(channels)})):
+        for i in range(height):
+            for j in range(0, width, {positions}):
+                there = ((b * d_height + i + d_top) * d_width + j + d_left) * vectors
+                for step in range(steps):
+                    u, v = step // steps_right * {rows}, step % steps_right * {columns}
+                    here = (b * x_height + i * {stride} + u * {dilation}) * x_width + j * {stride} + v * {dilation}
+                    here *= channels
+                    for k in range(begin, end):
+                        at = (step * (end - begin) + k - begin) * {16 * len(names)}
+{steps}    for step in range(steps):
+        u, v = step // steps_right * {rows}, step % steps_right * {columns}
+        for k in range(begin, end):
+            at = (step * (end - begin) + k - begin) * {16 * len(names)}
+{kept}{store}            for c in range(min({len(channels)}, outputs - k * {len(channels)})):
                 for t in range({len(taps)}):
                     tap = (u + t // {columns}) * kernel_width + v + t % {columns}
-                    g[tap * outputs + k * {len(channels)} + c] += sums[c * {len(taps)} + t]
+                    g[tap * outputs + k * {len(channels)} + c] = sums[c * {len(taps)} + t]
 """,
     )
 
@@ -190,6 +205,16 @@ def _positions(width: int) -> int:
 def _divisor(size: int, most: int) -> int:
     """The largest divisor of ``size`` that is at most ``most``: unrolled taps then need no remainder."""
     return max(count for count in range(1, size + 1) if size % count == 0 and (count <= most or count == 1))
+
+
+def _gradient_blocking(kernel: tuple[int, int], width: int, *, is_paired: bool) -> dict[str, int]:
+    """Kernel rows, taps of a row and neighbouring positions that the gradient takes at once, for its registers."""
+    channels = 2 if is_paired else 1
+    most = (vectors.REGISTERS - 6) // channels  # accumulators; the rest is for d at some positions, and a pixel
+    columns = _divisor(kernel[1], max(1, most))
+    rows = _divisor(kernel[0], max(1, most // columns))
+    rest = vectors.REGISTERS - 2 - rows * columns * channels
+    return {"rows": rows, "columns": columns, "positions": _divisor(width, max(1, min(_POSITIONS, rest // channels)))}
 
 
 class DepthwiseOp:
@@ -230,12 +255,10 @@ class DepthwiseOp:
                 positions=_positions(plan.inputs[1]),
                 reads=self.multiplier, multiplier=1,
             )  # fmt: skip
-        most = _ACCUMULATORS // (2 if precision == "b" else 1)
-        columns = _divisor(plan.kernel[1], most)
-        rows = _divisor(plan.kernel[0], most // columns)
+        at_once = _gradient_blocking(plan.kernel, width, is_paired=precision == "b")
         self._gradient = depthwise_gradient(
-            source.mode, precision, rows=rows, columns=columns, multiplier=self.multiplier, dilation=plan.dilation
-        )  # fmt: skip
+            source.mode, precision, **at_once, stride=plan.stride, multiplier=self.multiplier, dilation=plan.dilation
+        )
 
     def set_step(self, step: int) -> None:
         """Nothing here depends on it."""
@@ -276,10 +299,9 @@ class DepthwiseOp:
         """Record the way from ``dy`` to the kernel's gradient and, except in the first layer, to ``dx``."""
         x, dy = self.x, self.dy
         height, width, outputs = self.plan.outputs
-        commands.add(0, elementwise.clear(), self.gradient)
         commands.add(
             batch.blocks * self._work, self._gradient, x.data, dy.data, self.gradient, batch.blocks, x.full_height,
-            x.full_width, x.vectors, x.channels - 1, *self.plan.kernel, self.plan.stride, outputs, height, width,
+            x.full_width, x.vectors, x.channels - 1, *self.plan.kernel, outputs, height, width,
             dy.full_height, dy.full_width, dy.top, dy.left, dy.vectors,
         )  # fmt: skip
         record_penalty(commands, self.plan, self.weights, self.gradient)

@@ -48,12 +48,14 @@ class EpilogueOp:
             self.gamma = self.beta = self.gamma_gradient = self.beta_gradient = np.empty(0, np.float32)
             self.moving_mean = np.zeros(plan.inputs[2], np.float32)
             self.moving_variance = np.ones(plan.inputs[2], np.float32)
-        self._kernel = epilogues.forward(self.mode, window=plan.window, has_dropout=False)
         # Two kernels where there is dropout: evaluation must not pay for hashes.
-        self._dropping = (
-            epilogues.forward(self.mode, window=plan.window, has_dropout=True) if plan.rate else self._kernel
+        self._kernel, self._dropping = (
+            epilogues.forward(self.mode, window=plan.window, has_relu=plan.has_relu, has_dropout=has_dropout)
+            for has_dropout in (False, plan.rate > 0)
         )
-        self._gather = epilogues.backward_reduce(self.mode, has_dropout=plan.rate > 0, has_sums=plan.norm is not None)
+        self._gather = epilogues.backward_reduce(
+            self.mode, has_relu=plan.has_relu, has_dropout=plan.rate > 0, has_sums=plan.norm is not None
+        )
         if plan.norm is not None:
             self._moments = epilogues.moments(self.mode)
 
@@ -121,8 +123,8 @@ class EpilogueOp:
         if plan.rate or plan.norm is not None:  # else scale is 1 for every pixel, and one pass does all
             sums = np.empty(batch.blocks * 2 * stored)
             commands.add(
-                batch.blocks * self.dz.pass_work, self._gather, self.dz.data, self.m.data, batch.valid, sums, self.key,
-                batch.blocks, height, width, y.vectors, channels, *self._dropout,
+                batch.blocks * self.dz.pass_work, self._gather, self.dz.data, self.m.data, batch.valid, self.scale,
+                self.shift, sums, self.key, batch.blocks, height, width, y.vectors, channels, *self._dropout,
             )  # fmt: skip
             if plan.norm is not None:
                 commands.add(
@@ -131,13 +133,13 @@ class EpilogueOp:
                     self.level,
                 )  # fmt: skip
         kernel = epilogues.backward_elementwise(
-            self.mode, window=plan.window, has_norm=plan.norm is not None, activation=activation
+            self.mode, window=plan.window, has_norm=plan.norm is not None, has_relu=plan.has_relu, activation=activation
         )
         # Bias gradients are partial sums by block, so that threads never add to the same number.
         sums = np.empty(batch.blocks * stored)
         commands.add(
             2 * batch.blocks * y.pass_work, kernel, y.data, self.m.data, self.dz.data, dy.data, batch.valid,
-            self.factor, self.slope, self.level, sums,
+            self.scale, self.shift, self.factor, self.slope, self.level, sums,
             batch.blocks, y.height, y.width, y.vectors, *plan.margin, height, width, dy.full_height,
             dy.full_width, dy.top, dy.left,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Kernels of an epilogue: batch normalization, max pooling and dropout behind a layer with weights, in one pass.
+"""Kernels of an epilogue: batch normalization, max pooling, relu and dropout behind a layer with weights, in one pass.
 
 Between two convolutions there is only memory traffic, so everything there is done while a value is in a register:
 
@@ -70,8 +70,8 @@ def moments(mode: Mode) -> Kernel:
 
 
 @cache
-def forward(mode: Mode, *, window: int, has_dropout: bool) -> Kernel:
-    """z = dropout(scale * pool(y) + shift), where pooling takes the largest or, below scale 0, the smallest.
+def forward(mode: Mode, *, window: int, has_relu: bool, has_dropout: bool) -> Kernel:
+    """z = dropout(relu(scale * pool(y) + shift)), where pooling takes the largest or, below scale 0, the smallest.
 
     ``m`` keeps what pooling chose, for backward.
 
@@ -105,6 +105,8 @@ def forward(mode: Mode, *, window: int, has_dropout: bool) -> Kernel:
     body += "".join(
         f"{place}m{c} = fma(m{c}, a{c}, broadcast_f(shift, k * {access.channels} + {c}))\n" for c in channels
     )
+    if has_relu:
+        body += "".join(f"{place}m{c} = maximum(nothing, m{c})\n" for c in channels)
     if has_dropout:
         body += _all_dropped(access, place, "m")
     body += access.store(
@@ -161,10 +163,12 @@ def _all_dropped(access: Access, place: str, name: str) -> str:
 
 
 @cache
-def backward_reduce(mode: Mode, *, has_dropout: bool, has_sums: bool) -> Kernel:
+def backward_reduce(mode: Mode, *, has_relu: bool, has_dropout: bool, has_sums: bool) -> Kernel:
     """First pass backward: takes dz through dropout, in place, and sums it and its product with m for batch normalization.
 
-    Arguments: part, parts, dz, m, valid, sums (float64 [blocks, 2, channels]), number of blocks, pooled height and
+    What relu lets through is found again from m, here and in the second pass, instead of being written.
+
+    Arguments: part, parts, dz, m, valid, scale, shift, sums (float64 [blocks, 2, channels]), number of blocks, pooled height and
     width, vectors a pixel, channels without padding, dropout as in ``epilogue``.
     """
     access = Access(mode)
@@ -178,6 +182,8 @@ def backward_reduce(mode: Mode, *, has_dropout: bool, has_sums: bool) -> Kernel:
     if has_sums:
         # Partial sums a channel live in memory, in the first-level cache: there are more channels than registers.
         body += access.load("m", position, [f"m{c}" for c in channels], place)
+        if has_relu:
+            body += "".join(_through_relu(access, c, "m", "d", place) for c in channels)
         for c in channels:
             at = f"(k * {access.channels} + {c}) * 16"
             body += f"{place}g = mul(d{c}, image_mask)\n"
@@ -185,7 +191,8 @@ def backward_reduce(mode: Mode, *, has_dropout: bool, has_sums: bool) -> Kernel:
             body += f"{place}store_f(partial, num16 + {at}, fma(g, m{c}, load_f(partial, num16 + {at})))\n"
     return compiled(
         "epilogue_backward_reduce",
-        "dz[] m[] valid[] sums[double] key[long] blocks height width channels num threshold keep_scale:real",
+        "dz[] m[] valid[] scale[] shift[] sums[double] key[long] blocks height width channels num threshold "
+        "keep_scale:real",
         f"""    key_low, key_high = key[0], key[1]
     nothing, scale_up = splat(ZERO), splat(np.float32(keep_scale))
     step = np.uint32(height * width * num)
@@ -206,13 +213,20 @@ def backward_reduce(mode: Mode, *, has_dropout: bool, has_sums: bool) -> Kernel:
     )
 
 
+def _through_relu(access: Access, c: int, value: str, gradient: str, place: str) -> str:
+    """Source that keeps channel ``c``'s gradient where the pass's relu was given something positive."""
+    at = f"k * {access.channels} + {c}"
+    before = f"fma({value}{c}, broadcast_f(scale, {at}), broadcast_f(shift, {at}))"
+    return f"{place}{gradient}{c} = select(greater({before}, nothing), {gradient}{c}, nothing)\n"
+
+
 @cache
-def backward_elementwise(mode: Mode, *, window: int, has_norm: bool, activation: str) -> Kernel:
+def backward_elementwise(mode: Mode, *, window: int, has_norm: bool, has_relu: bool, activation: str) -> Kernel:
     """Second pass backward: dy from dz, through pooling, batch normalization and the weighted layer's own activation.
 
     Also sums dy over images and positions: that layer's bias gradient.
 
-    Arguments: part, parts, y, m, dz, dy, valid, factor, slope, level (float32 [channels]: dy is factor * dz where y was
+    Arguments: part, parts, y, m, dz, dy, valid, scale, shift, factor, slope, level (float32 [channels]: dy is factor * dz where y was
     chosen, plus slope * y + level everywhere), sums (float64 [blocks, channels]), number of blocks, y height and width,
     vectors a pixel, pool margins at top and left, pooled height and width, dy height and width (with margin), dy margins at
     top and left.
@@ -241,6 +255,8 @@ def backward_elementwise(mode: Mode, *, window: int, has_norm: bool, activation:
     body += "".join(f"{place}    g{c} = mul(image_mask, mul(g{c}, f{c}))\n" for c in channels)
     if is_pooled:
         body += load("m", pooled, "m", place + "    ")
+        if has_relu:
+            body += "".join(_through_relu(access, c, "m", "g", place + "    ") for c in channels)
 
     def visit(index: str, indent: str) -> str:
         text = load("y", index, "y", indent)
@@ -251,6 +267,7 @@ def backward_elementwise(mode: Mode, *, window: int, has_norm: bool, activation:
                 text += f"{indent}d{c} = select(hit, g{c}, nothing)\n"
             else:
                 text += f"{indent}d{c} = g{c}\n"
+                text += _through_relu(access, c, "y", "d", indent) if has_relu else ""
             if has_norm:
                 text += f"{indent}d{c} = add(d{c}, fma(y{c}, p{c}, q{c}))\n"
             if activation == "relu":  # y is relu's output: positive exactly where its input was
@@ -268,7 +285,7 @@ def backward_elementwise(mode: Mode, *, window: int, has_norm: bool, activation:
     # + level, or zeros. Where pooling overlaps the margin, ``row`` and ``column`` begin below 0.
     return compiled(
         "epilogue_backward",
-        "y[] m[] dz[] dy[] valid[] factor[] slope[] level[] sums[double] blocks height width channels top left "
+        "y[] m[] dz[] dy[] valid[] scale[] shift[] factor[] slope[] level[] sums[double] blocks height width channels top left "
         "pooled_height pooled_width dy_height dy_width dy_top dy_left",
         f"""    nothing = splat(ZERO)
     stored = channels * {access.channels}

@@ -89,8 +89,12 @@ def _own_activation(name: str) -> str:
 
 
 def with_activation(post_ops: list[PostOp], shape: tuple[int, int, int], activation: str) -> list[PostOp]:
+    """The post-ops with an activation: as a part of the pass before it, where that can be, or as a pass of its own."""
     if activation in ("linear", "softmax"):  # softmax comes last and belongs to the loss
         return post_ops
+    last = post_ops[-1] if post_ops else None
+    if activation == "relu" and isinstance(last, Epilogue) and not last.is_empty and last.outputs == shape:
+        return [*post_ops[:-1], _changed(last, has_relu=True)]  # it commutes with dropout's positive factor
     return [*(post_ops or [Epilogue(shape, shape)]), Activation(shape, activation)]
 
 

@@ -17,6 +17,7 @@ from .blocks import Weighted
 from .buffers import BatchInfo, Buffer, Floats, Mode, shifted
 from .commands import CommandList
 from .compiler import Kernel
+from .phases import margins_of, phases_of
 from .products import blocking
 from .vectors import LANES
 
@@ -109,10 +110,14 @@ class WeightedOp:
         if is_last and self.stored_outputs != outputs:
             self.y = Buffer(height, width, self.stored_outputs, "f", source.num_blocks)
         self.needs_dx = not is_first
-        self.dy = gradient_buffer(plan, precision, source.num_blocks, needs_dx=self.needs_dx)
+        self.phases = phases_of(plan) if self.needs_dx else ()
+        if self.phases:
+            self.dy = Buffer(*plan.outputs, precision, source.num_blocks, *margins_of(plan, self.phases))
+        else:
+            self.dy = gradient_buffer(plan, precision, source.num_blocks, needs_dx=self.needs_dx)
         # What the input gradient reads.
         self.dilated_dy = self.dy
-        if self.needs_dx and plan.stride > 1:
+        if self.needs_dx and plan.stride > 1 and not self.phases:
             self.dilated_dy = dilated_buffer(plan, precision, source.num_blocks)
         self.is_gradient_winograd = (
             is_simple
@@ -140,6 +145,7 @@ class WeightedOp:
             self.packed_backward = np.zeros(
                 points * self.dy.vectors * self.dx.stored_channels, np.int32 if precision == "b" else np.float32
             )
+            self.packed_phases = np.zeros_like(self.packed_backward if self.phases else np.empty(0, dtype))
             self.dx_stored = self.dx.stored_channels * (taps if plan.is_dense else 1)
             # Without channel padding the optimizer's own layout [inputs, outputs] is what ``dense_product`` can read,
             # so that packing is a copy instead of a transposition.
@@ -158,7 +164,8 @@ class WeightedOp:
                 precision, precision, "linear", self.dx_stored, is_output_major=self.is_output_major
             )
         elif self.needs_dx:
-            shape = self.dx_stored, *plan.inputs[:2]
+            across = plan.stride if self.phases else 1
+            shape = self.dx_stored, plan.inputs[0] // across, plan.inputs[1] // across
             self._dx_kernel = _convolution(precision, precision, "linear", *shape, is_winograd=self.is_dx_winograd)
 
     def _dense_product(
@@ -226,6 +233,10 @@ class WeightedOp:
             )
         else:
             commands.add(work, packing.flip(), weights, self.packed_backward, *shape)
+        size = self.dy.vectors * self.dx_stored
+        for place, tap in enumerate(tap for phase in self.phases for tap in phase.taps(kernel_width)):
+            chosen = self.packed_backward[tap * size :][:size]
+            commands.add(0, elementwise.copy(), chosen, self.packed_phases[place * size :][:size])
 
     def set_step(self, step: int) -> None:
         """Nothing here depends on it."""
@@ -354,6 +365,9 @@ class WeightedOp:
                 vectors_out,
             )
             return
+        if self.phases:
+            self._phased_gradient(commands, batch)
+            return
         kernel_height, kernel_width = self.plan.kernel
         if self.plan.stride > 1:
             reorders.record_dilation(commands, batch, dy, self.dilated_dy, self.plan.stride)
@@ -372,6 +386,21 @@ class WeightedOp:
             dy.full_width, *dy.margins, dy.vectors, kernel_height, kernel_width, 1, self.dx_stored, dx.height, dx.width,
             dx.height, dx.width, 0, 0, dx.vectors,
         )  # fmt: skip
+
+    def _phased_gradient(self, commands: CommandList, batch: BatchInfo) -> None:
+        dx, stride, start = self.dx, self.plan.stride, 0
+        height, width = dx.height // stride, dx.width // stride
+        for phase in self.phases:
+            dy = phase.source(self.dy)
+            size = math.prod(phase.kernel) * dy.vectors * self.dx_stored
+            # A pixel of dx as wide as ``stride`` pixels: so the kernel writes every one of them.
+            commands.add(
+                batch.blocks * height * width * size, self._dx_kernel, dy.data, self.packed_phases[start:],
+                self.zero_bias, dx.data[phase.target(dx) :], batch.blocks, dy.full_height, dy.full_width, *dy.margins,
+                dy.vectors, *phase.kernel, 1, self.dx_stored, height, width, height, dx.width, 0, 0,
+                stride * dx.vectors,
+            )  # fmt: skip
+            start += size
 
 
 def _convolution(

@@ -121,11 +121,11 @@ def test_kernels_that_cannot_be_compiled_never_fail_a_run(monkeypatch: pytest.Mo
     streams = Streams(3, frozenset())
     assert usable_path(summary(FUSED), Training(precision="float32"), "cpu", streams).name == "fused"
 
-    def refuse(name: str, path: object) -> None:
+    def refuse(assembly: str) -> bytes:
         raise RuntimeError("LLVM ERROR: Cannot select: intrinsic %llvm.x86.avx512")
 
     monkeypatch.setenv("ASSAY_KERNELS", str(tmp_path))
-    monkeypatch.setattr(compiler, "_imported", refuse)
+    monkeypatch.setattr(compiler, "_code_of", refuse)
     layers = ["conv 7 3x3 relu", "maxpool 2", "flatten", "dense 11 relu", "dense classes softmax"]
     for kernel in _kernels_of(layers):
         monkeypatch.setattr(kernel, "_machine", None)
@@ -133,7 +133,7 @@ def test_kernels_that_cannot_be_compiled_never_fail_a_run(monkeypatch: pytest.Mo
     assert (path.name, path.precision) == ("plain", "float32")
     assert "LLVM ERROR: Cannot select" in path.fallback
     rates.rates.cache_clear()
-    compiler.compiled.cache_clear()
+    compiler._compiled.cache_clear()
     monkeypatch.setattr("assay.train.rates.kernels_round", lambda: True)
     assert not rates.rounds_faster()
     rates.rates.cache_clear()

@@ -116,7 +116,8 @@ NETWORKS: dict[str, tuple[list[Any], tuple[int, int, int]]] = {
     ),
     "relu in the pass before it": (
         ["conv 5 3x3 bias=false", "batchnorm", "relu", "maxpool 2", "dropout 0.2",
-         "conv 6 3x3 padding=same bias=false", "batchnorm", "dropout 0.3", "relu", "conv 5 2x2", "maxpool 2", "relu", "maxpool 2 stride=1", *END],
+         "conv 6 3x3 padding=same bias=false", "batchnorm", "dropout 0.3", "relu", "conv 5 2x2", "maxpool 2", "relu",
+         "maxpool 2 stride=1", *END],
         (17, 18, 1),
     ),
     "strides, same padding": (

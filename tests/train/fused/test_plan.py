@@ -90,9 +90,7 @@ def test_what_rises_is_computed_of_the_largest_value_alone() -> None:
         "conv 8 3x3", "batchnorm", "relu", "maxpool 2", "dropout 0.3",
         "conv 8 3x3 elu", "maxpool 3 stride=2", "dropout 0.2", "conv 6 3x3", "batchnorm", "tanh", "globalmaxpool",
     )  # fmt: skip
-    assert first.post_ops == (
-        Epilogue((26, 26, 8), (13, 13, 8), norm="batchnorm1", window=2, rate=0.3), Activation((13, 13, 8), "relu"),
-    )  # fmt: skip
+    assert first.post_ops == (Epilogue((26, 26, 8), (13, 13, 8), norm="batchnorm1", window=2, rate=0.3, has_relu=True),)
     assert second.post_ops == (
         Epilogue((11, 11, 8), (11, 11, 8)), Pool((11, 11, 8), (5, 5, 8), window=(3, 3), stride=2),
         Activation((5, 5, 8), "elu"), Epilogue((5, 5, 8), (5, 5, 8), rate=0.2, dropout=1),
@@ -105,9 +103,10 @@ def test_what_rises_is_computed_of_the_largest_value_alone() -> None:
 
 def test_a_mean_of_activations_is_not_the_activation_of_a_mean() -> None:
     first, second, _ = blocks("conv 8 3x3", "batchnorm", "relu", "avgpool 2", "conv 8 3x3", "elu", "dropout 0.2")
-    assert first.post_ops[1:] == (
-        Activation((26, 26, 8), "relu"), Pool((26, 26, 8), (13, 13, 8), window=(2, 2), stride=2, is_mean=True),
-    )  # fmt: skip
+    assert first.post_ops == (
+        Epilogue((26, 26, 8), (26, 26, 8), norm="batchnorm1", has_relu=True),
+        Pool((26, 26, 8), (13, 13, 8), window=(2, 2), stride=2, is_mean=True),
+    )
     assert second.post_ops[1:] == (Activation((11, 11, 8), "elu"), Epilogue((11, 11, 8), (11, 11, 8), rate=0.2))
 
 

@@ -291,10 +291,11 @@ class ConvPoolOp:
         height, width, outputs = self.epilogue.outputs
         x_data, d_data, codes, blocks = x.data, dy.data, self.codes, batch.blocks
         if self.epilogue.rate:
-            dropping = backward_reduce(self.mode, has_dropout=True, has_sums=False)
+            dropping = backward_reduce(self.mode, has_relu=False, has_dropout=True, has_sums=False)
+            nothing = np.empty(0, np.float32)
             commands.add(
-                blocks * dy.pass_work, dropping, dy.data, dy.data, batch.valid, np.empty(0), self.key, blocks, height,
-                width, dy.vectors, outputs, *self._dropout,
+                blocks * dy.pass_work, dropping, dy.data, dy.data, batch.valid, nothing, nothing, nothing, self.key,
+                blocks, height, width, dy.vectors, outputs, *self._dropout,
             )  # fmt: skip
         if self.mode == "b":
             rows, columns = x.full_height, x.full_width

@@ -19,8 +19,9 @@ from .blocks import Weighted
 from .buffers import BatchInfo, Buffer, Floats, Mode, shifted
 from .commands import CommandList
 from .compiler import Kernel, compiled
+from .input_gradients import dilated_buffer, gradient_buffer, gradient_margins
 from .products import lane_sums
-from .weighted import dilated_buffer, gradient_buffer, gradient_margins, record_penalty
+from .weighted import record_penalty
 
 _POSITIONS = 8  # accumulated at once by the forward kernel, each in one register a channel of the vector
 _COLUMNS = 8  # taps of a kernel row that are unrolled; wider kernels loop over groups of taps

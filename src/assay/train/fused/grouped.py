@@ -18,9 +18,10 @@ from .blocks import Weighted
 from .buffers import BatchInfo, Buffer, Floats, Mode, shifted
 from .commands import CommandList
 from .compiler import Kernel, compiled
+from .input_gradients import dilated_buffer, gradient_buffer, gradient_margins
 from .products import blocking, lane_sums
 from .vectors import LANES
-from .weighted import dilated_buffer, gradient_buffer, gradient_margins, record_penalty
+from .weighted import record_penalty
 
 
 @cache

@@ -14,44 +14,10 @@ import numpy as np
 
 from . import elementwise, kernel_gradients, packing, products, reorders, vectors, winograd, winograd_gradient
 from .blocks import Weighted
-from .buffers import BatchInfo, Buffer, Floats, Mode, shifted
+from .buffers import BatchInfo, Buffer, Floats, Mode
 from .commands import CommandList
-from .compiler import Kernel
-from .phases import margins_of, phases_of
-from .products import blocking
+from .input_gradients import convolution, dense_product, gradient_buffer, input_gradient
 from .vectors import LANES
-
-
-def gradient_buffer(plan: Weighted, precision: Mode, num_blocks: int, *, needs_dx: bool) -> Buffer:
-    """The buffer of y's gradient, with the margin that makes the input gradient a convolution as wide as the input.
-
-    Its post-op writes the gradient straight into it. A strided layer needs zeros between pixels too
-    (``dilated_buffer``).
-    """
-    height, width, outputs = plan.outputs
-    stored = outputs + outputs % 2 if precision == "b" else outputs
-    if not needs_dx or plan.is_dense or plan.stride > 1:
-        return Buffer(height, width, stored, precision, num_blocks)
-    return Buffer(height, width, stored, precision, num_blocks, *(max(0, side) for side in gradient_margins(plan)))
-
-
-def gradient_margins(plan: Weighted) -> tuple[int, int, int, int]:
-    """Zeros that the input gradient wants around the gradient of y, with its stride's zeros between pixels.
-
-    Below 0 where the layer is padded by more than its kernel reaches: outer pixels saw padding alone.
-    """
-    (rows, columns), (above, _, before, _) = plan.extent, plan.margin
-    height, width = ((size - 1) * plan.stride + 1 for size in plan.outputs[:2])
-    below, behind = plan.inputs[0] + above - height, plan.inputs[1] + before - width
-    return rows - 1 - above, below, columns - 1 - before, behind
-
-
-def dilated_buffer(plan: Weighted, precision: Mode, num_blocks: int) -> Buffer:
-    """The same with ``stride - 1`` zeros between pixels, which ``reorders.dilate`` fills."""
-    rows, columns = ((size - 1) * plan.stride + 1 for size in plan.outputs[:2])
-    outputs = plan.outputs[2]
-    stored = outputs + outputs % 2 if precision == "b" else outputs
-    return Buffer(rows, columns, stored, precision, num_blocks, *(max(0, side) for side in gradient_margins(plan)))
 
 
 def record_penalty(commands: CommandList, plan: Weighted, weights: Floats, gradient: Floats) -> None:
@@ -87,7 +53,6 @@ class WeightedOp:
         height, width, outputs = plan.outputs
         self.y = Buffer(height, width, outputs, "f" if is_last else precision, source.num_blocks)
         self.precision: Mode = precision
-        inputs = plan.inputs[2]
         self.size = plan.size
         self.weights: Floats = np.empty(0, np.float32)  # replaced by views of the network's flat vectors
         self.gradient: Floats = np.empty(0, np.float32)
@@ -110,15 +75,11 @@ class WeightedOp:
         if is_last and self.stored_outputs != outputs:
             self.y = Buffer(height, width, self.stored_outputs, "f", source.num_blocks)
         self.needs_dx = not is_first
-        self.phases = phases_of(plan) if self.needs_dx else ()
-        if self.phases:
-            self.dy = Buffer(*plan.outputs, precision, source.num_blocks, *margins_of(plan, self.phases))
+        if is_first:
+            self.dy = gradient_buffer(plan, precision, source.num_blocks, needs_dx=False)
         else:
-            self.dy = gradient_buffer(plan, precision, source.num_blocks, needs_dx=self.needs_dx)
-        # What the input gradient reads.
-        self.dilated_dy = self.dy
-        if self.needs_dx and plan.stride > 1 and not self.phases:
-            self.dilated_dy = dilated_buffer(plan, precision, source.num_blocks)
+            self.input_gradient = input_gradient(plan, precision, source.num_blocks)
+            self.dy, self.dx = self.input_gradient.dy, self.input_gradient.dx
         self.is_gradient_winograd = (
             is_simple
             and self.mode == precision
@@ -136,43 +97,11 @@ class WeightedOp:
                 self.paired_dy = np.zeros(transposed_blocks * height * width * self.stored_outputs * LANES, np.int32)
             dtype = np.int32 if precision == "b" else np.float32
             self.transposed_dy = np.zeros(transposed_blocks * LANES * self._transposed_outputs, dtype)
-        if self.needs_dx:
-            self.dx = Buffer(*plan.inputs, precision, source.num_blocks)
-            self.is_dx_winograd = is_simple and winograd.is_worthwhile(
-                *plan.inputs[:2], self.dy.stored_channels, self.dx.stored_channels, self.dy.margins
-            )
-            points = winograd.POINTS if self.is_dx_winograd else taps
-            self.packed_backward = np.zeros(
-                points * self.dy.vectors * self.dx.stored_channels, np.int32 if precision == "b" else np.float32
-            )
-            self.packed_phases = np.zeros_like(self.packed_backward if self.phases else np.empty(0, dtype))
-            self.dx_stored = self.dx.stored_channels * (taps if plan.is_dense else 1)
-            # Without channel padding the optimizer's own layout [inputs, outputs] is what ``dense_product`` can read,
-            # so that packing is a copy instead of a transposition.
-            self.is_output_major = (
-                plan.is_dense and self.dx.stored_channels == inputs and self.stored_outputs == outputs
-            )
-            self.zero_bias = np.zeros(self.dx_stored, np.float32)
-
         shape = self.stored_outputs, height, width
         if plan.is_dense:
-            self._forward = self._dense_product(self.mode, self.y.mode, plan.activation, self.stored_outputs)
+            self._forward = dense_product(self.mode, self.y.mode, plan.activation, source.num_blocks, shape[0])
         else:
-            self._forward = _convolution(self.mode, self.y.mode, plan.activation, *shape, is_winograd=self.is_winograd)
-        if self.needs_dx and plan.is_dense:
-            self._dx_kernel = self._dense_product(
-                precision, precision, "linear", self.dx_stored, is_output_major=self.is_output_major
-            )
-        elif self.needs_dx:
-            across = plan.stride if self.phases else 1
-            shape = self.dx_stored, plan.inputs[0] // across, plan.inputs[1] // across
-            self._dx_kernel = _convolution(precision, precision, "linear", *shape, is_winograd=self.is_dx_winograd)
-
-    def _dense_product(
-        self, source: Mode, target: Mode, activation: str, outputs: int, *, is_output_major: bool = False
-    ) -> Kernel:
-        sizes = products.dense_blocking(self.x.num_blocks, outputs, is_paired=target == "b")
-        return products.dense_product(source, target, activation, *sizes, is_output_major=is_output_major)
+            self._forward = convolution(self.mode, self.y.mode, plan.activation, *shape, is_winograd=self.is_winograd)
 
     def _choose_gradient(self) -> None:
         """Choose the kernel of the kernel gradient, and how many of its elements are accumulated at once."""
@@ -204,39 +133,8 @@ class WeightedOp:
             commands.add(work, packing.pack_pairs(), bits, self.packed, *shape, self.stored_outputs)
         else:
             commands.add(work, packing.pad_rows(), weights, self.packed, outputs, self.stored_outputs)
-        if not (for_training and self.needs_dx):
-            return
-        taps = kernel_height * kernel_width
-        if self.is_dx_winograd:
-            sizes = inputs, outputs, self.dx.stored_channels, self.precision == "b", True
-            commands.add(work, winograd.pack(), weights, self.packed_backward, *sizes)
-        elif self.is_output_major and self.precision == "b":
-            commands.add(work, packing.pack_flat_pairs(), bits, self.packed_backward)
-        elif self.is_output_major:
-            commands.add(work, elementwise.copy(), weights, self.packed_backward)
-        elif self.plan.is_dense and self.precision == "b":
-            commands.add(
-                work,
-                packing.pack_transposed_pairs(),
-                bits,
-                self.packed_backward,
-                taps,
-                inputs,
-                outputs,
-                self.dx.stored_channels,
-            )
-        elif self.plan.is_dense:
-            commands.add(work, packing.transpose(), weights, self.packed_backward, taps * inputs, outputs)
-        elif self.precision == "b":
-            commands.add(
-                work, packing.pack_flipped_pairs(), bits, self.packed_backward, *shape, self.dx.stored_channels
-            )
-        else:
-            commands.add(work, packing.flip(), weights, self.packed_backward, *shape)
-        size = self.dy.vectors * self.dx_stored
-        for place, tap in enumerate(tap for phase in self.phases for tap in phase.taps(kernel_width)):
-            chosen = self.packed_backward[tap * size :][:size]
-            commands.add(0, elementwise.copy(), chosen, self.packed_phases[place * size :][:size])
+        if for_training and self.needs_dx:
+            self.input_gradient.pack(commands, self.weights)
 
     def set_step(self, step: int) -> None:
         """Nothing here depends on it."""
@@ -284,7 +182,7 @@ class WeightedOp:
             self._direct_gradient(commands, batch)
         record_penalty(commands, self.plan, self.weights, self.gradient)
         if self.needs_dx:
-            self._input_gradient(commands, batch)
+            self.input_gradient.record(commands, batch)
 
     def _winograd_gradient(self, commands: CommandList, batch: BatchInfo) -> None:
         x, dy = self.x, self.dy
@@ -346,72 +244,6 @@ class WeightedOp:
             batch.blocks * dy.pass_work, reorders.to_block_pairs(), dy.data, self.paired_dy, batch.blocks,
             dy.full_height, dy.full_width, dy.top, dy.left, dy.height, dy.width, dy.vectors, self.stored_outputs,
         )  # fmt: skip
-
-    def _input_gradient(self, commands: CommandList, batch: BatchInfo) -> None:
-        dx, dy = self.dx, self.dy
-        if self.plan.is_dense:  # all channels of all input pixels are the outputs of one product
-            vectors_out = dx.height * dx.width * dx.vectors
-            work = batch.blocks * dy.vectors * self.dx_stored
-            commands.add(
-                work,
-                self._dx_kernel,
-                dy.data,
-                self.packed_backward,
-                self.zero_bias,
-                dx.data,
-                batch.blocks,
-                dy.vectors,
-                self.dx_stored,
-                vectors_out,
-            )
-            return
-        if self.phases:
-            self._phased_gradient(commands, batch)
-            return
-        kernel_height, kernel_width = self.plan.kernel
-        if self.plan.stride > 1:
-            reorders.record_dilation(commands, batch, dy, self.dilated_dy, self.plan.stride)
-            dy = self.dilated_dy
-        dy = shifted(dy, gradient_margins(self.plan))
-        if self.is_dx_winograd:
-            commands.add(
-                batch.blocks * dx.height * dx.width * dy.vectors * 4 * self.dx_stored, self._dx_kernel, dy.data,
-                self.packed_backward, self.zero_bias, dx.data, batch.blocks, dy.full_height, dy.full_width, dy.vectors,
-                self.dx_stored, dx.height, dx.width, dx.height, dx.width, 0, 0, dx.vectors,
-            )  # fmt: skip
-            return
-        commands.add(
-            batch.blocks * dy.height * dy.width * dy.vectors * kernel_height * kernel_width * self.dx_stored,
-            self._dx_kernel, dy.data, self.packed_backward, self.zero_bias, dx.data, batch.blocks, dy.full_height,
-            dy.full_width, *dy.margins, dy.vectors, kernel_height, kernel_width, 1, self.dx_stored, dx.height, dx.width,
-            dx.height, dx.width, 0, 0, dx.vectors,
-        )  # fmt: skip
-
-    def _phased_gradient(self, commands: CommandList, batch: BatchInfo) -> None:
-        dx, stride, start = self.dx, self.plan.stride, 0
-        height, width = dx.height // stride, dx.width // stride
-        for phase in self.phases:
-            dy = phase.source(self.dy)
-            size = math.prod(phase.kernel) * dy.vectors * self.dx_stored
-            # A pixel of dx as wide as ``stride`` pixels: so the kernel writes every one of them.
-            commands.add(
-                batch.blocks * height * width * size, self._dx_kernel, dy.data, self.packed_phases[start:],
-                self.zero_bias, dx.data[phase.target(dx) :], batch.blocks, dy.full_height, dy.full_width, *dy.margins,
-                dy.vectors, *phase.kernel, 1, self.dx_stored, height, width, height, dx.width, 0, 0,
-                stride * dx.vectors,
-            )  # fmt: skip
-            start += size
-
-
-def _convolution(
-    source: Mode, target: Mode, activation: str, outputs: int, height: int, width: int, *, is_winograd: bool
-) -> Kernel:
-    """The direct or the Winograd kernel, with its blocking for an output of this shape."""
-    if is_winograd:
-        tiles = math.ceil(height / 2) * math.ceil(width / 2)
-        sizes = winograd.blocking(outputs, tiles, is_paired=target == "b")
-        return winograd.convolution(source, target, activation, *sizes)
-    return products.convolution(source, target, activation, *blocking(outputs, width, is_paired=target == "b"))
 
 
 def _gradient_blocking(kernel_width: int, channels: int, outputs: int) -> tuple[int, int, int]:

@@ -79,15 +79,15 @@ def assert_exact(mode: Mode, plan: Weighted, seed: int, threads: int) -> None:
     op.forward(commands, BatchInfo(count, 3, np.ones(48, np.float32)))
     given = torch.from_numpy(rng.integers(0, 2, (count, outputs, *plan.outputs[:2])).astype(np.float32))
     fill(op.dy, given)
-    if op.is_dx_winograd:
-        op._input_gradient(commands, BatchInfo(count, 3, np.ones(48, np.float32)))
+    if op.input_gradient.is_winograd:
+        op.input_gradient.record(commands, BatchInfo(count, 3, np.ones(48, np.float32)))
     Team(threads).run(commands)
 
     above, below, before, after = plan.margin
     turned = kernel.permute(3, 2, 0, 1)
     expected = conv2d(pad(images, (before, after, above, below)), turned) + torch.from_numpy(op.bias)[:, None, None]
     assert np.array_equal(view(op.y)[:count, :outputs], expected.numpy())
-    if op.is_dx_winograd:
+    if op.input_gradient.is_winograd:
         back = torch.nn.grad.conv2d_input(
             (count, inputs, height + above + below, width + before + after), turned, given
         )[:, :, above : above + height, before : before + width]

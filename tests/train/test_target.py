@@ -27,3 +27,17 @@ def test_precision_follows_the_target(features: str, precision: str) -> None:
     environment = {**os.environ, "NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": features}
     process = subprocess.run([sys.executable, "-c", CODE], env=environment, capture_output=True, text=True, check=True)
     assert process.stdout.split() == ["fused", precision]
+
+
+@pytest.mark.parametrize(("features", "path"), [("+avx,+sse4.2", "plain"), ("+avx,+avx2,+fma", "fused")])
+def test_without_fused_multiply_add_torch_trains(features: str, path: str) -> None:
+    """Each lane of a kernel would call the C library, fifty times as slow."""
+    code = CODE.replace("path_of", "usable_path").replace(
+        "print(*usable_path(summary, Training()))",
+        "from assay.seeds import Streams\n"
+        "path = usable_path(summary, Training(), 'cpu', Streams(0, frozenset()))\n"
+        "print(path.name, 'multiply-add' in path.fallback)",
+    )
+    environment = {**os.environ, "NUMBA_CPU_NAME": "sandybridge", "NUMBA_CPU_FEATURES": features}
+    process = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert process.stdout.split() == [path, str(path == "plain")]

@@ -54,7 +54,7 @@ class Path:
 
 
 def usable_path(summary: Summary, training: Training, device: Device, streams: Streams) -> Path:
-    """As ``path_of``, but with torch's layers where kernels cannot be compiled: that never fails a run.
+    """As ``path_of``, but with torch's layers where kernels cannot be compiled, or would be slow: no run fails for that.
 
     Raises:
         RunError: As ``path_of``.
@@ -64,7 +64,11 @@ def usable_path(summary: Summary, training: Training, device: Device, streams: S
     if name != "fused":
         return Path(name, precision)
     from .fused.ready import why_not_compiled
+    from .fused.target import target
 
+    if not target().can_fuse:
+        lack = "this processor has no fused multiply-add, without which kernels are slow"
+        return Path("plain", _torch_precision(summary, training), lack)
     reason = why_not_compiled(summary, training, precision, streams)
     if reason is None:
         return Path(name, precision)

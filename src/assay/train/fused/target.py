@@ -26,6 +26,14 @@ class Target:
     def has(self, feature: str) -> bool:
         return f"+{feature}" in self.features.split(",")
 
+    @property
+    def can_fuse(self) -> bool:
+        """Whether it multiplies and adds in one instruction; without, each lane would be a call of the C library.
+
+        All but x86 processors of before 2013 do. Of one that is known by name alone it is taken for granted.
+        """
+        return not self.triple.startswith(("x86", "i686")) or not self.features or self.has("fma")
+
 
 @cache
 def target() -> Target:

@@ -54,7 +54,7 @@ class Path:
 
 
 def usable_path(summary: Summary, training: Training, device: Device, streams: Streams) -> Path:
-    """As ``path_of``, but with torch's layers where kernels cannot be compiled, or would be slow: no run fails for that.
+    """As ``path_of``, but with torch's layers where kernels cannot be compiled, or would be slow: no run fails.
 
     Raises:
         RunError: As ``path_of``.

@@ -222,6 +222,21 @@ def test_describe_counts_as_keras_does(run) -> None:
     assert "184,458 parameters: 184,266 trainable, 192 not." in output
 
 
+def test_describe_tells_what_c_export_would_make(run, study: Path) -> None:
+    code, output, _ = run("describe", "record-700", "--core", "cortex-m0+")
+    assert code == 0
+    # 646 weights, 45 biases and 80 factors of two bytes each, and 256 of elu's table
+    assert "As C: 1,152 bytes, 4,900 bytes of RAM, 74,748 multiply-adds an image." in output
+    assert "Arm Cortex-M0+ at 48 MHz: about" in output
+    assert max(map(len, output.split("As C")[1].splitlines()[:3])) <= 100
+    table = json.loads(run("describe", "record-700", "--json")[1])["record-700"]
+    assert table["program"]["bytes"] == 1152
+    assert list(table["program"]["microseconds"]) == ["cortex-m0+", "cortex-m4", "cortex-m7", "rv32ec"]
+    code, _, errors = run("describe", "record-700", "--core", "esp32")
+    assert code == 2
+    assert 'there is no core "esp32"; known cores: cortex-m0+, cortex-m4, cortex-m7, rv32ec' in " ".join(errors.split())
+
+
 def test_describe_shows_blocks_in_100_columns(run, tmp_path: Path) -> None:
     path = tmp_path / "blocks.toml"
     path.write_text(BLOCKS)

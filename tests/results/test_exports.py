@@ -107,17 +107,22 @@ def test_a_run_on_another_run_leaves_too(store: Path, tmp_path: Path) -> None:
     assert f"| base's weights | SHA-256 {own.weights_sha256} |" in card
 
 
-def test_a_c_header_comes_from_a_run(store: Path, tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match=r"batchnorm1 .* right behind a conv or dense layer"):
-        export_run("small", ["c"], store, tmp_path / "out")
+def test_a_c_header_comes_from_a_run(tmp_path: Path) -> None:
     study = small_study(
         name="c", network={"layers": ["conv 4 3x3 relu", "maxpool 2", "flatten", "dense classes softmax"]}, factors={},
         seeds={"count": 1},
     )  # fmt: skip
     assay.run(study, store=tmp_path / "store")
-    found = export_run("c", ["c"], tmp_path / "store", tmp_path / "out")
-    assert (tmp_path / "out" / "model.h").read_text().startswith("/* c: ")
-    assert "in 8 bits accuracy on 288 validation images" in found.files[0].about
+    found = export_run("c", ["c", "c-int4"], tmp_path / "store", tmp_path / "out")
+    assert [file.name for file in found.files] == ["model.h", "model-int4.h"]
+    sizes = []
+    for file in found.files:
+        assert (tmp_path / "out" / file.name).read_text().startswith("/* c: ")
+        assert "accuracy on 288 validation images" in file.about
+        match = re.search(r"([\d,]+) bytes of constants, an arena of ([\d,]+) bytes.* ms at 64 MHz", file.about)
+        assert match is not None
+        sizes.append(int(match[1].replace(",", "")))
+    assert sizes[1] < 0.6 * sizes[0]
 
 
 def test_a_file_that_answers_otherwise_is_not_kept(

@@ -13,6 +13,8 @@ import torch
 from assay import api
 from assay.data import Dataset
 from assay.errors import SpecError
+from assay.nets import summary_of
+from assay.nets.fixed_point import costs_of, lower
 from assay.search import step_of
 from assay.search.facts import pareto_front, scores_of
 from assay.search.halving import design_of
@@ -223,6 +225,41 @@ def test_a_constraint_that_nothing_meets_says_how_close_the_nearest_came() -> No
         api.check(
             search_study(layers=["konv {filters} 3x3 {activation}", *FIXED[1:4], "{drop}", "dense classes softmax"])
         )
+
+
+PROGRAM = ["bytes <= 1000", "ram <= 400", "multiply_adds <= 5e3", "microseconds on cortex-m4 <= 1500"]
+
+
+def test_budgets_of_the_program_that_c_export_writes(tmp_path: Path) -> None:
+    """Each candidate's costs are those of its own program, and none that is trained exceeds one."""
+    study = search_study(constraints=PROGRAM)
+    record = play(study, tmp_path)
+    assert record.search is not None
+    limits = {"bytes": 1000, "ram": 400, "multiply_adds": 5000, "microseconds on cortex-m4": 1500}
+    for one in record.search.trials.values():
+        summary = summary_of(study.candidate("candidate", one.chosen), (8, 8, 1), 10)
+        costs = costs_of(lower(summary))
+        assert one.costs["bytes"] == costs.bytes
+        assert one.costs["ram"] == costs.ram
+        assert one.costs["microseconds on cortex-m4"] == costs.microseconds["cortex-m4"]
+        assert all(one.costs[name] <= limit for name, limit in limits.items())
+    over = [one for one in record.search.candidates if one.trial is None and "above" in one.reason]
+    assert any("bytes of RAM, above 400" in one.reason or "bytes, above 1,000" in one.reason for one in over)
+
+
+def test_bytes_are_an_objective(tmp_path: Path) -> None:
+    study = search_study(objective=["validation_accuracy", "bytes"], halving=None, trials=10)
+    record = play(study, tmp_path)
+    assert record.search is not None
+    assert all(set(one.costs) == {"parameters", "flops", "bytes"} for one in record.search.trials.values())
+
+
+def test_a_program_budget_that_nothing_meets_names_the_nearest() -> None:
+    with pytest.raises(SpecError, match=r"none meets bytes <= 100: the nearest has [\d,]+ bytes \("):
+        api.check(search_study(constraints=["bytes <= 100"]))
+    layers = [*FIXED[:3], "layernorm", "dense {units} {activation}", "{drop}", "dense classes softmax"]
+    with pytest.raises(SpecError, match=r'none can be written in C: layernorm1 \("layernorm"\) has no fixed-point C'):
+        api.check(search_study(layers=layers, constraints=["bytes <= 100000"]))
 
 
 def test_seconds_are_estimated_from_one_measurement_that_is_stored(

@@ -102,6 +102,13 @@ BAD = {
         "training decides",
     ),
     "cost": ("flops <= 2e6", "flop <= 2e6", "constraints", 'did you mean "flops"?'),
+    "core": (
+        "flops <= 2e6",
+        "microseconds on cortex-m5 <= 200",
+        "constraints",
+        "known cores: cortex-m0+, cortex-m4, cortex-m7, rv32ec",
+    ),
+    "no core": ("flops <= 2e6", "microseconds <= 200", "constraints", 'as in "microseconds on cortex-m4 <= 5000"'),
     "unused": ('"{extra}", ', "", "search.space.extra", "no placeholder uses this parameter"),
     "unknown": ("conv {filters} 3x3", "conv {filter} 3x3", "search.space", 'did you mean "filters"?'),
     "no room": ("epochs = 9", "epochs = 2", "search.halving", "leave no room"),

@@ -12,6 +12,7 @@ from .tables import print_table
 
 if TYPE_CHECKING:
     from ..nets import Summary
+    from ..nets.fixed_point import Core
     from ..report import NetworkTable
 
 WIDTH = 100
@@ -20,23 +21,31 @@ WIDTH = 100
 @click.command("describe")
 @click.argument("study")
 @click.option("--arm", help="Only this arm.")
+@click.option(
+    "--core", help="A microcontroller's core, for the time of an image: cortex-m0+, cortex-m4, cortex-m7, rv32ec."
+)
 @store_option
 @json_option
-def command(study: str, arm: str | None, store: Path | None, as_json: bool) -> None:
+def command(study: str, arm: str | None, core: str | None, store: Path | None, as_json: bool) -> None:
     """STUDY's networks: output shape, parameters, FLOPs, memory and receptive field of each layer. Nothing is trained.
 
     Parameters are counted as Keras does: moving statistics are part of the total and not trainable.
     One multiply-add is two FLOPs; FLOPs are for one image, forward. Memory is that of a layer's output for one image,
     in float32. "Sees" is how many pixels of the input one output value depends on, zeros around the image included;
     "step" how many lie between neighbouring values.
+
+    "As C" is the fixed-point program that `assay export --format c` would write: bytes of constants with weights of 8
+    bits, RAM, multiply-adds of one image, and with --core its estimated time.
     """
     from ..api import describe, load
+    from ..nets.fixed_point import core_of
     from ..results.recorded import network_tables, training_path
     from ..spec.arms import arm_name
 
+    known = None if core is None else core_of(core)
     loaded = load(study)
     summaries = describe(loaded, store=store)
-    tables = network_tables(summaries)
+    tables = network_tables(summaries, loaded.data.scaling)
     paths = {arm.name: training_path(summaries[arm.name], arm.training, loaded.device) for arm in loaded.expand()}
     if arm is not None:
         arm = arm_name(arm, list(tables), loaded.name)
@@ -46,7 +55,11 @@ def command(study: str, arm: str | None, store: Path | None, as_json: bool) -> N
 
         bases = {name: summary.base for name, summary in summaries.items()}
         texts = {name: base.text() if base else None for name, base in bases.items()}
-        print_json({n: {**asdict(table), "path": paths.get(n, ""), "base": texts[n]} for n, table in chosen.items()})
+        rows = {n: {**asdict(table), "path": paths.get(n, ""), "base": texts[n]} for n, table in chosen.items()}
+        for row in rows.values():
+            if row["program"]:
+                row["program"]["microseconds"] = dict(row["program"]["microseconds"])
+        print_json(rows)
         return
     for name, table in chosen.items():
         columns = ["layer", "as written", "output", "parameters", "FLOPs", "memory", "sees", "step"]
@@ -55,9 +68,23 @@ def command(study: str, arm: str | None, store: Path | None, as_json: bool) -> N
             f"{table.parameters:,} parameters: {table.trainable:,} trainable, {table.non_trainable:,} not. "
             f"{table.flops:,} FLOPs an image.\n"
             f"{short(table.activation_bytes, 'B')} of activations an image, all layers kept, as in training.\n"
+            f"{_program(table, core, known)}\n"
             f"{_base(summaries[name])}"
             f"{paths.get(name, 'A random candidate of the search.')}\n"
         )
+
+
+def _program(table: NetworkTable, name: str | None, core: Core | None) -> str:
+    """What C export would make of the network."""
+    if table.program is None:
+        return f"As C: none, since {table.no_program}."
+    if core is None or name is None:
+        return table.program.text()
+    time = dict(table.program.microseconds)[name]
+    return (
+        f"{table.program.text()}\n{core.title} at {core.megahertz:g} MHz: about {time:,.0f} microseconds an image\n"
+        f"(estimated; {core.cycles:g} cycles an instruction assumed)."
+    )
 
 
 def _base(summary: Summary) -> str:

@@ -16,7 +16,7 @@ from .options import json_option, print_json, store_option
     "formats",
     multiple=True,
     required=True,
-    help="keras, onnx, onnx-int8, torch, safetensors or c; may be given several times.",
+    help="keras, onnx, onnx-int8, torch, safetensors, c, c-int4, c-int2 or c-ternary; may be given several times.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The folder to write.  [default: STUDY-RUN]")
 @store_option

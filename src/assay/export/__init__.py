@@ -8,6 +8,7 @@ from .card import card_of as card_of
 from .check import keras_answer as keras_answer
 from .check import onnx_answer as onnx_answer
 from .check import torch_answer as torch_answer
+from .fixed_point import Program as Program
 from .keras_model import write_keras as write_keras
 from .onnx_int8 import CALIBRATION_IMAGES as CALIBRATION_IMAGES
 from .onnx_int8 import write_onnx_int8 as write_onnx_int8
@@ -16,5 +17,4 @@ from .own_module import write_own_torch as write_own_torch
 from .picture_code import picture_code as picture_code
 from .plain_files import write_safetensors as write_safetensors
 from .portable import Portable as Portable
-from .quantized import Int8Network as Int8Network
 from .torch_module import write_torch as write_torch

@@ -9,6 +9,7 @@ from .inputs import Gallery as Gallery
 from .inputs import Illustration as Illustration
 from .inputs import LayerRow as LayerRow
 from .inputs import NetworkTable as NetworkTable
+from .inputs import ProgramCosts as ProgramCosts
 from .look import look_page as look_page
 from .look import pictured as pictured
 from .notebook import write_notebook as write_notebook

@@ -41,8 +41,34 @@ class LayerRow:
 
 
 @dataclass(frozen=True)
+class ProgramCosts:
+    """What the fixed-point program of a network costs.
+
+    Args:
+        bytes: Constants as stored, with weights of 8 bits.
+        ram: Bytes of its arena.
+        multiply_adds: Of one image.
+        microseconds: By core, estimated, of one image.
+    """
+
+    bytes: int
+    ram: int
+    multiply_adds: int
+    microseconds: tuple[tuple[str, float], ...]
+
+    def text(self) -> str:
+        """As a sentence."""
+        return f"As C: {self.bytes:,} bytes, {self.ram:,} bytes of RAM, {self.multiply_adds:,} multiply-adds an image."
+
+
+@dataclass(frozen=True)
 class NetworkTable:
-    """A network's layers, top to bottom, and their totals."""
+    """A network's layers, top to bottom, and their totals.
+
+    Args:
+        program: Costs of the fixed-point program that C export writes of it; ``None`` where it has no such form.
+        no_program: Why it has none.
+    """
 
     rows: tuple[LayerRow, ...]
     parameters: int
@@ -50,6 +76,8 @@ class NetworkTable:
     non_trainable: int
     flops: int
     activation_bytes: int = 0
+    program: ProgramCosts | None = None
+    no_program: str = ""
 
 
 @dataclass(frozen=True)

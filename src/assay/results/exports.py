@@ -6,6 +6,7 @@ import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,10 @@ FORMATS = {
     "onnx-int8": "ONNX in 8 bits, calibrated on training images: model-int8.onnx",
     "torch": "a PyTorch module that needs torch and safetensors alone: network.py, network.safetensors",
     "safetensors": "weights and a JSON spec: model.safetensors, model.json",
-    "c": "a C header with a float32 and an int8 pass, for small networks: model.h",
+    "c": "a C header in fixed point, for microcontrollers: model.h",
+    "c-int4": "the same with weights of 4 bits: model-int4.h",
+    "c-int2": "the same with weights of 2 bits: model-int2.h",
+    "c-ternary": "the same with weights of three levels, five in a byte: model-ternary.h",
 }
 CARD = "model-card.md"
 _TOLERANCE = 1e-4
@@ -201,13 +205,23 @@ def _onnx_int8(network: Portable, folder: Path, title: str, check: _Check) -> li
     return [_written(path, "onnx-int8", f"{use}; {note}; {check.loss(onnx_answer(path))}.")]
 
 
-def _c(network: Portable, folder: Path, title: str, check: _Check) -> list[Written]:
+def _c(network: Portable, folder: Path, title: str, check: _Check, coding: str = "int8") -> list[Written]:
     from ..export import write_c
+    from ..nets.fixed_point import CORES, costs_of
 
-    path = folder / "model.h"
-    small = write_c(network, path, check.calibration(), title)
-    use = f"`model_classify` (float32) and `model_classify_int8` ({small.num_bytes:,} bytes of constants)"
-    return [_written(path, "c", f"{use}; in 8 bits {check.loss(small.logits)}.")]
+    path = folder / ("model.h" if coding == "int8" else f"model-{coding}.h")
+    program = write_c(network, path, check.calibration(), title, coding)
+    costs = costs_of(program.graph, bit_lengths=program.bit_lengths)
+    times = ", ".join(
+        f"{core.title} {costs.microseconds[name] / 1000:,.3g} ms at {core.megahertz:g} MHz"
+        for name, core in CORES.items()
+    )
+    use = (
+        f"`model_classify`, whole numbers alone: {program.num_bytes:,} bytes of constants, an arena of "
+        f"{program.arena.size:,} bytes, {costs.multiply_adds:,} multiply-adds; estimated {times}"
+    )
+    name = "c" if coding == "int8" else f"c-{coding}"
+    return [_written(path, name, f"{use}; {check.loss(program.logits)}.")]
 
 
 def _torch(network: Portable, folder: Path, title: str, check: _Check) -> list[Written]:
@@ -242,6 +256,7 @@ _WRITERS: dict[str, Callable[[Portable, Path, str, _Check], list[Written]]] = {
     "torch": _torch,
     "safetensors": _safetensors,
     "c": _c,
+    **{f"c-{coding}": partial(_c, coding=coding) for coding in ("int4", "int2", "ternary")},
 }
 
 

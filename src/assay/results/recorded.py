@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, NoCode, Problem, SpecError
 from ..spec import Placement, Training, module_of
@@ -101,8 +101,13 @@ def recorded_networks(record: StudyRecord) -> dict[str, Summary]:
     return summaries
 
 
-def network_tables(summaries: dict[str, Summary]) -> dict[str, NetworkTable]:
-    """Each arm's network as the report and ``assay describe`` show it, by arm name."""
+def network_tables(summaries: dict[str, Summary], scaling: str = "unit") -> dict[str, NetworkTable]:
+    """Each arm's network as the report and ``assay describe`` show it, by arm name.
+
+    Args:
+        summaries: The networks.
+        scaling: Of the study's images: C subtracts a mean in an operation of its own.
+    """
     from ..nets import shape_text
     from ..report import LayerRow, NetworkTable
 
@@ -129,9 +134,23 @@ def network_tables(summaries: dict[str, Summary]) -> dict[str, NetworkTable]:
             non_trainable=summary.non_trainable,
             flops=summary.flops,
             activation_bytes=summary.activation_bytes,
+            **_program_of(summary, scaling),
         )
         for arm, summary in summaries.items()
     }
+
+
+def _program_of(summary: Summary, scaling: str) -> dict[str, Any]:
+    """The costs of a network's fixed-point program, or why it has none."""
+    from ..nets.fixed_point import costs_of, lower
+    from ..report import ProgramCosts
+
+    try:
+        costs = costs_of(lower(summary, is_shifted=scaling == "standard"))
+    except SpecError as error:
+        return {"no_program": error.problems[0].what}
+    times = tuple(costs.microseconds.items())
+    return {"program": ProgramCosts(costs.bytes, costs.ram, costs.multiply_adds, times)}
 
 
 def data_look_of(record: StudyRecord) -> DataLook | None:

@@ -55,7 +55,7 @@ def report_html(record: StudyRecord, explanations: Sequence[Illustration] = ()) 
 def _report_parts(record: StudyRecord) -> dict[str, Any]:
     """What reports say beyond the record."""
     return {
-        "summaries": network_tables(recorded_networks(record)),
+        "summaries": network_tables(recorded_networks(record), record.design.data.scaling),
         "shared": shared_images(record),
         "version": version("assay"),
     }
@@ -113,6 +113,7 @@ class Result:
                 **outcome.chosen,
                 "parameters": outcome.parameters,
                 "flops": outcome.flops,
+                **dict(outcome.program_costs),
                 "epochs": outcome.epochs,
                 search.metric: outcome.score,
             }

@@ -83,7 +83,8 @@ def export(run: str, *formats: str, folder: str | Path | None = None, store: str
 
     Args:
         run: The start of a run's id, or a study: then the first seed of its best arm.
-        formats: ``keras``, ``onnx``, ``onnx-int8``, ``torch``, ``safetensors``, ``c``.
+        formats: ``keras``, ``onnx``, ``onnx-int8``, ``torch``, ``safetensors``, ``c``, ``c-int4``, ``c-int2``,
+            ``c-ternary``.
         folder: Where to write; ``STUDY-RUN`` in the current folder if ``None``.
         store: The store's folder; ``ASSAY_STORE`` or ``./assay-store`` if ``None``.
 

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..data import DatasetInfo, num_learned
 from ..errors import SpecError
 from ..nets import Summary, summary_of
+from ..nets.fixed_point import costs_of, lower
 from ..runner.bases import base_of_run, looked_up
 from ..runner.own_code import named
 from ..runner.plan import with_labels
 from ..runner.speed import flops_of
 from ..spec import Arm, Base, Study
 from ..spec.factors import placeholders
-from ..spec.search import Cost, Value
+from ..spec.search import CORES, ON_CORE, Cost, Value, needs_program
 from ..spec.transfer import RUN
 
-UNITS = {"parameters": "parameters", "flops": "FLOPs", "seconds": "seconds"}
+UNITS = {
+    "parameters": "parameters",
+    "flops": "FLOPs",
+    "seconds": "seconds",
+    "bytes": "bytes",
+    "ram": "bytes of RAM",
+    "multiply_adds": "multiply-adds",
+    **{f"{ON_CORE}{core}": f"{ON_CORE}{core}" for core in CORES},
+}
 
 
 @dataclass(frozen=True)
@@ -107,9 +116,27 @@ def weigh(
     costs: dict[str, float] = {"parameters": summary.parameters, "flops": summary.flops}
     if speed is not None:
         costs["seconds"] = flops_of(arm.training, summary, num_learned(study.data, info)) / speed
+    wanted = [cost for cost in (*study.search.limits, *study.search.objective) if needs_program(cost)]
+    if wanted:
+        try:
+            costs |= program_costs(summary, wanted, is_shifted=study.data.scaling == "standard")
+        except SpecError as error:
+            return Weighed(values, None, {}, f"cannot be written in C: {str(error.problems[0]).rstrip('.')}")
     over = [
         f"{costs[cost]:,.0f} {UNITS[cost]}, above {most:,.0f}"
         for cost, most in study.search.limits.items()
         if cost in costs and costs[cost] > most
     ]
     return Weighed(values, arm, costs, " and ".join(over), summary)
+
+
+def program_costs(summary: Summary, wanted: Iterable[Cost], *, is_shifted: bool) -> dict[str, float]:
+    """Costs of the fixed-point program that C export writes of a network.
+
+    Raises:
+        SpecError: It has no such form.
+    """
+    costs = costs_of(lower(summary, is_shifted=is_shifted))
+    times = {f"{ON_CORE}{core}": time for core, time in costs.microseconds.items()}
+    known = {"bytes": costs.bytes, "ram": costs.ram, "multiply_adds": costs.multiply_adds, **times}
+    return {cost: known[cost] for cost in wanted}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..analysis.scores import kept_value, metric_interval, validates_on_same_images
 from ..spec import Network, Study, plain
-from ..spec.search import FRESH
+from ..spec.search import FRESH, needs_program
 from ..stats import Interval
 from ..store import StudyRecord, trial_name
 from .facts import observed, pareto_front, reached, scores_of, search_of
@@ -29,6 +29,7 @@ class Outcome:
         flops: Of one image forward.
         epochs: Of the highest rung at which it has a score; ``WHOLE`` for all, ``None`` where it has none.
         score: The validation metric there, as it is measured; ``None`` where it failed.
+        program_costs: Of its fixed-point program, by name, where the search limits or seeks them.
     """
 
     trial: int
@@ -37,6 +38,7 @@ class Outcome:
     flops: int
     epochs: int | None
     score: float | None
+    program_costs: tuple[tuple[str, float], ...] = ()
 
     @property
     def name(self) -> str:
@@ -163,7 +165,8 @@ def result_of_search(record: StudyRecord) -> SearchResult:
         epochs, score = ends.get(trial, (None, None))
         parameters, flops = int(one.costs["parameters"]), int(one.costs["flops"])
         shown = None if score is None else sign * score
-        outcomes.append(Outcome(trial, dict(one.chosen), parameters, flops, epochs, shown))
+        costs = tuple((name, cost) for name, cost in one.costs.items() if needs_program(name))
+        outcomes.append(Outcome(trial, dict(one.chosen), parameters, flops, epochs, shown, costs))
     level, known = observed(study, search, _comparable(step, scores))
     return SearchResult(
         study,

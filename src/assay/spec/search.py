@@ -16,9 +16,12 @@ from .factors import Scalar, level_name, levels_of, placeholders, substitute
 
 Sampler = Literal["random", "tpe", "gp", "cma-es", "nsga-ii"]
 Method = Literal["hyperband", "successive-halving", "asha"]
-Cost = Literal["parameters", "flops", "seconds"]
-Objective = Literal["validation_accuracy", "validation_loss", "parameters", "flops"]
-COSTS: tuple[Cost, ...] = ("parameters", "flops", "seconds")
+Cost: TypeAlias = str  # of COSTS, or "microseconds on" one of CORES
+Objective = Literal["validation_accuracy", "validation_loss", "parameters", "flops", "bytes", "ram", "multiply_adds"]
+PROGRAM_COSTS: tuple[Cost, ...] = ("bytes", "ram", "multiply_adds")  # of the program that C export writes
+COSTS: tuple[Cost, ...] = ("parameters", "flops", "seconds", *PROGRAM_COSTS)
+CORES = ("cortex-m0+", "cortex-m4", "cortex-m7", "rv32ec")
+ON_CORE = "microseconds on "
 
 FRESH = 1000  # the finalists' first seed; a search's own seeds lie below
 _DIGITS = 6  # of a float: what is stored, shown and trained is the same number
@@ -152,7 +155,9 @@ class Search(Spec):
         batch: Candidates that are proposed at once, whatever the number of workers.
         halving: Whether bad candidates are stopped early, and how; a method's name or a table.
         constraints: Such as ``"parameters <= 6000"``: checked before anything is trained. ``parameters`` are Keras's
-            total, ``flops`` are for one image forward, ``seconds`` are estimated for one whole run on one core.
+            total, ``flops`` are for one image forward, ``seconds`` are estimated for one whole run on one core;
+            ``bytes`` (constants as stored), ``ram`` (bytes), ``multiply_adds`` and ``microseconds on cortex-m4`` (or
+            another of ``CORES``) are those of the fixed-point program that ``assay export --format c`` writes.
         finalists: Candidates that are trained anew with fresh seeds (as many as ``[seeds]`` says) and compared.
     """
 
@@ -210,11 +215,8 @@ class Search(Spec):
         problems = []
         for index, text in enumerate(constraints):
             match = _CONSTRAINT.fullmatch(text.strip())
-            if match is None or match[1] not in COSTS:
-                known = nearest(match[1], COSTS) if match else f"known costs: {', '.join(COSTS)}"
-                problems.append(
-                    Problem(f'cannot read "{text}"', f'write it as "parameters <= 6000"; {known}', f"[{index}]")
-                )
+            if fix := _why_unreadable(match):
+                problems.append(Problem(f'cannot read "{text}"', fix, f"[{index}]"))
         if problems:
             raise Problems(problems)
         return constraints
@@ -258,7 +260,7 @@ class Search(Spec):
         for text in self.constraints:
             match = _CONSTRAINT.fullmatch(text.strip())
             assert match is not None
-            cost: Cost = match[1]  # type: ignore[assignment]
+            cost = " ".join(match[1].split())
             limits[cost] = min(limits.get(cost, math.inf), float(re.sub("[,_]", "", match[2])))
         return limits
 
@@ -268,7 +270,28 @@ class Search(Spec):
         return tuple(range(self.seed, self.seed + self.replicates))
 
 
-_CONSTRAINT = re.compile(r"(\w+)\s*<=\s*(\d[\d_,]*(?:\.\d+)?(?:[eE][+-]?\d+)?)")
+def needs_program(cost: Cost) -> bool:
+    """Whether a cost is that of the program that C export writes."""
+    return cost in PROGRAM_COSTS or cost.startswith(ON_CORE)
+
+
+def _why_unreadable(match: re.Match[str] | None) -> str:
+    """What to write instead of a constraint; empty where it can be read."""
+    how = 'write it as "parameters <= 6000"'
+    if match is None:
+        return f"{how}; known costs: {', '.join(COSTS)}, {ON_CORE}CORE"
+    name = " ".join(match[1].split())
+    if name in COSTS:
+        return ""
+    cores = f"known cores: {', '.join(CORES)}"
+    if name == ON_CORE.split()[0]:
+        return f'name the core, as in "microseconds on cortex-m4 <= 5000"; {cores}'
+    if not name.startswith(ON_CORE):
+        return f"{how}; {nearest(name, COSTS)}"
+    return "" if name.removeprefix(ON_CORE) in CORES else cores
+
+
+_CONSTRAINT = re.compile(r"(\w+(?:\s+on\s+[\w+-]+)?)\s*<=\s*(\d[\d_,]*(?:\.\d+)?(?:[eE][+-]?\d+)?)")
 
 
 def _parameter(value: Any) -> Parameter:

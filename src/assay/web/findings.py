@@ -40,7 +40,7 @@ def fragment(template: str, /, **values: Any) -> str:
 
 def arms_of(record: StudyRecord) -> dict[str, Any]:
     """The arms' table, and their scores as numbers."""
-    table = arms_table(record, network_tables(recorded_networks(record)))
+    table = arms_table(record, network_tables(recorded_networks(record), record.design.data.scaling))
     return {"html": fragment("_table.html", data=table), "arms": studies.scores(record)}
 
 

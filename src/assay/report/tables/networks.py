@@ -49,4 +49,4 @@ def _network_table(network: NetworkTable, caption: str) -> Table:
     if network.non_trainable:
         trainable = f"{whole(network.trainable)} trainable, {whole(network.non_trainable)} not"
     total = line("total", trainable, "", whole(network.parameters), flops(network.flops))
-    return Table(caption, columns, rows, total)
+    return Table(f"{caption} {network.program.text()}" if network.program else caption, columns, rows, total)

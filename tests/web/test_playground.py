@@ -101,11 +101,18 @@ def test_confidence_is_calibrated_as_predict_does_it(
         assert told["temperature"] == pytest.approx(asked.calibration.temperature, rel=1e-6)
         assert told["images"] == asked.calibration.num_images > 400
         assert told["error"] == pytest.approx(asked.calibration.error)
+        assert told["coverages"] == [0.9, 0.95, 0.99]
+        assert told["refused"] == 0.05
         assert told["shared"] == pytest.approx(asked.shared)
     found = client.post(ask_one, content=png, headers=kind).json()
     seen = np.frombuffer(base64.b64decode(found["seen"]), np.uint8).reshape(1, 8, 8, 1)
     assert found["confidence"] == pytest.approx(asked.ensemble.probabilities(seen).max(), abs=1e-4)
     assert found["confidence"] != pytest.approx(max(found["probabilities"]), abs=1e-4)
+    assert list(found["sets"]) == ["0.9", "0.95", "0.99"]
+    assert set(found["sets"]["0.9"]) <= set(found["sets"]["0.99"])
+    noise = png_of(np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8))
+    foreign = client.post(ask_one, content=noise, headers=kind).json()
+    assert foreign["unlike"] > 1 > found["unlike"]
 
 
 def test_without_validation_images_confidence_is_not_calibrated(tmp_path: Path) -> None:

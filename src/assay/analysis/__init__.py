@@ -14,6 +14,9 @@ from .fallen import fallen_sentences as fallen_sentences
 from .look_record import look_record as look_record
 from .opened import elsewhere as elsewhere
 from .opened import looks_at_test as looks_at_test
+from .robustness import Robustness as Robustness
+from .robustness import robustness_of as robustness_of
+from .robustness import seeds_compared as seeds_compared
 from .scores import ArmScores as ArmScores
 from .scores import arm_scores as arm_scores
 from .scores import best_arm as best_arm

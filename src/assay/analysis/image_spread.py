@@ -29,9 +29,9 @@ def spread_of(study: StudyRecord, row: Row, seeds: _Places, split: Split) -> Ima
     crossing = _crossing(hits_of(study, split), row, grid_of(study).runs[places_of(study, row)][:, seeds, 0], images)
     if claim == "new images":
         return spread_of_crossing(crossing, claim=claim)
-    num_validation = _num_validation(study, row, seeds)
-    num_training = max(int(study.data.get("num_training", 0)) - num_validation, 1)
-    return spread_of_crossing(crossing, claim=claim, num_training=num_training, num_left_out=num_validation)
+    num_left_out = num_validation(study, row, seeds)
+    num_training = max(int(study.data.get("num_training", 0)) - num_left_out, 1)
+    return spread_of_crossing(crossing, claim=claim, num_training=num_training, num_left_out=num_left_out)
 
 
 def lacks_images(study: StudyRecord, row: Row, seeds: _Places, split: Split) -> bool:
@@ -65,7 +65,7 @@ def _images_of(study: StudyRecord, row: Row, seeds: _Places, split: Split) -> Se
     return hits.images_of(sets[0])
 
 
-def _num_validation(study: StudyRecord, row: Row, seeds: _Places) -> int:
+def num_validation(study: StudyRecord, row: Row, seeds: _Places) -> int:
     """Validation images of a seed, on average."""
     hits, runs = hits_of(study, "validation"), grid_of(study).runs[places_of(study, row)[0], seeds, 0]
     sets = hits.image_set[runs[runs >= 0]]

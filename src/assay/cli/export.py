@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from .options import json_option, print_json, store_option
+from .options import answer_arguments, answer_options, json_option, print_json, store_option
 
 
 @click.command("export")
@@ -19,19 +20,25 @@ from .options import json_option, print_json, store_option
     help="keras, onnx, onnx-int8, torch, safetensors, c, c-int4, c-int2 or c-ternary; may be given several times.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The folder to write.  [default: STUDY-RUN]")
+@answer_options
 @store_option
 @json_option
-def command(run: str, formats: tuple[str, ...], output: Path | None, store: Path | None, as_json: bool) -> None:
+def command(
+    run: str, formats: tuple[str, ...], output: Path | None, store: Path | None, as_json: bool, **answers: Any
+) -> None:
     """Write the network of RUN as files that others can run, and a model card.
 
     RUN is the start of a run's id, or a study: then the first seed of its best arm. Stored pixel values go in,
     probabilities come out: scaling is inside. Every file that can be run is checked against our own predictions.
+
+    With --sets and --refuse, answers.json and the model card say how to make sets of classes that hold the truth as
+    often as promised, and which pictures are unlike the data: model.onnx then has an output "unlike".
     """
     from dataclasses import asdict
 
     from ..api import export
 
-    exported = export(run, *formats, folder=output, store=store)
+    exported = export(run, *formats, folder=output, store=store, **answer_arguments(answers))
     if as_json:
         files = [asdict(file) for file in exported.files]
         print_json({"folder": str(exported.folder), "card": str(exported.card), "files": files})

@@ -19,6 +19,7 @@ COMMANDS = {
     "status": "Progress: runs finished, running and queued.",
     "runs": "A study's runs as a table.",
     "compare": "Verdicts: which arm is better, by how much, and how sure.",
+    "robustness": "Accuracy on corrupted images, and a verdict for each corruption.",
     "diagnose": "Problems of runs, with evidence and what to try.",
     "explain": "Pictures of what a run learned and where it fails.",
     "report": "Write a study's report, one HTML file.",

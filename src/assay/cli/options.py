@@ -51,3 +51,53 @@ def study_name(study: str | None, store: Path | None) -> str:
     if not names:
         raise NoSuchStudy(Problem("the store holds no study", "run one first"))
     return names[0]
+
+
+def answer_options(function: _F) -> _F:
+    """``--sets`` and ``--refuse``, with what says how."""
+    options = (
+        click.option(
+            "--sets", type=float, metavar="COVERAGE", help="Add sets of classes that hold the truth so often, as 0.9."
+        ),
+        click.option(
+            "--set-method",
+            type=click.Choice(["adaptive", "regularized", "threshold"]),
+            default="adaptive",
+            show_default=True,
+            help="How sets are made.",
+        ),
+        click.option("--by-class", is_flag=True, help="Keep the promise of --sets for each class."),
+        click.option("--never-empty", is_flag=True, help="Put the most probable class into sets that would be empty."),
+        click.option("--refuse", is_flag=True, help="Say which pictures are unlike the data."),
+        click.option(
+            "--refuse-share",
+            type=float,
+            metavar="SHARE",
+            help="Refuse what lies beyond all but this share of validation images.  [default: 0.05]",
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def answer_arguments(options: dict[str, Any]) -> dict[str, Any]:
+    """What ``answer_options`` were given, as ``predict`` and ``export`` take them.
+
+    Raises:
+        SpecError: An option says how sets are made, and no sets are asked for.
+    """
+    from ..errors import SpecError
+
+    by_class, never_empty, method = options["by_class"], options["never_empty"], options["set_method"]
+    if options["sets"] is None and (by_class or never_empty or method != "adaptive"):
+        option = "--by-class" if by_class else "--never-empty" if never_empty else "--set-method"
+        raise SpecError(Problem(f"{option} says how sets are made, and no sets are asked for", "add --sets 0.9"))
+    share = options["refuse_share"]
+    return {
+        "sets": options["sets"],
+        "set_method": method,
+        "by_class": by_class,
+        "never_empty": never_empty,
+        "refuse": options["refuse"] if share is None else share,
+    }

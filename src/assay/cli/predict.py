@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import click
 
-from .options import json_option, print_json, store_option
+from .options import answer_arguments, answer_options, json_option, print_json, store_option
 
 
 @click.command("predict")
@@ -18,6 +18,7 @@ from .options import json_option, print_json, store_option
 @click.option("--arm", help="Ask all seeds of this arm of study RUN, by their mean probability; best: the best arm.")
 @click.option("--probabilities", is_flag=True, help="Add a column for each class.")
 @click.option("--calibrate", is_flag=True, help="Fit a temperature on validation images, and add the confidence.")
+@answer_options
 @click.option(
     "--resize",
     is_flag=True,
@@ -37,6 +38,7 @@ def command(
     extra: str | None,
     store: Path | None,
     as_json: bool,
+    **answers: Any,
 ) -> None:
     """Say what images show: a table with Id and Category.
 
@@ -46,11 +48,14 @@ def command(
     An image's Id is its file's name, or its number from 0.
 
     With --calibrate one temperature is fitted on validation images, those that a run has not trained on; confidence is
-    the probability of the class that is named. With --json a summary is printed instead of the table: give -o too.
+    the probability of the class that is named. --sets adds the classes that an image may be, --refuse whether it is
+    unlike the data; both are fitted on validation images too. With --json a summary is printed instead of the table:
+    give -o too.
     """
     import sys
 
     from ..errors import Problem, SpecError
+    from ..results.answers import answer_request
     from ..results.predictions import PredictionStream, load_ensemble, spooled, write_predictions
     from ..store import default_folder
 
@@ -58,7 +63,9 @@ def command(
         raise SpecError(Problem("--json prints a summary in place of the table", "say where that goes with -o"))
     if inputs.count("-") > 1:
         raise SpecError(Problem('"-" is given twice', "standard input can be read once"))
-    runs = load_ensemble(run, store or default_folder(), arm=arm, calibrated=calibrate)
+    request = answer_request(**answer_arguments(answers))
+    runs = load_ensemble(run, store or default_folder(), arm=arm, calibrated=calibrate, request=request)
+    answers_note = runs.answers.note if runs.answers is not None else ""
     if runs.ensemble.is_fused:
         import torch
 
@@ -77,14 +84,17 @@ def command(
                 "seconds": seconds,
                 "classes": counts,
                 "temperature": runs.ensemble.temperature if calibrate else None,
-                "notes": predictions.notes,
+                "refused": predictions.num_refused if request.refuse is not None else None,
+                "notes": [*predictions.notes, *([answers_note] if answers_note else [])],
             }
         )
         return
-    for note in (*predictions.notes, runs.calibration_note):
+    for note in (*predictions.notes, runs.calibration_note, answers_note):
         if note:
             click.echo(note, err=True)
     plural = "image" if predictions.num_images == 1 else "images"
     click.echo(f"{predictions.num_images:,} {plural} in {seconds:.2f} s, by {runs.description}.", err=True)
+    if request.refuse is not None:
+        click.echo(f"{predictions.num_refused:,} refused: unlike the data.", err=True)
     if output is not None:
         click.echo(output)

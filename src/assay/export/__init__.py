@@ -1,5 +1,6 @@
 """Exports a trained network to files that other programs run."""
 
+from .answer_code import answer_code as answer_code
 from .c_header import write_c as write_c
 from .card import Evidence as Evidence
 from .card import Facts as Facts
@@ -12,6 +13,7 @@ from .fixed_point import Program as Program
 from .keras_model import write_keras as write_keras
 from .onnx_int8 import CALIBRATION_IMAGES as CALIBRATION_IMAGES
 from .onnx_int8 import write_onnx_int8 as write_onnx_int8
+from .onnx_model import Distance as Distance
 from .onnx_model import write_onnx as write_onnx
 from .own_module import write_own_torch as write_own_torch
 from .picture_code import picture_code as picture_code

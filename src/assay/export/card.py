@@ -11,8 +11,8 @@ from typing import Any
 
 from .portable import Portable
 
+ALWAYS = "It answers with one of its classes whatever the picture shows: it has no way to say that it does not know."
 LIMITS = (
-    "It answers with one of its classes whatever the picture shows: it has no way to say that it does not know.",
     "Every figure here is of images from the same source as its training images. Pictures made in another way (another "
     "camera, another pen, another crop) are another matter: measure it on yours.",
     "Probabilities are a softmax's, not calibrated: see `assay predict --calibrate`.",
@@ -51,6 +51,8 @@ class Facts:
         reading: How a picture becomes an input, as a sentence.
         picture_code: Python code that does so.
         limits: Beyond those of every network.
+        answers: On what sets of classes and refusal rest, as sentences; empty where there are none.
+        answer_code: Python code that makes them.
     """
 
     title: str
@@ -61,6 +63,8 @@ class Facts:
     reading: str
     picture_code: str
     limits: tuple[str, ...] = ()
+    answers: str = ""
+    answer_code: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,7 @@ def card_of(network: Portable, facts: Facts, files: Sequence[Written]) -> str:
         *facts.picture_code.splitlines(),
         "```",
         "",
+        *_answers(facts),
         "## Files",
         "",
         "| file | bytes | SHA-256 |",
@@ -150,10 +155,16 @@ def card_of(network: Portable, facts: Facts, files: Sequence[Written]) -> str:
         "",
         "## Limits",
         "",
-        *(f"- {limit}" for limit in (*facts.limits, *LIMITS)),
+        *(f"- {limit}" for limit in (*facts.limits, *([] if facts.answers else [ALWAYS]), *LIMITS)),
         "",
     ]
     return "\n".join(lines)
+
+
+def _answers(facts: Facts) -> list[str]:
+    if not facts.answers:
+        return []
+    return ["## Sets and refusal", "", facts.answers, "", "```python", *facts.answer_code.splitlines(), "```", ""]
 
 
 def _numbers(values: list[float]) -> str:

@@ -19,14 +19,18 @@ Answer = Callable[[NDArray[Any]], NDArray[np.float32]]
 _BATCH = 100
 
 
-def onnx_answer(path: Path) -> Answer:
+def onnx_answer(path: Path, output: str = "probabilities") -> Answer:
     """An ``.onnx`` file in onnxruntime.
+
+    Args:
+        path: The file.
+        output: Which of its outputs.
 
     Raises:
         SpecError: onnxruntime is not installed.
     """
     session = needed("onnxruntime").InferenceSession(path)
-    return _in_parts(lambda images: session.run(["probabilities"], {"images": images})[0])
+    return _in_parts(lambda images: session.run([output], {"images": images})[0])
 
 
 def keras_answer(path: Path) -> Answer:

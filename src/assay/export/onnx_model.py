@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import disk
-from ..nets import LayerSummary
+from ..nets import LayerSummary, Summary
 from ..nets import layers as words
 from ..nets.effects import Window
 from ..nets.layers.norms import EPSILON
@@ -27,19 +28,55 @@ PREPARATION = "resized"  # what the names of the operators that resize begin wit
 _TO_CHANNELS_FIRST, _TO_CHANNELS_LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 
 
-def write_onnx(network: Portable, path: Path) -> None:
+@dataclass(frozen=True, eq=False)
+class Distance:
+    """How unlike the data an image is, as the graph computes it: the output ``unlike``, refused above 1.
+
+    Args:
+        layers: The layers whose outputs are described; ``""`` is the prepared image.
+        channels: Which channels or units of each.
+        centre: What means, deviations and units are moved by [features], float32.
+        whitening: What they are then multiplied by [features, features], float32.
+        means: Of the classes, in that space [classes, features], float32.
+        threshold: The largest squared distance that is not refused.
+    """
+
+    layers: tuple[str, ...]
+    channels: tuple[tuple[int, ...], ...]
+    centre: NDArray[np.float32]
+    whitening: NDArray[np.float32]
+    means: NDArray[np.float32]
+    threshold: float
+
+
+def write_onnx(
+    network: Portable, path: Path, *, distance: Distance | None = None, about: Mapping[str, str] | None = None
+) -> None:
     """Write an ``.onnx`` file. Input ``images`` [batch, height, width, channels], output ``probabilities``
     [batch, classes]; class names stand in the metadata as JSON under ``classes``.
+
+    Args:
+        network: The network.
+        path: The file.
+        distance: Adds the output ``unlike`` [batch]; not for a module of one's own.
+        about: More metadata.
 
     Raises:
         SpecError: The onnx package is not installed.
         DiskFull: There is no space left.
     """
-    disk.write(path, onnx_model(network).SerializeToString())
+    model = onnx_model(network, distance)
+    for key, value in (about or {}).items():
+        model.metadata_props.add(key=key, value=value)
+    disk.write(path, model.SerializeToString())
 
 
-def onnx_model(network: Portable) -> Any:
+def onnx_model(network: Portable, distance: Distance | None = None) -> Any:
     """The graph as an ``onnx.ModelProto``, checked.
+
+    Args:
+        network: The network.
+        distance: Adds the output ``unlike``.
 
     Raises:
         SpecError: The onnx package is not installed, or torch cannot trace a module of one's own.
@@ -54,13 +91,14 @@ def onnx_model(network: Portable) -> Any:
     for row in summary.layers:
         values[row.name] = _layer(graph, row, network, [values[name] for name in row.inputs])
     graph.node("Identity", values[summary.layers[-1].name], output="probabilities")
+    more = [] if distance is None else _unlike(graph, distance, values, summary, onnx)
     stored = onnx.TensorProto.UINT8 if network.dtype == "uint8" else onnx.TensorProto.FLOAT
     helper = onnx.helper
     network_graph = helper.make_graph(
         graph.nodes,
         "network",
         [helper.make_tensor_value_info("images", stored, ["batch", *network.shape])],
-        [helper.make_tensor_value_info("probabilities", onnx.TensorProto.FLOAT, ["batch", summary.num_classes])],
+        [helper.make_tensor_value_info("probabilities", onnx.TensorProto.FLOAT, ["batch", summary.num_classes]), *more],
         graph.constants,
     )
     model = helper.make_model(
@@ -116,6 +154,30 @@ def _prepared(graph: _Graph, network: Portable, pixels: str) -> str:
     if (network.factor != 1).any():
         pixels = graph.node("Mul", pixels, graph.constant(network.factor[:, None, None]))
     return pixels
+
+
+def _unlike(graph: _Graph, distance: Distance, values: Mapping[str, str], summary: Summary, onnx: Any) -> list[Any]:
+    """The squared Mahalanobis distance to the nearest class over its threshold; the output's description."""
+    shapes = {"": 3, **{row.name: len(row.output_shape) for row in summary.layers}}
+    parts = []
+    for name, channels in zip(distance.layers, distance.channels, strict=True):
+        chosen = graph.node("Gather", values[name], graph.constant(np.array(channels)), axis=1)
+        if shapes[name] == 1:
+            parts.append(chosen)
+            continue
+        mean = graph.node("ReduceMean", chosen, axes=[2, 3], keepdims=1)
+        off = graph.node("Sub", chosen, mean)
+        variance = graph.node("ReduceMean", graph.node("Mul", off, off), axes=[2, 3], keepdims=1)
+        parts += [graph.node("Flatten", value, axis=1) for value in (mean, graph.node("Sqrt", variance))]
+    features = graph.node("Concat", *parts, axis=1)
+    moved = graph.node("Sub", features, graph.constant(distance.centre))
+    whitened = graph.node("MatMul", moved, graph.constant(distance.whitening))
+    means = distance.means[None]
+    apart = graph.node("Sub", graph.node("Unsqueeze", whitened, graph.constant(np.array([1]))), graph.constant(means))
+    squares = graph.node("ReduceSum", graph.node("Mul", apart, apart), graph.constant(np.array([2])), keepdims=0)
+    nearest = graph.node("ReduceMin", squares, axes=[1], keepdims=0)
+    graph.node("Div", nearest, graph.constant(np.float32(distance.threshold)), output="unlike")
+    return [onnx.helper.make_tensor_value_info("unlike", onnx.TensorProto.FLOAT, ["batch"])]
 
 
 # The operators that a row is; each gives the name of its last output.

@@ -15,6 +15,7 @@ from ..analysis.image_spread import claim_of
 from ..analysis.images import duel
 from ..analysis.numbers import counted, moment
 from ..analysis.opened import looks_at_test
+from ..analysis.robustness import Robustness
 from ..analysis.scores import LEAKY, arm_scores, best_arm, best_by, counted_epoch, failures, varied
 from ..analysis.standings import sequential_sentence, stop_sentences
 from ..store.records import StudyRecord
@@ -33,6 +34,7 @@ from .inputs import Gallery, Illustration, NetworkTable
 from .palette import arm_styles
 from .phrases import parted, unbroken
 from .references import bibtex, references
+from .robustness import robustness_section
 from .strip import score_svg
 from .tables import (
     arms_table,
@@ -63,6 +65,8 @@ def render(
     toml: str = "",
     shared: Mapping[str, int] | None = None,
     explanations: Sequence[Illustration] = (),
+    robustness: Robustness | None = None,
+    corruptions: Illustration | None = None,
 ) -> str:
     """One self-contained HTML file with the answer, its evidence and its provenance; it loads nothing.
 
@@ -76,6 +80,8 @@ def render(
         toml: The study as a TOML text.
         shared: By run id, how many of its validation images are among its training images, where it was counted.
         explanations: Pictures of what the best arm has learned and where it fails; none leaves the section out.
+        robustness: How the arms fare on corrupted images; ``None`` leaves the section out.
+        corruptions: A picture of the corruptions.
     """
     from plotly.offline import get_plotlyjs
 
@@ -129,9 +135,11 @@ def render(
             gallery_image=base64.b64encode(gallery.png).decode() if gallery else "",
             gallery_figures=gallery_figures(gallery) if gallery else (),
             explanations=explanation_blocks(explanations),
+            robustness=robustness_section(study, robustness) if robustness is not None else None,
+            corruptions=explanation_blocks([corruptions])[0] if corruptions is not None else None,
             best=best_arm(study),
             best_by=best_by(study),
-            references=(cited := references(study)),
+            references=(cited := references(study, has_robustness=robustness is not None)),
             bibtex=bibtex(cited),
             provenance=provenance_table(study, version=version),
             updated=moment(study.updated),

@@ -57,9 +57,22 @@ class Reference:
         return f"arXiv {value}" if (value := _field(self.bibtex, "eprint")) else ""
 
 
-def references(study: StudyRecord) -> tuple[Reference, ...]:
-    """The study's data set, then its methods of training, then those of its verdicts; each once."""
-    used = [*_training(study), *_search(study), *_verdicts(study)]
+_ROBUSTNESS = (
+    ("hendrycks2019benchmarking", "corruptions of images"),
+    ("mu2019mnist", "corruptions of characters"),
+    ("westfall1993resampling", "verdicts on all corruptions together"),
+    ("holm1979simple", "p values of several contrasts"),
+)
+
+
+def references(study: StudyRecord, *, has_robustness: bool = False) -> tuple[Reference, ...]:
+    """The study's data set, then its methods of training, then those of its verdicts; each once.
+
+    Args:
+        study: Its record.
+        has_robustness: With those of its verdicts on corrupted images.
+    """
+    used = [*_training(study), *_search(study), *(_ROBUSTNESS if has_robustness else ()), *_verdicts(study)]
     entries = _entries()
     methods = tuple(Reference(key, use, entries[key]) for key, use in dict(used).items())
     return (*_data(study), *methods)

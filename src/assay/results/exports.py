@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,11 +19,12 @@ from .. import disk
 from ..errors import DataError, Problem, RunError, SpecError, nearest
 from ..spec import module_of
 from ..stats import share_interval
+from .answers import AnswerRequest, Answers, answers_of, plain_answers
 from .model import Model, find_run, load_models
 from .recorded import split_of_run
 
 if TYPE_CHECKING:
-    from ..export import Evidence, Facts, Portable, Written
+    from ..export import Distance, Evidence, Facts, Portable, Written
 
 FORMATS = {
     "keras": "Keras 3: model.keras",
@@ -36,6 +38,8 @@ FORMATS = {
     "c-ternary": "the same with weights of three levels, five in a byte: model-ternary.h",
 }
 CARD = "model-card.md"
+ANSWERS = "answers.json"
+_UNLIKE_TOLERANCE = 1e-3
 _TOLERANCE = 1e-4
 _CHECKED = 1000
 
@@ -55,7 +59,14 @@ class Exported:
     card: Path
 
 
-def export_run(name: str, formats: Sequence[str], store: Path, folder: Path | None = None) -> Exported:
+def export_run(
+    name: str,
+    formats: Sequence[str],
+    store: Path,
+    folder: Path | None = None,
+    *,
+    request: AnswerRequest | None = None,
+) -> Exported:
     """Write a finished run's network in other formats, with a model card.
 
     Every file that can be run is asked and compared with our own predictions before this returns.
@@ -65,6 +76,8 @@ def export_run(name: str, formats: Sequence[str], store: Path, folder: Path | No
         formats: Of ``FORMATS``.
         store: The store's folder.
         folder: Where to write; a folder named after study and run, in the current one, if ``None``.
+        request: Sets of classes and refusal, whose rules are written as ``answers.json``; ``model.onnx`` gets them as
+            metadata, and the output ``unlike``.
 
     Raises:
         SpecError: A format is not known, its library is not installed, or it cannot hold this network.
@@ -79,18 +92,28 @@ def export_run(name: str, formats: Sequence[str], store: Path, folder: Path | No
     record, run = find_run(name, store)
     (model,) = load_models(record, [run], store)
     network = portable_of(model)
+    answers = None
+    if request is not None and not request.is_plain:
+        if request.refuse is not None and ("onnx" not in formats or network.own is not None):
+            what = "refusal needs the network's inner features, which only model.onnx of layers in study words puts out"
+            fix = "leave --refuse out" if network.own is not None else "add --format onnx, or leave --refuse out"
+            raise SpecError(Problem(what, fix))
+        answers = answers_of(model, request, is_best_arm=name == record.name)
     target = folder if folder is not None else Path(f"{record.name}-{run.id[:8]}")
     images, what = _images_to_check(model)
     expected = model.probabilities(images)
     title = f"{record.name}: {run.arm}, {run.label}"
-    check = _Check(model, images, expected, what)
+    check = _Check(model, images, expected, what, answers)
     files = [
         written for format in dict.fromkeys(formats) for written in _WRITERS[format](network, target, title, check)
     ]
     from ..export import card_of
 
-    card = target / CARD
-    disk.write(card, card_of(network, facts_of(model), files).encode())
+    card, facts = target / CARD, facts_of(model)
+    if answers is not None:
+        files.append(_answers_file(answers, model, target))
+        facts = replace(facts, answers=answers.note, answer_code=_answer_code(answers))
+    disk.write(card, card_of(network, facts, files).encode())
     return Exported(target, tuple(files), card)
 
 
@@ -109,6 +132,7 @@ class _Check:
     images: NDArray[Any]
     expected: NDArray[np.float32]
     what: str
+    answers: Answers | None = None
 
     def compare(self, answer: Callable[[NDArray[Any]], NDArray[np.float32]], path: Path) -> str:
         """How far a file's predictions are from ours, as a sentence.
@@ -185,10 +209,41 @@ def _onnx(network: Portable, folder: Path, title: str, check: _Check) -> list[Wr
     from ..export import onnx_answer, write_onnx
 
     path = folder / "model.onnx"
-    write_onnx(network, path)
+    answers = check.answers
+    about = {"answers": json.dumps(plain_answers(answers, network.classes))} if answers is not None else {}
+    write_onnx(network, path, distance=_distance(answers), about=about)
     agreement = check.compare(onnx_answer(path), path)
+    unlike = answers.unlike(check.images) if answers is not None else None
+    if unlike is not None:
+        difference = float(np.abs(onnx_answer(path, "unlike")(check.images) / unlike - 1).max())
+        if not difference <= _UNLIKE_TOLERANCE:
+            path.unlink(missing_ok=True)
+            raise RunError(f"{path.name} finds pictures otherwise unlike: by a factor of {1 + difference:.3g}")
     use = f"input `images` ({network.dtype}), output `probabilities`; class names in its metadata under `classes`"
     return [_written(path, "onnx", f"{use}; {agreement}.")]
+
+
+def _distance(answers: Answers | None) -> Distance | None:
+    from ..export import Distance
+
+    if answers is None or not answers.refusals:
+        return None
+    rule = answers.refusals[0][1]
+    centre, whitening, means = (values.astype(np.float32) for values in (rule.centre, rule.whitening, rule.means))
+    return Distance(rule.layers, rule.channels, centre, whitening, means, rule.threshold)
+
+
+def _answers_file(answers: Answers, model: Model, folder: Path) -> Written:
+    path = folder / ANSWERS
+    content = json.dumps({**plain_answers(answers, model.classes), "run": model.run.id}, indent=2) + "\n"
+    disk.write(path, content.encode())
+    return _written(path, "answers", "what sets of classes and refusal need; the code below uses it.")
+
+
+def _answer_code(answers: Answers) -> str:
+    from ..export import answer_code
+
+    return answer_code(has_sets=answers.sets is not None, has_refusal=bool(answers.refusals))
 
 
 def _onnx_int8(network: Portable, folder: Path, title: str, check: _Check) -> list[Written]:

@@ -19,7 +19,7 @@ from .verdict_record import with_look
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ..analysis import Comparison, Diagnoses
+    from ..analysis import Comparison, Diagnoses, Robustness
     from ..report import Illustration, ReportForm
     from ..search import SearchResult
     from .explanations import Explanation, PictureOptions
@@ -39,9 +39,18 @@ def result(study: str, *, store: str | Path | None = None) -> Result:
     return stored
 
 
-def report_html(record: StudyRecord, explanations: Sequence[Illustration] = ()) -> str:
-    """A study's report, one HTML file, as a text."""
+def report_html(record: StudyRecord, explanations: Sequence[Illustration] = (), *, store: Path | None = None) -> str:
+    """A study's report, one HTML file, as a text.
+
+    Args:
+        record: The study.
+        explanations: Pictures of the best arm.
+        store: The store's folder, for what runs answered about corrupted images, where they were asked.
+    """
     from ..report import render
+    from .robustness import corruption_picture, kept_robustness
+
+    robustness = kept_robustness(record, store) if store is not None else None
 
     return render(
         record,
@@ -49,6 +58,8 @@ def report_html(record: StudyRecord, explanations: Sequence[Illustration] = ()) 
         gallery=gallery_of(record),
         toml=study_toml(record.design),
         explanations=explanations,
+        robustness=robustness,
+        corruptions=corruption_picture(record) if robustness is not None else None,
     )
 
 
@@ -168,6 +179,34 @@ class Result:
 
         with collection_paused():
             return compare_study(self.shown, *names, split=split)
+
+    def robustness(
+        self,
+        *,
+        split: Literal["validation", "test"] = "validation",
+        images: int = 1000,
+        seed: int = 0,
+        on_progress: Callable[[int, int], None] = lambda num_done, num_runs: None,
+    ) -> Robustness:
+        """Accuracy of every arm on corrupted images, in five severities, and a verdict for each corruption.
+
+        Each run is asked about its own validation images. What it answers is kept in the store: a second call is quick.
+
+        Args:
+            split: ``validation``; or ``test`` once every finished run has its test score, which counts as a look.
+            images: Images for each run, at most, evenly spread.
+            seed: Of the corruptions' draws.
+            on_progress: Called after each run with how many have answered, and of how many.
+
+        Raises:
+            SpecError: No run has finished, none has its weights, the test split is sealed, or the images can bear no
+                corruption.
+            DataError: The data are gone, or have changed.
+            DiskFull: There is no space left.
+        """
+        from .robustness import robustness
+
+        return robustness(self.record, self.store, split=split, images=images, seed=seed, on_progress=on_progress)
 
     def diagnose(self) -> Diagnoses:
         """What is wrong with the study's runs: each diagnosis with its evidence, a next step and its source.
@@ -358,7 +397,9 @@ class Result:
             from .explanations import illustrations
 
             explanations = illustrations(record, self.store)
-        return (write_pdf if form == "pdf" else write_report)(target, report_html(record, explanations))
+        return (write_pdf if form == "pdf" else write_report)(
+            target, report_html(record, explanations, store=self.store)
+        )
 
     def to_mlflow(self, uri: str | None = None, *, experiment: str | None = None) -> str:
         """Log every run that has trained in MLflow, with its settings, epochs and scores, and the answer.

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike
 
+    from ..prediction.conformal import SetMethod
     from .explanations import Explanation, PictureOptions
     from .exports import Exported
     from .model import Model
@@ -78,7 +79,17 @@ class Run:
         return self.record._repr_html_()
 
 
-def export(run: str, *formats: str, folder: str | Path | None = None, store: str | Path | None = None) -> Exported:
+def export(
+    run: str,
+    *formats: str,
+    folder: str | Path | None = None,
+    sets: float | None = None,
+    set_method: SetMethod = "adaptive",
+    by_class: bool = False,
+    never_empty: bool = False,
+    refuse: bool | float = False,
+    store: str | Path | None = None,
+) -> Exported:
     """Write a finished run's network as files that others can run, and a model card.
 
     Args:
@@ -86,6 +97,8 @@ def export(run: str, *formats: str, folder: str | Path | None = None, store: str
         formats: ``keras``, ``onnx``, ``onnx-int8``, ``torch``, ``safetensors``, ``c``, ``c-int4``, ``c-int2``,
             ``c-ternary``.
         folder: Where to write; ``STUDY-RUN`` in the current folder if ``None``.
+        sets, set_method, by_class, never_empty, refuse: As for :func:`predict`: their rules are written as
+            ``answers.json``, and ``model.onnx`` gets the output ``unlike``.
         store: The store's folder; ``ASSAY_STORE`` or ``./assay-store`` if ``None``.
 
     Raises:
@@ -95,10 +108,12 @@ def export(run: str, *formats: str, folder: str | Path | None = None, store: str
         RunError: A file's predictions are not ours. It is not kept.
         DiskFull: There is no space left.
     """
+    from .answers import answer_request
     from .exports import export_run
 
     target = Path(folder) if folder is not None else None
-    return export_run(run, formats, Path(store) if store is not None else default_folder(), target)
+    request = answer_request(sets, set_method, by_class, never_empty, refuse)
+    return export_run(run, formats, Path(store) if store is not None else default_folder(), target, request=request)
 
 
 def predict(
@@ -107,6 +122,11 @@ def predict(
     arm: str | None = None,
     calibrate: bool = False,
     resize: bool = False,
+    sets: float | None = None,
+    set_method: SetMethod = "adaptive",
+    by_class: bool = False,
+    never_empty: bool = False,
+    refuse: bool | float = False,
     store: str | Path | None = None,
 ) -> pd.DataFrame:
     """Classes of new images, with a probability for each class.
@@ -118,17 +138,31 @@ def predict(
         arm: Ask all finished seeds of this arm of the study, by their mean probability; ``"best"`` is its best arm.
         calibrate: Fit a temperature on validation images.
         resize: Resize images of another size instead of refusing them.
+        sets: How often a set of classes is to hold the truth, such as 0.9; fitted on validation images.
+        set_method: ``adaptive``, ``regularized`` or ``threshold`` (``prediction.conformal.set_scores``).
+        by_class: Keep the promise for each class.
+        never_empty: Put the most probable class into sets that would be empty.
+        refuse: Say which pictures are unlike the data: farther from the training images than all but this share of
+            validation images (0.05 for ``True``).
         store: The store's folder; ``ASSAY_STORE`` or ``./assay-store`` if ``None``.
 
     Returns:
-        A row for each image: Id (a file's name, or a number from 0), Category, Confidence, and a column for each class.
+        A row for each image: Id (a file's name, or a number from 0), Category, Confidence, with ``sets`` Set (a tuple
+        of class names), with ``refuse`` Unlike (refused above 1) and Refused, and a column for each class. What sets
+        and refusal were fitted on stands in ``attrs["note"]``.
 
     Raises:
         NoSuchRun: There is no such run or study.
-        SpecError: There is no such arm, or nothing to calibrate on.
+        SpecError: There is no such arm, nothing to calibrate on, or a share outside (0, 1).
         DataError: Images cannot be read, or have another size.
     """
+    from .answers import answer_request
     from .predictions import frame_of, load_ensemble
 
     folder = Path(store) if store is not None else default_folder()
-    return frame_of(load_ensemble(run, folder, arm=arm, calibrated=calibrate), images, resize=resize)
+    request = answer_request(sets, set_method, by_class, never_empty, refuse)
+    runs = load_ensemble(run, folder, arm=arm, calibrated=calibrate, request=request)
+    frame = frame_of(runs, images, resize=resize)
+    if runs.answers is not None:
+        frame.attrs["note"] = runs.answers.note
+    return frame

@@ -44,11 +44,14 @@ from .intervals import mean_bands as mean_bands
 from .intervals import mean_interval as mean_interval
 from .intervals import prediction_interval as prediction_interval
 from .intervals import share_interval as share_interval
+from .joint import joint_flip_ps as joint_flip_ps
+from .joint import joint_ps as joint_ps
 from .look import Look as Look
 from .many import holm as holm
 from .needed import Need as Need
 from .paired import MIN_PAIRS as MIN_PAIRS
 from .paired import PairedDifference as PairedDifference
+from .paired import count_pairs as count_pairs
 from .paired import paired_difference as paired_difference
 from .paired import sign_flip_p as sign_flip_p
 from .paired import sign_flip_ps as sign_flip_ps

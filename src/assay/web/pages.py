@@ -184,7 +184,9 @@ async def report(request: Request) -> Response:
     parts, name = parts_of(request), request.path_params["name"]
     followed = await parts.watch.study(name)
     record, state = followed.record, followed.version
-    html = await parts.findings.get("report", name, state, lambda: report_html(with_look(parts.store, record)))
+    html = await parts.findings.get(
+        "report", name, state, lambda: report_html(with_look(parts.store, record), store=parts.store)
+    )
     return HTMLResponse(html, headers={"content-security-policy": REPORT_POLICY})
 
 

@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, Problem, SpecError
+from ..prediction.conformal import SetRule, draws_of, fewest_images, fit_sets
 from ..prediction.framing import Framing, framed_picture, framing_of, is_drawable
+from ..prediction.refusal import Refusal, fit_refusal
 from ..results.model import Model, load_models, runs_of_arm
 from ..results.predictions import HeldOutPredictions
 from ..results.recorded import dataset_of, split_of_run
@@ -32,6 +34,9 @@ _CANDIDATES = 400
 _BATCH = 50
 _MOST_JUDGED, _FEWEST_JUDGED = 2000, 100  # validation images that a temperature is fitted on
 _JUDGED_FLOPS = 2e10  # of one network: about a second, in which drawings wait
+COVERAGES = (0.9, 0.95, 0.99)  # of sets of classes, as far as there are validation images for them
+REFUSED = 0.05  # of validation images
+_REFUSING = 4  # networks that judge whether a picture is unlike the data
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,8 @@ class Panel:
         self.num_all = num_all
         self.calibration: Calibration | None = None
         self.shared = 0.0  # how many networks judged an image for it, on average
+        self.sets: dict[float, SetRule] = {}  # by coverage
+        self.refusals: list[tuple[Model, Refusal]] = []
 
     @property
     def arm(self) -> str:
@@ -166,22 +173,55 @@ class Panel:
     def _held_out_predictions(self) -> HeldOutPredictions:
         held_out = self.held_out
         assert self.training is not None
+        return HeldOutPredictions(self.models, self.training, held_out, most=self._most_judged)
+
+    @cached_property
+    def _most_judged(self) -> int:
         most = int(_JUDGED_FLOPS / max(self.models[0].summary.flops, 1))
-        most = min(max(most, _FEWEST_JUDGED), _MOST_JUDGED)
-        return HeldOutPredictions(self.models, self.training, held_out, most=most)
+        return min(max(most, _FEWEST_JUDGED), _MOST_JUDGED)
 
     def calibrate_some(self) -> bool:
-        """Ask one more network about the images that it held out, towards ``calibration``; whether any is left.
+        """Ask one more network about the images that it held out, towards ``calibration``, ``sets`` and ``refusals``;
+        whether any is left.
 
         Raises:
             SpecError: There are no validation images, too few of them, or they are test images.
         """
-        if self.calibration is not None:
-            return False
-        if self._held_out_predictions.predict_next():
-            return True
-        self.calibration, self.shared = self._held_out_predictions.calibration()
+        if self.calibration is None:
+            if self._held_out_predictions.predict_next():
+                return True
+            self._fit_sets()
+            self.calibration, self.shared = self._held_out_predictions.calibration()
+        if len(self.refusals) < min(len(self.models), _REFUSING):
+            return self._fit_refusal(self.models[len(self.refusals)])
         return False
+
+    def _fit_sets(self) -> None:
+        held = self._held_out_predictions
+        assert self.training is not None
+        labels, draws = np.asarray(self.training.labels[held.places]), draws_of(self.training.images[held.places])
+        for coverage in COVERAGES:
+            if len(labels) >= fewest_images(coverage) and len(self.classes) > 1:
+                self.sets[coverage] = fit_sets(held.mean(), labels, draws, coverage=coverage)
+
+    def _fit_refusal(self, model: Model) -> bool:
+        """One more network's rule; whether it could be fitted."""
+        assert self.training is not None
+        split = split_of_run(self.record, model.run, self.training)
+        learned, judged = (_some(places, self._most_judged) for places in (split.training, split.validation))
+        known = self.training.images[learned], np.asarray(self.training.labels[learned])
+        try:
+            rule = fit_refusal(model.predictor, known, self.training.images[judged], share=REFUSED)
+        except SpecError:  # too few of this network's validation images
+            return False
+        self.refusals.append((model, rule))
+        return True
+
+    def unlike(self, image: NDArray[Any]) -> float | None:
+        """How unlike the data an image [height, width, channels] is, refused above 1; ``None`` until that is known."""
+        if not self.refusals:
+            return None
+        return float(np.mean([rule.unlike(model.predictor, image[None])[0] for model, rule in tuple(self.refusals)]))
 
     @cached_property
     def picks(self) -> tuple[Pick, ...]:
@@ -209,6 +249,14 @@ class Panel:
             Pick(int(index), int(labels[index]), int(counts[index]), int(label))
             for index, label in zip(chosen, predicted, strict=True)
         )
+
+
+def _some(places: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """As many at most, evenly spread, in order."""
+    ordered = np.sort(places)
+    if len(ordered) <= most:
+        return ordered
+    return np.asarray(ordered[np.linspace(0, len(ordered) - 1, most).astype(np.int64)])
 
 
 class Panels:

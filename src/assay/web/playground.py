@@ -15,7 +15,7 @@ from ..data import png
 from ..errors import SpecError
 from ..store import StudyRecord
 from .limits import MAX_PICTURE_BYTES, PICTURE_KINDS, Refused, body_of
-from .panels import Panel
+from .panels import REFUSED, Panel
 from .parts import parts_of
 
 _NUM_PICKS = 48
@@ -56,8 +56,8 @@ def _description(panel: Panel) -> dict[str, Any]:
 
 
 async def calibration(request: Request) -> Response:
-    """Fit one temperature for an arm's networks, so that their confidence means what it says; network by network, so
-    that other questions are answered in between."""
+    """Fit one temperature for an arm's networks, so that their confidence means what it says, and rules for sets of
+    classes and for refusal; network by network, so that other questions are answered in between."""
     record, arm = await _record(request), request.query_params.get("arm")
     panels = parts_of(request).panels
     try:
@@ -68,7 +68,15 @@ async def calibration(request: Request) -> Response:
     (fitted, shared), _ = await panels.ask(record, arm, lambda panel: (panel.calibration, panel.shared))
     if fitted is None:
         return JSONResponse({"temperature": None, "why": "the networks were trained anew meanwhile"})
-    values = {"temperature": fitted.temperature, "images": fitted.num_images, "shared": shared, "error": fitted.error}
+    (sets, refusals), _ = await panels.ask(record, arm, lambda panel: (dict(panel.sets), len(panel.refusals)))
+    values = {
+        "temperature": fitted.temperature,
+        "images": fitted.num_images,
+        "shared": shared,
+        "error": fitted.error,
+        "coverages": list(sets),
+        "refused": REFUSED if refusals else None,
+    }
     return JSONResponse(values)
 
 
@@ -152,6 +160,7 @@ def answer(panel: Panel, image: NDArray[Any], mask: NDArray[np.bool_] | None = N
         mask: Which of the networks predict; all if ``None``.
     """
     from ..prediction import sharpened
+    from ..prediction.conformal import draws_of
 
     chosen = np.flatnonzero(mask) if mask is not None else np.arange(len(panel.models))
     votes = np.stack([panel.models[index].probabilities(image[None])[0] for index in chosen])
@@ -160,7 +169,14 @@ def answer(panel: Panel, image: NDArray[Any], mask: NDArray[np.bool_] | None = N
     cam = panel.evidence(image, int(mean.argmax()), explained) if image.any() else None
     fitted = panel.calibration
     calibrated = None if fitted is None else float(sharpened(mean[None], fitted.temperature).max())
+    draws, unlike = draws_of(image[None]), panel.unlike(image)
+    sets = {
+        f"{coverage:g}": np.flatnonzero(rule.sets(mean[None], draws)[0]).tolist()
+        for coverage, rule in panel.sets.items()
+    }
     return {
+        "sets": sets,
+        "unlike": None if unlike is None else round(unlike, 4),
         "confidence": None if calibrated is None else round(calibrated, 5),
         "probabilities": [round(float(value), 5) for value in mean],
         "votes": [[round(float(value), 4) for value in vote] for vote in votes],

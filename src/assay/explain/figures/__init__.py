@@ -1,5 +1,6 @@
 """One function for each picture, from arrays to a Matplotlib figure; ``ax=`` draws single plots on given axes."""
 
+from .corruptions import corruption_sheet as corruption_sheet
 from .features import feature_map as feature_map
 from .kernels import filters_at_best as filters_at_best
 from .kernels import kernel_grid as kernel_grid

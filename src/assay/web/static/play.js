@@ -48,6 +48,7 @@ function blank() {
   one("agree").textContent = "";
   one("sure").textContent = "";
   one("took").textContent = "";
+  one("promise").hidden = true;
   one("cam-note").textContent = "";
   one("seen-note").textContent = "";
   for (const bar of bars) { bar.fill.style.width = "0"; bar.text.textContent = ""; bar.dots.replaceChildren(); bar.row.classList.remove("top"); }
@@ -70,6 +71,7 @@ function show(found, milliseconds) {
     told = `${found.label === name ? "Right: its label is" : "Wrong: its label is"} ${found.label}. Asked: ${n === 1 ? "the one network that" : `the ${n} networks that`} never trained on it.`;
   }
   one("sure").textContent = found.confidence === null ? (about.uncalibrated || "") : `Calibrated; uncalibrated ${percent(own, 1)}.`;
+  promise(found);
   one("verdict").classList.toggle("wrong", found.label !== undefined && found.label !== name);
   one("agree").textContent = told;
   bars.forEach((bar, label) => {
@@ -84,7 +86,23 @@ function show(found, milliseconds) {
   one("seen-note").textContent = `${found.shape[0]} × ${found.shape[1]} pixels${about.framing && found.label === undefined && (!given || one("framed").checked) ? `, ${about.framing}` : ""}`;
   one("took").textContent = `Answered in ${found.milliseconds.toFixed(0)} ms, ${Math.round(milliseconds)} ms with the way here and back.`;
   clearTimeout(speaking);
-  speaking = setTimeout(() => { one("spoken").textContent = `${name}, ${percent(share, 0)}. ${told}`; }, 700);
+  speaking = setTimeout(() => { one("spoken").textContent = `${name}, ${percent(share, 0)}. ${told} ${one("unlike").textContent}`; }, 700);
+}
+
+// The classes that an image may be, and whether it is unlike the data.
+let promised = null;
+function promise(found) {
+  promised = found;
+  const rules = Object.keys(found.sets || {}), far = found.unlike !== null && found.unlike > 1;
+  one("promise").hidden = !rules.length && !far;
+  one("unlike").hidden = !far;
+  one("unlike").textContent = far ? `None of these: the picture is unlike the data, ${Math.sqrt(found.unlike).toFixed(1)} times as far from the training images as ${percent(1 - (about.refused ?? 0.05), 0)} of validation images are.` : "";
+  document.querySelector(".set").hidden = !rules.length;
+  if (!rules.length) return;
+  const chosen = one("coverage").value || rules[0];
+  if (one("coverage").options.length !== rules.length) one("coverage").replaceChildren(...rules.map((rule) => make("option", { value: rule, selected: rule === chosen }, `${percent(Number(rule), 0)} of the time`)));
+  const set = found.sets[one("coverage").value];
+  one("set").textContent = set.length ? set.map((label) => about.classes[label]).join(", ") : "empty: no class is needed to keep that promise";
 }
 
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
@@ -125,11 +143,13 @@ async function calibrate() {
   let found;
   try { found = await get(`${api}/calibration?${arm()}`); } catch { return; }
   if (mine !== about) return;
+  about.refused = found.refused ?? 0.05;
   if (found.temperature === null) about.uncalibrated = `Not calibrated: ${found.why}.`;
   else {
     const n = about.networks.length;
     const judged = n > 1 ? `, each judged by those that did not train on it (${found.shared.toFixed(1)} of ${n} on average)` : "";
     one("bars-note").append(` Bars are not calibrated; the confidence above is: temperature ${found.temperature.toFixed(2)}, fitted on ${counted(found.images, "validation image")}${judged}; calibration error ${percent(found.error[0], 1)} before and ${percent(found.error[1], 1)} after.`);
+    if (found.coverages.length) one("bars-note").append(" Sets are calibrated on the same images; the promise is for pictures drawn as these were.");
   }
   if (last) ask(last);
 }
@@ -238,6 +258,7 @@ one("arm").addEventListener("change", (event) => {
   history.replaceState(null, "", page);
   load(event.target.value);
 });
+one("coverage").addEventListener("change", () => { if (promised) promise(promised); });
 one("undo").addEventListener("click", () => { if (!one("shown").hidden) pad.clear(); else pad.undo(); });
 one("clear").addEventListener("click", () => pad.clear());
 one("all").addEventListener("click", () => picks(false));

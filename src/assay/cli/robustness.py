@@ -1,0 +1,106 @@
+"""assay robustness"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import cast
+
+import click
+
+from .options import json_option, print_json, store_option, study_name
+
+
+@click.command("robustness")
+@click.argument("study", required=False)
+@click.option(
+    "--split",
+    type=click.Choice(["validation", "test"]),
+    default="validation",
+    show_default=True,
+    help="Whose images are corrupted; test counts as a look, and only once the study is revealed.",
+)
+@click.option("--images", type=click.IntRange(min=1), default=1000, show_default=True, help="Images for each run.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the draws.")
+@click.option("--yes", is_flag=True, help="Do not ask before test images are looked at.")
+@store_option
+@json_option
+def command(
+    study: str | None, split: str, images: int, seed: int, yes: bool, store: Path | None, as_json: bool
+) -> None:
+    """Will it hold in the field? STUDY's runs on corrupted images, and a verdict for each corruption.
+
+    Noise, blur, light, shifts, strokes, things in front and JPEG, in five severities. Each run is asked about its own
+    validation images, and arms are judged on runs paired by seed, all corruptions under one error budget. What runs
+    answered is kept in the store, and `assay report` shows it.
+    """
+    from ..analysis.numbers import points
+    from ..api import result
+    from ..results.robustness import Split, refuse_sealed
+
+    stored = result(study_name(study, store), store=store)
+    if split == "test":
+        refuse_sealed(stored.brief)
+        if not yes:
+            _ask(stored.study)
+    is_live = sys.stderr.isatty() and not as_json
+    found = stored.robustness(
+        split=cast("Split", split),
+        images=images,
+        seed=seed,
+        on_progress=_show_progress if is_live else lambda num_done, num_runs: None,
+    )
+    if as_json:
+        print_json(found.as_dict())
+        return
+    _print_accuracies(found)
+    decided = [one for one in found.verdicts if one.outcome in ("better", "worse")]
+    overall = [one for one in found.verdicts if one.corruption == "all corruptions"]
+    click.echo()
+    for one in [*overall, *(one for one in decided if one not in overall)]:
+        click.echo(f"{one.sentence}.")
+    rest = [one for one in found.verdicts if one not in decided and one not in overall]
+    few = [one for one in rest if one.outcome == "too few seeds"]
+    if rest and not few:
+        listed = ", ".join(
+            f"{one.corruption.replace('_', ' ')}{'' if len(found.arms) == 2 else f' ({one.b})'} {points(one.mean)}"
+            for one in rest
+        )
+        click.echo(f"Undecided (points): {listed}.")
+    for note in found.notes:
+        click.echo(f"{note}.")
+
+
+def _print_accuracies(found: object) -> None:
+    from ..analysis import Robustness
+    from ..analysis.numbers import percent
+    from .tables import print_table
+
+    assert isinstance(found, Robustness)
+    header = ["corruption", *(arm.arm for arm in found.arms)]
+    rows = [["none", *(percent(float(arm.clean.mean())) for arm in found.arms)]]
+    rows += [
+        [name.replace("_", " "), *(percent(float(arm.scores[:, place].mean())) for arm in found.arms)]
+        for place, name in enumerate(found.corruptions)
+    ]
+    rows.append(["all corruptions", *(percent(float(arm.scores.mean())) for arm in found.arms)])
+    print_table(header, rows, right=range(1, len(header)), title="Accuracy, mean over severities 1 to 5")
+
+
+def _show_progress(num_done: int, num_runs: int) -> None:
+    click.echo(f"\r{num_done} of {num_runs} runs have answered", nl=num_done == num_runs, err=True)
+
+
+def _ask(study: str) -> None:
+    """Asks before test images are looked at.
+
+    Raises:
+        SpecError: There is no terminal to ask.
+        click.Abort: The answer is no.
+    """
+    from ..errors import Problem, SpecError
+
+    if not sys.stdin.isatty():
+        raise SpecError(Problem(f'this would look at the test images of "{study}" once more', "add --yes if it may"))
+    click.echo("This counts as one more look at the test split, unless it was taken before.", err=True)
+    click.confirm("Look at the test images?", default=False, abort=True, err=True)

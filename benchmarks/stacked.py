@@ -78,7 +78,10 @@ class StackedLearner:
         self._layout = flat[0]
         values = torch.stack([parameters.values for parameters in flat])
         self.gradients = torch.zeros_like(values)
-        self.optimizer = update_rule(optimizer, values, training=training, parts=self._layout.slices(), is_fused=False)
+        self.optimizer = update_rule(
+            optimizer, values, training=training, parts=self._layout.slices(), is_fused=False,
+            matrices=self._layout.matrices(networks[0].summary),
+        )  # fmt: skip
         self._parameters = {name: view.requires_grad_() for name, view in self._layout.split(values.detach()).items()}
         self._gradients = self._layout.split(self.gradients)
         buffers = [dict(network.named_buffers()) for network in self._networks]

@@ -3,8 +3,8 @@
 From a study to an answer:
 
 - ``Study`` is what is asked: ``Data`` (or ``arrays``, ``torch_dataset``), ``Network`` (``Residual``, ``Parallel``,
-  ``Repeat``, ``Base``), ``Training`` (``Optimizer``, ``Schedule``, ``Augmentation``, ``EarlyStopping``, ``Best``),
-  ``Seeds``, ``Search``. ``load`` reads one from a file; ``shipped`` lists those that come with Assay.
+  ``Repeat``, ``Base``), ``Training`` (``Optimizer``, ``Schedule``, ``Augmentation``, ``EarlyStopping``, ``Best``,
+  ``Evaluation``), ``Seeds``, ``Search``. ``load`` reads one from a file; ``shipped`` lists those that come with Assay.
 - ``describe`` shows its networks, ``remarks`` what to know before it runs, ``run`` trains what is missing of it.
 - ``result``, ``studies`` and ``find`` read a store: ``Result`` has verdicts, tables and reports; ``Run`` is one run.
 - ``predict`` classifies new images.
@@ -44,6 +44,7 @@ from .spec import Best as Best
 from .spec import Choice as Choice
 from .spec import Data as Data
 from .spec import EarlyStopping as EarlyStopping
+from .spec import Evaluation as Evaluation
 from .spec import Folds as Folds
 from .spec import Groups as Groups
 from .spec import Halving as Halving
@@ -75,6 +76,7 @@ __all__ = [
     "Classifier",
     "Data",
     "EarlyStopping",
+    "Evaluation",
     "Folds",
     "Groups",
     "Halving",

@@ -261,7 +261,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         network = network_of(self.arm_, self.image_shape_, len(self.classes_), Streams(self._seed))
         scaling = Scaling(torch.from_numpy(self._offset.copy()), torch.from_numpy(self._factor.copy()))
-        predictor = Predictor(network, scaling)
+        predictor = Predictor(network, scaling, self.arm_.training.evaluation)
         predictor.load_weights({name: torch.from_numpy(value.copy()) for name, value in self.weights_.items()})
         return predictor
 

@@ -31,12 +31,13 @@ from assay.nets import (
     parse,
     word_of,
 )
-from assay.nets.kinds import ActivationName
+from assay.nets.kinds import ActivationName, InitName
 from assay.nets.layers import WORDS, PReLU, Reshape, ZeroPad
 
 COUNTS = st.integers(1, 4096)
 FLAGS = st.booleans()
 ACTIVATIONS = st.sampled_from(get_args(ActivationName))
+INITS = st.sampled_from(get_args(InitName))
 PADDINGS = st.sampled_from(["same", "valid"]) | st.integers(1, 99)
 WEIGHTS = st.floats(0, 10)
 RATES = st.floats(0, 1, exclude_max=True)
@@ -44,7 +45,7 @@ KERNELS = st.tuples(COUNTS, COUNTS)
 MOVED = {"padding": PADDINGS, "stride": COUNTS, "dilation": COUNTS}
 WEIGHTED = {"bias": FLAGS, "l1": WEIGHTS, "l2": WEIGHTS}
 LAYERS = st.one_of(
-    st.builds(Conv, COUNTS, KERNELS, ACTIVATIONS, groups=COUNTS, **MOVED, **WEIGHTED),
+    st.builds(Conv, COUNTS, KERNELS, ACTIVATIONS, groups=COUNTS, init=INITS, fixed=FLAGS, **MOVED, **WEIGHTED),
     st.builds(Depthwise, KERNELS, ACTIVATIONS, multiplier=COUNTS, **MOVED, **WEIGHTED),
     st.builds(Separable, COUNTS, KERNELS, ACTIVATIONS, multiplier=COUNTS, **MOVED, **WEIGHTED),
     st.builds(MaxPool, COUNTS, stride=COUNTS, padding=PADDINGS),
@@ -57,7 +58,7 @@ LAYERS = st.one_of(
     st.builds(Reshape, st.tuples(COUNTS, COUNTS, COUNTS) | st.tuples(COUNTS, st.just(-1), COUNTS) | st.just((-1,))),
     st.builds(PReLU, per=st.sampled_from(["value", "channel", "layer"]), slope=WEIGHTS),
     st.builds(ZeroPad, st.tuples(*[st.tuples(st.integers(0, 99), st.integers(0, 99))] * 2)),
-    st.builds(Dense, COUNTS | st.just("classes"), ACTIVATIONS, **WEIGHTED),
+    st.builds(Dense, COUNTS | st.just("classes"), ACTIVATIONS, init=st.sampled_from(["glorot", "zeros"]), **WEIGHTED),
     st.sampled_from([kind() for kind in (BatchNorm, LayerNorm, InstanceNorm, GlobalMaxPool, GlobalAvgPool, Flatten)]),
 )
 
@@ -195,8 +196,9 @@ def test_the_vocabulary_describes_each_word():
     activations = "relu|relu6|leakyrelu|elu|gelu|silu|sigmoid|tanh|softmax|linear"
     kernel = "[padding=same|valid|N] [stride=STRIDE] [dilation=DILATION]"
     weights = "[bias=true|false] [l1=x] [l2=x]"
+    begins = "[init=glorot|identity|zeros|whitening] [fixed=true|false]"
     assert {word: entry.syntax for word, entry in VOCABULARY.items()} == {
-        "conv": f"conv FILTERS KxK [activation] {kernel} [groups=GROUPS] {weights}",
+        "conv": f"conv FILTERS KxK [activation] {kernel} [groups=GROUPS] {weights} {begins}",
         "depthwise": f"depthwise KxK [activation] [multiplier=MULTIPLIER] {kernel} {weights}",
         "separable": f"separable FILTERS KxK [activation] [multiplier=MULTIPLIER] {kernel} {weights}",
         "batchnorm": "batchnorm [epsilon=x] [momentum=MOMENTUM]",
@@ -212,7 +214,7 @@ def test_the_vocabulary_describes_each_word():
         "flatten": "flatten",
         "zeropad": "zeropad [padding]",
         "reshape": "reshape TARGET",
-        "dense": f"dense UNITS|classes [activation] {weights}",
+        "dense": f"dense UNITS|classes [activation] {weights} [init=glorot|zeros]",
         "activation": f"activation {activations}",
         "prelu": "prelu [per=value|channel|layer] [slope=x]",
     }

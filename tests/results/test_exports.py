@@ -17,6 +17,7 @@ from assay.cli import main
 from assay.errors import RunError, SpecError, StoreError
 from assay.export import onnx_answer
 from assay.results import exports
+from assay.results.answers import AnswerRequest
 from assay.results.exports import export_run
 from assay.results.model import find_run, load_models
 from assay.stats import share_interval
@@ -75,6 +76,23 @@ def test_eight_bits_are_told_with_what_they_cost(store: Path, tmp_path: Path) ->
     assert f"{(answers.argmax(1) == labels).mean():.2%}" == f"{told[3]}%"
     assert f"{(model.probabilities(images).argmax(1) == labels).mean():.2%}" == f"{told[4]}%"
     np.testing.assert_allclose(answers, model.probabilities(images), atol=0.1)
+
+
+def test_a_run_that_is_judged_by_views_leaves_as_it_sees_an_image_once_and_its_card_says_so(
+    store: Path, tmp_path: Path
+) -> None:
+    training = {"epochs": 1, "batch_size": 64, "evaluation": {"flip": True, "shift": 1}}
+    study = small_study(name="views", factors={"rate": [0.0]}, training=training, seeds={"count": 1})
+    assay.run(study, store=store)
+    found = export_run("views", ["onnx"], store, tmp_path / "out")
+    (model,) = load_models(assay.result("views", store=store).record, [find_run("views", store)[1]], store)
+    images, _ = model.validation()
+    answers = onnx_answer(tmp_path / "out" / "model.onnx")(np.ascontiguousarray(images))
+    np.testing.assert_allclose(answers, model.once().probabilities(images), atol=1e-4)
+    assert np.abs(answers - model.probabilities(images)).max() > 0.01
+    assert "Accuracy here is that of the mean over 6 views of an image. Files look at it once" in found.card.read_text()
+    with pytest.raises(SpecError, match="calibrated on the mean over several views, and a file looks at an image once"):
+        export_run("views", ["onnx"], store, tmp_path / "sets", request=AnswerRequest(sets=0.9))
 
 
 @pytest.mark.parametrize("arm", ["train=none", "train=all"])

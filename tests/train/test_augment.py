@@ -11,7 +11,7 @@ from scipy import ndimage, stats
 
 from assay.nets.masks import halves
 from assay.spec.augmentation import Augmentation
-from assay.train.augment import KINDS, Kind, affine_maps, augment, draws, mixup, warp
+from assay.train.augment import KINDS, Kind, affine_maps, alternately, augment, draws, mixup, warp
 
 KEY = 0x0123456789ABCDEF
 MANY = np.arange(40_000)
@@ -288,3 +288,24 @@ def test_no_mixup_keeps_every_image() -> None:
     partner, share = mixup(np.zeros(5, dtype=np.int64), 0, KEY)
     assert partner.tolist() == [0, 1, 2, 3, 4]
     assert share.tolist() == [1, 1, 1, 1, 1]
+
+
+def test_alternating_flips_mirror_each_image_in_every_other_epoch() -> None:
+    first, second, third = (alternately(KEY, MANY, epoch) for epoch in range(3))
+    assert abs(first.mean() - 0.5) < 0.01  # four standard errors
+    assert np.array_equal(second, ~first)
+    assert np.array_equal(third, first)
+    assert not np.array_equal(alternately(KEY + 1, MANY, 0), first)
+    assert np.array_equal(alternately(KEY, MANY[::-1], 0), first[::-1])
+
+
+def test_alternating_flips_mirror_the_images_they_are_asked_to() -> None:
+    images, settings, examples = some_images(8), Augmentation(flip="alternating"), np.arange(8)
+    mirrored = alternately(KEY, examples, 1)
+    expected = np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
+    assert np.array_equal(augment(images, settings, KEY, examples, mirrored), expected)
+    moving = Augmentation(flip="alternating", crop=2)
+    still = Augmentation(crop=2)
+    crops = augment(images, still, KEY, examples)
+    same = np.all(augment(images, moving, KEY, examples, np.zeros(8, bool)) == crops, axis=(1, 2, 3))
+    assert same.all()

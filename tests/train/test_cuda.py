@@ -49,6 +49,7 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
     "rmsprop": {"optimizer": {"name": "rmsprop", "epsilon": 1e-3}},
     "rmsprop all": {"optimizer": {"name": "rmsprop", "epsilon": 1e-3, "momentum": 0.9, "centered": True}},
     "adadelta": {"optimizer": {"name": "adadelta", "learning_rate": 1.0}},
+    "muon": {"optimizer": {"name": "muon", "epsilon": 1e-3, "normalize": True, "weight_decay": 0.1}},
     "class weights": {"class_weights": {"0": 3.0, "4": 0.25}, "label_smoothing": 0.1},
     "balanced": {"class_weights": "balanced"},
     "augmentation": {"augmentation": {"shift": 1, "rotation": 10}},
@@ -129,6 +130,8 @@ def test_steps_are_those_of_the_plain_path(data: TrainingData, protocol: str) ->
     )
     assert loss == pytest.approx(expected_loss, rel=1e-4)
     assert hits == expected_hits
+    several = data.images[judged[:3]]
+    np.testing.assert_allclose(ours.logits(several), plain.logits(several), rtol=2e-3, atol=2e-4)
 
 
 def test_bfloat16_rounds_products_and_keeps_weights_wide(data: TrainingData) -> None:
@@ -240,7 +243,17 @@ def test_a_key_in_a_tensor_gives_the_same_mask(rate: float, shape: tuple[int, ..
     torch.testing.assert_close(values.grad, dropped.detach())
 
 
-STACKABLE = ["nesterov", "adam", "rmsprop all", "class weights", "balanced", "mixup", "clip_norm", "global_clip_norm"]
+STACKABLE = [
+    "nesterov",
+    "adam",
+    "muon",
+    "rmsprop all",
+    "class weights",
+    "balanced",
+    "mixup",
+    "clip_norm",
+    "global_clip_norm",
+]
 
 
 @pytest.mark.parametrize("protocol", STACKABLE)

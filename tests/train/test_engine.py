@@ -70,7 +70,7 @@ class Killed(Exception):
     pass
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop", "adadelta"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "rmsprop", "adadelta", "muon"])
 @pytest.mark.parametrize("last_epoch", [1, 2])
 def test_a_resumed_run_is_the_run_that_never_stopped(
     data: TrainingData, tmp_path: Path, optimizer: str, last_epoch: int
@@ -90,6 +90,36 @@ def test_a_resumed_run_is_the_run_that_never_stopped(
     assert same_weights(resumed.weights, whole.weights)
     assert measures(resumed.history) == measures(whole.history)
     assert told == list(resumed.history)
+
+
+WHITENED = {
+    "layers": ["conv 4 3x3 relu init=whitening fixed=true", "conv 4 3x3 relu init=identity", "batchnorm", "maxpool 2",
+               "dropout 0.3", "flatten", "dense classes softmax init=zeros"],
+    "training": {"epochs": 3, "batch_size": 200, "optimizer": {"name": "muon", "normalize": True},
+                 "augmentation": {"flip": "alternating", "crop": 1}, "evaluation": {"flip": True, "shift": 1}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_whitened_run_resumes_and_has_the_same_bits_with_any_number_of_threads(
+    data: TrainingData, tmp_path: Path, threads: int
+) -> None:
+    run = task(**WHITENED)
+    whole = train(run, data)
+    path = tmp_path / "checkpoint.safetensors"
+
+    def kill(record: EpochRecord) -> None:
+        raise Killed
+
+    torch.set_num_threads(threads)
+    with pytest.raises(Killed):
+        train(run, data, on_epoch=kill, checkpoint=path, threads=threads)
+    resumed = train(run, data, checkpoint=path, threads=threads)
+    assert same_weights(resumed.weights, whole.weights)
+    assert measures(resumed.history) == measures(whole.history)
+    first = learner_of(run, data).weights()["conv1.kernel"]
+    assert torch.equal(whole.weights["conv1.kernel"], first)
+    assert not torch.equal(first, learner_of(dataclasses.replace(run, seed=1), data).weights()["conv1.kernel"])
 
 
 def test_a_damaged_or_foreign_checkpoint_is_not_used(data: TrainingData, tmp_path: Path) -> None:

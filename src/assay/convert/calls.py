@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..nets.keras import Unfit
-from ..spec.training import DEFAULTS
 from .configs import LayerConfig
 from .layer_words import SIGNATURES
 from .literals import Names, Unknown, value_of
 from .losses import Loss
+from .optimizers import FORMULAS
 
 _WITHOUT_WORD = ("name", "seed", "bias_initializer")
 _SHAPES = ("input_shape", "batch_input_shape", "input_dim", "shape", "batch_shape")
@@ -143,7 +143,7 @@ def optimizer_of(node: ast.expr | None, names: Names) -> tuple[str, dict[str, An
         name = value_of(node, names)
         if not isinstance(name, str):
             raise Unknown(node)
-    usual = DEFAULTS.get(name.lower(), {})
+    usual = FORMULAS.get(name.lower(), {})
     if name.lower() == "adamw":
         settings = {"weight_decay": usual["weight_decay"], **settings}
     rate = settings.get("learning_rate", usual.get("learning_rate", 0.001))

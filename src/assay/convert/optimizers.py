@@ -8,6 +8,8 @@ from typing import Any
 from ..nets.keras import short
 from ..spec.training import DEFAULTS
 
+# Keras's Muon is another one than ours: for dense kernels alone, with steps of another length.
+FORMULAS = {name: settings for name, settings in DEFAULTS.items() if name != "muon"}
 # Optimizers without a formula here, and the nearest one that there is.
 _NEAREST = {
     "nadam": "adam", "adamax": "adam", "lamb": "adam", "ftrl": "adam", "adafactor": "adam", "adagrad": "adadelta",
@@ -36,9 +38,12 @@ def optimizer_of(name: str, config: Mapping[str, Any], rate: float, place: str) 
     notes: list[str] = []
     kind = name.lower()
     decay = config.get("weight_decay")
-    if kind not in DEFAULTS:
+    if kind not in FORMULAS:
         nearest = _NEAREST.get(kind, "adam")
-        notes.append(f"{place}: the optimizer {name} has no formula here; {nearest} with its learning rate is written.")
+        lack = "has no formula here"
+        if kind == "muon":
+            lack = "takes dense kernels alone, and steps of another length than muon here"
+        notes.append(f"{place}: the optimizer {name} {lack}; {nearest} with its learning rate is written.")
         values: dict[str, Any] = {"name": nearest, "learning_rate": rate}
         return {"optimizer": values, **_around(config, notes, place)}, notes
     if kind == "adam" and decay:

@@ -8,12 +8,12 @@ from typing import Any
 
 from ..errors import Problem, SpecError
 from ..nets.keras import short
-from ..spec.training import DEFAULTS
 from .compiled import Compiled
 from .losses import Loss
+from .optimizers import FORMULAS
 
 _DIGITS = 7  # of a float32
-_NUMBERS = {name for settings in DEFAULTS.values() for name in settings} | {
+_NUMBERS = {name for settings in FORMULAS.values() for name in settings} | {
     "weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "ema_momentum",
 }  # fmt: skip
 
@@ -50,7 +50,7 @@ def compiled_of_config(value: Any, *, file: str, policy: str) -> tuple[Compiled,
         rate, schedule, more = _schedule(rate, file)
         notes += more
     kind = name.rpartition(">")[2].lower()
-    usual = DEFAULTS.get(kind, {}).get("learning_rate", 0.001)
+    usual = FORMULAS.get(kind, {}).get("learning_rate", 0.001)
     number = _number(rate) if rate is not None else float(usual)
     if number is None or number <= 0:
         raise SpecError(Problem(f"its learning rate is {short(rate)}", "compile the model anew", "optimizer", file))

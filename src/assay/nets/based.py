@@ -52,6 +52,9 @@ def foundation_of(arm: spec.Arm, stored: Image) -> Foundation | None:
     base = arm.base
     if base is None:
         return None
+    if base.copies and arm.training.evaluation is not None:
+        what = "copies keep a base's outputs of augmented images, and evaluation looks at others"
+        raise SpecError(Problem(what, "leave one of them out", "training.evaluation"))
     blueprint = blueprint_of(base)
     lines = _until(blueprint, base)
     preparation = _preparation(blueprint, lines, base, stored)
@@ -69,11 +72,16 @@ def foundation_of(arm: spec.Arm, stored: Image) -> Foundation | None:
         scales=tuple(base.scale_of(name) for name in names),
         keeps_statistics=base.keeps_statistics,
         preparation=preparation,
-        is_cached=base.is_frozen and (arm.training.augmentation is None or base.copies > 0),
+        is_cached=base.is_frozen and (_sees_images_once(arm.training) or base.copies > 0),
         copies=base.copies,
         weights=known.get(base.weights, f"weights {base.weights}"),
         lines=tuple(lines),
     )
+
+
+def _sees_images_once(training: spec.Training) -> bool:
+    """Whether every image is seen as it is stored, in training and in evaluation."""
+    return training.augmentation is None and training.evaluation is None
 
 
 def _until(blueprint: Blueprint, base: spec.Base) -> tuple[tuple[str, tuple[Any, ...]], ...]:

@@ -77,6 +77,8 @@ class Network(nn.Module):
                 continue
             module, trains = self.get_submodule(row.name), 0 < first[row.block] <= epoch
             module.requires_grad_(trains)
+            if getattr(row.layer, "fixed", False):
+                module.get_parameter("kernel").requires_grad_(False)
             if not trains or (base.keeps_statistics and isinstance(module, norms.BatchNorm)):
                 self._still.append(module)
         self.train(self.training)
@@ -185,8 +187,9 @@ def learned(summary: Summary) -> Summary:
 def build(layers: Sequence[Node], input_shape: Image, num_classes: int, streams: Streams) -> Network:
     """The network that these layers describe, with its initial weights, on the CPU and in training mode.
 
-    Kernels are Glorot-uniform, biases zero. A kernel depends only on the ``init`` stream, its shape, and its ordinal
-    among kernels (a separable convolution has two): adding batch normalization or dropout moves no other's weights.
+    Kernels are Glorot-uniform unless a layer's ``init`` says otherwise, biases zero; ``whitening.whiten`` gives those
+    that wait for images theirs. A kernel depends only on the ``init`` stream, its shape, and its ordinal among kernels
+    (a separable convolution has two): adding batch normalization or dropout moves no other's weights.
 
     Args:
         layers: As ``parse`` returns them.

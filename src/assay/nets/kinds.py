@@ -99,6 +99,8 @@ def _write_number(value: float) -> str:
     return repr(float(value)).removesuffix(".0")
 
 
+InitName = Literal["glorot", "identity", "zeros", "whitening"]
+DenseInitName = Literal["glorot", "zeros"]
 ActivationName = Literal["relu", "relu6", "leakyrelu", "elu", "gelu", "silu", "sigmoid", "tanh", "softmax", "linear"]
 JoinName = Literal["concatenate", "add"]
 PaddingName = Literal["same", "valid"]
@@ -109,6 +111,8 @@ Flag = Annotated[
     bool,
     Kind("true or false", _read_flag, lambda value: str(value).lower(), sign="true|false", choices=("true", "false")),
 ]
+Init = Annotated[InitName, choice(InitName)]
+DenseInit = Annotated[DenseInitName, choice(DenseInitName)]
 Kernel = Annotated[
     tuple[int, int],
     Kind("height x width such as 3x3", _read_kernel, lambda size: f"{size[0]}x{size[1]}", sign="KxK"),

@@ -148,6 +148,9 @@ def summarize(layers: Sequence[Node], input_shape: Image, num_classes: int) -> S
     if not layers:
         walk.problems.append(Problem("the network has no layers", _ENDING, "layers"))
     walk.problems += _too_large(walk.rows)
+    has_fixed = any(getattr(row.layer, "fixed", False) for row in walk.rows)
+    if not walk.problems and has_fixed and not any(row.trainable for row in walk.rows):
+        walk.problems.append(Problem("nothing in the network trains", "leave fixed=true out of a layer", "layers"))
     if walk.problems:
         raise SpecError(walk.problems)
     return Summary(input_shape, num_classes, tuple(walk.rows))
@@ -244,6 +247,9 @@ class _Walk:
         name = self._named(layer.word)
         what = f'{name} ("{word_of(layer)}")'
         problems = _ending_problems(layer, what, values.shape, is_last=is_last, num_classes=self.num_classes)
+        if getattr(layer, "init", "") == "whitening" and values.name:
+            broken = f"{what} has init=whitening and reads other values than the images"
+            problems.append(Problem(broken, "make it the first layer, or give it init=identity"))
         shape, field = values.shape, values.field
         if shape is None:
             shape = (layer.num_units(self.num_classes),) if isinstance(layer, Dense) else None

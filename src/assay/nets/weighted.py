@@ -27,6 +27,26 @@ def glorot_uniform(generator: np.random.Generator, shape: tuple[int, ...]) -> Te
     return torch.from_numpy(generator.uniform(-limit, limit, shape).astype(np.float32))
 
 
+def initial_kernel(layer: words.Conv, channels: int, generator: np.random.Generator) -> Tensor:
+    """A convolution's first kernel [height, width, channels / groups, filters].
+
+    ``identity``: the first filters of each group hand on its channels, one each, and the others are Glorot-uniform
+    (Jordan 2024). ``whitening`` waits for images (``whitening.whiten``), and is Glorot-uniform until then. Whatever it
+    is, as many numbers are drawn.
+    """
+    kernel = glorot_uniform(generator, (*layer.kernel, channels // layer.groups, layer.filters))
+    if layer.init == "zeros":
+        return torch.zeros_like(kernel)
+    if layer.init == "identity":
+        inputs, outputs = kernel.shape[2], layer.filters // layer.groups
+        row, column = ((side - 1) // 2 for side in layer.kernel)
+        for group in range(layer.groups):
+            for index in range(min(inputs, outputs)):
+                kernel[..., group * outputs + index] = 0
+                kernel[row, column, index, group * outputs + index] = 1
+    return kernel
+
+
 class Weighted(nn.Module):
     """A layer with kernels, on which ``l1`` and ``l2`` lie. A layer without a bias has ``bias = None``."""
 
@@ -56,8 +76,9 @@ class Conv(Weighted):
 
     def __init__(self, layer: words.Conv, channels: int, generator: np.random.Generator) -> None:
         super().__init__(layer, layer.filters)
-        drawn = glorot_uniform(generator, (*layer.kernel, channels // layer.groups, layer.filters))
-        self.kernel = nn.Parameter(drawn.permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last))
+        drawn = initial_kernel(layer, channels, generator).permute(3, 2, 0, 1)
+        kernel = drawn.contiguous(memory_format=torch.channels_last)
+        self.kernel = nn.Parameter(kernel, requires_grad=not layer.fixed)
         self._add_bias()
 
     def forward(self, images: Tensor) -> Tensor:
@@ -110,7 +131,8 @@ class Dense(Weighted):
 
     def __init__(self, layer: words.Dense, inputs: int, units: int, generator: np.random.Generator) -> None:
         super().__init__(layer, units)
-        self.kernel = nn.Parameter(glorot_uniform(generator, (inputs, units)).T.contiguous())
+        drawn = glorot_uniform(generator, (inputs, units)).T.contiguous()
+        self.kernel = nn.Parameter(torch.zeros_like(drawn) if layer.init == "zeros" else drawn)
         self._add_bias()
 
     def forward(self, vectors: Tensor) -> Tensor:

@@ -56,7 +56,10 @@ class Ensemble:
         self.classes = tuple(classes)
         self.shape = shape
         self.temperature = temperature
-        self.is_fused = all(why_not_fused(member.network.summary) is None for member in self.predictors)
+        # Members that look at several views of an image are asked on torch's layers.
+        self.is_fused = all(
+            member.views is None and why_not_fused(member.network.summary) is None for member in self.predictors
+        )
         self._loading = threading.Lock()
         self._kernels: Kernels | None = None
 

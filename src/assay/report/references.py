@@ -124,6 +124,7 @@ _OPTIMIZERS = {
     "adamw": "loshchilov2019decoupled",
     "rmsprop": "tieleman2012lecture",
     "adadelta": "zeiler2012adadelta",
+    "muon": "jordan2024muon",
 }
 _SCHEDULES = {"cosine": "loshchilov2017sgdr", "one-cycle": "smith2019super"}
 _SETTINGS = {
@@ -172,6 +173,8 @@ def _training(study: StudyRecord) -> list[tuple[str, str]]:
         augmentation = training.augmentation
         used += [("zhang2018mixup", "mixup")] if augmentation and augmentation.mixup else []
         used += [("devries2017improved", "cutout")] if augmentation and augmentation.cutout else []
+        used += [("jordan2024airbench", "alternating flips")] if augmentation and augmentation.alternates else []
+        used += [("jordan2024airbench", "evaluation by several views")] if training.evaluation else []
     return used + [(citation.key, citation.use) for word, citation in CITATIONS.items() if word in words]
 
 
@@ -228,4 +231,4 @@ def _plain(text: str) -> str:
     """Braces and accents of LaTeX as people read them."""
     for written, meant in _ACCENTS.items():
         text = text.replace(written, meant)
-    return text.replace("{", "").replace("}", "").replace("--", "–").replace("\\&", "&")
+    return text.replace("{", "").replace("}", "").replace("--", "–").replace("\\&", "&").replace("\\%", "%")

@@ -98,10 +98,13 @@ def export_run(
             what = "refusal needs the network's inner features, which only model.onnx of layers in study words puts out"
             fix = "leave --refuse out" if network.own is not None else "add --format onnx, or leave --refuse out"
             raise SpecError(Problem(what, fix))
+        if model.predictor.views is not None:
+            what = "sets and refusal are calibrated on the mean over several views, and a file looks at an image once"
+            raise SpecError(Problem(what, "export without them, or a run without [training] evaluation"))
         answers = answers_of(model, request, is_best_arm=name == record.name)
     target = folder if folder is not None else Path(f"{record.name}-{run.id[:8]}")
     images, what = _images_to_check(model)
-    expected = model.probabilities(images)
+    expected = model.once().probabilities(images)
     title = f"{record.name}: {run.arm}, {run.label}"
     check = _Check(model, images, expected, what, answers)
     files = [
@@ -166,7 +169,7 @@ class _Check:
             images, labels = self.model.validation()
         except (DataError, SpecError):
             return "its loss of accuracy is not measured: the run has no validation images at hand"
-        whole = self.model.probabilities(images).argmax(1)
+        whole = self.model.once().probabilities(images).argmax(1)
         small = answer(np.ascontiguousarray(images)).argmax(1)
         before, after, same = (
             float(np.mean(is_equal)) for is_equal in (whole == labels, small == labels, whole == small)
@@ -332,6 +335,11 @@ def facts_of(model: Model) -> Facts:
         limits.append("The test split is sealed: nothing here was measured on it.")
     else:
         limits.append(f"Looks at the test split so far: {looks_at_test(record)}; see `assay reveal`.")
+    if training.evaluation is not None:
+        views = training.evaluation.num_views
+        limits.append(
+            f"Accuracy here is that of the mean over {views} views of an image. Files look at it once: measure."
+        )
     seconds = f"{run.seconds:.1f} s" if run.seconds is not None else "not recorded"
     training_facts = (
         ("arm", run.arm),

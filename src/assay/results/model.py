@@ -105,6 +105,12 @@ class Model:
         """The classes' probabilities, float32 [n, classes], of stored images [n, height, width, channels]."""
         return self.predictor.probabilities(images)
 
+    def once(self) -> Predictor:
+        """The predictor that looks at an image once, as it is: what an exported file computes."""
+        from ..train.predictor import Predictor
+
+        return Predictor(self.network, self.predictor.scaling)
+
 
 def load_models(record: StudyRecord, runs: Sequence[RunRecord], store: Path) -> tuple[Model, ...]:
     """These finished runs of a study as models.
@@ -151,7 +157,7 @@ def load_models(record: StudyRecord, runs: Sequence[RunRecord], store: Path) -> 
         else:
             images, reference = training.images, split_of_run(record, run, training).training
         scaling = Prepared(base.preparation) if base else scaling_of(images, study.data.scaling, reference)
-        predictor = Predictor(network, scaling)
+        predictor = Predictor(network, scaling, arm.training.evaluation)
         predictor.load_weights(load_weights(store / run.weights_path, run.weights_sha256))
         models.append(Model(record, run, arm, network.summary, predictor, store))
     return tuple(models)

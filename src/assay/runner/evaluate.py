@@ -83,13 +83,13 @@ def evaluated(task: Task, run: RunRecord, store: Path, *, threads: int) -> Image
 
     weights = load_weights(store / (run.weights_path or ""), run.weights_sha256 or "")
     data = features_of(task, open_training(task.images, task.labels, task.groups, task.validation))
-    learner = learner_of(task, data, threads=threads)
+    learner, views = learner_of(task, data, threads=threads), task.arm.training.evaluation
     if task.published:
         published: TrainingData | TestData = test_features_of(task, open_published(*task.published, task.data))
         indices = np.arange(len(published))
-        return ImageHits.of("test", indices, hits_of(learner, weights, published, indices))
+        return ImageHits.of("test", indices, hits_of(learner, weights, published, indices, views))
     indices = split_of(task, data).validation
-    return ImageHits.of("training", indices, hits_of(learner, weights, data, indices))
+    return ImageHits.of("training", indices, hits_of(learner, weights, data, indices, views))
 
 
 def _as_trained(task: Task, run: RunRecord) -> Task:

@@ -38,6 +38,7 @@ from .study import Placement as Placement
 from .study import Study as Study
 from .training import Best as Best
 from .training import EarlyStopping as EarlyStopping
+from .training import Evaluation as Evaluation
 from .training import Optimizer as Optimizer
 from .training import OptimizerName as OptimizerName
 from .training import Training as Training

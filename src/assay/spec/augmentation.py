@@ -24,7 +24,8 @@ class Augmentation(Spec):
         zoom: Share each way: 0.1 scales both axes by one factor from 0.9 to 1.1.
         shear: Degrees each way by which upright lines lean.
         flip: ``horizontal`` mirrors left and right with probability 1/2, ``vertical`` up and down, ``both``
-            does either, independently.
+            does either, independently; ``alternating`` mirrors left and right in every other epoch, half of the images
+            in the first.
         crop: Pixels of padding on every side before a random crop back to size: a shift by whole pixels.
         cutout: Side in pixels of a square, wholly inside the image, that is set to ``fill_value``.
         mixup: Alpha of Beta(alpha, alpha), from which the share of each image in its mixture with another is drawn.
@@ -42,7 +43,7 @@ class Augmentation(Spec):
     rotation: float = Field(default=0.0, ge=0, le=180)
     zoom: float = Field(default=0.0, ge=0, lt=1)
     shear: float = Field(default=0.0, ge=0, lt=90)
-    flip: Literal["none", "horizontal", "vertical", "both"] = "none"
+    flip: Literal["none", "horizontal", "vertical", "both", "alternating"] = "none"
     crop: int = Field(default=0, ge=0, le=MAX_PIXELS_MOVED, strict=True)
     cutout: int = Field(default=0, ge=0, le=MAX_PIXELS_MOVED, strict=True)
     mixup: float = Field(default=0.0, ge=0)
@@ -66,6 +67,11 @@ class Augmentation(Spec):
     def moves_pixels(self) -> bool:
         """Whether any kind moves or resamples pixels."""
         return any((self.shift, self.rotation, self.zoom, self.shear, self.flip != "none", self.crop))
+
+    @property
+    def alternates(self) -> bool:
+        """Whether images are mirrored in every other epoch."""
+        return self.flip == "alternating"
 
     @property
     def changes_bytes(self) -> bool:

@@ -14,6 +14,7 @@ MAX_RUNS = 1_000_000
 MAX_EPOCHS = 100_000
 MAX_BATCH = 1_000_000
 MAX_COUNT = 1_000_000  # of epochs to wait, and the like
+MAX_ITERATIONS = 100  # of Muon: more change nothing
 MAX_PIXELS_MOVED = 10_000  # by augmentation
 MAX_NUMBER = 2**53  # of a search: whole numbers up to here are exact in every format that they pass through
 MAX_PARAMETERS = 10**9  # of a network: 4 GB, and the optimizer's state besides

@@ -18,19 +18,32 @@ from pydantic import (
 from ..errors import Problem, SpecError
 from .augmentation import Augmentation
 from .base import Problems, Spec
-from .bounds import MAX_BATCH, MAX_COUNT, MAX_EPOCHS
+from .bounds import MAX_BATCH, MAX_COUNT, MAX_EPOCHS, MAX_ITERATIONS, MAX_PIXELS_MOVED
 from .own import checked, identity_of_text, is_own, named_text, unused_left_out
 from .schedule import Schedule, ScheduleMetric, accept_placeholders
 
-OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop", "adadelta", "own"]
+OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop", "adadelta", "muon", "own"]
 
-# Keras's defaults, which are what the readers of a bare optimizer name mean.
+# Keras's defaults, which are what the readers of a bare optimizer name mean. Muon's are those of its authors: Keras has
+# it for dense kernels alone, and by another scale.
 DEFAULTS: dict[str, dict[str, float | bool]] = {
     "sgd": {"learning_rate": 0.01, "momentum": 0.0, "nesterov": False},
     "adam": {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
     "adamw": {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, "weight_decay": 0.004},
     "rmsprop": {"learning_rate": 0.001, "rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False},
     "adadelta": {"learning_rate": 0.001, "rho": 0.95, "epsilon": 1e-7},
+    "muon": {
+        "learning_rate": 0.02,
+        "momentum": 0.95,
+        "nesterov": True,
+        "iterations": 5,
+        "normalize": False,
+        "weight_decay": 0.0,
+        "adam_ratio": 0.05,
+        "beta_1": 0.9,
+        "beta_2": 0.999,
+        "epsilon": 1e-7,
+    },
     "own": {"learning_rate": 0.001},
 }
 
@@ -42,7 +55,9 @@ class Optimizer(Spec):
     """An optimizer with Keras's formula and, where a value is not given, Keras's default.
 
     Every field is filled in at construction, so that two ways to write the same optimizer are equal.
-    A field that the named optimizer does not have stays ``None``. ``own`` names a ``torch.optim.Optimizer`` of the
+    A field that the named optimizer does not have stays ``None``. Of Muon, ``iterations`` make an update orthogonal,
+    ``normalize`` keeps each kernel's norm, and ``adam_ratio`` is the learning rate of everything else, over Muon's
+    (``train.muon``). ``own`` names a ``torch.optim.Optimizer`` of the
     user's (docs/own-code.md), whose other settings are its arguments.
     """
 
@@ -65,6 +80,9 @@ class Optimizer(Spec):
     epsilon: float | None = Field(default=None, gt=0)
     centered: bool | None = None
     weight_decay: float | None = Field(default=None, ge=0)
+    iterations: int | None = Field(default=None, ge=1, le=MAX_ITERATIONS, strict=True)
+    normalize: bool | None = None
+    adam_ratio: float | None = Field(default=None, gt=0)
     own: str | None = None
 
     @field_validator("own", mode="before")
@@ -75,7 +93,7 @@ class Optimizer(Spec):
 
     @model_serializer(mode="wrap")
     def _without_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return unused_left_out(handler(self), "own")
+        return unused_left_out(handler(self), "own", "iterations", "normalize", "adam_ratio")
 
     def settings(self) -> dict[str, Any]:
         """What a study file writes: the name, or the code, and what differs from its defaults."""
@@ -153,6 +171,25 @@ class Best(Spec):
     best: ScheduleMetric
 
 
+class Evaluation(Spec):
+    """What an image is seen as in evaluation: the mean of the logits over several views counts.
+
+    Args:
+        flip: Each view mirrored left and right, too.
+        shift: Moved by so many pixels towards the upper left and towards the lower right, too.
+    """
+
+    model_config = ConfigDict(json_schema_extra=accept_placeholders)
+
+    flip: bool = False
+    shift: int = Field(default=0, ge=0, le=MAX_PIXELS_MOVED, strict=True)
+
+    @property
+    def num_views(self) -> int:
+        """How often the network is asked about an image."""
+        return (1 + self.flip) * (3 if self.shift else 1)
+
+
 class Training(Spec):
     """The training protocol of an arm. The loss is categorical cross-entropy, unless ``loss`` says otherwise.
 
@@ -177,6 +214,8 @@ class Training(Spec):
         clip_value: The largest absolute value of a gradient's elements.
         ema_momentum: The weights that are evaluated and kept are a moving average of those of every step, with this
             share of the old average; moving statistics are their own.
+        evaluation: Which views of an image are averaged in evaluation, on validation and test images and in
+            predictions; ``None``, as is one with neither, is the image as it is.
         loss: A loss of one's own, ``my_code.py:Focal(gamma=2)`` (docs/own-code.md). Recorded losses of training and
             validation images stay cross-entropy, so that arms can be compared.
     """
@@ -224,6 +263,7 @@ class Training(Spec):
     global_clip_norm: float = Field(default=0.0, ge=0)
     clip_value: float = Field(default=0.0, ge=0)
     ema_momentum: float = Field(default=0.0, ge=0, lt=1)
+    evaluation: Evaluation | None = None
     loss: str | None = None
 
     @property
@@ -245,7 +285,7 @@ class Training(Spec):
 
     @model_serializer(mode="wrap")
     def _without_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return unused_left_out(handler(self), "loss")
+        return unused_left_out(handler(self), "loss", "evaluation")
 
     @field_validator("loss", mode="before")
     @classmethod
@@ -319,6 +359,11 @@ class Training(Spec):
     @classmethod
     def _off_is_none(cls, value: Augmentation | None) -> Augmentation | None:
         return value if value is not None and value.changes_anything else None
+
+    @field_validator("evaluation")
+    @classmethod
+    def _one_view_is_none(cls, value: Evaluation | None) -> Evaluation | None:
+        return value if value is not None and value.num_views > 1 else None
 
     @model_validator(mode="after")
     def _settings_agree(self) -> Self:

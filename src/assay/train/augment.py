@@ -35,7 +35,11 @@ _MIXUP_PARTNER, _MIXUP_SHARE = 1, 2
 
 
 def augment(
-    images: NDArray[np.uint8], settings: Augmentation, key: int, examples: NDArray[np.int64]
+    images: NDArray[np.uint8],
+    settings: Augmentation,
+    key: int,
+    examples: NDArray[np.int64],
+    mirrored: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.uint8]:
     """The images, varied at random; ``mixup`` is a function of its own.
 
@@ -45,13 +49,14 @@ def augment(
         key: 64 bits, from ``Streams.key("augment", step)``.
         examples: A number for each image that its draws depend on [n], such as its index in the data set. Two images
             with one number are varied alike; numbers count modulo 2**32.
+        mirrored: With ``flip = "alternating"``, which images are mirrored (``alternately``) [n]; drawn if ``None``.
 
     Returns:
         uint8 [n, height, width, channels], always new.
     """
     count, height, width, _ = images.shape
     if settings.moves_pixels:
-        varied = warp(images, affine_maps(settings, key, examples, height, width), settings)
+        varied = warp(images, affine_maps(settings, key, examples, height, width, mirrored), settings)
     else:
         varied = images.copy()
     if settings.cutout:
@@ -61,6 +66,23 @@ def augment(
         for i in range(count):
             varied[i, tops[i] : tops[i] + side_rows, lefts[i] : lefts[i] + side_columns] = settings.fill_value
     return varied
+
+
+def alternately(key: int, examples: NDArray[np.int64], epoch: int) -> NDArray[np.bool_]:
+    """Which images ``flip = "alternating"`` mirrors in an epoch [n]: in the first (0) half of them, drawn, and in every
+    one after it those that were not mirrored in the one before.
+
+    Over two epochs each image is seen once either way, where draws would show half of them twice the same.
+
+    Args:
+        key: 64 bits, the same in every epoch: ``Streams.key("augment")``.
+        examples: As in ``augment``.
+        epoch: Counted from 0.
+
+    Source: Jordan (2024), "94% on CIFAR-10 in 3.29 seconds on a single GPU".
+    """
+    is_first: NDArray[np.bool_] = draws(key, "flip columns", examples) < 0.5
+    return is_first if epoch % 2 == 0 else ~is_first
 
 
 def mixup(labels: NDArray[np.integer], alpha: float, key: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -95,7 +117,12 @@ def draws(key: int, kind: Kind, examples: NDArray[np.int64]) -> NDArray[np.float
 
 
 def affine_maps(
-    settings: Augmentation, key: int, examples: NDArray[np.int64], height: int, width: int
+    settings: Augmentation,
+    key: int,
+    examples: NDArray[np.int64],
+    height: int,
+    width: int,
+    mirrored: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
     """Where each output pixel comes from, float64 [n, 2, 3]: ``source = map[:, :2] @ (row, column) + map[:, 2]``."""
 
@@ -106,13 +133,15 @@ def affine_maps(
         return _whole(draws(key, kind, examples), 2 * settings.crop + 1) - settings.crop if settings.crop else 0
 
     def mirror(kind: Kind, is_on: bool) -> Any:
+        if kind == "flip columns" and mirrored is not None:
+            return np.where(mirrored, -1.0, 1.0)
         return np.where(draws(key, kind, examples) < 0.5, -1.0, 1.0) if is_on else 1.0
 
     turn, lean = np.deg2rad(within("rotation", settings.rotation)), np.tan(np.deg2rad(within("shear", settings.shear)))
     cos, sin = np.cos(turn), np.sin(turn)
     scale = 1 / (1 + within("zoom", settings.zoom))
     flip_rows = mirror("flip rows", settings.flip in ("vertical", "both")) * scale
-    flip_columns = mirror("flip columns", settings.flip in ("horizontal", "both")) * scale
+    flip_columns = mirror("flip columns", settings.flip in ("horizontal", "both", "alternating")) * scale
     maps = np.empty((len(examples), 2, 3))
     # Inverses, last operation first: rotation (counter-clockwise, as np.rot90), then shear, then zoom and flip.
     maps[:, 0, 0], maps[:, 0, 1] = flip_rows * cos, flip_rows * sin

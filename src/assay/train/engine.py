@@ -14,9 +14,10 @@ from torch import Tensor
 
 from ..data import SplitIndices, TestData, TrainingData, split_for
 from ..errors import Diverged
+from ..nets import whitening
 from ..nets.build import Network
-from ..spec import Best, Training
-from .augment import augment, mixup
+from ..spec import Best, Evaluation, Training
+from .augment import alternately, augment, mixup
 from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from .epochs import EpochRecord
 from .features import Features, features_of, test_features_of
@@ -32,6 +33,7 @@ from .schedules import learning_rate
 from .stopping import is_over, kept_epoch
 from .task import Task
 from .updates import averaged
+from .views import scored_by_views
 
 _NOT_MEASURED = (math.nan, math.nan)  # of a run without validation images
 
@@ -127,13 +129,14 @@ def train(
         for index in range(steps_per_epoch):
             step = epoch * steps_per_epoch + index
             rate = _rate(training, step, steps_per_epoch, history)
-            batch = batch_of(task, data, order[index * size : (index + 1) * size], step, own)
+            batch = batch_of(task, data, order[index * size : (index + 1) * size], step, own, epoch=epoch)
             more_loss, more_hits = learner.train_batch(batch, step=step, learning_rate=rate)
             loss, hits = loss + more_loss, hits + more_hits
+        views = training.evaluation
         with averaged(learner.optimizer):
-            train_loss, train_accuracy = evaluate(learner, data, subset)
+            train_loss, train_accuracy = evaluate(learner, data, subset, views)
             validation_loss, validation_accuracy = (
-                evaluate(learner, validation_data, validation) if len(validation) else _NOT_MEASURED
+                evaluate(learner, validation_data, validation, views) if len(validation) else _NOT_MEASURED
             )
         record = EpochRecord(
             epoch=epoch + 1,
@@ -167,7 +170,7 @@ def train(
     if not kept:
         with averaged(learner.optimizer):
             kept = learner.weights()
-    is_hit = hits_of(learner, kept, validation_data, validation)
+    is_hit = hits_of(learner, kept, validation_data, validation, training.evaluation)
     return Trained(kept, tuple(history), seconds, kept_epoch(training, history), validation, is_hit)
 
 
@@ -232,7 +235,14 @@ def _network_of(task: Task, data: TrainingData, reference: NDArray[np.int64]) ->
         return network, scaling_of(data.images, "none", reference)
     network = network_of(task.arm, (height, width, channels), task.num_classes, task.streams, task.base)
     base = network.summary.base
-    return network, Prepared(base.preparation) if base else scaling_of(data.images, task.data.scaling, reference)
+    if base is not None:
+        return network, Prepared(base.preparation)
+    scaling = scaling_of(data.images, task.data.scaling, reference)
+    if whitening.is_whitening(network):
+        num_images = min(len(reference), whitening.MOST_IMAGES)
+        chosen = reference[np.linspace(0, len(reference) - 1, num_images).astype(np.int64)]  # classes may lie in order
+        whitening.whiten(network, lambda start, stop: scaling.apply(data.images, chosen[start:stop]), num_images)
+    return network, scaling
 
 
 def class_weights_of(training: Training, labels: NDArray[np.integer], num_classes: int) -> NDArray[np.float32] | None:
@@ -282,8 +292,11 @@ def batch_of(
     indices: NDArray[np.int64],
     step: int,
     own: Callable[[Pixels, int], Pixels] | None = None,
+    *,
+    epoch: int = 0,
 ) -> Batch:
-    """The images of one step, augmented where the arm says so; ``own`` is its ``augmentation_of``, made if ``None``."""
+    """The images of one step in an epoch (from 0), augmented where the arm says so; ``own`` is its ``augmentation_of``,
+    made if ``None``."""
     settings = task.arm.training.augmentation
     classes = np.asarray(data.labels[indices], dtype=np.int64)
     if isinstance(data, Features) and data.copies is not None:
@@ -295,7 +308,8 @@ def batch_of(
     key = task.streams.key("augment", step)
     images = np.take(data.images, indices, axis=0)
     if settings.moves_pixels or settings.cutout or own is None:
-        images = augment(images, settings, key, indices)
+        mirrored = alternately(task.streams.key("augment"), indices, epoch) if settings.alternates else None
+        images = augment(images, settings, key, indices, mirrored)
     if own is not None:
         images = own(images, key)  # type: ignore[assignment]
     places = np.arange(len(indices))
@@ -315,19 +329,30 @@ def _batch_of_copies(task: Task, data: Features, indices: NDArray[np.int64], ste
     return Batch(data.copies, places, np.asarray(data.labels[indices], dtype=np.int64))  # type: ignore[arg-type]
 
 
-def evaluate(learner: Learner, data: TrainingData | TestData, indices: NDArray[np.int64]) -> tuple[float, float]:
-    """Mean loss (nats) and accuracy (fraction) in evaluation mode."""
+def evaluate(
+    learner: Learner, data: TrainingData | TestData, indices: NDArray[np.int64], views: Evaluation | None = None
+) -> tuple[float, float]:
+    """Mean loss (nats) and accuracy (fraction) in evaluation mode, of the mean over views where there are any."""
+    if views is not None:
+        losses, is_hit = scored_by_views(learner, data, indices, views)
+        return float(losses.mean()), float(is_hit.mean())
     loss, hits = learner.score(data.images, data.labels, indices)
     return loss / len(indices), hits / len(indices)
 
 
 def hits_of(
-    learner: Learner, weights: dict[str, Tensor], data: TrainingData | TestData, indices: NDArray[np.int64]
+    learner: Learner,
+    weights: dict[str, Tensor],
+    data: TrainingData | TestData,
+    indices: NDArray[np.int64],
+    views: Evaluation | None = None,
 ) -> NDArray[np.bool_]:
     """Which of the images these weights, which the learner takes over, classify correctly [indices]."""
     if not len(indices):
         return np.zeros(0, np.bool_)
     learner.load_weights(weights)
+    if views is not None:
+        return scored_by_views(learner, data, indices, views)[1]
     return learner.hits(data.images, data.labels, indices)
 
 

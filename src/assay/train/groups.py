@@ -55,7 +55,7 @@ class Grouped(Optimizer):
     """An optimizer for each group; a group's own steps count from the epoch in which it begins.
 
     Args:
-        make: Makes an optimizer for a part of the vector.
+        make: Makes an optimizer for a part of the vector: the values, and where they stand.
         settings: The optimizer's.
         values: All parameters.
         groups: They cover ``values``.
@@ -63,14 +63,14 @@ class Grouped(Optimizer):
 
     def __init__(
         self,
-        make: Callable[[spec.Optimizer, Tensor], Optimizer],
+        make: Callable[[spec.Optimizer, Tensor, slice], Optimizer],
         settings: spec.Optimizer,
         values: Tensor,
         groups: Sequence[Group],
     ) -> None:
         super().__init__(settings, values)
         self.groups = tuple(groups)
-        self.parts = tuple(make(settings, values[group.part]) for group in groups)
+        self.parts = tuple(make(settings, values[group.part], group.part) for group in groups)
         for group, part in zip(self.groups, self.parts, strict=True):
             part.state = {name: vector[group.part] for name, vector in self.state.items()}
         self._first_steps: list[int | None] = []

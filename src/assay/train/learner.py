@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,6 +87,10 @@ class Learner(ABC):
         self, images: NDArray[np.uint8], labels: NDArray[np.int64], indices: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
         """Which of the images are hits in evaluation mode [indices]: those that ``score`` counts."""
+
+    @abstractmethod
+    def logits(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        """Of images as they are stored, in evaluation mode [n, classes]."""
 
     @abstractmethod
     def weights(self) -> dict[str, Tensor]:

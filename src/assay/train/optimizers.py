@@ -117,6 +117,8 @@ def slots_of(settings: spec.Optimizer) -> tuple[str, ...]:
             return ("square", *momentum, "mean") if settings.centered else ("square", *momentum)
         case "adadelta":
             return ("square", "square_change")
+        case "muon":  # ``muon.Muon``: the square is Adam's, of what is no kernel
+            return ("momentum", "square")
         case "own":  # it keeps what it keeps itself: ``own_parts.OwnOptimizer``
             return ()
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ..nets import Summary
+from .muon import Matrix, matrices_in, matrices_of
+
 
 class FlatParameters:
     """Moves a network's parameters that train into one float32 vector, and their gradients into another.
@@ -52,6 +55,12 @@ class FlatParameters:
     def slices(self) -> list[slice]:
         """The slice of each parameter in a flat vector."""
         return [slice(offset, offset + shape.numel()) for shape, _, offset in self._layouts.values()]
+
+    def matrices(self, summary: Summary) -> tuple[Matrix, ...]:
+        """The kernels that Muon updates."""
+        if summary.own is not None:
+            return matrices_in({name: shape for name, (shape, _, _) in self._layouts.items()}, self.named_slices())
+        return matrices_of(summary, self.named_slices(), has_outputs_first=True)
 
     def clear_gradients(self) -> None:
         self.gradients.zero_()

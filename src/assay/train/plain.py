@@ -6,6 +6,7 @@ In bfloat16 layers compute by torch's autocast; weights, gradients and the loss 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,7 +53,10 @@ class PlainLearner(Learner):
         groups = groups_of(network.summary, self.parameters.named_slices())
         trained = [value for value in network.parameters() if value.requires_grad]
         self._own = OwnOptimizer(optimizer, values, trained) if optimizer.own is not None else None
-        self.optimizer = update_rule(optimizer, values, training=training, parts=parts, groups=groups, own=self._own)
+        self.optimizer = update_rule(
+            optimizer, values, training=training, parts=parts, groups=groups, own=self._own,
+            matrices=self.parameters.matrices(network.summary),
+        )  # fmt: skip
         self._loss = loss_of(training) if training is not None else None
         self.scaling = scaling
         weights = objective.class_weights
@@ -116,6 +120,14 @@ class PlainLearner(Learner):
             chosen = indices[start : start + EVALUATION_BATCH]
             targets = torch.from_numpy(np.asarray(labels[chosen], dtype=np.int64))
             yield self._logits(images, chosen), targets
+
+    @torch.no_grad()
+    def logits(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        self.network.eval()
+        starts = range(0, len(images), EVALUATION_BATCH)
+        batches = [self._logits(images, np.arange(i, min(i + EVALUATION_BATCH, len(images)))) for i in starts]
+        logits: NDArray[np.float32] = torch.cat(batches).numpy()
+        return logits
 
     def _logits(self, images: NDArray[np.uint8], indices: NDArray[np.int64]) -> Tensor:
         pixels = self.scaling.apply(images, indices)

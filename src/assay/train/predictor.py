@@ -13,22 +13,25 @@ from torch.nn.functional import cross_entropy
 
 from ..data import TrainingData
 from ..nets.build import Network
+from ..spec import Evaluation
 from .engine import split_of
 from .features import base_outputs
 from .networks import network_of
 from .prepared import Prepared
 from .scaling import Scaling, scaling_of
 from .task import Task
+from .views import views_of
 
 BATCH = 500
 
 
 class Predictor:
-    """A network in evaluation mode, with the scaling of what it was trained on."""
+    """A network in evaluation mode, with the scaling of what it was trained on, and the views that it looks at."""
 
-    def __init__(self, network: Network, scaling: Scaling) -> None:
+    def __init__(self, network: Network, scaling: Scaling, views: Evaluation | None = None) -> None:
         self.network = network.eval()
         self.scaling = scaling
+        self.views = views
 
     @torch.no_grad()
     def load_weights(self, tensors: dict[str, Tensor]) -> None:
@@ -61,6 +64,12 @@ class Predictor:
         features = base_outputs(images, self.network, self.scaling) if is_kept else None
         for start in range(0, len(images), BATCH):
             chosen = np.arange(start, min(start + BATCH, len(images)))
+            if self.views is not None:
+                stored = np.take(images, chosen, axis=0)
+                places = np.arange(len(chosen))
+                views = [self.network(self.scaling.apply(view, places)) for view in views_of(stored, self.views)]
+                yield chosen, torch.stack(views).mean(0)
+                continue
             if features is None:
                 yield chosen, self.network(self.scaling.apply(images, chosen))
                 continue
@@ -80,5 +89,6 @@ def predictor_of(task: Task, data: TrainingData) -> Predictor:
     network = network_of(task.arm, (height, width, channels), task.num_classes, task.streams, task.base)
     base = network.summary.base
     if base is not None:
-        return Predictor(network, Prepared(base.preparation))
-    return Predictor(network, scaling_of(data.images, task.data.scaling, split_of(task, data).training))
+        return Predictor(network, Prepared(base.preparation), task.arm.training.evaluation)
+    scaling = scaling_of(data.images, task.data.scaling, split_of(task, data).training)
+    return Predictor(network, scaling, task.arm.training.evaluation)

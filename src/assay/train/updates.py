@@ -15,6 +15,7 @@ from torch import Tensor
 from .. import spec
 from .fused.optimizers import fused_optimizer_for
 from .groups import Group, Grouped
+from .muon import Matrix, muon_for
 from .optimizers import Number, Optimizer, optimizer_for
 
 AVERAGE = "average"
@@ -74,6 +75,7 @@ def update_rule(
     is_fused: bool = True,
     groups: Sequence[Group] = (),
     own: Optimizer | None = None,
+    matrices: Sequence[Matrix] = (),
 ) -> Optimizer:
     """The optimizer that a spec names, with the clipping and the averaging that the protocol asks for.
 
@@ -85,9 +87,16 @@ def update_rule(
         groups: Parts with rates and first epochs of their own; none if all learn alike.
         is_fused: Whether a step is one pass of our kernels, for one vector on the CPU, or torch's operations.
         own: The optimizer itself, where it is one of one's own.
+        matrices: The kernels that Muon updates.
     """
-    make = fused_optimizer_for if is_fused else optimizer_for
-    inner = own or (make(optimizer, values) if not groups else Grouped(make, optimizer, values, groups))
+    simple = fused_optimizer_for if is_fused else optimizer_for
+    muon = muon_for(matrices, simple)
+
+    def make(settings: spec.Optimizer, part_values: Tensor, part: slice) -> Optimizer:
+        return muon(settings, part_values, part) if settings.name == "muon" else simple(settings, part_values)
+
+    whole = slice(0, values.shape[-1])
+    inner = own or (Grouped(make, optimizer, values, groups) if groups else make(optimizer, values, whole))
     if training is None or not any(
         (training.clip_norm, training.global_clip_norm, training.clip_value, training.ema_momentum)
     ):

@@ -99,7 +99,10 @@ NETWORKS: dict[str, tuple[list[Any], tuple[int, int, int]]] = {
          "silu", "dense 10", "leakyrelu", "dropout 0.2", "tanh", "dense classes", "softmax"],
         (11, 9, 3),
     ),
-    "stride": (["conv 5 3x3 relu stride=2", "batchnorm", "conv 5 3x3 relu", *END], (12, 14, 3)),
+    "stride, kernels that are fixed": (
+        ["conv 5 3x3 relu stride=2 fixed=true", "batchnorm", "conv 5 3x3 relu bias=false fixed=true", *END],
+        (12, 14, 3),
+    ),
     "stride, same padding": (["conv 5 3x3 relu stride=2 padding=same", "maxpool 2", *END], (12, 11, 1)),
     "strides": (
         ["conv 5 3x3 relu", "conv 6 3x3 relu stride=2", "maxpool 2 stride=1", "conv 5 2x3 relu stride=3", *END],
@@ -127,7 +130,7 @@ NETWORKS: dict[str, tuple[list[Any], tuple[int, int, int]]] = {
     ),
     "each channel by itself": (
         ["conv 5 3x3 relu", "depthwise 3x3 relu", "maxpool 2", "conv 6 1x1", "depthwise 2x4 padding=same bias=false",
-         "batchnorm", "relu", "conv 6 3x3 groups=6", "dropout 0.2", *END],
+         "batchnorm", "relu", "conv 6 3x3 groups=6 fixed=true", "dropout 0.2", *END],
         (13, 15, 1),
     ),
     "each channel by itself, several times, with strides": (
@@ -295,7 +298,7 @@ NETWORKS: dict[str, tuple[list[Any], tuple[int, int, int]]] = {
     ),
     "groups": (
         ["conv 6 3x3 relu", "conv 9 3x3 groups=3 padding=same relu",
-         "conv 12 2x3 groups=3 stride=2 padding=1 bias=false", "batchnorm", "relu", "conv 8 1x1 groups=2",
+         "conv 12 2x3 groups=3 stride=2 padding=1 bias=false", "batchnorm", "relu", "conv 8 1x1 groups=2 fixed=true",
          "conv 10 3x3 groups=2 padding=same l2=0.02 l1=0.01", "maxpool 2", *END],
         (13, 12, 1),
     ),

@@ -16,6 +16,7 @@ FUSED = [
     "conv 4 3x3", "dense 4", "batchnorm", "maxpool 2", "avgpool 2", "globalmaxpool", "globalavgpool", "dropout 0.2",
     "spatialdropout 0.2", "flatten",
     "conv 4 3x3 bias=true groups=1 dilation=1 l1=0", "conv 4 3x3 bias=false", "conv 4 3x3 l1=0.1", "dense 4 bias=false",
+    "conv 4 3x3 fixed=true", "conv 4 3x3 init=identity", "dense 4 init=zeros",
     "conv 16 3x3 groups=8", "conv 4 3x3 groups=2", "conv 4 3x3 dilation=2",
     "conv 4 3x3 groups=4 dilation=3",
     "depthwise 3x3 dilation=2", "separable 4 3x3 dilation=2 padding=same",

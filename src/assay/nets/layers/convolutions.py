@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 
 from ..effects import Effect, Image, Shape, Window, needs_image, shape_text
 from ..keras import Settings, Signature
-from ..kinds import Activation, Count, Flag, Kernel, Padding, Weight
+from ..kinds import Activation, Count, Flag, Init, Kernel, Padding, Weight
 from ..parameters import Parameter, conv_kernel, depthwise_kernel
 from .record import Citation, Layer
 
@@ -55,10 +55,25 @@ class Conv(_Convolution):
     bias: Flag = True
     l1: Weight = 0.0
     l2: Weight = 0.0
+    init: Init = "glorot"
+    fixed: Flag = False
 
     def effect(self, shape: Shape, num_classes: int) -> Effect:
         if len(shape) == 1:
             return needs_image(shape)
+        if self.fixed and (self.l1 or self.l2):
+            broken = f"has a penalty ({'l1' if self.l1 else 'l2'}) on a kernel that is fixed"
+            return Effect(None, broken=broken, fix="leave one of them out")
+        if self.init == "whitening" and (most := self._most_components(shape)) < self.filters:
+            what = "works on all channels at once" if self.groups > 1 else f"gives at most {most} filters here"
+            fix = (
+                "leave groups out" if self.groups > 1 else f"give {most} filters: each of {most // 2} components twice"
+            )
+            return Effect(None, broken=f"has init=whitening, which {what}", fix=fix)
+        rows, columns = self.window.extent
+        if self.init == "whitening" and (rows > shape[0] or columns > shape[1]):
+            broken = f"has init=whitening, whose patches of {rows} x {columns} do not fit into {shape_text(shape)}"
+            return Effect(None, broken=broken, fix="use a smaller kernel")
         if shape[2] % self.groups or self.filters % self.groups:
             numbers = f"{shape[2]} input channels and {self.filters} filters"
             fix = "give a number that divides both"
@@ -72,7 +87,12 @@ class Conv(_Convolution):
 
     def parameters(self, shape: Shape, num_classes: int) -> tuple[Parameter, ...]:
         kernel = conv_kernel("kernel", self.kernel, shape[-1] // self.groups, self.filters)
+        kernel = replace(kernel, is_trained=not self.fixed)
         return (kernel, Parameter("bias", (self.filters,))) if self.bias else (kernel,)
+
+    def _most_components(self, shape: Image) -> int:
+        """Filters that whitening can give: every component of a patch, and its negative."""
+        return 2 * math.prod(self.kernel) * shape[2] if self.groups == 1 else 0
 
     @classmethod
     def from_keras(cls, settings: Settings) -> Conv:

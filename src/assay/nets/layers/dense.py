@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 
 from ..effects import Effect, Image, Shape, shape_text
 from ..keras import Settings, Signature
-from ..kinds import Activation, Flag, Units, Weight
+from ..kinds import Activation, DenseInit, Flag, Units, Weight
 from ..parameters import Parameter
 from ..receptive import ReceptiveField, whole
 from .record import Layer
@@ -33,6 +33,7 @@ class Dense(Layer):
     bias: Flag = True
     l1: Weight = 0.0
     l2: Weight = 0.0
+    init: DenseInit = "glorot"
 
     @property
     def gives_vector(self) -> bool:

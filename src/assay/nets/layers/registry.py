@@ -30,4 +30,5 @@ CITATIONS: Mapping[str, Citation] = {
     **{word: layer.cites for word, layer in WORDS.items() if layer.cites is not None},
     **_BLOCKS,
     **activations.CITED_ACTIVATIONS,
+    "whitening": Citation("jordan2024airbench", "whitened patches"),
 }

@@ -71,7 +71,10 @@ class CudaLearner(Learner):
         network.open(1)
         values, parts = self.parameters.values, self.parameters.slices()
         groups = groups_of(network.summary, self.parameters.named_slices())
-        self.optimizer = update_rule(optimizer, values, training=training, parts=parts, is_fused=False, groups=groups)
+        self.optimizer = update_rule(
+            optimizer, values, training=training, parts=parts, is_fused=False, groups=groups,
+            matrices=self.parameters.matrices(network.summary),
+        )  # fmt: skip
         self._offset, self._factor = scaling.offset.to(self.device), scaling.factor.to(self.device)
         self._prepared = scaling if isinstance(scaling, Prepared) else None
         self._loss = loss_of(objective, self.device)
@@ -168,6 +171,16 @@ class CudaLearner(Learner):
             chosen = indices[start : start + EVALUATION_BATCH]
             targets = torch.from_numpy(np.asarray(labels[chosen], dtype=np.int64)).to(self.device)
             yield self._logits(source, torch.from_numpy(chosen).to(self.device)), targets
+
+    @torch.no_grad()
+    def logits(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        self.network.eval()
+        source = sent(torch.from_numpy(np.array(images)), self.device)
+        places = torch.arange(len(images), device=self.device)
+        starts = range(0, len(images), EVALUATION_BATCH)
+        batches = [self._logits(source, places[start : start + EVALUATION_BATCH]) for start in starts]
+        logits: NDArray[np.float32] = torch.cat(batches).cpu().numpy()
+        return logits
 
     def weights(self) -> dict[str, Tensor]:
         return {name: value.detach().to("cpu", copy=True) for name, value in self.network.state().items()}

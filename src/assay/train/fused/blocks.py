@@ -29,6 +29,7 @@ class Weighted:
             one as there are times more outputs than inputs.
         groups: Groups of channels that do not meet, where it is not depthwise.
         dilation: Step between the elements of the kernel.
+        is_fixed: Whether training leaves the kernel as it is.
         kernel_name: What the layer calls the kernel.
     """
 
@@ -47,6 +48,7 @@ class Weighted:
     kernel_name: str = "kernel"
     groups: int = 1
     dilation: int = 1
+    is_fixed: bool = False
 
     # The shape [height, width, depth, outputs] holds for all: a dense kernel's height and width are its input's.
     @property

@@ -71,6 +71,7 @@ def weighted_of(row: LayerSummary, shape: tuple[int, int, int], *, num_classes: 
         _own_activation(layer.activation), layer.l2, is_dense=False, l1=layer.l1, has_bias=layer.bias,
         is_depthwise=is_depthwise, dilation=layer.dilation if max(layer.kernel) > 1 else 1,
         groups=layer.groups if isinstance(layer, Conv) and not is_depthwise else 1,
+        is_fixed=isinstance(layer, Conv) and layer.fixed,
     )  # fmt: skip
     if not isinstance(layer, Separable):
         return (first,)

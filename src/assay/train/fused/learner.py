@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from ... import spec
 from ...nets import Summary
 from ...seeds import Streams
 from ..learner import PLAIN, Batch, Learner, Objective
+from ..muon import matrices_of
 from ..scaling import Scaling
 from ..updates import update_rule
 from .network import FusedNetwork
@@ -50,7 +51,10 @@ class FusedLearner(Learner):
             threads=threads,
             objective=objective,
         )
-        self.optimizer = update_rule(optimizer, self.network.values, training=training, parts=self.network.parts())
+        self.optimizer = update_rule(
+            optimizer, self.network.values, training=training, parts=self.network.parts(),
+            matrices=matrices_of(summary, self.network.named_parts(), has_outputs_first=False),
+        )  # fmt: skip
         self._scale = scaling.offset.numpy(), scaling.factor.numpy()
 
     def train_batch(self, batch: Batch, *, step: int, learning_rate: float) -> tuple[float, int]:
@@ -84,6 +88,16 @@ class FusedLearner(Learner):
             predicted = self.network.logits(len(chosen)).argmax(1)
             hits[start : start + len(chosen)] = predicted == labels[chosen]
         return hits
+
+    def logits(self, images: NDArray[Any]) -> NDArray[np.float32]:
+        self.network.pack()
+        pixels = np.ascontiguousarray(images)
+        logits = []
+        for start in range(0, len(images), EVALUATION_BATCH):
+            chosen = np.arange(start, min(start + EVALUATION_BATCH, len(images)))
+            self.network.put_images(pixels, chosen, *self._scale)
+            logits.append(self.network.logits(len(chosen)).copy())
+        return np.concatenate(logits)
 
     def weights(self) -> dict[str, Tensor]:
         return self.network.state()

@@ -18,12 +18,13 @@ from ...nets import Summary
 from ...seeds import Streams
 from ..learner import PLAIN, Objective
 from . import images, loss
+from .blocks import Weighted
 from .buffers import BatchInfo, Floats
 from .commands import CommandList, Team
 from .epilogue_op import EpilogueOp
 from .image_norms import ImageNormOp
 from .plan import blocks_of
-from .program import Program
+from .program import Program, WeightsOp
 from .slopes import SlopesOp
 from .vectors import LANES
 
@@ -64,7 +65,7 @@ class FusedNetwork:
         self.team = Team(threads)
         self._command_lists: dict[tuple[int, str], CommandList] = {}
         self._has_images = {row.name: len(row.input_shape) == 3 for row in summary.layers}
-        self._order = [row.name for row in summary.layers if row.trainable]
+        self._order = [row.name for row in summary.layers if row.parameters]
         norms = [op for ops in self.program.post_ops for op in ops if isinstance(op, EpilogueOp | ImageNormOp)]
         self._norms = {op.plan.norm: op for op in norms if op.plan.norm is not None}
         slopes = [op for ops in self.program.post_ops for op in ops if isinstance(op, SlopesOp)]
@@ -97,19 +98,26 @@ class FusedNetwork:
         if name in self._slopes:
             return {"alpha": self._slopes[name].plan.size}
         plans = [op.plan for op in self.program.weighted if op.plan.name == name]
-        sizes = {plan.kernel_name: plan.size for plan in plans}
+        sizes = {plan.kernel_name: plan.size for plan in plans if not plan.is_fixed}
         return {**sizes, "bias": plans[-1].outputs[2]} if plans[-1].has_bias else sizes
 
     def parts(self) -> list[slice]:
         """Where each parameter stands in the flat vectors."""
         return [part for views in self._views.values() for part in views.values()]
 
+    def named_parts(self) -> dict[str, slice]:
+        """The same by name, such as ``conv1.kernel``."""
+        return {f"{name}.{parameter}": part for name, views in self._views.items() for parameter, part in views.items()}
+
     def _bind(self) -> None:
         values, gradients = self.values.numpy(), self.gradients.numpy()
         for op in self.program.weighted:
             views = self._views[op.plan.name]
-            kernel = views[op.plan.kernel_name]
-            op.weights, op.gradient = values[kernel], gradients[kernel]
+            if op.plan.is_fixed:  # no part of the vector; a gradient that an op computes all the same is left alone
+                op.weights, op.gradient = np.zeros((2, op.plan.size), np.float32)
+            else:
+                kernel = views[op.plan.kernel_name]
+                op.weights, op.gradient = values[kernel], gradients[kernel]
             if op.plan.has_bias:
                 op.bias, op.bias_gradient = values[views["bias"]], gradients[views["bias"]]
         for name, norm in self._norms.items():
@@ -123,6 +131,8 @@ class FusedNetwork:
     def load(self, state: dict[str, Tensor]) -> None:
         """Take over weights and moving statistics, by the names of ``nets.build.Network``."""
         self.values.copy_(self.join(state))
+        for op in self._fixed_ops():
+            op.weights[:] = _flat(state[f"{op.plan.name}.{op.plan.kernel_name}"]).numpy()
         for name, norm in self._norms.items():
             if isinstance(norm, ImageNormOp):
                 continue
@@ -132,7 +142,11 @@ class FusedNetwork:
     def state(self) -> dict[str, Tensor]:
         """Copies of weights and moving statistics, in the order of ``nets.build.Network``."""
         tensors: dict[str, Tensor] = {}
+        fixed = {op.plan.name: op for op in self._fixed_ops()}
         for name in self._order:
+            if name in fixed:
+                plan, kernel = fixed[name].plan, torch.from_numpy(fixed[name].weights.copy())
+                tensors[f"{name}.{plan.kernel_name}"] = _shaped(kernel, plan)
             tensors.update(self._tensors(name, self.values))
             norm = self._norms.get(name)
             if isinstance(norm, EpilogueOp):
@@ -149,22 +163,16 @@ class FusedNetwork:
         vector = torch.empty_like(self.values)
         for name, views in self._views.items():
             for parameter, view in views.items():
-                value = tensors[f"{name}.{parameter}"]
-                if value.dim() > 1:  # torch has outputs first
-                    value = value.permute({2: (1, 0), 3: (1, 2, 0), 4: (2, 3, 1, 0)}[value.dim()])
-                vector[view] = value.reshape(-1)
+                vector[view] = _flat(tensors[f"{name}.{parameter}"])
         return vector
+
+    def _fixed_ops(self) -> list[WeightsOp]:
+        return [op for op in self.program.weighted if op.plan.is_fixed]
 
     def _tensors(self, name: str, vector: Tensor) -> dict[str, Tensor]:
         tensors = {parameter: vector[view].clone() for parameter, view in self._views[name].items()}
-        for plan in (op.plan for op in self.program.weighted if op.plan.name == name):
-            kernel, outputs = tensors[plan.kernel_name], plan.outputs[2]
-            if plan.is_dense:
-                kernel = kernel.reshape(-1, outputs).t().contiguous()
-            else:
-                kernel = kernel.reshape(*plan.kernel, plan.depth, outputs).permute(3, 2, 0, 1)
-                kernel = kernel.contiguous(memory_format=torch.channels_last)
-            tensors[plan.kernel_name] = kernel
+        for plan in (op.plan for op in self.program.weighted if op.plan.name == name and not op.plan.is_fixed):
+            tensors[plan.kernel_name] = _shaped(tensors[plan.kernel_name], plan)
         if name in self._slopes and self._has_images[name]:
             tensors["alpha"] = tensors["alpha"].reshape(self._slopes[name].plan.slopes).permute(2, 0, 1).contiguous()
         return {f"{name}.{parameter}": value for parameter, value in tensors.items()}
@@ -286,3 +294,18 @@ class FusedNetwork:
         if is_training:
             program.backward(commands, batch)
         return commands
+
+
+def _flat(value: Tensor) -> Tensor:
+    """A parameter of ``nets.build.Network`` as it lies here: torch has outputs first."""
+    if value.dim() > 1:
+        value = value.permute({2: (1, 0), 3: (1, 2, 0), 4: (2, 3, 1, 0)}[value.dim()])
+    return value.reshape(-1)
+
+
+def _shaped(kernel: Tensor, plan: Weighted) -> Tensor:
+    """The inverse of ``_flat`` for a kernel."""
+    if plan.is_dense:
+        return kernel.reshape(-1, plan.outputs[2]).t().contiguous()
+    shaped = kernel.reshape(*plan.kernel, plan.depth, plan.outputs[2]).permute(3, 2, 0, 1)
+    return shaped.contiguous(memory_format=torch.channels_last)

@@ -170,11 +170,13 @@ class WeightedOp:
         return height * width * math.prod(self.plan.kernel) * self.x.vectors * self.stored_outputs
 
     def backward(self, commands: CommandList, batch: BatchInfo) -> None:
-        """Record the way from ``dy`` to the kernel's gradient and, except in the first layer, to ``dx``.
+        """Record the way from ``dy`` to the kernel's gradient, if it trains, and except in the first layer, to ``dx``.
 
         The bias's gradient is summed by the op that writes ``dy``.
         """
-        if self.plan.is_dense:
+        if self.plan.is_fixed:
+            pass
+        elif self.plan.is_dense:
             self._dense_gradient(commands, batch)
         elif self.is_gradient_winograd:
             self._winograd_gradient(commands, batch)

@@ -149,6 +149,8 @@ def trained(network: Network, scaling: Scaling, images: NDArray[Any]) -> Predict
         for name, values in network.state_dict().items():
             if not name.endswith("kernel"):
                 values.copy_(torch.from_numpy(rng.uniform(0.2, 1.5, values.shape)))
+            elif not values.any():  # init=zeros
+                values.copy_(torch.from_numpy(rng.normal(0, 0.1, values.shape)))
 
     def settle(module: Any, inputs: tuple[torch.Tensor]) -> None:
         """Moving statistics near those of what comes in, so that no depth loses what tells images apart."""
@@ -199,7 +201,11 @@ WORDS: dict[str, tuple[tuple[int, int, int], list[Any]]] = {
     "convolutions": (
         (17, 20, 2),
         [
-            *["conv 4 2x2 leakyrelu", "conv 6 4x4 gelu padding=same", "conv 6 5x2 silu padding=same stride=3"],
+            *[
+                "conv 4 2x2 leakyrelu init=whitening fixed=true",
+                "conv 6 4x4 gelu padding=same init=identity",
+                "conv 6 5x2 silu padding=same stride=3",
+            ],
             *["conv 6 3x2 sigmoid groups=3 bias=false padding=same", *END],
         ],
     ),
@@ -411,26 +417,27 @@ def test_a_c_header_has_no_base(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def shipped() -> dict[str, tuple[list[Any], int]]:
-    """Every network of the shipped studies once, whatever its dropout rates, with its FLOPs an image."""
-    found: dict[str, tuple[list[Any], int]] = {}
+def shipped() -> dict[str, tuple[list[Any], tuple[int, int, int], int]]:
+    """Every network of the shipped studies once, whatever its dropout rates, with an image's shape and its FLOPs."""
+    found: dict[str, tuple[list[Any], tuple[int, int, int], int]] = {}
     seen: set[str] = set()
     for name, path in api.shipped().items():
-        for arm in read_study(path).expand():
+        study = read_study(path)
+        shape = (32, 32, 3) if study.data.name == "cifar10" else (28, 28, 1)
+        for arm in study.expand():
             if arm.base is not None:
                 continue
             lines = [line for line in arm.layers if "dropout" not in str(line)]
             if str(lines) not in seen:
                 seen.add(str(lines))
-                summary = build_summary(arm.layers)
-                found[f"{name} {arm.name}"] = (list(arm.layers), summary)
+                found[f"{name} {arm.name}"] = (list(arm.layers), shape, flops_of(arm.layers, shape))
     return found
 
 
-def build_summary(lines: Sequence[Any]) -> int:
+def flops_of(lines: Sequence[Any], shape: tuple[int, int, int]) -> int:
     from assay.nets import summarize
 
-    return summarize(parse(lines), (28, 28, 1), 10).flops
+    return summarize(parse(lines), shape, 10).flops
 
 
 SHIPPED = shipped()
@@ -438,16 +445,16 @@ SHIPPED = shipped()
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_network_leaves_as_onnx(name: str, tmp_path: Path) -> None:
-    lines, flops = SHIPPED[name]
-    check("onnx", *network_of(lines, (28, 28, 1)), tmp_path, max(2, min(1000, 500_000_000 // flops)))
+    lines, shape, flops = SHIPPED[name]
+    check("onnx", *network_of(lines, shape), tmp_path, max(2, min(1000, 500_000_000 // flops)))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_network_leaves_in_every_format(name: str, form: str, tmp_path: Path) -> None:
-    lines, flops = SHIPPED[name]
-    check(form, *network_of(lines, (28, 28, 1)), tmp_path, 1000 if flops < 100_000_000 else 50)
+    lines, shape, flops = SHIPPED[name]
+    check(form, *network_of(lines, shape), tmp_path, 1000 if flops < 100_000_000 else 50)
 
 
 def test_a_keras_file_needs_keras_alone(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from assay.cli import main
 
@@ -64,6 +65,19 @@ def test_show_refuses_what_does_not_go_together(run, scans, name, options, told)
     code, _, errors = run("data", "show", place, *options)
     assert code == 2
     assert told in errors
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_files_that_are_in_doubt_end_as_bad_input(run, tmp_path, options):
+    """Not as a pipe whose reader has gone."""
+    for number in range(8):
+        folder = tmp_path / "images" / f"class{number % 2}"
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(RNG.integers(0, 256, (8, 8), np.uint8)).save(folder / f"{number}.png")
+    (tmp_path / "images" / "class0" / "broken.png").write_bytes(b"")
+    code, output, errors = run("data", "show", tmp_path / "images", *options)
+    assert code == 2
+    assert "1 of 9 files is no image" in output + errors
 
 
 def test_make_overwrites_nothing_unless_forced(run, tmp_path):

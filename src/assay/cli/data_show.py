@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -146,12 +145,12 @@ def _ask(proposal: Proposal, table: str, *, as_json: bool) -> None:
     questions, command = proposal.questions, command_for(proposal.data)
     if as_json:
         print_json({"in_doubt": [str(question) for question in questions], "table": table, "command": command})
-        sys.exit(2)
+        raise click.exceptions.Exit(2)
     for question in questions:
         click.echo(f"error: {question}", err=True)
     click.echo(f"\nProposed, for a study file in this folder:\n\n{table}", err=True)
     click.echo(f"To look at them:  {command}\nTo begin a study: {command} --write study.toml", err=True)
-    sys.exit(2)
+    raise click.exceptions.Exit(2)
 
 
 def _refuse_existing(path: Path | None) -> None:

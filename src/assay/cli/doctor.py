@@ -53,7 +53,8 @@ def _checks(store: Path | None) -> list[tuple[str, str, bool, str]]:
 
     from ..data import is_available, known, raw_folder
     from ..store import default_folder
-    from ..train.device import environment, has_bfloat16, num_cores, processor
+    from ..system import num_cores
+    from ..train.device import environment, has_bfloat16, processor
 
     machine: dict[str, Any] = environment(threads=1)
     memory = psutil.virtual_memory()

@@ -153,7 +153,7 @@ def _make_tables() -> None:
 def _costs(studies: Sequence[Study], folder: Path, workers: int | None) -> list[Cost]:
     from ..data import prepare
     from ..runner import make_plan
-    from ..train.device import num_cores
+    from ..system import num_cores
 
     costs = []
     for study in studies:

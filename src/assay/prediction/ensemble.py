@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..seeds import Streams
-from ..train.device import num_cores
+from ..system import num_cores
 from ..train.fused.plan import why_not_fused
 from ..train.predictor import Predictor
 

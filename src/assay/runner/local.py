@@ -6,14 +6,13 @@ import collections
 import contextlib
 import json
 import os
-import selectors
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..system import Lines, ending
 from ..train.task import Task
 from .events import Event, Lost, from_json
 from .executor import Executor
@@ -21,11 +20,10 @@ from .executor import Executor
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
-@dataclass
+@dataclass(eq=False)
 class _Worker:
     process: subprocess.Popen[bytes]
     task: Task | None = None
-    unread: bytes = b""
 
 
 @dataclass
@@ -43,7 +41,7 @@ class LocalExecutor(Executor):
     threads: int = 1
     _queue: collections.deque[Task] = field(default_factory=collections.deque, init=False)
     _workers: list[_Worker] = field(default_factory=list, init=False)
-    _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector, init=False)
+    _lines: Lines[_Worker] = field(default_factory=Lines, init=False)
 
     @property
     def pids(self) -> list[int]:
@@ -56,8 +54,9 @@ class LocalExecutor(Executor):
 
     def poll(self, timeout_seconds: float) -> Sequence[Event]:
         events: list[Event] = []
-        for key, _ in self._selector.select(timeout_seconds):
-            events += self._read(key.data)
+        for worker, line in self._lines.wait(timeout_seconds):
+            if worker in self._workers:
+                events += self._reap(worker) if line is None else [self._heard(worker, from_json(json.loads(line)))]
         self._hand_out()
         return events
 
@@ -68,7 +67,6 @@ class LocalExecutor(Executor):
             self._dismiss(worker)
         self._workers.clear()
         self._queue.clear()
-        self._selector.close()
 
     def _hand_out(self) -> None:
         while self._queue:
@@ -83,7 +81,7 @@ class LocalExecutor(Executor):
             try:
                 worker.process.stdin.write(message.encode())
                 worker.process.stdin.flush()
-            except BrokenPipeError:
+            except OSError:  # a broken pipe, for which Windows has another error
                 pass  # it has died: its output ends too, and poll tells
 
     def _start(self) -> _Worker:
@@ -106,20 +104,14 @@ class LocalExecutor(Executor):
         worker = _Worker(process)
         self._workers.append(worker)
         assert process.stdout is not None
-        self._selector.register(process.stdout, selectors.EVENT_READ, worker)
+        self._lines.add(worker, process.stdout)
         return worker
 
-    def _read(self, worker: _Worker) -> list[Event]:
-        assert worker.process.stdout is not None
-        chunk = os.read(worker.process.stdout.fileno(), 1 << 16)
-        if not chunk:
-            return self._reap(worker)
-        *lines, worker.unread = (worker.unread + chunk).split(b"\n")
-        events = [from_json(json.loads(line)) for line in lines]
-        for event in events:
-            if type(event).__name__ in ("Finished", "Paused", "Failed", "NoSpace"):
-                worker.task = None
-        return events
+    @staticmethod
+    def _heard(worker: _Worker, event: Event) -> Event:
+        if type(event).__name__ in ("Finished", "Paused", "Failed", "NoSpace"):
+            worker.task = None
+        return event
 
     def _reap(self, worker: _Worker) -> list[Event]:
         """A worker has ended: what it was training is lost, another worker may take its place."""
@@ -127,20 +119,11 @@ class LocalExecutor(Executor):
         self._dismiss(worker)
         if worker.task is None:
             return []
-        code = worker.process.returncode
-        if code == -signal.SIGKILL:
-            reason, is_memory = "its process was killed, which systems do when memory runs out", True
-        elif code < 0:
-            reason, is_memory = f"its process ended by signal {signal.Signals(-code).name}", False
-        else:
-            reason, is_memory = f"its process ended with code {code}", False
+        reason, is_memory = ending(worker.process.returncode)
         return [Lost(worker.task.id, reason, is_memory)]
 
     def _dismiss(self, worker: _Worker) -> None:
-        for stream in (worker.process.stdout, worker.process.stdin):
-            if stream is not None:
-                if stream is worker.process.stdout:
-                    self._selector.unregister(stream)
-                with contextlib.suppress(BrokenPipeError):
-                    stream.close()
+        assert worker.process.stdin is not None
+        with contextlib.suppress(OSError):
+            worker.process.stdin.close()
         worker.process.wait()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from ..errors import Interrupted
 from ..store import StoreReader, StoreWriter
-from ..train.device import num_cores
+from ..system import num_cores
 from .callbacks import Callback, Followed
 from .drive import Progress, drive
 from .evaluate import evaluate_finished

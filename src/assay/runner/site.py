@@ -68,7 +68,7 @@ class ThisMachine(Site):
         return device_of(wanted)
 
     def num_workers(self, plan: Plan) -> int:
-        from ..train.device import num_cores
+        from ..system import num_cores
 
         return 1 if plan.is_on_cuda else num_cores()
 

@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import queue
-import resource
 import signal
 import sys
 import threading
@@ -20,6 +19,7 @@ from ..disk import FULL, disk_full
 from ..errors import DiskFull, RunError
 from ..store import ImageHits, collection_paused
 from ..store.image_sets import Part
+from ..system import peak_memory_bytes
 from ..train.task import Task
 from .events import EpochDone, Event, Failed, Finished, NoSpace, Paused, Started, to_json
 
@@ -88,7 +88,7 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
             send(Paused(task.id, trained.seconds))
             return
         sha256, size = save_weights(task.folder / WEIGHTS, trained.weights, task.id)
-        memory = _peak_memory_bytes()
+        memory = peak_memory_bytes()
         part: Part = "test" if task.published else "training"
         hits = ImageHits.of(part, trained.validation, trained.hits) if len(trained.hits) else None
         send(Finished(task.id, trained.seconds, memory, WEIGHTS, sha256, size, trained.kept_epoch, hits))
@@ -122,11 +122,6 @@ def _unexpected(task: Task, error: Exception) -> Failed:
     traceback.print_exc()  # standard error goes to the worker's log
     last = " ".join(str(error).split())[:300]
     return Failed(task.id, "failed", f"{type(error).__name__}: {last}", "the traceback is in the store's logs folder")
-
-
-def _peak_memory_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from functools import cache
 from importlib.metadata import version
@@ -11,15 +10,21 @@ from typing import Any
 
 from ..errors import Problem, SpecError
 from ..spec import Device, Placement
+from ..system import num_cores
 
 
 @cache
 def processor() -> tuple[str, frozenset[str]]:
-    """The processor's name and its feature flags (empty where the platform has no ``/proc/cpuinfo``)."""
+    """The processor's name and its feature flags, as Linux names them; elsewhere only those that precision goes by."""
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:
-        return platform.processor() or platform.machine(), frozenset()
+        import llvmlite.binding as llvm
+
+        known = {"avx512bf16": "avx512_bf16", "amx-bf16": "amx_bf16"}
+        features = llvm.get_host_cpu_features()
+        flags = frozenset(flag for feature, flag in known.items() if features.get(feature))
+        return platform.processor() or platform.machine(), flags
     lines = dict(line.split(":", 1) for line in text.split("\n\n")[0].splitlines() if ":" in line)
     fields = {key.strip(): value.strip() for key, value in lines.items()}
     return fields.get("model name", platform.machine()), frozenset(fields.get("flags", "").split())
@@ -67,11 +72,6 @@ def kernels_round() -> bool:
     from .fused.target import target
 
     return target().has("avx512bf16")
-
-
-def num_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def environment(*, threads: int, path: str = "", precision: str = "", device: Device = "cpu") -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from ..disk import write
 from ..runner.own_code import KNOWN, POLICY
 from ..spec import study_toml
 from ..store import StudyRecord, writing_process
+from ..system import interrupt, own_group
 from .limits import Refused
 
 log = logging.getLogger("assay.web")
@@ -63,7 +63,7 @@ class Launcher:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=error_log,
-                start_new_session=True,
+                **own_group(),
                 env={**os.environ, POLICY: KNOWN},  # a record may not name code: only the user's study files may
             )
         self._study = record.name
@@ -77,14 +77,14 @@ class Launcher:
         """
         if not self.is_running(study) or self._process is None:
             raise Refused(409, "this page did not start the training, so it cannot stop it")
-        self._process.send_signal(signal.SIGINT)
+        interrupt(self._process)
         log.info("stopped training %s", study)
 
     def close(self) -> None:
         """Stops the child process if it still runs."""
         if self._process is None or self._process.poll() is not None:
             return
-        self._process.send_signal(signal.SIGINT)
+        interrupt(self._process)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_STOP_SECONDS)
         if self._process.poll() is None:

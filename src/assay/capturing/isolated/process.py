@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from ...errors import Problem, SpecError
+from ...system import kill_group, own_group
 
 SECONDS = 300.0
 MEMORY = 8 << 30
@@ -31,8 +31,12 @@ def run_apart(path: Path, folder: Path, *, seconds: float = SECONDS, memory: int
         ``drafts``, ``notes``, ``missing`` and ``is_torch``, as in ``child.Outcome``; arrays are files in ``folder``.
 
     Raises:
-        SpecError: The process was killed, or ended without a result.
+        SpecError: The process was killed, or ended without a result; or this system has no limits for it.
     """
+    if importlib.util.find_spec("resource") is None:
+        what = "running a file's code needs limits of memory and time that this system does not have"
+        fix = "add assay.capture() to it and run it as always, or convert it without --run"
+        raise SpecError(Problem(what, fix, file=str(path)))
     request = folder / "request.json"
     request.write_text(json.dumps({"path": str(path.absolute()), "seconds": seconds, "memory": memory}))
     scratch = folder / "tmp"
@@ -42,12 +46,12 @@ def run_apart(path: Path, folder: Path, *, seconds: float = SECONDS, memory: int
         process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-m", "assay.capturing.isolated.child", str(request)],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=path.absolute().parent,
-            env=_environment(scratch), start_new_session=True,
+            env=_environment(scratch), **own_group(),
         )  # fmt: skip
         try:
             code = process.wait(timeout=seconds + _GRACE)
         except BaseException as error:
-            os.killpg(process.pid, signal.SIGKILL)
+            kill_group(process)
             process.wait()
             if not isinstance(error, subprocess.TimeoutExpired):
                 raise

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from ...disk import disk_errors, regular_file, replacing
 from ...errors import DataError, Problem
 from ...spec import Groups, Reading
+from ...system import num_cores
 from .content import Part, RawSplits
 from .labels import texts_to_labels
 from .layouts import Layout, cells_of, layout_of, pixels_layout
@@ -230,7 +231,7 @@ def _batches(text: _Text, layout: Layout) -> Generator[tuple[npt.NDArray[Any], d
     if layout.has_header:
         text.stream.readline()
     row = 1 + layout.has_header
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = num_cores()
     with ThreadPoolExecutor(cores, thread_name_prefix="assay-read") as threads:
         waiting: deque[Future[Any]] = deque()
         blocks = _blocks(text)

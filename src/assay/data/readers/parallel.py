@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
+
+from ...system import num_cores
 
 _R = TypeVar("_R")
 LEAST_BYTES = 1 << 15  # handing a smaller file to a thread takes longer than decoding it
@@ -27,9 +28,7 @@ def in_parallel(
         files: Its arguments.
         is_alone: Whether the next file must be finished before another one begins.
     """
-    workers = min(
-        _MOST_WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
+    workers = min(_MOST_WORKERS, num_cores())
     pending: deque[Future[_R]] = deque()
     pool: ThreadPoolExecutor | None = None
     try:

@@ -7,7 +7,6 @@ import importlib.util
 import json
 import os
 import re
-import selectors
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ...errors import AssayError, ClusterError, ClusterGone, Problem
+from ...system import Lines, own_group
 
 _ADDRESS = re.compile(r"ray|ray://[^\s/:]+:\d+")
 STOP_SECONDS = 15.0  # for a slot to clear its machine; one whose machine is gone answers at once
@@ -52,15 +52,14 @@ class RayCluster:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C is for the study's process, which then closes this one
+                **own_group(),  # Ctrl-C is for the study's process, which then closes this one
             )
         finally:
             if not isinstance(log, int):
                 log.close()
         assert self._process.stdout is not None
-        self._unread = b""
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._process.stdout, selectors.EVENT_READ)
+        self._lines: Lines[None] = Lines()
+        self._lines.add(None, self._process.stdout)
         note(f"waiting for the Ray cluster at {place_of(address)}, {JOIN_SECONDS:.0f} seconds for its first answer")
         self._has_joined = False
         try:
@@ -102,15 +101,12 @@ class RayCluster:
             ClusterGone: Nothing more will come.
             ClusterError: It cannot train here, for a reason that stays.
         """
-        assert self._process.stdout is not None
-        if not self._selector.select(timeout_seconds):
-            return []
-        chunk = os.read(self._process.stdout.fileno(), 1 << 20)
-        *lines, self._unread = (self._unread + chunk).split(b"\n")
-        messages = [json.loads(line) for line in lines]
+        lines = [line for _, line in self._lines.wait(timeout_seconds)]
+        has_ended = None in lines
+        messages = [json.loads(line) for line in lines if line is not None]
         if refusals := [message["refusal"] for message in messages if "refusal" in message]:
             raise ClusterError(Problem(*refusals[0]))
-        if not chunk:
+        if has_ended:
             raise ClusterGone(self._ending())
         return messages
 
@@ -135,16 +131,13 @@ class RayCluster:
     def close(self) -> None:
         """End the connection; the cluster goes on."""
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(OSError):
             self._process.stdin.close()
         try:
             self._process.wait(timeout=10.0)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._selector.close()
-        self._process.stdout.close()
 
     def __enter__(self) -> RayCluster:
         return self

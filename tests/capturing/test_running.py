@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from assay.capturing import known
+from assay.capturing import files, known
 from assay.capturing.isolated.cells import names_changed
 from assay.capturing.isolated.child import Outcome, run_file
 from assay.capturing.isolated.guard import Guard
 from assay.convert.code import read_code, without_commands
-from assay.errors import DataError
+from assay.errors import DataError, SpecError
 from assay.spec.files import read_study
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -180,7 +180,69 @@ model.fit(train, epochs=3)
     study = study_of(outcome)
     assert study["data"] == {"name": "digits"}
     assert study["training"]["batch_size"] == 100
-    assert "map(noisy) draws at random" in every_note(outcome)
+    assert "tf.image.random_brightness(max_delta=0.1) has no word" in every_note(outcome)
+
+
+AUGMENTED = """
+raw = (data.images * 255 / 16).round().astype("uint8")[..., tf.newaxis]
+flip = layers.RandomFlip("horizontal")
+rotate = keras.Sequential([layers.RandomRotation(0.05)])
+def cropped(image, label):
+    image = tf.image.random_crop(tf.image.resize_with_crop_or_pad(image, 12, 12), [8, 8, 1])
+    return tf.image.random_flip_up_down(image), label
+train = tf.data.Dataset.from_tensor_slices((raw, y)).map(lambda image, label: (image / 255, label))
+train = train.map(lambda image, label: (flip(image, training=True), label)).map(cropped)
+train = train.batch(64, drop_remainder=True).map(lambda image, label: (rotate(image, training=True), label))
+model.fit(train, epochs=3)
+"""
+
+
+def test_random_operations_of_a_pipeline_become_augmentation_and_leave_its_images_recognised(run: Any) -> None:
+    outcome = run(TENSORFLOW + AUGMENTED)
+    study = study_of(outcome)
+    assert study["data"] == {"name": "digits"}
+    assert study["training"]["augmentation"] == {"flip": "both", "rotation": 18.0, "fill": "reflect"}
+    notes = every_note(outcome)
+    for words in ("train.py:16: tf.image.random_crop", "train.py:20: the last 5 images of an epoch are dropped"):
+        assert words in notes
+
+
+def test_a_function_that_draws_otherwise_is_left_out_and_named(run: Any) -> None:
+    code = """
+import random
+raw = (data.images * 255 / 16).round().astype("uint8")[..., None]
+def negative(image, label):
+    return (255 - image if random.random() < 0.5 else image), label
+train = tf.data.Dataset.from_tensor_slices((raw, y)).map(negative).batch(50)
+model.fit(train)
+"""
+    outcome = run(TENSORFLOW + code)
+    assert study_of(outcome)["data"]["name"] == "digits"
+    assert "train.py:16: the pipeline's map(negative) draws at random" in every_note(outcome)
+
+
+WEIGHED = {
+    "pipeline": "model.fit(tf.data.Dataset.from_tensor_slices((x, y, w)).batch(64))",
+    "sequence": """
+class Parts(keras.utils.PyDataset):
+    def __len__(self):
+        return 3
+    def __getitem__(self, at):
+        return x[at::3], y[at::3], w[at::3]
+model.fit(Parts())
+""",
+    "flow": """
+from tensorflow.keras.preprocessing.image import ImageDataGenerator
+model.fit(ImageDataGenerator().flow(x, y, sample_weight=w))
+""",
+}
+
+
+@pytest.mark.parametrize("kind", WEIGHED)
+def test_weights_of_images_are_named_wherever_they_come_from(kind: str, run: Any) -> None:
+    outcome = run(f"{TENSORFLOW}\nimport numpy as np\nw = np.ones(len(x))\n{WEIGHED[kind]}")
+    assert study_of(outcome)["data"]["name"] == "digits"
+    assert "(sample_weight), which has no word here" in every_note(outcome)
 
 
 def test_data_sets_of_tensorflow_are_assay_s_own(run: Any) -> None:
@@ -222,6 +284,50 @@ model.fit(train.cache().prefetch(1), validation_data=test, epochs=2)
         "test": str(tmp_path / "test"),
     }
     assert study["training"]["batch_size"] == 16
+
+
+FOLDERS = """
+from tensorflow import keras
+from tensorflow.keras import layers
+settings = dict(image_size=(8, 8), batch_size=4, class_names=["elm"], crop_to_aspect_ratio=True)
+both = keras.utils.image_dataset_from_directory("trees", validation_split=0.2, subset="both", seed=1, **settings)
+train, held = both
+grown = [layers.RandomFlip("horizontal"), layers.RandomZoom(0.2)]
+def vary(images):
+    for layer in grown:
+        images = layer(images)
+    return images
+scaled = train.map(lambda images, labels: (images / 255, labels))
+shown = train.take(1).map(lambda images, labels: (images / 2, 1 - labels))
+train = scaled.map(lambda images, labels: (vary(images), labels)).map(MAPPED)
+model = keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(2, activation="softmax")])
+model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
+model.fit(train, validation_data=held)
+"""
+
+
+def test_a_folder_s_pipeline_keeps_scaling_and_augmentation_and_names_the_rest(run: Any, tmp_path: Path) -> None:
+    for name in ("trees/elm", "trees/oak"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "1.png").write_bytes(b"")
+    outcome = run(FOLDERS.replace("MAPPED", "lambda images, labels: (keras.ops.flip(images, axis=1), labels)"))
+    study = study_of(outcome)
+    assert "scaling" not in study["data"]  # divided by 255 once, whatever was derived to be shown
+    assert study["training"]["augmentation"] == {"flip": "horizontal", "zoom": 0.2, "fill": "reflect"}
+    notes = every_note(outcome)
+    for words in ("leaves out oak", "keeps their proportions", "train.py:14: the pipeline's map(a lambda) is no plain"):
+        assert words in notes
+    assert "takes 1 batches" not in notes
+    changed = run(FOLDERS.replace("MAPPED", "lambda images, labels: (images, 1 - labels)"))
+    assert "changes labels" in every_note(changed)
+
+
+def test_labels_beside_a_folder_are_refused(run: Any) -> None:
+    code = """
+from tensorflow import keras
+train = keras.utils.image_dataset_from_directory("trees", labels=[0, 1, 1])
+"""
+    assert "gets labels of its own" in every_note(run(code))
 
 
 def test_a_folder_that_is_not_there_is_named_and_the_study_has_its_path(run: Any, tmp_path: Path) -> None:
@@ -293,6 +399,24 @@ def test_a_notebook_names_its_cells(run: Any) -> None:
     assert "cell 8, line 2: EarlyStopping watches val_f1" in notes
 
 
+def test_a_training_loop_of_its_own_is_named_with_the_line_in_it(run: Any) -> None:
+    code = """
+for epoch in range(3):
+    with tf.GradientTape() as tape:
+        loss = model(x)
+"""
+    outcome = run(f"import tensorflow as tf\nimport keras\nfrom keras import layers\n{HEAD}{MODEL}{code}")
+    assert outcome.missing[0].startswith("train.py:13: a training loop of its own, with GradientTape, is not taken")
+
+
+def test_metrics_that_come_third_are_metrics(run: Any) -> None:
+    code = """
+model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+model.fit(x, y, validation_split=0.1)
+"""
+    assert "loss_weights" not in every_note(run(TENSORFLOW + code))
+
+
 def test_what_a_failing_statement_would_have_changed_is_not_used(run: Any) -> None:
     outcome = run(TENSORFLOW + "\nx = no_such_name(x)\nmodel.add(layers.Dense('ten'))\nmodel.fit(x, y)\n")
     assert all(draft.values == {} for draft in outcome.drafts)
@@ -329,10 +453,17 @@ model.compile("adam", "sparse_categorical_crossentropy")
     assert "never sees fit" in every_note(outcome)
 
 
-def test_pytorch_is_named(run: Any) -> None:
-    outcome = run("import torch\nnet = torch.nn.Sequential(torch.nn.Linear(4, 2))\n")
-    assert outcome.drafts == []
-    assert outcome.is_torch
+def test_pytorch_is_named_with_its_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = {"drafts": [], "notes": [], "missing": ["train.py:1: it needs the package lightning, which is not here."]}
+    monkeypatch.setattr(files, "run_apart", lambda *_, **__: nothing)
+    path = tmp_path / "train.py"
+    path.write_text("import torch\nimport lightning as L\nclass Net(L.LightningModule):\n    pass\n")
+    with pytest.raises(SpecError) as caught:
+        files.convert_by_running(path, tmp_path)
+    missing, torch = map(str, caught.value.problems)
+    assert missing.startswith("train.py:1: it needs")  # the place names the file, once
+    assert 'module "train.py:Net()"' in torch
+    assert "[training]" in torch
 
 
 def test_commands_are_left_out_of_cells() -> None:

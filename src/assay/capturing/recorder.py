@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from ..convert.compiled import Compiled
-from ..convert.live import graph_of
+from ..convert.live import defines, graph_of
 from ..convert.network import Words, words_of
 from ..errors import InputError, Problem, SpecError
 from .callbacks import settings_of
@@ -22,6 +22,8 @@ MODULES = ("keras", "tf_keras", "tensorflow")
 _COMPILE_WITHOUT_EFFECT = (
     "optimizer", "loss", "metrics", "run_eagerly", "steps_per_execution", "jit_compile", "auto_scale_loss", "self",
 )  # fmt: skip
+# What a model of the user's own may do otherwise than Keras where it trains.
+_TRAINING_METHODS = ("train_step", "compute_loss", "make_train_function", "compute_gradients")
 _FIT_NOTED = {
     "sample_weight": None, "validation_steps": None, "validation_freq": 1,
 }  # fmt: skip
@@ -146,9 +148,14 @@ class Recorder:
             self.place_of(optimizer) or place, values.get("loss"), values.get("metrics"), str(policy), tuple(notes),
         )  # fmt: skip
 
-    def _words(self, model: Any) -> Words | InputError:
+    def _words(self, model: Any, shape: Sequence[int] | None = None) -> Words | InputError:
+        for method in _TRAINING_METHODS:
+            if defines(model, method):
+                what = f"{type(model).__name__} has a {method} of its own, which is code"
+                fix = "leave it out, or write its loss or optimizer as code of your own (docs/own-code.md)"
+                return SpecError(Problem(what, fix, self.place_of(model)))
         try:
-            return words_of(graph_of(model, self.place_of))
+            return words_of(graph_of(model, self.place_of, shape))
         except InputError as error:
             return error
         except Exception as error:  # a model that Keras itself built and that is of a kind not met so far
@@ -177,8 +184,9 @@ class Recorder:
         )
         recording.fits.append(
             Fit(
-                place, compiled, self._words(model), feed, validation, float(values.get("validation_split") or 0.0),
-                max(1, epochs), settings, values.get("class_weight"), values.get("steps_per_epoch"), (*notes, *more),
+                place, compiled, self._words(model, _shape(feed)), feed, validation,
+                float(values.get("validation_split") or 0.0), max(1, epochs), settings, values.get("class_weight"),
+                values.get("steps_per_epoch"), (*notes, *more),
             )
         )  # fmt: skip
 
@@ -223,18 +231,22 @@ def _validation(data: Any, place: str) -> Feed | InputError | None:
 
 def _build(model: Any, feed: Feed) -> None:
     """Gives a model that has no input shape that of its images, as its first batch would."""
-    if not any(kind.__name__ == "Sequential" for kind in type(model).__mro__):
-        return
-    if feed.images is not None:
-        shape: Sequence[int] = feed.images.shape[1:]
-    elif feed.size is not None:
-        shape = (*feed.size, feed.channels)
-    else:
+    shape = _shape(feed)
+    if shape is None or not any(kind.__name__ == "Sequential" for kind in type(model).__mro__):
         return
     try:
         model.build((None, *shape))
     except Exception:
         return
+
+
+def _shape(feed: Feed | InputError) -> Sequence[int] | None:
+    """Of an image, as the model gets it."""
+    if isinstance(feed, InputError):
+        return None
+    if feed.images is not None:
+        return tuple(feed.images.shape[1:])
+    return (*feed.size, feed.channels) if feed.size is not None else None
 
 
 def _listed(callbacks: Any) -> list[Any]:

@@ -24,7 +24,7 @@ from ..patches import Patches, WhenImported
 from ..places import place
 from ..recorder import Recorder
 from ..studies import drafts_of
-from . import bases, spellings, tfds, tuner
+from . import bases, random_operations, spellings, tfds, tuner
 from .cells import calls_fit, names_changed
 from .data import Loaders
 from .guard import Guard
@@ -42,14 +42,12 @@ class Outcome:
         drafts: The models that it made.
         notes: Of statements and cells that were left out, a sentence each.
         missing: What it needs and does not have: packages and files, a sentence each.
-        is_torch: It defines PyTorch modules.
         fails_to_fit: A statement that calls ``fit`` was left out: a model that is only compiled then lacks its data.
     """
 
     drafts: list[Draft] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
-    is_torch: bool = False
     fails_to_fit: bool = False
 
 
@@ -87,6 +85,7 @@ def run_file(path: Path, guard: Guard, *, seconds: float = 0) -> Outcome:
         spellings.install(keras, patches, remarks, place)
         spellings.install_outputs(keras.Model, patches, remarks, place)
         bases.install(keras, patches)
+        random_operations.install(keras, patches)
         loaders.install(keras, patches)
         _install_folders(keras, patches)
         sklearn.start()
@@ -152,12 +151,6 @@ def _run(statements: tuple[Statement, ...], path: Path, outcome: Outcome, second
     if following:
         shown = "; ".join(following[:6]) + (f"; and {len(following) - 6} more" if len(following) > 6 else "")
         outcome.notes.append(f"Left out, as they build on those: {shown}.")
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        own = [value for value in module.__dict__.values() if isinstance(value, torch.nn.Module)]
-        outcome.is_torch = any(
-            type(value).__module__.split(".")[0] != "keras" and not hasattr(value, "get_config") for value in own
-        )
 
 
 def _module_of(statement: Statement) -> Any:
@@ -167,7 +160,7 @@ def _module_of(statement: Statement) -> Any:
 
 
 def _note(error: BaseException, statement: Statement, outcome: Outcome) -> None:
-    where = f"{statement.place}: "
+    where = f"{_place_of(error, statement)}: "
     if isinstance(error, ModuleNotFoundError) and error.name:
         package = error.name.partition(".")[0]
         more = "; a tuner's search is [search] in a study" if "tuner" in package else ""
@@ -178,9 +171,21 @@ def _note(error: BaseException, statement: Statement, outcome: Outcome) -> None:
         outcome.missing.append(f"{where}it waits for input, and there is nobody to give any.")
     elif isinstance(error, SystemExit):
         outcome.notes.append(f"{where}the file ends itself here; what comes behind was run all the same.")
+    elif isinstance(error, NotImplementedError) and "training loop" in str(error):
+        outcome.missing.append(f"{where}{error}.")
     else:
         what = " ".join(f"{type(error).__name__}: {error}".split())[:160]
         outcome.notes.append(f"{where}{statement.text} fails ({what}) and is left out.")
+
+
+def _place_of(error: BaseException, statement: Statement) -> str:
+    """The line of the statement in which it fails: in a loop or a function not its first."""
+    trace, line = error.__traceback__, None
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == statement.filename:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return statement.place if line is None else f"{statement.prefix}{line}"
 
 
 def _alarm(seconds: float) -> None:
@@ -205,7 +210,7 @@ def _install_tensorflow(keras: Any) -> None:
 
 
 def _install_folders(keras: Any, patches: Patches) -> None:
-    from .pipeline import flow_from_directory, image_dataset_from_directory
+    from .folders import flow_from_directory, image_dataset_from_directory
 
     patches.set(keras.utils, "image_dataset_from_directory", image_dataset_from_directory)
     patches.set(keras.preprocessing, "image_dataset_from_directory", image_dataset_from_directory)
@@ -226,7 +231,7 @@ def main(request: Path) -> None:
         outcome = run_file(Path(values["path"]), guard, seconds=values["seconds"])
         result: dict[str, Any] = {
             "drafts": [_plain(draft, at, folder) for at, draft in enumerate(outcome.drafts)],
-            "notes": outcome.notes, "missing": outcome.missing, "is_torch": outcome.is_torch,
+            "notes": outcome.notes, "missing": outcome.missing,
         }  # fmt: skip
     except InputError as error:
         result = {"problems": [vars(problem) for problem in error.problems]}

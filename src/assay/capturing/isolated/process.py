@@ -28,7 +28,7 @@ def run_apart(path: Path, folder: Path, *, seconds: float = SECONDS, memory: int
         memory: Bytes that it may use beside what Keras takes.
 
     Returns:
-        ``drafts``, ``notes``, ``missing`` and ``is_torch``, as in ``child.Outcome``; arrays are files in ``folder``.
+        ``drafts``, ``notes`` and ``missing``, as in ``child.Outcome``; arrays are files in ``folder``.
 
     Raises:
         SpecError: The process was killed, or ended without a result.

@@ -622,7 +622,30 @@ def test_calls_of_fit_with_equal_settings_add_their_epochs_and_others_are_named(
     model.fit(x, y, epochs=4)
     draft = only(recorder)
     assert draft.values["training"]["epochs"] == 5
-    assert any("4 epochs, learning rate 1e-05" in note for note in draft.notes)
+    assert any("(4 epochs; other learning rate, 1e-05)" in note for note in draft.notes)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (lambda x, y: {"x": x[1:], "y": y[1:]}, "other images"),
+        (lambda x, y: {"x": x[::-1] * 0.5, "y": y}, "other images"),
+        (lambda x, y: {"x": x, "y": y, "class_weight": {0: 2.0}}, "other class weights"),
+        (lambda x, y: {"x": x, "y": y, "callbacks": [callbacks.EarlyStopping()]}, "other callbacks"),
+        (lambda x, y: {"x": x, "y": y, "batch_size": 7}, "other batch size"),
+    ],
+    ids=["fewer", "darker", "weights", "callbacks", "batch"],
+)
+def test_a_further_call_of_fit_names_what_it_has_otherwise(
+    changed: Callable[[Any, Any], dict[str, Any]], words: str, recorder: Recorder, digits: tuple[Any, Any]
+) -> None:
+    model = small()
+    x, y = digits[0][..., None] / 16, digits[1]
+    model.fit(x, y, epochs=2)
+    model.fit(**changed(x, y), epochs=3)
+    draft = only(recorder)
+    assert draft.values["training"]["epochs"] == 2
+    assert any(words in note and "first call alone" in note for note in draft.notes)
 
 
 def test_networks_that_are_equal_are_one(recorder: Recorder, digits: tuple[Any, Any]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -493,6 +495,42 @@ def test_a_script_that_is_no_python_is_refused_with_its_line(tmp_path: Path) -> 
         read_code(path)
 
 
+WALLED = """
+import ctypes, os, socket, sys
+from pathlib import Path
+from assay.capturing.isolated.landlock import restrict
+inside, outside = map(Path, sys.argv[1:])
+server = socket.create_server(("127.0.0.1", 0))
+if not restrict([inside, inside / "missing"]):
+    sys.exit(77)
+libc = ctypes.CDLL(None, use_errno=True)  # as HDF5 or torch.save open files: Python is not asked
+opened = [libc.open(os.fsencode(folder / "file"), os.O_WRONLY | os.O_CREAT, 0o600) >= 0 for folder in (inside, outside)]
+assert opened == [True, False], opened
+Path(os.devnull).write_text("nothing")
+assert Path(__file__).exists() if "__file__" in globals() else True
+for refused in (lambda: (outside / "kept").unlink(), lambda: os.rename(outside / "kept", inside / "kept"),
+                lambda: socket.create_connection(server.getsockname()), lambda: os.execv("/bin/true", ["true"])):
+    try:
+        refused()
+    except OSError:
+        continue
+    sys.exit("not refused")
+assert (outside / "kept").read_text() == "kept"
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's limits are Linux's")
+def test_the_kernel_keeps_c_code_from_writing_connecting_and_starting_programs(tmp_path: Path) -> None:
+    for name in ("inside", "outside"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "outside" / "kept").write_text("kept")
+    arguments = [str(tmp_path / "inside"), str(tmp_path / "outside")]
+    ended = subprocess.run([sys.executable, "-c", WALLED, *arguments], capture_output=True, text=True, check=False)
+    if ended.returncode == 77:
+        pytest.skip("this kernel has no Landlock")
+    assert ended.returncode == 0, ended.stderr
+
+
 HARMFUL = """
 import os, socket, subprocess
 from pathlib import Path
@@ -509,6 +547,11 @@ wide = keras.Sequential([keras.Input((8, 8)), keras.layers.Flatten(), keras.laye
 wide.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 wide.fit(x, y, epochs=3)
 socket.create_connection(("example.org", 80))
+print("filling the disk" * 1000)
+try:
+    __import__("torch").save({}, "harm.pt")
+except Exception:
+    pass
 os.system("touch harm")
 subprocess.run(["touch", "harm"])
 Path("harm").write_text("harm")

@@ -9,6 +9,8 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -18,6 +20,7 @@ import numpy as np
 
 from ...convert.code import Statement, read_code
 from ...convert.draft import Draft
+from ...data.location import cache_folder
 from ...errors import InputError
 from ..known import clear_stand_ins
 from ..patches import Patches, WhenImported
@@ -28,6 +31,9 @@ from . import bases, random_operations, spellings, tfds, tuner
 from .cells import calls_fit, names_changed
 from .data import Loaders
 from .guard import Guard
+from .landlock import restrict
+
+_AGAIN = 5.0  # seconds after which code that caught the end of its time gets it again
 
 
 class TimeIsUp(BaseException):
@@ -197,7 +203,7 @@ def _alarm(seconds: float) -> None:
 
     if seconds:
         signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN if seconds else 0)
 
 
 def _install_tensorflow(keras: Any) -> None:
@@ -225,10 +231,12 @@ def main(request: Path) -> None:
     import keras  # noqa: F401  before the limits: it maps more than it uses
 
     _limit(values["seconds"], values["memory"])
+    restrict([folder, cache_folder()])
     guard = Guard(folder)
     guard.start()
     try:
-        outcome = run_file(Path(values["path"]), guard, seconds=values["seconds"])
+        with _silent():
+            outcome = run_file(Path(values["path"]), guard, seconds=values["seconds"])
         result: dict[str, Any] = {
             "drafts": [_plain(draft, at, folder) for at, draft in enumerate(outcome.drafts)],
             "notes": outcome.notes, "missing": outcome.missing,
@@ -236,6 +244,24 @@ def main(request: Path) -> None:
     except InputError as error:
         result = {"problems": [vars(problem) for problem in error.problems]}
     (folder / "result.json").write_text(json.dumps(result, default=float))
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """What the file's code prints goes nowhere: it may print without end."""
+    sys.stdout.flush(), sys.stderr.flush()
+    kept = [os.dup(number) for number in (1, 2)]
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        for number in (1, 2):
+            os.dup2(nowhere, number)
+        yield
+    finally:
+        sys.stdout.flush(), sys.stderr.flush()
+        for number, original in zip((1, 2), kept, strict=True):
+            os.dup2(original, number)
+            os.close(original)
+        os.close(nowhere)
 
 
 def _plain(draft: Draft, at: int, folder: Path) -> dict[str, Any]:
@@ -251,7 +277,7 @@ def _plain(draft: Draft, at: int, folder: Path) -> dict[str, Any]:
 
 
 def _limit(seconds: float, memory: int) -> None:
-    """Processor time and memory from here on."""
+    """Processor time, memory and sizes of files from here on."""
     used = (
         int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
         if os.path.exists("/proc/self/statm")
@@ -259,6 +285,7 @@ def _limit(seconds: float, memory: int) -> None:
     )
     _lower(resource.RLIMIT_CPU, int(seconds * (os.cpu_count() or 1)) + 60)
     _lower(resource.RLIMIT_AS, used + memory)
+    _lower(resource.RLIMIT_FSIZE, memory)
     _lower(resource.RLIMIT_CORE, 0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -40,19 +41,22 @@ def run_apart(path: Path, folder: Path, *, seconds: float = SECONDS, memory: int
     log = folder / "log.txt"
     with open(log, "wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "assay.capturing.isolated.child", str(request)],
+            # -P: a file of the user's that is named like a module of Python's stays out of the child's own imports.
+            [sys.executable, "-P", "-W", "ignore", "-m", "assay.capturing.isolated.child", str(request)],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=path.absolute().parent,
             env=_environment(scratch), start_new_session=True,
         )  # fmt: skip
         try:
             code = process.wait(timeout=seconds + _GRACE)
         except BaseException as error:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
             if not isinstance(error, subprocess.TimeoutExpired):
                 raise
             what = f"its code did not end within {seconds:g} seconds"
             raise SpecError(Problem(what, "give more with --seconds", file=str(path))) from None
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # and whatever it started
+            process.wait()
     result = folder / "result.json"
     if code != 0 or not result.exists():
         raise SpecError(Problem(_ending(code, log), "run it by itself to see where", file=str(path)))

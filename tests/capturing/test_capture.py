@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,6 +90,17 @@ def test_a_notebook_goes_on_and_its_model_becomes_a_study(digits: tuple[Any, Any
     assert "digits" in repr(captured)
     assert "digits" in captured._repr_html_()
     assert model.fit.__func__.__module__.startswith("keras")  # the block has ended
+
+
+def test_tensorflow_s_own_keras_is_left_to_load_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorFlow's ``keras`` stays half loaded if it is asked for while Keras imports TensorFlow."""
+    text = "def __getattr__(name):\n    raise RuntimeError('asked for ' + name)\n"
+    (tmp_path / "tensorflow.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    with assay.capture():
+        importlib.import_module("tensorflow")
+    sys.modules.pop("tensorflow")
 
 
 def test_a_fit_that_fails_is_not_recorded(digits: tuple[Any, Any]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -18,7 +19,9 @@ from .patches import Patches, WhenImported, in_place_of
 from .places import place as place_here
 from .recording import Fit, Recording
 
-MODULES = ("keras", "tf_keras", "tensorflow")
+# Not tensorflow: its keras is one of these, loaded when it is first used. Asked for while Keras itself imports
+# TensorFlow, it would stay half loaded.
+MODULES = ("keras", "tf_keras")
 _COMPILE_WITHOUT_EFFECT = (
     "optimizer", "loss", "metrics", "run_eagerly", "steps_per_execution", "jit_compile", "auto_scale_loss", "self",
 )  # fmt: skip
@@ -57,13 +60,37 @@ class Recorder:
         self._patches.undo()
         self._classes.clear()
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Records nothing meanwhile; models are compiled and trained as ever."""
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+
+    @contextmanager
+    def recording_alone(self) -> Iterator[Recorder]:
+        """A recorder whose ``fit`` returns at once: this one, or another where this one has stopped."""
+        if not self._classes:
+            other = Recorder(runs=False, place=self._place)
+            other.start()
+            try:
+                yield other
+            finally:
+                other.stop()
+            return
+        before, self.runs = self.runs, False
+        try:
+            yield self
+        finally:
+            self.runs = before
+
     def place_of(self, thing: Any) -> str:
         """Where a layer, optimizer or callback was made; empty if that is not known."""
         return self._places.get(id(thing), "")
 
     def _patch(self, module: ModuleType) -> None:
-        if module.__name__ == "tensorflow":
-            module = getattr(module, "keras", None)  # type: ignore[assignment]
         model = getattr(module, "Model", None)
         if not isinstance(model, type) or model in self._classes:
             return
@@ -111,11 +138,8 @@ class Recorder:
         return method
 
     def _inside(self, original: Callable[..., Any], this: Any, args: Any, kwargs: Any) -> Any:
-        self._depth += 1
-        try:
+        with self.paused():
             return original(this, *args, **kwargs)
-        finally:
-            self._depth -= 1
 
     def recording_of(self, model: Any) -> Recording:
         """The model's record, a new one if there is none."""

@@ -76,8 +76,8 @@ def _schedule(fit: Fit, steps: int | None) -> tuple[dict[str, Any], float | None
     result = schedule_by_step(rates, points) if min(rates) >= 0 and rates[0] > 0 else None
     if result is None:
         what = f"the rates of {kind} ({shown(rates)}) follow no schedule that has a name here"
-        highest = max(rates)
-        kept = "the first" if rates[0] > 0 else f"the highest, {highest:.3g},"
+        highest = float(f"{max(rates):.3g}")
+        kept = "the first" if rates[0] > 0 else f"the highest, {highest:g},"
         return {}, None if rates[0] > 0 else highest or None, [f"{place}: {what}; {kept} is kept throughout."]
     return ({"schedule": result} if result["name"] != "constant" else {}), None, []
 

@@ -74,7 +74,7 @@ def torch_problem(tree: ast.Module, path: Path, places: Mapping[str, str] = Mapp
     if path.suffix.lower() == ".ipynb":
         fix = f"write the class and its imports into {file} (%%writefile {file} above the cell), and {fix}"
     elif (line := _runs_at(tree)) is not None:
-        fix += f"; what line {line} does would run with every import: put it under if __name__ == '__main__':"
+        fix += f"; what line {line} does would run with every import: put it below `if __name__ == '__main__':`"
     return Problem(f"it holds no Keras model, and PyTorch modules: {found}", fix + _TRAINS, file=str(path))
 
 

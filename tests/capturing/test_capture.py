@@ -434,6 +434,17 @@ def test_parts_of_known_data_are_recognised_whatever_their_order(recorder: Recor
     assert any("397 validation images" in note for note in draft.notes)
 
 
+def test_images_that_are_drawn_more_than_once_are_no_known_data_set(
+    recorder: Recorder, digits: tuple[Any, Any]
+) -> None:
+    drawn = np.random.default_rng(3).integers(0, 1797, 1797)
+    small().fit(digits[0][drawn][..., None] / 16, digits[1][drawn])
+    draft = only(recorder)
+    assert "name" not in draft.values["data"]
+    assert len(draft.arrays["x_train"]) == 1797
+    assert any("drawn from digits, some more than once" in note for note in draft.notes)
+
+
 def test_other_images_and_other_labels_are_kept_as_arrays(recorder: Recorder, digits: tuple[Any, Any]) -> None:
     images, labels = digits[0][..., None] / 16, digits[1] % 2
     model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(2, activation="softmax")])

@@ -411,6 +411,18 @@ for epoch in range(3):
     assert outcome.missing[0].startswith("train.py:13: a training loop of its own, with GradientTape, is not taken")
 
 
+def test_a_model_that_is_never_trained_is_named_and_no_arm(run: Any) -> None:
+    code = """
+vary = keras.Sequential([layers.RandomFlip()])
+head = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten()])
+body = keras.Sequential([head, layers.Dense(10, activation="softmax")])
+body.compile(loss="sparse_categorical_crossentropy")
+body.fit(x, y)
+"""
+    notes = run(f"import keras\nfrom keras import layers\n{HEAD}{code}").notes
+    assert notes == ["train.py:8: vary is never trained, and is no arm of the study."]
+
+
 def test_metrics_that_come_third_are_metrics(run: Any) -> None:
     code = """
 model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])

@@ -54,8 +54,8 @@ class TunerRecorder:
 
     def _patch(self, module: ModuleType) -> None:
         for name in _TUNERS:
-            kind = getattr(module, name, None)
-            if isinstance(kind, type):
+            kind: Any = getattr(module, name, None)
+            if kind is not None:
                 self._patches.set(kind, "__init__", self._settled(name, kind.__init__))
         for method in ("search", "get_best_models"):
             self._patches.set(module.Tuner, method, self._wrapped(method, getattr(module.Tuner, method)))

@@ -95,7 +95,7 @@ def run_file(path: Path, guard: Guard, *, seconds: float = 0) -> Outcome:
         loaders.install(keras, patches)
         _install_folders(keras, patches)
         sklearn.start()
-        _run(code.statements, path, outcome, seconds)
+        variables = _run(code.statements, path, outcome, seconds)
     finally:
         sklearn.stop()
         patches.undo()
@@ -113,13 +113,27 @@ def run_file(path: Path, guard: Guard, *, seconds: float = 0) -> Outcome:
         outcome.notes += remarks
         recordings, more = tuner.left_out(recorder.recordings, searches)
         outcome.notes += more
+        outcome.notes += _untrained(variables, recorder, keras)
         loaded = () if outcome.fails_to_fit or searches.drafts else loaders.loaded
         outcome.drafts = [*searches.drafts, *drafts_of(recordings, loaded=loaded)]
         clear_stand_ins()
     return outcome
 
 
-def _run(statements: tuple[Statement, ...], path: Path, outcome: Outcome, seconds: float) -> None:
+def _untrained(variables: dict[str, Any], recorder: Recorder, keras: Any) -> list[str]:
+    """A note on each model that the file keeps, never compiles, and makes no part of one that it does."""
+    models = {id(value): (name, value) for name, value in variables.items() if isinstance(value, keras.Model)}
+    parts = {id(one.model) for one in recorder.recordings}
+    parts |= {id(layer) for one in recorder.recordings for layer in one.model._flatten_layers()}
+    return [
+        f"{recorder.place_of(model)}: {name} is never trained, and is no arm of the study."
+        for name, model in models.values()
+        if id(model) not in parts and not any(id(layer) in parts for layer in model.layers if layer.weights)
+    ]
+
+
+def _run(statements: tuple[Statement, ...], path: Path, outcome: Outcome, seconds: float) -> dict[str, Any]:
+    """Runs the statements; returns the file's variables."""
     module = ModuleType("__main__")
     module.__dict__.update({"__file__": str(path.absolute()), "__builtins__": builtins, "display": lambda *_: None})
     main, argv, search = sys.modules["__main__"], sys.argv, list(sys.path)
@@ -157,6 +171,7 @@ def _run(statements: tuple[Statement, ...], path: Path, outcome: Outcome, second
     if following:
         shown = "; ".join(following[:6]) + (f"; and {len(following) - 6} more" if len(following) > 6 else "")
         outcome.notes.append(f"Left out, as they build on those: {shown}.")
+    return module.__dict__
 
 
 def _module_of(statement: Statement) -> Any:

@@ -423,6 +423,23 @@ body.fit(x, y)
     assert notes == ["train.py:8: vary is never trained, and is no arm of the study."]
 
 
+def test_shorter_names_and_lambdas_of_tensorflow_are_followed(run: Any) -> None:
+    code = """
+raw = (data.images * 255 / 16).round().astype("uint8")[..., tf.newaxis]
+scaled = layers.Lambda(lambda images: tf.cast(images, tf.float32) / 255.0)
+ending = [layers.Flatten(), layers.Dense(10, activation=tf.nn.softmax)]
+model = keras.Sequential([layers.Input((8, 8, 1)), scaled, *ending])
+rate = tf.optimizers.schedules.ExponentialDecay(1e-2, decay_steps=57, decay_rate=0.5, staircase=True)
+accuracy = [tf.metrics.SparseCategoricalAccuracy()]
+model.compile(tf.optimizers.SGD(rate), tf.losses.SparseCategoricalCrossentropy(), accuracy)
+model.fit(raw, y, epochs=4)
+"""
+    study = study_of(run(TENSORFLOW.replace(MODEL, "") + code))
+    assert study["data"] == {"name": "digits"}
+    assert study["network"]["layers"] == ["flatten", "dense classes softmax"]
+    assert study["training"]["schedule"] == {"name": "step", "every": 1, "factor": 0.5}
+
+
 def test_metrics_that_come_third_are_metrics(run: Any) -> None:
     code = """
 model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])

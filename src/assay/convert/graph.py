@@ -187,7 +187,7 @@ class _Paths:
 def one_way(inputs: int, outputs: int, place: str) -> None:
     """Raises SpecError unless a model has one input and one output."""
     if (inputs, outputs) != (1, 1):
-        what = f"the model has {inputs} inputs and {outputs} outputs"
+        what = f"the model has {inputs} input{'s' * (inputs != 1)} and {outputs} output{'s' * (outputs != 1)}"
         raise SpecError(Problem(what, "a study's network has one image in and one answer out", place))
 
 

@@ -29,6 +29,8 @@ class TensorFlow(ModuleType):
         self.__dict__["__path__"] = []
         self.__version__ = self.VERSION = "2.16.0"
         self.keras, self.newaxis = keras, None
+        for name in ("optimizers", "losses", "metrics", "initializers"):  # as tf.keras's
+            setattr(self, name, getattr(keras, name))
         for name in _TYPES:
             setattr(self, name, name)
         self.Tensor = self.Variable = type(ops.zeros(1))

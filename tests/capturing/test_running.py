@@ -19,6 +19,7 @@ from assay.capturing.isolated.child import Outcome, run_file
 from assay.capturing.isolated.guard import Guard
 from assay.convert.code import read_code, without_commands
 from assay.errors import DataError, SpecError
+from assay.spec import Study
 from assay.spec.files import read_study
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -322,6 +323,17 @@ def test_a_folder_s_pipeline_keeps_scaling_and_augmentation_and_names_the_rest(r
     assert "takes 1 batches" not in notes
     changed = run(FOLDERS.replace("MAPPED", "lambda images, labels: (images, 1 - labels)"))
     assert "changes labels" in every_note(changed)
+
+
+def test_a_study_file_names_folders_beside_it_by_their_relative_path(tmp_path: Path) -> None:
+    data = {"path": str(tmp_path / "pets" / "train"), "test": str(tmp_path / "pets" / "test")}
+    study = Study.of({"name": "pets", "question": "?", "data": data, "network": {"layers": ["dense classes softmax"]}})
+    one = files.RunConversion((), (files.RunStudy(study, None),), ())
+    (beside,) = one.write(tmp_path / "pets.toml")
+    assert 'path = "pets/train"' in beside.read_text()
+    assert read_study(beside).data.path == str(tmp_path / "pets" / "train")
+    (elsewhere,) = one.write(tmp_path / "studies" / "pets.toml")
+    assert f'path = "{tmp_path}/pets/train"' in elsewhere.read_text()
 
 
 def test_labels_beside_a_folder_are_refused(run: Any) -> None:

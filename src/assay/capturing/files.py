@@ -62,9 +62,20 @@ class RunConversion:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with open(one.arrays, "rb") as source, replacing(path.with_name(one.arrays.name)) as target:
                     shutil.copyfileobj(source, target)
-            write(path, study_toml(one.study).encode())
+            write(path, study_toml(_beside(one.study, path.absolute().parent)).encode())
             paths.append(path)
         return paths
+
+
+def _beside(study: Study, folder: Path) -> Study:
+    """The study with paths into its file's folder relative to it, so that both can be moved together."""
+    given = {name: getattr(study.data, name) for name in ("path", "test")}
+    inside = {
+        name: Path(value).relative_to(folder).as_posix()
+        for name, value in given.items()
+        if isinstance(value, str) and Path(value).is_relative_to(folder)
+    }
+    return study.model_copy(update={"data": study.data.model_copy(update=inside)}) if inside else study
 
 
 def convert_by_running(path: Path, folder: Path, *, seconds: float = SECONDS, memory: int = MEMORY) -> RunConversion:

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from assay.capturing import files, known
+from assay.capturing.isolated import landlock
 from assay.capturing.isolated.cells import names_changed
 from assay.capturing.isolated.child import Outcome, run_file
 from assay.capturing.isolated.guard import Guard
@@ -537,10 +538,10 @@ def test_a_script_that_is_no_python_is_refused_with_its_line(tmp_path: Path) -> 
 
 
 WALLED = """
-import ctypes, os, socket, sys
+import ctypes, os, runpy, socket, sys
 from pathlib import Path
-from assay.capturing.isolated.landlock import restrict
-inside, outside = map(Path, sys.argv[1:])
+restrict = runpy.run_path(sys.argv[1])["restrict"]  # alone: importing the package takes seconds
+inside, outside = map(Path, sys.argv[2:])
 server = socket.create_server(("127.0.0.1", 0))
 if not restrict([inside, inside / "missing"]):
     sys.exit(77)
@@ -548,7 +549,6 @@ libc = ctypes.CDLL(None, use_errno=True)  # as HDF5 or torch.save open files: Py
 opened = [libc.open(os.fsencode(folder / "file"), os.O_WRONLY | os.O_CREAT, 0o600) >= 0 for folder in (inside, outside)]
 assert opened == [True, False], opened
 Path(os.devnull).write_text("nothing")
-assert Path(__file__).exists() if "__file__" in globals() else True
 for refused in (lambda: (outside / "kept").unlink(), lambda: os.rename(outside / "kept", inside / "kept"),
                 lambda: socket.create_connection(server.getsockname()), lambda: os.execv("/bin/true", ["true"])):
     try:
@@ -565,7 +565,7 @@ def test_the_kernel_keeps_c_code_from_writing_connecting_and_starting_programs(t
     for name in ("inside", "outside"):
         (tmp_path / name).mkdir()
     (tmp_path / "outside" / "kept").write_text("kept")
-    arguments = [str(tmp_path / "inside"), str(tmp_path / "outside")]
+    arguments = [landlock.__file__, str(tmp_path / "inside"), str(tmp_path / "outside")]
     ended = subprocess.run([sys.executable, "-c", WALLED, *arguments], capture_output=True, text=True, check=False)
     if ended.returncode == 77:
         pytest.skip("this kernel has no Landlock")

@@ -673,6 +673,21 @@ def test_a_further_call_of_fit_names_what_it_has_otherwise(
     assert any(words in note and "first call alone" in note for note in draft.notes)
 
 
+def test_weights_to_begin_with_are_named(digits: tuple[Any, Any]) -> None:
+    model, other = small(), small()
+    x, y = digits[0][..., None] / 16, digits[1]
+    model.fit(x[:64], y[:64], verbose=0)
+    with assay.capture():
+        other.set_weights(model.get_weights())
+        other.fit(x, y, batch_size=600, verbose=0)
+        other.set_weights(model.get_weights())  # behind fit: nothing that it learned from
+        model.fit(x, y, batch_size=600, epochs=2, verbose=0)
+    first, second = assay.captured()
+    (note,) = [note for note in first.notes if "weights to begin with" in note]
+    assert "set_weights before fit" in note
+    assert any("was trained before" in note for note in second.notes)
+
+
 def test_networks_that_are_equal_are_one(recorder: Recorder, digits: tuple[Any, Any]) -> None:
     for _ in range(3):
         small().fit(digits[0][..., None] / 16, digits[1], epochs=2)

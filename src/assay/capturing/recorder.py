@@ -27,6 +27,7 @@ _COMPILE_WITHOUT_EFFECT = (
 )  # fmt: skip
 # What a model of the user's own may do otherwise than Keras where it trains.
 _TRAINING_METHODS = ("train_step", "compute_loss", "make_train_function", "compute_gradients")
+_FIRST_WEIGHTS = "gives it weights to begin with; a study draws its own."
 _FIT_NOTED = {
     "sample_weight": None, "validation_steps": None, "validation_freq": 1,
 }  # fmt: skip
@@ -97,6 +98,8 @@ class Recorder:
         self._classes.add(model)
         for name in ("compile", "fit", "evaluate"):
             self._patches.set(model, name, self._wrapped(name, getattr(model, name)))
+        for name in ("load_weights", "set_weights"):
+            self._patches.set(model, name, self._loading(name, getattr(model, name)))
         owners = [module.layers.Layer, module.optimizers.Optimizer, module.callbacks.Callback]
         for owner in owners:
             self._patches.set(owner, "__init__", self._placed(owner.__init__))
@@ -108,6 +111,19 @@ class Recorder:
             original(this, *args, **kwargs)
 
         return initialize
+
+    def _loading(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Gives a model other first weights, which its recording notes."""
+
+        @in_place_of(original)
+        def load(this: Any, *args: Any, **kwargs: Any) -> Any:
+            if not self._depth and not self.recording_of(this).fits:
+                where = self._place(sys._getframe(1))
+                self.recording_of(this).notes.append(f"{where}: {name} before fit {_FIRST_WEIGHTS}")
+            with self.paused():
+                return original(this, *args, **kwargs)
+
+        return load
 
     def _wrapped(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         record = {"compile": self._compile, "fit": self._fit, "evaluate": self._evaluate}[name]
@@ -196,6 +212,8 @@ class Recorder:
             compiled = Compiled(**{**vars(compiled), "rate": _rate(optimizer), "config": _config(optimizer)})
         else:
             compiled = self._compiled(model, place, {"loss": getattr(model, "loss", None)}, ())
+        if not recording.fits and _steps(model.optimizer):
+            recording.notes.append(f"{place}: the model was trained before, which {_FIRST_WEIGHTS}")
         epochs = int(values.get("epochs") or 1) - int(values.get("initial_epoch") or 0)
         notes = self._fit_notes(values, place)
         feed = _caught(feed_of, values.get("x"), values.get("y"), values.get("batch_size"), place)
@@ -304,6 +322,12 @@ def _schedule(optimizer: Any) -> Any:
     rate = getattr(optimizer, "_learning_rate", None)
     is_schedule = callable(rate) and hasattr(rate, "get_config") and not hasattr(rate, "assign")
     return rate if is_schedule else None
+
+
+def _steps(optimizer: Any) -> float:
+    """How often it has changed the weights."""
+    iterations = getattr(_inner(optimizer), "iterations", None)
+    return 0.0 if iterations is None else _number(iterations)
 
 
 def _number(value: Any) -> float:

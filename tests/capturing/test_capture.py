@@ -14,6 +14,7 @@ import pytest
 
 import assay
 from assay.capturing import Captured
+from assay.capturing.patches import WhenImported
 from assay.capturing.recorder import Recorder
 from assay.capturing.studies import drafts_of
 from assay.convert.draft import Draft
@@ -101,6 +102,24 @@ def test_tensorflow_s_own_keras_is_left_to_load_itself(tmp_path: Path, monkeypat
     with assay.capture():
         importlib.import_module("tensorflow")
     sys.modules.pop("tensorflow")
+
+
+def test_a_module_whose_first_import_fails_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "assay_try_twice.py").write_text("import os\nos.environ['ASSAY_TRIED_TWICE']\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    seen: list[str] = []
+    waiting = WhenImported(["assay_try_twice"], lambda module: seen.append(module.__name__))
+    waiting.start()
+    try:
+        with pytest.raises(KeyError):
+            importlib.import_module("assay_try_twice")
+        assert seen == []
+        monkeypatch.setenv("ASSAY_TRIED_TWICE", "1")
+        importlib.import_module("assay_try_twice")
+    finally:
+        waiting.stop()
+        sys.modules.pop("assay_try_twice", None)
+    assert seen == ["assay_try_twice"]
 
 
 def test_a_fit_that_fails_is_not_recorded(digits: tuple[Any, Any]) -> None:

@@ -383,7 +383,7 @@ def test_workers_import_it_from_its_folder(tmp_path: Path, worker_processes: Non
 
 def test_it_trains_on_this_machines_processor(tmp_path: Path) -> None:
     study = one(write(tmp_path / "code"))
-    with pytest.raises(SpecError, match="trains on this machine"):
+    with pytest.raises(SpecError, match=r"layers\[0\].*\(layers\) trains on this machine alone"):
         assay.run(study, on="ray")
     with pytest.raises(SpecError, match="trains on the processor"):
         assay.run(study, device="cuda")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +14,7 @@ import pytest
 
 import assay
 from assay.capturing import Captured
+from assay.capturing.patches import WhenImported
 from assay.capturing.recorder import Recorder
 from assay.capturing.studies import drafts_of
 from assay.convert.draft import Draft
@@ -21,6 +25,7 @@ keras = pytest.importorskip("keras")
 layers = keras.layers
 callbacks = keras.callbacks
 optimizers = keras.optimizers
+schedules = optimizers.schedules
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:Do not pass an `input_shape`:UserWarning"),
@@ -86,6 +91,35 @@ def test_a_notebook_goes_on_and_its_model_becomes_a_study(digits: tuple[Any, Any
     assert "digits" in repr(captured)
     assert "digits" in captured._repr_html_()
     assert model.fit.__func__.__module__.startswith("keras")  # the block has ended
+
+
+def test_tensorflow_s_own_keras_is_left_to_load_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorFlow's ``keras`` stays half loaded if it is asked for while Keras imports TensorFlow."""
+    text = "def __getattr__(name):\n    raise RuntimeError('asked for ' + name)\n"
+    (tmp_path / "tensorflow.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    with assay.capture():
+        importlib.import_module("tensorflow")
+    sys.modules.pop("tensorflow")
+
+
+def test_a_module_whose_first_import_fails_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "assay_try_twice.py").write_text("import os\nos.environ['ASSAY_TRIED_TWICE']\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    seen: list[str] = []
+    waiting = WhenImported(["assay_try_twice"], lambda module: seen.append(module.__name__))
+    waiting.start()
+    try:
+        with pytest.raises(KeyError):
+            importlib.import_module("assay_try_twice")
+        assert seen == []
+        monkeypatch.setenv("ASSAY_TRIED_TWICE", "1")
+        importlib.import_module("assay_try_twice")
+    finally:
+        waiting.stop()
+        sys.modules.pop("assay_try_twice", None)
+    assert seen == ["assay_try_twice"]
 
 
 def test_a_fit_that_fails_is_not_recorded(digits: tuple[Any, Any]) -> None:
@@ -346,6 +380,11 @@ class Own(callbacks.Callback):  # type: ignore[misc,name-defined]
         ({}, {"callbacks": [callbacks.EarlyStopping("val_f1")]}, "val_f1"),
         ({}, {"callbacks": [callbacks.LearningRateScheduler(lambda e: 0.1 + e)], "epochs": 3}, "LearningRateScheduler"),
         ({}, {"callbacks": [callbacks.CSVLogger("log.csv")]}, "CSVLogger"),
+        ({}, {"callbacks": [callbacks.EarlyStopping(), callbacks.EarlyStopping("loss")]}, "second EarlyStopping"),
+        ({}, {"callbacks": [callbacks.EarlyStopping("val_accuracy", mode="min")]}, "improves the other way"),
+        ({}, {"callbacks": [callbacks.ReduceLROnPlateau(patience=0)]}, "patience = 0"),
+        ({}, {"callbacks": [callbacks.SwapEMAWeights()]}, "SwapEMAWeights is code"),
+        ({"optimizer": optimizers.SGD(schedules.PolynomialDecay(0.1, 30))}, {"epochs": 3}, "PolynomialDecay"),
         ({}, {"steps_per_epoch": 5}, "5 steps of 32"),
         ({}, {"shuffle": False}, "order"),
         ({}, {"initial_epoch": 1, "epochs": 3}, "initial_epoch"),
@@ -414,6 +453,17 @@ def test_parts_of_known_data_are_recognised_whatever_their_order(recorder: Recor
     assert any("397 validation images" in note for note in draft.notes)
 
 
+def test_images_that_are_drawn_more_than_once_are_no_known_data_set(
+    recorder: Recorder, digits: tuple[Any, Any]
+) -> None:
+    drawn = np.random.default_rng(3).integers(0, 1797, 1797)
+    small().fit(digits[0][drawn][..., None] / 16, digits[1][drawn])
+    draft = only(recorder)
+    assert "name" not in draft.values["data"]
+    assert len(draft.arrays["x_train"]) == 1797
+    assert any("drawn from digits, some more than once" in note for note in draft.notes)
+
+
 def test_other_images_and_other_labels_are_kept_as_arrays(recorder: Recorder, digits: tuple[Any, Any]) -> None:
     images, labels = digits[0][..., None] / 16, digits[1] % 2
     model = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), layers.Dense(2, activation="softmax")])
@@ -436,12 +486,118 @@ def endless() -> Iterator[Any]:
 
 
 class OwnModel(keras.Model):  # type: ignore[misc,name-defined]
-    def __init__(self) -> None:
-        super().__init__()
-        self.out = layers.Dense(10)
+    def call(self, x: Any) -> Any:
+        return keras.ops.sort(x)
+
+
+class OwnStep(keras.Model):  # type: ignore[misc,name-defined]
+    def train_step(self, *args: Any) -> Any:
+        return super().train_step(*args)
+
+
+class OwnLayer(layers.Layer):  # type: ignore[misc,name-defined]
+    def build(self, shape: Any) -> None:
+        self.scale = self.add_weight(shape=(shape[-1],), initializer="ones")
 
     def call(self, x: Any) -> Any:
+        return x * self.scale
+
+
+class TwoFaced(keras.Model):  # type: ignore[misc,name-defined]
+    def __init__(self) -> None:
+        super().__init__()
+        self.flat, self.out, self.other = layers.Flatten(), layers.Dense(10), layers.Dense(10, activation="tanh")
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        return (self.out if training else self.other)(self.flat(x))
+
+
+class Block(layers.Layer):  # type: ignore[misc,name-defined]
+    def __init__(self, filters: int) -> None:
+        super().__init__()
+        self.first = layers.Conv2D(filters, 3, padding="same")
+        self.second = layers.Conv2D(filters, 3, padding="same", activation="relu")
+        self.norm = layers.BatchNormalization()
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        x = keras.ops.relu(self.first(x))
+        return x + self.norm(self.second(x), training=training)
+
+
+class Net(keras.Model):  # type: ignore[misc,name-defined]
+    def __init__(self) -> None:
+        super().__init__()
+        self.block, self.flat = Block(4), layers.Flatten()
+        self.drop, self.out = layers.Dropout(0.3), layers.Dense(10)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        x = self.flat(self.block(x))
+        if training:
+            x = self.drop(x)
         return self.out(x)
+
+
+def graph() -> tuple[Any, Any]:
+    image = keras.Input((8, 8, 1))
+    return image, layers.Dense(10, activation="softmax")(layers.Flatten()(image))
+
+
+def test_classes_that_only_call_layers_are_the_layers_that_they_call(
+    recorder: Recorder, digits: tuple[Any, Any]
+) -> None:
+    model = Net()
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(digits[0][..., None] / 16, digits[1])
+    draft = only(recorder)
+    block = {"residual": ["conv 4 3x3 relu padding=same", "batchnorm"]}
+    lines = ["conv 4 3x3 padding=same", "activation relu", block, "flatten", "dropout 0.3", "dense classes softmax"]
+    assert draft.values["network"]["layers"] == lines
+
+
+@pytest.mark.parametrize("slope", [0.2, 0.1])
+def test_an_activation_s_own_number_counts_where_it_is_an_operation(
+    slope: float, recorder: Recorder, digits: tuple[Any, Any]
+) -> None:
+    image = keras.Input((8, 8, 1))
+    answer = layers.Dense(10)(layers.Flatten()(keras.ops.leaky_relu(layers.Conv2D(4, 3)(image), slope)))
+    fitted(keras.Model(image, answer), digits[0][..., None] / 16, digits[1])
+    draft = only(recorder)
+    if slope == 0.2:
+        assert "activation leakyrelu" in draft.values["network"]["layers"]
+    else:
+        assert "slope is 0.1" in str(draft.problems[0])
+
+
+@pytest.mark.parametrize(("warmup", "final"), [(58, 0.0), (58, 0.1)])
+def test_a_cosine_with_a_warm_up_comes_over(
+    warmup: int, final: float, recorder: Recorder, digits: tuple[Any, Any]
+) -> None:
+    rate = schedules.CosineDecay(0.0, 29 * 4 - warmup, alpha=final, warmup_target=0.02, warmup_steps=warmup)
+    model = small()
+    model.compile(optimizer=optimizers.SGD(rate), loss="sparse_categorical_crossentropy")
+    model.fit(digits[0][..., None] / 16, digits[1], epochs=4, batch_size=62)
+    training = only(recorder).values["training"]
+    assert training["optimizer"] == {"name": "sgd", "learning_rate": 0.02}
+    assert training["schedule"] == {"name": "cosine", "warmup_epochs": 2.0, **({"final": final} if final else {})}
+
+
+def test_a_warm_up_that_has_no_word_keeps_its_highest_rate(recorder: Recorder, digits: tuple[Any, Any]) -> None:
+    model = small()
+    rate = schedules.CosineDecay(0.0, 10, warmup_target=0.02, warmup_steps=20)
+    model.compile(optimizer=optimizers.SGD(rate), loss="sparse_categorical_crossentropy")
+    model.fit(digits[0][..., None] / 16, digits[1], epochs=3)
+    draft = only(recorder)
+    assert 0.018 < draft.values["training"]["optimizer"]["learning_rate"] <= 0.02
+    assert any("the highest" in note for note in draft.notes)
+
+
+def test_two_layers_of_one_kind_of_variation_are_named(recorder: Recorder, digits: tuple[Any, Any]) -> None:
+    vary = [layers.RandomFlip("horizontal"), layers.RandomFlip("vertical"), layers.RandomRotation(0.1)]
+    body = [layers.RandomRotation(0.3), layers.Flatten(), layers.Dense(10)]
+    fitted(keras.Sequential([*vary, *body]), digits[0][..., None] / 16, digits[1])
+    draft = only(recorder)
+    assert draft.values["training"]["augmentation"] == {"flip": "both", "rotation": 108.0, "fill": "reflect"}
+    assert any("rotation is varied twice" in note for note in draft.notes)
 
 
 @pytest.mark.parametrize(
@@ -452,13 +608,29 @@ class OwnModel(keras.Model):  # type: ignore[misc,name-defined]
         (lambda x, y: small().fit(x, np.ones((len(x), 10)) / 3), "several numbers"),
         (lambda x, y: small().fit(x), "without labels"),
         (lambda x, y: fitted(OwnModel(), x, y), "class of your own"),
+        (lambda x, y: fitted(keras.Sequential([layers.Lambda(keras.ops.sin), layers.Flatten()]), x, y), "Sin has no"),
         (lambda x, y: fitted(keras.Sequential([layers.Dense(3)]), x[:, 0, :5, 0], y), "no images"),
+        (lambda x, y: fitted(OwnStep(*graph()), x, y), "train_step of its own"),
+        (lambda x, y: fitted(keras.Sequential([OwnLayer(), layers.Flatten(), layers.Dense(10)]), x, y), "operation"),
+        (lambda x, y: fitted(TwoFaced(), x, y), "otherwise while it trains"),
         (
             lambda x, y: fitted(keras.Sequential([layers.LeakyReLU(0.1), layers.Flatten(), layers.Dense(10)]), x, y),
             "slope",
         ),
     ],
-    ids=["generator", "scale", "several", "no labels", "class", "no images", "slope"],
+    ids=[
+        "generator",
+        "scale",
+        "several",
+        "no labels",
+        "class",
+        "lambda",
+        "no images",
+        "step",
+        "layer",
+        "two faced",
+        "slope",
+    ],
 )
 def test_what_cannot_be_a_study_is_one_sentence_with_its_place(
     fit: Callable[[Any, Any], Any], words: str, recorder: Recorder, digits: tuple[Any, Any]
@@ -494,7 +666,45 @@ def test_calls_of_fit_with_equal_settings_add_their_epochs_and_others_are_named(
     model.fit(x, y, epochs=4)
     draft = only(recorder)
     assert draft.values["training"]["epochs"] == 5
-    assert any("4 epochs, learning rate 1e-05" in note for note in draft.notes)
+    assert any("(4 epochs; other learning rate, 1e-05)" in note for note in draft.notes)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (lambda x, y: {"x": x[1:], "y": y[1:]}, "other images"),
+        (lambda x, y: {"x": x[::-1] * 0.5, "y": y}, "other images"),
+        (lambda x, y: {"x": x, "y": y, "class_weight": {0: 2.0}}, "other class weights"),
+        (lambda x, y: {"x": x, "y": y, "callbacks": [callbacks.EarlyStopping()]}, "other callbacks"),
+        (lambda x, y: {"x": x, "y": y, "batch_size": 7}, "other batch size"),
+    ],
+    ids=["fewer", "darker", "weights", "callbacks", "batch"],
+)
+def test_a_further_call_of_fit_names_what_it_has_otherwise(
+    changed: Callable[[Any, Any], dict[str, Any]], words: str, recorder: Recorder, digits: tuple[Any, Any]
+) -> None:
+    model = small()
+    x, y = digits[0][..., None] / 16, digits[1]
+    model.fit(x, y, epochs=2)
+    model.fit(**changed(x, y), epochs=3)
+    draft = only(recorder)
+    assert draft.values["training"]["epochs"] == 2
+    assert any(words in note and "first call alone" in note for note in draft.notes)
+
+
+def test_weights_to_begin_with_are_named(digits: tuple[Any, Any]) -> None:
+    model, other = small(), small()
+    x, y = digits[0][..., None] / 16, digits[1]
+    model.fit(x[:64], y[:64], verbose=0)
+    with assay.capture():
+        other.set_weights(model.get_weights())
+        other.fit(x, y, batch_size=600, verbose=0)
+        other.set_weights(model.get_weights())  # behind fit: nothing that it learned from
+        model.fit(x, y, batch_size=600, epochs=2, verbose=0)
+    first, second = assay.captured()
+    (note,) = [note for note in first.notes if "weights to begin with" in note]
+    assert "set_weights before fit" in note
+    assert any("was trained before" in note for note in second.notes)
 
 
 def test_networks_that_are_equal_are_one(recorder: Recorder, digits: tuple[Any, Any]) -> None:

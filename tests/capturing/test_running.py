@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from assay.capturing import known
+from assay.capturing import files, known
+from assay.capturing.isolated import landlock
 from assay.capturing.isolated.cells import names_changed
 from assay.capturing.isolated.child import Outcome, run_file
 from assay.capturing.isolated.guard import Guard
 from assay.convert.code import read_code, without_commands
-from assay.errors import DataError
+from assay.errors import DataError, SpecError
+from assay.spec import Study
 from assay.spec.files import read_study
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -180,7 +184,69 @@ model.fit(train, epochs=3)
     study = study_of(outcome)
     assert study["data"] == {"name": "digits"}
     assert study["training"]["batch_size"] == 100
-    assert "map(noisy) draws at random" in every_note(outcome)
+    assert "tf.image.random_brightness(max_delta=0.1) has no word" in every_note(outcome)
+
+
+AUGMENTED = """
+raw = (data.images * 255 / 16).round().astype("uint8")[..., tf.newaxis]
+flip = layers.RandomFlip("horizontal")
+rotate = keras.Sequential([layers.RandomRotation(0.05)])
+def cropped(image, label):
+    image = tf.image.random_crop(tf.image.resize_with_crop_or_pad(image, 12, 12), [8, 8, 1])
+    return tf.image.random_flip_up_down(image), label
+train = tf.data.Dataset.from_tensor_slices((raw, y)).map(lambda image, label: (image / 255, label))
+train = train.map(lambda image, label: (flip(image, training=True), label)).map(cropped)
+train = train.batch(64, drop_remainder=True).map(lambda image, label: (rotate(image, training=True), label))
+model.fit(train, epochs=3)
+"""
+
+
+def test_random_operations_of_a_pipeline_become_augmentation_and_leave_its_images_recognised(run: Any) -> None:
+    outcome = run(TENSORFLOW + AUGMENTED)
+    study = study_of(outcome)
+    assert study["data"] == {"name": "digits"}
+    assert study["training"]["augmentation"] == {"flip": "both", "rotation": 18.0, "fill": "reflect"}
+    notes = every_note(outcome)
+    for words in ("train.py:16: tf.image.random_crop", "train.py:20: the last 5 images of an epoch are dropped"):
+        assert words in notes
+
+
+def test_a_function_that_draws_otherwise_is_left_out_and_named(run: Any) -> None:
+    code = """
+import random
+raw = (data.images * 255 / 16).round().astype("uint8")[..., None]
+def negative(image, label):
+    return (255 - image if random.random() < 0.5 else image), label
+train = tf.data.Dataset.from_tensor_slices((raw, y)).map(negative).batch(50)
+model.fit(train)
+"""
+    outcome = run(TENSORFLOW + code)
+    assert study_of(outcome)["data"]["name"] == "digits"
+    assert "train.py:16: the pipeline's map(negative) draws at random" in every_note(outcome)
+
+
+WEIGHED = {
+    "pipeline": "model.fit(tf.data.Dataset.from_tensor_slices((x, y, w)).batch(64))",
+    "sequence": """
+class Parts(keras.utils.PyDataset):
+    def __len__(self):
+        return 3
+    def __getitem__(self, at):
+        return x[at::3], y[at::3], w[at::3]
+model.fit(Parts())
+""",
+    "flow": """
+from tensorflow.keras.preprocessing.image import ImageDataGenerator
+model.fit(ImageDataGenerator().flow(x, y, sample_weight=w))
+""",
+}
+
+
+@pytest.mark.parametrize("kind", WEIGHED)
+def test_weights_of_images_are_named_wherever_they_come_from(kind: str, run: Any) -> None:
+    outcome = run(f"{TENSORFLOW}\nimport numpy as np\nw = np.ones(len(x))\n{WEIGHED[kind]}")
+    assert study_of(outcome)["data"]["name"] == "digits"
+    assert "(sample_weight), which has no word here" in every_note(outcome)
 
 
 def test_data_sets_of_tensorflow_are_assay_s_own(run: Any) -> None:
@@ -222,6 +288,61 @@ model.fit(train.cache().prefetch(1), validation_data=test, epochs=2)
         "test": str(tmp_path / "test"),
     }
     assert study["training"]["batch_size"] == 16
+
+
+FOLDERS = """
+from tensorflow import keras
+from tensorflow.keras import layers
+settings = dict(image_size=(8, 8), batch_size=4, class_names=["elm"], crop_to_aspect_ratio=True)
+both = keras.utils.image_dataset_from_directory("trees", validation_split=0.2, subset="both", seed=1, **settings)
+train, held = both
+grown = [layers.RandomFlip("horizontal"), layers.RandomZoom(0.2)]
+def vary(images):
+    for layer in grown:
+        images = layer(images)
+    return images
+scaled = train.map(lambda images, labels: (images / 255, labels))
+shown = train.take(1).map(lambda images, labels: (images / 2, 1 - labels))
+train = scaled.map(lambda images, labels: (vary(images), labels)).map(MAPPED)
+model = keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(2, activation="softmax")])
+model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
+model.fit(train, validation_data=held)
+"""
+
+
+def test_a_folder_s_pipeline_keeps_scaling_and_augmentation_and_names_the_rest(run: Any, tmp_path: Path) -> None:
+    for name in ("trees/elm", "trees/oak"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "1.png").write_bytes(b"")
+    outcome = run(FOLDERS.replace("MAPPED", "lambda images, labels: (keras.ops.flip(images, axis=1), labels)"))
+    study = study_of(outcome)
+    assert "scaling" not in study["data"]  # divided by 255 once, whatever was derived to be shown
+    assert study["training"]["augmentation"] == {"flip": "horizontal", "zoom": 0.2, "fill": "reflect"}
+    notes = every_note(outcome)
+    for words in ("leaves out oak", "keeps their proportions", "train.py:14: the pipeline's map(a lambda) is no plain"):
+        assert words in notes
+    assert "takes 1 batches" not in notes
+    changed = run(FOLDERS.replace("MAPPED", "lambda images, labels: (images, 1 - labels)"))
+    assert "changes labels" in every_note(changed)
+
+
+def test_a_study_file_names_folders_beside_it_by_their_relative_path(tmp_path: Path) -> None:
+    data = {"path": str(tmp_path / "pets" / "train"), "test": str(tmp_path / "pets" / "test")}
+    study = Study.of({"name": "pets", "question": "?", "data": data, "network": {"layers": ["dense classes softmax"]}})
+    one = files.RunConversion((), (files.RunStudy(study, None),), ())
+    (beside,) = one.write(tmp_path / "pets.toml")
+    assert 'path = "pets/train"' in beside.read_text()
+    assert read_study(beside).data.path == str(tmp_path / "pets" / "train")
+    (elsewhere,) = one.write(tmp_path / "studies" / "pets.toml")
+    assert f'path = "{tmp_path}/pets/train"' in elsewhere.read_text()
+
+
+def test_labels_beside_a_folder_are_refused(run: Any) -> None:
+    code = """
+from tensorflow import keras
+train = keras.utils.image_dataset_from_directory("trees", labels=[0, 1, 1])
+"""
+    assert "gets labels of its own" in every_note(run(code))
 
 
 def test_a_folder_that_is_not_there_is_named_and_the_study_has_its_path(run: Any, tmp_path: Path) -> None:
@@ -293,6 +414,53 @@ def test_a_notebook_names_its_cells(run: Any) -> None:
     assert "cell 8, line 2: EarlyStopping watches val_f1" in notes
 
 
+def test_a_training_loop_of_its_own_is_named_with_the_line_in_it(run: Any) -> None:
+    code = """
+for epoch in range(3):
+    with tf.GradientTape() as tape:
+        loss = model(x)
+"""
+    outcome = run(f"import tensorflow as tf\nimport keras\nfrom keras import layers\n{HEAD}{MODEL}{code}")
+    assert outcome.missing[0].startswith("train.py:13: a training loop of its own, with GradientTape, is not taken")
+
+
+def test_a_model_that_is_never_trained_is_named_and_no_arm(run: Any) -> None:
+    code = """
+vary = keras.Sequential([layers.RandomFlip()])
+head = keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten()])
+body = keras.Sequential([head, layers.Dense(10, activation="softmax")])
+body.compile(loss="sparse_categorical_crossentropy")
+body.fit(x, y)
+"""
+    notes = run(f"import keras\nfrom keras import layers\n{HEAD}{code}").notes
+    assert notes == ["train.py:8: vary is never trained, and is no arm of the study."]
+
+
+def test_shorter_names_and_lambdas_of_tensorflow_are_followed(run: Any) -> None:
+    code = """
+raw = (data.images * 255 / 16).round().astype("uint8")[..., tf.newaxis]
+scaled = layers.Lambda(lambda images: tf.cast(images, tf.float32) / 255.0)
+ending = [layers.Flatten(), layers.Dense(10, activation=tf.nn.softmax)]
+model = keras.Sequential([layers.Input((8, 8, 1)), scaled, *ending])
+rate = tf.optimizers.schedules.ExponentialDecay(1e-2, decay_steps=57, decay_rate=0.5, staircase=True)
+accuracy = [tf.metrics.SparseCategoricalAccuracy()]
+model.compile(tf.optimizers.SGD(rate), tf.losses.SparseCategoricalCrossentropy(), accuracy)
+model.fit(raw, y, epochs=4)
+"""
+    study = study_of(run(TENSORFLOW.replace(MODEL, "") + code))
+    assert study["data"] == {"name": "digits"}
+    assert study["network"]["layers"] == ["flatten", "dense classes softmax"]
+    assert study["training"]["schedule"] == {"name": "step", "every": 1, "factor": 0.5}
+
+
+def test_metrics_that_come_third_are_metrics(run: Any) -> None:
+    code = """
+model.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
+model.fit(x, y, validation_split=0.1)
+"""
+    assert "loss_weights" not in every_note(run(TENSORFLOW + code))
+
+
 def test_what_a_failing_statement_would_have_changed_is_not_used(run: Any) -> None:
     outcome = run(TENSORFLOW + "\nx = no_such_name(x)\nmodel.add(layers.Dense('ten'))\nmodel.fit(x, y)\n")
     assert all(draft.values == {} for draft in outcome.drafts)
@@ -329,10 +497,17 @@ model.compile("adam", "sparse_categorical_crossentropy")
     assert "never sees fit" in every_note(outcome)
 
 
-def test_pytorch_is_named(run: Any) -> None:
-    outcome = run("import torch\nnet = torch.nn.Sequential(torch.nn.Linear(4, 2))\n")
-    assert outcome.drafts == []
-    assert outcome.is_torch
+def test_pytorch_is_named_with_its_modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = {"drafts": [], "notes": [], "missing": ["train.py:1: it needs the package lightning, which is not here."]}
+    monkeypatch.setattr(files, "run_apart", lambda *_, **__: nothing)
+    path = tmp_path / "train.py"
+    path.write_text("import torch\nimport lightning as L\nclass Net(L.LightningModule):\n    pass\n")
+    with pytest.raises(SpecError) as caught:
+        files.convert_by_running(path, tmp_path)
+    missing, torch = map(str, caught.value.problems)
+    assert missing.startswith("train.py:1: it needs")  # the place names the file, once
+    assert 'module "train.py:Net()"' in torch
+    assert "[training]" in torch
 
 
 def test_commands_are_left_out_of_cells() -> None:
@@ -362,6 +537,41 @@ def test_a_script_that_is_no_python_is_refused_with_its_line(tmp_path: Path) -> 
         read_code(path)
 
 
+WALLED = """
+import ctypes, os, runpy, socket, sys
+from pathlib import Path
+restrict = runpy.run_path(sys.argv[1])["restrict"]  # alone: importing the package takes seconds
+inside, outside = map(Path, sys.argv[2:])
+server = socket.create_server(("127.0.0.1", 0))
+if not restrict([inside, inside / "missing"]):
+    sys.exit(77)
+libc = ctypes.CDLL(None, use_errno=True)  # as HDF5 or torch.save open files: Python is not asked
+opened = [libc.open(os.fsencode(folder / "file"), os.O_WRONLY | os.O_CREAT, 0o600) >= 0 for folder in (inside, outside)]
+assert opened == [True, False], opened
+Path(os.devnull).write_text("nothing")
+for refused in (lambda: (outside / "kept").unlink(), lambda: os.rename(outside / "kept", inside / "kept"),
+                lambda: socket.create_connection(server.getsockname()), lambda: os.execv("/bin/true", ["true"])):
+    try:
+        refused()
+    except OSError:
+        continue
+    sys.exit("not refused")
+assert (outside / "kept").read_text() == "kept"
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's limits are Linux's")
+def test_the_kernel_keeps_c_code_from_writing_connecting_and_starting_programs(tmp_path: Path) -> None:
+    for name in ("inside", "outside"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "outside" / "kept").write_text("kept")
+    arguments = [landlock.__file__, str(tmp_path / "inside"), str(tmp_path / "outside")]
+    ended = subprocess.run([sys.executable, "-c", WALLED, *arguments], capture_output=True, text=True, check=False)
+    if ended.returncode == 77:
+        pytest.skip("this kernel has no Landlock")
+    assert ended.returncode == 0, ended.stderr
+
+
 HARMFUL = """
 import os, socket, subprocess
 from pathlib import Path
@@ -378,6 +588,11 @@ wide = keras.Sequential([keras.Input((8, 8)), keras.layers.Flatten(), keras.laye
 wide.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 wide.fit(x, y, epochs=3)
 socket.create_connection(("example.org", 80))
+print("filling the disk" * 1000)
+try:
+    __import__("torch").save({}, "harm.pt")
+except Exception:
+    pass
 os.system("touch harm")
 subprocess.run(["touch", "harm"])
 Path("harm").write_text("harm")

@@ -106,7 +106,7 @@ def test_a_file_is_never_overwritten(folder: Path) -> None:
     ("arguments", "sentence"),
     [
         (["--data", "digits"], "this is no terminal to ask in, and --template is left open"),
-        ([], "--template and --data is left open"),
+        ([], "--template and --data are left open"),
         (["--template", "gird", "--data", "digits"], 'there is no template "gird"; did you mean "grid"'),
         (["--template", "grid", "--data", "mnits"], '"mnits" is no known data set and no file or folder; did you mean'),
         (["--template", "own-images", "--data", "digits"], "give a path as data, or choose another template"),

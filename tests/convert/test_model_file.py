@@ -200,7 +200,7 @@ def scaled_inside() -> Any:
 REFUSED = {
     "crossing": (crossing, "cross others"),
     "shared": (shared, "used in several places"),
-    "two inputs": (two_inputs, "2 inputs and 1 outputs"),
+    "two inputs": (two_inputs, "2 inputs and 1 output"),
     "scaled inside": (scaled_inside, "it stands behind other layers"),
 }
 

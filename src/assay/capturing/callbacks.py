@@ -14,7 +14,7 @@ _METRICS |= {f"val_{name}": "validation_accuracy" for name in _ACCURACIES}
 # They watch, write or show, and change nothing that is learned.
 _WITHOUT_EFFECT = (
     "History", "ProgbarLogger", "TensorBoard", "CSVLogger", "BackupAndRestore", "TerminateOnNaN", "RemoteMonitor",
-    "TqdmCallback", "SwapEMAWeights", "BaseLogger",
+    "TqdmCallback", "BaseLogger",
 )  # fmt: skip
 
 
@@ -56,12 +56,31 @@ def _metric(callback: Any, notes: list[str], place: str, what: str) -> str | Non
     if metric is None:
         known = "losses and accuracies of training and validation are"
         notes.append(f"{place}: {what} watches {monitor}, which is not recorded here ({known}), and is left out.")
+        return None
+    mode = _mode(callback)
+    if mode is not None and mode != ("max" if metric.endswith("accuracy") else "min"):
+        better = "rising" if metric.endswith("accuracy") else "falling"
+        notes.append(f'{place}: {what} has mode = "{mode}", for which {monitor} improves the other way; here it '
+                     f"improves by {better}.")  # fmt: skip
     return metric
+
+
+def _mode(callback: Any) -> str | None:
+    """Whether a callback seeks the smallest or the largest; ``None`` where that follows from the metric."""
+    operation = getattr(getattr(callback, "monitor_op", None), "__name__", "")
+    given = getattr(callback, "mode", None)
+    named = {"less": "min", "greater": "max"}.get(operation)
+    return given if given in ("min", "max") else named
 
 
 def _stopping(callback: Any, settings: dict[str, Any], notes: list[str], place: str) -> None:
     metric = _metric(callback, notes, place, "EarlyStopping")
     if metric is None:
+        return
+    if "early_stopping" in settings:
+        earlier = settings["early_stopping"]["metric"]
+        notes.append(f"{place}: this is a second EarlyStopping; a study has one, here that by {earlier}, and this one "
+                     "is left out.")  # fmt: skip
         return
     settings["early_stopping"] = {"metric": metric, "patience": int(callback.patience)}
     if callback.min_delta:
@@ -94,7 +113,10 @@ def _plateau(callback: Any, settings: dict[str, Any], notes: list[str], place: s
     metric = _metric(callback, notes, place, "ReduceLROnPlateau")
     if metric is None or _is_taken(settings, notes, place, "ReduceLROnPlateau"):
         return
-    values = {"factor": float(callback.factor), "patience": max(1, int(callback.patience)), "metric": metric}
+    patience = int(callback.patience)
+    if patience < 1:
+        notes.append(f"{place}: ReduceLROnPlateau has patience = {patience}; here 1 is the least.")
+    values = {"factor": float(callback.factor), "patience": max(1, patience), "metric": metric}
     defaults = {"min_lr": ("min_learning_rate", 0), "min_delta": ("min_delta", 1e-4), "cooldown": ("cooldown", 0)}
     more = {
         word: getattr(callback, name) for name, (word, usual) in defaults.items() if getattr(callback, name) != usual

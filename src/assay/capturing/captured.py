@@ -56,9 +56,11 @@ class Captured:
             raise SpecError(self.problems)
         values = self._varied()
         values["data"] = {**values["data"], **self._kept()}
-        question = (
-            f"Which {' and '.join(self._factors)} is best?" if self._factors else f"How well does {self.name} do?"
-        )
+        question = f"How well does {self.name} do?"
+        if self._factors:
+            question = f"Which {' and '.join(self._factors)} is best?"
+        elif "search" in values:
+            question = "Which network of the space is best?"
         return Study.of({"name": _plain(self.name), "question": question, **values})
 
     def _kept(self) -> dict[str, Any]:
@@ -119,6 +121,9 @@ class Captured:
             else:
                 known = ["dropout", "activation", *Training.model_fields, *(set(Optimizer.model_fields) - {"name"})]
                 raise SpecError(Problem(f'"{name}" cannot be varied', nearest(name, known), name))
+        if self._factors and "search" in values:
+            what = "a search draws its own space"
+            raise SpecError(Problem(what, "run it as it is, or write factors into a study file", "vary"))
         if self._factors:
             values["factors"] = dict(self._factors)
         return values
@@ -134,6 +139,7 @@ class Captured:
         images = (
             f"{len(kept['x_train']):,} images, kept as arrays" if kept else data.get("name") or data.get("path", "")
         )
+        space = self._draft.values.get("search", {}).get("space", {})
         numbers = ", ".join(f"{key} {value:g}" for key, value in optimizer.items() if isinstance(value, float))
         other = {key: value for key, value in training.items() if key not in ("optimizer", "epochs", "batch_size")}
         return [
@@ -143,6 +149,7 @@ class Captured:
             ("optimizer", f"{optimizer.get('name', 'adam')}{f' ({numbers})' if numbers else ''}"),
             ("training", f"{training.get('epochs', 10)} epochs in batches of {training.get('batch_size', 128)}"),
             *((key, _shown(value)) for key, value in other.items()),
+            *([("search", ", ".join(space))] if space else []),
             *((f"factor {name}", ", ".join(map(str, levels))) for name, levels in self._factors.items()),
         ]
 

@@ -57,7 +57,12 @@ def data_of(
     if matched is not None and _known(captured, matched, other, split, len(labels), place):
         _scaling(captured, pixels, feed, place)
         return captured
-    if matched is not None:
+    if matched is not None and matched.repeats:
+        captured.notes.append(
+            f"{place}: its {len(labels):,} images are drawn from {matched.name}, some more than once, and are kept as "
+            "arrays."
+        )
+    elif matched is not None:
         captured.notes.append(
             f"{place}: its {len(labels):,} images are a part of {matched.name} ({matched.training:,} of its training "
             f"and {matched.test:,} of its test images) and are kept as arrays."
@@ -117,6 +122,8 @@ def _known(captured: Source, matched: Match, other: _Other | None, split: float,
     beside = beside if beside is not None and beside.name == matched.name else None
     is_whole = matched.training == about.num_training
     rest = beside.training if beside is not None else 0
+    if matched.repeats:
+        return False
     if matched.test and not (is_whole and matched.test == about.num_test) and not entry(matched.name).is_bundled:
         return False
     if matched.test and entry(matched.name).is_bundled:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..convert.front import Front, set_fill, shift
 from ..errors import DataError, Problem
 
+WEIGHS = "weighs each image (sample_weight), which has no word here and is left out; class_weights weighs classes."
 _MOST_BYTES = 8 << 30
 _KERAS_BATCH = 32
 # Settings of ImageDataGenerator that change images otherwise than by the words here, and what leaves them alone.
@@ -68,9 +69,12 @@ def feed_of(x: Any, y: Any, batch_size: int | None, place: str) -> Feed:
     """
     kind = type(x).__name__
     if hasattr(x, "assay_feed"):
-        return _from_pipeline(x, place)
+        feed: Feed = x.assay_feed(place)
+        return feed
     if kind == "NumpyArrayIterator":
         feed = Feed(np.asarray(x.x), None if x.y is None else np.asarray(x.y), int(x.batch_size))
+        if getattr(x, "sample_weight", None) is not None:
+            feed.notes.append(f"{place}: flow {WEIGHS}")
         return generated(feed, x.image_data_generator, place)
     if kind == "DirectoryIterator":
         return _of_folder(x, place)
@@ -163,16 +167,9 @@ def _of_folder(iterator: Any, place: str) -> Feed:
     subset = (float(share), str(iterator.subset)) if share and iterator.subset else None
     feed = Feed(
         None, None, int(iterator.batch_size), folder=Path(iterator.directory), size=(size[0], size[1]),
-        channels=channels, subset=subset, count=int(iterator.samples),
+        channels=channels, subset=subset, count=int(iterator.samples), notes=list(getattr(iterator, "assay_notes", ())),
     )  # fmt: skip
     return generated(feed, generator, place)
-
-
-def _from_pipeline(pipeline: Any, place: str) -> Feed:
-    feed: Feed = pipeline.assay_feed()
-    return replace(
-        feed, notes=[note if note.startswith(("cell", "line")) else f"{place}: {note}" for note in feed.notes]
-    )
 
 
 def _of_tensorflow(dataset: Any, place: str) -> Feed:
@@ -188,15 +185,17 @@ def _of_tensorflow(dataset: Any, place: str) -> Feed:
 
 def _joined(batches: Iterable[Any], batch_size: int | None, place: str) -> Feed:
     """Batches of images and labels, one after another."""
-    images, labels, size = [], [], 0
+    images, labels, size, are_weighed = [], [], 0, False
     for batch in batches:
         if not isinstance(batch, list | tuple) or len(batch) < 2:
             raise DataError(Problem("fit reads batches without labels", "give images with labels", place))
         images.append(as_array(batch[0]))
         labels.append(as_array(batch[1]))
+        are_weighed |= len(batch) > 2 and batch[2] is not None
         size += images[-1].nbytes
         if size > _MOST_BYTES:
             raise DataError(Problem("what fit reads is larger than 8 GB", "give a folder or a file", place))
     if not images:
         raise DataError(Problem("fit reads nothing", "give images", place))
-    return Feed(np.concatenate(images), np.concatenate(labels), batch_size or len(images[0]))
+    notes = [f"{place}: what fit reads {WEIGHS}"] if are_weighed else []
+    return Feed(np.concatenate(images), np.concatenate(labels), batch_size or len(images[0]), notes=notes)

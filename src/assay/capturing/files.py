@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..convert.code import placed, read_code
 from ..convert.conversion import ConvertedModel, model_of
+from ..convert.source import pytorch_problem
 from ..convert.study import plain_name, study_values
 from ..disk import replacing, write
 from ..errors import DataError, Problem, SpecError
@@ -60,9 +62,20 @@ class RunConversion:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with open(one.arrays, "rb") as source, replacing(path.with_name(one.arrays.name)) as target:
                     shutil.copyfileobj(source, target)
-            write(path, study_toml(one.study).encode())
+            write(path, study_toml(_beside(one.study, path.absolute().parent)).encode())
             paths.append(path)
         return paths
+
+
+def _beside(study: Study, folder: Path) -> Study:
+    """The study with paths into its file's folder relative to it, so that both can be moved together."""
+    given = {name: getattr(study.data, name) for name in ("path", "test")}
+    inside = {
+        name: Path(value).relative_to(folder).as_posix()
+        for name, value in given.items()
+        if isinstance(value, str) and Path(value).is_relative_to(folder)
+    }
+    return study.model_copy(update={"data": study.data.model_copy(update=inside)}) if inside else study
 
 
 def convert_by_running(path: Path, folder: Path, *, seconds: float = SECONDS, memory: int = MEMORY) -> RunConversion:
@@ -104,18 +117,14 @@ def convert_by_running(path: Path, folder: Path, *, seconds: float = SECONDS, me
 def _reasons(path: Path, values: Mapping[str, Any], problems: Sequence[Problem]) -> list[Problem]:
     """Why there is no study: what is missing comes first, as the rest follows from it."""
     file = str(path)
-    reasons = [Problem(sentence.rstrip("."), file=file) for sentence in values["missing"]]
-    reasons += [problem.at(file=file) for problem in problems]
+    reasons = [placed(Problem(sentence.rstrip(".")), file) for sentence in values["missing"]]
+    reasons += [placed(problem, file) for problem in problems]
     if not problems:
-        if values["is_torch"]:
-            fix = (
-                "name its module: layers = ['module \"FILE.py:CLASS()\"'] (docs/own-code.md), or convert without --run"
-            )
-            reasons.append(Problem("this is PyTorch, and only Keras's models are recorded", fix, file=file))
-        else:
-            what = "it compiles and fits no Keras model"
-            reasons.append(Problem(what, "give a file that trains one", file=file))
-        reasons += [Problem(note.rstrip("."), file=file) for note in values["notes"]]
+        if (torch := pytorch_problem(path, read_code(path))) is not None:
+            return [*reasons, torch]
+        what = "it compiles and fits no Keras model"
+        reasons.append(Problem(what, "give a file that trains one", file=file))
+        reasons += [placed(Problem(note.rstrip(".")), file) for note in values["notes"]]
     return reasons
 
 

@@ -57,8 +57,6 @@ class Match:
         training: How many of its training images are among them.
         test: How many of its test images are.
         rows: Where each stands: 0 and on in the training images, -1 and down in the test images.
-        is_ordered: They stand as in the data set's file.
-        first: The first one's place.
     """
 
     name: str
@@ -68,7 +66,13 @@ class Match:
 
     @property
     def is_ordered(self) -> bool:
+        """Whether they stand as in the data set's file."""
         return bool((np.diff(self.rows) == 1).all())
+
+    @property
+    def repeats(self) -> bool:
+        """Whether images were drawn more than once; a few stand twice in some data sets themselves."""
+        return len(np.unique(self.rows)) < 0.98 * len(self.rows)
 
 
 def as_bytes(images: NDArray[Any]) -> Bytes | None:

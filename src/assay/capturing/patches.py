@@ -76,10 +76,14 @@ class WhenImported(importlib.abc.MetaPathFinder):
             find = getattr(finder, "find_spec", None)
             spec = None if finder is self or find is None else find(fullname, path, target)
             if spec is not None and spec.loader is not None:
-                self._names.discard(fullname)
-                spec.loader = _Calling(spec.loader, self._action)
+                spec.loader = _Calling(spec.loader, self._imported)
                 return spec  # type: ignore[no-any-return]
         return None
+
+    def _imported(self, module: ModuleType) -> None:
+        """Once it is whole: a first try may fail, as where Keras and TensorFlow import each other."""
+        self._names.discard(module.__name__)
+        self._action(module)
 
 
 class _Calling(importlib.abc.Loader):

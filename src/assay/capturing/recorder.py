@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
 from ..convert.compiled import Compiled
-from ..convert.live import graph_of
+from ..convert.live import defines, graph_of
 from ..convert.network import Words, words_of
 from ..errors import InputError, Problem, SpecError
 from .callbacks import settings_of
@@ -18,10 +19,15 @@ from .patches import Patches, WhenImported, in_place_of
 from .places import place as place_here
 from .recording import Fit, Recording
 
-MODULES = ("keras", "tf_keras", "tensorflow")
+# Not tensorflow: its keras is one of these, loaded when it is first used. Asked for while Keras itself imports
+# TensorFlow, it would stay half loaded.
+MODULES = ("keras", "tf_keras")
 _COMPILE_WITHOUT_EFFECT = (
     "optimizer", "loss", "metrics", "run_eagerly", "steps_per_execution", "jit_compile", "auto_scale_loss", "self",
 )  # fmt: skip
+# What a model of the user's own may do otherwise than Keras where it trains.
+_TRAINING_METHODS = ("train_step", "compute_loss", "make_train_function", "compute_gradients")
+_FIRST_WEIGHTS = "gives it weights to begin with; a study draws its own."
 _FIT_NOTED = {
     "sample_weight": None, "validation_steps": None, "validation_freq": 1,
 }  # fmt: skip
@@ -55,19 +61,45 @@ class Recorder:
         self._patches.undo()
         self._classes.clear()
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Records nothing meanwhile; models are compiled and trained as ever."""
+        self._depth += 1
+        try:
+            yield
+        finally:
+            self._depth -= 1
+
+    @contextmanager
+    def recording_alone(self) -> Iterator[Recorder]:
+        """A recorder whose ``fit`` returns at once: this one, or another where this one has stopped."""
+        if not self._classes:
+            other = Recorder(runs=False, place=self._place)
+            other.start()
+            try:
+                yield other
+            finally:
+                other.stop()
+            return
+        before, self.runs = self.runs, False
+        try:
+            yield self
+        finally:
+            self.runs = before
+
     def place_of(self, thing: Any) -> str:
         """Where a layer, optimizer or callback was made; empty if that is not known."""
         return self._places.get(id(thing), "")
 
     def _patch(self, module: ModuleType) -> None:
-        if module.__name__ == "tensorflow":
-            module = getattr(module, "keras", None)  # type: ignore[assignment]
         model = getattr(module, "Model", None)
         if not isinstance(model, type) or model in self._classes:
             return
         self._classes.add(model)
         for name in ("compile", "fit", "evaluate"):
             self._patches.set(model, name, self._wrapped(name, getattr(model, name)))
+        for name in ("load_weights", "set_weights"):
+            self._patches.set(model, name, self._loading(name, getattr(model, name)))
         owners = [module.layers.Layer, module.optimizers.Optimizer, module.callbacks.Callback]
         for owner in owners:
             self._patches.set(owner, "__init__", self._placed(owner.__init__))
@@ -79,6 +111,19 @@ class Recorder:
             original(this, *args, **kwargs)
 
         return initialize
+
+    def _loading(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Gives a model other first weights, which its recording notes."""
+
+        @in_place_of(original)
+        def load(this: Any, *args: Any, **kwargs: Any) -> Any:
+            if not self._depth and not self.recording_of(this).fits:
+                where = self._place(sys._getframe(1))
+                self.recording_of(this).notes.append(f"{where}: {name} before fit {_FIRST_WEIGHTS}")
+            with self.paused():
+                return original(this, *args, **kwargs)
+
+        return load
 
     def _wrapped(self, name: str, original: Callable[..., Any]) -> Callable[..., Any]:
         record = {"compile": self._compile, "fit": self._fit, "evaluate": self._evaluate}[name]
@@ -109,11 +154,8 @@ class Recorder:
         return method
 
     def _inside(self, original: Callable[..., Any], this: Any, args: Any, kwargs: Any) -> Any:
-        self._depth += 1
-        try:
+        with self.paused():
             return original(this, *args, **kwargs)
-        finally:
-            self._depth -= 1
 
     def recording_of(self, model: Any) -> Recording:
         """The model's record, a new one if there is none."""
@@ -146,9 +188,14 @@ class Recorder:
             self.place_of(optimizer) or place, values.get("loss"), values.get("metrics"), str(policy), tuple(notes),
         )  # fmt: skip
 
-    def _words(self, model: Any) -> Words | InputError:
+    def _words(self, model: Any, shape: Sequence[int] | None = None) -> Words | InputError:
+        for method in _TRAINING_METHODS:
+            if defines(model, method):
+                what = f"{type(model).__name__} has a {method} of its own, which is code"
+                fix = "leave it out, or write its loss or optimizer as code of your own (docs/own-code.md)"
+                return SpecError(Problem(what, fix, self.place_of(model)))
         try:
-            return words_of(graph_of(model, self.place_of))
+            return words_of(graph_of(model, self.place_of, shape))
         except InputError as error:
             return error
         except Exception as error:  # a model that Keras itself built and that is of a kind not met so far
@@ -165,6 +212,8 @@ class Recorder:
             compiled = Compiled(**{**vars(compiled), "rate": _rate(optimizer), "config": _config(optimizer)})
         else:
             compiled = self._compiled(model, place, {"loss": getattr(model, "loss", None)}, ())
+        if not recording.fits and _steps(model.optimizer):
+            recording.notes.append(f"{place}: the model was trained before, which {_FIRST_WEIGHTS}")
         epochs = int(values.get("epochs") or 1) - int(values.get("initial_epoch") or 0)
         notes = self._fit_notes(values, place)
         feed = _caught(feed_of, values.get("x"), values.get("y"), values.get("batch_size"), place)
@@ -177,8 +226,9 @@ class Recorder:
         )
         recording.fits.append(
             Fit(
-                place, compiled, self._words(model), feed, validation, float(values.get("validation_split") or 0.0),
-                max(1, epochs), settings, values.get("class_weight"), values.get("steps_per_epoch"), (*notes, *more),
+                place, compiled, self._words(model, _shape(feed)), feed, validation,
+                float(values.get("validation_split") or 0.0), max(1, epochs), settings, values.get("class_weight"),
+                values.get("steps_per_epoch"), (*notes, *more),
             )
         )  # fmt: skip
 
@@ -223,18 +273,22 @@ def _validation(data: Any, place: str) -> Feed | InputError | None:
 
 def _build(model: Any, feed: Feed) -> None:
     """Gives a model that has no input shape that of its images, as its first batch would."""
-    if not any(kind.__name__ == "Sequential" for kind in type(model).__mro__):
-        return
-    if feed.images is not None:
-        shape: Sequence[int] = feed.images.shape[1:]
-    elif feed.size is not None:
-        shape = (*feed.size, feed.channels)
-    else:
+    shape = _shape(feed)
+    if shape is None or not any(kind.__name__ == "Sequential" for kind in type(model).__mro__):
         return
     try:
         model.build((None, *shape))
     except Exception:
         return
+
+
+def _shape(feed: Feed | InputError) -> Sequence[int] | None:
+    """Of an image, as the model gets it."""
+    if isinstance(feed, InputError):
+        return None
+    if feed.images is not None:
+        return tuple(feed.images.shape[1:])
+    return (*feed.size, feed.channels) if feed.size is not None else None
 
 
 def _listed(callbacks: Any) -> list[Any]:
@@ -268,6 +322,12 @@ def _schedule(optimizer: Any) -> Any:
     rate = getattr(optimizer, "_learning_rate", None)
     is_schedule = callable(rate) and hasattr(rate, "get_config") and not hasattr(rate, "assign")
     return rate if is_schedule else None
+
+
+def _steps(optimizer: Any) -> float:
+    """How often it has changed the weights."""
+    iterations = getattr(_inner(optimizer), "iterations", None)
+    return 0.0 if iterations is None else _number(iterations)
 
 
 def _number(value: Any) -> float:

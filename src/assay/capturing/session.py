@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any
 
+from ..convert.draft import Draft
 from .captured import Captured, Run
+from .live_tuner import TunerRecorder
 from .recorder import Recorder
 from .recording import Recording
 from .studies import drafts_of
@@ -17,10 +18,17 @@ class Capture:
     def __init__(self) -> None:
         self._recorder = Recorder()
         self._recorder.start()
+        self._tuners = TunerRecorder(self._recorder)
+        self._tuners.start()
 
     def stop(self) -> None:
         """Keras as it was before; what was recorded stays."""
+        self._tuners.stop()
         self._recorder.stop()
+
+    def drafts(self) -> list[Draft]:
+        """The fitted models and the searches as studies in the making."""
+        return [*drafts_of(self.recordings), *self._tuners.drafts()]
 
     @property
     def recordings(self) -> list[Recording]:
@@ -35,8 +43,10 @@ class Capture:
         self.stop()
 
     def __repr__(self) -> str:
-        models = [recording for recording in self.recordings if recording.fits]
-        return f"Capture of Keras: {len(models)} model{'s' * (len(models) != 1)} fitted so far; see assay.captured()"
+        models = sum(bool(recording.fits) for recording in self.recordings)
+        count = len(self._tuners.searches)
+        searches = f" and {count} search{'es' * (count != 1)} run" if count else ""
+        return f"Capture of Keras: {models} model{'s' * (models != 1)} fitted{searches} so far; see assay.captured()"
 
 
 _LAST: list[Capture] = []
@@ -52,5 +62,5 @@ def capture() -> Capture:
 
 def captured(run: Run) -> list[Captured]:
     """What the last ``capture`` recorded. See ``assay.captured``."""
-    recordings: list[Any] = _LAST[0].recordings if _LAST else []
-    return [Captured(draft, run) for draft in drafts_of(recordings)]
+    drafts = _LAST[0].drafts() if _LAST else []
+    return [Captured(draft, run) for draft in drafts]

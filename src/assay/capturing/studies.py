@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..convert.compiled import compiled_settings
 from ..convert.dataset import Source
 from ..convert.draft import Draft, assemble
+from ..convert.front import Front
+from ..convert.losses import name_of as loss_name
 from ..convert.network import Words
 from ..data import entry
 from ..errors import InputError, Problem, SpecError
@@ -103,28 +105,60 @@ def _fitted(draft: Draft, recording: Recording, known: Source | None) -> None:
 def _repeated(training: dict[str, Any], first: Fit, later: Sequence[Fit], draft: Draft) -> None:
     """Further calls of ``fit``: equal ones go on, others are named."""
     for fit in later:
-        is_equal = (
-            fit.compiled.rate == first.compiled.rate
-            and fit.compiled.optimizer == first.compiled.optimizer
-            and fit.callbacks == first.callbacks
-            and isinstance(fit.feed, Feed)
-            and isinstance(first.feed, Feed)
-            and fit.feed.num_images == first.feed.num_images
-            and fit.feed.batch_size == first.feed.batch_size
-            and isinstance(fit.words, Words)
-            and isinstance(first.words, Words)
-            and fit.words.lines == first.words.lines
-            and fit.words.base == first.words.base
-        )
-        if is_equal:
+        others = _differences(first, fit)
+        if not others:
             training["epochs"] += fit.epochs
             continue
-        what = f"fit goes on with other settings ({fit.epochs} epochs, learning rate {fit.compiled.rate:g})"
+        what = f"fit goes on with other settings ({fit.epochs} epochs; other {', '.join(others)})"
         draft.notes.append(f"{fit.place}: {what}; the study has the first call alone.")
     if training["epochs"] > first.epochs:
         draft.notes.append(
             f"{first.place}: fit is called several times with the same settings; their epochs are added."
         )
+
+
+def _differences(first: Fit, fit: Fit) -> list[str]:
+    """What a further call of ``fit`` has otherwise, in words; empty where it only goes on."""
+    a, b = first.compiled, fit.compiled
+    others = {
+        f"learning rate, {b.rate:g}": a.rate == b.rate,
+        f"optimizer, {b.optimizer}": (a.optimizer, dict(a.config)) == (b.optimizer, {**b.config, **_rates(a.config)}),
+        "loss": loss_name(a.loss) == loss_name(b.loss),
+        "callbacks": first.callbacks == fit.callbacks,
+        "class weights": first.class_weight == fit.class_weight,
+        "steps in an epoch": first.steps_per_epoch == fit.steps_per_epoch,
+    }
+    if isinstance(first.words, Words) and isinstance(fit.words, Words):
+        others["layers"] = first.words.lines == fit.words.lines and _plain(first.words.front) == _plain(fit.words.front)
+        others["part of the base that trains"] = first.words.base == fit.words.base
+    else:
+        others["layers"] = False
+    if isinstance(first.feed, Feed) and isinstance(fit.feed, Feed):
+        others["batch size"] = first.feed.batch_size == fit.feed.batch_size
+        others["scaling or augmentation"] = _plain(first.feed.front) == _plain(fit.feed.front)
+        others["images"] = _same_images(first.feed, fit.feed)
+    else:
+        others["images"] = False
+    return [name for name, is_equal in others.items() if not is_equal]
+
+
+def _rates(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The rate alone is compared by its number: it may be an object that describes a schedule."""
+    return {key: value for key, value in config.items() if key in ("learning_rate", "name")}
+
+
+def _plain(front: Front) -> tuple[Any, ...]:
+    """What can be compared of it, for images of any one size."""
+    return front.scale, front.offset, front.is_normalized, front.size, front.settings(32, 32)[0]
+
+
+def _same_images(one: Feed, other: Feed) -> bool:
+    if one.images is None or other.images is None:
+        return (one.images, one.folder, one.subset) == (other.images, other.folder, other.subset)
+    if one.images is other.images:
+        return True
+    same = (one.images.shape, one.images.dtype) == (other.images.shape, other.images.dtype)
+    return same and fingerprint(one.images) == fingerprint(other.images)
 
 
 def _compiled_alone(draft: Draft, recording: Recording, loaded: Sequence[str]) -> None:

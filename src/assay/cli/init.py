@@ -37,7 +37,9 @@ def command(template: str | None, data: str | None, name: str | None, as_json: b
         missing = [option for option, value in (("--template", template), ("--data", data)) if value is None]
         fix = "give them, for instance assay init --template grid --data digits --name first"
         place = "with --json nothing is asked" if as_json else "this is no terminal to ask in"
-        raise SpecError(Problem(f"{place}, and {' and '.join(missing)} is left open", fix))
+        raise SpecError(
+            Problem(f"{place}, and {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} left open", fix)
+        )
     kind = _template(template) if template is not None else _ask_template()
     answer = data_answer(data) if data is not None else _ask_data(kind)
     path = _ask_name(kind, answer) if is_asking and not name else start_study(kind.name, answer, name or kind.name)

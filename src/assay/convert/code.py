@@ -51,6 +51,12 @@ class Code:
     notes: tuple[str, ...]
 
 
+def placed(problem: Problem, file: str) -> Problem:
+    """A problem with its file, unless its place names that already: ``train.py:12``."""
+    names_it = (problem.key or problem.what).startswith(f"{Path(file).name}:")
+    return problem if names_it else problem.at(file=file)
+
+
 def read_code(path: Path) -> Code:
     """The statements of a ``.py`` or ``.ipynb`` file.
 

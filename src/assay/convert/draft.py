@@ -74,7 +74,7 @@ def assemble(
     values: dict[str, Any] = {"data": {**source.values, **data}}
     if size is not None:
         more += _resized(values["data"], size, source, place, words)
-    augmentation, remarks = _augmentation(words, source, around)
+    augmentation, remarks = _augmentation(words, source, around, place)
     if augmentation:
         training = {**training, "augmentation": augmentation}
     values["network"] = {"layers": lines, **({"base": words.base} if words.base is not None else {})}
@@ -109,7 +109,7 @@ def _resized(data: dict[str, Any], size: tuple[int, int], source: Source, place:
     raise SpecError(Problem(what, "hand over images of that size, or give a folder", place))
 
 
-def _augmentation(words: Words, source: Source, around: Front | None) -> tuple[dict[str, Any], list[str]]:
+def _augmentation(words: Words, source: Source, around: Front | None, place: str) -> tuple[dict[str, Any], list[str]]:
     height, width = source.shape[:2] if source.shape is not None else (0, 0)
     if words.front.size is not None:
         height, width = words.front.size
@@ -118,6 +118,8 @@ def _augmentation(words: Words, source: Source, around: Front | None) -> tuple[d
     for front in (around, words.front):
         if front is not None:
             own, remarks = front.settings(height, width)
+            twice = [key for key, value in own.items() if settings.get(key, value) != value]
+            notes += [*remarks, *(f"{place}: the network's own layers vary images too; of {key}, which both set, "
+                                  f"{own[key]} is written and {settings[key]} left out." for key in twice)]  # fmt: skip
             settings |= own
-            notes += remarks
     return settings, notes

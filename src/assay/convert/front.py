@@ -11,6 +11,7 @@ from ..nets.keras import Unfit, short
 from .configs import LayerConfig
 
 FILLS = ("constant", "nearest", "reflect")
+_INCIDENTAL = ("name", "trainable", "dtype", "seed", "data_format", "value_range", "data_type")
 
 
 @dataclass
@@ -75,10 +76,11 @@ def take(config: LayerConfig, front: Front) -> bool:
                 front.notes.append(f"{place}: images are resized bilinearly to height and width here, stretched.")
         case "RandomFlip":
             mode = settings.get("mode", "horizontal_and_vertical")
-            front.augmentation["flip"] = {"horizontal_and_vertical": "both"}.get(mode, mode)
+            mode = {"horizontal_and_vertical": "both"}.get(mode, mode)
+            front.augmentation["flip"] = mode if front.augmentation.get("flip", mode) == mode else "both"
         case "RandomRotation":
             _fill(front, settings, place)
-            front.augmentation["rotation"] = 360 * _reach(settings["factor"], "rotation", front, place)
+            _vary(front, "rotation", 360 * _reach(settings["factor"], "rotation", front, place), place)
         case "RandomTranslation":
             _fill(front, settings, place)
             rows = _reach(settings["height_factor"], "shift", front, place)
@@ -90,18 +92,34 @@ def take(config: LayerConfig, front: Front) -> bool:
             across = settings.get("width_factor")
             if across is not None and _reach(across, "zoom", front, place) != zoom:
                 front.notes.append(f"{place}: height and width zoom alike here, by {zoom:g}.")
-            front.augmentation["zoom"] = zoom
+            _vary(front, "zoom", zoom, place)
         case _ if config.kind.startswith("Random") or config.kind in (
             "AutoContrast",
             "Solarization",
             "MixUp",
             "CutMix",
-        ):
-            plain = {key: value for key, value in settings.items() if key not in ("name", "trainable", "dtype", "seed")}
-            front.notes.append(f"{place}: {config.kind}({short(plain)}) has no word here and is left out.")
+            "RandAugment",
+            "AugMix",
+        ) or config.kind.startswith("tf.image."):  # fmt: skip
+            front.notes.append(f"{place}: {config.kind}({_settings(settings)}) has no word here and is left out.")
         case _:
             return False
     return True
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    """The settings that say what a layer does, for a note."""
+    plain = {key: value for key, value in settings.items() if key not in _INCIDENTAL and value is not None}
+    text = ", ".join(f"{key}={value}" for key, value in plain.items())
+    return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def _vary(front: Front, name: str, reach: float, place: str) -> None:
+    """Sets how far a kind of variation goes; two of one kind are one here, the larger."""
+    earlier = front.augmentation.get(name)
+    if earlier is not None and earlier != reach:
+        front.notes.append(f"{place}: {name} is varied twice, by {earlier:g} and {reach:g}; here once, by the larger.")
+    front.augmentation[name] = reach if earlier is None else max(earlier, reach)
 
 
 def shift(rows: float, columns: float, place: str) -> tuple[dict[str, Any], list[str]]:

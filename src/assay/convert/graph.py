@@ -12,7 +12,7 @@ from .configs import LayerConfig
 
 _NO_JOINS = ("Subtract", "Multiply", "Average", "Maximum", "Minimum", "Dot")
 # Operations of keras.ops by the layer that does the same.
-_AS_ACTIVATION = ("relu", "relu6", "sigmoid", "tanh", "softmax", "silu", "gelu", "elu", "leakyrelu", "leaky_relu")
+_AS_ACTIVATION = ("relu", "relu6", "sigmoid", "tanh", "softmax", "silu", "gelu")
 WITHOUT_WORDS = "use layers that have words (docs/study-file.md)"
 # What some of the layers of keras.applications are called: their weights are lost where they are read one by one.
 _PRETRAINED = {"block5_conv3", "expanded_conv_depthwise", "conv5_block1_1_conv", "top_conv", "mixed10"}
@@ -187,7 +187,7 @@ class _Paths:
 def one_way(inputs: int, outputs: int, place: str) -> None:
     """Raises SpecError unless a model has one input and one output."""
     if (inputs, outputs) != (1, 1):
-        what = f"the model has {inputs} inputs and {outputs} outputs"
+        what = f"the model has {inputs} input{'s' * (inputs != 1)} and {outputs} output{'s' * (outputs != 1)}"
         raise SpecError(Problem(what, "a study's network has one image in and one answer out", place))
 
 
@@ -232,6 +232,14 @@ def operation_config(
     values = [*arguments[1:], *more.values()]
     numbers = [value for value in arguments if isinstance(value, int | float)]
     plain = kind.lower()
+    if plain in ("leakyrelu", "elu"):
+        name, key = ("LeakyReLU", "negative_slope") if plain == "leakyrelu" else ("ELU", "alpha")
+        return LayerConfig(name, {key: settings[key]} if key in settings else {}, place)
+    if plain == "relu" and "max_value" in settings:
+        names = ("negative_slope", "max_value", "threshold")
+        return LayerConfig("ReLU", {name: settings[name] for name in names if name in settings}, place)
+    if plain == "softmax" and settings.get("axis", -1) != -1:
+        raise SpecError(Problem(f"its softmax is along axis {settings['axis']}", WITHOUT_WORDS, place))
     if plain in _AS_ACTIVATION:
         return LayerConfig("Activation", {"activation": plain}, place)
     if kind in ("Multiply", "Divide", "TrueDivide", "Add", "Subtract") and len(numbers) == 1 and numbers[0]:

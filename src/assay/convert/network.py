@@ -88,6 +88,9 @@ def _behind_front(
     """The items behind those that belong to the front."""
     while items and isinstance(items[0], Step):
         config = items[0].config
+        if config.kind == "Activation" and config.settings.get("activation") == "linear":  # such as a cast to float32
+            items = items[1:]
+            continue
         try:
             if config.kind == "Reshape" and _makes_image(config, front, shape):
                 items = items[1:]

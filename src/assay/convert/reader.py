@@ -15,7 +15,7 @@ from ..data import entry
 from ..errors import InputError, Problem, SpecError
 from ..nets.keras import Unfit
 from .calls import class_of, layer_config, shape_of
-from .code import Statement
+from .code import Statement, placed
 from .compiled import Compiled, compiled_settings
 from .configs import MOST_LAYERS, LayerConfig
 from .dataset import Source
@@ -102,7 +102,7 @@ class Reader:
             fix = f"a Sequential of literal layers is read; else {self._remedy}"
             problems.append(Problem("there is no Sequential model in it", fix, file=self._file))
         if problems:
-            raise SpecError(list(dict.fromkeys(problems)))
+            raise SpecError(list({problem.what: problem for problem in reversed(problems)}.values())[::-1])
         left_out = [model for model in self._every if model not in models]
         self._notes += [f"{model.place}: {model.name} is never trained, and is left out." for model in left_out]
         return [self._draft(model, first=number == 0) for number, model in enumerate(models)]
@@ -124,8 +124,7 @@ class Reader:
             assemble(draft, words, source, training, notes, place)
         except InputError as error:
             raise SpecError([
-                problem.at(file=self._file) if problem.key else problem.at(file=self._file, key=place)
-                for problem in error.problems
+                placed(problem.at(key=place), self._file) for problem in error.problems
             ]) from None  # fmt: skip
         return draft
 

@@ -23,8 +23,7 @@ def read_source(path: Path) -> list[Draft]:
     file = str(path)
     code = read_code(path)
     try:
-        tree = ast.Module([statement.tree for statement in code.statements], [])
-        if (problem := torch_problem(tree, path, _places(code))) is not None and not _names_keras(tree):
+        if (problem := pytorch_problem(path, code)) is not None:
             raise SpecError(problem)
         drafts = Reader(file).read(code.statements)
     except (RecursionError, MemoryError, ValueError) as error:
@@ -32,6 +31,17 @@ def read_source(path: Path) -> list[Draft]:
         raise DataError(Problem(what, "give a simpler file", file=file)) from None
     drafts[0].notes[:0] = code.notes
     return drafts
+
+
+def pytorch_problem(path: Path, code: Code) -> Problem | None:
+    """What to say of a file of PyTorch: its modules, and how a study names them; ``None`` for any other.
+
+    Args:
+        path: The file.
+        code: Its statements.
+    """
+    tree = ast.Module([statement.tree for statement in code.statements], [])
+    return None if _names_keras(tree) else torch_problem(tree, path, _places(code))
 
 
 def _places(code: Code) -> dict[str, str]:

@@ -12,6 +12,9 @@ from ..errors import Problem, SpecError
 from ..spec.module import WORD
 from ..spec.own import read_call
 
+_BASES = ("nn.Module", "torch.nn.Module", "Module", "pl.LightningModule", "L.LightningModule", "LightningModule")
+_TRAINS = "; what trains it (optimizer, loss, epochs, transforms) is written under [training] and [data]"
+
 
 @dataclass(frozen=True)
 class TorchModule:
@@ -35,7 +38,7 @@ def torch_modules(tree: ast.Module) -> tuple[TorchModule, ...]:
     classes: dict[str, ast.ClassDef] = {}
     for node in (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)):
         names = [ast.unparse(base) for base in node.bases]
-        if any(name in ("nn.Module", "torch.nn.Module", "Module", *classes) for name in names):
+        if any(name in (*_BASES, *classes) for name in names):
             classes[node.name] = node
     parts = {
         call.func.id
@@ -71,8 +74,8 @@ def torch_problem(tree: ast.Module, path: Path, places: Mapping[str, str] = Mapp
     if path.suffix.lower() == ".ipynb":
         fix = f"write the class and its imports into {file} (%%writefile {file} above the cell), and {fix}"
     elif (line := _runs_at(tree)) is not None:
-        fix += f"; what line {line} does would run with every import: put it under if __name__ == '__main__':"
-    return Problem(f"it holds no Keras model, and PyTorch modules: {found}", fix, file=str(path))
+        fix += f"; what line {line} does would run with every import: put it below `if __name__ == '__main__':`"
+    return Problem(f"it holds no Keras model, and PyTorch modules: {found}", fix + _TRAINS, file=str(path))
 
 
 def _imports(tree: ast.Module, package: str) -> bool:

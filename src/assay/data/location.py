@@ -56,6 +56,14 @@ def lock_file(purpose: str, name: str) -> Path:
     return _place("locks", f"{purpose}-{name}.lock", is_written=True)
 
 
+def cache_folder() -> Path:
+    """The folder of all that is cached, made if it is not there."""
+    folder = _cache()
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def _place(*parts: str, is_written: bool = False) -> Path:
     """A place in the cache; where that cannot be written and does not hold it, one in the system's temporary folder.
 

@@ -9,6 +9,8 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -18,16 +20,20 @@ import numpy as np
 
 from ...convert.code import Statement, read_code
 from ...convert.draft import Draft
+from ...data.location import cache_folder
 from ...errors import InputError
 from ..known import clear_stand_ins
 from ..patches import Patches, WhenImported
 from ..places import place
 from ..recorder import Recorder
 from ..studies import drafts_of
-from . import bases, spellings, tfds, tuner
+from . import bases, random_operations, spellings, tfds, tuner
 from .cells import calls_fit, names_changed
 from .data import Loaders
 from .guard import Guard
+from .landlock import restrict
+
+_AGAIN = 5.0  # seconds after which code that caught the end of its time gets it again
 
 
 class TimeIsUp(BaseException):
@@ -42,14 +48,12 @@ class Outcome:
         drafts: The models that it made.
         notes: Of statements and cells that were left out, a sentence each.
         missing: What it needs and does not have: packages and files, a sentence each.
-        is_torch: It defines PyTorch modules.
         fails_to_fit: A statement that calls ``fit`` was left out: a model that is only compiled then lacks its data.
     """
 
     drafts: list[Draft] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
-    is_torch: bool = False
     fails_to_fit: bool = False
 
 
@@ -87,10 +91,11 @@ def run_file(path: Path, guard: Guard, *, seconds: float = 0) -> Outcome:
         spellings.install(keras, patches, remarks, place)
         spellings.install_outputs(keras.Model, patches, remarks, place)
         bases.install(keras, patches)
+        random_operations.install(keras, patches)
         loaders.install(keras, patches)
         _install_folders(keras, patches)
         sklearn.start()
-        _run(code.statements, path, outcome, seconds)
+        variables = _run(code.statements, path, outcome, seconds)
     finally:
         sklearn.stop()
         patches.undo()
@@ -108,13 +113,27 @@ def run_file(path: Path, guard: Guard, *, seconds: float = 0) -> Outcome:
         outcome.notes += remarks
         recordings, more = tuner.left_out(recorder.recordings, searches)
         outcome.notes += more
+        outcome.notes += _untrained(variables, recorder, keras)
         loaded = () if outcome.fails_to_fit or searches.drafts else loaders.loaded
         outcome.drafts = [*searches.drafts, *drafts_of(recordings, loaded=loaded)]
         clear_stand_ins()
     return outcome
 
 
-def _run(statements: tuple[Statement, ...], path: Path, outcome: Outcome, seconds: float) -> None:
+def _untrained(variables: dict[str, Any], recorder: Recorder, keras: Any) -> list[str]:
+    """A note on each model that the file keeps, never compiles, and makes no part of one that it does."""
+    models = {id(value): (name, value) for name, value in variables.items() if isinstance(value, keras.Model)}
+    parts = {id(one.model) for one in recorder.recordings}
+    parts |= {id(layer) for one in recorder.recordings for layer in one.model._flatten_layers()}
+    return [
+        f"{recorder.place_of(model)}: {name} is never trained, and is no arm of the study."
+        for name, model in models.values()
+        if id(model) not in parts and not any(id(layer) in parts for layer in model.layers if layer.weights)
+    ]
+
+
+def _run(statements: tuple[Statement, ...], path: Path, outcome: Outcome, seconds: float) -> dict[str, Any]:
+    """Runs the statements; returns the file's variables."""
     module = ModuleType("__main__")
     module.__dict__.update({"__file__": str(path.absolute()), "__builtins__": builtins, "display": lambda *_: None})
     main, argv, search = sys.modules["__main__"], sys.argv, list(sys.path)
@@ -152,12 +171,7 @@ def _run(statements: tuple[Statement, ...], path: Path, outcome: Outcome, second
     if following:
         shown = "; ".join(following[:6]) + (f"; and {len(following) - 6} more" if len(following) > 6 else "")
         outcome.notes.append(f"Left out, as they build on those: {shown}.")
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        own = [value for value in module.__dict__.values() if isinstance(value, torch.nn.Module)]
-        outcome.is_torch = any(
-            type(value).__module__.split(".")[0] != "keras" and not hasattr(value, "get_config") for value in own
-        )
+    return module.__dict__
 
 
 def _module_of(statement: Statement) -> Any:
@@ -167,7 +181,7 @@ def _module_of(statement: Statement) -> Any:
 
 
 def _note(error: BaseException, statement: Statement, outcome: Outcome) -> None:
-    where = f"{statement.place}: "
+    where = f"{_place_of(error, statement)}: "
     if isinstance(error, ModuleNotFoundError) and error.name:
         package = error.name.partition(".")[0]
         more = "; a tuner's search is [search] in a study" if "tuner" in package else ""
@@ -178,9 +192,21 @@ def _note(error: BaseException, statement: Statement, outcome: Outcome) -> None:
         outcome.missing.append(f"{where}it waits for input, and there is nobody to give any.")
     elif isinstance(error, SystemExit):
         outcome.notes.append(f"{where}the file ends itself here; what comes behind was run all the same.")
+    elif isinstance(error, NotImplementedError) and "training loop" in str(error):
+        outcome.missing.append(f"{where}{error}.")
     else:
         what = " ".join(f"{type(error).__name__}: {error}".split())[:160]
         outcome.notes.append(f"{where}{statement.text} fails ({what}) and is left out.")
+
+
+def _place_of(error: BaseException, statement: Statement) -> str:
+    """The line of the statement in which it fails: in a loop or a function not its first."""
+    trace, line = error.__traceback__, None
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == statement.filename:
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return statement.place if line is None else f"{statement.prefix}{line}"
 
 
 def _alarm(seconds: float) -> None:
@@ -192,7 +218,7 @@ def _alarm(seconds: float) -> None:
 
     if seconds:
         signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN if seconds else 0)
 
 
 def _install_tensorflow(keras: Any) -> None:
@@ -205,7 +231,7 @@ def _install_tensorflow(keras: Any) -> None:
 
 
 def _install_folders(keras: Any, patches: Patches) -> None:
-    from .pipeline import flow_from_directory, image_dataset_from_directory
+    from .folders import flow_from_directory, image_dataset_from_directory
 
     patches.set(keras.utils, "image_dataset_from_directory", image_dataset_from_directory)
     patches.set(keras.preprocessing, "image_dataset_from_directory", image_dataset_from_directory)
@@ -220,17 +246,37 @@ def main(request: Path) -> None:
     import keras  # noqa: F401  before the limits: it maps more than it uses
 
     _limit(values["seconds"], values["memory"])
+    restrict([folder, cache_folder()])
     guard = Guard(folder)
     guard.start()
     try:
-        outcome = run_file(Path(values["path"]), guard, seconds=values["seconds"])
+        with _silent():
+            outcome = run_file(Path(values["path"]), guard, seconds=values["seconds"])
         result: dict[str, Any] = {
             "drafts": [_plain(draft, at, folder) for at, draft in enumerate(outcome.drafts)],
-            "notes": outcome.notes, "missing": outcome.missing, "is_torch": outcome.is_torch,
+            "notes": outcome.notes, "missing": outcome.missing,
         }  # fmt: skip
     except InputError as error:
         result = {"problems": [vars(problem) for problem in error.problems]}
     (folder / "result.json").write_text(json.dumps(result, default=float))
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """What the file's code prints goes nowhere: it may print without end."""
+    sys.stdout.flush(), sys.stderr.flush()
+    kept = [os.dup(number) for number in (1, 2)]
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        for number in (1, 2):
+            os.dup2(nowhere, number)
+        yield
+    finally:
+        sys.stdout.flush(), sys.stderr.flush()
+        for number, original in zip((1, 2), kept, strict=True):
+            os.dup2(original, number)
+            os.close(original)
+        os.close(nowhere)
 
 
 def _plain(draft: Draft, at: int, folder: Path) -> dict[str, Any]:
@@ -246,7 +292,7 @@ def _plain(draft: Draft, at: int, folder: Path) -> dict[str, Any]:
 
 
 def _limit(seconds: float, memory: int) -> None:
-    """Processor time and memory from here on."""
+    """Processor time, memory and sizes of files from here on."""
     used = (
         int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
         if os.path.exists("/proc/self/statm")
@@ -254,6 +300,7 @@ def _limit(seconds: float, memory: int) -> None:
     )
     _lower(resource.RLIMIT_CPU, int(seconds * (os.cpu_count() or 1)) + 60)
     _lower(resource.RLIMIT_AS, used + memory)
+    _lower(resource.RLIMIT_FSIZE, memory)
     _lower(resource.RLIMIT_CORE, 0)
 
 

@@ -1,6 +1,8 @@
 """Limits of a process that runs a file's code: no network, no other programs, no writing outside its own folder.
 
-They keep a notebook from doing by accident what running it would do; they are no wall against an attacker.
+What Python does is refused with a sentence; what C code does (HDF5, torch.save), by the kernel where it can
+(``landlock``). They keep a notebook from doing by accident what running it would do; they are no wall against an
+attacker.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 _NETWORK = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.bind", "socket.sendto",
+            "socket.sendmsg", "socket.gethostbyaddr",
             "urllib.Request", "http.client.connect", "ftplib.connect", "smtplib.connect")  # fmt: skip
 _PROGRAMS = (
     "subprocess.Popen",
@@ -26,7 +29,8 @@ _PROGRAMS = (
     "pty.spawn",
 )
 _CHANGES = {"os.remove": 1, "os.rename": 2, "os.rmdir": 1, "os.mkdir": 1, "os.link": 2, "os.symlink": 2,
-            "os.truncate": 1, "os.chmod": 1, "shutil.rmtree": 1, "shutil.move": 2}  # fmt: skip
+            "os.truncate": 1, "os.chmod": 1, "os.chown": 1, "os.utime": 1, "shutil.rmtree": 1, "shutil.move": 2,
+            "sqlite3.connect": 1}  # fmt: skip
 
 
 class NotAllowed(PermissionError):
@@ -77,7 +81,7 @@ class Guard:
             raise NotAllowed("no other programs here")
 
     def _refuse_outside(self, path: Any) -> None:
-        if isinstance(path, int) or path is None:
+        if isinstance(path, int) or path is None or path == ":memory:":
             return
         text = os.path.realpath(os.fsdecode(path))
         if not (text + os.sep).startswith(self._folders) and text != os.devnull:

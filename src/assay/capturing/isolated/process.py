@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -28,7 +29,7 @@ def run_apart(path: Path, folder: Path, *, seconds: float = SECONDS, memory: int
         memory: Bytes that it may use beside what Keras takes.
 
     Returns:
-        ``drafts``, ``notes``, ``missing`` and ``is_torch``, as in ``child.Outcome``; arrays are files in ``folder``.
+        ``drafts``, ``notes`` and ``missing``, as in ``child.Outcome``; arrays are files in ``folder``.
 
     Raises:
         SpecError: The process was killed, or ended without a result; or this system has no limits for it.
@@ -44,19 +45,22 @@ def run_apart(path: Path, folder: Path, *, seconds: float = SECONDS, memory: int
     log = folder / "log.txt"
     with open(log, "wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "assay.capturing.isolated.child", str(request)],
+            # -P: a file of the user's that is named like a module of Python's stays out of the child's own imports.
+            [sys.executable, "-P", "-W", "ignore", "-m", "assay.capturing.isolated.child", str(request)],
             stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=path.absolute().parent,
             env=_environment(scratch), **own_group(),
         )  # fmt: skip
         try:
             code = process.wait(timeout=seconds + _GRACE)
         except BaseException as error:
-            kill_group(process)
-            process.wait()
             if not isinstance(error, subprocess.TimeoutExpired):
                 raise
             what = f"its code did not end within {seconds:g} seconds"
             raise SpecError(Problem(what, "give more with --seconds", file=str(path))) from None
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                kill_group(process)  # and whatever it started
+            process.wait()
     result = folder / "result.json"
     if code != 0 or not result.exists():
         raise SpecError(Problem(_ending(code, log), "run it by itself to see where", file=str(path)))

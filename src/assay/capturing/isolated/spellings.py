@@ -244,6 +244,17 @@ def _methods(model: Any, patches: Patches) -> None:
         steps = None if steps_per_epoch is None else int(steps_per_epoch)
         return today(this, generator, steps_per_epoch=steps, epochs=epochs, **kwargs)
 
+    compile_ = model.compile
+
+    @in_place_of(compile_)
+    def compiled(this: Any, *args: Any, **kwargs: Any) -> Any:
+        """Metrics came third until Keras 3, where the losses' weights do."""
+        is_metrics = len(args) > 2 and isinstance(args[2], str | list | tuple)
+        if is_metrics and not all(isinstance(one, int | float) for one in args[2]):
+            args, kwargs = (*args[:2], None), {"metrics": args[2], **kwargs}
+        return compile_(this, *args, **kwargs)
+
+    patches.set(model, "compile", compiled)
     patches.set(model, "fit", today)
     patches.set(model, "fit_generator", fit_generator)
     evaluate = model.evaluate

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .pipeline import AUTOTUNE, Dataset
+from .random_operations import of_tensorflow
 
 _TYPES = ("float16", "float32", "float64", "bfloat16", "int8", "int16", "int32", "int64", "uint8", "bool", "string")
 _OTHERWISE = {
@@ -28,11 +29,14 @@ class TensorFlow(ModuleType):
         self.__dict__["__path__"] = []
         self.__version__ = self.VERSION = "2.16.0"
         self.keras, self.newaxis = keras, None
+        for name in ("optimizers", "losses", "metrics", "initializers"):  # as tf.keras's
+            setattr(self, name, getattr(keras, name))
         for name in _TYPES:
             setattr(self, name, name)
         self.Tensor = self.Variable = type(ops.zeros(1))
         self.executing_eagerly = lambda: True
         self.function = _function
+        self.GradientTape = _tape
         self.cast, self.one_hot = _cast(ops), _one_hot(ops)
         self.random = SimpleNamespace(
             set_seed=keras.utils.set_random_seed, uniform=keras.random.uniform, normal=keras.random.normal,
@@ -89,7 +93,7 @@ def _with_tensors(function: Any) -> Any:
 
 
 class _Images:
-    """``tf.image``: sizes and colours; what draws at random is recognised by that it does."""
+    """``tf.image``: sizes, colours and flips; what draws at random is collected, or recognised by that it does."""
 
     def __init__(self, ops: Any) -> None:
         self._ops = ops
@@ -109,10 +113,42 @@ class _Images:
         converted = self._ops.cast(value, dtype)
         return converted / 255 if is_whole else converted
 
+    def resize_with_crop_or_pad(self, image: Any, target_height: int, target_width: int) -> Any:
+        for axis, side in ((-3, int(target_height)), (-2, int(target_width))):
+            given = int(image.shape[axis])
+            before = abs(given - side) // 2
+            if given > side:
+                kept: list[Any] = [slice(None)] * len(image.shape)
+                kept[axis] = slice(before, before + side)
+                image = image[tuple(kept)]
+            elif given < side:
+                margins = [[0, 0] for _ in image.shape]
+                margins[axis] = [before, side - given - before]
+                image = self._ops.pad(image, margins)
+        return image
+
+    resize_image_with_crop_or_pad = resize_with_crop_or_pad
+
+    def flip_left_right(self, image: Any) -> Any:
+        return self._ops.flip(image, axis=-2)
+
+    def flip_up_down(self, image: Any) -> Any:
+        return self._ops.flip(image, axis=-3)
+
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("random_"):
             raise AttributeError(f"tensorflow.image.{name} is not there: TensorFlow is not installed")
-        return lambda image, *_, **__: self._ops.cast(image, "float32") + float(np.random.default_rng().random()) * 1e-3
+
+        def vary(image: Any, *args: Any, **settings: Any) -> Any:
+            names = {"random_contrast": ("lower", "upper"), "random_saturation": ("lower", "upper")}
+            given = {**dict(zip(names.get(name, ("max_delta",)), args, strict=False)), **settings}
+            is_crop = name == "random_crop"
+            if not of_tensorflow(name, image, given):
+                return self._ops.cast(image, "float32") + float(np.random.default_rng().random()) * 1e-3
+            size = [int(side) for side in (args[0] if args else settings["size"])] if is_crop else []
+            return self.resize_with_crop_or_pad(image, size[-3], size[-2]) if is_crop else image
+
+        return vary
 
 
 class _Config:
@@ -148,6 +184,13 @@ class _Strategies:
             raise AttributeError(name)
         strategy = SimpleNamespace(scope=contextlib.nullcontext, num_replicas_in_sync=1)
         return lambda *_, **__: strategy
+
+
+def _tape(*_: Any, **__: Any) -> Any:
+    raise NotImplementedError(
+        "a training loop of its own, with GradientTape, is not taken over: train with compile and fit, or name the "
+        "network in a study file"
+    )
 
 
 def _function(function: Any = None, **_: Any) -> Any:

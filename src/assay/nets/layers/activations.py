@@ -15,6 +15,10 @@ from .record import Citation, Layer
 SharingName = Literal["value", "channel", "layer"]
 Sharing = Annotated[SharingName, choice(SharingName)]
 
+_SLOPE = (
+    "leakyrelu has 0.2 here, as keras.activations.leaky_relu: give negative_slope=0.2, or write the network as a "
+    "module of your own (docs/own-code.md)"
+)
 CITED_ACTIVATIONS: Mapping[str, Citation] = {
     "gelu": Citation("hendrycks2016gaussian", "GELU"),
     "elu": Citation("clevert2016fast", "ELU"),
@@ -49,8 +53,7 @@ class Activate(Layer):
             case "LeakyReLU":
                 slope = settings.get("alpha", settings.get("negative_slope"))  # alpha in Keras 2
                 if slope != 0.2:
-                    fix = "leakyrelu has 0.2 here, as keras.activations.leaky_relu"
-                    raise Unfit(f"its slope is {short(slope)}", fix)
+                    raise Unfit(f"its slope is {short(slope)}", _SLOPE)
                 return cls("leakyrelu")
             case "ELU" | "Softmax":
                 return cls("elu" if settings.name == "ELU" else "softmax")
@@ -64,7 +67,7 @@ def _relu(settings: Settings) -> Activation:
         return "relu6"
     settings.must_be("max_value", None)
     if slope not in (0, 0.2):
-        raise Unfit(f"negative_slope is {short(slope)}", "leakyrelu has 0.2 here")
+        raise Unfit(f"negative_slope is {short(slope)}", _SLOPE)
     return "leakyrelu" if slope else "relu"
 
 

@@ -1,0 +1,12 @@
+"""Measures of predictions: value, direction, unit, and what each image adds. Arrays in, numbers out."""
+
+from .classification import recalls as recalls
+from .known import ACCURACY as ACCURACY
+from .known import measure_called as measure_called
+from .measure import Measure as Measure
+from .own import own_measure as own_measure
+from .predictions import Predictions as Predictions
+from .unit import NATS as NATS
+from .unit import NUMBER as NUMBER
+from .unit import PERCENT as PERCENT
+from .unit import Unit as Unit

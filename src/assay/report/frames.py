@@ -11,7 +11,9 @@ from ..store.records import EpochRecord, RunRecord, StudyRecord
 if TYPE_CHECKING:
     import pandas as pd
 
-_METRICS = tuple(field.name for field in fields(EpochRecord) if field.name not in {"epoch", "seconds", "health"})
+_METRICS = tuple(
+    field.name for field in fields(EpochRecord) if field.name not in {"epoch", "seconds", "health", "measures"}
+)
 _OUTCOMES = (
     "kept_epoch",
     "stopped_epoch",
@@ -29,7 +31,7 @@ _EPOCH = (
     "seed",
     "fold",
     "state",
-    *(field.name for field in fields(EpochRecord) if field.name != "health"),
+    *(field.name for field in fields(EpochRecord) if field.name not in {"health", "measures"}),
     "id",
 )
 

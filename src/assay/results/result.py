@@ -254,9 +254,11 @@ class Result:
         """
         from ..report import runs_frame
         from ..train.device import device_of
-        from .reveal import num_unscored, score_runs
+        from .reveal import keep_test_predictions, num_unscored, score_runs
 
         if num_unscored(self.brief, retrain) == 0:
+            if retrain is None:
+                keep_test_predictions(self.record, self.store)
             frame = runs_frame(self.record, retrained=retrain is not None)
             frame.attrs["unscored"] = {}
             return frame

@@ -1,4 +1,4 @@
-"""Names of measures, as studies and commands write them: ``balanced_accuracy``, ``recall:pneumonia``, code of one's own.
+"""Names of measures as studies and commands write them: ``balanced_accuracy``, ``recall:pneumonia``, ``my.py:cost``.
 
 ``assay.measures`` computes them.
 """

@@ -14,6 +14,7 @@ from ..stats.protocol import Protocol
 from ..train.epochs import EpochRecord as EpochRecord
 from .columns import BriefRuns, RunColumns
 from .image_sets import ImageSets
+from .predictions import KeptPredictions, PredictionSource, no_predictions
 from .run_record import FAILED as FAILED
 from .run_record import RunRecord as RunRecord
 from .run_record import State as State
@@ -82,7 +83,7 @@ class RunProgress:
 
 @dataclass(frozen=True)
 class TestScore:
-    """A run's score on the test split: loss (nats), accuracy (fraction), and which images it gets right.
+    """A run's score on the test split: loss (nats), accuracy (fraction), which images it gets right, what it says.
 
     ``hits`` has one bit for each test image, in their order, the first in the highest bit (``numpy.packbits``).
     """
@@ -92,6 +93,7 @@ class TestScore:
     loss: float
     accuracy: float
     hits: bytes
+    predictions: KeptPredictions | None = None
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,11 @@ class StudyRecord:
     # network gets it right (numpy.packbits). Runs that finished under earlier versions may lack it.
     validation_hits: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
     image_sets: ImageSets = field(default_factory=ImageSets)
+    # What runs say of their images, read from the store where a measure needs it. Runs that finished under earlier
+    # versions may lack it.
+    predictions: PredictionSource = no_predictions
+    # What scores are read for instead of the study's own metric, where that is another one.
+    judged_by: str | None = None
 
     @cached_property
     def design(self) -> Study:

@@ -12,7 +12,8 @@ class EpochRecord:
 
     ``train_*`` and ``validation_*`` are measured in evaluation mode after the epoch, ``train_*`` on a fixed
     subset of the training split; ``running_*`` are averages over the epoch's steps, with dropout on. ``health`` is what
-    ``train.health`` measured, in epochs where it did.
+    ``train.health`` measured, in epochs where it did. ``measures`` holds, by name, the measures of validation images
+    that training or a search goes by.
     """
 
     epoch: int  # from 1
@@ -25,3 +26,4 @@ class EpochRecord:
     learning_rate: float
     seconds: float
     health: dict[str, Any] | None = None
+    measures: dict[str, float] | None = None

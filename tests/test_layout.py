@@ -11,8 +11,8 @@ import assay
 SOURCE = Path(assay.__file__).parent
 ORDER = (
     "errors", "seeds", "colours", "markup", "disk", "spec", "stats", "data", "nets", "measures", "train", "explain",
-    "store", "prediction", "export", "convert", "capturing", "analysis", "runner", "search", "tracking", "report", "studies",
-    "starting", "results", "classifier", "api", "documents", "web", "cli", "__init__", "__main__",
+    "store", "prediction", "export", "convert", "capturing", "analysis", "runner", "search", "tracking", "report",
+    "studies", "starting", "results", "classifier", "api", "documents", "web", "cli", "__init__", "__main__",
 )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ from .runner import (
     open_site,
     plans,
     shown,
+    with_checked_metric,
 )  # fmt: skip
 from .runner.own_code import has_own, refuse_elsewhere, try_own
 from .spec import Data, Placement, Study, read_study
@@ -324,6 +325,7 @@ def run(
         check_tracker(name)
     dataset = prepare(study.data)
     check_split(study, dataset)
+    study = with_checked_metric(study, dataset)
     progress = shown(progress)
     with contextlib.ExitStack() as stack, open_site(on, folder / "logs", artifacts, notes_of(progress)) as site:
         trackers = _live_trackers(names, progress, folder, dataset.info.title, stack)

@@ -48,17 +48,17 @@ CREATE TABLE events (
       kind TEXT NOT NULL,
       detail TEXT NOT NULL DEFAULT '{}'
     );
-INSERT INTO "events" VALUES(1,1.79602380622097492217e+09,'golden','planned','{"runs": 4}');
-INSERT INTO "events" VALUES(2,1.79602380622116565705e+09,'golden','started','{"run": "a-0"}');
-INSERT INTO "events" VALUES(3,1.79602380623363757131e+09,'golden','finished','{"run": "a-0"}');
-INSERT INTO "events" VALUES(4,1.79602380623386311529e+09,'golden','started','{"run": "a-1"}');
-INSERT INTO "events" VALUES(5,1.79602380623404884333e+09,'golden','failed','{"run": "a-1", "state": "diverged", "reason": "it grew"}');
-INSERT INTO "events" VALUES(6,1796023806.23444,'golden','retraining','{"runs": 1}');
-INSERT INTO "events" VALUES(7,1.79602380623465442653e+09,'searched','search begun','{"optuna": "5.0.0"}');
-INSERT INTO "events" VALUES(8,1.79602380623481726641e+09,'searched','proposed','{"candidates": 2}');
-INSERT INTO "events" VALUES(9,1.79602380623497915267e+09,'searched','training trials','{"runs": 1}');
-INSERT INTO "events" VALUES(10,1.79602380623507189749e+09,'searched','started','{"run": "x-0"}');
-INSERT INTO "events" VALUES(11,1.7960238062354860305e+09,'golden','revealed','{"runs": 1, "new": 1}');
+INSERT INTO "events" VALUES(1,1.79602417472743701928e+09,'golden','planned','{"runs": 4}');
+INSERT INTO "events" VALUES(2,1.79602417472765564922e+09,'golden','started','{"run": "a-0"}');
+INSERT INTO "events" VALUES(3,1.79602417472865247727e+09,'golden','finished','{"run": "a-0"}');
+INSERT INTO "events" VALUES(4,1.79602417472880506515e+09,'golden','started','{"run": "a-1"}');
+INSERT INTO "events" VALUES(5,1.79602417472893667225e+09,'golden','failed','{"run": "a-1", "state": "diverged", "reason": "it grew"}');
+INSERT INTO "events" VALUES(6,1796024174.7291,'golden','retraining','{"runs": 1}');
+INSERT INTO "events" VALUES(7,1.79602417472928118703e+09,'searched','search begun','{"optuna": "5.0.0"}');
+INSERT INTO "events" VALUES(8,1.7960241747294366359e+09,'searched','proposed','{"candidates": 2}');
+INSERT INTO "events" VALUES(9,1796024174.72959,'searched','training trials','{"runs": 1}');
+INSERT INTO "events" VALUES(10,1.79602417472968244548e+09,'searched','started','{"run": "x-0"}');
+INSERT INTO "events" VALUES(11,1.79602417474233627325e+09,'golden','revealed','{"runs": 1, "new": 1}');
 CREATE TABLE image_sets (
       id TEXT PRIMARY KEY,
       images BLOB NOT NULL
@@ -67,7 +67,7 @@ INSERT INTO "image_sets" VALUES('training:a417aa4975c55a9b975ccd869a644459',X'48
 CREATE TABLE label_sets (
       id TEXT PRIMARY KEY,
       labels BLOB NOT NULL,
-      groups BLOB NOT NULL,
+      groups BLOB,
       checksum INTEGER
     );
 INSERT INTO "label_sets" VALUES('6bec8979ad20b25dfa2934791863bb2b',X'00000000000000000100000000000000',X'00000000010000000000000001000000',4062655788);
@@ -78,7 +78,7 @@ CREATE TABLE looks (
       num_runs INTEGER NOT NULL,
       num_new INTEGER NOT NULL
     , is_of_retrained INTEGER NOT NULL DEFAULT 0, content TEXT NOT NULL DEFAULT '', test_images TEXT NOT NULL DEFAULT '', checksum INTEGER);
-INSERT INTO "looks" VALUES(1,1,1.79602380623541283601e+09,1,1,0,'','images',3079212480);
+INSERT INTO "looks" VALUES(1,1,1.79602417474224638942e+09,1,1,0,'','images',1315488493);
 CREATE TABLE "members" (
       study INTEGER NOT NULL REFERENCES studies(id),
       arm TEXT NOT NULL,
@@ -126,12 +126,12 @@ CREATE TABLE runs (
       spec TEXT NOT NULL,
       environment TEXT NOT NULL DEFAULT '{}'
     , kept_epoch INTEGER, checksum INTEGER, brief INTEGER) WITHOUT ROWID;
-INSERT INTO "runs" VALUES('a-0',0,'finished','','',1,1.79602380622108292584e+09,1.79602380622188115113e+09,3.0,1,2,'{"seed": 0}','{"threads": 1}',2,1005659041,2499884663);
+INSERT INTO "runs" VALUES('a-0',0,'finished','','',1,1.79602417472755718228e+09,1.79602417472836709023e+09,3.0,1,2,'{"seed": 0}','{"threads": 1}',2,2852565015,2499884663);
 INSERT INTO "runs" VALUES('a-0-on-all',0,'queued','','',0,NULL,NULL,NULL,NULL,2,'{"seed": 0}','{}',NULL,3720392237,2464247557);
-INSERT INTO "runs" VALUES('a-1',1,'diverged','it grew','shrink it',1,1.79602380623382973674e+09,1.79602380623396110535e+09,NULL,NULL,2,'{"seed": 1}','{"threads": 1}',NULL,3030571591,159794500);
+INSERT INTO "runs" VALUES('a-1',1,'diverged','it grew','shrink it',1,1.79602417472877645492e+09,1.79602417472886300084e+09,NULL,NULL,2,'{"seed": 1}','{"threads": 1}',NULL,4272546322,159794500);
 INSERT INTO "runs" VALUES('b-0',0,'queued','','',0,NULL,NULL,NULL,NULL,2,'{"seed": 0}','{}',NULL,827671881,3431092623);
 INSERT INTO "runs" VALUES('b-1',1,'queued','','',0,NULL,NULL,NULL,NULL,2,'{"seed": 1}','{}',NULL,68804979,1970899559);
-INSERT INTO "runs" VALUES('x-0',0,'paused','','',1,1.79602380623504757884e+09,NULL,1.5,NULL,3,'{"seed": 0}','{"threads": 1}',NULL,1770358399,3584380562);
+INSERT INTO "runs" VALUES('x-0',0,'paused','','',1,1.79602417472965836522e+09,NULL,1.5,NULL,3,'{"seed": 0}','{"threads": 1}',NULL,1488761424,3584380562);
 CREATE TABLE searches (
       study INTEGER PRIMARY KEY REFERENCES studies(id),
       facts TEXT NOT NULL
@@ -146,8 +146,8 @@ CREATE TABLE studies (
       created REAL NOT NULL,
       updated REAL NOT NULL
     , checksum INTEGER);
-INSERT INTO "studies" VALUES(1,'golden','Is it so?','{"name": "golden"}','{"name": "digits"}',1.79602380622045040134e+09,1.79602380622045040134e+09,3800890942);
-INSERT INTO "studies" VALUES(2,'searched','Which?','{"name": "searched", "search": {"space": {"x": [1, 2]}}}','{"name": "digits"}',1.79602380623452210421e+09,1.79602380623494744301e+09,3524852746);
+INSERT INTO "studies" VALUES(1,'golden','Is it so?','{"name": "golden"}','{"name": "digits"}',1.79602417472686290735e+09,1.79602417472686290735e+09,4075647071);
+INSERT INTO "studies" VALUES(2,'searched','Which?','{"name": "searched", "search": {"space": {"x": [1, 2]}}}','{"name": "digits"}',1.79602417472917222978e+09,1.79602417472956204418e+09,73112566);
 CREATE TABLE test_scores (
       run TEXT PRIMARY KEY REFERENCES runs(id),
       loss REAL NOT NULL,

@@ -456,8 +456,8 @@ def test_what_an_earlier_version_looked_at_is_found(looks: list[str], expected: 
         "ALTER TABLE artifacts DROP COLUMN modified_ns; "
         "ALTER TABLE looks DROP COLUMN is_of_retrained; ALTER TABLE looks DROP COLUMN content; "
         "ALTER TABLE looks DROP COLUMN test_images; DROP TABLE verdict_looks; DROP TABLE validation_hits; "
-        "DROP TABLE image_sets; DROP TABLE predictions; DROP TABLE label_sets; ALTER TABLE epochs DROP COLUMN measures; "
-        "PRAGMA user_version = 4;"
+        "DROP TABLE image_sets; DROP TABLE predictions; DROP TABLE label_sets; "
+        "ALTER TABLE epochs DROP COLUMN measures; PRAGMA user_version = 4;"
     )
     connection.close()
     with open_reader(tmp_path) as reader:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from ..measures import ACCURACY, Measure
 from ..spec import Best, is_module_line
 from ..spec.data import Folds, Last
 from ..spec.seeds import Seeds
@@ -19,6 +20,7 @@ from ..store.records import ArmRecord, RunRecord, StudyRecord
 from .grid import Grid, grid_of
 from .grid import Split as Split
 from .grid import ordered_arms as ordered_arms
+from .measured import measure_of
 
 Row = npt.NDArray[np.float64]
 
@@ -30,12 +32,12 @@ LEAKY = (
 
 @dataclass(frozen=True)
 class ArmScores:
-    """The accuracy of an arm with every seed that has one; with folds, the mean of all of the seed's folds.
+    """What an arm scores with every seed that has a score; with folds, the mean of all of the seed's folds.
 
     Args:
         arm: The arm's name.
         seeds: The seeds that have a score.
-        scores: Their accuracies, in the same order: fractions.
+        scores: By the study's measure, in the same order: accuracies as fractions.
         interval: Mean and 95 % interval; ``None`` below two scores.
         num_runs: Seeds planned for the arm, with a score or not.
         folds: What each score is the mean of, in the order of the folds; one number where there are no folds.
@@ -68,6 +70,12 @@ class ArmScores:
 def accuracy_interval(accuracies: Sequence[float]) -> Interval:
     """Mean accuracy with Student's interval, which ends at 0 and 1: nothing lies beyond, so it covers as much."""
     return metric_interval(accuracies, "accuracy")
+
+
+def measure_interval(values: Sequence[float], measure: Measure) -> Interval:
+    """The mean of a measure with Student's interval, which ends where the measure does."""
+    interval, (least, most) = mean_interval(values), measure.bounds
+    return replace(interval, low=min(max(interval.low, least), most), high=max(min(interval.high, most), least))
 
 
 def metric_interval(values: Sequence[float], metric: str) -> Interval:
@@ -136,21 +144,23 @@ def arm_scores(study: StudyRecord, *, split: Split = "validation") -> tuple[ArmS
     key = (arm_scores, split)
     if key not in cached:
         grid = grid_of(study)
-        cached[key] = tuple(_scores(grid, arm, split) for arm in grid.arms)
+        cached[key] = tuple(_scores(grid, arm, split, measure_of(study)) for arm in grid.arms)
     return cached[key]
 
 
 def best_arm(study: StudyRecord) -> str | None:
-    """The arm with the highest mean validation accuracy; ``None`` where none has a score.
+    """The arm with the best mean score on validation images; ``None`` where none has a score.
 
-    In a search that goes by loss it is the finalist with the lowest mean validation loss. An arm most of whose runs
+    By another measure than accuracy it is the one with the best mean of that, and in a search that goes by loss the
+    finalist with the lowest mean validation loss. An arm most of whose runs
     failed is not the best while there is another: the mean is of those that were lucky.
     """
     if _goes_by_loss(study):
         losses = {arm.name: _kept_losses(study, arm.name) for arm in ordered_arms(study)}
         known = {arm: -statistics.fmean(values) for arm, values in losses.items() if values}
     else:
-        known = {arm.arm: arm.mean for arm in arm_scores(study) if arm.mean is not None}
+        sign = 1 if measure_of(study).higher_is_better else -1
+        known = {arm.arm: sign * arm.mean for arm in arm_scores(study) if arm.mean is not None}
     return max(known, key=lambda arm: (not _has_mostly_failed(study, arm), known[arm]), default=None)
 
 
@@ -162,7 +172,9 @@ def _has_mostly_failed(study: StudyRecord, arm: str) -> bool:
 
 def best_by(study: StudyRecord) -> str:
     """What makes an arm ``best_arm``, for a sentence."""
-    rule = "lowest mean validation loss" if _goes_by_loss(study) else "highest mean validation accuracy"
+    measure = measure_of(study)
+    rule = f"{'highest' if measure.higher_is_better else 'lowest'} mean validation {measure.label}"
+    rule = "lowest mean validation loss" if _goes_by_loss(study) else rule
     has_failed = any(_has_mostly_failed(study, arm.name) for arm in study.arms)
     return f"{rule} of those most of whose runs did not fail" if has_failed else rule
 
@@ -182,8 +194,11 @@ def rule_of(study: StudyRecord) -> Seeds:
 
 
 def chance_of(study: StudyRecord) -> float | None:
-    """The accuracy of guessing: the share of the most common class, or of one class of equally many."""
-    classes = len(study.data.get("classes", ()))
+    """What guessing scores: of accuracy the share of the most common class, or of one class of equally many; ``None``
+    for a measure of which that is not known."""
+    classes, measure = len(study.data.get("classes", ())), measure_of(study)
+    if measure != ACCURACY:
+        return measure.chance(classes) if classes else None
     share = study.data.get("largest_class", 1 / classes if classes else None)
     return None if share is None else float(share)
 
@@ -246,7 +261,7 @@ def failed_in(study: StudyRecord, arm: str) -> str:
     return f"{failed.sum()} of {grid.is_planned[place].sum()} of {arm} {how}"
 
 
-def _scores(grid: Grid, arm: str, split: Split) -> ArmScores:
+def _scores(grid: Grid, arm: str, split: Split, measure: Measure) -> ArmScores:
     place, scores = grid.places[arm], grid.scores(split)
     known = scores.known[place]
     means: list[float] = scores.means[place][known].tolist()
@@ -258,7 +273,7 @@ def _scores(grid: Grid, arm: str, split: Split) -> ArmScores:
         arm,
         tuple(grid.seeds[known].tolist()),
         tuple(means),
-        accuracy_interval(means) if len(means) > 1 else None,
+        measure_interval(means, measure) if len(means) > 1 else None,
         int(grid.is_planned[place].any(1).sum()),
         tuple(by_seed),
     )

@@ -21,7 +21,7 @@ class Accuracy(Measure):
         return float(predictions.is_hit.mean())
 
     def influence(self, predictions: Predictions) -> _Values:
-        return predictions.is_hit - self.value(predictions)
+        return np.asarray(predictions.is_hit - self.value(predictions), dtype=np.float64)
 
 
 class BalancedAccuracy(Measure):

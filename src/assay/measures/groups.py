@@ -23,7 +23,7 @@ class WorstGroupAccuracy(Measure):
 
     def influence(self, predictions: Predictions) -> NDArray[np.float64]:
         accuracies = self._accuracies(predictions)
-        chosen = predictions.groups == int(accuracies.argmin())
+        chosen = np.asarray(predictions.groups == int(accuracies.argmin()))
         return np.asarray(chosen * (predictions.is_hit - accuracies.min()) / chosen.mean())
 
     def _accuracies(self, predictions: Predictions) -> NDArray[np.float64]:

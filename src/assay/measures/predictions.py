@@ -81,4 +81,5 @@ class Predictions:
     @cached_property
     def counts(self) -> NDArray[np.int64]:
         """Images of each class [classes]."""
-        return np.bincount(self.labels, minlength=len(self.classes))
+        counts: NDArray[np.int64] = np.bincount(self.labels, minlength=len(self.classes))
+        return counts

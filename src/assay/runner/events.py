@@ -30,8 +30,8 @@ class EpochDone:
 class Finished:
     """A run has finished and its weights, those of ``kept_epoch`` or the last epoch, are on disk.
 
-    ``hits`` says which validation images they classify correctly, and ``predictions`` what they say of them; ``None`` of
-    a run without validation images.
+    ``hits`` says which validation images they classify correctly, and ``predictions`` what they say of them; ``None``
+    of a run without validation images.
     """
 
     run: str

@@ -28,6 +28,13 @@ _ALIASES = {
 }  # fmt: skip
 
 
+def metric_as_files_write_it(schema: dict[str, Any]) -> None:
+    """A measure in JSON Schema."""
+    schema.pop("anyOf", None)
+    patterns = (rf"^({'|'.join(OF_CLASS)}):.+$", r"^.+\.py:.+$")
+    schema["anyOf"] = [{"enum": list(MEASURES)}, *({"type": "string", "pattern": pattern} for pattern in patterns)]
+
+
 def metric_name(given: Any, key: str = "metric") -> str:
     """A measure's name in the form that is stored: lower case, words joined by underscores.
 

@@ -14,6 +14,7 @@ from .base import Problems, Spec, dotted, parts_of
 from .bounds import size_problems
 from .data import Data
 from .factors import level_name, levels_of, placeholders, source_path, substitute
+from .metric import ACCURACY, metric_as_files_write_it, metric_name
 from .module import identity_of, lines_of
 from .network import BaseTemplate, Lines, Network, plain, words_in
 from .search import FRESH, Search, Value, levels_for, missing, no_field
@@ -116,6 +117,9 @@ class Study(Spec):
         seeds: The replicates.
         claim: Of what verdicts speak: ``"new images"`` of the same kind, unless given; ``"these images"``, which the
             networks were scored on; ``"new training sets"``, where seeds redraw the split.
+        metric: The measure that verdicts and ``stop`` are of, and that training and a search go by where they say
+            ``metric``: ``accuracy`` unless given; ``balanced_accuracy``, ``macro_f1``, ``macro_auc``, ``log_loss``
+            and others, or ``FILE.py:FUNCTION`` of your own (docs/statistics.md).
         search: Makes the study a search, whose arms are the finalists, which are not known beforehand.
         device: Where runs are trained: the processor, a CUDA device, or that where there is one. It is no part of a
             run's identity; every run's record says what trained it.
@@ -130,6 +134,7 @@ class Study(Spec):
     training: dict[str, Any] = {}
     seeds: Seeds = Seeds()
     claim: Claim | None = None
+    metric: str | None = Field(default=None, json_schema_extra=metric_as_files_write_it)
     search: Search | None = None
     device: Placement = "cpu"
 
@@ -137,6 +142,22 @@ class Study(Spec):
     def claimed(self) -> Claim:
         """Of what verdicts speak."""
         return self.claim or "new images"
+
+    @property
+    def measured(self) -> str:
+        """The name of the measure that verdicts are of."""
+        return self.metric or ACCURACY
+
+    @field_validator("metric")
+    @classmethod
+    def _is_a_measure(cls, given: str | None) -> str | None:
+        if given is None:
+            return None
+        try:
+            name = metric_name(given, "")
+        except SpecError as error:
+            raise Problems(error.problems) from None
+        return None if name == ACCURACY else name
 
     @field_validator("training", mode="before")
     @classmethod

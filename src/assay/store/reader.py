@@ -351,7 +351,7 @@ class StoreReader:
         names = _json({row[2] for row in rows})
         self._verify("label_sets", wanted, *names)
         label_sets = {
-            name: (blob(labels), blob(groups))
+            name: (blob(labels), b"" if groups is None else blob(groups))
             for name, labels, groups in self._rows(f"SELECT id, labels, groups FROM label_sets WHERE {wanted}", *names)
         }
         return [

@@ -8,7 +8,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..errors import SpecError, StoreError
+from ..measures import Measure
 from ..spec import Arm, Data, Study
 from ..stats.protocol import Protocol
 from ..train.epochs import EpochRecord as EpochRecord
@@ -197,9 +201,10 @@ class StudyRecord:
     image_sets: ImageSets = field(default_factory=ImageSets)
     # What runs say of their images, read from the store where a measure needs it. Runs that finished under earlier
     # versions may lack it.
-    predictions: PredictionSource = no_predictions
-    # What scores are read for instead of the study's own metric, where that is another one.
-    judged_by: str | None = None
+    predictions: PredictionSource = field(default=no_predictions, compare=False)
+    # Another measure than the study's own metric by which it is seen, and groups of its training images for that.
+    judged_by: Measure | None = None
+    judged_groups: NDArray[np.integer] | None = None
 
     @cached_property
     def design(self) -> Study:

@@ -241,7 +241,7 @@ MIGRATIONS = (
     CREATE TABLE label_sets (
       id TEXT PRIMARY KEY,
       labels BLOB NOT NULL,
-      groups BLOB NOT NULL,
+      groups BLOB,
       checksum INTEGER
     );
     CREATE TABLE predictions (

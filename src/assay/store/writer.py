@@ -308,7 +308,7 @@ class StoreWriter:
         label_set = predictions.label_set
         sql.execute(
             "INSERT OR IGNORE INTO label_sets (id, labels, groups) VALUES (?, ?, ?)",
-            (label_set, predictions.labels, predictions.groups),
+            (label_set, predictions.labels, predictions.groups or None),
         )
         sql.execute(
             "INSERT OR REPLACE INTO predictions (run, split, images, label_set, num_classes, logs) "

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from ..measures import ACCURACY, Measure
+from ..measures import ACCURACY, Measure, is_higher_better, is_share
 from ..spec import Best, is_module_line
 from ..spec.data import Folds, Last
+from ..spec.metric import is_of_validation
 from ..spec.seeds import Seeds
 from ..stats import Interval, mean_bands, mean_interval
 from ..store.columns import STATES
@@ -83,7 +84,7 @@ def metric_interval(values: Sequence[float], metric: str) -> Interval:
 
     Args:
         values: One for each seed.
-        metric: Its name, which ends in "accuracy" or "loss".
+        metric: Its name: "accuracy", "loss", or as ``EpochRecord.value`` takes it.
     """
     interval, most = mean_interval(values), _most(metric)
     return replace(interval, low=min(max(interval.low, 0.0), most), high=min(interval.high, most))
@@ -96,7 +97,7 @@ def metric_bands(values: npt.ArrayLike, metric: str) -> tuple[Row, Row, Row]:
 
 
 def _most(metric: str) -> float:
-    return 1.0 if metric.endswith("accuracy") else math.inf
+    return 1.0 if metric == "accuracy" or is_share(metric) else math.inf
 
 
 def score_of(run: RunRecord, split: Split = "validation") -> float | None:
@@ -109,9 +110,9 @@ def kept_value(run: RunRecord, metric: str) -> float | None:
 
     Args:
         run: Its record.
-        metric: A field of ``EpochRecord``.
+        metric: As ``EpochRecord.value`` takes it.
     """
-    return _if_finite(run, getattr(run.kept, metric) if run.kept else None)
+    return _if_finite(run, run.kept.value(metric) if run.kept else None)
 
 
 def _if_finite(run: RunRecord, value: float | None) -> float | None:
@@ -130,7 +131,7 @@ def counted_epoch(study: StudyRecord) -> str:
 
 def is_epoch_chosen_by_score(study: StudyRecord) -> bool:
     """Whether an arm's runs keep the epoch that was best on the validation images."""
-    return any((_kept_by(arm) or "").startswith("validation") for arm in study.arms)
+    return any(is_of_validation(metric) for arm in study.arms if (metric := _kept_by(arm)) is not None)
 
 
 def _kept_by(arm: ArmRecord) -> str | None:
@@ -151,13 +152,14 @@ def arm_scores(study: StudyRecord, *, split: Split = "validation") -> tuple[ArmS
 def best_arm(study: StudyRecord) -> str | None:
     """The arm with the best mean score on validation images; ``None`` where none has a score.
 
-    By another measure than accuracy it is the one with the best mean of that, and in a search that goes by loss the
-    finalist with the lowest mean validation loss. An arm most of whose runs
-    failed is not the best while there is another: the mean is of those that were lucky.
+    In a search it is the finalist with the best mean of what the search goes by. An arm most of whose runs failed is
+    not the best while there is another: the mean is of those that were lucky.
     """
-    if _goes_by_loss(study):
-        losses = {arm.name: _kept_losses(study, arm.name) for arm in ordered_arms(study)}
-        known = {arm: -statistics.fmean(values) for arm, values in losses.items() if values}
+    metric = _searched(study)
+    if metric is not None:
+        values = {arm.name: _kept_values(study, arm.name, metric) for arm in ordered_arms(study)}
+        sign = 1 if is_higher_better(metric) else -1
+        known = {arm: sign * statistics.fmean(some) for arm, some in values.items() if some}
     else:
         sign = 1 if measure_of(study).higher_is_better else -1
         known = {arm.arm: sign * arm.mean for arm in arm_scores(study) if arm.mean is not None}
@@ -174,18 +176,24 @@ def best_by(study: StudyRecord) -> str:
     """What makes an arm ``best_arm``, for a sentence."""
     measure = measure_of(study)
     rule = f"{'highest' if measure.higher_is_better else 'lowest'} mean validation {measure.label}"
-    rule = "lowest mean validation loss" if _goes_by_loss(study) else rule
+    if (metric := _searched(study)) is not None:
+        name = metric.removeprefix("validation_").replace("_", " ")
+        rule = f"{'highest' if is_higher_better(metric) else 'lowest'} mean validation {name}"
     has_failed = any(_has_mostly_failed(study, arm.name) for arm in study.arms)
     return f"{rule} of those most of whose runs did not fail" if has_failed else rule
 
 
-def _goes_by_loss(study: StudyRecord) -> bool:
-    return study.design.search is not None and study.design.search.metric == "validation_loss"
+def _searched(study: StudyRecord) -> str | None:
+    """What a search goes by; ``None`` where that is what verdicts are of."""
+    search = study.design.search
+    if search is None or search.metric in ("validation_accuracy", study.design.metric):
+        return None
+    return search.metric
 
 
-def _kept_losses(study: StudyRecord, arm: str) -> list[float]:
-    losses = [kept_value(run, "validation_loss") for run in study.runs_of(arm)]
-    return [loss for loss in losses if loss is not None]
+def _kept_values(study: StudyRecord, arm: str, metric: str) -> list[float]:
+    values = [kept_value(run, metric) for run in study.runs_of(arm)]
+    return [value for value in values if value is not None]
 
 
 def rule_of(study: StudyRecord) -> Seeds:

@@ -2,6 +2,8 @@
 
 from .classification import recalls as recalls
 from .known import ACCURACY as ACCURACY
+from .known import is_higher_better as is_higher_better
+from .known import is_share as is_share
 from .known import measure_called as measure_called
 from .measure import Measure as Measure
 from .own import own_measure as own_measure

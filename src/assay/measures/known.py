@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..errors import DataError, Problem, nearest
-from ..spec.metric import metric_name
+from ..spec.metric import OF_CLASS, OWN_METRIC, RECORDED, metric_name
 from ..spec.own import is_own
 from .classification import Accuracy, BalancedAccuracy, MacroF1, Precision, Recall, WorstClassRecall
 from .groups import WorstGroupAccuracy
@@ -13,7 +13,7 @@ from .measure import Measure
 from .own import stored_own_measure
 from .probabilities import BrierScore, CalibrationError, LogLoss
 from .ranking import MacroAUC
-from .unit import NATS, NUMBER
+from .unit import NATS, NUMBER, PERCENT
 
 ACCURACY = Accuracy("accuracy", "accuracy")
 _KNOWN: dict[str, Measure] = {
@@ -30,6 +30,25 @@ _KNOWN: dict[str, Measure] = {
         WorstGroupAccuracy("worst_group_accuracy", "worst group accuracy"),
     )
 }
+
+
+def is_higher_better(metric: str) -> bool:
+    """The direction of a measure, or of a recorded loss or accuracy, by its name.
+
+    Raises:
+        KeyError: It is none.
+    """
+    kind = metric.partition(":")[0]
+    if metric in RECORDED or metric == OWN_METRIC:
+        return not metric.endswith("loss")
+    return True if kind in OF_CLASS else _KNOWN[metric].higher_is_better
+
+
+def is_share(metric: str) -> bool:
+    """Whether a measure, or a recorded loss or accuracy, is written in percent, by its name."""
+    if metric in (*RECORDED, OWN_METRIC, "loss"):
+        return not metric.endswith("loss")
+    return metric.partition(":")[0] in OF_CLASS or _KNOWN[metric].unit is PERCENT
 
 
 def measure_called(name: str, classes: Sequence[str] = (), *, key: str = "metric") -> Measure:

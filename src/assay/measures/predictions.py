@@ -66,12 +66,14 @@ class Predictions:
     def probabilities(self) -> NDArray[np.float64]:
         """Of each class, summing to 1 for each image [images, classes]."""
         values = np.exp(self.log_probabilities.astype(np.float64))
-        return np.asarray(values / values.sum(1, keepdims=True))
+        normalized: NDArray[np.float64] = values / values.sum(1, keepdims=True)
+        return normalized
 
     @cached_property
     def predicted(self) -> NDArray[np.int64]:
         """The most probable class of each image; of equal ones the first [images]."""
-        return self.log_probabilities.argmax(1).astype(np.int64)
+        most_probable: NDArray[np.int64] = self.log_probabilities.argmax(1).astype(np.int64)
+        return most_probable
 
     @cached_property
     def is_hit(self) -> NDArray[np.bool_]:

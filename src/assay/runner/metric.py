@@ -11,6 +11,7 @@ from ..data import Dataset, split_for
 from ..errors import DataError
 from ..measures import Measure, Predictions, measure_called
 from ..spec import Study
+from ..spec.metric import RECORDED
 from .own_code import named_metric
 
 _MOST_SPLITS = 100  # seeds whose validation images are looked at
@@ -24,13 +25,17 @@ def with_checked_metric(study: Study, dataset: Dataset) -> Study:
         DataError: The data set has no such class, or a seed's validation images cannot have the metric: an AUC of one
             class, a group without members, a function that gives no number.
     """
-    if study.metric is None:
-        return study
-    named = study.model_copy(update={"metric": named_metric(study.metric)})
-    try:
-        check_measure(measure_called(named.measured, dataset.info.classes), study, dataset)
-    except DataError as error:
-        raise DataError(problem.at(key="metric") for problem in error.problems) from None
+    named = study if study.metric is None else study.model_copy(update={"metric": named_metric(study.metric)})
+    asked = {named.metric: "metric"} if named.metric is not None else {}
+    for arm in study.expand():
+        asked |= {name: "training" for name in arm.training.measures if name not in asked}
+    if study.search is not None and study.search.metric not in RECORDED:
+        asked.setdefault(study.search.metric, "search.objective")
+    for name, key in asked.items():
+        try:
+            check_measure(measure_called(name, dataset.info.classes, key=key), study, dataset)
+        except DataError as error:
+            raise DataError(problem.at(key=key) for problem in error.problems) from None
     return named
 
 

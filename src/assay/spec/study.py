@@ -14,7 +14,7 @@ from .base import Problems, Spec, dotted, parts_of
 from .bounds import size_problems
 from .data import Data
 from .factors import level_name, levels_of, placeholders, source_path, substitute
-from .metric import ACCURACY, metric_as_files_write_it, metric_name
+from .metric import ACCURACY, metric_as_files_write_it, metric_name, objective_of, with_metric
 from .module import identity_of, lines_of
 from .network import BaseTemplate, Lines, Network, plain, words_in
 from .search import FRESH, Search, Value, levels_for, missing, no_field
@@ -164,6 +164,24 @@ class Study(Spec):
     def _training_is_settings(cls, given: Any) -> Any:
         return _settings(given)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _search_seeks_the_metric(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or values.get("search") is None:
+            return values
+        search, metric = values["search"], values.get("metric")
+        try:
+            name = None if metric is None else metric_name(metric)
+        except SpecError:  # reported where the metric is checked
+            return values
+        if isinstance(search, Search):
+            given = search.objective if "objective" in search.model_fields_set else None
+            return {**values, "search": search.model_copy(update={"objective": objective_of(given, name)})}
+        if not isinstance(search, dict):
+            return values
+        objective = objective_of(search.get("objective"), name)
+        return {**values, "search": search if objective is None else {**search, "objective": objective}}
+
     @field_validator("name")
     @classmethod
     def _name_is_no_folder(cls, name: str) -> str:
@@ -293,7 +311,7 @@ class Study(Spec):
         except KeyError as error:
             raise SpecError(no_field(error)) from None
         try:
-            settings = Training.of(training)
+            settings = Training.of(with_metric(training, self.metric))
         except SpecError as error:
             raise SpecError(replace(problem, key=f"training.{problem.key}") for problem in error.problems) from None
         names = {key: level_name(value) for key, value in chosen.items()}
@@ -408,7 +426,7 @@ class Study(Spec):
         levels = {factor: levels_of(self.factors[factor])[name] for factor, name in names.items()}
         parts = [arm.name] if self.arms else []
         parts += [f"{factor}={name}" for factor, name in names.items()]
-        values = substitute({**self.training, **arm.training}, levels)
+        values = with_metric(substitute({**self.training, **arm.training}, levels), self.metric)
         try:
             training = Training.of(values)
         except SpecError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..data import SplitIndices, TestData, TrainingData, split_for
 from ..errors import Diverged
+from ..measures import Predictions, measure_called
 from ..nets import whitening
 from ..nets.build import Network
 from ..spec import Best, Evaluation, Training
@@ -107,6 +108,7 @@ def train(
     own = augmentation_of(training)
     probe = probe_of(task, data, subset, *_network_of(task, data, parts.training), own)
     between = epochs_between(len(parts.training))
+    names = tuple(dict.fromkeys([*training.measures, *task.measures])) if len(validation) else ()
 
     history: list[EpochRecord] = []
     seconds = 0.0
@@ -141,6 +143,7 @@ def train(
             validation_loss, validation_accuracy = (
                 evaluate(learner, validation_data, validation, views) if len(validation) else _NOT_MEASURED
             )
+            measures = taken(names, learner, validation_data, validation, task.num_classes, views)
         record = EpochRecord(
             epoch=epoch + 1,
             train_loss=train_loss,
@@ -151,6 +154,7 @@ def train(
             running_accuracy=float(hits) / len(order),
             learning_rate=rate,
             seconds=time.perf_counter() - started,
+            measures=measures,
         )
         _refuse_divergence(record, task, data)
         if record.epoch % between == 0 or is_over(training, [*history, record]):
@@ -345,6 +349,31 @@ def evaluate(
         return float(losses.mean()), float(is_hit.mean())
     loss, hits = learner.score(data.images, data.labels, indices)
     return loss / len(indices), hits / len(indices)
+
+
+def taken(
+    names: Sequence[str],
+    learner: Learner,
+    data: TrainingData | TestData,
+    indices: NDArray[np.int64],
+    num_classes: int,
+    views: Evaluation | None = None,
+) -> dict[str, float] | None:
+    """Measures of images by their names, in evaluation mode; ``None`` where none is asked for.
+
+    Classes are named by their labels. A network whose outputs are no numbers has none: its loss says that it diverged.
+    """
+    if not names:
+        return None
+    classes = tuple(map(str, range(num_classes)))
+    logs = log_softmax(_logits_of(learner, data, indices, views))
+    if not np.isfinite(logs).all():
+        return dict.fromkeys(names, math.nan)
+    groups = getattr(data, "groups", None)
+    predictions = Predictions(
+        logs, np.asarray(data.labels[indices]), classes, None if groups is None else np.asarray(groups[indices])
+    )
+    return {name: measure_called(name, classes).value(predictions) for name in names}
 
 
 def log_probabilities_of(

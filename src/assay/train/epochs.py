@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
+
+from ..spec.metric import RECORDED
 
 
 @dataclass(frozen=True)
@@ -27,3 +30,14 @@ class EpochRecord:
     seconds: float
     health: dict[str, Any] | None = None
     measures: dict[str, float] | None = None
+
+    def value(self, metric: str) -> float:
+        """A recorded loss or accuracy, or a measure, by its name; ``metric`` alone is validation accuracy.
+
+        Not a number for a measure that was not taken.
+        """
+        if metric == "metric":
+            return self.validation_accuracy
+        if metric in RECORDED:
+            return float(getattr(self, metric))
+        return (self.measures or {}).get(metric, math.nan)

@@ -41,8 +41,6 @@ def _placements(
 ) -> list[tuple[NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]]:
     """For each class with images: which are its images, the share of others below each of these, and the share of
     these above each of the others; ties count half."""
-    from scipy.stats import rankdata
-
     present = np.flatnonzero(predictions.counts)
     if len(present) < 2:
         name = predictions.classes[int(present[0])]
@@ -52,11 +50,15 @@ def _placements(
     for label in present.tolist():
         scores = predictions.log_probabilities[:, label].astype(np.float64)
         is_positive = predictions.labels == label
-        ranks = rankdata(scores)
-        within = np.empty(len(scores))
-        within[is_positive], within[~is_positive] = rankdata(scores[is_positive]), rankdata(scores[~is_positive])
-        num_positive = int(is_positive.sum())
-        above = (ranks - within)[is_positive] / (len(scores) - num_positive)
-        below = 1 - (ranks - within)[~is_positive] / num_positive
+        of_class, others = scores[is_positive], scores[~is_positive]
+        above = _share_below(of_class, others)
+        below = 1 - _share_below(others, of_class)
         result.append((is_positive, above, below))
     return result
+
+
+def _share_below(values: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The share of others below each value, those equal to it counting half [values]."""
+    ordered = np.sort(others)
+    places = np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")
+    return np.asarray(places / (2 * len(others)))

@@ -53,7 +53,7 @@ def constructed(
 def drawn(
     labels: NDArray[np.integer], num_classes: int, margins: NDArray[np.floating], rng: np.random.Generator
 ) -> NDArray[np.floating]:
-    """Log-probabilities [images, classes] of a network whose true class is ahead by so much, by class, give or take 1."""
+    """Log-probabilities [images, classes] of a network whose true class is ahead by so much, give or take 1."""
     logits = rng.normal(size=(len(labels), num_classes))
     logits[np.arange(len(labels)), labels] += margins[labels]
     return np.asarray(logits - np.log(np.exp(logits).sum(1, keepdims=True)))

@@ -69,7 +69,7 @@ def test_a_study_by_a_measure_of_ones_own_and_looks_by_others(store: Path, run: 
     assert "units=32 is better than units=2: cost(missed=5) is" in words
     assert "lower (95 % interval" in words
     assert "cost(missed=5)" in run("status", "digits-cost", "--store", store)[1]
-    assert "cost(missed=5)" in assay.result("digits-cost", store=store).report().read_text()
+    assert "cost(missed=5)" in assay.result("digits-cost", store=store).report(explanations=()).read_text()
     result = assay.result("digits-cost", store=store)
     accuracies = {(run.arm, run.seed): run.kept.validation_accuracy for run in result.runs if run.kept}
     for arm in arm_scores(result.record):
@@ -123,9 +123,7 @@ def test_code_of_a_metric_that_fails_is_named_before_anything_trains(tmp_path: P
 def test_training_by_a_function_of_ones_own_is_refused_with_its_place(tmp_path: Path) -> None:
     study = tmp_path / "study.toml"
     study.write_text(STUDY.replace("[seeds]", "early_stopping = { patience = 2 }\n[seeds]"))
-    with pytest.raises(
-        SpecError, match=r"training\.early_stopping\.metric: training cannot go by a function of your own"
-    ):
+    with pytest.raises(SpecError, match=r"early_stopping\.metric: training cannot go by a function of your own"):
         read_study(study)
     study.write_text(STUDY.replace('"costs.py:cost(missed=5)"', '"balanced_acuracy"'))
     with pytest.raises(SpecError, match=r'study\.toml:2, metric: there is no measure "balanced_acuracy"; did you mean'):

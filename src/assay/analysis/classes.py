@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..measures import PERCENT
+from ..measures import PERCENT, class_label
 from ..measures.classification import Recall
 from ..stats import MIN_PAIRS, Look, benjamini_yekutieli, pairs_to_name
 from ..store.predictions import Split
@@ -98,7 +98,7 @@ def class_sentences(study: StudyRecord, *, split: Split = "validation") -> tuple
 
 def _listed(changes: list[ClassChange], most: int = 5) -> str:
     texts = [
-        f"{one.name} (recall {PERCENT.change(one.difference)} points, {PERCENT.number(one.low)} to "
+        f"{class_label(one.name)} (recall {PERCENT.change(one.difference)} points, {PERCENT.number(one.low)} to "
         f"{PERCENT.number(one.high)})"
         for one in changes[:most]
     ]
@@ -135,7 +135,10 @@ def _seen_by_recall(
 
     A run without images of the class has no score.
     """
-    seen, ids = seen_by(study, Recall(f"recall:{name}", f"recall of {name}", class_name=name)), study.columns.ids
+    seen, ids = (
+        seen_by(study, Recall(f"recall:{name}", f"recall of {class_label(name)}", class_name=name)),
+        study.columns.ids,
+    )
     names = {images: place for place, images in enumerate(dict.fromkeys(images for images, _, _ in predicted.values()))}
     width = max((len(labels) for _, labels, _ in predicted.values()), default=0)
     image_set, scores = np.full(len(ids), -1), np.full(len(ids), np.nan)

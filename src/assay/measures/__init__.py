@@ -2,6 +2,7 @@
 
 from .classification import recalls as recalls
 from .known import ACCURACY as ACCURACY
+from .known import class_label as class_label
 from .known import is_higher_better as is_higher_better
 from .known import is_share as is_share
 from .known import measure_called as measure_called

@@ -76,4 +76,9 @@ def measure_called(name: str, classes: Sequence[str] = (), *, key: str = "metric
             raise DataError(Problem(f'there is no class "{class_name}"', nearest(class_name, list(classes)), key))
         class_name = by_label[class_name]
     form = Recall if kind == "recall" else Precision
-    return form(f"{kind}:{class_name}", f"{kind} of {class_name}", class_name=class_name)
+    return form(f"{kind}:{class_name}", f"{kind} of {class_label(class_name)}", class_name=class_name)
+
+
+def class_label(name: str) -> str:
+    """A class in a sentence: one that is only numbered is called a class."""
+    return f"class {name}" if name.isdigit() else name

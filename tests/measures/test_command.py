@@ -75,6 +75,12 @@ def test_a_study_by_a_measure_of_ones_own_and_looks_by_others(store: Path, run: 
     for arm in arm_scores(result.record):
         assert arm.scores == pytest.approx([5 * (1 - accuracies[arm.arm, seed]) for seed in arm.seeds])
 
+    frame = result.frame()
+    assert list(frame[frame.columns[-2]]) == pytest.approx([5 * (1 - share) for share in frame["validation_accuracy"]])
+    assert str(frame.columns[-2]).startswith("validation_costs.py:cost(missed=5)")
+    assert json.loads(run("status", "digits-cost", "--store", store, "--json")[1])[0]["metric"] == (
+        frame.columns[-2].removeprefix("validation_")
+    )
     for metric in ("macro_auc", "log_loss", "recall:3", tmp_path / "costs.py:cost(missed=2)"):
         code, output, errors = run("compare", "--store", store, "--metric", metric)
         assert (code, errors) == (0, "")

@@ -135,10 +135,8 @@ def _seen_by_recall(
 
     A run without images of the class has no score.
     """
-    seen, ids = (
-        seen_by(study, Recall(f"recall:{name}", f"recall of {class_label(name)}", class_name=name)),
-        study.columns.ids,
-    )
+    recall = Recall(f"recall:{name}", f"recall of {class_label(name)}", class_name=name)
+    seen, ids = seen_by(study, recall), study.columns.ids
     names = {images: place for place, images in enumerate(dict.fromkeys(images for images, _, _ in predicted.values()))}
     width = max((len(labels) for _, labels, _ in predicted.values()), default=0)
     image_set, scores = np.full(len(ids), -1), np.full(len(ids), np.nan)

@@ -130,6 +130,7 @@ def as_values(record: StudyRecord) -> dict[str, object]:
         "question": record.question,
         "leaky": record.is_leaky,
         "states": record.columns.states,
+        "metric": measure_of(record).name,
         "arms": [
             {"arm": arm.arm, "n": arm.n, "mean": arm.mean,
              "interval": [arm.interval.low, arm.interval.high] if arm.interval else None}

@@ -193,6 +193,10 @@ class Evaluation(Spec):
         return (1 + self.flip) * (3 if self.shift else 1)
 
 
+def _keep_as_files_write_it(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [*schema.get("anyOf", []), {"const": "best", "type": "string"}]
+
+
 class Training(Spec):
     """The training protocol of an arm. The loss is categorical cross-entropy, unless ``loss`` says otherwise.
 
@@ -201,7 +205,8 @@ class Training(Spec):
     Args:
         epochs: Passes over the training split.
         early_stopping: Whether fewer will do: a table with a metric, or ``none``.
-        keep: Which epoch's weights are kept and scored: the ``last``, or the best by a metric.
+        keep: Which epoch's weights are kept and scored: the ``last``, the best by a metric, or the ``best`` by the
+            study's.
         stop_after: End after so many epochs, with the schedule still drawn for all of ``epochs``.
         batch_size: Examples per step; the last, short batch of an epoch is kept.
         optimizer: A name, or a table with a name and its settings.
@@ -253,7 +258,7 @@ class Training(Spec):
 
     epochs: int = Field(default=10, ge=1, le=MAX_EPOCHS, strict=True)
     early_stopping: EarlyStopping | Literal["none"] = "none"
-    keep: Best | Literal["last"] = "last"
+    keep: Best | Literal["last"] = Field(default="last", json_schema_extra=_keep_as_files_write_it)
     stop_after: int | None = Field(default=None, ge=1, le=MAX_EPOCHS, strict=True)
     batch_size: int = Field(default=128, ge=1, le=MAX_BATCH, strict=True)
     optimizer: Optimizer = Optimizer()

@@ -391,6 +391,19 @@ def log_probabilities_of(
     return log_softmax(_logits_of(learner, data, indices, views))
 
 
+def hits_of(
+    learner: Learner,
+    weights: dict[str, Tensor],
+    data: TrainingData | TestData,
+    indices: NDArray[np.int64],
+    views: Evaluation | None = None,
+) -> NDArray[np.bool_]:
+    """Which of the images these weights, which the learner takes over, classify correctly [indices]."""
+    if not len(indices):
+        return np.zeros(0, np.bool_)
+    return hits_in(log_probabilities_of(learner, weights, data, indices, views), np.asarray(data.labels[indices]))
+
+
 def _logits_of(
     learner: Learner, data: TrainingData | TestData, indices: NDArray[np.int64], views: Evaluation | None
 ) -> NDArray[np.floating]:

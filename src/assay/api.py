@@ -29,6 +29,7 @@ from .runner import (
     open_site,
     plans,
     shown,
+    with_checked_metric,
 )  # fmt: skip
 from .runner.own_code import has_own, refuse_elsewhere, try_own
 from .spec import Data, Placement, Study, read_study
@@ -45,12 +46,22 @@ if TYPE_CHECKING:
     from .starting import DataAnswer
 
 
-# Shipped studies of tables, which lie in a folder where they are used, and what makes them.
+# Shipped studies of files, which lie in the folder where they are used: which these are, and where they come from.
 _DOCUMENT_D = (
     "document-d",
-    "assay data make mnist --variation random-background --format csv --train 12000 --test 10000 -o document-d",
+    "its tables are not in this folder",
+    "run `assay data make mnist --variation random-background --format csv --train 12000 --test 10000 -o document-d`",
 )
-_MADE_BY = dict.fromkeys(("document-d", "document-d-search", "document-d-vgg16"), _DOCUMENT_D)
+_PNEUMONIA = (
+    "pneumonia_imbalanced.npz",
+    "pneumonia_imbalanced.npz is not in this folder",
+    "put PneumoniaMNIST's pneumoniamnist.npz (medmnist.com) there under this name, with fewer of its healthy training "
+    "images if you will: 388 of 1,214 are meant",
+)
+_FILES = {
+    **dict.fromkeys(("document-d", "document-d-search", "document-d-vgg16"), _DOCUMENT_D),
+    "pneumonia-balance": _PNEUMONIA,
+}
 
 
 def shipped() -> dict[str, Path]:
@@ -74,9 +85,9 @@ def load(study: str | Path, *, data: Data | None = None) -> Study:
     known = shipped()
     if not path.is_file() and str(study) in known:
         path, folder = known[str(study)], Path.cwd()  # a shipped study's data lie where it is used
-        tables, command = _MADE_BY.get(str(study), ("", ""))
-        if tables and data is None and not (folder / tables).is_dir():
-            raise DataError(Problem("its tables are not in this folder", f"run `{command}`", file=str(study)))
+        name, what, fix = _FILES.get(str(study), ("", "", ""))
+        if name and data is None and not (folder / name).exists():
+            raise DataError(Problem(what, fix, file=str(study)))
     elif not path.exists() and path.suffix != ".toml":
         raise SpecError(Problem(f'"{study}" is neither a file nor a shipped study', nearest(str(study), list(known))))
     if data is None:
@@ -324,6 +335,7 @@ def run(
         check_tracker(name)
     dataset = prepare(study.data)
     check_split(study, dataset)
+    study = with_checked_metric(study, dataset)
     progress = shown(progress)
     with contextlib.ExitStack() as stack, open_site(on, folder / "logs", artifacts, notes_of(progress)) as site:
         trackers = _live_trackers(names, progress, folder, dataset.info.title, stack)

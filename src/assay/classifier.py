@@ -20,6 +20,7 @@ from .nets import summary_of
 from .runner.own_code import named, try_own
 from .runner.plan import with_labels
 from .spec import Arm, Augmentation, Best, Data, EarlyStopping, Training, run_fingerprint
+from .spec.metric import is_of_validation
 
 LAYERS = ("conv 16 3x3 relu", "maxpool 2", "flatten", "dense 64 relu", "dense classes softmax")
 _NAME = "classifier"
@@ -300,7 +301,7 @@ def _refuse_missing_validation(training: Training, validation: float | int | Non
     problems = [
         Problem(f"{metric} needs images that are set aside", "give validation=0.1, say", f"training.{name}")
         for name, metric in asked
-        if metric is not None and metric.startswith("validation")
+        if metric is not None and is_of_validation(metric)
     ]
     if problems:
         raise SpecError(problems)

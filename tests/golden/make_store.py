@@ -12,6 +12,7 @@ from assay.store import (
     ArmRecord,
     CandidateRecord,
     ImageHits,
+    KeptPredictions,
     TestScore,
     VerdictLook,
     open_writer,
@@ -41,11 +42,14 @@ def main() -> None:
             writer.put_started("golden", "a-0", {"threads": 1})
             measured = (0.5, 0.8, 0.4, 0.95, 0.6, 0.7, 0.001, 1.5)
             health = {"images": 4, "dead": {"conv1": 0.5}, "saturated": {}, "predicted": [4, 0], "actual": [2, 2]}
-            writer.put_epochs("a-0", [EpochRecord(1, *measured), EpochRecord(2, *measured, health)])
+            writer.put_epochs("a-0", [EpochRecord(1, *measured), EpochRecord(2, *measured, health, {"macro_auc": 0.9})])
             hits = ImageHits.of("training", np.array([1, 4, 9, 12]), np.array([True, False, True, True]))
+            logs = np.log(np.array([[0.5, 0.5], [0.25, 0.75], [0.125, 0.875], [0.75, 0.25]]))
+            predictions = KeptPredictions.of(logs, np.array([0, 0, 1, 0]), np.array([0, 1, 0, 1]))
             writer.put_finished(
-                "golden", "a-0", seconds=3.0, peak_memory_bytes=1, weights=("w", "hash", 1), kept_epoch=2, hits=hits
-            )
+                "golden", "a-0", seconds=3.0, peak_memory_bytes=1, weights=("w", "hash", 1), kept_epoch=2, hits=hits,
+                predictions=predictions,
+            )  # fmt: skip
             writer.put_started("golden", "a-1", {"threads": 1})
             writer.put_failed("golden", "a-1", state="diverged", reason="it grew", advice="shrink it")
             writer.put_retrained("golden", [("a", 0, "a-0-on-all")], [("a-0-on-all", 0, 2, {"seed": 0})])
@@ -64,7 +68,9 @@ def main() -> None:
             writer.put_started("searched", "x-0", {"threads": 1})
             writer.put_epochs("x-0", [EpochRecord(1, *measured)])
             writer.put_paused("x-0", 1.5)
-            writer.put_look("golden", {"a-0": TestScore(0.1, 0.97, b"\xa0")}, num_runs=1, test_images="images")
+            writer.put_look(
+                "golden", {"a-0": TestScore(0.1, 0.97, b"\xa0", predictions)}, num_runs=1, test_images="images"
+            )
             record_verdict_look(Path(folder), "golden", VerdictLook(1, 1.8e9, 10, {"contrasts": {"b": [0, 1]}}))
         connection = sqlite3.connect(Path(folder) / DATABASE)
         dump = "\n".join(connection.iterdump())

@@ -128,7 +128,7 @@ count = "3"
         ({"training": {"early_stopping": {"patience": -1}}}, "training.early_stopping.patience", "got -1"),
         ({"training": {"early_stopping": {"patienc": 1}}}, "training.early_stopping.patienc", '"patience"?'),
         ({"training": {"early_stopping": 5}}, "training.early_stopping", 'or "none"'),
-        ({"training": {"keep": "best"}}, "training.keep", 'give "last" or a table'),
+        ({"training": {"keep": "first"}}, "training.keep", 'give "last", "best" or a table'),
         ({"training": {"keep": {"best": "loss"}}}, "training.keep.best", 'give "validation_loss"'),
         ({"training": {"class_weights": "even"}}, "training.class_weights", 'give "balanced"'),
         ({"training": {"class_weights": {"3": 0}}}, "training.class_weights.3", "give a number above 0"),
@@ -325,7 +325,7 @@ def test_the_schema_accepts_what_we_ship_and_refuses_a_typo() -> None:
     off = {"early_stopping": "none", "keep": "last", "class_weights": "balanced"}
     for right in (protocol, off):
         assert validator.is_valid({**wrong, "training": right})
-    for key, value in {"early_stopping": {"patienc": 1}, "keep": "best", "class_weights": "even"}.items():
+    for key, value in {"early_stopping": {"patienc": 1}, "keep": "first", "class_weights": "even"}.items():
         assert not validator.is_valid({**wrong, "training": {key: value}}), key
     wrong["training"] = {"epochs": "{n}", "optimizer": {"name": "sgd", "learning_rate": "{rate}"}}
     assert validator.is_valid(wrong)

@@ -338,6 +338,14 @@ def test_every_released_schema_still_opens(path: Path, tmp_path: Path) -> None:
         assert (rest, bits, study.image_sets[image_set].tolist()) == ([], b"\xb0", [1, 4, 9, 12])
     else:
         assert (study.verdict_looks, dict(study.validation_hits), len(study.image_sets)) == ((), {}, 0)
+    for split in ("validation", "test"):
+        kept = list(study.predictions(["a-0", "a-1"], split))  # type: ignore[arg-type]
+        assert [run for run, _, _ in kept] == (["a-0"] if version >= 9 else [])
+        if version >= 9:
+            logs, labels, groups = kept[0][2].arrays()
+            assert np.exp(logs[1].astype(float)) == pytest.approx([0.25, 0.75], rel=1e-3)
+            assert (labels.tolist(), None if groups is None else groups.tolist()) == ([0, 0, 1, 0], [0, 1, 0, 1])
+            assert study.runs[0].epochs[-1].measures == {"macro_auc": 0.9}
     if version >= 4:
         assert search is not None
         assert [(one.trial, one.reason) for one in search.candidates] == [(1, ""), (None, "99 parameters, above 50")]
@@ -448,7 +456,8 @@ def test_what_an_earlier_version_looked_at_is_found(looks: list[str], expected: 
         "ALTER TABLE artifacts DROP COLUMN modified_ns; "
         "ALTER TABLE looks DROP COLUMN is_of_retrained; ALTER TABLE looks DROP COLUMN content; "
         "ALTER TABLE looks DROP COLUMN test_images; DROP TABLE verdict_looks; DROP TABLE validation_hits; "
-        "DROP TABLE image_sets; PRAGMA user_version = 4;"
+        "DROP TABLE image_sets; DROP TABLE predictions; DROP TABLE label_sets; "
+        "ALTER TABLE epochs DROP COLUMN measures; PRAGMA user_version = 4;"
     )
     connection.close()
     with open_reader(tmp_path) as reader:

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ..measures import ACCURACY
 from ..stats import MIN_PAIRS, pairs_needed, refusal
 from ..store.records import StudyRecord
 from .contrasts import Contrast, contrasts, has_interactions, planned_contrasts
 from .fallen import fallen_sentences
 from .grid import Split, grid_of
+from .measured import measure_of
 from .numbers import counted, percent
 from .scores import (
     LEAKY,
@@ -73,9 +75,11 @@ def answer(study: StudyRecord, *, split: Split = "validation") -> Answer:
     judged = contrasts(study, split=split)
     if not judged:
         only = scores[0]
-        headline = f"{only.arm} scores {percent(only.mean)}"
+        measure = measure_of(study)
+        of = "" if measure == ACCURACY else f" a {measure.label} of"
+        headline = f"{only.arm} scores{of} {measure.unit.value(only.mean)}"
         if only.interval:
-            headline += f" [{100 * only.interval.low:.2f}, {100 * only.interval.high:.2f}]"
+            headline += f" [{measure.unit.number(only.interval.low)}, {measure.unit.number(only.interval.high)}]"
         return Answer("estimate", f"{headline}, n = {only.n}", (), _notes(study, (), "estimate", split))
     crossed = planned_contrasts(study, split=split) if has_interactions(study) else ()
     family = crossed or judged
@@ -114,7 +118,8 @@ def retrained_sentences(study: StudyRecord) -> tuple[str, ...]:
             interval = f" [{100 * ends.low:.2f}, {100 * ends.high:.2f}]"
         of = f" of {len(runs)}" if len(runs) > len(scores) else ""
         mean = percent(sum(scores) / len(scores))
-        sentences.append(f"{arm}, trained on {study.retrained_on}, scores {mean}{interval}, n = {len(scores)}{of}")
+        scored = "scores" if measure_of(study) == ACCURACY else "has an accuracy of"
+        sentences.append(f"{arm}, trained on {study.retrained_on}, {scored} {mean}{interval}, n = {len(scores)}{of}")
     return tuple(sentences)
 
 

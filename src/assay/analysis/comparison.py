@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Problem, SpecError, nearest
+from ..measures import ACCURACY, Measure
 from ..spec.arms import arm_name
 from ..stats import Ranking, factors_of
 from ..store.records import StudyRecord
@@ -21,6 +22,7 @@ from .contrasts import (
 from .fallen import fallen_sentences
 from .image_spread import claim_of
 from .images import duel, network_sentence, networks
+from .measured import exploratory_sentence, is_exploratory, measure_of
 from .opened import looks_at_test
 from .scores import LEAKY, Split, failure_sentence, ordered_arms, rule_of, varied
 from .standings import sequential_sentence
@@ -35,7 +37,9 @@ class Comparison:
 
     Args:
         study: The study's name.
-        split: Whose accuracy was compared.
+        split: On whose images arms were compared.
+        measure: By what they were compared.
+        is_exploratory: Whether that is another measure than the one that the study named beforehand.
         contrasts: Arms, each against the first, or two that were named.
         effects: Main effects and interactions of crossed factors. Where there are any they are what the study asks, one
             family, and contrasts of arms are estimates.
@@ -55,6 +59,8 @@ class Comparison:
     varies: tuple[str, ...]
     notes: tuple[str, ...]
     is_leaky: bool = False
+    measure: Measure = ACCURACY
+    is_exploratory: bool = False
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -62,11 +68,15 @@ class Comparison:
         return tuple(contrast.sentence for contrast in (*self.effects, *self.contrasts))
 
     def frame(self) -> pd.DataFrame:
-        """One row a verdict: what is compared, n, difference with interval (fractions), p values, outcome, sentence."""
+        """One row a verdict: what is compared, n, difference with interval, p values, outcome, sentence.
+
+        Differences of accuracies are fractions; ``attrs`` say which metric it is.
+        """
         import pandas as pd
 
         frame = pd.DataFrame([_flat(contrast) for contrast in (*self.effects, *self.contrasts)])
         frame.attrs["leaky"] = self.is_leaky
+        frame.attrs["metric"], frame.attrs["exploratory"] = self.measure.name, self.is_exploratory
         return frame
 
     def as_dict(self) -> dict[str, Any]:
@@ -74,6 +84,10 @@ class Comparison:
         return {
             "study": self.study,
             "split": self.split,
+            "metric": self.measure.name,
+            "unit": self.measure.unit.name,
+            "higher_is_better": self.measure.higher_is_better,
+            "exploratory": self.is_exploratory,
             "leaky": self.is_leaky,
             "varies": list(self.varies),
             "contrasts": [_plain(contrast) for contrast in self.contrasts],
@@ -137,7 +151,10 @@ def _comparison(
         )
     if (sequential := sequential_sentence(study)) and judged:
         remarks.append(sequential)
-    remarks += fallen_sentences(study)
+    if is_exploratory(study):
+        remarks.append(exploratory_sentence(study))
+    else:
+        remarks += fallen_sentences(study)
     if split == "test":
         remarks.append(f"After {looks_at_test(study)} at the test split")
         remarks += [network_sentence(network) for network in networks(study)]
@@ -146,7 +163,10 @@ def _comparison(
     if failed := failure_sentence(study):
         remarks.append(failed)
     remarks += notes
-    return Comparison(study.name, split, judged, crossed, ranking, arms, varies, tuple(remarks), study.is_leaky)
+    return Comparison(
+        study.name, split, judged, crossed, ranking, arms, varies, tuple(remarks), study.is_leaky, measure_of(study),
+        is_exploratory(study),
+    )  # fmt: skip
 
 
 def _meant(study: StudyRecord, arms: list[str], names: tuple[str, ...], split: Split) -> tuple[str, ...]:

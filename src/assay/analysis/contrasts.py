@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from ..stats import MIN_PAIRS, Effect, Finding, Outcome, PairedDifference, Ranking, groups_of, rank_arms, sentence
+from ..stats import (
+    MIN_PAIRS,
+    PLAIN,
+    Effect,
+    Finding,
+    Outcome,
+    PairedDifference,
+    Ranking,
+    Wording,
+    groups_of,
+    rank_arms,
+    sentence,
+)
 from ..store.records import StudyRecord
 from .details import details_of, hint_of, left_out_of
 from .family import Judged, all_pairs, estimate, family
+from .measured import measure_of
 from .rows import MAX_RANKED, Row, effect_rows, key_of, pair_row
 from .rows import has_interactions as has_interactions
 from .scores import Split, arm_scores, ordered_arms, rule_of, varied
@@ -22,7 +35,7 @@ class Contrast:
         baseline: Name of the arm, or of the level, that was subtracted: the study's first.
         arm: Name of the arm, or of the level, compared with it.
         seeds: The seeds that pair.
-        differences: Arm minus baseline for each of them: fractions.
+        differences: Arm minus baseline for each of them, in the measure's own scale: accuracies are fractions.
         finding: All that is known of it.
         sentence: The verdict in plain words, without its full stop.
         details: What stands one level below: p, looks, what varied, what was left out; without its full stop.
@@ -131,7 +144,8 @@ def ranking_of(study: StudyRecord, *, split: Split = "validation") -> Ranking | 
     seeds, scores = blocks(study, split=split)
     if len(seeds) < MIN_PAIRS:
         return None
-    ranking, planned = rank_arms(scores), family(study, split)
+    ranking = rank_arms(scores, higher_is_better=measure_of(study).higher_is_better)
+    planned = family(study, split)
     if ranking.needed is not None:
         return ranking
     if not all(judged.finding.outcome in ("better", "worse") for judged in planned):
@@ -163,7 +177,16 @@ def _contrast(study: StudyRecord, judged: Judged, split: Split) -> Contrast:
     values = tuple((sign * (last if last.ndim == 1 else last.mean(1))).tolist())
     left_out = left_out_of(study, row)
     seeds = f"{len(last)} x {last.shape[1]} folds" if finding.is_corrected else ""
-    text = sentence(finding, a=row.a, b=row.b, seeds=seeds, wording=row.wording)
+    measure, unit = measure_of(study), measure_of(study).unit
+    wording = row.wording
+    if wording is PLAIN:
+        wording = Wording.of(measure.label, higher_is_better=measure.higher_is_better)
+    elif not measure.higher_is_better:
+        wording = wording.turned()
+    text = sentence(
+        finding, a=row.a, b=row.b, seeds=seeds, wording=wording, unit=unit.name, scale=unit.scale,
+        decimals=unit.decimals,
+    )  # fmt: skip
     if hint := hint_of(study, judged):
         text = f"{text}. {hint[:1].upper()}{hint[1:]}"
     return Contrast(

@@ -6,11 +6,13 @@ import math
 
 import numpy as np
 
+from ..measures import Unit
 from ..stats import BadRuns, advice
 from ..store.records import StudyRecord
 from .family import Judged
 from .grid import Split, grid_of
 from .image_spread import lacks_images
+from .measured import measure_of
 from .rows import Row, places_of
 from .scores import failed_in, rule_of, varied
 
@@ -29,7 +31,7 @@ def hint_of(study: StudyRecord, judged: Judged) -> str:
 
 def details_of(study: StudyRecord, judged: Judged, split: Split, left_out: str) -> str:
     """A contrast's evidence as phrases between semicolons, without a full stop."""
-    finding, row = judged.finding, judged.row
+    finding, row, unit = judged.finding, judged.row, measure_of(study).unit
     parts = []
     if finding.adjusted_p is not None and finding.share > 0:
         holm = f" after Holm over {finding.num_contrasts} comparisons" if finding.num_contrasts > 1 else ""
@@ -45,28 +47,30 @@ def details_of(study: StudyRecord, judged: Judged, split: Split, left_out: str) 
     if finding.superiority and finding.num_ties < finding.n:
         wins = finding.superiority
         is_interaction = row.effect is not None and row.effect.is_interaction
-        who = f"higher with {row.b}" if is_interaction else f"{row.b} wins"
+        direction = "higher" if measure_of(study).higher_is_better else "lower"
+        who = f"{direction} with {row.b}" if is_interaction else f"{row.b} wins"
         parts.append(f"{who} on {100 * wins.mean:.0f} % of seeds [{100 * wins.low:.0f}, {100 * wins.high:.0f}]")
     if finding.simultaneous:
         both = finding.simultaneous
-        parts.append(f"for all {finding.num_contrasts} together {100 * both.low:.2f} to {100 * both.high:.2f}")
+        ends = f"{unit.number(both.low)} to {unit.number(both.high)}"
+        parts.append(f"for all {finding.num_contrasts} together {ends}")
     if finding.bootstrap:
-        parts.append(f"BCa bootstrap {100 * finding.bootstrap.low:.2f} to {100 * finding.bootstrap.high:.2f}")
+        parts.append(f"BCa bootstrap {unit.number(finding.bootstrap.low)} to {unit.number(finding.bootstrap.high)}")
     if finding.smallest is not None and not finding.is_decided:
-        parts.append(f"this look could find {100 * finding.smallest:.2f} points")
+        parts.append(f"this look could find {unit.amount(finding.smallest)}")
     parts.append(_claim(study, judged, split))
     if finding.margin_power is not None and not finding.is_decided:
         parts.append(
             f"a difference as large as the margin would be called in {finding.margin_power:.0%} of such studies"
         )
     if finding.bad_runs is not None:
-        parts.append(_bad_runs(finding.bad_runs))
+        parts.append(_bad_runs(finding.bad_runs, unit))
     if left_out:
         parts.append(f"left out of the mean: {left_out}")
     return "; ".join(filter(None, parts))
 
 
-def _bad_runs(runs: BadRuns) -> str:
+def _bad_runs(runs: BadRuns, unit: Unit) -> str:
     """A robust estimate where runs went wrong; how often they still may where none did."""
     if not runs.n:
         return ""
@@ -75,9 +79,9 @@ def _bad_runs(runs: BadRuns) -> str:
     if runs.typical is None:
         return ""
     low, high = (
-        f"{100 * end:.2f}" if math.isfinite(end) else "no limit" for end in (runs.typical.low, runs.typical.high)
+        unit.number(end) if math.isfinite(end) else "no limit" for end in (runs.typical.low, runs.typical.high)
     )
-    return f"typical difference {100 * runs.typical.estimate:.2f} [{low}, {high}], bad runs as the lowest"
+    return f"typical difference {unit.number(runs.typical.estimate)} [{low}, {high}], bad runs as the lowest"
 
 
 def _claim(study: StudyRecord, judged: Judged, split: Split) -> str:

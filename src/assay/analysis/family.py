@@ -14,6 +14,7 @@ from ..store.records import StudyRecord
 from .grid import Mask, Split, grid_of
 from .image_spread import spread_of
 from .looks import Seen, looks_of, now, planned_now
+from .measured import measure_of
 from .rows import MAX_RANKED, Row, arm_ids, key_of, places_of, planned_rows, unplanned_rows, values_of
 from .scores import chance_of, rule_of
 from .standings import Standing, study_standing
@@ -171,13 +172,15 @@ def _judged(study: StudyRecord, split: Split, unplanned: Sequence[Row], *, inher
         seen, seeds = _looks(study, row, looks, split)
         history = History(seen, plan, len(line.groups), 0.0, inherits)
         judged.append((row, key_of(study, row), history, seeds, False))
-    margin = None if rule.margin is None else rule.margin / 100
+    measure = measure_of(study)
+    margin = None if rule.margin is None else rule.margin / measure.unit.scale
     gone = [
         History((Look(np.zeros(0), 0),), Spending(1), index, group.share)
         for index, group in enumerate(line.groups)
         for _ in range(group.num_gone if standing is None else 0)
     ]
-    findings = judge_histories([*(history for _, _, history, _, _ in judged), *gone], margin=margin)[: len(judged)]
+    histories = [*(history for _, _, history, _, _ in judged), *gone]
+    findings = judge_histories(histories, margin=margin, higher_is_better=measure.higher_is_better)[: len(judged)]
     return tuple(
         Judged(row, key, history, finding, seeds, is_planned)
         for (row, key, history, seeds, is_planned), finding in zip(judged, findings, strict=True)
@@ -232,7 +235,8 @@ def _look_at(
     if row.effect is None and (split == "test" or scores.num_folds == 1 or not len(at)):
         at = np.concatenate([at, np.flatnonzero(failed)])
         a, b = scores.means[arms][:, at]
-        outcomes = paired_outcomes(a, b, chance=chance_of(study))
+        higher = measure_of(study).higher_is_better
+        outcomes = paired_outcomes(a, b, chance=chance_of(study), higher_is_better=higher)
         at = at[outcomes.works]
         look = Look(outcomes.worked, ended, spread_of(study, row, at, split), outcomes)
     else:

@@ -7,15 +7,15 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..store.columns import RunColumns
+from ..store.predictions import Split as Split
 from ..store.records import ArmRecord, StudyRecord
+from .measured import run_values
 
-Split = Literal["validation", "test"]
 Mask = NDArray[np.bool_]
 
 
@@ -24,12 +24,14 @@ class Grid:
     """Which run is where.
 
     Args:
-        columns: The study's runs.
+        study: The study's record.
+        columns: Its runs.
         arms: Names, in the study's order.
         seeds: All that a run of the study has or a look has seen, rising.
         runs: Which of the runs, -1 for none [arms, seeds, folds]; one fold where there are none.
     """
 
+    study: StudyRecord
     columns: RunColumns
     arms: tuple[str, ...]
     seeds: NDArray[np.int64]
@@ -47,7 +49,7 @@ class Grid:
         runs = np.full((len(arms), len(seeds), max(len(folds), 1)), -1)
         asked = np.flatnonzero(place >= 0)
         runs[place[asked], seed[asked], fold[asked]] = asked
-        return cls(columns, arms, seeds, runs)
+        return cls(study, columns, arms, seeds, runs)
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -76,13 +78,13 @@ class Grid:
 
     @cached_property
     def validation(self) -> Scores:
-        """Accuracies on validation images."""
-        return self._scores(self.columns.accuracy)
+        """What runs score on validation images."""
+        return self._scores(run_values(self.study, "validation"))
 
     @cached_property
     def test(self) -> Scores:
-        """Accuracies on test images."""
-        return self._scores(self.columns.test_accuracy)
+        """What runs score on test images."""
+        return self._scores(run_values(self.study, "test"))
 
     def scores(self, split: Split) -> Scores:
         return self.validation if split == "validation" else self.test
@@ -106,7 +108,7 @@ class Grid:
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """Accuracies as fractions.
+    """What runs score, by the study's measure: accuracies as fractions.
 
     Args:
         folds: Not a number where there is none [arms, seeds, folds].

@@ -125,7 +125,12 @@ class SeedImages:
         bits = hits.unpacked(runs)[:, : int(self.counts.max())]
         if self.are_one:
             return np.asarray((bits.sum(0, dtype=np.int64) - means.sum()) / self.counts[0])
-        values = (bits - means[:, None]) / self.counts[:, None]
+        return self.by_image((bits - means[:, None]) / self.counts[:, None])
+
+    def by_image(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """For each image the sum over seeds of values, those behind a seed's last image left out [seeds, images]."""
+        if self.are_one:
+            return np.asarray(values.sum(0))
         flat = values.ravel() if (self.counts == self.counts[0]).all() else values[self._columns]
         return np.asarray(np.bincount(self._together, flat), dtype=np.float64)
 

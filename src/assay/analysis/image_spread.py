@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ..measures import ACCURACY
 from ..stats import Crossing, ImageSpread, spread_of_crossing
 from ..store.records import StudyRecord
 from .grid import Split, grid_of
 from .hits import Hits, SeedImages, hits_of
+from .influences import influences_of
+from .measured import measure_of
 from .rows import Row, places_of
 
 _Places = NDArray[np.int64]  # of seeds, in the study's grid
@@ -26,7 +29,11 @@ def spread_of(study: StudyRecord, row: Row, seeds: _Places, split: Split) -> Ima
     images = _images_of(study, row, seeds, split)
     if images is None:
         return ImageSpread()
-    crossing = _crossing(hits_of(study, split), row, grid_of(study).runs[places_of(study, row)][:, seeds, 0], images)
+    runs = grid_of(study).runs[places_of(study, row)][:, seeds, 0]
+    if measure_of(study) == ACCURACY:
+        crossing = _crossing(hits_of(study, split), row, runs, images)
+    else:
+        crossing = influences_of(study, split).crossing(row, runs, images)
     if claim == "new images":
         return spread_of_crossing(crossing, claim=claim)
     num_left_out = num_validation(study, row, seeds)
@@ -58,7 +65,7 @@ def _has_folds(study: StudyRecord) -> bool:
 def _images_of(study: StudyRecord, row: Row, seeds: _Places, split: Split) -> SeedImages | None:
     """The images of each of these seeds; ``None`` where a run lacks its results, or arms were scored on others."""
     runs = grid_of(study).runs[places_of(study, row)][:, seeds, 0]
-    hits = hits_of(study, split)
+    hits = hits_of(study, split) if measure_of(study) == ACCURACY else influences_of(study, split)
     sets = np.where(runs >= 0, hits.image_set[runs], -1)
     if (sets < 0).any() or (sets != sets[0]).any():  # arms of a seed are scored on the same images
         return None

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..stats import Interval, McNemar, image_bootstrap, mcnemar, share_interval
 from ..store.records import StudyRecord
+from .measured import measure_of
 from .numbers import p_value, percent
 from .scores import arm_scores, ordered_arms
 
@@ -30,7 +31,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Duel:
-    """The two arms with the best mean validation accuracy, on the same test images.
+    """The two arms with the best mean score on validation images, on the same test images.
 
     Args:
         a, b: Their names, the better on validation second.
@@ -79,9 +80,9 @@ def duel(study: StudyRecord) -> Duel | None:
 
     They are chosen by validation: chosen by the test, their difference would owe part of its size to luck.
     """
-    by_validation = sorted(
-        (arm for arm in arm_scores(study) if arm.mean is not None), key=lambda arm: arm.mean or 0.0, reverse=True
-    )
+    sign = 1 if measure_of(study).higher_is_better else -1
+    known = [(sign * arm.mean, arm) for arm in arm_scores(study) if arm.mean is not None]
+    by_validation = [arm for _, arm in sorted(known, key=lambda pair: pair[0], reverse=True)]
     if len(by_validation) < 2:
         return None
     b, a = by_validation[0].arm, by_validation[1].arm

@@ -130,7 +130,10 @@ def key_of(study: StudyRecord, row: Row) -> str:
     ids = arm_ids(study)
     weighted = sorted((ids[arm], round(weight, 9)) for arm, weight in zip(row.arms, row.weights, strict=True))
     sign = 1 if not weighted or weighted[0][1] > 0 else -1  # the same contrast seen from its other side
-    return fingerprint([[arm, sign * weight] for arm, weight in weighted])[:16]
+    content: list[list[object]] = [[arm, sign * weight] for arm, weight in weighted]
+    if study.design.metric is not None:  # what is asked of another measure is another question
+        content.append(["metric", study.design.metric])
+    return fingerprint(content)[:16]
 
 
 def places_of(study: StudyRecord, row: Row) -> list[int]:

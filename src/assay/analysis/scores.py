@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from ..measures import ACCURACY, Measure, is_higher_better, is_share
 from ..spec import Best, is_module_line
 from ..spec.data import Folds, Last
+from ..spec.metric import is_of_validation
 from ..spec.seeds import Seeds
 from ..stats import Interval, mean_bands, mean_interval
 from ..store.columns import STATES
@@ -19,6 +21,7 @@ from ..store.records import ArmRecord, RunRecord, StudyRecord
 from .grid import Grid, grid_of
 from .grid import Split as Split
 from .grid import ordered_arms as ordered_arms
+from .measured import measure_of
 
 Row = npt.NDArray[np.float64]
 
@@ -30,12 +33,12 @@ LEAKY = (
 
 @dataclass(frozen=True)
 class ArmScores:
-    """The accuracy of an arm with every seed that has one; with folds, the mean of all of the seed's folds.
+    """What an arm scores with every seed that has a score; with folds, the mean of all of the seed's folds.
 
     Args:
         arm: The arm's name.
         seeds: The seeds that have a score.
-        scores: Their accuracies, in the same order: fractions.
+        scores: By the study's measure, in the same order: accuracies as fractions.
         interval: Mean and 95 % interval; ``None`` below two scores.
         num_runs: Seeds planned for the arm, with a score or not.
         folds: What each score is the mean of, in the order of the folds; one number where there are no folds.
@@ -70,12 +73,18 @@ def accuracy_interval(accuracies: Sequence[float]) -> Interval:
     return metric_interval(accuracies, "accuracy")
 
 
+def measure_interval(values: Sequence[float], measure: Measure) -> Interval:
+    """The mean of a measure with Student's interval, which ends where the measure does."""
+    interval, (least, most) = mean_interval(values), measure.bounds
+    return replace(interval, low=min(max(interval.low, least), most), high=max(min(interval.high, most), least))
+
+
 def metric_interval(values: Sequence[float], metric: str) -> Interval:
     """The mean of a metric with Student's interval within its range: of accuracies 0 to 1, of losses 0 and above.
 
     Args:
         values: One for each seed.
-        metric: Its name, which ends in "accuracy" or "loss".
+        metric: Its name: "accuracy", "loss", or as ``EpochRecord.value`` takes it.
     """
     interval, most = mean_interval(values), _most(metric)
     return replace(interval, low=min(max(interval.low, 0.0), most), high=min(interval.high, most))
@@ -88,7 +97,7 @@ def metric_bands(values: npt.ArrayLike, metric: str) -> tuple[Row, Row, Row]:
 
 
 def _most(metric: str) -> float:
-    return 1.0 if metric.endswith("accuracy") else math.inf
+    return 1.0 if metric == "accuracy" or is_share(metric) else math.inf
 
 
 def score_of(run: RunRecord, split: Split = "validation") -> float | None:
@@ -101,9 +110,9 @@ def kept_value(run: RunRecord, metric: str) -> float | None:
 
     Args:
         run: Its record.
-        metric: A field of ``EpochRecord``.
+        metric: As ``EpochRecord.value`` takes it.
     """
-    return _if_finite(run, getattr(run.kept, metric) if run.kept else None)
+    return _if_finite(run, run.kept.value(metric) if run.kept else None)
 
 
 def _if_finite(run: RunRecord, value: float | None) -> float | None:
@@ -122,7 +131,7 @@ def counted_epoch(study: StudyRecord) -> str:
 
 def is_epoch_chosen_by_score(study: StudyRecord) -> bool:
     """Whether an arm's runs keep the epoch that was best on the validation images."""
-    return any((_kept_by(arm) or "").startswith("validation") for arm in study.arms)
+    return any(is_of_validation(metric) for arm in study.arms if (metric := _kept_by(arm)) is not None)
 
 
 def _kept_by(arm: ArmRecord) -> str | None:
@@ -136,21 +145,24 @@ def arm_scores(study: StudyRecord, *, split: Split = "validation") -> tuple[ArmS
     key = (arm_scores, split)
     if key not in cached:
         grid = grid_of(study)
-        cached[key] = tuple(_scores(grid, arm, split) for arm in grid.arms)
+        cached[key] = tuple(_scores(grid, arm, split, measure_of(study)) for arm in grid.arms)
     return cached[key]
 
 
 def best_arm(study: StudyRecord) -> str | None:
-    """The arm with the highest mean validation accuracy; ``None`` where none has a score.
+    """The arm with the best mean score on validation images; ``None`` where none has a score.
 
-    In a search that goes by loss it is the finalist with the lowest mean validation loss. An arm most of whose runs
-    failed is not the best while there is another: the mean is of those that were lucky.
+    In a search it is the finalist with the best mean of what the search goes by. An arm most of whose runs failed is
+    not the best while there is another: the mean is of those that were lucky.
     """
-    if _goes_by_loss(study):
-        losses = {arm.name: _kept_losses(study, arm.name) for arm in ordered_arms(study)}
-        known = {arm: -statistics.fmean(values) for arm, values in losses.items() if values}
+    metric = _searched(study)
+    if metric is not None:
+        values = {arm.name: _kept_values(study, arm.name, metric) for arm in ordered_arms(study)}
+        sign = 1 if is_higher_better(metric) else -1
+        known = {arm: sign * statistics.fmean(some) for arm, some in values.items() if some}
     else:
-        known = {arm.arm: arm.mean for arm in arm_scores(study) if arm.mean is not None}
+        sign = 1 if measure_of(study).higher_is_better else -1
+        known = {arm.arm: sign * arm.mean for arm in arm_scores(study) if arm.mean is not None}
     return max(known, key=lambda arm: (not _has_mostly_failed(study, arm), known[arm]), default=None)
 
 
@@ -162,18 +174,26 @@ def _has_mostly_failed(study: StudyRecord, arm: str) -> bool:
 
 def best_by(study: StudyRecord) -> str:
     """What makes an arm ``best_arm``, for a sentence."""
-    rule = "lowest mean validation loss" if _goes_by_loss(study) else "highest mean validation accuracy"
+    measure = measure_of(study)
+    rule = f"{'highest' if measure.higher_is_better else 'lowest'} mean validation {measure.label}"
+    if (metric := _searched(study)) is not None:
+        name = metric.removeprefix("validation_").replace("_", " ")
+        rule = f"{'highest' if is_higher_better(metric) else 'lowest'} mean validation {name}"
     has_failed = any(_has_mostly_failed(study, arm.name) for arm in study.arms)
     return f"{rule} of those most of whose runs did not fail" if has_failed else rule
 
 
-def _goes_by_loss(study: StudyRecord) -> bool:
-    return study.design.search is not None and study.design.search.metric == "validation_loss"
+def _searched(study: StudyRecord) -> str | None:
+    """What a search goes by; ``None`` where that is what verdicts are of."""
+    search = study.design.search
+    if search is None or search.metric in ("validation_accuracy", study.design.metric):
+        return None
+    return search.metric
 
 
-def _kept_losses(study: StudyRecord, arm: str) -> list[float]:
-    losses = [kept_value(run, "validation_loss") for run in study.runs_of(arm)]
-    return [loss for loss in losses if loss is not None]
+def _kept_values(study: StudyRecord, arm: str, metric: str) -> list[float]:
+    values = [kept_value(run, metric) for run in study.runs_of(arm)]
+    return [value for value in values if value is not None]
 
 
 def rule_of(study: StudyRecord) -> Seeds:
@@ -182,8 +202,11 @@ def rule_of(study: StudyRecord) -> Seeds:
 
 
 def chance_of(study: StudyRecord) -> float | None:
-    """The accuracy of guessing: the share of the most common class, or of one class of equally many."""
-    classes = len(study.data.get("classes", ()))
+    """What guessing scores: of accuracy the share of the most common class, or of one class of equally many; ``None``
+    for a measure of which that is not known."""
+    classes, measure = len(study.data.get("classes", ())), measure_of(study)
+    if measure != ACCURACY:
+        return measure.chance(classes) if classes else None
     share = study.data.get("largest_class", 1 / classes if classes else None)
     return None if share is None else float(share)
 
@@ -246,7 +269,7 @@ def failed_in(study: StudyRecord, arm: str) -> str:
     return f"{failed.sum()} of {grid.is_planned[place].sum()} of {arm} {how}"
 
 
-def _scores(grid: Grid, arm: str, split: Split) -> ArmScores:
+def _scores(grid: Grid, arm: str, split: Split, measure: Measure) -> ArmScores:
     place, scores = grid.places[arm], grid.scores(split)
     known = scores.known[place]
     means: list[float] = scores.means[place][known].tolist()
@@ -258,7 +281,7 @@ def _scores(grid: Grid, arm: str, split: Split) -> ArmScores:
         arm,
         tuple(grid.seeds[known].tolist()),
         tuple(means),
-        accuracy_interval(means) if len(means) > 1 else None,
+        measure_interval(means, measure) if len(means) > 1 else None,
         int(grid.is_planned[place].any(1).sum()),
         tuple(by_seed),
     )

@@ -28,12 +28,13 @@ from ..stats.sequential import AT_MAXIMUM, GROWTH
 from ..store.records import RunRecord, StudyRecord
 from .grid import grid_of
 from .image_spread import spread_of
+from .measured import measure_of, run_values
 from .numbers import counted
 from .rows import pair_row
-from .scores import chance_of, ordered_arms, rule_of, score_of
+from .scores import chance_of, ordered_arms, rule_of
 
 SpreadOf = Callable[[str, Sequence[int]], ImageSpread]  # of an arm against the first, on these seeds
-SeedScores = Mapping[int, float | None]  # accuracy (fraction) by seed of runs that have ended; None for one that failed
+SeedScores = Mapping[int, float | None]  # by seed of runs that have ended; None for one that failed
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class Standing:
         decisions: The arms that have stopped before the last look, in the order in which they did.
         is_over: Whether nothing is left to be trained.
         histories: By arm, its looks against the first arm: up to the one that decided, or the last that both have had.
-        margin: The study's, as a fraction.
+        margin: The study's, in the measure's own scale.
+        higher_is_better: The measure's direction.
     """
 
     seeds: dict[str, int]
@@ -70,11 +72,16 @@ class Standing:
     is_over: bool
     histories: Mapping[str, History] = field(default_factory=dict, compare=False)
     margin: float | None = None
+    higher_is_better: bool = True
 
     @property
     def findings(self) -> dict[str, Finding]:
         """By arm, all that is known of it against the first."""
-        return dict(zip(self.histories, judge_histories([*self.histories.values()], margin=self.margin), strict=True))
+        return dict(zip(self.histories, self._judged(), strict=True))
+
+    def _judged(self) -> tuple[Finding, ...]:
+        histories = [*self.histories.values()]
+        return judge_histories(histories, margin=self.margin, higher_is_better=self.higher_is_better)
 
 
 def schedule(rule: Seeds, planned: int) -> tuple[int, ...]:
@@ -93,6 +100,8 @@ def standing(
     planned: int | None = None,
     chance: float | None = None,
     spread: SpreadOf | None = None,
+    scale: float = 100.0,
+    higher_is_better: bool = True,
 ) -> Standing:
     """Replay a study that stops when decided, look by look, from its scores alone.
 
@@ -102,16 +111,18 @@ def standing(
 
     Args:
         arms: Names, in the study's order; the first is what the others are compared with.
-        scores: Accuracy (fraction) by arm and seed of every run that has ended; ``None`` for one that failed.
+        scores: By arm and seed of every run that has ended, by the study's measure; ``None`` for one that failed.
         rule: The study's rule for its seeds.
         planned: The maximum at the study's first look, where it was another: what a look spends goes by that.
-        chance: The accuracy of guessing; without it no run is called a collapse.
+        chance: What guessing scores; without it no run is called a collapse.
         spread: What other images add, for an arm and its seeds; nothing unless given.
+        scale: What turns the measure into the unit of the rule's margin.
+        higher_is_better: The measure's direction.
     """
     planned = planned or rule.planned
     sizes = schedule(rule, planned)
     baseline, *others = arms
-    margin = None if rule.margin is None else rule.margin / 100
+    margin = None if rule.margin is None else rule.margin / scale
     num_looks = dict.fromkeys(others, 0)
 
     def history(arm: str) -> History:
@@ -122,6 +133,7 @@ def standing(
             planned,
             chance,
             spread=spread and functools.partial(spread, arm),
+            higher_is_better=higher_is_better,
         )
 
     counts = dict.fromkeys(arms, sizes[0])
@@ -136,7 +148,7 @@ def standing(
             is_over = False
             break
         num_looks.update(dict.fromkeys(active, look))
-        outcomes = decide([history(arm) for arm in others], margin=margin)
+        outcomes = decide([history(arm) for arm in others], margin=margin, higher_is_better=higher_is_better)
         for arm, decision in zip(others, outcomes, strict=True):
             if arm not in active:
                 continue
@@ -144,7 +156,8 @@ def standing(
                 decisions[arm] = Decision(arm, "failed", look, size)
             elif decision.outcome in DECIDED:
                 decisions[arm] = Decision(arm, decision.outcome, look, size)
-    return Standing(counts, tuple(decisions.values()), is_over, {arm: history(arm) for arm in others}, margin)
+    histories = {arm: history(arm) for arm in others}
+    return Standing(counts, tuple(decisions.values()), is_over, histories, margin, higher_is_better)
 
 
 def looks_at(
@@ -155,6 +168,7 @@ def looks_at(
     chance: float | None = None,
     *,
     spread: Callable[[Sequence[int]], ImageSpread] | None = None,
+    higher_is_better: bool = True,
 ) -> History:
     """One arm against another at looks of these sizes; without any, at what there is, which decides nothing.
 
@@ -164,12 +178,13 @@ def looks_at(
         planned: The maximum that was planned.
         chance: The accuracy of guessing.
         spread: What other images add, for some seeds.
+        higher_is_better: The measure's direction.
     """
 
     def look(size: int) -> Look:
         seeds = [seed for seed in sorted(first) if seed < size and seed in second]
         a, b = (np.array([scores[seed] for seed in seeds], dtype=np.float64) for scores in (first, second))
-        outcomes = paired_outcomes(a, b, chance=chance)
+        outcomes = paired_outcomes(a, b, chance=chance, higher_is_better=higher_is_better)
         worked = [seed for seed, works in zip(seeds, outcomes.works, strict=True) if works]
         return Look(outcomes.worked, size, ImageSpread() if spread is None else spread(worked), outcomes)
 
@@ -187,7 +202,8 @@ def study_standing(study: StudyRecord) -> Standing:
         arms = [arm.name for arm in ordered_arms(study)]
         study.cached[study_standing] = standing(
             arms, ended_scores(study), rule_of(study), planned=first_plan(study), chance=chance_of(study),
-            spread=spread_by_arm(study),
+            spread=spread_by_arm(study), scale=measure_of(study).unit.scale,
+            higher_is_better=measure_of(study).higher_is_better,
         )  # fmt: skip
     result: Standing = study.cached[study_standing]
     return result
@@ -204,7 +220,7 @@ def spread_by_arm(study: StudyRecord) -> SpreadOf:
 def ended_scores(study: StudyRecord) -> dict[str, dict[int, float | None]]:
     """The scores of a study's runs that have ended, by arm and seed."""
     columns = study.columns
-    scores = columns.scores(columns.accuracy).tolist()
+    scores = columns.scores(run_values(study, "validation")).tolist()
     by_arm: dict[str, dict[int, float | None]] = {arm.name: {} for arm in study.arms}
     for run in np.flatnonzero(columns.has_ended).tolist():
         score = scores[run]
@@ -213,13 +229,20 @@ def ended_scores(study: StudyRecord) -> dict[str, dict[int, float | None]]:
 
 
 def scores_of_runs(
-    arms: Iterable[str], runs: Iterable[tuple[str, int, RunRecord]]
+    arms: Iterable[str], runs: Iterable[tuple[str, int, RunRecord]], values: Mapping[str, float]
 ) -> dict[str, dict[int, float | None]]:
-    """The scores of runs that have ended, by arm and seed; ``runs`` are (arm, seed, run): arms may share a run."""
+    """The scores of runs that have ended, by arm and seed.
+
+    Args:
+        arms: Names.
+        runs: (arm, seed, run): arms may share a run.
+        values: What runs score, by their ids; not a number for one without a score.
+    """
     scores: dict[str, dict[int, float | None]] = {arm: {} for arm in arms}
     for arm, seed, run in runs:
         if run.state == "finished" or run.is_failed:
-            scores[arm][seed] = score_of(run)
+            value = values.get(run.id, math.nan) if run.state == "finished" else math.nan
+            scores[arm][seed] = value if math.isfinite(value) else None
     return scores
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..spec.metric import metric_name
+from .columns import read_column
 from .options import json_option, print_json, store_option, study_name
 from .tables import lowered, wrapped
 
@@ -25,11 +27,32 @@ if TYPE_CHECKING:
     "--split",
     type=click.Choice(["validation", "test"]),
     default="validation",
-    help="Whose accuracy.  [default: validation]",
+    help="On which images.  [default: validation]",
+)
+@click.option(
+    "--metric",
+    metavar="NAME",
+    help="By which measure: balanced_accuracy, macro_f1, macro_auc, log_loss, brier_score, calibration_error, "
+    "worst_class_recall, worst_group_accuracy, recall:CLASS, precision:CLASS. Another than the study's own is "
+    "exploratory.  [default: the study's own]",
+)
+@click.option(
+    "--groups",
+    metavar="FILE[:COLUMN]",
+    help="For worst_group_accuracy: a table with a row for each training image, in their order, and the column of "
+    "their groups.  [default: the data set's groups]",
 )
 @store_option
 @json_option
-def command(study: str | None, names: tuple[str, ...], split: Split, store: Path | None, as_json: bool) -> None:
+def command(
+    study: str | None,
+    names: tuple[str, ...],
+    split: Split,
+    metric: str | None,
+    groups: str | None,
+    store: Path | None,
+    as_json: bool,
+) -> None:
     """Verdicts on STUDY's arms (the latest study if none is named): each against the first, with its factors' effects.
 
     Two arms, A and B, or one FACTOR may be named. Runs are paired by seed. A verdict is a sentence: better, no
@@ -37,7 +60,12 @@ def command(study: str | None, names: tuple[str, ...], split: Split, store: Path
     """
     from ..api import result
 
-    comparison = result(study_name(study, store), store=store).compare(*names, split=split)
+    if metric is not None:
+        metric = _metric(metric)
+    column = None if groups is None else read_column(groups)
+    comparison = result(study_name(study, store), store=store).compare(
+        *names, split=split, metric=metric, groups=column
+    )
     if as_json:
         print_json(comparison.as_dict())
         return
@@ -45,9 +73,21 @@ def command(study: str | None, names: tuple[str, ...], split: Split, store: Path
         click.echo(line)
 
 
+def _metric(text: str) -> str:
+    """A metric's name; of a function of the user's own with the source of its code, which they name by writing it."""
+    from ..runner.own_code import named_metric
+
+    return named_metric(metric_name(text, "--metric"), "--metric")
+
+
 def _lines(comparison: Comparison) -> list[str]:
     width = min(shutil.get_terminal_size((100, 24)).columns, 110) if sys.stdout.isatty() else 100
-    lines = [f"{comparison.split.capitalize()} accuracy, in percentage points, paired by seed."]
+    measure = comparison.measure
+    unit = f", in {measure.unit.words}" if measure.unit.words else ""
+    better = "" if measure.higher_is_better else ", lower is better"
+    exploratory = " Exploratory: the study goes by another metric." if comparison.is_exploratory else ""
+    what = f"{comparison.split.capitalize()} {measure.label}{unit}{better}, paired by seed.{exploratory}"
+    lines = wrapped(what, width)
     if comparison.effects:
         lines += ["", *wrapped("FACTORS, each averaged over the others: the study's question, one family", width)]
         lines += _family(comparison.effects, width)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..analysis.measured import measure_of
 from ..analysis.scores import LEAKY, Split
+from ..measures import Unit
 from ..store import StudyRecord, collection_paused
 from ..store.records import FAILED
 from .options import json_option, print_json, store_option
@@ -74,13 +76,17 @@ def print_answer(record: StudyRecord) -> None:
     splits: list[Split] = ["validation"]
     if record.columns.has_test:
         splits.append("test")
+    measure = measure_of(record)
+    unit = measure.unit
     for split in splits:
         rows = []
         for arm in arm_scores(record, split=split):
-            interval = f"[{arm.interval.low:.2%}, {arm.interval.high:.2%}]" if arm.interval else "needs 2 seeds"
-            mean = f"{arm.mean:.2%}" if arm.mean is not None else ""
+            interval = "needs 2 seeds"
+            if arm.interval:
+                interval = f"[{_written(unit, arm.interval.low)}, {_written(unit, arm.interval.high)}]"
+            mean = _written(unit, arm.mean) if arm.mean is not None else ""
             rows.append([arm.arm, f"{arm.n} of {arm.num_runs}", mean, interval if arm.n else ""])
-        print_table(["arm", "n", f"mean {split} accuracy", "95 % interval"], rows, right=[1, 2, 3])
+        print_table(["arm", "n", f"mean {split} {measure.label}", "95 % interval"], rows, right=[1, 2, 3])
         if split == "validation":
             for sentence in stop_sentences(record):
                 say(f"{sentence}.")
@@ -94,6 +100,11 @@ def print_answer(record: StudyRecord) -> None:
                 say(note)
     for sentence in retrained_sentences(record):
         say(f"On test: {sentence}.")
+
+
+def _written(unit: Unit, value: float) -> str:
+    """A value as a terminal shows it: percent without a space."""
+    return unit.value(value).replace(" %", "%")
 
 
 def _sentence(contrast: Contrast) -> str:
@@ -119,6 +130,7 @@ def as_values(record: StudyRecord) -> dict[str, object]:
         "question": record.question,
         "leaky": record.is_leaky,
         "states": record.columns.states,
+        "metric": measure_of(record).name,
         "arms": [
             {"arm": arm.arm, "n": arm.n, "mean": arm.mean,
              "interval": [arm.interval.low, arm.interval.high] if arm.interval else None}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ..analysis.answer import answer
 from ..analysis.contrasts import Contrast, blocks, factor_effects, ranking_of
+from ..analysis.measured import measure_of
 from ..analysis.numbers import counted, whole
 from ..analysis.scores import Split, arm_scores, ordered_arms
 from ..store.records import StudyRecord
@@ -57,14 +59,16 @@ def lead_figure(study: StudyRecord) -> FigureBlock | None:
         return figures[0]
     if len(study.arms) <= _MOST_LEADING:
         return score_figures(study, "validation")[0]
-    by_mean = sorted(arm_scores(study), key=lambda arm: -1.0 if arm.mean is None else arm.mean, reverse=True)
+    sign = 1 if measure_of(study).higher_is_better else -1
+    scores = arm_scores(study)
+    by_mean = sorted(scores, key=lambda arm: -math.inf if arm.mean is None else sign * arm.mean, reverse=True)
     names = [arm.arm for arm in by_mean[:_MOST_LEADING]]
     return figure_block(
         "lead",
         score_strip(study, only=names),
-        f"The {len(names)} arms with the highest means, of {len(study.arms)}",
-        f"Validation accuracy, one dot per run: {', '.join(names)}.",
-        "A dot is a seed, the stroke the mean, the bar its 95 % interval. The highest means owe some height to "
+        f"The {len(names)} arms with the best means, of {len(study.arms)}",
+        f"Validation {measure_of(study).label}, one dot per run: {', '.join(names)}.",
+        "A dot is a seed, the stroke the mean, the bar its 95 % interval. The best means owe a part to "
         "luck; all arms stand below.",
     )
 
@@ -79,11 +83,12 @@ def score_figures(study: StudyRecord, split: Split) -> tuple[FigureBlock, ...]:
         figure_block(
             f"scores-{split}",
             score_strip(study, split=split),
-            f"{split.capitalize()} accuracy of every {'seed' if folds else 'run'}",
+            f"{split.capitalize()} {measure_of(study).label} of every {'seed' if folds else 'run'}",
             f"One dot per {'seed' if folds else 'run'}, one row per arm. {result.headline}.",
             f"One dot is one seed{folds}. The stroke is the mean, the bar its 95 % interval.{pairs}",
         )
     ]
+    side = "Right" if measure_of(study).higher_is_better else "Left"
     if any(contrast.seeds for contrast in result.contrasts):
         blocks.append(
             figure_block(
@@ -91,7 +96,7 @@ def score_figures(study: StudyRecord, split: Split) -> tuple[FigureBlock, ...]:
                 difference_strip(study, split=split),
                 f"Differences from {result.contrasts[0].baseline}, seed by seed",
                 "; ".join(_described(contrast) for contrast in result.contrasts) + ".",
-                "One dot is one pair of runs that share a seed. Right of zero, the named arm is better.",
+                f"One dot is one pair of runs that share a seed. {side} of zero, the named arm is better.",
             )
         )
     return tuple(blocks)
@@ -113,7 +118,7 @@ def interaction_figures(study: StudyRecord) -> tuple[FigureBlock, ...]:
             f"interaction-{number}",
             interaction_plot(study, first, second),
             f"{first} by {second}",
-            f"Mean validation accuracy at each level of {first}, one line for each level of {second}. "
+            f"Mean validation {measure_of(study).label} at each level of {first}, one line for each level of {second}. "
             + " ".join(
                 f"{c.sentence}." for c in interactions if c.effect and (c.effect.factor, c.effect.by) == (first, second)
             ),
@@ -170,17 +175,22 @@ def cost_figures(study: StudyRecord, networks: Mapping[str, NetworkTable]) -> tu
     from .figures import accuracy_against_parameters, accuracy_against_time
 
     finished = [run for run in study.runs if run.state == "finished"]
-    note = "A faint dot is a run, a mark the mean of an arm, its bar the 95 % interval. Up and to the left is better."
+    note = "A faint dot is a run, a mark the mean of an arm, its bar the 95 % interval."
+    note += (
+        " Up and to the left is better." if measure_of(study).higher_is_better else " Down and to the left is better."
+    )
+    label = measure_of(study).label
+    title = f"{label[:1].upper()}{label[1:]}"
     blocks: list[FigureBlock] = []
     if any(run.seconds for run in finished):
-        described = "Mean validation accuracy against mean seconds per run, one mark per arm."
-        blocks.append(figure_block("cost", accuracy_against_time(study), "Accuracy against time", described, note))
+        described = f"Mean validation {label} against mean seconds per run, one mark per arm."
+        blocks.append(figure_block("cost", accuracy_against_time(study), f"{title} against time", described, note))
     parameters = {name: table.parameters for name, table in networks.items()}
     if len({parameters[run.arm] for run in finished if run.arm in parameters}) > 1:
         split: Split = "test" if any(arm.n for arm in arm_scores(study, split="test")) else "validation"
-        described = f"Mean {split} accuracy against parameters, one mark per arm."
+        described = f"Mean {split} {label} against parameters, one mark per arm."
         figure = accuracy_against_parameters(study, parameters, split)
-        blocks.append(figure_block("parameters", figure, "Accuracy against parameters", described, note))
+        blocks.append(figure_block("parameters", figure, f"{title} against parameters", described, note))
     return tuple(blocks)
 
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from ..analysis.scores import ordered_arms
+from ..analysis.measured import measure_of, run_values
+from ..analysis.scores import Split, ordered_arms
+from ..measures import ACCURACY
 from ..store.records import EpochRecord, RunRecord, StudyRecord
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_METRICS = tuple(field.name for field in fields(EpochRecord) if field.name not in {"epoch", "seconds", "health"})
+_METRICS = tuple(
+    field.name for field in fields(EpochRecord) if field.name not in {"epoch", "seconds", "health", "measures"}
+)
 _OUTCOMES = (
     "kept_epoch",
     "stopped_epoch",
@@ -29,7 +33,7 @@ _EPOCH = (
     "seed",
     "fold",
     "state",
-    *(field.name for field in fields(EpochRecord) if field.name != "health"),
+    *(field.name for field in fields(EpochRecord) if field.name not in {"health", "measures"}),
     "id",
 )
 
@@ -40,7 +44,8 @@ def runs_frame(study: StudyRecord, *, retrained: bool = False) -> pd.DataFrame:
     Columns: the arm, one column per factor with its level, seed, fold (from 1, where there are folds), state, reason
     and advice, epochs recorded and planned, the metrics after the epoch that was kept (the last, unless the study keeps
     the best), that epoch, the one after which early stopping ended the run, the test metrics once revealed, seconds,
-    memory and the id. ``attrs["leaky"]`` is true where the validation images are the test images.
+    memory, the study's own metric where that is not accuracy, and the id. ``attrs["leaky"]`` is true where the
+    validation images are the test images.
     A factor that is called like another column is found under ``factor.<name>``.
 
     Args:
@@ -65,6 +70,12 @@ def runs_frame(study: StudyRecord, *, retrained: bool = False) -> pd.DataFrame:
         frame[name] = frame[name].astype("float64")
     for name in ("fold", "kept_epoch", "stopped_epoch", "peak_memory_bytes"):
         frame[name] = frame[name].astype("Int64")
+    if not retrained and (measure := measure_of(study)) != ACCURACY:
+        splits: tuple[Split, ...] = ("validation", "test") if study.columns.has_test else ("validation",)
+        for split in splits:
+            values = study.columns.scores(run_values(study, split)).tolist()
+            by_run = dict(zip(study.columns.ids, values, strict=True))
+            frame.insert(len(frame.columns) - 1, f"{split}_{measure.name}", [by_run[run] for run in frame["id"]])
     frame.attrs["leaky"] = study.is_leaky
     return frame
 

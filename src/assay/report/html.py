@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ..analysis.answer import answer, is_unfinished, progress_sentence, retrained_sentences
+from ..analysis.classes import class_sentences
 from ..analysis.contrasts import Contrast, ranking_of
 from ..analysis.diagnoses import diagnose_study
 from ..analysis.image_spread import claim_of
 from ..analysis.images import duel
+from ..analysis.measured import measure_of
 from ..analysis.numbers import counted, moment
 from ..analysis.opened import looks_at_test
 from ..analysis.robustness import Robustness
@@ -38,6 +40,7 @@ from .robustness import robustness_section
 from .strip import score_svg
 from .tables import (
     arms_table,
+    classes_table,
     contrasts_table,
     costs_table,
     diagnoses_table,
@@ -105,6 +108,8 @@ def render(
             figures=[block for block in score_figures(study, "validation") if block != lead] if is_scored else [],
             arms_table=arms_table(study, summaries),
             contrasts_table=contrasts_table(study) if is_scored and len(study.arms) > 1 else None,
+            classes_table=classes_table(study) if is_scored and len(study.arms) > 1 else None,
+            classes=class_sentences(study) if is_scored and len(study.arms) > 1 else (),
             stops=stop_sentences(study),
             varied=varied(study),
             claimed=claim_of(study),
@@ -124,6 +129,7 @@ def render(
             retrained_table=retrained_table(study) if study.retrained else None,
             retrained=retrained_sentences(study),
             counted_epoch=counted_epoch(study),
+            measured=measure_of(study).label,
             leaky=LEAKY if study.is_leaky else "",
             curves=curve_figures(study),
             search=search_section(study) if study.search else None,

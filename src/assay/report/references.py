@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
+from ..analysis.classes import class_changes
 from ..analysis.contrasts import contrasts, factor_effects, ranking_of
 from ..analysis.image_spread import claim_of
 from ..analysis.images import networks
@@ -15,6 +16,7 @@ from ..analysis.scores import rule_of
 from ..nets.kinds import spelled
 from ..nets.layers import CITATIONS
 from ..spec import Base, module_of, plain
+from ..spec.metric import ACCURACY
 from ..store.records import StudyRecord
 
 
@@ -178,6 +180,14 @@ def _training(study: StudyRecord) -> list[tuple[str, str]]:
     return used + [(citation.key, citation.use) for word, citation in CITATIONS.items() if word in words]
 
 
+_MEASURES = {
+    "macro_auc": ("delong1988comparing", "spread of an area under the ROC curve"),
+    "brier_score": ("brier1950verification", "Brier score"),
+    "calibration_error": ("naeini2015obtaining", "expected calibration error"),
+    "worst_group_accuracy": ("sagawa2020distributionally", "accuracy of the worst group"),
+}
+
+
 def _verdicts(study: StudyRecord) -> list[tuple[str, str]]:
     judged = (*contrasts(study), *factor_effects(study)) if len(study.arms) > 1 else ()
     findings = [contrast.finding for contrast in judged]
@@ -197,6 +207,12 @@ def _verdicts(study: StudyRecord) -> list[tuple[str, str]]:
         used += [("nadeau2003inference", "new training sets")] if claim_of(study) == "new training sets" else []
     if len(judged) > 1:
         used.append(("holm1979simple", "several contrasts"))
+    metric = study.design.measured
+    if findings and metric != ACCURACY:
+        used.append(("hampel1974influence", "what images add to a measure"))
+    used += [_MEASURES[metric]] if metric in _MEASURES else []
+    if len(study.arms) > 1 and class_changes(study):
+        used.append(("benjamini2001control", "classes that a change hurts"))
     if any(finding.bad_runs and (finding.bad_runs.a or finding.bad_runs.b) for finding in findings):
         used += [("boschloo1970raised", "rates of failed runs"), ("hodges1963estimates", "typical difference")]
     if any(finding.bootstrap for finding in findings):

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..analysis.numbers import counted, flops, percent, points, seconds, significant, whole
+from ..measures import is_higher_better, is_share
 from ..search import WHOLE, Outcome, SearchResult, best_study, result_of_search
 from ..store.records import StudyRecord, trial_name
 from .palette import arm_styles
@@ -63,7 +64,7 @@ def _luck(result: SearchResult, arm: str) -> str:
         return ""
     after = "" if finalist.epochs == WHOLE else f" after {counted(finalist.epochs, 'epoch')}"
     interval = f" {_range(result, finalist.interval.low, finalist.interval.high)}" if finalist.interval else ""
-    sign = 1 if result.metric.endswith("accuracy") else -1
+    sign = 1 if is_higher_better(result.metric) else -1
     if finalist.is_on_same_images:
         seeds = f"{_difference(result, finalist.difference)} were luck of the seed"
         luck = f"{seeds if sign * finalist.difference > 0 else 'its seed was not a lucky one'}. {_REUSED}"
@@ -101,7 +102,7 @@ def rungs_table(result: SearchResult) -> Table:
     rows = []
     for rung in result.step.rungs:
         ended = [score for trial in rung.trials if (score := scores.get((trial, rung.epochs))) is not None]
-        sign = 1 if result.metric.endswith("accuracy") else -1
+        sign = 1 if is_higher_better(result.metric) else -1
         best = max((sign * score for score in ended), default=None)
         rows.append(
             (
@@ -163,7 +164,7 @@ def trials_table(result: SearchResult, *, under_way: StudyRecord | None = None) 
         else {outcome.trial: _state(under_way, result, outcome.trial) for outcome in result.outcomes}
     )
     names = list(result.study.search.space) if result.study.search else []
-    sign = 1 if result.metric.endswith("accuracy") else -1
+    sign = 1 if is_higher_better(result.metric) else -1
 
     def order(outcome: Outcome) -> tuple[bool, float, float, int]:
         reached = float("inf") if outcome.epochs == WHOLE else float(outcome.epochs or 0)
@@ -231,16 +232,17 @@ def _value(value: int | float | str | None) -> str:
 
 
 def _score(result: SearchResult, score: float) -> str:
-    return percent(score) if result.metric.endswith("accuracy") else significant(score)
+    return percent(score) if is_share(result.metric) else significant(score)
 
 
 def _range(result: SearchResult, low: float, high: float) -> str:
-    if result.metric.endswith("accuracy"):
+    if is_share(result.metric):
         return f"[{100 * low:.2f}, {100 * high:.2f}]"
     return f"[{significant(low)}, {significant(high)}]"
 
 
 def _difference(result: SearchResult, difference: float) -> str:
-    if result.metric.endswith("accuracy"):
+    if is_share(result.metric):
         return f"{points(difference)} points"
-    return f"{difference:+.3g} nats"
+    unit = " nats" if result.metric.endswith("loss") else ""
+    return f"{difference:+.3g}{unit}"

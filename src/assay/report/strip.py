@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
+from ..analysis.measured import measure_of
 from ..analysis.scores import ArmScores, Split, arm_scores
 from ..store.records import StudyRecord
 from .palette import arm_styles
@@ -16,18 +17,19 @@ _LEFT, _WIDE = 2.0, 96.0  # percent of the width
 
 
 def score_svg(study: StudyRecord, *, split: Split = "validation") -> str:
-    """Every run's accuracy as a dot, with each arm's mean and 95 % interval; empty where no run has a score.
+    """Every run's score as a dot, with each arm's mean and 95 % interval; empty where no run has a score.
 
     Args:
         study: Its record.
-        split: Whose accuracy.
+        split: On which images.
     """
     arms = [arm for arm in arm_scores(study, split=split) if arm.scores]
     if not arms:
         return ""
-    hidden = len(arms) - MOST_ARMS
+    hidden, measure = len(arms) - MOST_ARMS, measure_of(study)
+    unit = measure.unit
     if hidden > 0:
-        best = sorted(arms, key=lambda arm: arm.mean or 0.0, reverse=True)[:MOST_ARMS]
+        best = sorted(arms, key=lambda arm: arm.mean or 0.0, reverse=measure.higher_is_better)[:MOST_ARMS]
         arms = [arm for arm in arms if arm in best]
     low, high, step = _axis(arms)
 
@@ -45,7 +47,7 @@ def score_svg(study: StudyRecord, *, split: Split = "validation") -> str:
         )
         dots = (
             f'<circle cx="{x(score)}" cy="{top + 24}" r="4" fill="{style.colour}" fill-opacity="0.55">'
-            f"<title>seed {seed}: {score:.2%}</title></circle>"
+            f"<title>seed {seed}: {unit.value(score)}</title></circle>"
             for seed, score in zip(arm.seeds, arm.scores, strict=True)
         )
         parts.extend(dots)
@@ -60,17 +62,17 @@ def score_svg(study: StudyRecord, *, split: Split = "validation") -> str:
     parts.append(
         f'<line x1="{_LEFT}%" x2="{_LEFT + _WIDE}%" y1="{bottom}" y2="{bottom}" stroke="currentColor" opacity="0.4"/>'
     )
-    decimals = max(0, math.ceil(-math.log10(step * 100) - 1e-9))
+    decimals = max(0, math.ceil(-math.log10(step * unit.scale) - 1e-9))
     for tick in _ticks(low, high, step):
         parts.append(
             f'<text x="{x(tick)}" y="{bottom + 14}" fill="currentColor" font-size="11" opacity="0.75" '
-            f'text-anchor="middle">{100 * tick:.{decimals}f} %</text>'
+            f'text-anchor="middle">{unit.scale * tick:.{decimals}f}{unit.suffix}</text>'
         )
     more = f", the {MOST_ARMS} best of {MOST_ARMS + hidden} arms" if hidden > 0 else ""
-    caption = f"{split} accuracy: a dot for each run, the mean with its 95 % interval below{more}"
+    caption = f"{split} {measure.label}: a dot for each run, the mean with its 95 % interval below{more}"
     parts.append(
         f'<text x="50%" y="{bottom + 29}" fill="currentColor" font-size="11" opacity="0.75" text-anchor="middle">'
-        f"{split} accuracy{more}</text>"
+        f"{split} {measure.label}{more}</text>"
     )
     height = bottom + _AXIS
     return (

@@ -16,6 +16,7 @@ from .references import bibtex, references
 from .tables import (
     Table,
     arms_table,
+    classes_table,
     contrasts_table,
     costs_table,
     diagnoses_table,
@@ -47,6 +48,7 @@ def study_tables(
         ("arms", "Arms", arms_table(study, summaries)),
         ("effects", "Factors", effects_table(study) if answer(study).effects else None),
         ("contrasts", "Contrasts", contrasts_table(study) if has_contrasts else None),
+        ("classes", "Classes", classes_table(study) if has_contrasts else None),
         ("ranking", "Ranking", ranking_table(study, ranking) if ranking else None),
     ]
     if any(arm.n for arm in arm_scores(study, split="test")):

@@ -8,9 +8,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
+import numpy as np
+
+from ..data.grouped import number_groups
 from ..errors import AssayError, DataError, Problem, SpecError
 from ..runner import Progress, drive_plans, open_site, recorded_plan, retrain_plan
 from ..spec import study_toml
+from ..spec.metric import WORST_GROUP
 from ..store import RunRecord, StudyRecord, collection_paused, default_folder, open_reader, open_writer, output_folder
 from .recorded import dataset_of, gallery_of, network_tables, recorded_networks, shared_images
 from .run import Run, export
@@ -18,6 +22,7 @@ from .verdict_record import with_look
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import ArrayLike, NDArray
 
     from ..analysis import Comparison, Diagnoses, Robustness
     from ..report import Illustration, ReportForm
@@ -164,21 +169,42 @@ class Result:
 
         return epochs_frame(self.record)
 
-    def compare(self, *names: str, split: Literal["validation", "test"] = "validation") -> Comparison:
+    def compare(
+        self,
+        *names: str,
+        split: Literal["validation", "test"] = "validation",
+        metric: str | Callable[[NDArray[np.float64], NDArray[np.int64]], float] | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Comparison:
         """Verdicts on the study's arms and factors, on runs paired by seed.
 
         Args:
             names: Nothing: every arm against the first, and the effects of crossed factors. A factor: its effects. Two
                 arms: the second against the first.
-            split: Whose accuracy: ``"validation"``, or ``"test"`` once revealed.
+            split: On which images: ``"validation"``, or ``"test"`` once revealed.
+            metric: By which measure: the study's own unless given; ``"macro_auc"``, ``"log_loss"``, ``"recall:cat"``,
+                ... (docs/statistics.md), or a function of probabilities [images, classes] and labels [images], of which
+                a higher value is better unless its attribute ``higher_is_better`` is false. Another than the study's
+                own is exploratory.
+            groups: For ``worst_group_accuracy``, to which group each training image belongs [images], instead of the
+                data set's own groups.
 
         Raises:
-            SpecError: A name is no factor or arm, there is one arm only, or the test split is sealed.
+            SpecError: A name is no factor, arm or measure, there is one arm only, or the test split is sealed.
+            DataError: These images cannot have the measure, or predictions that it needs were not kept.
         """
         from ..analysis import compare_study
+        from ..analysis.measured import seen_by
+        from ..measures import own_measure
 
         with collection_paused():
-            return compare_study(self.shown, *names, split=split)
+            if metric is None and groups is None:
+                return compare_study(self.shown, *names, split=split)
+            numbered = None if groups is None else number_groups(np.asarray(groups))
+            measure = WORST_GROUP if metric is None else metric if isinstance(metric, str) else own_measure(metric)
+            record = self.brief
+            seen = seen_by(record, measure, numbered)
+            return compare_study(self.shown if seen is record else seen, *names, split=split)
 
     def robustness(
         self,
@@ -254,9 +280,11 @@ class Result:
         """
         from ..report import runs_frame
         from ..train.device import device_of
-        from .reveal import num_unscored, score_runs
+        from .reveal import keep_test_predictions, num_unscored, score_runs
 
         if num_unscored(self.brief, retrain) == 0:
+            if retrain is None:
+                keep_test_predictions(self.record, self.store)
             frame = runs_frame(self.record, retrained=retrain is not None)
             frame.attrs["unscored"] = {}
             return frame

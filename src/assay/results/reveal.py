@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,9 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from ..data import Dataset, TestData
-from ..errors import DataError
-from ..store import RunRecord, StudyRecord, TestScore, open_reader
+from ..errors import DataError, InputError
+from ..runner import recorded_plan
+from ..store import KeptPredictions, RunRecord, StudyRecord, TestScore, open_reader, open_writer
 from ..train.task import Task
+from .recorded import dataset_of
 
 
 def num_unscored(record: StudyRecord, retrain: str | None = None) -> int | None:
@@ -96,6 +99,26 @@ def score_runs(
     return Scored(scores, tuple(unscored), test.images_sha256())
 
 
+def keep_test_predictions(record: StudyRecord, folder: Path) -> None:
+    """Keep what runs say of the test images that an earlier version scored without keeping it. That is no look: their
+    scores are known.
+
+    Runs whose weights or data are gone stay without.
+    """
+    scored = {run.id: run for run in record.runs if run.state == "finished" and run.test_accuracy is not None}
+    with open_reader(folder) as reader:
+        lacking = scored.keys() - reader.runs_with_predictions(scored, "test")
+    if not lacking:
+        return
+    with contextlib.suppress(InputError):
+        dataset = dataset_of(record)
+        tasks = {task.id: task for task in recorded_plan(record, dataset, folder).tasks}
+        again = score_runs([(scored[run], tasks[run]) for run in lacking], dataset, folder).scores
+        kept = {run: score.predictions for run, score in again.items() if score.predictions is not None}
+        with open_writer(folder) as writer:
+            writer.put_test_predictions(kept)
+
+
 def _score(record: RunRecord, task: Task, dataset: Dataset, test: TestData, folder: Path) -> TestScore:
     from ..train.checkpoint import load_weights
     from ..train.predictor import predictor_of
@@ -103,5 +126,6 @@ def _score(record: RunRecord, task: Task, dataset: Dataset, test: TestData, fold
     # Made as for training, so that images are scaled by what the run was trained on, never by the test images.
     predict = predictor_of(task, dataset.training())
     predict.load_weights(load_weights(folder / (record.weights_path or ""), record.weights_sha256 or ""))
-    loss, hits = predict.hits(test.images, test.labels)
-    return TestScore(loss, float(np.mean(hits)), np.packbits(hits).tobytes())
+    loss, hits, logs = predict.judged(test.images, test.labels)
+    kept = KeptPredictions.of(logs, test.labels)
+    return TestScore(loss, float(np.mean(hits)), np.packbits(hits).tobytes(), kept)

@@ -159,6 +159,7 @@ def _record(event: Event, study: str, writer: StoreWriter, folder: Path) -> None
                 weights=(path.as_posix(), event.weights_sha256, event.weights_bytes),
                 kept_epoch=event.kept_epoch,
                 hits=event.hits,
+                predictions=event.predictions,
             )
             (folder / CHECKPOINT).unlink(missing_ok=True)  # not before the store knows of the weights
         case Paused():

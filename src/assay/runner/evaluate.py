@@ -1,4 +1,4 @@
-"""Evaluates finished runs image by image, where an earlier version finished them and kept only their accuracy."""
+"""Evaluates finished runs image by image, where an earlier version finished them and kept less than this one does."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from pathlib import Path
 
 from ..errors import DataError, NoCode
 from ..spec import Device
-from ..store import ImageHits, RunRecord, StoreReader, StoreWriter
+from ..store import ImageHits, KeptPredictions, RunRecord, StoreReader, StoreWriter
+from ..store.image_sets import Part
 from ..train.task import Task
 from .bases import ready
 from .plan import Plan
+from .worker import predictions_of
 
 _QUIET_SECONDS = 10.0
 
@@ -21,7 +23,8 @@ _QUIET_SECONDS = 10.0
 def evaluate_finished(
     plan: Plan, writer: StoreWriter, reader: StoreReader, note: Callable[[str], None], *, threads: int
 ) -> None:
-    """Store, of every finished run of a study that lacks it, which validation images its kept weights get right.
+    """Store, of every finished run of a study that lacks it, which validation images its kept weights get right, and
+    what they say of them.
 
     Nothing is trained: stored weights are evaluated here, on the path that trained them where this machine has it.
 
@@ -50,11 +53,11 @@ def evaluate_finished(
             note(f"{number:,} of {len(tasks):,} runs are evaluated")
         run = lacking[task.id]
         try:
-            hits = evaluated(task, run, writer.folder, threads=threads)
+            hits, predictions = evaluated(task, run, writer.folder, threads=threads)
         except (DataError, NoCode) as error:
             unreadable.append(str(error).rstrip("."))
             continue
-        writer.put_validation_hits(plan.study.name, run.id, hits)
+        writer.put_validation_hits(plan.study.name, run.id, hits, predictions)
         recorded = run.kept.validation_accuracy if run.kept else math.nan
         difference = abs(hits.accuracy - recorded)
         if difference * hits.num_images > 1.5:  # more than one image
@@ -68,8 +71,8 @@ def evaluate_finished(
         note(f"{_counted(unreadable)} cannot be evaluated: {unreadable[0]}")
 
 
-def evaluated(task: Task, run: RunRecord, store: Path, *, threads: int) -> ImageHits:
-    """Which validation images a finished run's stored weights get right.
+def evaluated(task: Task, run: RunRecord, store: Path, *, threads: int) -> tuple[ImageHits, KeptPredictions]:
+    """Which validation images a finished run's stored weights get right, and what they say of them.
 
     Raises:
         DataError: The weights are missing, or are not the ones that were written.
@@ -78,18 +81,21 @@ def evaluated(task: Task, run: RunRecord, store: Path, *, threads: int) -> Image
 
     from ..data import TestData, TrainingData, open_published, open_training
     from ..train.checkpoint import load_weights
-    from ..train.engine import hits_of, learner_of, split_of
+    from ..train.engine import hits_in, learner_of, log_probabilities_of, split_of
     from ..train.features import features_of, test_features_of
 
     weights = load_weights(store / (run.weights_path or ""), run.weights_sha256 or "")
     data = features_of(task, open_training(task.images, task.labels, task.groups, task.validation))
     learner, views = learner_of(task, data, threads=threads), task.arm.training.evaluation
     if task.published:
-        published: TrainingData | TestData = test_features_of(task, open_published(*task.published, task.data))
-        indices = np.arange(len(published))
-        return ImageHits.of("test", indices, hits_of(learner, weights, published, indices, views))
-    indices = split_of(task, data).validation
-    return ImageHits.of("training", indices, hits_of(learner, weights, data, indices, views))
+        source: TrainingData | TestData = test_features_of(task, open_published(*task.published, task.data))
+        part: Part = "test"
+        indices = np.arange(len(source))
+    else:
+        source, part, indices = data, "training", split_of(task, data).validation
+    logs = log_probabilities_of(learner, weights, source, indices, views)
+    hits = ImageHits.of(part, indices, hits_in(logs, np.asarray(source.labels[indices])))
+    return hits, predictions_of(logs, source, indices)
 
 
 def _as_trained(task: Task, run: RunRecord) -> Task:

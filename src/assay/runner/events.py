@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..store import ImageHits, State
+from ..store import ImageHits, KeptPredictions, State
 from ..train.epochs import EpochRecord
 
 
@@ -30,7 +30,8 @@ class EpochDone:
 class Finished:
     """A run has finished and its weights, those of ``kept_epoch`` or the last epoch, are on disk.
 
-    ``hits`` says which validation images they classify correctly; ``None`` of a run without validation images.
+    ``hits`` says which validation images they classify correctly, and ``predictions`` what they say of them; ``None``
+    of a run without validation images.
     """
 
     run: str
@@ -41,6 +42,7 @@ class Finished:
     weights_bytes: int
     kept_epoch: int | None = None
     hits: ImageHits | None = None
+    predictions: KeptPredictions | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ def to_json(event: Event) -> dict[str, Any]:
     values = {"event": type(event).__name__, **asdict(event)}
     if isinstance(event, Finished) and event.hits is not None:
         values["hits"] = event.hits.to_json()
+    if isinstance(event, Finished) and event.predictions is not None:
+        values["predictions"] = event.predictions.to_json()
     return values
 
 
@@ -112,4 +116,6 @@ def from_json(values: dict[str, Any]) -> Event:
         fields["record"] = EpochRecord(**fields["record"])
     if fields.get("hits"):
         fields["hits"] = ImageHits.from_json(fields["hits"])
+    if fields.get("predictions"):
+        fields["predictions"] = KeptPredictions.from_json(fields["predictions"])
     return kind(**fields)

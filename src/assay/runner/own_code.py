@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 
 from ..errors import Problem, SpecError
+from ..measures import measure_called
 from ..nets import Summary
 from ..nets.own import allow, located, read_source
 from ..spec import Arm, OwnCall, Study, is_module_line, own_calls, with_calls
-from ..spec.own import is_own
+from ..spec.own import is_own, read_call
 from ..store import DATABASE
 
 POLICY, KNOWN = "ASSAY_OWN_CODE", "known"
@@ -63,6 +64,20 @@ def try_own(arm: Arm, summary: Summary) -> None:
     from ..train.trial import try_arm
 
     try_arm(summary, arm.training, path_of(summary, arm.training)[1])
+
+
+def named_metric(metric: str, key: str = "metric") -> str:
+    """A metric as it is stored: a function of the user's own with the source of its code, which the user names here.
+
+    Raises:
+        SpecError: The file cannot be read, or holds no such function.
+        NoCode: As ``named``.
+    """
+    if not is_own(metric):
+        return metric
+    call = _named(read_call(metric, key), key)
+    measure_called(call.text)  # imports it, so that what cannot be imported fails before anything trains
+    return call.text
 
 
 def has_own(study: Study) -> bool:

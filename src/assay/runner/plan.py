@@ -171,11 +171,14 @@ def _misspelt(study: Study, arms: Sequence[Arm]) -> list[Problem]:
 
 
 def with_labels(arm: Arm, info: DatasetInfo) -> Arm:
-    """The arm with its class weights by label instead of by name.
+    """The arm with its class weights, and measures of one class, by label instead of by name.
 
     Raises:
         SpecError: The data set has no such class.
     """
+    if arm.training.measures:
+        training = arm.training.with_measures(lambda name: _with_label(name, info))
+        arm = arm.model_copy(update={"training": training})
     weights = arm.training.class_weights
     if not isinstance(weights, dict):
         return arm
@@ -195,6 +198,18 @@ def with_labels(arm: Arm, info: DatasetInfo) -> Arm:
         by_label[labels[name]] = weight
     training = arm.training.model_copy(update={"class_weights": dict(sorted(by_label.items()))})
     return arm.model_copy(update={"training": training})
+
+
+def _with_label(metric: str, info: DatasetInfo) -> str:
+    """A measure of one class, by the class's label."""
+    kind, _, name = metric.partition(":")
+    if not name:
+        return metric
+    labels = {str(label): str(label) for label in range(info.num_classes)}
+    labels |= {known: str(label) for label, known in enumerate(info.classes)}
+    if name not in labels:
+        raise SpecError(Problem(f'{info.name} has no class "{name}"', nearest(name, info.classes), "training"))
+    return f"{kind}:{labels[name]}"
 
 
 def _summary(arm: Arm, info: DatasetInfo) -> Summary:
@@ -301,8 +316,9 @@ def task_of(
     seed: int,
     fold: int | None = None,
     device: Device = "cpu",
+    measures: tuple[str, ...] = (),
 ) -> Task:
-    """One run of an arm, under its own identity."""
+    """One run of an arm, under its own identity; ``measures`` are taken after each epoch."""
     images, labels = dataset.training_files()
     arm, base = based(arm, dataset.info.shape, dataset.info.num_classes, store)
     run = run_fingerprint(arm, data, content=dataset.info.content, seed=seed, vary=vary, fold=fold)
@@ -322,6 +338,7 @@ def task_of(
         validation=dataset.validation_file(),
         device=device,
         base=base,
+        measures=measures,
     )
 
 

@@ -12,6 +12,7 @@ from ..errors import Problem, SpecError
 from ..nets.own import located
 from ..spec import Arm, Best, Device, EarlyStopping, Study, Training, own_calls
 from ..spec.arms import arm_name
+from ..spec.metric import is_of_validation
 from ..store import RunRecord, StoreWriter, StudyRecord
 from .plan import Plan, recorded_arms, task_of, with_labels
 
@@ -92,12 +93,12 @@ def without_validation(training: Training, runs: Sequence[RunRecord]) -> Trainin
         SpecError: The learning rate follows a validation metric.
     """
     schedule, stopping, keep = training.schedule, training.early_stopping, training.keep
-    if (schedule.metric or "").startswith("validation"):
+    if schedule.metric is not None and is_of_validation(schedule.metric):
         fix = 'give the plateau a metric of training, such as "train_loss"'
         raise SpecError(Problem("the learning rate follows the validation images", fix, "training.schedule.metric"))
     metrics = [stopping.metric] if isinstance(stopping, EarlyStopping) else []
     metrics += [keep.best] if isinstance(keep, Best) else []
-    if not any(metric.startswith("validation") for metric in metrics):
+    if not any(map(is_of_validation, metrics)):
         return training
     epochs = round(statistics.median(run.kept.epoch for run in runs if run.kept))
     settled = {"early_stopping": "none", "keep": "last", "stop_after": epochs if epochs < training.epochs else None}

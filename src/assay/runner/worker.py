@@ -13,15 +13,21 @@ import queue
 import signal
 import sys
 import threading
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..disk import FULL, disk_full
 from ..errors import DiskFull, RunError
-from ..store import ImageHits, collection_paused
+from ..store import ImageHits, KeptPredictions, collection_paused
 from ..store.image_sets import Part
 from ..system import peak_memory_bytes
 from ..train.task import Task
 from .events import EpochDone, Event, Failed, Finished, NoSpace, Paused, Started, to_json
+
+if TYPE_CHECKING:
+    from ..data import TestData, TrainingData
 
 WEIGHTS = "weights.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
@@ -76,13 +82,14 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
         if path.fallback:
             machine["fallback"] = path.fallback
         send(Started(task.id, machine))
+        published = open_published(*task.published, task.data) if task.published else None
         trained = train(
             task,
             data,
             on_epoch=lambda record: send(EpochDone(task.id, record)),
             checkpoint=task.folder / CHECKPOINT,
             threads=threads,
-            published=open_published(*task.published, task.data) if task.published else None,
+            published=published,
         )
         if trained.is_paused:
             send(Paused(task.id, trained.seconds))
@@ -90,8 +97,12 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
         sha256, size = save_weights(task.folder / WEIGHTS, trained.weights, task.id)
         memory = peak_memory_bytes()
         part: Part = "test" if task.published else "training"
-        hits = ImageHits.of(part, trained.validation, trained.hits) if len(trained.hits) else None
-        send(Finished(task.id, trained.seconds, memory, WEIGHTS, sha256, size, trained.kept_epoch, hits))
+        hits = predictions = None
+        if len(trained.hits):
+            hits = ImageHits.of(part, trained.validation, trained.hits)
+            source = data if published is None else published
+            predictions = predictions_of(trained.log_probabilities, source, trained.validation)
+        send(Finished(task.id, trained.seconds, memory, WEIGHTS, sha256, size, trained.kept_epoch, hits, predictions))
     except RunError as error:
         send(Failed(task.id, error.state, error.reason, error.advice))
     except DiskFull as error:
@@ -110,6 +121,15 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
             send(Failed(task.id, "out of memory", "the machine had no memory left for this run", MEMORY_ADVICE))
     except Exception as error:  # a run's failure is a result, whatever it is; the study goes on
         send(_unexpected(task, error))
+
+
+def predictions_of(
+    log_probabilities: NDArray[np.float32], data: TrainingData | TestData, indices: NDArray[np.int64]
+) -> KeptPredictions:
+    """What is kept of a run: its predictions of these images of a data set, with their labels and groups."""
+    groups = getattr(data, "groups", None)
+    labels = np.asarray(data.labels[indices])
+    return KeptPredictions.of(log_probabilities, labels, None if groups is None else np.asarray(groups[indices]))
 
 
 _NO_MEMORY = ("allocate memory", "out of memory")  # torch's words, for the processor's memory and for a device's

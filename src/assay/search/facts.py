@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from ..errors import Problem, StoreError
+from ..measures import is_higher_better
 from ..spec import Arm, Study, Training
-from ..spec.search import Search
+from ..spec.metric import RECORDED
+from ..spec.search import COSTS, Search
 from ..store import RunRecord, SearchRecord, StudyRecord, trial_name
 from ..train.stopping import kept_epoch
 from .halving import WHOLE, Design, Scores, Step, best, design_of, next_step
@@ -75,10 +78,15 @@ def run_score(run: RunRecord, training: Training, metric: str, epochs: int) -> f
     else:
         return None if run.is_failed else "unknown"
     kept = run.epochs[kept_epoch(training, run.epochs[:last]) - 1]
-    value: float = getattr(kept, metric)
+    value = kept.value(metric)
+    if metric not in RECORDED and (kept.measures is None or metric not in kept.measures):
+        what = (
+            f"run {run.id[:10]} of {run.arm} was trained before, and {metric} was not measured after each of its epochs"
+        )
+        raise StoreError(Problem(what, "run the search in a store of its own: assay run --store FOLDER"))
     if not math.isfinite(value):
         return None
-    return value if metric.endswith("accuracy") else -value
+    return value if is_higher_better(metric) else -value
 
 
 def observed(study: Study, record: SearchRecord, seen: Scores) -> tuple[int | None, list[Observed]]:
@@ -126,7 +134,7 @@ def objectives(study: Study, record: SearchRecord, trial: int, score: float | No
         return None
     search, costs = search_of(study), record.trials[trial].costs
     return tuple(
-        costs[name] if name in costs else score if name.endswith("accuracy") else -score for name in search.objective
+        costs[name] if name in costs else score if is_higher_better(name) else -score for name in search.objective
     )
 
 
@@ -152,7 +160,7 @@ def finalists(study: Study, record: SearchRecord, step: Step, scores: Scores) ->
     if len(search.objective) > 1:
         values = {t: objectives(study, record, t, score) for t, (_, score) in highest.items()}
         known = {trial: value for trial, value in values.items() if value is not None}
-        front = pareto_front(known, [name == "validation_accuracy" for name in search.objective])
+        front = pareto_front(known, [name not in COSTS and is_higher_better(name) for name in search.objective])
         return best({trial: highest[trial][1] for trial in front})[: search.finalists]
     levels = sorted({level for level, _ in highest.values()}, key=depth, reverse=True)
     ranked = [t for at in levels for t in best({t: score for t, (level, score) in highest.items() if level == at})]

@@ -7,6 +7,7 @@ import statistics
 from dataclasses import dataclass
 
 from ..analysis.scores import kept_value, metric_interval, validates_on_same_images
+from ..measures import is_higher_better
 from ..spec import Network, Study, plain
 from ..spec.search import FRESH, needs_program
 from ..stats import Interval
@@ -130,14 +131,14 @@ class SearchResult:
         furthest = max((depth for one in self.outcomes if (depth := _depth(one)) is not None), default=None)
         known = {one.trial: one for one in self.outcomes if one.score is not None and _depth(one) == furthest}
         values = {trial: (one.score or 0.0, one.parameters) for trial, one in known.items()}
-        chosen = pareto_front(values, [self.metric.endswith("accuracy"), False])
+        chosen = pareto_front(values, [is_higher_better(self.metric), False])
         return tuple(sorted((known[trial] for trial in chosen), key=lambda one: (one.parameters, one.trial)))
 
     @property
     def best(self) -> str | None:
         """The finalist with the best fresh mean, most of whose runs did not fail; ``None`` before there is one."""
         known = [one for one in self.optimism if one.fresh is not None]
-        sign = 1 if self.metric.endswith("accuracy") else -1
+        sign = 1 if is_higher_better(self.metric) else -1
         return max(known, key=lambda one: (one.failed <= one.n, sign * (one.fresh or 0.0))).arm if known else None
 
     @property
@@ -158,7 +159,7 @@ def result_of_search(record: StudyRecord) -> SearchResult:
     metric, design = search_of(study).metric, design_of(study)
     scores = scores_of(study, search, design)
     step = next_step(design, len(search.trials), scores, is_exhausted=bool(search.facts.get("is_exhausted")))
-    sign = 1 if metric.endswith("accuracy") else -1
+    sign = 1 if is_higher_better(metric) else -1
     ends = reached(step, scores)
     outcomes = []
     for trial, one in search.trials.items():

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import Problem, StoreError
-from ..spec.search import Choice, Parameter, Range, Search, Value, is_active, rounded
+from ..measures import is_higher_better
+from ..spec.search import COSTS, Choice, Parameter, Range, Search, Value, is_active, rounded
 
 if TYPE_CHECKING:
     import optuna
@@ -170,7 +171,7 @@ def _new(search: Search, sampler: optuna.samplers.BaseSampler) -> optuna.Study:
     import optuna
 
     up, down = optuna.study.StudyDirection.MAXIMIZE, optuna.study.StudyDirection.MINIMIZE
-    directions = [up if name == "validation_accuracy" else down for name in search.objective]
+    directions = [up if name not in COSTS and is_higher_better(name) else down for name in search.objective]
     return optuna.create_study(sampler=sampler, directions=directions)
 
 

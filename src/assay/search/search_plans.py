@@ -14,6 +14,8 @@ from ..runner.bases import based
 from ..runner.plan import Plan, StudyPlan, task_of, with_labels
 from ..runner.worker import CHECKPOINT
 from ..spec import Device, Study
+from ..spec.metric import RECORDED
+from ..spec.search import Search
 from ..store import SearchRecord, StoreReader, StoreWriter, StudyRecord, run_folder, trial_name
 from ..train.fused.plan import why_not_fused, why_plain
 from .candidates import on_its_base
@@ -204,8 +206,9 @@ def _trials_plan(
         for seed in search.seeds:
             run = known.get((arm.name, seed))
             task = task_of(
-                with_labels(arm, info), study.data, study.seeds.vary, dataset, folder, seed=seed, device=device
-            )
+                with_labels(arm, info), study.data, study.seeds.vary, dataset, folder, seed=seed, device=device,
+                measures=_measures(search),
+            )  # fmt: skip
             if run is not None and run_score(run, arm.training, search.metric, epochs) != "unknown":
                 continue  # another replicate is waited for
             whole = epochs == WHOLE or epochs >= arm.training.planned_epochs
@@ -241,6 +244,11 @@ def _trials_plan(
     )  # fmt: skip
 
 
+def _measures(search: Search) -> tuple[str, ...]:
+    """What a search goes by that no run records by itself."""
+    return () if search.metric in RECORDED else (search.metric,)
+
+
 def finalists_plan(
     study: Study, dataset: Dataset, folder: Path, record: SearchRecord, chosen: list[int], *, device: Device = "cpu"
 ) -> Plan:
@@ -250,7 +258,16 @@ def finalists_plan(
     members = tuple(
         (
             arm.name,
-            task_of(with_labels(arm, info), study.data, study.seeds.vary, dataset, folder, seed=seed, device=device),
+            task_of(
+                with_labels(arm, info),
+                study.data,
+                study.seeds.vary,
+                dataset,
+                folder,
+                seed=seed,
+                device=device,
+                measures=_measures(search_of(study)),
+            ),
         )
         for seed in range(study.first_fresh_seed, study.first_fresh_seed + study.seeds.planned)
         for arm in arms

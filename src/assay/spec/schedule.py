@@ -9,11 +9,9 @@ from pydantic import ConfigDict, Field, model_validator
 from ..errors import Problem
 from .base import Problems, Spec
 from .bounds import MAX_COUNT
+from .metric import TrainingMetric
 
 ScheduleName = Literal["constant", "cosine", "one-cycle", "exponential", "step", "plateau"]
-ScheduleMetric = Literal[
-    "validation_loss", "validation_accuracy", "train_loss", "train_accuracy", "running_loss", "running_accuracy"
-]
 
 # A setting without a default (None) must be given.
 DEFAULTS: dict[str, dict[str, float | str | None]] = {
@@ -83,7 +81,7 @@ class Schedule(Spec):
     factor: float | None = Field(default=None, gt=0, le=1)
     every: int | None = Field(default=None, ge=1, le=MAX_COUNT, strict=True)
     patience: int | None = Field(default=None, ge=1, le=MAX_COUNT, strict=True)
-    metric: ScheduleMetric | None = None
+    metric: TrainingMetric | None = None
     min: float | None = Field(default=None, ge=0, le=1)
     min_learning_rate: float | None = Field(default=None, ge=0)
     min_delta: float | None = Field(default=None, ge=0)

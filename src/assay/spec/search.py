@@ -5,23 +5,43 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, Self, TypeAlias, get_args
+from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from ..errors import Problem, SpecError, nearest
 from .base import Problems, Spec
 from .bounds import MAX_EPOCHS, MAX_NUMBER
 from .factors import Scalar, level_name, levels_of, placeholders, substitute
+from .metric import MEASURES, OF_CLASS, OWN_METRIC, RECORDED, training_metric
 
 Sampler = Literal["random", "tpe", "gp", "cma-es", "nsga-ii"]
 Method = Literal["hyperband", "successive-halving", "asha"]
 Cost: TypeAlias = str  # of COSTS, or "microseconds on" one of CORES
-Objective = Literal["validation_accuracy", "validation_loss", "parameters", "flops", "bytes", "ram", "multiply_adds"]
 PROGRAM_COSTS: tuple[Cost, ...] = ("bytes", "ram", "multiply_adds")  # of the program that C export writes
 COSTS: tuple[Cost, ...] = ("parameters", "flops", "seconds", *PROGRAM_COSTS)
+SOUGHT_COSTS: tuple[Cost, ...] = ("parameters", "flops", *PROGRAM_COSTS)
 CORES = ("cortex-m0+", "cortex-m4", "cortex-m7", "rv32ec")
 ON_CORE = "microseconds on "
+
+
+def _objective(given: Any) -> Any:
+    """What a search may seek: costs, what is recorded of validation images, or a measure of them."""
+    if not isinstance(given, str) or given in SOUGHT_COSTS:
+        return given
+    name = training_metric(given)
+    if name in RECORDED and not name.startswith("validation"):
+        raise Problems([Problem(f"got {given!r}", 'give "validation_accuracy", "validation_loss" or a measure')])
+    return name
+
+
+_OBJECTIVES = {
+    "anyOf": [
+        {"enum": ["validation_accuracy", "validation_loss", *SOUGHT_COSTS, *MEASURES[1:], OWN_METRIC]},
+        {"type": "string", "pattern": rf"^({'|'.join(OF_CLASS)}):.+$"},
+    ]
+}
+Objective = Annotated[str, BeforeValidator(_objective), WithJsonSchema(_OBJECTIVES)]
 
 FRESH = 1000  # the finalists' first seed; a search's own seeds lie below
 _DIGITS = 6  # of a float: what is stored, shown and trained is the same number
@@ -145,7 +165,8 @@ class Search(Spec):
     Args:
         space: Parameters by name, in the order in which they are drawn. Placeholders in ``[network]`` and
             ``[training]`` stand for them.
-        objective: What is sought: the best ``validation_accuracy`` or ``validation_loss``; several, such as
+        objective: What is sought: the best ``validation_accuracy``, ``validation_loss`` or a measure of validation
+            images; the study's metric unless given, which ``metric`` means too; several, such as
             ``["validation_accuracy", "parameters"]``, seek the Pareto front.
         sampler: What proposes candidates; ``tpe`` unless given, ``nsga-ii`` for several objectives.
         trials: Candidates that are trained. Hyperband runs whole brackets until there are so many, each once unless
@@ -224,7 +245,7 @@ class Search(Spec):
     @model_validator(mode="after")
     def _agrees(self) -> Self:
         problems = []
-        if not self.objective or not self.objective[0].startswith("validation"):
+        if not self.objective or self.objective[0] in COSTS:
             what = "a search must seek something that training decides"
             problems.append(Problem(what, 'name "validation_accuracy" or "validation_loss" first', "objective"))
         if len(set(self.objective)) < len(self.objective):

@@ -14,6 +14,7 @@ from .base import Problems, Spec, dotted, parts_of
 from .bounds import size_problems
 from .data import Data
 from .factors import level_name, levels_of, placeholders, source_path, substitute
+from .metric import ACCURACY, metric_as_files_write_it, metric_name, objective_of, with_metric
 from .module import identity_of, lines_of
 from .network import BaseTemplate, Lines, Network, plain, words_in
 from .search import FRESH, Search, Value, levels_for, missing, no_field
@@ -116,6 +117,9 @@ class Study(Spec):
         seeds: The replicates.
         claim: Of what verdicts speak: ``"new images"`` of the same kind, unless given; ``"these images"``, which the
             networks were scored on; ``"new training sets"``, where seeds redraw the split.
+        metric: The measure that verdicts and ``stop`` are of, and that training and a search go by where they say
+            ``metric``: ``accuracy`` unless given; ``balanced_accuracy``, ``macro_f1``, ``macro_auc``, ``log_loss``
+            and others, or ``FILE.py:FUNCTION`` of your own (docs/statistics.md).
         search: Makes the study a search, whose arms are the finalists, which are not known beforehand.
         device: Where runs are trained: the processor, a CUDA device, or that where there is one. It is no part of a
             run's identity; every run's record says what trained it.
@@ -130,6 +134,7 @@ class Study(Spec):
     training: dict[str, Any] = {}
     seeds: Seeds = Seeds()
     claim: Claim | None = None
+    metric: str | None = Field(default=None, json_schema_extra=metric_as_files_write_it)
     search: Search | None = None
     device: Placement = "cpu"
 
@@ -138,10 +143,44 @@ class Study(Spec):
         """Of what verdicts speak."""
         return self.claim or "new images"
 
+    @property
+    def measured(self) -> str:
+        """The name of the measure that verdicts are of."""
+        return self.metric or ACCURACY
+
+    @field_validator("metric")
+    @classmethod
+    def _is_a_measure(cls, given: str | None) -> str | None:
+        if given is None:
+            return None
+        try:
+            name = metric_name(given, "")
+        except SpecError as error:
+            raise Problems(error.problems) from None
+        return None if name == ACCURACY else name
+
     @field_validator("training", mode="before")
     @classmethod
     def _training_is_settings(cls, given: Any) -> Any:
         return _settings(given)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _search_seeks_the_metric(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or values.get("search") is None:
+            return values
+        search, metric = values["search"], values.get("metric")
+        try:
+            name = None if metric is None else metric_name(metric)
+        except SpecError:  # reported where the metric is checked
+            return values
+        if isinstance(search, Search):
+            given = search.objective if "objective" in search.model_fields_set else None
+            return {**values, "search": search.model_copy(update={"objective": objective_of(given, name)})}
+        if not isinstance(search, dict):
+            return values
+        objective = objective_of(search.get("objective"), name)
+        return {**values, "search": search if objective is None else {**search, "objective": objective}}
 
     @field_validator("name")
     @classmethod
@@ -272,7 +311,7 @@ class Study(Spec):
         except KeyError as error:
             raise SpecError(no_field(error)) from None
         try:
-            settings = Training.of(training)
+            settings = Training.of(with_metric(training, self.metric))
         except SpecError as error:
             raise SpecError(replace(problem, key=f"training.{problem.key}") for problem in error.problems) from None
         names = {key: level_name(value) for key, value in chosen.items()}
@@ -387,7 +426,7 @@ class Study(Spec):
         levels = {factor: levels_of(self.factors[factor])[name] for factor, name in names.items()}
         parts = [arm.name] if self.arms else []
         parts += [f"{factor}={name}" for factor, name in names.items()]
-        values = substitute({**self.training, **arm.training}, levels)
+        values = with_metric(substitute({**self.training, **arm.training}, levels), self.metric)
         try:
             training = Training.of(values)
         except SpecError as error:

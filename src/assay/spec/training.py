@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -19,8 +19,9 @@ from ..errors import Problem, SpecError
 from .augmentation import Augmentation
 from .base import Problems, Spec
 from .bounds import MAX_BATCH, MAX_COUNT, MAX_EPOCHS, MAX_ITERATIONS, MAX_PIXELS_MOVED
+from .metric import RECORDED, TrainingMetric
 from .own import checked, identity_of_text, is_own, named_text, unused_left_out
-from .schedule import Schedule, ScheduleMetric, accept_placeholders
+from .schedule import Schedule, accept_placeholders
 
 OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop", "adadelta", "muon", "own"]
 
@@ -147,14 +148,15 @@ class EarlyStopping(Spec):
     """A run ends before its last epoch where a metric no longer improves, as with Keras's ``EarlyStopping``.
 
     Args:
-        metric: What must improve: a loss by falling, an accuracy by rising.
+        metric: What must improve: a loss by falling, an accuracy by rising, a measure of validation images in its own
+            direction; ``metric`` is the study's, which counts unless given where the study names one.
         patience: The run ends with the epoch that is this many after the best one (and at least one after it).
         min_delta: A smaller change of the metric is no improvement.
     """
 
     model_config = ConfigDict(json_schema_extra=accept_placeholders)
 
-    metric: ScheduleMetric = "validation_loss"
+    metric: TrainingMetric = "validation_loss"
     patience: int = Field(default=5, ge=0, le=MAX_COUNT, strict=True)
     min_delta: float = Field(default=0.0, ge=0)
 
@@ -163,12 +165,13 @@ class Best(Spec):
     """The weights that count are those of the epoch with the best metric, as with Keras's ``ModelCheckpoint``.
 
     Args:
-        best: The metric: the lowest loss or the highest accuracy; of equal ones the first.
+        best: The metric: the lowest loss, the highest accuracy or the best of a measure of validation images; of equal
+            ones the first. ``metric`` is the study's.
     """
 
     model_config = ConfigDict(json_schema_extra=accept_placeholders)
 
-    best: ScheduleMetric
+    best: TrainingMetric
 
 
 class Evaluation(Spec):
@@ -190,6 +193,10 @@ class Evaluation(Spec):
         return (1 + self.flip) * (3 if self.shift else 1)
 
 
+def _keep_as_files_write_it(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [*schema.get("anyOf", []), {"const": "best", "type": "string"}]
+
+
 class Training(Spec):
     """The training protocol of an arm. The loss is categorical cross-entropy, unless ``loss`` says otherwise.
 
@@ -198,7 +205,8 @@ class Training(Spec):
     Args:
         epochs: Passes over the training split.
         early_stopping: Whether fewer will do: a table with a metric, or ``none``.
-        keep: Which epoch's weights are kept and scored: the ``last``, or the best by a metric.
+        keep: Which epoch's weights are kept and scored: the ``last``, the best by a metric, or the ``best`` by the
+            study's.
         stop_after: End after so many epochs, with the schedule still drawn for all of ``epochs``.
         batch_size: Examples per step; the last, short batch of an epoch is kept.
         optimizer: A name, or a table with a name and its settings.
@@ -250,7 +258,7 @@ class Training(Spec):
 
     epochs: int = Field(default=10, ge=1, le=MAX_EPOCHS, strict=True)
     early_stopping: EarlyStopping | Literal["none"] = "none"
-    keep: Best | Literal["last"] = "last"
+    keep: Best | Literal["last"] = Field(default="last", json_schema_extra=_keep_as_files_write_it)
     stop_after: int | None = Field(default=None, ge=1, le=MAX_EPOCHS, strict=True)
     batch_size: int = Field(default=128, ge=1, le=MAX_BATCH, strict=True)
     optimizer: Optimizer = Optimizer()
@@ -270,6 +278,29 @@ class Training(Spec):
     def planned_epochs(self) -> int:
         """The most epochs that a run may take."""
         return min(self.epochs, self.stop_after or self.epochs)
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The measures of validation images that early stopping, the kept epoch and the learning rate go by."""
+        rules = (
+            self.early_stopping.metric if isinstance(self.early_stopping, EarlyStopping) else None,
+            self.keep.best if isinstance(self.keep, Best) else None,
+            self.schedule.metric,
+        )
+        return tuple(dict.fromkeys(name for name in rules if name is not None and name not in (*RECORDED, "metric")))
+
+    def with_measures(self, rename: Callable[[str], str]) -> Training:
+        """The same with another name for each of ``measures``."""
+        known = {name: rename(name) for name in self.measures}
+        update: dict[str, Any] = {}
+        if isinstance(self.early_stopping, EarlyStopping) and self.early_stopping.metric in known:
+            name = known[self.early_stopping.metric]
+            update["early_stopping"] = self.early_stopping.model_copy(update={"metric": name})
+        if isinstance(self.keep, Best) and self.keep.best in known:
+            update["keep"] = self.keep.model_copy(update={"best": known[self.keep.best]})
+        if self.schedule.metric in known:
+            update["schedule"] = self.schedule.model_copy(update={"metric": known[self.schedule.metric]})
+        return self.model_copy(update=update) if update else self
 
     def identity(self) -> dict[str, Any]:
         """What a run depends on, as JSON values."""
@@ -335,9 +366,11 @@ class Training(Spec):
     def _is_last_or_best(cls, value: Any) -> Any:
         if value == "last" or isinstance(value, Best):
             return value
+        if value == "best":
+            return Best(best="metric")
         if isinstance(value, dict):
             return _spec_or_problems(Best, value)
-        raise ValueError(f'got {value!r}; give "last" or a table such as {{ best = "validation_loss" }}')
+        raise ValueError(f'got {value!r}; give "last", "best" or a table such as {{ best = "validation_loss" }}')
 
     @field_validator("class_weights", mode="before")
     @classmethod

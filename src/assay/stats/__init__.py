@@ -47,6 +47,8 @@ from .intervals import share_interval as share_interval
 from .joint import joint_flip_ps as joint_flip_ps
 from .joint import joint_ps as joint_ps
 from .look import Look as Look
+from .look import pairs_to_name as pairs_to_name
+from .many import benjamini_yekutieli as benjamini_yekutieli
 from .many import holm as holm
 from .needed import Need as Need
 from .paired import MIN_PAIRS as MIN_PAIRS

@@ -102,7 +102,8 @@ class Crossing:
         counts: Images of each seed [seeds].
         sums: Of each seed's differences [seeds].
         squares: Sum of their squares [seeds].
-        num_nonzero: How many of all differences are not 0.
+        num_nonzero: How many of all differences are not 0; of measures to which images add unlike amounts, the
+            effective number, (sum of squares)² over the sum of fourth powers.
         shared: Mean over ordered pairs of seeds s and t of |images of both| / (m_s m_t), m the images of a seed.
         by_image: For each image the sum, over the seeds that have it, of (difference - the seed's mean) / m_s.
     """
@@ -110,7 +111,7 @@ class Crossing:
     counts: npt.NDArray[np.float64]
     sums: npt.NDArray[np.float64]
     squares: npt.NDArray[np.float64]
-    num_nonzero: int
+    num_nonzero: float
     shared: float
     by_image: npt.NDArray[np.float64]
 

@@ -14,6 +14,7 @@ from .equivalence import do_not_vary
 from .failures import PairedOutcomes
 from .folds import corrected_equivalence, corrected_resampled_difference
 from .intervals import finite_scores
+from .many import harmonic
 from .paired import MAX_ENUMERATED, MIN_PAIRS, sign_flip_p
 
 SEEDS_ALONE = ImageSpread()
@@ -125,6 +126,14 @@ class Look:
             return 0.5 ** len(room) if room[0] > 0 else 1.0
         p = crossed_p(room, self.spread) / 2
         return p if room.mean() > 0 else 1 - p
+
+
+def pairs_to_name(num_tests: int) -> int:
+    """The fewest pairs with which one of so many tests could be named at a false discovery rate of 5 %."""
+    pairs = MIN_PAIRS
+    while num_tests * harmonic(num_tests) * 2 / 2**pairs / FLIP_ROOM >= 0.05:
+        pairs += 1
+    return pairs
 
 
 def joined(looks: Sequence[Look]) -> tuple[Look, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .bad_runs import BadRuns
 from .families import Finding
@@ -21,6 +21,23 @@ class Wording:
     equivalent: str = "No difference that matters between {a} and {b}: {x}"
     equal: str = "No difference seen: {a} and {b} score the same on all {n}"
     estimate: str = "An estimate, not judged: {b} changed accuracy by {x} against {a}"
+    changed: str = "{b} changed accuracy by {x}"
+
+    @classmethod
+    def of(cls, measure: str, *, higher_is_better: bool = True) -> Wording:
+        """The phrases for a measure of this name."""
+        up, down = ("higher", "lower") if higher_is_better else ("lower", "higher")
+        return cls(
+            better=f"{{b}} is better than {{a}}: {measure} is {{x}} {up}",
+            worse=f"{{b}} is worse than {{a}}: {measure} is {{x}} {down}",
+            undecided=f"No clear effect: {{b}} changed {measure} by {{x}} against {{a}}",
+            estimate=f"An estimate, not judged: {{b}} changed {measure} by {{x}} against {{a}}",
+            changed=f"{{b}} changed {measure} by {{x}}",
+        )
+
+    def turned(self) -> Wording:
+        """The phrases where a lower value is better, of phrases that speak of higher and lower."""
+        return replace(self, better=self.worse, worse=self.better)
 
 
 PLAIN = Wording()
@@ -35,6 +52,7 @@ def sentence(
     wording: Wording = PLAIN,
     unit: str = "points",
     scale: float = 100.0,
+    decimals: int = 2,
 ) -> str:
     """The verdict on b against a, without its full stop: what holds, how large, how sure.
 
@@ -46,6 +64,7 @@ def sentence(
         wording: The phrases to use.
         unit: The unit of a reported difference; accuracy's are percentage points.
         scale: Turns the metric into that unit.
+        decimals: Of a reported difference.
     """
     difference, runs = finding.difference, finding.bad_runs
     if finding.outcome == "too few seeds":
@@ -63,7 +82,7 @@ def sentence(
         return wording.equal.replace("{a}", a).replace("{b}", b).replace("{n}", seeds)
     margin = ""
     if finding.equivalence is not None:
-        margin = f"{scale * finding.equivalence.margin:g} {unit}"
+        margin = f"{scale * finding.equivalence.margin:g} {unit}".rstrip()
     if finding.outcome == "equivalent" and finding.equivalence is not None:
         level, kind = wording.equivalent, "90 % interval"
         numbers = (numbers[0], scale * finding.equivalence.low, scale * finding.equivalence.high)
@@ -74,14 +93,15 @@ def sentence(
             seeds = f"{seeds}; smaller than the margin of {margin}"
         if numbers[0] < 0:
             numbers = (-numbers[0], -numbers[2], -numbers[1])
-    mean, low, high = _format_numbers(numbers)
+    mean, low, high = _format_numbers(numbers, decimals)
     is_constant = difference.high - difference.low < 1e-9 * abs(difference.mean)
     interval = f"the same on each of {seeds}" if is_constant else f"{kind} {low} to {high}, {seeds}"
-    text = level.replace("{a}", a).replace("{b}", b).replace("{x}", f"{mean} {unit}")
+    text = level.replace("{a}", a).replace("{b}", b).replace("{x}", f"{mean} {unit}".rstrip())
     if runs is None or not (runs.a or runs.b):
         return f"{text} ({interval}){_reason(finding)}"
     if lead:
-        return f"{lead}; where both worked, {b} changed accuracy by {scale * difference.mean:.2f} {unit} ({interval})"
+        change = f"{scale * difference.mean:.{decimals}f} {unit}".rstrip()
+        return f"{lead}; where both worked, {wording.changed.replace('{b}', b).replace('{x}', change)} ({interval})"
     if runs.is_qualified:
         text = f"where both worked, {text}"
         text = f"W{text[1:]}"
@@ -148,10 +168,9 @@ def _rounded(number: int) -> int:
     return int(float(f"{number:.2g}"))
 
 
-def _format_numbers(numbers: tuple[float, float, float]) -> tuple[str, str, str]:
-    """Two decimals, or more where two would round an end of the interval onto a zero that it excludes."""
+def _format_numbers(numbers: tuple[float, float, float], decimals: int) -> tuple[str, str, str]:
+    """So many decimals, or more where these would round an end of the interval onto a zero that it excludes."""
     excludes_zero = numbers[1] > 0 or numbers[2] < 0
-    decimals = 2
     while excludes_zero and decimals < 6 and any(round(abs(number), decimals) == 0 for number in numbers):
         decimals += 1
     mean, low, high = (f"{round(number, decimals) + 0.0:.{decimals}f}" for number in numbers)

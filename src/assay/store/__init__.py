@@ -11,6 +11,8 @@ from .follow import StoreFollower as StoreFollower
 from .image_sets import ImageHits as ImageHits
 from .image_sets import ImageSets as ImageSets
 from .lock import writing_process as writing_process
+from .predictions import KeptPredictions as KeptPredictions
+from .predictions import PredictionSource as PredictionSource
 from .reader import StoreReader as StoreReader
 from .reader import open_reader as open_reader
 from .records import FAILED as FAILED

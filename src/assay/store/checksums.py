@@ -28,6 +28,8 @@ KEYS = {
     "verdict_looks": ("study", "number"),
     "image_sets": ("id",),
     "validation_hits": ("run",),
+    "label_sets": ("id",),
+    "predictions": ("run", "split"),
 }
 _VALUES = {
     "studies": ("name", "question", "spec", "data", "created", "updated"),
@@ -43,7 +45,7 @@ _VALUES = {
     "trial_runs": ("run",),
     "epochs": (
         "train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "running_loss", "running_accuracy",
-        "learning_rate", "seconds", "health",
+        "learning_rate", "seconds", "health", "measures",
     ),
     "artifacts": ("path", "sha256", "bytes"),
     "test_scores": ("loss", "accuracy", "hits"),
@@ -51,6 +53,8 @@ _VALUES = {
     "verdict_looks": ("time", "planned", "seen"),
     "image_sets": ("images",),
     "validation_hits": ("images", "hits"),
+    "label_sets": ("labels", "groups"),
+    "predictions": ("images", "label_set", "num_classes", "logs"),
 }  # fmt: skip
 TABLES = {table: KEYS[table] + _VALUES[table] for table in KEYS}
 # What is read of very many runs at once, from an index, has a checksum of its own.
@@ -59,8 +63,9 @@ BRIEF = ("id", "state", "kept_epoch", "epochs_planned")
 _TEXTS = frozenset({
     "name", "question", "spec", "data", "levels", "state", "reason", "advice", "environment", "arm", "run", "facts",
     "chosen", "costs", "health", "kind", "path", "sha256", "content", "test_images", "seen", "images", "hits",
+    "measures", "labels", "groups", "split", "label_set", "logs",
 })  # fmt: skip
-_NAMED_BY_TEXT = ("runs", "image_sets")  # their ids are texts
+_NAMED_BY_TEXT = ("runs", "image_sets", "label_sets")  # their ids are texts
 
 _Layout = tuple[Callable[..., bytes], tuple[int, ...], tuple[int, ...], int]
 _layouts: dict[tuple[type, ...], _Layout] = {}

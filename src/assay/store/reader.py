@@ -23,6 +23,7 @@ from .collection import collection_paused
 from .columns import BriefRuns, RunColumns, reals, states_of, wholes
 from .files import connect, damaged, translated
 from .image_sets import ImageSets
+from .predictions import KeptPredictions, PredictionRows, Split
 from .records import (
     ArmRecord,
     CandidateRecord,
@@ -214,11 +215,13 @@ class StoreReader:
 
     @whole
     def finished_without_hits(self, study: str) -> tuple[RunRecord, ...]:
-        """A study's finished runs of which it is not stored which validation images they get right."""
+        """A study's finished runs of which it is not stored which validation images they get right, or what they say of
+        them."""
         rows = self._query(
             "SELECT DISTINCT members.run FROM members JOIN studies ON studies.id = study "
             f"JOIN runs {self._in_brief()} ON runs.id = members.run WHERE name = ? AND state = 'finished' "
-            "AND NOT EXISTS (SELECT 1 FROM validation_hits WHERE validation_hits.run = members.run)",
+            "AND NOT (EXISTS (SELECT 1 FROM validation_hits WHERE validation_hits.run = members.run) "
+            "AND EXISTS (SELECT 1 FROM predictions WHERE predictions.run = members.run AND split = 'validation'))",
             study,
         )
         lacking = [row["run"] for row in rows]
@@ -314,6 +317,7 @@ class StoreReader:
             verdict_looks=self._verdict_looks(study),
             validation_hits=validation_hits,
             image_sets=self._image_sets(validation_hits),
+            predictions=functools.partial(stored_predictions, self.folder),
         )
 
     def _hits(self, study: int) -> dict[str, bytes]:
@@ -335,6 +339,31 @@ class StoreReader:
             raise TypeError("hits are no bytes")
         known = dict(zip(runs, zip(images, hits, strict=True), strict=True))
         return known if known.keys() <= wanted else {run: known[run] for run in known.keys() & wanted}
+
+    @whole
+    def predictions(self, runs: Collection[str], split: Split) -> list[tuple[str, str, KeptPredictions]]:
+        """Of these runs that have predictions on a split: the run, the id of its images, and the predictions."""
+        some = "run IN (SELECT value FROM json_each(?)) AND split = ?"
+        self._verify("predictions", some, *_json(runs), split)
+        rows = self._rows(f"SELECT run, images, label_set, num_classes, logs FROM predictions WHERE {some}",
+                          *_json(runs), split)  # fmt: skip
+        wanted = "id IN (SELECT value FROM json_each(?))"
+        names = _json({row[2] for row in rows})
+        self._verify("label_sets", wanted, *names)
+        label_sets = {
+            name: (blob(labels), b"" if groups is None else blob(groups))
+            for name, labels, groups in self._rows(f"SELECT id, labels, groups FROM label_sets WHERE {wanted}", *names)
+        }
+        return [
+            (run, images, KeptPredictions(*label_sets[labels], int(num_classes), blob(logs)))
+            for run, images, labels, num_classes, logs in rows
+        ]
+
+    @whole
+    def runs_with_predictions(self, runs: Collection[str], split: Split) -> set[str]:
+        """Which of these runs have predictions on a split."""
+        some = "run IN (SELECT value FROM json_each(?)) AND split = ?"
+        return {row[0] for row in self._rows(f"SELECT run FROM predictions WHERE {some}", *_json(runs), split)}
 
     def _image_sets(self, hits: dict[str, tuple[str, bytes]]) -> ImageSets:
         wanted = {images for images, _ in hits.values()}
@@ -391,7 +420,7 @@ class StoreReader:
         epochs: dict[str, list[EpochRecord]] = {}
         # Many thousand rows: the columns in the record's own order, and no names looked up.
         columns = ", ".join(field.name for field in dataclasses.fields(EpochRecord))
-        for run, epoch, *measures, health in self._query(
+        for run, epoch, *measures, health, measured in self._query(
             f"SELECT run, {columns} FROM epochs WHERE run IN (SELECT run FROM {table} WHERE study = ? "
             f"{some.format(table)}) ORDER BY run, epoch",
             study,
@@ -400,7 +429,7 @@ class StoreReader:
             if None in measures:  # what was no number is stored as nothing
                 measures = [math.nan if value is None else value for value in measures]
             sum(measures, epoch)  # TypeError: one is no number
-            values = [epoch, *measures, health and mapping(health)]
+            values = [epoch, *measures, health and mapping(health), measured and mapping(measured)]
             epochs.setdefault(run, []).append(EpochRecord(*values))
         rows = self._query(
             f"SELECT runs.*, {arm} AS arm, {table}.seed AS member_seed, {fold} AS fold, path, sha256, loss, accuracy "
@@ -517,6 +546,17 @@ class StoreReader:
             # Not "yield from", which would close the rows after their connection.
             for row in self._connection.execute(sql, given):  # noqa: UP028
                 yield row
+
+
+_AT_ONCE = 64  # runs whose predictions are in memory together
+
+
+def stored_predictions(folder: Path, runs: Collection[str], split: Split) -> PredictionRows:
+    """What ``StudyRecord.predictions`` gives: a few runs at a time, so that large studies need no more memory."""
+    chosen = list(runs)
+    with open_reader(folder) as reader:
+        for start in range(0, len(chosen), _AT_ONCE):
+            yield from reader.predictions(chosen[start : start + _AT_ONCE], split)
 
 
 def _json(runs: Collection[str]) -> tuple[str]:

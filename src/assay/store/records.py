@@ -8,12 +8,17 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..errors import SpecError, StoreError
+from ..measures import Measure
 from ..spec import Arm, Data, Study
 from ..stats.protocol import Protocol
 from ..train.epochs import EpochRecord as EpochRecord
 from .columns import BriefRuns, RunColumns
 from .image_sets import ImageSets
+from .predictions import KeptPredictions, PredictionSource, no_predictions
 from .run_record import FAILED as FAILED
 from .run_record import RunRecord as RunRecord
 from .run_record import State as State
@@ -82,7 +87,7 @@ class RunProgress:
 
 @dataclass(frozen=True)
 class TestScore:
-    """A run's score on the test split: loss (nats), accuracy (fraction), and which images it gets right.
+    """A run's score on the test split: loss (nats), accuracy (fraction), which images it gets right, what it says.
 
     ``hits`` has one bit for each test image, in their order, the first in the highest bit (``numpy.packbits``).
     """
@@ -92,6 +97,7 @@ class TestScore:
     loss: float
     accuracy: float
     hits: bytes
+    predictions: KeptPredictions | None = None
 
 
 @dataclass(frozen=True)
@@ -193,6 +199,12 @@ class StudyRecord:
     # network gets it right (numpy.packbits). Runs that finished under earlier versions may lack it.
     validation_hits: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
     image_sets: ImageSets = field(default_factory=ImageSets)
+    # What runs say of their images, read from the store where a measure needs it. Runs that finished under earlier
+    # versions may lack it.
+    predictions: PredictionSource = field(default=no_predictions, compare=False)
+    # Another measure than the study's own metric by which it is seen, and groups of its training images for that.
+    judged_by: Measure | None = None
+    judged_groups: NDArray[np.integer] | None = None
 
     @cached_property
     def design(self) -> Study:

@@ -234,6 +234,31 @@ MIGRATIONS = (
     UPDATE image_sets SET checksum = row_checksum(CAST(id AS BLOB), CAST(images AS BLOB));
     UPDATE validation_hits SET checksum = row_checksum(CAST(run AS BLOB), CAST(images AS BLOB), CAST(hits AS BLOB));
     """,
+    # For each finished run what its kept network says of its validation images, and of the test images once they are
+    # revealed: logarithms of probabilities as compressed float16, so that any measure can be computed from them. Each
+    # set of labels and groups is stored once. Of each epoch, measures that training or a search goes by.
+    """
+    CREATE TABLE label_sets (
+      id TEXT PRIMARY KEY,
+      labels BLOB NOT NULL,
+      groups BLOB,
+      checksum INTEGER
+    );
+    CREATE TABLE predictions (
+      run TEXT NOT NULL REFERENCES runs(id),
+      split TEXT NOT NULL,
+      images TEXT NOT NULL,
+      label_set TEXT NOT NULL REFERENCES label_sets(id),
+      num_classes INTEGER NOT NULL,
+      logs BLOB NOT NULL,
+      checksum INTEGER,
+      PRIMARY KEY (run, split)
+    );
+    ALTER TABLE epochs ADD COLUMN measures TEXT;
+    UPDATE epochs SET checksum = row_checksum(CAST(run AS BLOB), epoch, train_loss, train_accuracy, validation_loss,
+      validation_accuracy, running_loss, running_accuracy, learning_rate, seconds, CAST(health AS BLOB),
+      CAST(measures AS BLOB));
+    """,
 )
 
 

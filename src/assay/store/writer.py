@@ -16,6 +16,7 @@ from .files import connect, modified_ns, translated
 from .image_sets import ImageHits
 from .lock import writer_lock
 from .place import StorePlace
+from .predictions import KeptPredictions, Split
 from .records import ArmRecord, CandidateRecord, State, TestScore
 
 
@@ -212,6 +213,7 @@ class StoreWriter:
                     record.validation_accuracy, record.running_loss, record.running_accuracy,
                     record.learning_rate, record.seconds,
                     None if record.health is None else json.dumps(record.health),
+                    None if record.measures is None else json.dumps(record.measures),
                 )
                 for record in records
             ]  # fmt: skip
@@ -234,7 +236,7 @@ class StoreWriter:
             )
             sql.executemany(
                 f"INSERT OR REPLACE INTO epochs ({', '.join(TABLES['epochs'])}) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 rows,
             )
 
@@ -248,14 +250,21 @@ class StoreWriter:
         weights: tuple[str, str, int],
         kept_epoch: int | None = None,
         hits: ImageHits | None = None,
+        predictions: KeptPredictions | None = None,
     ) -> None:
-        """``weights`` are path (relative to the store), SHA-256 and size in bytes, of ``kept_epoch`` or the last, and
-        ``hits`` what they get right of the validation images, where there are any."""
+        """``weights`` are path (relative to the store), SHA-256 and size in bytes, of ``kept_epoch`` or the last,
+        ``hits`` what they get right of the validation images, where there are any, and ``predictions`` what they say of
+        them."""
         with self._transaction() as sql:
             sql.execute(  # a score on the test split is one of these weights alone
                 "DELETE FROM test_scores WHERE run = :run AND EXISTS "
                 "(SELECT 1 FROM artifacts WHERE run = :run AND kind = 'weights' AND sha256 != :sha256)",
                 {"run": run, "sha256": weights[1]},
+            )
+            sql.execute(  # nor is what was kept of the test images
+                "DELETE FROM predictions WHERE run = :run AND (split = 'validation' OR "
+                "NOT EXISTS (SELECT 1 FROM test_scores WHERE run = :run))",
+                {"run": run},
             )
             sql.execute(
                 "INSERT OR REPLACE INTO artifacts (run, kind, path, sha256, bytes, modified_ns) "
@@ -270,12 +279,18 @@ class StoreWriter:
             sql.execute("DELETE FROM validation_hits WHERE run = ?", (run,))  # they were of other weights
             if hits is not None:
                 self._put_hits(sql, run, hits)
+            if hits is not None and predictions is not None:
+                self._put_predictions(sql, run, "validation", hits.image_set, predictions)
             self._event(sql, study, "finished", {"run": run})
 
-    def put_validation_hits(self, study: str, run: str, hits: ImageHits) -> None:
-        """Of a run that has finished: what its weights get right of its validation images."""
+    def put_validation_hits(
+        self, study: str, run: str, hits: ImageHits, predictions: KeptPredictions | None = None
+    ) -> None:
+        """Of a run that has finished: what its weights get right of its validation images, and say of them."""
         with self._transaction() as sql:
             self._put_hits(sql, run, hits)
+            if predictions is not None:
+                self._put_predictions(sql, run, "validation", hits.image_set, predictions)
             self._event(sql, study, "evaluated", {"run": run})
 
     @staticmethod
@@ -285,6 +300,27 @@ class StoreWriter:
             "INSERT OR REPLACE INTO validation_hits (run, images, hits) VALUES (?, ?, ?)",
             (run, hits.image_set, hits.hits),
         )
+
+    @staticmethod
+    def _put_predictions(
+        sql: sqlite3.Connection, run: str, split: Split, images: str, predictions: KeptPredictions
+    ) -> None:
+        label_set = predictions.label_set
+        sql.execute(
+            "INSERT OR IGNORE INTO label_sets (id, labels, groups) VALUES (?, ?, ?)",
+            (label_set, predictions.labels, predictions.groups or None),
+        )
+        sql.execute(
+            "INSERT OR REPLACE INTO predictions (run, split, images, label_set, num_classes, logs) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (run, split, images, label_set, predictions.num_classes, predictions.logs),
+        )
+
+    def put_test_predictions(self, predictions: Mapping[str, KeptPredictions]) -> None:
+        """What runs say of test images that were looked at before, by run id."""
+        with self._transaction() as sql:
+            for run, kept in predictions.items():
+                self._put_predictions(sql, run, "test", "", kept)
 
     def put_paused(self, run: str, seconds: float | None) -> None:
         """A run that a search has stopped; ``seconds`` so far, or ``None`` for those that are known."""
@@ -326,6 +362,9 @@ class StoreWriter:
                 "INSERT OR REPLACE INTO test_scores (run, loss, accuracy, hits) VALUES (?, ?, ?, ?)",
                 [(run, score.loss, score.accuracy, score.hits) for run, score in scores.items()],
             )
+            for run, score in scores.items():
+                if score.predictions is not None:
+                    self._put_predictions(sql, run, "test", "", score.predictions)
             sql.execute(
                 "INSERT INTO looks (study, time, num_runs, num_new, is_of_retrained, test_images, content) "
                 "SELECT id, ?, ?, ?, ?, ?, coalesce(json_extract(data, '$.content'), '') FROM studies WHERE name = ?",

@@ -12,7 +12,7 @@ from ..store.records import RunRecord
 from ..train.epochs import EpochRecord
 
 Setting = str | int | float | bool
-METRICS = tuple(field.name for field in fields(EpochRecord) if field.name not in {"epoch", "health"})
+METRICS = tuple(field.name for field in fields(EpochRecord) if field.name not in {"epoch", "health", "measures"})
 
 
 def settings_of(design: Arm | None, *, arm: str, seed: int, fold: int | None, data: str = "") -> dict[str, Setting]:

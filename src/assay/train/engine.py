@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..data import SplitIndices, TestData, TrainingData, split_for
 from ..errors import Diverged
+from ..measures import Predictions, measure_called
 from ..nets import whitening
 from ..nets.build import Network
 from ..spec import Best, Evaluation, Training
@@ -33,7 +34,7 @@ from .schedules import learning_rate
 from .stopping import is_over, kept_epoch
 from .task import Task
 from .updates import averaged
-from .views import scored_by_views
+from .views import logits_by_views, scored_by_views
 
 _NOT_MEASURED = (math.nan, math.nan)  # of a run without validation images
 
@@ -49,7 +50,9 @@ class Trained:
         kept_epoch: The epoch that counts, from 1.
         validation: The images to validate on, by ascending index into the training images, or into the published ones
             [images]; none where the run has none, or is paused.
-        hits: Which of them the kept weights classify correctly [images], computed as the record's accuracy was.
+        log_probabilities: What the kept weights say of them: natural logarithms of probabilities [images, classes],
+            computed as the record's accuracy was.
+        hits: Which of them the kept weights classify correctly [images].
         is_paused: It stopped where its task says, before its end: its state is in the checkpoint, and no weights here.
     """
 
@@ -59,6 +62,7 @@ class Trained:
     kept_epoch: int
     validation: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     hits: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    log_probabilities: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     is_paused: bool = False
 
 
@@ -104,6 +108,7 @@ def train(
     own = augmentation_of(training)
     probe = probe_of(task, data, subset, *_network_of(task, data, parts.training), own)
     between = epochs_between(len(parts.training))
+    names = tuple(dict.fromkeys([*training.measures, *task.measures])) if len(validation) else ()
 
     history: list[EpochRecord] = []
     seconds = 0.0
@@ -138,6 +143,7 @@ def train(
             validation_loss, validation_accuracy = (
                 evaluate(learner, validation_data, validation, views) if len(validation) else _NOT_MEASURED
             )
+            measures = taken(names, learner, validation_data, validation, task.num_classes, views)
         record = EpochRecord(
             epoch=epoch + 1,
             train_loss=train_loss,
@@ -148,6 +154,7 @@ def train(
             running_accuracy=float(hits) / len(order),
             learning_rate=rate,
             seconds=time.perf_counter() - started,
+            measures=measures,
         )
         _refuse_divergence(record, task, data)
         if record.epoch % between == 0 or is_over(training, [*history, record]):
@@ -170,8 +177,12 @@ def train(
     if not kept:
         with averaged(learner.optimizer):
             kept = learner.weights()
-    is_hit = hits_of(learner, kept, validation_data, validation, training.evaluation)
-    return Trained(kept, tuple(history), seconds, kept_epoch(training, history), validation, is_hit)
+    number = kept_epoch(training, history)
+    if not len(validation):
+        return Trained(kept, tuple(history), seconds, number)
+    logs = log_probabilities_of(learner, kept, validation_data, validation, training.evaluation)
+    is_hit = hits_in(logs, validation_data.labels[validation])
+    return Trained(kept, tuple(history), seconds, number, validation, is_hit, logs)
 
 
 def checkpoint_name(task: Task) -> str:
@@ -340,6 +351,46 @@ def evaluate(
     return loss / len(indices), hits / len(indices)
 
 
+def taken(
+    names: Sequence[str],
+    learner: Learner,
+    data: TrainingData | TestData,
+    indices: NDArray[np.int64],
+    num_classes: int,
+    views: Evaluation | None = None,
+) -> dict[str, float] | None:
+    """Measures of images by their names, in evaluation mode; ``None`` where none is asked for.
+
+    Classes are named by their labels. A network whose outputs are no numbers has none: its loss says that it diverged.
+    """
+    if not names:
+        return None
+    classes = tuple(map(str, range(num_classes)))
+    logs = log_softmax(_logits_of(learner, data, indices, views))
+    if not np.isfinite(logs).all():
+        return dict.fromkeys(names, math.nan)
+    groups = getattr(data, "groups", None)
+    predictions = Predictions(
+        logs, np.asarray(data.labels[indices]), classes, None if groups is None else np.asarray(groups[indices])
+    )
+    return {name: measure_called(name, classes).value(predictions) for name in names}
+
+
+def log_probabilities_of(
+    learner: Learner,
+    weights: dict[str, Tensor],
+    data: TrainingData | TestData,
+    indices: NDArray[np.int64],
+    views: Evaluation | None = None,
+) -> NDArray[np.float32]:
+    """What these weights, which the learner takes over, say of images: logarithms of probabilities [indices, classes].
+
+    The most probable class is that of the highest logit, of views of the highest mean logit.
+    """
+    learner.load_weights(weights)
+    return log_softmax(_logits_of(learner, data, indices, views))
+
+
 def hits_of(
     learner: Learner,
     weights: dict[str, Tensor],
@@ -350,10 +401,30 @@ def hits_of(
     """Which of the images these weights, which the learner takes over, classify correctly [indices]."""
     if not len(indices):
         return np.zeros(0, np.bool_)
-    learner.load_weights(weights)
+    return hits_in(log_probabilities_of(learner, weights, data, indices, views), np.asarray(data.labels[indices]))
+
+
+def _logits_of(
+    learner: Learner, data: TrainingData | TestData, indices: NDArray[np.int64], views: Evaluation | None
+) -> NDArray[np.floating]:
     if views is not None:
-        return scored_by_views(learner, data, indices, views)[1]
-    return learner.hits(data.images, data.labels, indices)
+        return logits_by_views(learner, data, indices, views)
+    return learner.logits_at(data.images, indices)
+
+
+def log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:
+    """Natural logarithms of softmax probabilities [n, classes]; the highest of each row stays the highest."""
+    shifted = logits - logits.max(1, keepdims=True)
+    logs = np.asarray(shifted - np.log(np.exp(shifted).sum(1, keepdims=True)), dtype=np.float32)
+    top = logits.argmax(1)
+    moved = np.flatnonzero(logs.argmax(1) != top)  # an earlier class became equal by rounding
+    logs[moved, top[moved]] = np.nextafter(logs[moved].max(1), np.float32(np.inf))
+    return logs
+
+
+def hits_in(log_probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Which images are classified correctly [images]."""
+    return np.asarray(log_probabilities.argmax(1) == labels)
 
 
 def _rate(training: Training, step: int, steps_per_epoch: int, history: list[EpochRecord]) -> float:

@@ -83,10 +83,17 @@ class Learner(ABC):
         """Summed cross-entropy (nats) and the number of hits in evaluation mode."""
 
     @abstractmethod
+    def logits_at(self, images: NDArray[np.uint8], indices: NDArray[np.int64]) -> NDArray[np.float32]:
+        """What the network says of images in evaluation mode, before the softmax [indices, classes]."""
+
     def hits(
         self, images: NDArray[np.uint8], labels: NDArray[np.int64], indices: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
-        """Which of the images are hits in evaluation mode [indices]: those that ``score`` counts."""
+        """Which of the images are hits in evaluation mode [indices]: those that ``score`` counts.
+
+        The first of equal logits counts, in the kernels and in torch.
+        """
+        return np.asarray(self.logits_at(images, indices).argmax(1) == labels[indices])
 
     @abstractmethod
     def logits(self, images: NDArray[Any]) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from ..data import TrainingData
 from ..nets.build import Network
 from ..spec import Evaluation
-from .engine import split_of
+from .engine import log_softmax, split_of
 from .features import base_outputs
 from .networks import network_of
 from .prepared import Prepared
@@ -45,17 +45,25 @@ class Predictor:
         probabilities: NDArray[np.float32] = torch.cat(batches).numpy()
         return probabilities
 
-    @torch.no_grad()
     def hits(
         self, images: NDArray[np.uint8] | NDArray[np.float32], labels: NDArray[np.int64]
     ) -> tuple[float, NDArray[np.bool_]]:
         """Mean cross-entropy (nats), and which images are classified correctly [n]."""
-        loss, hits = 0.0, np.empty(len(labels), dtype=bool)
+        loss, hits, _ = self.judged(images, labels)
+        return loss, hits
+
+    @torch.no_grad()
+    def judged(
+        self, images: NDArray[np.uint8] | NDArray[np.float32], labels: NDArray[np.int64]
+    ) -> tuple[float, NDArray[np.bool_], NDArray[np.float32]]:
+        """As ``hits``, with natural logarithms of probabilities [n, classes]."""
+        loss, hits, parts = 0.0, np.empty(len(labels), dtype=bool), []
         for chosen, logits in self._logits(images):
             targets = torch.from_numpy(np.asarray(labels[chosen], dtype=np.int64))
             loss += cross_entropy(logits, targets, reduction="sum").item()
             hits[chosen] = (logits.argmax(1) == targets).numpy()
-        return loss / len(labels), hits
+            parts.append(log_softmax(logits.float().numpy()))
+        return loss / len(labels), hits, np.concatenate(parts)
 
     def _logits(self, images: NDArray[np.uint8] | NDArray[np.float32]) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
         """Indices and logits, batch by batch. A frozen base runs once over a data set, for all its runs."""

@@ -10,14 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ..measures import is_higher_better
 from ..spec import Best, EarlyStopping, Training
 from .epochs import EpochRecord
 
 
 def to_minimize(record: EpochRecord, metric: str) -> float:
-    """The metric as a number of which lower is better: accuracies are negated."""
-    value: float = getattr(record, metric)
-    return -value if metric.endswith("accuracy") else value
+    """The metric as a number of which lower is better: accuracies and their like are negated."""
+    value = record.value(metric)
+    return -value if is_higher_better(metric) else value
 
 
 def is_over(training: Training, history: Sequence[EpochRecord]) -> bool:

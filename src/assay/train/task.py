@@ -33,6 +33,8 @@ class Task:
         base: File of the base's weights, where the arm has a base with weights (``runner.bases``).
         groups: File of the training images' groups, where the data have any.
         validation: File of which training images are the source's own validation part, where the study asks for it.
+        measures: Measures of validation images to take after each epoch, besides those that training goes by; no part
+            of the run's identity.
     """
 
     id: str
@@ -51,6 +53,7 @@ class Task:
     base: Path | None = None
     groups: Path | None = None
     validation: Path | None = None
+    measures: tuple[str, ...] = ()
 
     @property
     def streams(self) -> Streams:
@@ -71,6 +74,7 @@ class Task:
                 "arm": Arm.of(values["arm"]),
                 "data": Data.of(values["data"]),
                 "vary": tuple(values["vary"]),
+                "measures": tuple(values.get("measures", ())),
                 "base": Path(values["base"]) if values.get("base") else None,
                 "published": tuple(map(Path, values["published"])) if values["published"] else None,
                 **{key: Path(values[key]) if values.get(key) else None for key in ("groups", "validation")},

@@ -41,6 +41,18 @@ def _reflected(places: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     return np.minimum(inside, 2 * size - 1 - inside)
 
 
+def logits_by_views(
+    learner: Learner, data: TrainingData | TestData, indices: NDArray[np.int64], evaluation: Evaluation
+) -> NDArray[np.float64]:
+    """The mean logits of each image's views [indices, classes]."""
+    parts = []
+    for start in range(0, len(indices), _BATCH):
+        images = np.take(data.images, indices[start : start + _BATCH], axis=0)
+        logits = np.stack([learner.logits(view) for view in views_of(images, evaluation)])
+        parts.append(logits.mean(0, dtype=np.float64))
+    return np.concatenate(parts)
+
+
 def scored_by_views(
     learner: Learner, data: TrainingData | TestData, indices: NDArray[np.int64], evaluation: Evaluation
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..analysis import answer, retrained_sentences
 from ..analysis.image_spread import claim_of
+from ..analysis.measured import measure_of
 from ..analysis.scores import LEAKY, counted_epoch, varied
 from ..report.html import environment
 from ..report.search import search_sentences, trials_table
@@ -41,7 +42,11 @@ def fragment(template: str, /, **values: Any) -> str:
 def arms_of(record: StudyRecord) -> dict[str, Any]:
     """The arms' table, and their scores as numbers."""
     table = arms_table(record, network_tables(recorded_networks(record), record.design.data.scaling))
-    return {"html": fragment("_table.html", data=table), "arms": studies.scores(record)}
+    return {
+        "html": fragment("_table.html", data=table),
+        "arms": studies.scores(record),
+        "measure": studies.measure(record),
+    }
 
 
 def answer_of(record: StudyRecord) -> dict[str, Any]:
@@ -56,6 +61,7 @@ def answer_of(record: StudyRecord) -> dict[str, Any]:
         retrained=retrained_sentences(record),
         failures=failures_table(record) if any(run.is_failed for run in record.runs) else None,
         counted_epoch=counted_epoch(record),
+        measured=measure_of(record).label,
         varied=varied(record),
         claimed=claim_of(record),
         leaky=LEAKY if record.is_leaky else "",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..analysis import arm_scores
+from ..analysis.measured import measure_of
 from ..analysis.scores import metric_bands, score_of
 from ..errors import Problem, SpecError
 from ..report.palette import ArmStyle, arm_styles
@@ -155,6 +156,19 @@ def scores(record: StudyRecord) -> list[dict[str, Any]]:
         }
         for arm in arm_scores(record)
     ]
+
+
+def measure(record: StudyRecord) -> dict[str, Any]:
+    """How these scores are written: the measure's name, scale, decimals, suffix, and the most that it can be."""
+    known = measure_of(record)
+    most = known.bounds[1]
+    return {
+        "label": known.label,
+        "scale": known.unit.scale,
+        "decimals": known.unit.decimals,
+        "suffix": known.unit.suffix,
+        "most": most if math.isfinite(most) else None,
+    }
 
 
 def run_of(record: StudyRecord, start: str) -> RunRecord | None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from ...analysis.scores import Split, arm_scores, ordered_arms, score_of
+from ...analysis.measured import measure_of, run_values
+from ...analysis.scores import Split, arm_scores, ordered_arms
 from ...store.records import RunRecord, StudyRecord
 from ..palette import arm_styles
 from .frame import axis, layout_of, plain
@@ -47,7 +48,11 @@ def accuracy_against_parameters(study: StudyRecord, parameters: Mapping[str, int
 def _accuracy_against(
     study: StudyRecord, cost: Callable[[RunRecord], float | None], split: Split, *, title: str, hover: str
 ) -> go.Figure:
-    figure, styles = go.Figure(), arm_styles(study)
+    figure, styles, measure = go.Figure(), arm_styles(study), measure_of(study)
+    unit = measure.unit
+    shown = f"%{{y:.{unit.decimals}f}}{unit.suffix}"
+    of_runs = study.columns.scores(run_values(study, split)).tolist()
+    values = {run: value for run, value in zip(study.columns.ids, of_runs, strict=True) if not math.isnan(value)}
     scored = {arm.arm: arm for arm in arm_scores(study, split=split)}  # with folds, a seed's are one score
     means: list[float] = []
     for arm in ordered_arms(study):
@@ -55,7 +60,7 @@ def _accuracy_against(
         measured = [
             (spent, score, run.seed)
             for run in study.runs_of(arm.name)
-            if (spent := cost(run)) and (score := score_of(run, split)) is not None
+            if (spent := cost(run)) and (score := values.get(run.id)) is not None
         ]
         mean, interval = scored[arm.name].mean, scored[arm.name].interval
         if not measured or mean is None:
@@ -63,21 +68,21 @@ def _accuracy_against(
         costs, scores = [spent for spent, _, _ in measured], [score for _, score, _ in measured]
         means.append(statistics.fmean(costs))
         figure.add_scatter(
-            x=costs, y=[100 * score for score in scores], mode="markers", name=plain(arm.name), showlegend=False,
+            x=costs, y=[unit.scale * score for score in scores], mode="markers", name=plain(arm.name), showlegend=False,
             marker={"color": style.colour, "symbol": style.symbol, "size": 6, "opacity": 0.4},
             customdata=[seed for _, _, seed in measured],
-            hovertemplate=f"seed %{{customdata}}: %{{y:.2f}} % {hover}<extra>%{{fullData.name}}</extra>",
+            hovertemplate=f"seed %{{customdata}}: {shown} {hover}<extra>%{{fullData.name}}</extra>",
             cliponaxis=False, meta={"arm": arm.name, "kind": "runs"},
         )  # fmt: skip
         ends = (interval.low, interval.high) if interval else (mean, mean)
         figure.add_scatter(
-            x=[means[-1]], y=[100 * mean], mode="markers", name=plain(arm.name), showlegend=True,
+            x=[means[-1]], y=[unit.scale * mean], mode="markers", name=plain(arm.name), showlegend=True,
             marker={"color": style.colour, "symbol": style.symbol, "size": 13, "line": {"width": 1, "color": "white"}},
             error_y={
-                "type": "data", "symmetric": False, "array": [100 * (ends[1] - mean)],
-                "arrayminus": [100 * (mean - ends[0])], "color": style.colour, "thickness": 2, "width": 5,
+                "type": "data", "symmetric": False, "array": [unit.scale * (ends[1] - mean)],
+                "arrayminus": [unit.scale * (mean - ends[0])], "color": style.colour, "thickness": 2, "width": 5,
             },
-            hovertemplate=f"mean %{{y:.2f}} % {hover}<extra>%{{fullData.name}}</extra>",
+            hovertemplate=f"mean {shown} {hover}<extra>%{{fullData.name}}</extra>",
             cliponaxis=False, meta={"arm": arm.name, "kind": "mean"},
         )  # fmt: skip
     figure.update_layout(
@@ -91,7 +96,7 @@ def _accuracy_against(
             "itemdoubleclick": False,
         },
         xaxis=axis(title=title, nticks=6, **_scale(means)),
-        yaxis=axis(title=f"{split} accuracy", ticksuffix=" %", nticks=6),
+        yaxis=axis(title=f"{split} {measure.label}", ticksuffix=unit.suffix, nticks=6),
     )  # fmt: skip
     return figure
 

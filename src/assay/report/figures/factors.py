@@ -5,7 +5,8 @@ from __future__ import annotations
 import plotly.graph_objects as go
 
 from ...analysis.contrasts import blocks
-from ...analysis.scores import accuracy_interval, ordered_arms
+from ...analysis.measured import measure_of
+from ...analysis.scores import measure_interval, ordered_arms
 from ...stats import Ranking, factors_of
 from ...store.records import StudyRecord
 from ..palette import PALETTE, arm_styles
@@ -13,14 +14,15 @@ from .frame import GREY, axis, layout_of, plain, row_name, rows_layout
 
 
 def interaction_plot(study: StudyRecord, factor: str, by: str) -> go.Figure:
-    """Mean accuracy at each level of a factor, one line for each level of another, averaged over all others.
+    """Mean score at each level of a factor, one line for each level of another, averaged over all others.
 
     Bars are 95 % intervals of each mean over seeds.
     """
     arms = ordered_arms(study)
     levels = factors_of([arm.levels for arm in arms])
     _, scores = blocks(study)
-    figure = go.Figure()
+    figure, measure = go.Figure(), measure_of(study)
+    unit = measure.unit
     count = len(levels[by])
     for index, name in enumerate(levels[by]):
         style = PALETTE[index % len(PALETTE)]
@@ -29,16 +31,16 @@ def interaction_plot(study: StudyRecord, factor: str, by: str) -> go.Figure:
             for level in levels[factor]
         ]
         by_seed = [[sum(row[at] for at in cell) / len(cell) for row in scores] for cell in cells]
-        intervals = [accuracy_interval(values) for values in by_seed]
+        intervals = [measure_interval(values, measure) for values in by_seed]
         shift = 0.05 * (index - (count - 1) / 2)
         figure.add_scatter(
             x=[position + shift for position in range(len(cells))],
-            y=[100 * interval.mean for interval in intervals],
+            y=[unit.scale * interval.mean for interval in intervals],
             error_y={
                 "type": "data",
                 "symmetric": False,
-                "array": [100 * (interval.high - interval.mean) for interval in intervals],
-                "arrayminus": [100 * (interval.mean - interval.low) for interval in intervals],
+                "array": [unit.scale * (interval.high - interval.mean) for interval in intervals],
+                "arrayminus": [unit.scale * (interval.mean - interval.low) for interval in intervals],
                 "color": style.colour,
                 "thickness": 1.6,
                 "width": 4,
@@ -47,7 +49,7 @@ def interaction_plot(study: StudyRecord, factor: str, by: str) -> go.Figure:
             cliponaxis=False,
             line={"color": style.colour, "width": 2.4, "dash": style.dash},
             marker={"color": style.colour, "symbol": style.symbol, "size": 9},
-            hovertemplate=f"%{{y:.2f}} %<extra>{plain(f'{by} {name}')}</extra>",
+            hovertemplate=f"%{{y:.{unit.decimals}f}}{unit.suffix}<extra>{plain(f'{by} {name}')}</extra>",
             name=plain(f"{by} {name}"),
             showlegend=True,
         )
@@ -59,7 +61,7 @@ def interaction_plot(study: StudyRecord, factor: str, by: str) -> go.Figure:
             title=plain(factor), tickvals=list(range(len(levels[factor]))), ticktext=[plain(n) for n in levels[factor]],
             range=[-0.4, len(levels[factor]) - 0.6], showgrid=False,
         ),
-        yaxis=axis(title="validation accuracy", ticksuffix=" %", nticks=6),
+        yaxis=axis(title=f"validation {measure.label}", ticksuffix=unit.suffix, nticks=6),
     )  # fmt: skip
     return figure
 

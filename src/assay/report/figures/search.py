@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import plotly.graph_objects as go
 
 from ...analysis.numbers import counted, whole
+from ...measures import is_higher_better, is_share
 from ...search import WHOLE, Outcome, SearchResult
 from ...spec import Choice, Range
 from ...store.records import StudyRecord
@@ -35,7 +36,7 @@ def trial_curves(study: StudyRecord, result: SearchResult) -> go.Figure:
         bracket_runs = [run for trial in trials if (run := runs.get(f"trial {trial}")) is not None and run.epochs]
         figure.add_scatter(
             x=joined([[epoch.epoch for epoch in run.epochs] for run in bracket_runs]),
-            y=joined([[_shown(result, getattr(epoch, result.metric)) for epoch in run.epochs] for run in bracket_runs]),
+            y=joined([[_shown(result, epoch.value(result.metric)) for epoch in run.epochs] for run in bracket_runs]),
             mode="lines+markers" if longest < 40 else "lines",
             line={"color": style.colour, "width": 1.3},
             marker={"color": style.colour, "symbol": style.symbol, "size": 4},
@@ -134,7 +135,7 @@ def parallel_coordinates(result: SearchResult) -> go.Figure:
     The best tenth is drawn last and in another colour than the best third.
     """
     space = result.study.search.space if result.study.search else {}
-    sign = 1 if result.metric.endswith("accuracy") else -1
+    sign = 1 if is_higher_better(result.metric) else -1
     scored = [trial for trial in result.outcomes if trial.score is not None]
     ranked = sorted(scored, key=lambda trial: (_depth(trial.epochs), sign * (trial.score or 0.0), -trial.trial))
     count = len(ranked)
@@ -246,11 +247,11 @@ def optimism_strip(study: StudyRecord, result: SearchResult) -> go.Figure:
 
 def _shown(result: SearchResult, score: float | None) -> float:
     value = math.nan if score is None else score
-    return 100 * value if result.metric.endswith("accuracy") else value
+    return 100 * value if is_share(result.metric) else value
 
 
 def _unit(result: SearchResult) -> str:
-    return " %" if result.metric.endswith("accuracy") else ""
+    return " %" if is_share(result.metric) else ""
 
 
 def _metric(result: SearchResult) -> str:

@@ -4,6 +4,7 @@ from .arms import arms_table as arms_table
 from .arms import costs_table as costs_table
 from .arms import images_table as images_table
 from .arms import ranking_table as ranking_table
+from .findings import classes_table as classes_table
 from .findings import contrasts_table as contrasts_table
 from .findings import diagnoses_table as diagnoses_table
 from .findings import effects_table as effects_table

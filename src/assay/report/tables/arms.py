@@ -6,9 +6,11 @@ import statistics
 from collections.abc import Mapping
 
 from ...analysis.images import networks
+from ...analysis.measured import measure_of
 from ...analysis.numbers import counted, flops, p_value, percent, seconds, significant, whole
 from ...analysis.scores import Split, arm_scores, counted_epoch, ordered_arms
-from ...stats import Ranking
+from ...measures import Unit
+from ...stats import Interval, Ranking
 from ...store.records import StudyRecord
 from ..inputs import NetworkTable
 from ..palette import arm_styles
@@ -17,27 +19,30 @@ from .table import Cell, Table, ends, headings, line
 
 def arms_table(study: StudyRecord, summaries: Mapping[str, NetworkTable], *, split: Split = "validation") -> Table:
     """Every arm with n, mean, interval, deviation between seeds, parameters where they are known, and time."""
-    styles = arm_styles(study)
+    styles, measure = arm_styles(study), measure_of(study)
+    unit = measure.unit
     rows = []
     for arm in arm_scores(study, split=split):
-        interval = "needs 2 seeds" if arm.interval is None else ends(arm.interval.low, arm.interval.high)
+        interval = "needs 2 seeds" if arm.interval is None else _ends(unit, arm.interval)
         network = summaries.get(arm.arm)
         times = [run.seconds for run in study.runs_of(arm.arm) if run.state == "finished" and run.seconds is not None]
         rows.append(
             line(
                 Cell(arm.arm, styles[arm.arm]),
                 str(arm.n) if arm.n == arm.num_runs else f"{arm.n} of {arm.num_runs}",
-                percent(arm.mean),
+                unit.value(arm.mean),
                 interval,
-                "–" if arm.deviation is None else f"{100 * arm.deviation:.2f}",
+                "–" if arm.deviation is None else unit.number(arm.deviation),
                 *((whole(network.parameters if network else None),) if summaries else ()),
                 seconds(statistics.fmean(times) if times else None),
             )
         )
     counts = ("parameters",) if summaries else ()
-    titles = ("n", f"mean {split} accuracy", "95 % interval", "deviation", *counts, "time per run")
+    titles = ("n", f"mean {split} {measure.label}", "95 % interval", "deviation", *counts, "time per run")
+    in_unit = f", in {unit.name}" if unit.name else ""
     caption = (
-        f"Arms: {split} accuracy {counted_epoch(study)}; deviation is the standard deviation between seeds, in points."
+        f"Arms: {split} {measure.label} {counted_epoch(study)}; deviation is the standard deviation between "
+        f"seeds{in_unit}."
     )
     if study.is_leaky:
         caption += " Leaky: validation images are the test images."
@@ -45,16 +50,16 @@ def arms_table(study: StudyRecord, summaries: Mapping[str, NetworkTable], *, spl
 
 
 def ranking_table(study: StudyRecord, ranking: Ranking) -> Table:
-    """The arms by mean rank, with mean accuracy and interval."""
-    styles = arm_styles(study)
+    """The arms by mean rank, with mean score and interval."""
+    styles, measure = arm_styles(study), measure_of(study)
     scores = arm_scores(study)
     order = sorted(range(len(scores)), key=lambda index: ranking.mean_ranks[index])
     rows = tuple(
         line(
             Cell(scores[index].arm, styles[scores[index].arm]),
             f"{ranking.mean_ranks[index]:.2f}",
-            percent(scores[index].mean),
-            "needs 2 seeds" if (interval := scores[index].interval) is None else ends(interval.low, interval.high),
+            measure.unit.value(scores[index].mean),
+            "needs 2 seeds" if (interval := scores[index].interval) is None else _ends(measure.unit, interval),
             str(ranking.n),
         )
         for index in order
@@ -63,7 +68,7 @@ def ranking_table(study: StudyRecord, ranking: Ranking) -> Table:
     caption = f"Arms by mean rank over {counted(ranking.n, 'seed')} that all have.{friedman}"
     if ranking.refusal:
         caption += f" {ranking.refusal}."
-    return Table(caption, headings("arm", "mean rank", "mean accuracy", "95 % interval", "seeds"), rows)
+    return Table(caption, headings("arm", "mean rank", f"mean {measure.label}", "95 % interval", "seeds"), rows)
 
 
 def images_table(study: StudyRecord) -> Table:
@@ -84,7 +89,8 @@ def images_table(study: StudyRecord) -> Table:
 
 
 def costs_table(study: StudyRecord, summaries: Mapping[str, NetworkTable]) -> Table:
-    """Each arm's cost and accuracy: time, parameters, FLOPs, accuracy per second of training."""
+    """Each arm's cost and score: time, parameters, FLOPs, score per second of training."""
+    measure = measure_of(study)
     styles, scores = arm_styles(study), {arm.arm: arm for arm in arm_scores(study)}
     rows = []
     for arm in ordered_arms(study):
@@ -92,7 +98,8 @@ def costs_table(study: StudyRecord, summaries: Mapping[str, NetworkTable]) -> Ta
         times = [run.seconds for run in finished if run.seconds is not None]
         epochs = [epoch.seconds for run in finished for epoch in run.epochs]
         network, mean = summaries.get(arm.name), scores[arm.name].mean
-        rate = 100 * mean / statistics.fmean(times) if mean is not None and times and min(times) > 0 else None
+        has_rate = mean is not None and times and min(times) > 0 and measure.higher_is_better
+        rate = measure.unit.scale * (mean or 0.0) / statistics.fmean(times) if has_rate else None
         counts = (whole(network.parameters), flops(network.flops)) if network else ("–", "–")
         rows.append(
             line(
@@ -102,14 +109,20 @@ def costs_table(study: StudyRecord, summaries: Mapping[str, NetworkTable]) -> Ta
                 seconds(statistics.median(epochs) if epochs else None),
                 seconds(sum(times) if times else None),
                 *(counts if summaries else ()),
-                percent(mean),
+                measure.unit.value(mean),
                 significant(rate),
             )
         )
     counted_ = ("parameters", "FLOPs per image") if summaries else ()
-    titles = ("runs", "time per run", "time per epoch", "all runs", *counted_, "mean accuracy", "points a second")
+    per_second = f"{measure.unit.name or 'score'} a second"
+    titles = ("runs", "time per run", "time per epoch", "all runs", *counted_, f"mean {measure.label}", per_second)
     caption = (
-        "Cost of finished runs, training and evaluation: mean time per run, median time per epoch; points a second are "
-        "the mean validation accuracy over the mean time. Runs side by side share the machine."
+        "Cost of finished runs, training and evaluation: mean time per run, median time per epoch; "
+        f"{per_second} {'are' if measure.unit.name else 'is'} the mean validation {measure.label} over the mean time. "
+        "Runs side by side share the machine."
     )
     return Table(caption, headings("arm", *titles), tuple(rows))
+
+
+def _ends(unit: Unit, interval: Interval) -> str:
+    return f"[{unit.number(interval.low)}, {unit.number(interval.high)}]"

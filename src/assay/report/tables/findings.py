@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...analysis.classes import class_changes
 from ...analysis.contrasts import Contrast, contrasts, factor_effects
 from ...analysis.diagnoses import Diagnoses
-from ...analysis.numbers import counted, p_value, points
+from ...analysis.measured import measure_of
+from ...analysis.numbers import counted, p_value
 from ...analysis.scores import Split
+from ...measures import PERCENT, Unit
 from ...store.records import StudyRecord
 from ..palette import arm_styles
 from .table import Cell, Column, Table, headings, line
@@ -17,9 +20,10 @@ def contrasts_table(study: StudyRecord, *, split: Split = "validation") -> Table
     """Every contrast with its paired difference, intervals, p, and what its pairs could find."""
     shown = contrasts(study, split=split)
     baseline = shown[0].baseline if shown else ""
-    caption = f"Paired differences in {split} accuracy from {baseline}, in percentage points."
+    caption = f"Paired differences in {split} {_measured(study)} from {baseline}{_in_unit(study)}."
     styles = arm_styles(study)
-    return _findings_table(caption, "arm", [(Cell(c.arm, styles[c.arm]), c) for c in shown])
+    rows = [(Cell(c.arm, styles[c.arm]), c) for c in shown]
+    return _findings_table(caption, "arm", rows, measure_of(study).unit)
 
 
 def effects_table(study: StudyRecord, *, split: Split = "validation") -> Table:
@@ -34,11 +38,23 @@ def effects_table(study: StudyRecord, *, split: Split = "validation") -> Table:
             if effect.is_interaction:
                 name += f", by {effect.by}: {effect.by_low} to {effect.by_high}"
         rows.append((Cell(name), contrast))
-    caption = f"Effects of the factors on {split} accuracy, in percentage points: each alone, then two together."
-    return _findings_table(caption, "effect", rows)
+    measured = f"{split} {_measured(study)}{_in_unit(study)}"
+    caption = f"Effects of the factors on {measured}: each alone, then two together."
+    return _findings_table(caption, "effect", rows, measure_of(study).unit)
 
 
-def _findings_table(caption: str, first_column: str, rows: Sequence[tuple[Cell, Contrast]]) -> Table:
+def _measured(study: StudyRecord) -> str:
+    """The measure, with its direction where a lower value is better."""
+    measure = measure_of(study)
+    return measure.label if measure.higher_is_better else f"{measure.label} (lower is better)"
+
+
+def _in_unit(study: StudyRecord) -> str:
+    words = measure_of(study).unit.words
+    return f", in {words}" if words else ""
+
+
+def _findings_table(caption: str, first_column: str, rows: Sequence[tuple[Cell, Contrast]], unit: Unit) -> Table:
     contrasts_ = [contrast for _, contrast in rows]
     has_many = len(rows) > 1 and any(contrast.adjusted_p is not None for contrast in contrasts_)
     has_bootstrap = any(contrast.finding.bootstrap for contrast in contrasts_)
@@ -48,7 +64,9 @@ def _findings_table(caption: str, first_column: str, rows: Sequence[tuple[Cell, 
     for name, contrast in rows:
         finding, difference = contrast.finding, contrast.difference
         bootstrap = (
-            f"[{points(finding.bootstrap.low)}, {points(finding.bootstrap.high)}]" if finding.bootstrap else "agrees"
+            f"[{unit.change(finding.bootstrap.low)}, {unit.change(finding.bootstrap.high)}]"
+            if finding.bootstrap
+            else "agrees"
         )
         wins = finding.superiority
         lines.append(
@@ -56,8 +74,8 @@ def _findings_table(caption: str, first_column: str, rows: Sequence[tuple[Cell, 
                 name,
                 contrast.label,
                 str(finding.n),
-                points(difference.mean) if difference else "–",
-                f"[{points(difference.low)}, {points(difference.high)}]" if difference else "needs 2 pairs",
+                unit.change(difference.mean) if difference else "–",
+                f"[{unit.change(difference.low)}, {unit.change(difference.high)}]" if difference else "needs 2 pairs",
                 *((bootstrap,) if has_bootstrap else ()),
                 ", ".join(map(str, finding.looks[-3:])) or "–",
                 p_value(finding.p_value),
@@ -68,7 +86,7 @@ def _findings_table(caption: str, first_column: str, rows: Sequence[tuple[Cell, 
                     else ()
                 ),
                 f"{100 * wins.mean:.0f} % [{100 * wins.low:.0f}, {100 * wins.high:.0f}]" if wins else "–",
-                "–" if finding.smallest is None else f"{100 * finding.smallest:.2f}",
+                "–" if finding.smallest is None else unit.number(finding.smallest),
             )
         )
     titles = (
@@ -85,6 +103,41 @@ def _findings_table(caption: str, first_column: str, rows: Sequence[tuple[Cell, 
     )
     name_column, *numbers = headings(first_column, *titles)
     return Table(caption, (name_column, Column("outcome", is_number=False), *numbers), tuple(lines))
+
+
+def classes_table(study: StudyRecord, *, split: Split = "validation") -> Table | None:
+    """Recall of every class, of every arm against the first; ``None`` where nothing is known of classes.
+
+    Of many classes and arms those that changed the most.
+    """
+    changes = class_changes(study, split=split)
+    if not changes:
+        return None
+    styles = arm_styles(study)
+    shown = sorted(changes, key=lambda one: (one.adjusted_p, one.p_value))[:_MOST_CLASSES]
+    rows = tuple(
+        line(
+            Cell(one.b, styles[one.b]),
+            one.name,
+            ("hurt" if one.difference < 0 else "helped") if one.is_named else "not shown",
+            PERCENT.change(one.difference),
+            f"[{PERCENT.change(one.low)}, {PERCENT.change(one.high)}]",
+            p_value(one.p_value),
+            p_value(one.adjusted_p),
+        )
+        for one in shown
+    )
+    some = f" The {len(shown)} with the smallest p of {len(changes)}." if len(shown) < len(changes) else ""
+    caption = (
+        f"Differences in {split} recall of each class from {changes[0].a}, in percentage points, each with its own "
+        f"95 % interval.{some}"
+    )
+    arm, *numbers = headings("arm", "difference", "95 % interval", "p", "p after Benjamini and Yekutieli")
+    words = (Column("class", is_number=False), Column("outcome", is_number=False))
+    return Table(caption, (arm, *words, *numbers), rows)
+
+
+_MOST_CLASSES = 40
 
 
 def diagnoses_table(study: StudyRecord, diagnoses: Diagnoses) -> Table | None:

@@ -19,7 +19,9 @@ from .rows import LACKING_EPOCHS, LACKING_WEIGHTS, MEMBERS, MISSING_RUNS, RowFau
 
 _Keys = Sequence[tuple[object, ...]]
 # Derived from what else there is, or measured again.
-_REMOVED = ("members", "retrained", "epochs", "test_scores", "validation_hits", "image_sets")
+_REMOVED = (
+    "members", "retrained", "epochs", "test_scores", "validation_hits", "image_sets", "predictions", "label_sets",
+)  # fmt: skip
 _RESEALED = ("studies", "looks")
 
 
@@ -37,6 +39,10 @@ def mend_rows(connection: sqlite3.Connection, faults: RowFaults, store: Path) ->
                 _remove(connection, table, keys)
                 notes.append(f'removed {counted(len(keys), "damaged row")} of table "{table}"')
         connection.execute("DELETE FROM validation_hits WHERE images NOT IN (SELECT id FROM image_sets)")
+        connection.execute(
+            "DELETE FROM predictions WHERE label_set NOT IN (SELECT id FROM label_sets) "
+            "OR images != '' AND images NOT IN (SELECT id FROM image_sets)"
+        )
         for table in _RESEALED:
             if keys := damaged.get(table):
                 _reseal(connection, table, keys)
@@ -112,7 +118,7 @@ def _reset_runs(connection: sqlite3.Connection, keys: _Keys) -> None:
     for (run,) in keys:
         is_member = connection.execute(f"SELECT 1 FROM {MEMBERS} WHERE run = ?", (run,)).fetchone()
         if is_member is None:
-            for table in ("epochs", "artifacts", "test_scores", "validation_hits"):
+            for table in ("epochs", "artifacts", "test_scores", "validation_hits", "predictions"):
                 connection.execute(f"DELETE FROM {table} WHERE run = ?", (run,))
             connection.execute("DELETE FROM runs WHERE id = ?", (run,))
             continue
@@ -168,6 +174,9 @@ def _put_members_back(connection: sqlite3.Connection) -> None:
 def _remove(connection: sqlite3.Connection, table: str, keys: _Keys) -> None:
     if table == "image_sets":
         connection.executemany("DELETE FROM validation_hits WHERE images = ?", keys)
+        connection.executemany("DELETE FROM predictions WHERE images = ?", keys)
+    if table == "label_sets":
+        connection.executemany("DELETE FROM predictions WHERE label_set = ?", keys)
     condition = " AND ".join(f"{column} = ?" for column in KEYS[table])
     connection.executemany(f"DELETE FROM {table} WHERE {condition}", keys)
 

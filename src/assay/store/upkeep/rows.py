@@ -26,6 +26,11 @@ _REMEDIES = {
     "verdict_looks": ("restore the store from a backup, or run the study under another name", False),
     "image_sets": ("removed with what was found on these images: running the study again evaluates its runs", True),
     "validation_hits": ("removed: running the study again evaluates these runs", True),
+    "label_sets": (
+        "removed with the predictions that have these labels: running the study again evaluates its runs",
+        True,
+    ),
+    "predictions": ("removed: running the study again, or revealing it, evaluates these runs", True),
 }
 _FINISHED = "state = 'finished'"
 _NUM_EPOCHS = "(SELECT count(*) FROM epochs WHERE run = id)"

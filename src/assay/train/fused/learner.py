@@ -76,18 +76,14 @@ class FusedLearner(Learner):
             loss, hits = loss + more_loss, hits + more_hits
         return loss, hits
 
-    def hits(
-        self, images: NDArray[np.uint8], labels: NDArray[np.int64], indices: NDArray[np.int64]
-    ) -> NDArray[np.bool_]:
+    def logits_at(self, images: NDArray[np.uint8], indices: NDArray[np.int64]) -> NDArray[np.float32]:
         self.network.pack()
-        hits = np.empty(len(indices), dtype=bool)
+        batches = []
         for start in range(0, len(indices), EVALUATION_BATCH):
             chosen = indices[start : start + EVALUATION_BATCH]
             self.network.put_images(images, chosen, *self._scale)
-            # As in the loss's kernel, the first of equal logits counts.
-            predicted = self.network.logits(len(chosen)).argmax(1)
-            hits[start : start + len(chosen)] = predicted == labels[chosen]
-        return hits
+            batches.append(np.array(self.network.logits(len(chosen)), dtype=np.float32))
+        return np.concatenate(batches)
 
     def logits(self, images: NDArray[Any]) -> NDArray[np.float32]:
         self.network.pack()

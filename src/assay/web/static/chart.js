@@ -1,6 +1,6 @@
 // Charts as SVG, drawn for the width that they get.
 
-import { colour, draw, make, percent } from "./dom.js";
+import { colour, draw, make } from "./dom.js";
 
 const DASHES = { solid: null, dash: "7 4", dot: "2 4", dashdot: "8 4 2 4" };
 const GLYPHS = {
@@ -28,7 +28,8 @@ function svg(place, width, height, label) {
 const bounds = (values) => values.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
 
 // One row an arm: every seed a dot, the mean a stroke, its interval a bar.
-export function strip(place, arms, scores) {
+export function strip(place, arms, scores, measure) {
+  const text = (v) => `${(measure.scale * v).toFixed(measure.decimals)}${measure.suffix}`, most = measure.most ?? Infinity;
   const rows = arms.map((arm, index) => ({ arm, ...scores[index] })).filter((row) => row.scores.length);
   if (!rows.length) { place.replaceChildren(); return; }
   const width = place.clientWidth, narrow = width < 560;
@@ -40,15 +41,15 @@ export function strip(place, arms, scores) {
   // Intervals of two or three seeds may be many times as wide as everything else; they leave the frame.
   const [lowest, highest] = bounds(rows.flatMap((row) => row.scores)), reach = Math.max(highest - lowest, 0.002);
   let [low, high] = bounds(rows.flatMap((row) => [row.mean, ...row.scores, ...(row.low === null ? [] : [row.low, row.high])]));
-  low = Math.max(low, lowest - reach); high = Math.min(high, highest + reach, 1);
+  low = Math.max(low, lowest - reach); high = Math.min(high, highest + reach, most);
   const pad = Math.max((high - low) * 0.04, 0.0005);
-  low -= pad; high = Math.min(high + pad, Math.max(1, high));
+  low -= pad; high = Math.min(high + pad, Math.max(most, high));
   const x = (v) => left + ((Math.min(Math.max(v, low), high) - low) / (high - low)) * (right - left);
-  const root = svg(place, width, height, `Validation accuracy of every run. ${rows.slice(0, 12).map((row) => `${row.arm.name}: mean ${percent(row.mean)}, ${row.scores.length} runs`).join("; ")}`);
-  const { values, digits } = ticks(100 * low, 100 * high, (right - left) / 90);
+  const root = svg(place, width, height, `Validation ${measure.label} of every run. ${rows.slice(0, 12).map((row) => `${row.arm.name}: mean ${text(row.mean)}, ${row.scores.length} runs`).join("; ")}`);
+  const { values, digits } = ticks(measure.scale * low, measure.scale * high, (right - left) / 90);
   for (const tick of values) {
-    const at = x(tick / 100);
-    root.append(draw("line", { x1: at, x2: at, y1: top, y2: height - foot, class: "grid" }), draw("text", { x: at, y: height - foot + 20, class: "tick", "text-anchor": "middle" }, `${tick.toFixed(digits)} %`));
+    const at = x(tick / measure.scale);
+    root.append(draw("line", { x1: at, x2: at, y1: top, y2: height - foot, class: "grid" }), draw("text", { x: at, y: height - foot + 20, class: "tick", "text-anchor": "middle" }, `${tick.toFixed(digits)}${measure.suffix}`));
   }
   rows.forEach((row, index) => {
     const y = top + (index + (narrow && step > 20 ? 0.66 : 0.5)) * step, ink = colour(row.arm);
@@ -62,7 +63,7 @@ export function strip(place, arms, scores) {
     row.scores.forEach((score, seed) => {
       const lift = row.scores.length > 1 && step > 20 ? ((seed * 7) % 5 - 2) * 1.9 : 0;
       const dot = GLYPHS[row.arm.shape](x(score), y + lift, size);
-      dot.append(draw("title", {}, `seed ${row.seeds[seed]}: ${percent(score)}`));
+      dot.append(draw("title", {}, `seed ${row.seeds[seed]}: ${text(score)}`));
       dots.append(dot);
     });
     root.append(dots);

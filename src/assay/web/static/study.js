@@ -8,7 +8,7 @@ import { Runs } from "./table.js";
 const study = document.body.dataset.study;
 const api = `/api/studies/${encodeURIComponent(study)}`;
 const token = document.querySelector('meta[name="assay-token"]')?.content;
-const state = { version: 0, finished: -1, runs: [], arms: [], hidden: new Set(), filter: "", only: "", measure: "validation_accuracy", drawn: null, scores: null };
+const state = { version: 0, finished: -1, runs: [], arms: [], hidden: new Set(), filter: "", only: "", measure: "validation_accuracy", drawn: null, scores: null, scored: null };
 let table = null;
 
 const describe = (run) => `${state.arms[run.arm].name}, seed ${run.seed}${run.fold ? `, fold ${run.fold}` : ""}: ${run.state}${run.score === null ? "" : `, ${percent(run.score)}`}`;
@@ -171,7 +171,8 @@ const arms = calmly(async () => {
   const answer = await fill(one("arms"), `${api}/arms`);
   if (!answer) return;
   state.scores = answer.arms;
-  strip(one("strip"), state.arms, state.scores);
+  state.scored = answer.measure;
+  strip(one("strip"), state.arms, state.scores, state.scored);
 }, 1000);
 
 const trials = calmly(async () => {
@@ -223,7 +224,7 @@ const redraw = () => {
   legend();
   table.paint(true);
   paintCurves();
-  if (state.scores) strip(one("strip"), state.arms, state.scores);
+  if (state.scores) strip(one("strip"), state.arms, state.scores, state.scored);
 };
 onTheme(redraw);
 let width = window.innerWidth;

@@ -39,9 +39,9 @@ def html_of(
     toml: str = 'name = "kernels"',
     same_network: bool = True,
     explanations: Sequence[Illustration] = (),
+    gallery: Gallery | None = Gallery(PNG, ("zero", "one"), (5400, 5399), 1201),  # noqa: B008
 ) -> str:
     networks = {arm.name: network(32 if same_network else 32 * (1 + arm.position)) for arm in study.arms}
-    gallery = Gallery(PNG, ("zero", "one"), (5400, 5399), 1201)
     return render(study, summaries=networks, gallery=gallery, version="0.1.0", toml=toml, explanations=explanations)
 
 

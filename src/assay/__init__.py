@@ -5,7 +5,8 @@ From a study to an answer:
 - ``Study`` is what is asked: ``Data`` (or ``arrays``, ``torch_dataset``), ``Network`` (``Residual``, ``Parallel``,
   ``Repeat``, ``Base``), ``Training`` (``Optimizer``, ``Schedule``, ``Augmentation``, ``EarlyStopping``, ``Best``,
   ``Evaluation``), ``Seeds``, ``Search``. ``load`` reads one from a file; ``shipped`` lists those that come with Assay.
-- ``describe`` shows its networks, ``remarks`` what to know before it runs, ``run`` trains what is missing of it.
+- ``describe`` shows its networks, ``remarks`` what to know before it runs, ``plan`` how many
+  seeds it needs, ``run`` trains what is missing of it.
 - ``result``, ``studies`` and ``find`` read a store: ``Result`` has verdicts, tables and reports; ``Run`` is one run.
 - ``predict`` classifies new images.
 
@@ -25,6 +26,7 @@ from .api import describe as describe
 from .api import find as find
 from .api import from_keras as from_keras
 from .api import load as load
+from .api import plan as plan
 from .api import predict as predict
 from .api import remarks as remarks
 from .api import result as result
@@ -104,6 +106,7 @@ __all__ = [
     "find",
     "from_keras",
     "load",
+    "plan",
     "predict",
     "remarks",
     "reproduce",

@@ -39,6 +39,7 @@ from .tracking import LiveTracking, TrackerName, answer_text, check_tracker, liv
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from .analysis.planning import SeedPlan
     from .capturing import Capture, Captured, RunConversion
     from .convert import Imported
     from .convert.conversion import Conversion
@@ -52,6 +53,21 @@ _DOCUMENT_D = (
     "its tables are not in this folder",
     "run `assay data make mnist --variation random-background --format csv --train 12000 --test 10000 -o document-d`",
 )
+_IN_GENERAL = (
+    "in-general",
+    "its data are not in this folder",
+    "run `"
+    + " && ".join(
+        (
+            "assay data make cifar10 --format npz -o in-general/cifar10",
+            "assay data make mnist --variation rotated --format npz --train 20000 --test 10000 "
+            "-o in-general/mnist-rotated",
+            "assay data make fashion_mnist --variation random-background --format npz --train 20000 --test 10000 "
+            "-o in-general/fashion-background",
+        )
+    )
+    + "`",
+)
 _PNEUMONIA = (
     "pneumonia_imbalanced.npz",
     "pneumonia_imbalanced.npz is not in this folder",
@@ -60,6 +76,7 @@ _PNEUMONIA = (
 )
 _FILES = {
     **dict.fromkeys(("document-d", "document-d-search", "document-d-vgg16"), _DOCUMENT_D),
+    "in-general": _IN_GENERAL,
     "pneumonia-balance": _PNEUMONIA,
 }
 
@@ -221,6 +238,8 @@ def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]
     study of the same name that this one would replace."""
     from .data import info_of
 
+    if study.parts:
+        return _remarks_on_each(study, store)
     info = info_of(study.data)
     notes = list(info.notes)
     if study.data.scaling == "none" and info.dtype == "uint8":
@@ -239,6 +258,19 @@ def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]
                 f'The store holds another study called "{study.name}" ("{before.question}"), and this one takes its '
                 'place; its runs are kept. Give this one a name of its own (name = "...") to keep both.'
             )
+    return tuple(notes)
+
+
+def _remarks_on_each(study: Study, store: str | Path | None) -> tuple[str, ...]:
+    """What there is to remark on each of several data sets, each remark once."""
+    from .analysis.general import LEAST_SETS, few_sets
+
+    notes: dict[str, None] = {}
+    for name, part in study.parts.items():
+        alone = part.model_copy(update={"name": f"{study.name}-{name}"})  # the store has no part by itself
+        notes.update({f"{name}: {note}": None for note in remarks(alone, store=store)})
+    if len(study.parts) < LEAST_SETS:
+        notes[f"{few_sets(len(study.parts))}."] = None
     return tuple(notes)
 
 
@@ -333,20 +365,26 @@ def run(
     names = [track] if isinstance(track, str) else list(track)
     for name in names:
         check_tracker(name)
-    dataset = prepare(study.data)
-    check_split(study, dataset)
-    study = with_checked_metric(study, dataset)
+    parts = study.parts or {"": study}
+    datasets = {data: prepare(part.data) for data, part in parts.items()}
+    for data, part in parts.items():
+        check_split(part, datasets[data])
+    title = ", ".join(dataset.info.title for dataset in datasets.values())
+    checked = [with_checked_metric(part, datasets[data]) for data, part in parts.items()]
+    study = study if study.parts else checked[0]
     progress = shown(progress)
     with contextlib.ExitStack() as stack, open_site(on, folder / "logs", artifacts, notes_of(progress)) as site:
-        trackers = _live_trackers(names, progress, folder, dataset.info.title, stack)
+        trackers = _live_trackers(names, progress, folder, title, stack)
         device_there = "cpu" if has_own(study) else site.device_of(study.device)
         with open_writer(folder) as writer, open_reader(folder) as reader:
             if study.search is not None:
                 from .search import search_plans
 
-                rounds = search_plans(study, dataset, folder, reader, writer, device=device_there)
+                rounds = search_plans(study, datasets[""], folder, reader, writer, device=device_there)
             else:
-                rounds = plans(study, dataset, folder, reader, writer, device=device_there)
+                rounds = plans(
+                    study, datasets if study.parts else datasets[""], folder, reader, writer, device=device_there
+                )
             followers = [*callbacks, *trackers]
             drive_plans(rounds, writer, reader, site, workers=workers, progress=progress, callbacks=followers)
         outcome = Result(folder, study.name)
@@ -375,6 +413,38 @@ def _live_trackers(
     for tracker in trackers:
         stack.callback(tracker.close)
     return trackers
+
+
+def plan(
+    study: Study | str | Path,
+    *,
+    difference: float | None = None,
+    like: str | None = None,
+    store: str | Path | None = None,
+) -> SeedPlan:
+    """How many seeds and validation images a wanted difference needs, before they are trained.
+
+    How much seeds differ is predicted from what one or two runs of each arm get right (Jordan 2024), and measured where
+    there are two or more. Nothing is trained, and no verdict is shown.
+
+    Args:
+        study: A study, a study file, the name of a shipped study, or of one in the store.
+        difference: The wanted difference, in percentage points; the study's margin if ``None``.
+        like: A study of the store that has run, whose seeds this one's will resemble.
+        store: The store's folder; ``ASSAY_STORE`` or ``./assay-store`` if ``None``.
+
+    Raises:
+        NoSuchStudy: The store does not hold ``like``.
+        SpecError: The study is not usable, no run tells how much seeds differ, or the difference is none.
+    """
+    from .results.planning import seed_plan
+
+    folder = Path(store) if store is not None else default_folder()
+    if not isinstance(study, Study):
+        before = _before(str(study), folder)
+        is_file = Path(study).suffix == ".toml" or Path(study).is_file()
+        study = load(study) if is_file or before is None else before.design
+    return seed_plan(study, folder, difference=difference, like=like)
 
 
 def studies(store: str | Path | None = None) -> list[str]:

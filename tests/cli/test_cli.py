@@ -465,7 +465,7 @@ def test_shipped_studies_are_sound(run) -> None:
     """Document D's tables are made by a command, which the sentence without them names; a base of ours is a run."""
     assert {"first-look", "mnist-dropout"} <= set(shipped())
     waiting = dict.fromkeys(
-        ("document-d", "document-d-search", "document-d-vgg16"), "assay data make mnist --variation"
+        ("document-d", "document-d-search", "document-d-vgg16", "in-general"), "assay data make mnist --variation"
     )
     waiting |= {
         "transfer-own": 'the base is run "fashion-base", and in',

@@ -12,6 +12,8 @@ from ..stats import MIN_PAIRS, pairs_needed, refusal
 from ..store.records import StudyRecord
 from .contrasts import Contrast, contrasts, has_interactions, planned_contrasts
 from .fallen import fallen_sentences
+from .general import General, few_sets, general_verdicts
+from .general_looks import has_general
 from .grid import Split, grid_of
 from .measured import measure_of
 from .numbers import counted, percent
@@ -47,6 +49,7 @@ class Answer:
         headline: The answer as one sentence, without its full stop.
         contrasts: Every contrast with its own verdict.
         notes: What must be read with the answer: missing runs, what it does not say, what to do next.
+        general: The verdicts over all data sets, of a study on several: what its headline is about.
         effects: What each of several crossed factors does on average over the others, and whether they interact: where
             there are any, the study's question is about them, and the headline too.
     """
@@ -56,6 +59,7 @@ class Answer:
     contrasts: tuple[Contrast, ...]
     notes: tuple[str, ...]
     effects: tuple[Contrast, ...] = ()
+    general: tuple[General, ...] = ()
 
     @property
     def label(self) -> str:
@@ -83,6 +87,8 @@ def answer(study: StudyRecord, *, split: Split = "validation") -> Answer:
         return Answer("estimate", f"{headline}, n = {only.n}", (), _notes(study, (), "estimate", split))
     crossed = planned_contrasts(study, split=split) if has_interactions(study) else ()
     family = crossed or judged
+    if study.sets:
+        return _on_several(study, family, judged, crossed, split)
     tone = _tone(family)
     if tone == "refused":
         headline = _refusal(family)
@@ -91,6 +97,51 @@ def answer(study: StudyRecord, *, split: Split = "validation") -> Answer:
     else:
         headline = judged[0].sentence if len(judged) == 1 else _tally(judged)
     return Answer(tone, headline, judged, _notes(study, family, tone, split), crossed)
+
+
+def _on_several(
+    study: StudyRecord,
+    family: tuple[Contrast, ...],
+    judged: tuple[Contrast, ...],
+    crossed: tuple[Contrast, ...],
+    split: Split,
+) -> Answer:
+    """The answer of a study on several data sets: what holds in general, and on how many of them by themselves."""
+    general = general_verdicts(study, split)
+    tone = _tone(family)
+    tally = f"by themselves, {_by_data(family)}"
+    if not has_general(study):
+        headline = f"Of {counted(len(study.sets), 'data set')} {tally}"
+    else:
+        decided = [one.finding.is_decided for one in general]
+        if any(decided):
+            tone = "decided" if all(decided) else "partly"
+        elif any(one.outcome == "undecided" for one in general):
+            tone = "partly" if tone in ("decided", "partly") else "undecided"
+        if len(general) == 1:
+            first = general[0].sentence
+        else:
+            counts = Counter(one.outcome for one in general)
+            outcomes = [f"{count} {_is(count)} {outcome}" for outcome, count in counts.items()]
+            few = [outcome for outcome in counts if outcome.startswith("too few")]
+            of = general[0].baseline if len({one.baseline for one in general}) == 1 else "their first level"
+            first = f"In general, of {len(general)} against {of}, {_listed(outcomes)}"
+            if few and len(counts) == 1:
+                first = general[0].sentence
+        headline = f"{first}; of {counted(len(study.sets), 'data set')} {tally}"
+    notes = list(_notes(study, family, tone, split))
+    if not has_general(study):
+        notes.append(f"{few_sets(len(study.sets))}.")
+    return Answer(tone, headline, judged, tuple(notes), crossed, general)
+
+
+def _by_data(family: tuple[Contrast, ...]) -> str:
+    """How often each outcome is given on single data sets."""
+    main = [contrast for contrast in family if not (contrast.effect and contrast.effect.is_interaction)]
+    counts = Counter(contrast.outcome for contrast in main)
+    outcomes = _listed([f"{outcome} on {count}" for outcome, count in counts.most_common()])
+    is_one = len(main) == len({contrast.data for contrast in main})
+    return outcomes if is_one else f"{outcomes}, over {len(main)} comparisons"
 
 
 def progress_sentence(study: StudyRecord) -> str:
@@ -231,7 +282,7 @@ def _advice(study: StudyRecord, family: tuple[Contrast, ...], tone: Tone) -> lis
         notes.append("Undecided is not equal: every difference inside the interval remains possible.")
     if tone == "estimate":
         notes.append("The interval covers seed-to-seed variation. Add a second arm to ask which is better.")
-    if len(family) > 1 and tone != "refused" and family[0].effect is None:
+    if len(family) > 1 and tone != "refused" and family[0].effect is None and not study.sets:
         notes.append(
             f"Each arm is compared with {family[0].baseline}. Which of all arms is best is another question: "
             f"the highest of {len(family) + 1} means owes part of its height to luck."

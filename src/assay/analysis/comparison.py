@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Problem, SpecError, nearest
 from ..measures import ACCURACY, Measure
+from ..spec import DATA
 from ..spec.arms import arm_name
 from ..stats import Ranking, factors_of
+from ..store.parts import parts_of
 from ..store.records import StudyRecord
 from .contrasts import (
     Contrast,
@@ -20,10 +22,13 @@ from .contrasts import (
     ranking_of,
 )
 from .fallen import fallen_sentences
+from .general import General, few_sets, general_verdicts
+from .general_looks import has_general
 from .image_spread import claim_of
 from .images import duel, network_sentence, networks
 from .measured import exploratory_sentence, is_exploratory, measure_of
 from .opened import looks_at_test
+from .rows import arms_by_data
 from .scores import LEAKY, Split, failure_sentence, ordered_arms, rule_of, varied
 from .standings import sequential_sentence
 
@@ -44,6 +49,7 @@ class Comparison:
         effects: Main effects and interactions of crossed factors. Where there are any they are what the study asks, one
             family, and contrasts of arms are estimates.
         ranking: Arms by mean rank; ``None`` for two arms and below six seeds that all have.
+        general: Verdicts over all data sets, of a study on several; none for any other.
         arms: The arms' names, in the order of the ranking's figures.
         varies: What a seed changes: the intervals speak of nothing else.
         notes: What must be read with the verdicts.
@@ -61,20 +67,28 @@ class Comparison:
     is_leaky: bool = False
     measure: Measure = ACCURACY
     is_exploratory: bool = False
+    general: tuple[General, ...] = ()
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """Every verdict, factors first, without full stops."""
-        return tuple(contrast.sentence for contrast in (*self.effects, *self.contrasts))
+        """Every verdict, those in general first, then factors, without full stops."""
+        general = tuple(one.sentence for one in self.general)
+        return general + tuple(contrast.sentence for contrast in (*self.effects, *self.contrasts))
 
     def frame(self) -> pd.DataFrame:
         """One row a verdict: what is compared, n, difference with interval, p values, outcome, sentence.
 
-        Differences of accuracies are fractions; ``attrs`` say which metric it is.
+        Differences of accuracies are fractions; ``attrs`` say which metric it is. On several data sets ``data`` names
+        each one's; rows without a name are verdicts in general, whose n is data sets, and whose difference is the
+        change of the error rate as a fraction of it.
         """
         import pandas as pd
 
-        frame = pd.DataFrame([_flat(contrast) for contrast in (*self.effects, *self.contrasts)])
+        rows = [_flat(contrast) for contrast in (*self.effects, *self.contrasts)]
+        if self.general:
+            named = zip(rows, (*self.effects, *self.contrasts), strict=True)
+            rows = [*map(_flat_general, self.general), *({"data": one.data, **row} for row, one in named)]
+        frame = pd.DataFrame(rows)
         frame.attrs["leaky"] = self.is_leaky
         frame.attrs["metric"], frame.attrs["exploratory"] = self.measure.name, self.is_exploratory
         return frame
@@ -90,6 +104,7 @@ class Comparison:
             "exploratory": self.is_exploratory,
             "leaky": self.is_leaky,
             "varies": list(self.varies),
+            **({"general": [one.as_dict() for one in self.general]} if self.general else {}),
             "contrasts": [_plain(contrast) for contrast in self.contrasts],
             "effects": [_plain(contrast) for contrast in self.effects],
             "ranking": None if self.ranking is None else {"arms": list(self.arms), **asdict(self.ranking)},
@@ -127,6 +142,10 @@ def compare_study(study: StudyRecord, *names: str, split: Split = "validation") 
     if names:
         return _comparison(study, split, (), factor_effects(study, split=split, factor=names[0]), None, ())
     crossed = planned_contrasts(study, split=split) if has_interactions(study) else ()
+    if study.sets:
+        remark = () if has_general(study) else (few_sets(len(study.sets)),)
+        whole = _comparison(study, split, contrasts(study, split=split), crossed, None, remark)
+        return replace(whole, general=general_verdicts(study, split))
     return _comparison(study, split, contrasts(study, split=split), crossed, ranking_of(study, split=split), ())
 
 
@@ -139,10 +158,12 @@ def _comparison(
     notes: tuple[str, ...],
 ) -> Comparison:
     arms, varies = tuple(arm.name for arm in ordered_arms(study)), varied(study)
+    beyond = (
+        "those in general of other data sets like these" if study.sets else "they say nothing about another data set"
+    )
     remarks = [LEAKY.rstrip(".")] if study.is_leaky else []
     remarks += [
-        f"A seed changes {', '.join(varies) or 'nothing'}. Intervals speak of that and of {claim_of(study)}; "
-        "they say nothing about another data set"
+        f"A seed changes {', '.join(varies) or 'nothing'}. Intervals speak of that and of {claim_of(study)}; {beyond}"
     ]
     if any(contrast.finding.is_corrected for contrast in (*judged, *crossed)):
         remarks.append(
@@ -158,8 +179,9 @@ def _comparison(
     if split == "test":
         remarks.append(f"After {looks_at_test(study)} at the test split")
         remarks += [network_sentence(network) for network in networks(study)]
-        if finalists := duel(study):
-            remarks += finalists.sentences
+        for name, part in parts_of(study).items():
+            if finalists := duel(part):
+                remarks += [f"On {name}: {sentence}" if name else sentence for sentence in finalists.sentences]
     if failed := failure_sentence(study):
         remarks.append(failed)
     remarks += notes
@@ -179,7 +201,9 @@ def _meant(study: StudyRecord, arms: list[str], names: tuple[str, ...], split: S
     if split == "test" and not study.columns.has_test:
         raise SpecError(Problem(f'the test split of "{study.name}" is sealed', "assay reveal scores it, once"))
     if len(names) == 1:
-        known = list(factors_of([arm.levels for arm in ordered_arms(study)]))
+        levels = [arm.levels for arm in next(iter(arms_by_data(study).values()))]
+        known = list(factors_of([{factor: one[factor] for factor in one if factor != DATA} for one in levels]))
+        known = known if study.sets else list(factors_of(levels))
         if names[0] in known and rule_of(study).stop:
             what = f'the arms of "{study.name}" stop by themselves, so seeds do not cross its factors'
             raise SpecError(Problem(what, "compare arms, or give count instead of stop"))
@@ -194,6 +218,12 @@ def _meant(study: StudyRecord, arms: list[str], names: tuple[str, ...], split: S
                 meant.append(arm_name(name, arms, study.name))
             except SpecError as error:
                 problems += error.problems
+        on = [
+            next((name for name, of in arms_by_data(study).items() if arm in [one.name for one in of]), "")
+            for arm in meant
+        ]
+        if len(set(on)) > 1:
+            problems.append(Problem(f"{meant[0]} and {meant[1]} are on different data sets", "name two arms on one"))
         if len(meant) == 2 and meant[0] == meant[1]:
             problems.append(Problem(f'"{meant[0]}" is given twice', "name two arms"))
         if problems:
@@ -214,11 +244,32 @@ def _plain(contrast: Contrast) -> dict[str, Any]:
         "sentence": contrast.sentence,
         "details": contrast.details,
         "planned": contrast.is_planned,
+        **({"data": contrast.data} if contrast.data else {}),
         "varies": list(contrast.varies),
         "left_out": contrast.left_out,
         "seeds": list(contrast.seeds),
         "differences": list(contrast.differences),
         "finding": asdict(contrast.finding),
+    }
+
+
+def _flat_general(one: General) -> dict[str, Any]:
+    ratio = one.finding.ratio or (float("nan"),) * 3
+    return {
+        "data": "",
+        "kind": "in general",
+        "factor": "",
+        "a": one.baseline,
+        "b": one.arm,
+        "n": one.finding.n,
+        "difference": ratio[0] - 1,
+        "low": ratio[1] - 1,
+        "high": ratio[2] - 1,
+        "p_value": float("nan") if one.finding.p_value is None else one.finding.p_value,
+        "adjusted_p": float("nan") if one.finding.adjusted_p is None else one.finding.adjusted_p,
+        "outcome": one.outcome,
+        "sentence": one.sentence,
+        "details": one.details,
     }
 
 

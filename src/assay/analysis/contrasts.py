@@ -22,9 +22,11 @@ from ..store.records import StudyRecord
 from .details import details_of, hint_of, left_out_of
 from .family import Judged, all_pairs, estimate, family
 from .measured import measure_of
-from .rows import MAX_RANKED, Row, effect_rows, key_of, pair_row
+from .rows import MAX_RANKED, Row, arms_by_data, effect_rows, key_of, label_of, pair_row
 from .rows import has_interactions as has_interactions
 from .scores import Split, arm_scores, ordered_arms, rule_of, varied
+
+_PLAIN = ("No ", "Not ", "An ", "The ")  # beginnings of sentences that are no names
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Contrast:
         effect: The effect of a factor; ``None`` where two arms are compared.
         is_planned: Whether it is one of those that the study asks for; others are estimates until all of these are
             decided.
+        data: The data set that it is on, of a study on several.
     """
 
     baseline: str
@@ -57,6 +60,7 @@ class Contrast:
     left_out: str = ""
     effect: Effect | None = None
     is_planned: bool = True
+    data: str = ""
 
     @property
     def difference(self) -> PairedDifference | None:
@@ -90,9 +94,10 @@ def contrasts(study: StudyRecord, *, split: Split = "validation") -> tuple[Contr
     """Every arm against the first. Where factors are crossed these are not what was planned, but estimates."""
     if not has_interactions(study):
         return planned_contrasts(study, split=split)
-    first = ordered_arms(study)[0].name
     pairs = {judged.row.arms: judged for judged in all_pairs(study, split)}
-    rows = [pair_row(first, arm.name) for arm in ordered_arms(study)[1:]]
+    rows = [
+        pair_row(arms[0].name, arm.name, data) for data, arms in arms_by_data(study).items() for arm in arms[1:]
+    ]  # fmt: skip
     return _contrasts(study, [pairs.get(row.arms) or estimate(study, row, split) for row in rows], split)
 
 
@@ -102,7 +107,8 @@ def contrast_of(study: StudyRecord, a: str, b: str, *, split: Split = "validatio
         if judged.row.effect is None and set(judged.row.arms) == {a, b}:
             (contrast,) = _contrasts(study, [judged if judged.row.a == a else _reversed(judged)], split)
             return contrast
-    (contrast,) = _contrasts(study, [estimate(study, pair_row(a, b), split)], split)
+    data = next((name for name, arms in arms_by_data(study).items() if a in [arm.name for arm in arms]), "")
+    (contrast,) = _contrasts(study, [estimate(study, pair_row(a, b, data), split)], split)
     return contrast
 
 
@@ -139,7 +145,7 @@ def ranking_of(study: StudyRecord, *, split: Split = "validation") -> Ranking | 
     Nor is there a ranking where arms stop by themselves, or of more than ``MAX_RANKED`` arms. Arms are grouped by the
     study's own verdicts on every two of them.
     """
-    if len(study.arms) > MAX_RANKED or len(study.arms) < 3 or rule_of(study).stop:
+    if study.sets or len(study.arms) > MAX_RANKED or len(study.arms) < 3 or rule_of(study).stop:
         return None
     seeds, scores = blocks(study, split=split)
     if len(seeds) < MIN_PAIRS:
@@ -163,7 +169,8 @@ def ranking_of(study: StudyRecord, *, split: Split = "validation") -> Ranking | 
 def _reversed(judged: Judged) -> Judged:
     """The same contrast seen from its other arm."""
     row, finding = judged.row, judged.finding
-    return replace(judged, row=Row(row.b, row.a, row.arms, tuple(-w for w in row.weights)), finding=finding.reversed())
+    turned = Row(row.b, row.a, row.arms, tuple(-w for w in row.weights), data=row.data)
+    return replace(judged, row=turned, finding=finding.reversed())
 
 
 def _contrasts(study: StudyRecord, judged: Iterable[Judged], split: Split) -> tuple[Contrast, ...]:
@@ -177,6 +184,7 @@ def _contrast(study: StudyRecord, judged: Judged, split: Split) -> Contrast:
     values = tuple((sign * (last if last.ndim == 1 else last.mean(1))).tolist())
     left_out = left_out_of(study, row)
     seeds = f"{len(last)} x {last.shape[1]} folds" if finding.is_corrected else ""
+    a, b = (row.a, row.b) if row.effect is not None else (label_of(study, row.a), label_of(study, row.b))
     measure, unit = measure_of(study), measure_of(study).unit
     wording = row.wording
     if wording is PLAIN:
@@ -184,12 +192,13 @@ def _contrast(study: StudyRecord, judged: Judged, split: Split) -> Contrast:
     elif not measure.higher_is_better:
         wording = wording.turned()
     text = sentence(
-        finding, a=row.a, b=row.b, seeds=seeds, wording=wording, unit=unit.name, scale=unit.scale,
-        decimals=unit.decimals,
-    )  # fmt: skip
+        finding, a=a, b=b, seeds=seeds, wording=wording, unit=unit.name, scale=unit.scale, decimals=unit.decimals
+    )
+    if row.data:
+        text = f"On {row.data}, {text[0].lower() if text.startswith(_PLAIN) else text[0]}{text[1:]}"
     if hint := hint_of(study, judged):
         text = f"{text}. {hint[:1].upper()}{hint[1:]}"
     return Contrast(
         row.a, row.b, judged.seeds, values, finding, text, details_of(study, judged, split, left_out),
-        varied(study), left_out, row.effect, judged.is_planned,
+        varied(study), left_out, row.effect, judged.is_planned, row.data,
     )  # fmt: skip

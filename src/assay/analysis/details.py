@@ -10,6 +10,7 @@ from ..measures import Unit
 from ..stats import BadRuns, advice
 from ..store.records import StudyRecord
 from .family import Judged
+from .general_looks import SHARE
 from .grid import Split, grid_of
 from .image_spread import lacks_images
 from .measured import measure_of
@@ -39,7 +40,9 @@ def details_of(study: StudyRecord, judged: Judged, split: Split, left_out: str) 
     if finding.equivalence_p is not None:
         parts.append(f"equivalence p {_p(finding.equivalence_p)}")
     parts.append(_looks(study, judged))
-    if 0 < finding.share < 1:
+    if study.sets and finding.share == SHARE:
+        parts.append("with half of the 5 % of false calls, since the other half is for verdicts in general")
+    elif 0 < finding.share < 1:
         parts.append(f"added after the first verdict, with {100 * finding.share:.0f} % of the 5 % of false calls")
     parts.append(f"over {', '.join(varied(study)) or 'nothing that varies'}")
     if finding.effect_size is not None:

@@ -10,6 +10,7 @@ from ..spec import Best
 from ..stats.curves import Curves
 from ..stats.diagnose import MIN_EPOCHS, Diagnosis, diagnose
 from ..stats.protocol import Protocol
+from ..store.parts import part_of_run
 from ..store.records import RunRecord, StudyRecord
 from .scores import ordered_arms
 
@@ -131,6 +132,9 @@ def diagnose_study(study: StudyRecord, *, shared: Mapping[str, int] | None = Non
 
 def curves_of(study: StudyRecord, run: RunRecord, *, shared_images: int | None = None) -> Curves:
     """A run's curves, with what its study says of its data."""
+    if study.sets:
+        part, run = part_of_run(study, run)
+        return curves_of(part, run, shared_images=shared_images)
     data = study.design.data
     arm = next((arm for arm in study.arms if arm.name == run.arm), None)
     keep = arm.design.training.keep if arm is not None else "last"

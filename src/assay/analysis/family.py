@@ -11,6 +11,7 @@ import numpy as np
 from ..stats import Finding, History, Look, Spending, judge_histories, paired_outcomes
 from ..stats.sequential import AT_MAXIMUM, AT_PLAN
 from ..store.records import StudyRecord
+from .general_looks import share_of_sets
 from .grid import Mask, Split, grid_of
 from .image_spread import spread_of
 from .looks import Seen, looks_of, now, planned_now
@@ -155,6 +156,8 @@ def _judged(study: StudyRecord, split: Split, unplanned: Sequence[Row], *, inher
     looks = (*line.looks, now(study))
     groups = {key: index for index, group in enumerate(line.groups) for key in group.keys}
     standing = study_standing(study) if rule.stop else None
+    # Verdicts on single data sets leave a part of the 5 % to those over all.
+    of_sets = share_of_sets(study, line.looks, split)
     judged: list[tuple[Row, str, History, tuple[int, ...], bool]] = []
     for key, row in line.rows.items():
         if standing is not None:  # it looks at itself by its own schedule, whoever else does
@@ -166,16 +169,16 @@ def _judged(study: StudyRecord, split: Split, unplanned: Sequence[Row], *, inher
         halved = tuple(looks[later.first].num_ended(row) for later in line.groups[index + 1 :])
         plan = _plan(study, line.looks, group, halved)
         seen, seeds = _looks(study, row, looks[group.first :], split)
-        judged.append((row, key, History(seen, plan, index, group.share), seeds, True))
+        judged.append((row, key, History(seen, plan, index, group.share * of_sets, most=of_sets), seeds, True))
     for row in unplanned:
         plan = _plan(study, line.looks, line.groups[0]) if line.groups else Spending(planned_now(study))
         seen, seeds = _looks(study, row, looks, split)
-        history = History(seen, plan, len(line.groups), 0.0, inherits)
+        history = History(seen, plan, len(line.groups), 0.0, inherits, of_sets)
         judged.append((row, key_of(study, row), history, seeds, False))
     measure = measure_of(study)
     margin = None if rule.margin is None else rule.margin / measure.unit.scale
     gone = [
-        History((Look(np.zeros(0), 0),), Spending(1), index, group.share)
+        History((Look(np.zeros(0), 0),), Spending(1), index, group.share * of_sets, most=of_sets)
         for index, group in enumerate(line.groups)
         for _ in range(group.num_gone if standing is None else 0)
     ]
@@ -236,7 +239,7 @@ def _look_at(
         at = np.concatenate([at, np.flatnonzero(failed)])
         a, b = scores.means[arms][:, at]
         higher = measure_of(study).higher_is_better
-        outcomes = paired_outcomes(a, b, chance=chance_of(study), higher_is_better=higher)
+        outcomes = paired_outcomes(a, b, chance=chance_of(study, row.data), higher_is_better=higher)
         at = at[outcomes.works]
         look = Look(outcomes.worked, ended, spread_of(study, row, at, split), outcomes)
     else:

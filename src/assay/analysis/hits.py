@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from ..spec import DATA
 from ..stats import shared_images
 from ..store.records import StudyRecord
 from .grid import Split
@@ -35,8 +36,11 @@ class Hits:
     def of(cls, study: StudyRecord, split: Split) -> Hits:
         ids = study.columns.ids
         if split == "test":
-            stored: Mapping[str, tuple[str, bytes]] = {run: ("", bits) for run, bits in study.test_hits.items()}
-            images = {"": np.arange(int(study.data.get("num_test", 0)))}
+            data = _data_of_runs(study)
+            stored: Mapping[str, tuple[str, bytes]] = {
+                run: (data.get(run, ""), bits) for run, bits in study.test_hits.items()
+            }
+            images = {name: np.arange(int(study.data_on(name).get("num_test", 0))) for name in study.sets or ("",)}
         else:
             stored = study.validation_hits
             names = dict.fromkeys(name for name, _ in stored.values())
@@ -84,6 +88,15 @@ class Hits:
         if key not in self._images:
             self._images[key] = SeedImages([self.sets[number] for number in sets.tolist()])
         return self._images[key]
+
+
+def _data_of_runs(study: StudyRecord) -> dict[str, str]:
+    """The data set that each run learns from, of a study on several."""
+    if not study.sets:
+        return {}
+    by_arm = {arm.name: arm.levels.get(DATA, "") for arm in study.arms}
+    columns = study.columns
+    return {run: by_arm.get(columns.arms[arm], "") for run, arm in zip(columns.ids, columns.arm.tolist(), strict=True)}
 
 
 class SeedImages:

@@ -31,13 +31,13 @@ def spread_of(study: StudyRecord, row: Row, seeds: _Places, split: Split) -> Ima
         return ImageSpread()
     runs = grid_of(study).runs[places_of(study, row)][:, seeds, 0]
     if measure_of(study) == ACCURACY:
-        crossing = _crossing(hits_of(study, split), row, runs, images)
+        crossing = crossing_of(hits_of(study, split), row, runs, images)
     else:
         crossing = influences_of(study, split).crossing(row, runs, images)
     if claim == "new images":
         return spread_of_crossing(crossing, claim=claim)
     num_left_out = num_validation(study, row, seeds)
-    num_training = max(int(study.data.get("num_training", 0)) - num_left_out, 1)
+    num_training = max(int(study.data_on(row.data).get("num_training", 0)) - num_left_out, 1)
     return spread_of_crossing(crossing, claim=claim, num_training=num_training, num_left_out=num_left_out)
 
 
@@ -79,7 +79,7 @@ def num_validation(study: StudyRecord, row: Row, seeds: _Places) -> int:
     return round(float(hits.set_sizes[sets[sets >= 0]].mean())) if (sets >= 0).any() else 0
 
 
-def _crossing(hits: Hits, row: Row, runs: NDArray[np.int64], images: SeedImages) -> Crossing:
+def crossing_of(hits: Hits, row: Row, runs: NDArray[np.int64], images: SeedImages) -> Crossing:
     """The differences of a contrast by seed and image, as sums.
 
     Args:
@@ -89,7 +89,7 @@ def _crossing(hits: Hits, row: Row, runs: NDArray[np.int64], images: SeedImages)
         images: Of its seeds.
     """
     weights = np.array(row.weights)
-    if row.effect is None:  # two arms: they differ by 1 where one alone is right
+    if row.effect is None and len(row.arms) == 2:  # two arms: they differ by 1 where one alone is right
         squares = num_different = hits.num_different(runs[0], runs[1])
     else:
         differences = sum(weight * hits.unpacked(of_arm) for weight, of_arm in zip(row.weights, runs, strict=True))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..spec import DATA
 from ..stats import Interval, McNemar, image_bootstrap, mcnemar, share_interval
 from ..store.records import StudyRecord
 from .measured import measure_of
@@ -80,6 +81,8 @@ def duel(study: StudyRecord) -> Duel | None:
 
     They are chosen by validation: chosen by the test, their difference would owe part of its size to luck.
     """
+    if study.sets:  # arms on different data sets are no rivals
+        return None
     sign = 1 if measure_of(study).higher_is_better else -1
     known = [(sign * arm.mean, arm) for arm in arm_scores(study) if arm.mean is not None]
     by_validation = [arm for _, arm in sorted(known, key=lambda pair: pair[0], reverse=True)]
@@ -106,7 +109,8 @@ def network_sentence(network: Network) -> str:
 
 def test_hits(study: StudyRecord, arm: str) -> dict[int, NDArray[np.bool_]]:
     """Which test images each seed's run gets right; the first fold where there are folds."""
-    count = int(study.data.get("num_test", 0))
+    data = next((one.levels.get(DATA, "") for one in study.arms if one.name == arm), "") if study.sets else ""
+    count = int(study.data_on(data).get("num_test", 0))
     by_seed: dict[int, NDArray[np.bool_]] = {}
     for run in study.runs_of(arm):
         packed = study.test_hits.get(run.id)

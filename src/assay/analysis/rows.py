@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..spec import fingerprint
+from ..spec import DATA, fingerprint, without_data
 from ..stats import PLAIN, Effect, Wording, effects
-from ..store.records import StudyRecord
+from ..store.records import ArmRecord, StudyRecord
 from .grid import Split, grid_of, ordered_arms, sum_folds
 from .scores import rule_of
 
@@ -30,6 +30,7 @@ class Row:
         weights: One for each of them; they sum to 0.
         wording: The phrases of its verdict.
         effect: The effect of a factor; ``None`` where two arms are compared.
+        data: The data set that its arms learn from, of a study on several; empty for any other.
     """
 
     a: str
@@ -38,6 +39,7 @@ class Row:
     weights: tuple[float, ...]
     wording: Wording = PLAIN
     effect: Effect | None = None
+    data: str = ""
 
 
 def has_interactions(study: StudyRecord) -> bool:
@@ -46,26 +48,48 @@ def has_interactions(study: StudyRecord) -> bool:
 
 
 def planned_rows(study: StudyRecord) -> tuple[Row, ...]:
-    """What the study asks: the effects of crossed factors, or else every arm against the first. One family."""
+    """What the study asks: the effects of crossed factors, or else every arm against the first. One family.
+
+    On several data sets it asks that on each.
+    """
     if has_interactions(study):
         return effect_rows(study)
-    names = [arm.name for arm in ordered_arms(study)]  # none before a search has finalists
-    return tuple(pair_row(names[0], other) for other in names[1:])
+    return tuple(
+        pair_row(arms[0].name, other.name, data) for data, arms in arms_by_data(study).items() for other in arms[1:]
+    )
 
 
 def unplanned_rows(study: StudyRecord) -> tuple[Row, ...]:
-    """Every other two arms, the later one against the earlier; none where there are too many arms for that."""
-    names = [arm.name for arm in ordered_arms(study)]
-    if len(names) > MAX_RANKED:
+    """Every other two arms, the later one against the earlier; none where there are too many arms for that, nor of
+    arms on different data sets."""
+    if len(study.arms) > MAX_RANKED:
         return ()
     planned = {frozenset(row.arms) for row in planned_rows(study) if row.effect is None}
-    pairs = itertools.combinations(names, 2)
-    return tuple(pair_row(a, b) for a, b in pairs if frozenset((a, b)) not in planned)
+    return tuple(
+        pair_row(a.name, b.name, data)
+        for data, arms in arms_by_data(study).items()
+        for a, b in itertools.combinations(arms, 2)
+        if frozenset((a.name, b.name)) not in planned
+    )
 
 
-def pair_row(a: str, b: str) -> Row:
+def arms_by_data(study: StudyRecord) -> dict[str, tuple[ArmRecord, ...]]:
+    """The arms in the study's order, by the data set that they learn from; all under "" where there is one only."""
+    arms = ordered_arms(study)
+    if not study.sets:
+        return {"": arms} if arms else {}
+    return {name: tuple(arm for arm in arms if arm.levels.get(DATA) == name) for name in study.sets}
+
+
+def pair_row(a: str, b: str, data: str = "") -> Row:
     """Arm b minus arm a."""
-    return Row(a, b, (a, b), (-1.0, 1.0))
+    return Row(a, b, (a, b), (-1.0, 1.0), data=data)
+
+
+def label_of(study: StudyRecord, arm: str) -> str:
+    """What an arm is called beside others on the same data set."""
+    levels = next((one.levels for one in study.arms if one.name == arm), {})
+    return without_data(arm, levels, study.name) if study.sets else arm
 
 
 def effect_rows(study: StudyRecord) -> tuple[Row, ...]:
@@ -76,13 +100,19 @@ def effect_rows(study: StudyRecord) -> tuple[Row, ...]:
     """
     if rule_of(study).stop:
         return ()
-    names = [arm.name for arm in ordered_arms(study)]
-    return tuple(_effect_row(names, effect) for effect in _effects(study))
+    return tuple(
+        replace(_effect_row([arm.name for arm in arms], effect), data=data)
+        for data, arms in arms_by_data(study).items()
+        for effect in _effects(study)
+    )
 
 
 def _effects(study: StudyRecord) -> tuple[Effect, ...]:
+    """The effects of crossed factors, on one data set."""
     if _effects not in study.cached:
-        study.cached[_effects] = effects([arm.levels for arm in ordered_arms(study)])
+        arms = next(iter(arms_by_data(study).values()), ())
+        levels = [{factor: level for factor, level in arm.levels.items() if factor != DATA} for arm in arms]
+        study.cached[_effects] = effects(levels if study.sets else [arm.levels for arm in arms])
     result: tuple[Effect, ...] = study.cached[_effects]
     return result
 
@@ -112,11 +142,13 @@ def arm_ids(study: StudyRecord) -> dict[str, str]:
     """
     if arm_ids not in study.cached:
         design = study.design
-        data = {**design.data.identity(), "content": study.data.get("content")}
-        rest = {"data": data, "vary": sorted(design.seeds.vary), "start": design.seeds.start}
         ids: dict[str, str] = {}
         twins: Counter[str] = Counter()
         for arm in ordered_arms(study):
+            name = arm.levels.get(DATA, "") if study.sets else ""
+            spec = design.data.on(name) if name else design.data
+            data = {**spec.identity(), "content": study.data_on(name).get("content")}
+            rest = {"data": data, "vary": sorted(design.seeds.vary), "start": design.seeds.start}
             identity = fingerprint({"arm": arm.design.identity(), **rest})[:16]
             twins[identity] += 1
             ids[arm.name] = identity if twins[identity] == 1 else f"{identity}-{twins[identity]}"

@@ -201,19 +201,26 @@ def rule_of(study: StudyRecord) -> Seeds:
     return study.design.seeds
 
 
-def chance_of(study: StudyRecord) -> float | None:
+def chance_of(study: StudyRecord, data: str = "") -> float | None:
     """What guessing scores: of accuracy the share of the most common class, or of one class of equally many; ``None``
-    for a measure of which that is not known."""
-    classes, measure = len(study.data.get("classes", ())), measure_of(study)
+    for a measure of which that is not known.
+
+    Args:
+        study: Its record.
+        data: Which of several data sets.
+    """
+    facts, measure = study.data_on(data), measure_of(study)
+    classes = len(facts.get("classes", ()))
     if measure != ACCURACY:
         return measure.chance(classes) if classes else None
-    share = study.data.get("largest_class", 1 / classes if classes else None)
+    share = facts.get("largest_class", 1 / classes if classes else None)
     return None if share is None else float(share)
 
 
 def is_split_drawn(study: StudyRecord) -> bool:
     """Whether a seed decides which images a run learns from or is validated on."""
-    return study.design.data.is_drawn and "split" in rule_of(study).vary
+    data = study.design.data
+    return any(one.is_drawn for one in data.members or (data,)) and "split" in rule_of(study).vary
 
 
 def validates_on_same_images(study: StudyRecord) -> bool:

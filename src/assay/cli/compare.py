@@ -88,11 +88,19 @@ def _lines(comparison: Comparison) -> list[str]:
     exploratory = " Exploratory: the study goes by another metric." if comparison.is_exploratory else ""
     what = f"{comparison.split.capitalize()} {measure.label}{unit}{better}, paired by seed.{exploratory}"
     lines = wrapped(what, width)
+    if comparison.general:
+        lines += ["", *wrapped("IN GENERAL, over all data sets: how much the error rate changes", width)]
+        for one in comparison.general:
+            mark = {"better": "+", "worse": "-"}.get(one.outcome, "?")
+            lines += wrapped(f"{one.sentence}.", width, f"{mark} ", "  ")
+            lines += wrapped(one.details, width, "    ", "    ")
     if comparison.effects:
         lines += ["", *wrapped("FACTORS, each averaged over the others: the study's question, one family", width)]
         lines += _family(comparison.effects, width)
     if comparison.contrasts:
         against = f" against {comparison.contrasts[0].baseline}" if len(comparison.contrasts) > 1 else ""
+        if comparison.general:
+            against = ", on each data set by itself"
         lines += ["", f"ARMS{against}"]
         lines += _family(comparison.contrasts, width)
     if comparison.ranking:

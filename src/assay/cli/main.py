@@ -16,6 +16,7 @@ from .streams import give_up_output, prepare_streams, trouble
 COMMANDS = {
     "init": "Write a commented study file to begin with.",
     "run": "Run a study, or resume it.",
+    "plan": "How many seeds and images a difference needs, in runs and minutes.",
     "status": "Progress: runs finished, running and queued.",
     "runs": "A study's runs as a table.",
     "compare": "Verdicts: which arm is better, by how much, and how sure.",

@@ -109,6 +109,7 @@ def _ask(record: StudyRecord, folder: Path, count: int, retrain: str | None) -> 
     from ..analysis import elsewhere
     from ..results.recorded import dataset_of
     from ..results.reveal import looks_so_far
+    from ..store import parts_of
 
     study, what = record.name, counted(count, "finished run")
     if retrain is not None:
@@ -117,7 +118,8 @@ def _ask(record: StudyRecord, folder: Path, count: int, retrain: str | None) -> 
         raise SpecError(
             Problem(f'this would score {what} on the sealed test split of "{study}"', "add --yes if it may")
         )
-    record = looks_so_far(record, dataset_of(record), folder)
+    others = [looks_so_far(part, dataset_of(part), folder).looks_elsewhere for part in parts_of(record).values()]
+    record = replace(record, looks_elsewhere=max(others))
     click.echo(f"Looks at these test images so far: {len(record.looks)}{elsewhere(record)}.", err=True)
     click.echo(
         f'This scores {what} on the sealed test split of "{study}" and counts as a look: what is chosen after it is no '

@@ -91,7 +91,10 @@ def print_answer(record: StudyRecord) -> None:
             for sentence in stop_sentences(record):
                 say(f"{sentence}.")
         result = answer(record, split=split)
-        for sentence in [_sentence(contrast) for contrast in result.verdicts] or [result.headline]:
+        sentences = [_sentence(contrast) for contrast in result.verdicts]
+        if record.sets:
+            sentences = [result.headline, *sentences]
+        for sentence in sentences or [result.headline]:
             say(f"On {split}: {_inside(sentence)}.")
         if result.effects:
             say(f"Factors are averaged over the others; assay compare {record.name} shows every arm's verdict.")
@@ -138,6 +141,7 @@ def as_values(record: StudyRecord) -> dict[str, object]:
         ],
         "answer": [contrast.sentence for contrast in result.verdicts],
         "headline": result.headline,
+        **({"general": [one.as_dict() for one in result.general]} if result.general else {}),
         "stopped": stop_sentences(record),
         "retrained": retrained_sentences(record),
         "looks": len(record.looks),

@@ -36,6 +36,7 @@ from .registry.weights import find_weights as find_weights
 from .registry.weights import has_weights as has_weights
 from .registry.weights import weights_folder as weights_folder
 from .splits import num_learned as num_learned
+from .splits import num_validation as num_validation
 from .splits import split as split
 from .splits import split_for as split_for
 from .survey import Survey as Survey

@@ -121,6 +121,17 @@ def num_learned(data: Data, info: DatasetInfo) -> int:
     return info.num_training - _count(info.num_training, validation, _KEY)
 
 
+def num_validation(data: Data, info: DatasetInfo) -> int:
+    """How many images a run is validated on (of groups, about; of folds, one of them).
+
+    Raises:
+        SpecError: Validation would take none, or all.
+    """
+    if data.is_leaky:
+        return info.num_test
+    return info.num_training - num_learned(data.model_copy(update={"training": None}), info)
+
+
 def _set_aside(
     labels: npt.NDArray[np.integer],
     validation: Validation,

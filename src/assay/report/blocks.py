@@ -57,7 +57,7 @@ def lead_figure(study: StudyRecord) -> FigureBlock | None:
         return None
     if answer(study).effects and (figures := interaction_figures(study)):
         return figures[0]
-    if len(study.arms) <= _MOST_LEADING:
+    if len(study.arms) <= _MOST_LEADING or study.sets:  # means on different data sets have no order
         return score_figures(study, "validation")[0]
     sign = 1 if measure_of(study).higher_is_better else -1
     scores = arm_scores(study)

@@ -46,6 +46,7 @@ from .tables import (
     diagnoses_table,
     effects_table,
     failures_table,
+    general_table,
     images_table,
     looks_table,
     network_tables,
@@ -115,6 +116,7 @@ def render(
             claimed=claim_of(study),
             sequential=sequential_sentence(study),
             interactions=[block for block in interaction_figures(study) if block != lead],
+            general_table=general_table(study) if is_scored else None,
             effects_table=effects_table(study) if result.effects else None,
             ranking=ranking_figure(study),
             ranking_table=ranking_table(study, ranking) if (ranking := ranking_of(study)) else None,
@@ -209,6 +211,8 @@ def environment(*packages: str) -> jinja2.Environment:
 def _facts(study: StudyRecord) -> tuple[str, ...]:
     seeds = len({run.seed for run in study.runs})
     data = str(study.data.get("title") or study.data.get("name") or "")
+    if study.sets:
+        data = counted(len(study.sets), "data set")
     facts = (study.name, data, counted(len(study.arms), "arm"), counted(seeds, "seed"), moment(study.updated))
     return tuple(fact for fact in facts if fact)
 
@@ -221,6 +225,7 @@ def _test(study: StudyRecord, summaries: Mapping[str, NetworkTable]) -> dict[str
         "answer": result,
         "figures": score_figures(study, "test"),
         "arms_table": arms_table(study, summaries, split="test"),
+        "general_table": general_table(study, split="test"),
         "effects_table": effects_table(study, split="test") if result.effects else None,
         "contrasts_table": contrasts_table(study, split="test") if len(study.arms) > 1 else None,
         "looks": looks_at_test(study),

@@ -10,6 +10,7 @@ from importlib import resources
 
 from ..analysis.classes import class_changes
 from ..analysis.contrasts import contrasts, factor_effects, ranking_of
+from ..analysis.general import general_verdicts
 from ..analysis.image_spread import claim_of
 from ..analysis.images import networks
 from ..analysis.scores import rule_of
@@ -88,10 +89,10 @@ def bibtex(entries: Iterable[Reference]) -> str:
 def _data(study: StudyRecord) -> tuple[Reference, ...]:
     from ..data import entry, known
 
-    name = str(study.data.get("name", ""))
-    if name not in known() or not (cited := entry(name).citation):
-        return ()
-    return (Reference(re.findall(r"@\w+\{([^,]+),", cited)[0], f"data set {entry(name).title}", cited),)
+    names = study.sets or (str(study.data.get("name", "")),)
+    cited = [entry(name) for name in names if name in known() and entry(name).citation]
+    keys = [re.findall(r"@\w+\{([^,]+),", one.citation)[0] for one in cited]
+    return tuple(Reference(key, f"data set {one.title}", one.citation) for key, one in zip(keys, cited, strict=True))
 
 
 _HALVING = {
@@ -221,6 +222,8 @@ def _verdicts(study: StudyRecord) -> list[tuple[str, str]]:
         used.append(("wilson1927probable", "intervals of shares"))
     if rule.margin is not None:
         used.append(("schuirmann1987comparison", "equivalence"))
+    if study.sets and any(one.finding.p_value is not None for one in general_verdicts(study)):
+        used.append(("demsar2006statistical", "verdicts over data sets"))
     if ranking_of(study):
         used += [("demsar2006statistical", "ranks"), ("benavoli2016should", "which ranks are told apart")]
     if len(networks(study)) > 1:

@@ -22,6 +22,7 @@ from .tables import (
     diagnoses_table,
     effects_table,
     failures_table,
+    general_table,
     images_table,
     ranking_table,
 )
@@ -46,6 +47,7 @@ def study_tables(
     ranking, diagnoses = ranking_of(study), diagnose_study(study, shared=shared)
     tables: list[tuple[str, str, Table | None]] = [
         ("arms", "Arms", arms_table(study, summaries)),
+        ("general", "In general", general_table(study)),
         ("effects", "Factors", effects_table(study) if answer(study).effects else None),
         ("contrasts", "Contrasts", contrasts_table(study) if has_contrasts else None),
         ("classes", "Classes", classes_table(study) if has_contrasts else None),
@@ -54,6 +56,7 @@ def study_tables(
     if any(arm.n for arm in arm_scores(study, split="test")):
         tables += [
             ("test-arms", "Test split", arms_table(study, summaries, split="test")),
+            ("test-general", "In general, on the test split", general_table(study, split="test")),
             ("test-effects", "Factors on the test split", _effects_on_test(study)),
             ("test-contrasts", "Contrasts on the test split", _on_test(study)),
             ("test-images", "Test images", images_table(study)),
@@ -73,7 +76,8 @@ def as_markdown(
     result = answer(study)
     lines = [f"# {_md(study.question or study.name)}", "", f"**{result.label}.** {_md(result.headline)}.", ""]
     if len(result.verdicts) > 1:
-        lines += [f"- {_md(contrast.sentence)}." for contrast in result.verdicts] + [""]
+        sentences = [one.sentence for one in result.general] + [contrast.sentence for contrast in result.verdicts]
+        lines += [f"- {_md(sentence)}." for sentence in sentences] + [""]
     for note in result.notes:
         lines += [_md(_capital(note)), ""]
     for titled in study_tables(study, summaries, shared):

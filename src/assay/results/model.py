@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import NoSuchRun, Problem, SpecError, StoreError, nearest
 from ..spec import Arm
 from ..spec.arms import arm_name
-from ..store import RunRecord, StudyRecord, open_reader
+from ..store import RunRecord, StudyRecord, open_reader, part_of_run
 from .recorded import dataset_of, split_of_run
 
 if TYPE_CHECKING:
@@ -135,6 +135,9 @@ def load_models(record: StudyRecord, runs: Sequence[RunRecord], store: Path) -> 
     from ..train.prepared import Prepared
     from ..train.scaling import scaling_of
 
+    if record.sets:
+        placed = [part_of_run(record, run) for run in runs]
+        return tuple(model for part, run in placed for model in load_models(part, [run], store))
     study = record.design
     arms = recorded_arms(record)
     height, width, channels = record.data["shape"]
@@ -163,11 +166,16 @@ def load_models(record: StudyRecord, runs: Sequence[RunRecord], store: Path) -> 
     return tuple(models)
 
 
-def find_run(name: str, store: Path) -> tuple[StudyRecord, RunRecord]:
+def find_run(name: str, store: Path, *, arm: str | None = None) -> tuple[StudyRecord, RunRecord]:
     """A run by the first characters of its id, or by its study's name: then the first seed of the study's best arm.
 
     The best arm is the one with the highest mean validation accuracy (in a search that goes by loss, the lowest mean
     validation loss); its first seed is as good as any other, where the seed with the best score would be the luckiest.
+
+    Args:
+        name: The start of an id, or a study.
+        store: The store's folder.
+        arm: Of the study, instead of its best.
 
     Raises:
         NoStore: There is no store.
@@ -179,7 +187,7 @@ def find_run(name: str, store: Path) -> tuple[StudyRecord, RunRecord]:
         known = reader.study_names()
         if name in known:
             record = reader.study(name)
-            return record, runs_of_arm(record, None)[0]
+            return record, runs_of_arm(record, arm)[0]
         matches = reader.runs_called(name) if len(name) >= _SHORTEST_ID else {}
         if len(matches) > 1:
             raise StoreError(
@@ -203,6 +211,9 @@ def runs_of_arm(record: StudyRecord, arm: str | None) -> tuple[RunRecord, ...]:
     from ..analysis import best_arm
 
     arms = [known.name for known in record.arms]
+    if arm is None and record.sets:
+        what = f'study "{record.name}" has several data sets, and no arm is the best of all'
+        raise SpecError(Problem(what, f'name an arm, such as "{arms[0]}", or a run by its id', "arm"))
     if arm is not None:
         arm = arm_name(arm, arms, record.name)
     chosen = arm if arm is not None else best_arm(record)

@@ -136,8 +136,9 @@ def load_ensemble(
     """
     from ..prediction import Ensemble
 
-    record, run = find_run(name, store)
-    chosen = [run] if arm is None else runs_of_arm(record, None if arm == "best" else arm)
+    named = None if arm == "best" else arm
+    record, run = find_run(name, store, arm=named)
+    chosen = [run] if arm is None else runs_of_arm(record, named)
     models = load_models(record, chosen, store)
     predictors = [model.predictor for model in models]
     calibration, shared, temperature = None, 0.0, 1.0

@@ -6,8 +6,8 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from ..errors import DataError, NoCode, Problem, SpecError
-from ..spec import Placement, Training, module_of
-from ..store import RunRecord, StudyRecord
+from ..spec import DATA, Placement, Training, module_of
+from ..store import RunRecord, StudyRecord, part_of_arm, parts_of
 
 if TYPE_CHECKING:
     from ..data import Dataset, SplitIndices, TrainingData
@@ -25,6 +25,9 @@ def dataset_of(record: StudyRecord) -> Dataset:
     """
     from ..data import prepare
 
+    if record.sets:
+        what = f'study "{record.name}" learns from {len(record.sets)} data sets, and one is needed here'
+        raise DataError(Problem(what, f"name an arm on one of them: {', '.join(record.sets)}"))
     dataset = prepare(record.design.data)
     if dataset.info.content != record.data["content"]:
         what = f"{dataset.info.title} has changed since {record.name} was run"
@@ -36,6 +39,8 @@ def shared_images(record: StudyRecord) -> dict[str, int]:
     """By run id, how many validation images are among the training images, byte for byte; where they are at hand."""
     import numpy as np
 
+    if record.sets:
+        return {run: number for part in parts_of(record).values() for run, number in shared_images(part).items()}
     if record.is_leaky:
         return {}
     try:
@@ -88,6 +93,14 @@ def recorded_networks(record: StudyRecord) -> dict[str, Summary]:
     """Each arm's network, from the store alone; without modules of one's own whose code is not at hand."""
     from ..nets import summary_of
 
+    if record.sets:
+        by_part = {name: recorded_networks(part) for name, part in parts_of(record).items()}
+        named = {arm.name: part_of_arm(record, arm.name)[1] for arm in record.arms}
+        return {
+            arm.name: by_part[arm.levels[DATA]][named[arm.name]]
+            for arm in record.arms
+            if named[arm.name] in by_part[arm.levels[DATA]]
+        }
     height, width, channels = record.data["shape"]
     classes = len(record.data["classes"])
     arms = {arm.name: arm.design for arm in record.arms}  # with what a run that is a base is made of

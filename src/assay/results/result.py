@@ -15,7 +15,19 @@ from ..errors import AssayError, DataError, Problem, SpecError
 from ..runner import Progress, drive_plans, open_site, recorded_plan, retrain_plan
 from ..spec import study_toml
 from ..spec.metric import WORST_GROUP
-from ..store import RunRecord, StudyRecord, collection_paused, default_folder, open_reader, open_writer, output_folder
+from ..store import (
+    RunRecord,
+    StoreWriter,
+    StudyRecord,
+    TestScore,
+    collection_paused,
+    default_folder,
+    open_reader,
+    open_writer,
+    output_folder,
+    part_of_run,
+    parts_of,
+)
 from .recorded import dataset_of, gallery_of, network_tables, recorded_networks, shared_images
 from .run import Run, export
 from .verdict_record import with_look
@@ -290,6 +302,8 @@ class Result:
             return frame
         with open_writer(self.store) as writer:
             record = self.record
+            if record.sets:
+                return self._reveal_on_each(writer, record, retrain, on_scored, on_progress)
             study, dataset = record.design, dataset_of(record)
             if retrain is None:
                 runs, tasks = record.runs, recorded_plan(record, dataset, self.store).tasks
@@ -321,6 +335,51 @@ class Result:
         frame.attrs["unscored"] = {f"{run.arm}, {run.label}": str(error) for run, error in scored.unscored}
         return frame
 
+    def _reveal_on_each(
+        self,
+        writer: StoreWriter,
+        record: StudyRecord,
+        retrain: str | None,
+        on_scored: Callable[[RunRecord, float], None],
+        on_progress: Callable[[int, int], None],
+    ) -> pd.DataFrame:
+        """``reveal`` of a study on several data sets: one look at the test images of all."""
+        from ..report import runs_frame
+        from .reveal import score_runs
+
+        if retrain is not None:
+            what = f'study "{self.study}" has several data sets, and an arm is retrained on one'
+            raise SpecError(
+                Problem(what, "make a study of that data set, whose finished runs are taken over", "retrain")
+            )
+        finished = {run.id: run for run in record.runs if run.state == "finished"}
+        if not finished:
+            raise SpecError(Problem(f'study "{self.study}" has no finished run to score', "run it first"))
+        scores: dict[str, TestScore] = {}
+        unscored: list[tuple[RunRecord, DataError]] = []
+        images: list[str] = []
+        total, done = sum(run.test_accuracy is None for run in finished.values()), 0
+        for part in parts_of(record).values():
+            dataset = dataset_of(part)
+            tasks = {task.id: task for task in recorded_plan(part, dataset, self.store).tasks}
+            new = [(run, tasks[run.id]) for run in part.runs if run.state == "finished" and run.test_accuracy is None]
+            scored = score_runs(new, dataset, self.store)
+            done += len(new)
+            on_progress(done, total)
+            scores |= scored.scores
+            unscored += scored.unscored
+            images.append(scored.test_images)
+        if scores:
+            num_runs = len(finished) - len(unscored)
+            writer.put_look(self.study, scores, num_runs=num_runs, test_images=" ".join(images))
+        elif unscored and len(unscored) == len(finished):
+            raise DataError(problem for _, error in unscored for problem in error.problems)
+        for run_id, score in scores.items():
+            on_scored(finished[run_id], score.accuracy)
+        frame = runs_frame(self.record)
+        frame.attrs["unscored"] = {f"{run.arm}, {run.label}": str(error) for run, error in unscored}
+        return frame
+
     def run(self, arm: str | None = None, seed: int | None = None, *, fold: int | None = None) -> Run:
         """One finished run of the study.
 
@@ -340,7 +399,7 @@ class Result:
         if not matches:
             known = ", ".join(run.label for run in finished)
             raise SpecError(Problem(f"seed {seed} of {finished[0].arm} has not finished", f"finished: {known}", "seed"))
-        return Run(self.store, record, matches[0])
+        return Run(self.store, *part_of_run(record, matches[0]))
 
     def explain(
         self, arm: str | None = None, seed: int | None = None, **options: Unpack[PictureOptions]

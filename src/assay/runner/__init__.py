@@ -12,6 +12,7 @@ from .plan import Plan as Plan
 from .plan import check_networks as check_networks
 from .plan import check_split as check_split
 from .plan import make_plan as make_plan
+from .plan import make_plan_on_each as make_plan_on_each
 from .plan import recorded_plan as recorded_plan
 from .pool import Pool as Pool
 from .retrain import retrain_plan as retrain_plan

@@ -13,7 +13,7 @@ from ..data import Dataset, DatasetInfo, info_of, split_for
 from ..errors import InputError, Problem, SpecError, nearest
 from ..nets import Summary, foundation_of, parse, summarize, summary_of
 from ..seeds import Stream
-from ..spec import Arm, Data, Device, Study, module_of, run_fingerprint
+from ..spec import Arm, Data, Device, Study, fingerprint, module_of, on_data, run_fingerprint
 from ..store import ArmRecord, StoreWriter, StudyRecord, run_folder
 from ..train.task import Task
 from .bases import based, looked_up
@@ -62,6 +62,11 @@ class Plan(ABC):
         """The runs, each once: arms that say the same share their runs."""
         return tuple({task.id: task for _, task in self.members}.values())
 
+    def content_of(self, task: Task) -> str:
+        """SHA-256 of the data that a run learns from."""
+        data = self.data.get("sets", {}).get(task.data.name, self.data)
+        return str(data["content"])
+
     def run_rows(self) -> list[tuple[str, int, int, dict[str, Any]]]:
         """What the store keeps of each run: id, seed, planned epochs, design."""
         return [
@@ -71,7 +76,7 @@ class Plan(ABC):
                 task.arm.training.planned_epochs,
                 {
                     "arm": task.arm.identity(),
-                    "data": {**task.data.model_dump(mode="json"), "content": self.data["content"]},
+                    "data": {**task.data.model_dump(mode="json"), "content": self.content_of(task)},
                     "seed": task.seed,
                     "vary": list(task.vary),
                     "fold": task.fold,
@@ -116,6 +121,8 @@ def check_networks(study: Study, *, store: Path | None = None) -> dict[str, Summ
     Raises:
         SpecError: One or more arms cannot be built; every problem is named once.
     """
+    if study.parts:
+        return _check_on_each(study, store)
     arms = study.expand()
     try:
         info = info_of(study.data)
@@ -143,6 +150,32 @@ def check_networks(study: Study, *, store: Path | None = None) -> dict[str, Summ
             problem if len(names) == len(arms) else replace(problem, what=f'{problem.what} in arm "{names[0]}"')
             for problem, names in broken.items()
         )
+    return summaries
+
+
+def _check_on_each(study: Study, store: Path | None) -> dict[str, Summary]:
+    """``check_networks`` of a study on several data sets: every network on each, with what each says of it."""
+    summaries: dict[str, Summary] = {}
+    problems: dict[tuple[str, str], Problem] = {}
+    arms = iter(study.expand())
+    for index, (name, part) in enumerate(study.parts.items()):
+        names = [next(arms).name for _ in part.expand()]
+        try:
+            of_part = check_networks(part, store=store)
+        except InputError as error:
+            kind = type(error)
+            for problem in error.problems:
+                is_of_data = problem.key in ("data.name", "data.path", "name", "path")
+                if is_of_data or problem.what.endswith(f'"{name}"'):
+                    problem = replace(problem, key=f"data.name[{index}]")
+                else:
+                    problem = replace(problem, what=f'{problem.what}, on "{name}"')
+                problems.setdefault((problem.key, problem.what), problem)
+            continue
+        by_part = dict(zip((arm.name for arm in part.expand()), names, strict=True))
+        summaries.update({by_part[arm]: summary for arm, summary in of_part.items()})
+    if problems:
+        raise (kind if len(problems) == 1 else SpecError)(problems.values())
     return summaries
 
 
@@ -274,6 +307,35 @@ def make_plan(
         if seeds is None or number < seeds[arm.name]
     ]  # fmt: skip
     return StudyPlan(study, arms, dataset.record(), tuple(members))
+
+
+def make_plan_on_each(
+    study: Study, datasets: Mapping[str, Dataset], store: Path, *, device: Device = "cpu"
+) -> StudyPlan:
+    """``make_plan`` of a study on several data sets: the runs of all, by seed, so that pairs finish together.
+
+    Args:
+        study: The study.
+        datasets: Its data sets, prepared, by name.
+        store: As for ``make_plan``.
+        device: As for ``make_plan``.
+    """
+    arms: list[Arm] = []
+    members: list[tuple[str, Task]] = []
+    for name, part in study.parts.items():
+        plan = make_plan(part, datasets[name], store, device=device)
+        names = {arm.name: on_data(arm, name, study.name) for arm in plan.arms}
+        arms += names.values()
+        members += [(names[arm].name, task) for arm, task in plan.members]
+    members.sort(key=lambda member: (member[1].seed, member[1].fold or 0))
+    records = {name: dataset.record() for name, dataset in datasets.items()}
+    data = {
+        "name": ", ".join(records),
+        "title": f"{len(records)} data sets: {', '.join(str(one['title']) for one in records.values())}",
+        "content": fingerprint([one["content"] for one in records.values()]),
+        "sets": records,
+    }
+    return StudyPlan(study, tuple(arms), data, tuple(members))
 
 
 def recorded_plan(record: StudyRecord, dataset: Dataset, store: Path) -> StudyPlan:

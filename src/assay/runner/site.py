@@ -120,10 +120,10 @@ class OnRay(Site):
     ) -> Executor:
         from .ray import RayExecutor
 
-        content, known = plan.data["content"], reader.peak_memory()
+        known = reader.peak_memory()
 
         def memory(task: Task) -> int | None:
-            return known.get((fingerprint(task.arm.identity()), content))
+            return known.get((fingerprint(task.arm.identity()), plan.content_of(task)))
 
         share = min(1.0, self.cluster.gpus / num_workers) if plan.is_on_cuda else 0.0
         url = self.artifacts.url if self.artifacts else ""

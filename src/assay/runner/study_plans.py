@@ -13,12 +13,12 @@ from ..errors import DataError, NoSuchStudy
 from ..measures import ACCURACY, measure_called
 from ..spec import Device, Study
 from ..store import RunRecord, StoreReader, StoreWriter
-from .plan import Plan, make_plan
+from .plan import Plan, make_plan, make_plan_on_each
 
 
 def plans(
     study: Study,
-    dataset: Dataset,
+    dataset: Dataset | Mapping[str, Dataset],
     folder: Path,
     reader: StoreReader,
     writer: StoreWriter,
@@ -30,6 +30,9 @@ def plans(
     A study that stops when decided is replayed from the store each time, by the plan that its first look wrote down.
     What is decided is written down as an event too, which nothing reads: scores and plan alone say it.
     """
+    if isinstance(dataset, Mapping):
+        yield make_plan_on_each(study, dataset, folder, device=device)
+        return
     whole = make_plan(study, dataset, folder, device=device)
     if study.seeds.stop is None:
         yield whole

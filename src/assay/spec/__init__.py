@@ -31,11 +31,14 @@ from .search import Halving as Halving
 from .search import Range as Range
 from .search import Search as Search
 from .seeds import Seeds as Seeds
+from .study import DATA as DATA
 from .study import Arm as Arm
 from .study import ArmTemplate as ArmTemplate
 from .study import Device as Device
 from .study import Placement as Placement
 from .study import Study as Study
+from .study import on_data as on_data
+from .study import without_data as without_data
 from .training import Best as Best
 from .training import EarlyStopping as EarlyStopping
 from .training import Evaluation as Evaluation

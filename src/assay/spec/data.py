@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from pathlib import PurePath
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
-from ..errors import Problem
+from ..errors import Problem, SpecError
 from .base import Problems, Spec
 
 _FIX = (
@@ -126,6 +128,12 @@ def last_of(value: Any) -> Last | None:
 def _per_class_as_files_write_it(schema: dict[str, Any]) -> None:
     schema.pop("anyOf", None)
     schema.update(type="string", pattern=r"^[1-9]\d* per class$")
+
+
+def _or_several(schema: dict[str, Any]) -> None:
+    schema.pop("type", None)
+    one: list[Any] = [{"type": "string"}, {"type": "object"}]
+    schema["anyOf"] = [{"type": "string"}, {"type": "array", "items": {"anyOf": one}, "minItems": 1}]
 
 
 class Reading(Spec):
@@ -254,12 +262,14 @@ class Data(Spec):
             images' mean and divides by their deviation; ``none`` feeds the bytes 0 to 255 as they are.
         as_published: The study repeats a published protocol, for comparison with its figures; only then may
             ``validation`` be ``"test"``.
+        sets: Several data sets, on each of which every arm is trained: a table of these keys for each, which goes
+            before what is said for all. A study file writes them as a list under ``name``.
     """
 
     # A run's fingerprint identifies its data by their content, so these do not enter it.
-    SOURCE: ClassVar[frozenset[str]] = frozenset({"name", "path", "test", "groups", "content", "read"})
+    SOURCE: ClassVar[frozenset[str]] = frozenset({"name", "path", "test", "groups", "content", "read", "sets"})
 
-    name: str = ""
+    name: str = Field(default="", json_schema_extra=_or_several)
     path: str | None = Field(default=None, min_length=1)
     test: str | float | int | Last | None = Field(default=None, json_schema_extra=_test_as_files_write_it)
     groups: Groups | None = Field(default=None, json_schema_extra=_groups_as_files_write_them)
@@ -270,6 +280,25 @@ class Data(Spec):
     stratified: bool = True
     scaling: Literal["unit", "standard", "none"] = "unit"
     as_published: bool = False
+    sets: tuple[dict[str, Any], ...] | None = Field(default=None, min_length=2)
+
+    @property
+    def members(self) -> tuple[Data, ...]:
+        """Each of several data sets by itself, with what is said for all; none where there is one only."""
+        return tuple(self._member(index) for index in range(len(self.sets or ())))
+
+    def on(self, name: str) -> Data:
+        """The one of several data sets that is called so."""
+        return next(member for member in self.members if member.name == name)
+
+    def _member(self, index: int) -> Data:
+        given = dict((self.sets or ())[index])
+        shared = {key: getattr(self, key) for key in self.model_fields_set - {"sets", "name", "path"}}
+        if "name" not in given and isinstance(given.get("path"), str):
+            given["name"] = PurePath(given["path"]).stem
+        if "validation" in given and "stratified" not in given:
+            shared.pop("stratified", None)
+        return Data.of({**shared, **given})
 
     @property
     def reading(self) -> Reading:
@@ -296,8 +325,8 @@ class Data(Spec):
 
     @property
     def is_leaky(self) -> bool:
-        """Whether the validation images are the test images."""
-        return self.validation == "test"
+        """Whether the validation images are the test images; of several data sets, of any."""
+        return self.validation == "test" or any(one.get("validation") == "test" for one in self.sets or ())
 
     def identity(self) -> dict[str, Any]:
         """What a run depends on, as JSON values, besides the data's content."""
@@ -308,6 +337,36 @@ class Data(Spec):
     def per_class(self) -> int | None:
         """How many training images of each class are learned from; ``None`` for all."""
         return None if self.training is None else int(self.training.split()[0])
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_list_is_several(cls, values: Any) -> Any:
+        """``name = ["digits", { path = "mine.npz" }]`` and ``path = ["a.npz", "b.npz"]`` as ``sets``."""
+        if not isinstance(values, dict):
+            return values
+        listed = [key for key in ("name", "path") if isinstance(values.get(key), list | tuple)]
+        if not listed:
+            return values
+        if len(listed) > 1 or "sets" in values:
+            raise Problems([Problem("data sets are listed twice", "list them under name", listed[-1])])
+        key = listed[0]
+        sets = [{key: one} if isinstance(one, str) else one for one in values[key]]
+        if wrong := [place for place, one in enumerate(sets) if not isinstance(one, dict)]:
+            what = f"got {values[key][wrong[0]]!r}"
+            raise Problems(
+                [Problem(what, 'give a name, or a table such as { path = "mine.npz" }', f"{key}[{wrong[0]}]")]
+            )
+        if len(sets) == 1:
+            return {**{other: value for other, value in values.items() if other != key}, **sets[0]}
+        return {**{other: value for other, value in values.items() if other != key}, "sets": sets}
+
+    @model_serializer(mode="wrap")
+    def _without_no_sets(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Specs that were stored before there could be several stay as they are."""
+        values: dict[str, Any] = serialize(self)
+        if self.sets is None:
+            values.pop("sets", None)
+        return values
 
     @model_validator(mode="before")
     @classmethod
@@ -368,7 +427,7 @@ class Data(Spec):
 
     @model_validator(mode="after")
     def _leaks_only_as_published(self) -> Self:
-        if self.is_leaky and not self.as_published:
+        if self.validation == "test" and not self.as_published:
             what = "the test images are sealed, and choosing by them would leak them"
             fix = "give a share such as 0.1, or as_published = true to repeat a published protocol, marked as leaky"
             raise Problems([Problem(what, fix, "validation")])
@@ -376,6 +435,8 @@ class Data(Spec):
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:
+        if self.sets is not None:
+            return self._are_sets()
         problems = []
         if not (self.name or self.path or self.content):
             problems.append(Problem("there are no data", "add name (assay data list) or path (your files)", "name"))
@@ -387,6 +448,30 @@ class Data(Spec):
             problems += [
                 Problem("this belongs to path, and there is none", "add path or remove it", key) for key in bound
             ]
+        if problems:
+            raise Problems(problems)
+        return self
+
+    def _are_sets(self) -> Self:
+        """Each data set by itself keeps the rules, under a name of its own."""
+        problems: list[Problem] = []
+        members: list[Data] = []
+        for index in range(len(self.sets or ())):
+            try:
+                members.append(self._member(index))
+            except SpecError as error:
+                problems += [replace(problem, key=f"name[{index}]") for problem in error.problems]
+                continue
+            name = members[-1].name
+            if not re.fullmatch(r"[\w.-]+", name):
+                fix = "give it one of letters, digits, _, - and ."
+                problems.append(Problem(f'"{name}" is no name for a data set among several', fix, f"name[{index}]"))
+            elif name in [member.name for member in members[:-1]]:
+                fix = 'give each a name of its own: { name = "...", path = "..." }'
+                problems.append(Problem(f'two data sets are called "{name}"', fix, f"name[{index}]"))
+        if not problems and len({member.num_folds for member in members}) > 1:
+            what = "some data sets have folds and others have not"
+            problems.append(Problem(what, "say the same of all", "validation"))
         if problems:
             raise Problems(problems)
         return self

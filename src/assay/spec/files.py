@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import re
 import tomllib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..disk import read_bounded
 from ..errors import DataError, InputError, Problem, SpecError
-from .base import MISSING, UNKNOWN_KEY, parts_of
+from .base import MISSING, UNKNOWN_KEY, Problems, parts_of
 from .bounds import MAX_FILE_BYTES, MAX_NESTING, is_too_deep
 from .data import last_of
 from .module import with_absolute_module
 from .own import is_own
-from .study import Study
+from .study import Study, data_from_factor
 from .training import Training
 from .transfer import Base
 
@@ -92,7 +94,9 @@ def parse_study(text: str, *, file: str, name: str, folder: Path | None = None, 
             # are not, and ask again, so that one reading names everything.
             values, is_smaller = _without(values, error.problems)
             unknown += [problem.key for problem in error.problems if problem.what == UNKNOWN_KEY]
-            if is_smaller and not any(problem.key == "data.name" or problem.file for problem in error.problems):
+            if is_smaller and not any(
+                problem.key.startswith("data.name") or problem.file for problem in error.problems
+            ):
                 continue
         break
     if problems:
@@ -105,16 +109,27 @@ def _with_absolute_paths(values: dict[str, Any], folder: Path) -> dict[str, Any]
     if "factors" in values:
         values = {**values, "factors": _named_levels(values["factors"])}
     values = _with_files(values, folder)
+    with contextlib.suppress(Problems):  # reported when the study is read
+        values = data_from_factor(values)
     data = values.get("data")
-    if not isinstance(data, dict) or not isinstance(data.get("path"), str):
-        return values
+    return {**values, "data": _absolute_data(data, folder)} if isinstance(data, dict) else values
+
+
+def _absolute_data(data: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """``[data]``, or one of several data sets, with absolute paths."""
+    for key in ("name", "path", "sets"):
+        if isinstance(data.get(key), list):
+            tables = [{"path": one} if key == "path" and isinstance(one, str) else one for one in data[key]]
+            data = {**data, key: [_absolute_data(one, folder) if isinstance(one, dict) else one for one in tables]}
+    if not isinstance(data.get("path"), str):
+        return data
     places = {key: data[key] for key in ("path", "test") if isinstance(data.get(key), str) and data[key]}
     places = {key: place for key, place in places.items() if last_of(place) is None}
     absolute = {
         key: place if place.startswith("hf://") else str((folder / Path(place).expanduser()).absolute())
         for key, place in places.items()
     }
-    return {**values, "data": {**data, **absolute}}
+    return {**data, **absolute}
 
 
 def _named_levels(factors: Any) -> Any:
@@ -178,7 +193,14 @@ def _follows(problem: Problem, unknown: Sequence[str]) -> bool:
 
 
 def locate(problem: Problem, text: str, file: str) -> Problem:
-    """The problem with its file, and its line where the key stands in the text."""
+    """The problem with its file, and its line where the key stands in the text.
+
+    What is wrong with one of several data sets stands in the factor that lists them, where one does.
+    """
+    listed = re.match(r"data\.name(\[\d+\])", problem.key)
+    factor = re.search(r'^\s*(?:name|path)\s*=\s*"\{(\w+)\}"', text, re.MULTILINE)
+    if listed and factor:
+        problem = replace(problem, key=f"factors.{factor[1]}{listed[1]}")
     return problem.at(file=file, line=line_of(text, parts_of(problem.key)))
 
 

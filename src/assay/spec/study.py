@@ -26,6 +26,7 @@ from .transfer import Base
 Device = Literal["cpu", "cuda"]
 Placement = Literal["auto", "cpu", "cuda"]
 Claim = Literal["new images", "these images", "new training sets"]
+DATA = "data"  # what the data sets of a study on several are called among its arms' levels
 
 
 class Arm(Spec):
@@ -216,8 +217,15 @@ class Study(Spec):
             raise Problems(problems)
         return factors
 
+    @model_validator(mode="before")
+    @classmethod
+    def _data_is_a_factor(cls, values: Any) -> Any:
+        return data_from_factor(values)
+
     @model_validator(mode="after")
     def _design_is_whole(self) -> Self:
+        if self.data.sets is not None:
+            self._check_several()
         if self.data.validation == "none":
             fix = "set some aside, such as 0.1; assay reveal --retrain then trains a chosen arm on all"
             raise Problems([Problem("a study needs validation images to choose by", fix, "data.validation")])
@@ -245,21 +253,63 @@ class Study(Spec):
             raise Problems([Problem(what, "add an arm or a factor, or give count instead of stop", "seeds.stop")])
         return self
 
+    def _check_several(self) -> None:
+        """What a study on several data sets cannot have.
+
+        Raises:
+            Problems: It has that.
+        """
+        problems = []
+        if self.search is not None:
+            problems.append(
+                Problem("a search has one data set", "search on one, and compare finalists on all", "search")
+            )
+        if self.seeds.stop:
+            what = "arms stop by themselves on one data set only"
+            problems.append(Problem(what, "give count instead of stop", "seeds.stop"))
+        if self.measured != "accuracy":
+            what = f'verdicts on several data sets go by accuracy, and metric is "{self.measured}"'
+            problems.append(Problem(what, "leave metric out, or make a study of each data set", "metric"))
+        if DATA in self.factors:
+            what = f'"{DATA}" is what the data sets are called, so it is no name for another factor'
+            problems.append(Problem(what, "give the factor another name", f"factors.{DATA}"))
+        if problems:
+            raise Problems(problems)
+
     def _redraws_training(self) -> bool:
-        """Whether a seed changes which images are trained on."""
-        return self.data.num_folds is not None or (self.data.is_drawn and "split" in self.seeds.vary)
+        """Whether a seed changes which images are trained on, on every data set."""
+        all_data = self.data.members or (self.data,)
+        return all(one.num_folds is not None or (one.is_drawn and "split" in self.seeds.vary) for one in all_data)
+
+    def on(self, name: str) -> Study:
+        """The study on one of its data sets alone; its arms are called as without the others."""
+        return self.model_copy(update={"data": self.data.on(name)})
+
+    @property
+    def parts(self) -> dict[str, Study]:
+        """The study on each of several data sets, by the data set's name; empty where there is one only."""
+        return {member.name: self.model_copy(update={"data": member}) for member in self.data.members}
 
     def expand(self) -> tuple[Arm, ...]:
         """The arms of the study: every listed arm crossed with every combination of levels. A search has none yet.
 
+        On several data sets each arm is one for each of them, ``data=NAME`` before its name.
+
         Raises:
             SpecError: A placeholder names no factor, a factor is not used, or an arm breaks a rule.
         """
+        arms = self._arms_of_one()
+        names = [member.name for member in self.data.members]
+        return tuple(on_data(arm, name, self.name) for name in names for arm in arms) if names else arms
+
+    def _arms_of_one(self) -> tuple[Arm, ...]:
+        """The arms on one data set."""
         if self.search is not None:
             return ()
         sizes = [len(factor) for factor in self.factors.values()]
         seeds, folds = self.seeds.planned, self.data.num_folds or 1
-        if problems := size_problems(len(self.arms) or 1, sizes, num_seeds=seeds, num_folds=folds):
+        num_arms = (len(self.arms) or 1) * max(len(self.data.sets or ()), 1)
+        if problems := size_problems(num_arms, sizes, num_seeds=seeds, num_folds=folds):
             raise Problems(problems)
         templates = self._templates(problems)
         for template in templates:
@@ -357,7 +407,7 @@ class Study(Spec):
         factors = [(f"factor {name}", ", ".join(map(str, levels))) for name, levels in self.factors.items()]
         pairs = [
             ("study", self.name),
-            ("data", self.data.name or self.data.path),
+            ("data", ", ".join(member.name for member in self.data.members) or self.data.name or self.data.path),
             *factors,
             (f"{len(arms)} arms" if len(arms) > 1 else "arm", shown),
             ("seeds", self.seeds.count or f"{self.seeds.min} to {self.seeds.max}, until decided"),
@@ -457,14 +507,57 @@ class Study(Spec):
             index: The arm's, in ``expand()``.
             key: Such as ``layers[2].residual[0]``.
         """
-        templates = self._templates([])
-        arm = self.expand()[index]
+        templates, arms = self._templates([]), self._arms_of_one()
+        index %= len(arms)
+        arm = arms[index]
+        owner, template = templates[index * len(templates) // len(arms)]
         if key.startswith("base"):
-            owner, template = templates[index * len(templates) // len(self.expand())]
             return f"{_owner_of_base(self, owner, template)}.{key}"
-        owner, template = templates[index * len(templates) // len(self.expand())]
         levels = {factor: levels_of(self.factors[factor])[name] for factor, name in arm.levels.items()}
         return _in_template(template, owner, key, levels)
+
+
+def data_from_factor(values: Any) -> Any:
+    """A study's values with ``[factors] data = [...]`` and ``name = "{data}"`` under ``[data]`` as a list of data sets.
+
+    Raises:
+        Problems: A placeholder names no factor, or several do.
+    """
+    if not isinstance(values, dict) or not isinstance(values.get("data"), dict):
+        return values
+    data, factors = dict(values["data"]), values.get("factors", {})
+    varied = {key: value for key, value in data.items() if placeholders(value)}
+    if not varied or not isinstance(factors, dict):
+        return values
+    used = sorted(placeholders(varied))
+    if len(used) > 1 or used[0] not in factors:
+        unknown = next((name for name in used if name not in factors), "")
+        what = f'"{{{unknown}}}" names no factor' if unknown else "two factors stand for the data"
+        fix = nearest(unknown, list(factors)) if unknown and factors else "let one factor list the data sets"
+        raise Problems([Problem(what, fix, f"data.{next(iter(varied))}")])
+    try:
+        sets = [substitute(varied, {used[0]: level}) for level in levels_of(factors[used[0]]).values()]
+    except (KeyError, TypeError, ValueError) as error:
+        what = f"{error.args[0]} is no field of its level" if error.args else "its levels are no data sets"
+        raise Problems([Problem(what, "give each level that field", f"factors.{used[0]}")]) from None
+    # A level that is a table stands for all that it says of a data set.
+    sets = [{**one, **one["name"]} if isinstance(one.get("name"), dict) else one for one in sets]
+    rest = {key: value for key, value in data.items() if key not in varied}
+    others = {name: levels for name, levels in factors.items() if name != used[0]}
+    if len(sets) == 1:
+        return {**values, "data": {**rest, **sets[0]}, "factors": others}
+    return {**values, "data": {**rest, "sets": sets}, "factors": others}
+
+
+def on_data(arm: Arm, data: str, study: str) -> Arm:
+    """An arm of a study on several data sets, from what it is on one of them."""
+    rest = "" if arm.name == study else f", {arm.name}"
+    return arm.model_copy(update={"name": f"{DATA}={data}{rest}", "levels": {DATA: data, **arm.levels}})
+
+
+def without_data(name: str, levels: Mapping[str, str], study: str) -> str:
+    """What an arm of a study on several data sets is called on one of them: ``on_data`` undone."""
+    return name.removeprefix(f"{DATA}={levels.get(DATA, '')}").removeprefix(", ") or study
 
 
 def _owner_of_base(study: Study, key: str, arm: ArmTemplate) -> str:

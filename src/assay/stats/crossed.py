@@ -90,7 +90,7 @@ def image_spread(
     values = [np.asarray(row, dtype=np.float64) for row in rows]
     if len(values) < 2:
         raise TooFewSeeds(Problem(f"got {len(values)} seeds, crossing them with images needs 2", "run more seeds"))
-    crossing = _crossing(values, _indices(values, images))
+    crossing = crossing_of_seeds(values, images)
     return spread_of_crossing(crossing, claim=claim, num_training=num_training, num_left_out=num_left_out)
 
 
@@ -116,6 +116,15 @@ class Crossing:
     by_image: npt.NDArray[np.float64]
 
 
+def crossing_of_seeds(
+    rows: Sequence[npt.ArrayLike] | npt.NDArray[np.floating],
+    images: Sequence[npt.ArrayLike] | npt.NDArray[np.integer],
+) -> Crossing:
+    """The sums of differences (or of hits) by seed and image; arguments and errors are those of ``image_spread``."""
+    values = [np.asarray(row, dtype=np.float64) for row in rows]
+    return _crossing(values, _indices(values, images))
+
+
 def spread_of_crossing(
     crossing: Crossing,
     *,
@@ -130,7 +139,7 @@ def spread_of_crossing(
     mean_count = float(counts.mean())
     if claim == "these images":
         return ImageSpread(images=mean_count)
-    shared, covariance, within, scale = _components(crossing)
+    shared, covariance, within, scale = components_of(crossing)
     overlap = shared * mean_count
     # Each row was centred by its own mean, which takes this share of the covariance with it.
     covariance /= 1 - (2 - overlap) / mean_count if mean_count > 2 else 1.0
@@ -365,7 +374,7 @@ def shared_images(together: npt.NDArray[np.int64], counts: npt.NDArray[np.float6
     return 0.0 if shared * counts.mean() < 1e-9 else shared
 
 
-def _components(crossing: Crossing) -> tuple[float, float, float, float]:
+def components_of(crossing: Crossing) -> tuple[float, float, float, float]:
     """Shared share over counts, covariance of two means, variance within a seed, and the square of one disagreement.
 
     The first two are means over ordered pairs of seeds s and t: of |both| / (m_s m_t), and of the sum over images that

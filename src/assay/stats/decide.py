@@ -91,7 +91,7 @@ def decide(
 
 
 def _share(history: History, passes_on: bool) -> float:
-    return 1.0 if passes_on and history.inherits else history.share
+    return history.most if passes_on and history.inherits else history.share
 
 
 def _decision(

@@ -225,7 +225,7 @@ def _obstacle(history: History, difference: PairedDifference, decision: Decision
         return "bad runs"
     if history.now.ended < history.spending.planned and not history.spending.stops:
         return "early"
-    if decision.p_value < ALPHA:
+    if decision.p_value < ALPHA or (decision.share < 1 and not history.group):
         return "family"
     return "added later" if decision.share < 1 else "signs"
 

@@ -24,6 +24,7 @@ class History:
         share: The group's part of the 5 %: 1 for the first group; for a later one its part of what was then left, and
             all of it once every contrast of the groups before is decided.
         inherits: Whether it is given that.
+        most: All of it, where verdicts of another kind have the rest of the 5 %.
     """
 
     looks: tuple[Look, ...]
@@ -31,6 +32,7 @@ class History:
     group: int = 0
     share: float = 1.0
     inherits: bool = True
+    most: float = 1.0
 
     @property
     def now(self) -> Look:

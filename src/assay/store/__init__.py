@@ -11,6 +11,10 @@ from .follow import StoreFollower as StoreFollower
 from .image_sets import ImageHits as ImageHits
 from .image_sets import ImageSets as ImageSets
 from .lock import writing_process as writing_process
+from .parts import part_of_arm as part_of_arm
+from .parts import part_of_run as part_of_run
+from .parts import part_on as part_on
+from .parts import parts_of as parts_of
 from .predictions import KeptPredictions as KeptPredictions
 from .predictions import PredictionSource as PredictionSource
 from .reader import StoreReader as StoreReader

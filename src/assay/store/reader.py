@@ -196,12 +196,15 @@ class StoreReader:
         return self._looks_elsewhere(self._study_row(study), test_images)
 
     def _looks_elsewhere(self, study: sqlite3.Row, test_images: str = "") -> int:
-        # Other data with the same test images are known by these. Earlier versions recorded the data set alone.
+        # Other data with the same test images are known by these; a look at several data sets holds the images of each.
+        # Earlier versions recorded the data set alone.
         content = str(mapping(study["data"]).get("content") or "")
         rows = self._query(
             "SELECT count(*) AS n FROM looks WHERE study != :study AND (content != '' AND content = :content "
-            "OR test_images != '' AND (test_images = :images OR test_images IN "
-            "(SELECT test_images FROM looks WHERE study = :study OR content != '' AND content = :content)))",
+            "OR test_images != '' AND (:images != '' AND instr(test_images, :images) OR EXISTS "
+            "(SELECT 1 FROM looks AS known WHERE known.test_images != '' "
+            "AND (known.study = :study OR known.content != '' AND known.content = :content) "
+            "AND (instr(looks.test_images, known.test_images) OR instr(known.test_images, looks.test_images)))))",
             {"study": study["id"], "content": content, "images": test_images},
         )
         return int(next(rows)["n"])

@@ -224,6 +224,16 @@ class StudyRecord:
         return self.design.data.is_leaky
 
     @property
+    def sets(self) -> tuple[str, ...]:
+        """The names of the data sets of a study on several; empty for any other."""
+        return tuple(self.data.get("sets", ()))
+
+    def data_on(self, name: str) -> dict[str, Any]:
+        """What ``data`` says of one of the study's data sets; the same of the only one."""
+        known: dict[str, Any] = self.data.get("sets", {}).get(name, self.data)
+        return known
+
+    @property
     def retrained_on(self) -> str:
         """What retrained runs learn from: all images that are no test images, or so many of each class of these."""
         limit, images = self.design.data.training, "training and validation images"

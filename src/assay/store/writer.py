@@ -354,7 +354,8 @@ class StoreWriter:
             study: The study's name.
             scores: New scores by run id.
             num_runs: How many runs, the study's or retrained ones, it showed.
-            test_images: The images that it was at, ``TestData.images_sha256``.
+            test_images: The images that it was at, ``TestData.images_sha256``; of several data sets, each one's with
+                spaces between.
             is_of_retrained: Whether it was at retrained runs alone.
         """
         with self._transaction() as sql:

@@ -18,6 +18,7 @@ from ..analysis.numbers import counted
 from ..errors import NoStore, NoSuchRun, NoSuchStudy, SpecError, StoreError
 from ..results.verdict_record import with_look
 from ..runner.events import without_nan
+from ..store import StudyRecord
 from . import studies
 from .findings import answer_of, arms_of, fragment, timed, trials_of
 from .guard import REPORT_POLICY
@@ -161,8 +162,14 @@ async def gallery(request: Request) -> Response:
         "gallery", name, record.data["content"], lambda: gallery_of(record, with_look=False)
     )
     if picture is None:
-        raise Refused(404, "the study's data are no longer at hand")
+        raise Refused(404, _no_data(record))
     return Response(picture.png, media_type="image/png", headers={"cache-control": "private, max-age=3600"})
+
+
+def _no_data(record: StudyRecord) -> str:
+    if record.sets:
+        return "the study learns from several data sets, none of which stands for all"
+    return "the study's data are no longer at hand"
 
 
 async def study_look(request: Request) -> Response:
@@ -173,7 +180,7 @@ async def study_look(request: Request) -> Response:
     record = (await parts.watch.study(name)).record
     seen = await parts.findings.get("look", name, record.data["content"], lambda: data_look_of(record))
     if seen is None:
-        raise Refused(404, "the study's data are no longer at hand")
+        raise Refused(404, _no_data(record))
     return JSONResponse({"html": fragment("_checks.html", look=seen)})
 
 

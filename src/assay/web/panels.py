@@ -60,7 +60,7 @@ class Panel:
     """
 
     def __init__(self, record: StudyRecord, models: tuple[Model, ...], num_all: int) -> None:
-        self.record = record
+        self.record = models[0].study if record.sets else record
         self.models = models
         self.num_all = num_all
         self.calibration: Calibration | None = None

@@ -8,6 +8,7 @@ from .findings import classes_table as classes_table
 from .findings import contrasts_table as contrasts_table
 from .findings import diagnoses_table as diagnoses_table
 from .findings import effects_table as effects_table
+from .findings import general_table as general_table
 from .networks import network_tables as network_tables
 from .provenance import flat as flat
 from .provenance import looks_table as looks_table

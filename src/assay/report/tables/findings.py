@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ...analysis.classes import class_changes
 from ...analysis.contrasts import Contrast, contrasts, factor_effects
 from ...analysis.diagnoses import Diagnoses
+from ...analysis.general import general_verdicts
 from ...analysis.measured import measure_of
 from ...analysis.numbers import counted, p_value
 from ...analysis.scores import Split
@@ -20,10 +21,42 @@ def contrasts_table(study: StudyRecord, *, split: Split = "validation") -> Table
     """Every contrast with its paired difference, intervals, p, and what its pairs could find."""
     shown = contrasts(study, split=split)
     baseline = shown[0].baseline if shown else ""
-    caption = f"Paired differences in {split} {_measured(study)} from {baseline}{_in_unit(study)}."
+    origin = "the first arm on the same data set" if study.sets else baseline
+    caption = f"Paired differences in {split} {_measured(study)} from {origin}{_in_unit(study)}."
     styles = arm_styles(study)
     rows = [(Cell(c.arm, styles[c.arm]), c) for c in shown]
     return _findings_table(caption, "arm", rows, measure_of(study).unit)
+
+
+def general_table(study: StudyRecord, *, split: Split = "validation") -> Table | None:
+    """Verdicts over all data sets, with the outcome on each; ``None`` for a study on one."""
+    verdicts = general_verdicts(study, split)
+    if not verdicts:
+        return None
+    rows = []
+    for one in verdicts:
+        finding, ratio = one.finding, one.finding.ratio
+        rows.append(
+            line(
+                f"{one.arm} against {one.baseline}",
+                finding.outcome,
+                str(finding.n),
+                "–" if ratio is None else f"{100 * (ratio[0] - 1):+.1f} %",
+                "–" if ratio is None else f"[{100 * (ratio[1] - 1):+.1f}, {100 * (ratio[2] - 1):+.1f}]",
+                p_value(finding.p_value),
+                p_value(finding.adjusted_p),
+                p_value(finding.rank_p),
+                *(one.by_data.get(name, "–") for name in study.sets),
+            )
+        )
+    name, outcome, *numbers = headings(
+        "comparison", "outcome", "data sets", "change of errors", "95 % interval", "p", "p after Holm", "signed ranks",
+        *study.sets,
+    )  # fmt: skip
+    by_data = [Column(column.title, is_number=False) for column in numbers[-len(study.sets) :]]
+    caption = f"In general: how much the {split} error rate changes, over data sets; then the verdict on each."
+    head = (name, Column(outcome.title, is_number=False), *numbers[: -len(study.sets)], *by_data)
+    return Table(caption, head, tuple(rows))
 
 
 def effects_table(study: StudyRecord, *, split: Split = "validation") -> Table:
@@ -34,7 +67,8 @@ def effects_table(study: StudyRecord, *, split: Split = "validation") -> Table:
         effect = contrast.effect
         name = f"{contrast.baseline} to {contrast.arm}"
         if effect is not None:
-            name = f"{effect.factor}: {effect.low} to {effect.high}"
+            on = f"{contrast.data}, " if contrast.data else ""
+            name = f"{on}{effect.factor}: {effect.low} to {effect.high}"
             if effect.is_interaction:
                 name += f", by {effect.by}: {effect.by_low} to {effect.by_high}"
         rows.append((Cell(name), contrast))

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...analysis.numbers import counted, moment
 from ...spec import own_calls
+from ...store.parts import parts_of
 from ...store.records import StudyRecord
 from .table import Column, Table, line
 
@@ -24,9 +25,7 @@ def provenance_table(study: StudyRecord, *, version: str) -> Table:
         ("Last run finished", moment(max(finished, default=None))),
         ("Seeds", _ranges(seeds) or "–"),
         ("What a seed changes", ", ".join(study.design.seeds.vary) or "–"),
-        ("Data", str(study.data.get("title") or study.data.get("name", "–"))),
-        ("Data content (SHA-256)", str(study.data.get("content", "–"))),
-        ("Pictures, in training and later", study.design.data.reading.description(*study.data["shape"])),
+        *(fact for name, part in parts_of(study).items() for fact in _data(part, f" ({name})" if name else "")),
         *_own_code(study),
         ("Report made by", f"assay {version}"),
     ]
@@ -34,6 +33,21 @@ def provenance_table(study: StudyRecord, *, version: str) -> Table:
     rows = tuple(line(name, value) for name, value in facts)
     columns = (Column("what", is_number=False), Column("value", is_number=False))
     return Table("Where these numbers come from.", columns, rows)
+
+
+def _data(study: StudyRecord, which: str) -> tuple[tuple[str, str], ...]:
+    """A data set's facts.
+
+    Args:
+        study: The study on it.
+        which: What follows each fact's name, where there are several data sets.
+    """
+    reading = study.design.data.reading
+    return (
+        (f"Data{which}", str(study.data.get("title") or study.data.get("name", "–"))),
+        (f"Data content (SHA-256){which}", str(study.data.get("content", "–"))),
+        (f"Pictures, in training and later{which}", reading.description(*study.data["shape"])),
+    )
 
 
 def _own_code(study: StudyRecord) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ SOURCE = Path(assay.__file__).parent
 ORDER = (
     "errors", "seeds", "colours", "markup", "disk", "system", "spec", "stats", "data", "nets", "measures", "train",
     "explain", "store", "prediction", "export", "convert", "capturing", "analysis", "runner", "search", "tracking",
-    "report", "studies", "starting", "results", "classifier", "api", "documents", "web", "cli", "__init__",
+    "report", "judging", "studies", "starting", "results", "classifier", "api", "documents", "web", "cli", "__init__",
     "__main__",
 )  # fmt: skip
 

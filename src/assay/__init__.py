@@ -9,6 +9,8 @@ From a study to an answer:
   seeds it needs, ``run`` trains what is missing of it.
 - ``result``, ``studies`` and ``find`` read a store: ``Result`` has verdicts, tables and reports; ``Run`` is one run.
 - ``predict`` classifies new images.
+- ``judge`` gives verdicts on anybody's results: tables, MLflow, TensorBoard, Optuna, Keras Tuner, saved predictions.
+  ``ledger`` lists every claim of a store, and which stand.
 
 From elsewhere: ``capture`` and ``captured`` (Keras in a notebook), ``from_keras``, ``Classifier`` (scikit-learn),
 ``Callback`` (your code, called as runs go on).
@@ -25,6 +27,8 @@ from .api import captured as captured
 from .api import describe as describe
 from .api import find as find
 from .api import from_keras as from_keras
+from .api import judge as judge
+from .api import ledger as ledger
 from .api import load as load
 from .api import plan as plan
 from .api import predict as predict
@@ -105,6 +109,8 @@ __all__ = [
     "describe",
     "find",
     "from_keras",
+    "judge",
+    "ledger",
     "load",
     "plan",
     "predict",

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import DataError, NoSuchStudy, Problem, SpecError, nearest
+from .judging import judge as judge
+from .results.ledger import ledger as ledger
 from .results.result import Result as Result
 from .results.result import report_html as report_html
 from .results.result import result as result

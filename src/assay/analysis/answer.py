@@ -247,6 +247,11 @@ def _notes(study: StudyRecord, family: tuple[Contrast, ...], tone: Tone, split: 
             "Each run's epoch was chosen on the validation images that score it, which makes these scores a little "
             "too good."
         )
+    if study.source and tone != "none" and study.design.claimed == "these images":
+        notes.append(
+            "There are no per-image results, so the intervals speak of what a seed changes alone, on the images that "
+            "these scores are of."
+        )
     if is_unfinished(study) and tone != "none" and not rule_of(study).stop:
         notes.append("The study is unfinished, so the answer may change; looking at it meanwhile is paid for.")
     if split == "validation" and study.search is not None and tone != "none" and validates_on_same_images(study):
@@ -273,7 +278,9 @@ def _advice(study: StudyRecord, family: tuple[Contrast, ...], tone: Tone) -> lis
     lost = 0 if is_unfinished(study) else planned - min((len(contrast.seeds) for contrast in family), default=planned)
     if rule_of(study).stop:
         return []
-    if tone == "refused" and planned < needed + lost:
+    if tone == "refused" and planned < needed + lost and study.source:
+        notes.append(f"To get a verdict, give each arm {needed + lost} seeds or more.")
+    elif tone == "refused" and planned < needed + lost:
         notes.append(
             f"To get a verdict, raise count under [seeds] from {planned} to {needed + lost} or more and run it again: "
             "finished runs are kept, only new seeds are trained."

@@ -15,7 +15,7 @@ from .grid import Split, grid_of
 from .image_spread import lacks_images
 from .measured import measure_of
 from .rows import Row, places_of
-from .scores import failed_in, rule_of, varied
+from .scores import chance_of, failed_in, rule_of, varied
 
 
 def hint_of(study: StudyRecord, judged: Judged) -> str:
@@ -27,7 +27,8 @@ def hint_of(study: StudyRecord, judged: Judged) -> str:
         return "every planned seed has been run"
     if 0 < ended < judged.planned and not rule_of(study).stop:
         return f"the verdict is planned at {judged.planned} seeds, of which {ended} have ended"
-    return advice(finding)
+    hint = advice(finding)
+    return hint.replace("a margin under [seeds]", "a margin") if study.source else hint
 
 
 def details_of(study: StudyRecord, judged: Judged, split: Split, left_out: str) -> str:
@@ -67,7 +68,10 @@ def details_of(study: StudyRecord, judged: Judged, split: Split, left_out: str) 
             f"a difference as large as the margin would be called in {finding.margin_power:.0%} of such studies"
         )
     if finding.bad_runs is not None:
-        parts.append(_bad_runs(finding.bad_runs, unit))
+        text = _bad_runs(finding.bad_runs, unit)
+        if study.source and chance_of(study) is None:  # nothing says which accuracy is a guesser's
+            text = text.replace("no run failed or collapsed", "no run failed, and collapsed ones were not looked for")
+        parts.append(text)
     if left_out:
         parts.append(f"left out of the mean: {left_out}")
     return "; ".join(filter(None, parts))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..stats import MIN_PAIRS
 from ..store.records import StudyRecord, VerdictLook
-from .family import family
+from .family import Judged, family
 from .looks import next_look
 
 
@@ -18,4 +18,17 @@ def look_record(study: StudyRecord) -> VerdictLook | None:
     judged = family(study)
     if not any(one.finding.n >= MIN_PAIRS for one in judged):
         return None
-    return next_look(study, {one.key: (one.finding.outcome, f"{one.row.b} against {one.row.a}") for one in judged})
+    outcomes = {one.key: (one.finding.outcome, f"{one.row.b} against {one.row.a}") for one in judged}
+    return next_look(study, outcomes, p_values=p_values_of(judged))
+
+
+def p_values_of(judged: tuple[Judged, ...]) -> dict[str, float]:
+    """By contrast's key, the p over all looks that its outcome rests on; without contrasts that have none."""
+    ps = {}
+    for one in judged:
+        finding = one.finding
+        is_near = finding.outcome == "equivalent" and finding.equivalence is not None
+        p = finding.equivalence.p_value if is_near and finding.equivalence else finding.p_value
+        if p is not None:
+            ps[one.key] = float(p)
+    return ps

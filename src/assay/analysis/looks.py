@@ -117,13 +117,18 @@ def looks_of(study: StudyRecord) -> tuple[Seen, ...]:
 
 
 def next_look(
-    study: StudyRecord, outcomes: Mapping[str, tuple[str, str]], *, at: float | None = None
+    study: StudyRecord,
+    outcomes: Mapping[str, tuple[str, str]],
+    *,
+    p_values: Mapping[str, float] | None = None,
+    at: float | None = None,
 ) -> VerdictLook | None:
     """The record of a look that shows these outcomes now; ``None`` where the last one showed the same.
 
     Args:
         study: Its record.
         outcomes: As in ``Seen``.
+        p_values: By contrast's key, the p that its outcome rests on, over all looks: what ``assay ledger`` goes by.
         at: Seconds since 1970; now unless given.
     """
     current, looks = now(study), looks_of(study)
@@ -141,6 +146,7 @@ def next_look(
             for name, arm in current.arms.items()
         },
         "contrasts": {key: list(pair) for key, pair in outcomes.items()},
+        "p": dict(p_values or {}),
     }
     return VerdictLook(len(looks) + 1, time.time() if at is None else at, current.planned, seen)
 

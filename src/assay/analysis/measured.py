@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, Problem
-from ..measures import ACCURACY, Measure, Predictions, measure_called
+from ..measures import ACCURACY, Measure, Predictions, ReportedMeasure, measure_called
 from ..spec import Study
 from ..store.predictions import Split
 from ..store.records import StudyRecord
@@ -31,7 +31,7 @@ def measure_of(study: StudyRecord) -> Measure:
 
 def is_exploratory(study: StudyRecord) -> bool:
     """Whether the record is seen by another measure than the one that the study named beforehand."""
-    return study.judged_by is not None
+    return study.judged_by is not None and not study.source
 
 
 def exploratory_sentence(study: StudyRecord) -> str:
@@ -82,7 +82,7 @@ def run_values(study: StudyRecord, split: Split) -> NDArray[np.float64]:
     """
     measure, columns = measure_of(study), study.columns
     accuracies = columns.accuracy if split == "validation" else columns.test_accuracy
-    if measure == ACCURACY:
+    if measure == ACCURACY or isinstance(measure, ReportedMeasure):
         return accuracies
     key = (run_values, split)
     if key not in study.cached:

@@ -140,6 +140,8 @@ def arm_ids(study: StudyRecord) -> dict[str, str]:
 
     Arms that differ in none of these are numbered in the study's order, so that each keeps its own contrast.
     """
+    if arm_ids not in study.cached and study.source:  # of what a run elsewhere is made, nothing is known but its name
+        study.cached[arm_ids] = {arm.name: f"{study.name}/{arm.name}" for arm in ordered_arms(study)}
     if arm_ids not in study.cached:
         design = study.design
         ids: dict[str, str] = {}

@@ -121,6 +121,8 @@ def _if_finite(run: RunRecord, value: float | None) -> float | None:
 
 def counted_epoch(study: StudyRecord) -> str:
     """After which epoch scores are taken, for a sentence."""
+    if study.source:
+        return f"as {study.source} has it"
     metrics = {_kept_by(arm) for arm in study.arms}
     if metrics <= {None}:
         return "after the last epoch"
@@ -238,6 +240,8 @@ def varied(study: StudyRecord) -> tuple[str, ...]:
 
 
 def _varied(study: StudyRecord) -> tuple[str, ...]:
+    if study.source:
+        return ("whatever the runs' own code drew from it",)
     arms = [arm.design for arm in study.arms]
     # A module of one's own may draw in training, too.
     has_dropout = any("dropout" in str(line) or is_module_line(line) for arm in arms for line in arm.layers)

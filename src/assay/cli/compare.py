@@ -69,7 +69,7 @@ def command(
     if as_json:
         print_json(comparison.as_dict())
         return
-    for line in _lines(comparison):
+    for line in comparison_lines(comparison):
         click.echo(line)
 
 
@@ -80,7 +80,7 @@ def _metric(text: str) -> str:
     return named_metric(metric_name(text, "--metric"), "--metric")
 
 
-def _lines(comparison: Comparison) -> list[str]:
+def comparison_lines(comparison: Comparison) -> list[str]:
     width = min(shutil.get_terminal_size((100, 24)).columns, 110) if sys.stdout.isatty() else 100
     measure = comparison.measure
     unit = f", in {measure.unit.words}" if measure.unit.words else ""

@@ -21,6 +21,8 @@ COMMANDS = {
     "runs": "A study's runs as a table.",
     "compare": "Verdicts: which arm is better, by how much, and how sure.",
     "robustness": "Accuracy on corrupted images, and a verdict for each corruption.",
+    "judge": "The same verdicts on anybody's results: tables, trackers, predictions.",
+    "ledger": "Every claim of a store in order, and which stand.",
     "diagnose": "Problems of runs, with evidence and what to try.",
     "explain": "Pictures of what a run learned and where it fails.",
     "report": "Write a study's report, one HTML file.",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
 
@@ -13,6 +14,9 @@ from ..store.records import State
 from .options import json_option, print_json, store_option, study_name
 from .tables import print_table, without_empty
 
+if TYPE_CHECKING:
+    from ..results.result import Result
+
 
 @click.command("runs")
 @click.argument("study", required=False)
@@ -20,15 +24,26 @@ from .tables import print_table, without_empty
 @click.option("--arm", help="Only this arm.")
 @click.option("--state", type=click.Choice(get_args(State)), help="Only runs in this state.")
 @click.option("--retrained", is_flag=True, help="The runs that reveal --retrain made, instead of the study's.")
+@click.option("--csv", "as_csv", is_flag=True, help="A table with all that verdicts depend on, for `assay judge`.")
 @json_option
 def command(
-    study: str | None, store: Path | None, arm: str | None, state: str | None, retrained: bool, as_json: bool
+    study: str | None,
+    store: Path | None,
+    arm: str | None,
+    state: str | None,
+    retrained: bool,
+    as_csv: bool,
+    as_json: bool,
 ) -> None:
     """STUDY's runs, one a line (the latest study if none is named)."""
     from ..api import result
     from ..spec.arms import arm_name
 
-    record = result(study_name(study, store), store=store).record
+    stored = result(study_name(study, store), store=store)
+    if as_csv:
+        _print_csv(stored, {"--arm": arm, "--state": state, "--retrained": retrained, "--json": as_json})
+        return
+    record = stored.record
     all_runs = record.retrained if retrained else record.runs
     arms = [arm_record.name for arm_record in record.arms]
     if record.search is not None and not retrained:
@@ -69,3 +84,12 @@ def command(
     columns, rows = without_empty(columns, rows, may_go=("test", "reason"))
     title = LEAKY if record.is_leaky else ""
     print_table(columns, rows, right=[i for i, name in enumerate(columns) if name in numbers], title=title)
+
+
+def _print_csv(stored: Result, others: Mapping[str, object]) -> None:
+    """The whole table: without some of its runs, verdicts on it would not be the study's."""
+    from ..judging.export import table_text
+
+    if given := [option for option, value in others.items() if value]:
+        raise click.UsageError(f"--csv writes every run, and {given[0]} would leave some out; give one of the two.")
+    click.echo(table_text(stored.scores()), nl=False)

@@ -9,6 +9,7 @@ from .known import measure_called as measure_called
 from .measure import Measure as Measure
 from .own import own_measure as own_measure
 from .predictions import Predictions as Predictions
+from .reported import ReportedMeasure as ReportedMeasure
 from .unit import NATS as NATS
 from .unit import NUMBER as NUMBER
 from .unit import PERCENT as PERCENT

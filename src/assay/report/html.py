@@ -210,7 +210,7 @@ def environment(*packages: str) -> jinja2.Environment:
 
 def _facts(study: StudyRecord) -> tuple[str, ...]:
     seeds = len({run.seed for run in study.runs})
-    data = str(study.data.get("title") or study.data.get("name") or "")
+    data = str(study.data.get("title") or study.source or study.data.get("name") or "")
     if study.sets:
         data = counted(len(study.sets), "data set")
     facts = (study.name, data, counted(len(study.arms), "arm"), counted(seeds, "seed"), moment(study.updated))

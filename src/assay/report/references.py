@@ -75,7 +75,9 @@ def references(study: StudyRecord, *, has_robustness: bool = False) -> tuple[Ref
         study: Its record.
         has_robustness: With those of its verdicts on corrupted images.
     """
-    used = [*_training(study), *_search(study), *(_ROBUSTNESS if has_robustness else ()), *_verdicts(study)]
+    training = [] if study.source else _training(study)
+    robustness = _ROBUSTNESS if has_robustness else ()
+    used = [*training, *_search(study), *robustness, *_verdicts(study)]
     entries = _entries()
     methods = tuple(Reference(key, use, entries[key]) for key, use in dict(used).items())
     return (*_data(study), *methods)

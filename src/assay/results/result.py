@@ -175,6 +175,15 @@ class Result:
 
         return runs_frame(self.record)
 
+    def scores(self) -> pd.DataFrame:
+        """One row for each run: arm, seed, score, and all else that verdicts depend on, as the images it gets right.
+
+        :func:`judge` of this table gives the study's own verdicts, word for word, wherever it is read.
+        """
+        from ..judging import score_frame
+
+        return score_frame(self.record)
+
     def epochs(self) -> pd.DataFrame:
         """One row for each epoch of each run."""
         from ..report import epochs_frame

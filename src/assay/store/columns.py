@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import get_args, overload
 
@@ -97,6 +97,12 @@ class RunColumns:
         """How many runs are in each state, the first run's state first."""
         numbers, first, counts = np.unique(self.state, return_index=True, return_counts=True)
         return Counter({STATES[numbers[at]]: int(counts[at]) for at in np.argsort(first)})
+
+    def only(self, kept: NDArray[np.bool_]) -> RunColumns:
+        """These runs alone [runs]."""
+        names = [field.name for field in fields(self) if field.name not in ("ids", "arms")]
+        ids = [self.ids[at] for at in np.flatnonzero(kept).tolist()]
+        return replace(self, ids=ids, **{name: getattr(self, name)[kept] for name in names})
 
     def scores(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """These values of finished runs; not a number for the others, and where one is infinite."""

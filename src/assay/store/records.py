@@ -195,6 +195,7 @@ class StudyRecord:
     test_hits: Mapping[str, bytes] = field(default_factory=dict)  # by run id, as in TestScore
     search: SearchRecord | None = None
     verdict_looks: tuple[VerdictLook, ...] = ()
+    source: str = ""  # of results that Assay did not train: where they come from, such as "scores.csv"
     # By run id: the id of the run's validation images, and a bit for each of these, in their order, whether the kept
     # network gets it right (numpy.packbits). Runs that finished under earlier versions may lack it.
     validation_hits: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)

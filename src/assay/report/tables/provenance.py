@@ -16,6 +16,8 @@ from .table import Column, Table, line
 
 def provenance_table(study: StudyRecord, *, version: str) -> Table:
     """The provenance of the study's numbers: versions, machine, seeds and data."""
+    if study.source:
+        return _elsewhere(study, version)
     started = [run.started for run in study.runs if run.started is not None]
     finished = [run.finished for run in study.runs if run.finished is not None]
     seeds = sorted({run.seed for run in study.runs})
@@ -48,6 +50,19 @@ def _data(study: StudyRecord, which: str) -> tuple[tuple[str, str], ...]:
         (f"Data content (SHA-256){which}", str(study.data.get("content", "–"))),
         (f"Pictures, in training and later{which}", reading.description(*study.data["shape"])),
     )
+
+
+def _elsewhere(study: StudyRecord, version: str) -> Table:
+    """Where scores come from that Assay did not train."""
+    facts = [
+        ("Source", study.source),
+        ("Data", str(study.data.get("title") or "not named")),
+        ("Seeds", _ranges(sorted({run.seed for run in study.runs})) or "–"),
+        ("Trained by", "code of its own, which Assay has not seen"),
+        ("Report made by", f"assay {version}"),
+    ]
+    columns = (Column("what", is_number=False), Column("value", is_number=False))
+    return Table("Where these numbers come from.", columns, tuple(line(name, value) for name, value in facts))
 
 
 def _own_code(study: StudyRecord) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...analysis.measured import measure_of, run_values
 from ...analysis.numbers import counted, percent, seconds, significant
 from ...analysis.scores import failures, ordered_arms, score_of
 from ...store.records import StudyRecord
@@ -31,6 +32,8 @@ def failures_table(study: StudyRecord) -> Table:
 
 def runs_table(study: StudyRecord) -> Table:
     """Every run of the study."""
+    if study.source:
+        return _scores_table(study)
     styles = arm_styles(study)
     has_test = any(run.test_accuracy is not None for run in study.runs)
     has_folds = any(run.fold for run in study.runs)
@@ -68,6 +71,28 @@ def runs_table(study: StudyRecord) -> Table:
     )
     figures = "with the figures of the epoch kept" if has_kept else "as last recorded"
     return Table(f"All {counted(len(rows), 'run')}, {figures}.", columns, tuple(rows))
+
+
+def _scores_table(study: StudyRecord) -> Table:
+    """Every score that comes from elsewhere."""
+    styles = arm_styles(study)
+    has_folds = any(run.fold for run in study.runs)
+    measure = measure_of(study)
+    values = dict(zip(study.columns.ids, run_values(study, "validation").tolist(), strict=True))
+    rows = [
+        line(
+            Cell(arm.name, styles[arm.name]),
+            str(run.seed),
+            *((str(run.fold or "–"),) if has_folds else ()),
+            run.state,
+            measure.unit.value(values[run.id] if run.state == "finished" else None),
+        )
+        for arm in ordered_arms(study)
+        for run in study.runs_of(arm.name)
+    ]
+    head = headings("arm", "seed", *(("fold",) if has_folds else ()))
+    columns = (*head, Column("state", is_number=False), Column(measure.label))
+    return Table(f"All {counted(len(rows), 'run')}, as {study.source} has them.", columns, tuple(rows))
 
 
 def retrained_table(study: StudyRecord) -> Table:

@@ -526,7 +526,7 @@ def captured() -> list[Captured]:
     """The models that were fitted since the last ``capture()``, each as a study with notes.
 
     ``captured()[0].study`` is the study, ``.notes`` what could not be taken over as it is, with its cell and line,
-    ``.vary(dropout=[0, 0.5])`` the same with a factor, ``.run(seeds=10)`` trains it.
+    ``.vary(dropout=[0, 0.5])`` the same with a factor, ``.run(seeds=10)`` trains it. A warning says why there is none.
     """
     from .capturing import captured as recorded
 

@@ -770,3 +770,12 @@ def test_images_that_were_shuffled_first_validate_on_a_drawn_share(recorder: Rec
         assert data_of(Feed(x[order], y[order]), **settings).values == {"name": "mnist", "validation": 0.2}  # type: ignore[arg-type]
     finally:
         known.clear_stand_ins()
+
+
+def test_what_trains_without_fit_is_not_passed_over_in_silence() -> None:
+    with assay.capture():
+        model = keras.Sequential([layers.Input((8, 8, 1)), layers.Flatten(), layers.Dense(10)])
+        model(np.zeros((4, 8, 8, 1)))  # what a loop of one's own would take the gradient of
+    with pytest.warns(UserWarning, match=r"no model was fitted since assay.capture\(\); loops of your own") as told:
+        assert assay.captured() == []
+    assert told[0].filename == __file__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from types import TracebackType
 
 from ..convert.draft import Draft
@@ -61,6 +62,12 @@ def capture() -> Capture:
 
 
 def captured(run: Run) -> list[Captured]:
-    """What the last ``capture`` recorded. See ``assay.captured``."""
+    """What the last ``capture`` recorded, with a warning where that is nothing. See ``assay.captured``."""
     drafts = _LAST[0].drafts() if _LAST else []
+    if not drafts:
+        text = "no model was fitted since assay.capture()" if _LAST else "assay.capture() was not called before"
+        if _LAST:
+            text += "; loops of your own (GradientTape, train_on_batch, stateless updates) are not recorded: "
+            text += "use model.fit, or an own module or loss in a study (docs/own-code.md)"
+        warnings.warn(f"{text}.", stacklevel=3)
     return [Captured(draft, run) for draft in drafts]

@@ -7,7 +7,7 @@ import pytest
 
 from assay.analysis import compare_study
 from assay.analysis.contrasts import ranking_of
-from assay.cli.compare import _lines
+from assay.cli.compare import comparison_lines
 from assay.report.figures import critical_difference
 from assay.report.tables import ranking_table
 
@@ -25,10 +25,12 @@ def test_too_few_seeds_join_no_arms(make_study, page_of, seeds, is_refused):
     study = make_study(arms(seeds))
     comparison = compare_study(study)
     assert [contrast.outcome for contrast in comparison.contrasts] == ["better"] * 4
-    text = " ".join(" ".join(_lines(comparison)).split())
+    text = " ".join(" ".join(comparison_lines(comparison)).split())
     assert (REFUSAL in text) == is_refused
     assert ("share a letter" in text) != is_refused
-    shown = [line.split() for line in _lines(comparison) if line.split() and line.split()[-1].startswith("arm-")]
+    shown = [
+        line.split() for line in comparison_lines(comparison) if line.split() and line.split()[-1].startswith("arm-")
+    ]
     assert ["5.00", "arm-0"] in shown  # no letter
     assert comparison.as_dict()["ranking"]["needed"] == (9 if is_refused else None)
     ranking = ranking_of(study)

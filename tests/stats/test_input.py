@@ -173,6 +173,7 @@ def test_an_equivalence_at_half_or_more_is_no_test():
         ("holm", ([[0.1, 0.2]],)),
         ("holm", (0.1,)),
         ("holm", (["0.1"],)),
+        *(("benjamini_yekutieli", (wrong,)) for wrong in ([0.1, NAN], [0.1, -0.1], [[0.1, 0.2]], 0.1, ["0.1"])),
         ("mean_bands", (ROW,)),
         ("mean_bands", (0.5,)),
         ("sign_flip_ps", ([ROW, [NAN, 0.1]],)),

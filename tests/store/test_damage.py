@@ -10,7 +10,7 @@ import pytest
 
 from assay.errors import AssayError, StoreError
 from assay.results import Result
-from assay.store import DATABASE, ImageHits, TestScore, open_reader, open_writer
+from assay.store import DATABASE, ImageHits, TestScore, checksums, open_reader, open_writer
 
 from ..stored import put_study
 
@@ -82,3 +82,28 @@ def test_tables_that_are_not_there_are_a_sentence(database: Path, tmp_path: Path
     connection.close()
     with pytest.raises(StoreError, match=r"this is no store's database, or a damaged one .*restore it from a backup"):
         use(tmp_path)
+
+
+@pytest.mark.parametrize("which", ["max(epoch)", "min(epoch)"])
+def test_a_finished_run_without_one_of_its_epochs_is_never_left_out_in_silence(database: Path, which: str) -> None:
+    """Scores of a study with a run less would be other verdicts."""
+    sound = database.read_bytes()
+    connection = sqlite3.connect(database)
+    checksums.register(connection)
+    checksums.keep(connection)
+    (run,) = connection.execute("SELECT id FROM runs WHERE state = 'finished' LIMIT 1").fetchone()
+    last = "(SELECT max(epoch) FROM epochs WHERE run = runs.id)"
+    connection.execute(f"UPDATE runs SET kept_epoch = {last} WHERE id = ?", (run,))
+    one = f"(SELECT {which} FROM epochs WHERE run = ?)"
+    assert connection.execute(f"DELETE FROM epochs WHERE run = ? AND epoch = {one}", (run, run)).rowcount == 1
+    connection.commit()
+    connection.close()
+    try:
+        result = Result(database.parent, "small")
+        with pytest.raises(AssayError, match="1 finished run lacks epochs"):
+            result.frame()
+        if which == "max(epoch)":  # the one that counts
+            with pytest.raises(AssayError, match="1 finished run lacks epochs"):
+                result.compare()
+    finally:
+        database.write_bytes(sound)

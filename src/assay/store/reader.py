@@ -466,6 +466,7 @@ class StoreReader:
         ]
         if only is None:
             self._refuse_missing(table, study, len(runs))
+        self._refuse_lacking(sum(run.state == "finished" and run.lacks_epochs for run in runs))
         return tuple(sorted(runs, key=lambda run: (positions[run.arm], run.seed, run.fold or 0)))
 
     def _brief_runs(
@@ -508,6 +509,8 @@ class StoreReader:
             *chosen,
         )
         known, state, *numbers = zip(*facts, strict=True) if facts else [()] * 9
+        kept_epochs = zip(state, *numbers[1:3], strict=True)  # with what there is of them
+        self._refuse_lacking(sum(one == "finished" and bool(kept) and not at for one, kept, at in kept_epochs))
         row_of = dict(zip(known, range(len(known)), strict=True))
         rows = np.fromiter(map(row_of.__getitem__, ids), dtype=np.int64, count=len(ids))
         order = np.lexsort((of_fold, seed, arm)) if ids else rows
@@ -525,6 +528,12 @@ class StoreReader:
         if number != num_read:
             what = f"the store's database is damaged: it lacks {number - num_read:,} runs that a study has"
             raise damaged(self.folder, what)
+
+    def _refuse_lacking(self, number: int) -> None:
+        """Raise StoreError where finished runs lack epochs, the kept one among them: their scores would be left out."""
+        if number:
+            runs = "1 finished run lacks" if number == 1 else f"{number:,} finished runs lack"
+            raise damaged(self.folder, f"the store's database is damaged: {runs} epochs")
 
     def _among(self, column: str, runs: Collection[str]) -> tuple[str, tuple[str, ...]]:
         """What leaves these of all runs, with its value; nothing where they are many of all runs.

@@ -55,6 +55,11 @@ class RunRecord:
         return self.epochs[-1] if self.epochs else None
 
     @property
+    def lacks_epochs(self) -> bool:
+        """Whether epochs are missing between its records, or the kept one is."""
+        return max(self.kept_epoch or 0, self.last.epoch if self.last else 0) > len(self.epochs)
+
+    @property
     def kept(self) -> EpochRecord | None:
         """The epoch whose weights count, which all scores of the run are of: the last one, or the best."""
         if self.counted is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from assay.errors import AssayError, StoreError
 from assay.results import Result
 from assay.store import DATABASE, ImageHits, TestScore, checksums, open_reader, open_writer
+from assay.store.upkeep import checkup, repair
 
 from ..stored import put_study
 
@@ -107,3 +109,47 @@ def test_a_finished_run_without_one_of_its_epochs_is_never_left_out_in_silence(d
                 result.compare()
     finally:
         database.write_bytes(sound)
+
+
+def test_a_schema_that_is_no_number_of_ours_is_a_sentence(database: Path) -> None:
+    sound = database.read_bytes()
+    connection = sqlite3.connect(database)
+    connection.execute("PRAGMA user_version = -7")
+    connection.commit()
+    connection.close()
+    try:
+        for read in (lambda store, name: Result(store, name).compare(), lambda store, name: checkup(store)):
+            with pytest.raises(AssayError, match=r"damaged \(schema -7\)"):
+                read(database.parent, "small")
+    finally:
+        database.write_bytes(sound)
+
+
+def test_a_row_whose_key_was_lost_is_removed(database: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(database.parent, store)
+    connection = sqlite3.connect(store / DATABASE)
+    connection.execute("UPDATE validation_hits SET run = NULL WHERE run = (SELECT run FROM validation_hits LIMIT 1)")
+    connection.commit()
+    connection.close()
+    assert any("validation_hits" in finding.what for finding in checkup(store).findings)
+    repair(store)
+    assert not any("validation_hits" in finding.what for finding in checkup(store).findings)
+
+
+def test_a_page_of_bytes_that_are_no_text_is_reported(database: Path, tmp_path: Path) -> None:
+    """SQLite's own report quotes them."""
+    store = tmp_path / "store"
+    shutil.copytree(database.parent, store)
+    connection = sqlite3.connect(store / DATABASE)
+    connection.execute("PRAGMA writable_schema = ON")
+    connection.execute(
+        "UPDATE sqlite_master SET name = CAST(? AS TEXT) WHERE type = 'index' AND sql IS NOT NULL "
+        "AND name = (SELECT min(name) FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL)",
+        (b"odd \xd4 name",),
+    )
+    connection.commit()
+    connection.close()
+    assert checkup(store).findings
+    with pytest.raises(AssayError, match="damaged"):
+        Result(store, "small").compare()

@@ -151,6 +151,8 @@ def translated(path: Path) -> Iterator[None]:
         if type(error) not in (sqlite3.DatabaseError, sqlite3.OperationalError):  # a mistake of ours
             raise
         raise _refusal(path, str(error)) from error
+    except UnicodeDecodeError as error:  # SQLite's own words on a fault, which quote it
+        raise damaged(path) from error
     except (FileExistsError, NotADirectoryError):
         raise StoreError(
             Problem("this is a file, a store is a folder", "name another --store", file=str(path.parent))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from ..errors import Problem, StoreTooNew
+from ..errors import Problem, StoreError, StoreTooNew
 
 MIGRATIONS = (
     """
@@ -273,8 +273,11 @@ def version(connection: sqlite3.Connection) -> int:
 
 
 def refuse_newer(connection: sqlite3.Connection, path: str) -> None:
-    """Raise StoreTooNew where a later Assay has changed the tables."""
+    """Raise StoreTooNew where a later Assay has changed the tables, StoreError where the number is none of Assay's."""
     schema = version(connection)
+    if schema < 0:
+        what, fix = f"the store's database is damaged (schema {schema})", "restore it from a backup"
+        raise StoreError(Problem(what, fix, file=path))
     if schema > len(MIGRATIONS):
         raise StoreTooNew(
             Problem(

@@ -81,6 +81,8 @@ def checkup(folder: Path, *, is_held: bool = False) -> Checkup:
             with translated(path):
                 raise
         return Checkup((str(error),), is_written=is_written)
+    except UnicodeDecodeError:  # SQLite's own words on a fault, which quote it
+        return Checkup(("a name or a text holds bytes that are no text",), is_written=is_written)
 
 
 def _of_earlier_version(folder: Path, is_written: bool) -> Checkup:

@@ -177,12 +177,12 @@ def _remove(connection: sqlite3.Connection, table: str, keys: _Keys) -> None:
         connection.executemany("DELETE FROM predictions WHERE images = ?", keys)
     if table == "label_sets":
         connection.executemany("DELETE FROM predictions WHERE label_set = ?", keys)
-    condition = " AND ".join(f"{column} = ?" for column in KEYS[table])
+    condition = " AND ".join(f"{column} IS ?" for column in KEYS[table])  # a damaged key may be null
     connection.executemany(f"DELETE FROM {table} WHERE {condition}", keys)
 
 
 def _reseal(connection: sqlite3.Connection, table: str, keys: _Keys) -> None:
-    condition = " AND ".join(f"{column} = ?" for column in KEYS[table])
+    condition = " AND ".join(f"{column} IS ?" for column in KEYS[table])
     sets = f"checksum = {expression(table, TABLES[table])}"
     connection.executemany(f"UPDATE {table} SET {sets} WHERE {condition}", keys)
 

@@ -13,6 +13,9 @@ from ..files import damaged
 
 _EVENTS = {"events": ("id",)}
 
+# SQLite's own words on a fault may quote bytes that are no text.
+_UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+
 
 def salvage(path: Path) -> dict[str, int]:
     """Replace a database by one with every row of it that can still be read; how many there are, by table.
@@ -31,7 +34,7 @@ def salvage(path: Path) -> dict[str, int]:
             checksums.register(target)
             try:
                 version = schema.version(source)
-            except sqlite3.DatabaseError:
+            except _UNREADABLE:
                 version = 0
             if not 0 < version <= len(schema.MIGRATIONS):
                 version = len(schema.MIGRATIONS)
@@ -74,14 +77,14 @@ def _readable(
         try:
             yield from source.execute(f"{select} ORDER BY {', '.join(f'{column} {order}' for column in key)}")
             return
-        except sqlite3.DatabaseError:
+        except _UNREADABLE:
             continue
     name = "id" if table == "runs" else "run"
     if name not in columns:
         return
     known = {str(row[0]) for row in target.execute("SELECT id FROM runs")}
-    with contextlib.suppress(sqlite3.DatabaseError):  # the index holds ids that the table has lost
+    with contextlib.suppress(*_UNREADABLE):  # the index holds ids that the table has lost
         known |= {str(row[0]) for row in source.execute(f"SELECT id FROM runs INDEXED BY {schema.IN_BRIEF}")}
     for run in known:
-        with contextlib.suppress(sqlite3.DatabaseError):
+        with contextlib.suppress(*_UNREADABLE):
             yield from source.execute(f"{select} WHERE {name} = ?", (run,))

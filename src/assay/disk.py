@@ -116,14 +116,23 @@ def write(path: Path, content: bytes, *, levels: int | None = None) -> str:
         DataError: The disk refuses for another reason.
     """
     with disk_errors(path, "written"):
-        if levels is None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        else:
-            for folder in reversed(list(path.parents)[:levels]):
-                folder.mkdir(exist_ok=True)
+        make_folders(path, levels)
         with replacing(path) as file:
             file.write(content)
     return hashlib.sha256(content).hexdigest()
+
+
+def make_folders(path: Path, levels: int | None = None) -> None:
+    """Make the folders above a file where they are missing: all, or the nearest ``levels``.
+
+    Raises:
+        OSError: They cannot be made, or the one above them is gone, as where a store was moved.
+    """
+    if levels is None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return
+    for folder in reversed(list(path.parents)[:levels]):
+        folder.mkdir(exist_ok=True)
 
 
 def disk_full(place: Path, number: int | None = None) -> DiskFull:

@@ -11,7 +11,7 @@ import pytest
 import assay
 from assay import disk
 from assay.data import prepare
-from assay.errors import ClusterError
+from assay.errors import AssayError, ClusterError
 from assay.runner import make_plan
 from assay.runner.artifacts import Artifacts, checked
 from assay.runner.site import ThisMachine
@@ -48,6 +48,17 @@ def test_a_file_comes_back_as_it_was_and_nothing_else_stays(place: Artifacts, tm
     place.remove("run")
     assert names(place) == []
     assert not place.get("run", back)
+
+
+def test_a_store_that_was_moved_is_not_made_again(place: Artifacts, tmp_path: Path) -> None:
+    """Weights there and rows elsewhere would be half a store."""
+    file = tmp_path / "weights"
+    file.write_bytes(b"weights")
+    place.put("run", file)
+    store = tmp_path / "folder" / "store"
+    with pytest.raises(AssayError):
+        place.get("run", store / "runs" / "ab" / "run" / "weights")
+    assert not store.parent.exists()
 
 
 def test_a_copy_that_breaks_off_leaves_the_file_before(

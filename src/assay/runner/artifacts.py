@@ -13,6 +13,7 @@ from typing import Any
 
 from .. import disk
 from ..errors import AssayError, ClusterError, Problem
+from ..train.task import RUN_LEVELS
 
 _CHUNK = 1 << 22
 _SIGN = "Assay is training; this file goes when it ends."
@@ -54,7 +55,7 @@ class Artifacts:
             except FileNotFoundError:
                 return False
             with source, disk.disk_errors(file, "written"):
-                file.parent.mkdir(parents=True, exist_ok=True)
+                disk.make_folders(file, RUN_LEVELS)  # not the store's own, which may have been moved
                 with disk.replacing(file) as target:
                     shutil.copyfileobj(source, target, _CHUNK)
             return True

@@ -14,9 +14,9 @@ from torch import Tensor
 from .. import disk
 from ..errors import DataError, Problem
 from .epochs import EpochRecord
+from .task import RUN_LEVELS
 
 _KEPT = "kept."
-_LEVELS = 3  # of folders that a run's files may make: a store that was moved or deleted meanwhile is not made again
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "seconds": repr(checkpoint.seconds),
         "digest": _digest(tensors),
     }
-    disk.write(path, safetensors.torch.save(_contiguous(tensors), metadata), levels=_LEVELS)
+    disk.write(path, safetensors.torch.save(_contiguous(tensors), metadata), levels=RUN_LEVELS)
 
 
 def load_checkpoint(path: Path, run: str) -> Checkpoint | None:
@@ -70,7 +70,7 @@ def load_checkpoint(path: Path, run: str) -> Checkpoint | None:
 def save_weights(path: Path, tensors: dict[str, Tensor], run: str) -> tuple[str, int]:
     """Write a network's weights; return their SHA-256 and size in bytes."""
     content = safetensors.torch.save(_contiguous(tensors), {"run": run})
-    return disk.write(path, content, levels=_LEVELS), len(content)
+    return disk.write(path, content, levels=RUN_LEVELS), len(content)
 
 
 def load_weights(path: Path, sha256: str) -> dict[str, Tensor]:

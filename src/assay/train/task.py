@@ -9,6 +9,7 @@ from typing import Any
 from ..seeds import Streams
 from ..spec import Arm, Data, Device
 
+RUN_LEVELS = 3  # of folders that a run's files may make: a store that was moved or deleted meanwhile is not made again
 FILES = ("images", "labels", "groups", "validation", "base")  # what a task reads, published images besides
 
 

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from ... import disk
 from ...errors import AssayError, ClusterError, Problem
-from ...train.task import FILES
+from ...train.task import FILES, RUN_LEVELS
 from ..artifacts import Artifacts
 from ..events import Failed, Lost, NoSpace, to_json
 from ..worker import CHECKPOINT, WEIGHTS
@@ -333,7 +333,7 @@ class Bridge:
                 else:
                     for key, name in (("checkpoint", CHECKPOINT), ("weights", WEIGHTS)):
                         if key in message:
-                            disk.write(job.folder / name, message[key])
+                            disk.write(job.folder / name, message[key], levels=RUN_LEVELS)
                 if message.get("words") and self._logs is not None:
                     with (self._logs / "ray.log").open("a") as log:
                         log.write(f"last words of the worker of run {job.run}:\n{message['words']}\n")

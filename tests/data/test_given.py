@@ -181,3 +181,20 @@ def test_a_study_is_validated_on_it_and_retrained_on_all(tmp_path):
     (tmp_path / "s.toml").write_text('claim = "new training sets"\n' + STUDY)
     with pytest.raises(SpecError, match="every seed trains on the same images"):
         assay.load(tmp_path / "s.toml")
+
+
+def test_guessing_is_measured_on_the_given_part(tmp_path):
+    """A run that says the most common class of training images alone is right for that class's validation images."""
+    labels = {"train": np.repeat([0, 1], [32, 8]), "valid": np.repeat([0, 1], [6, 14])}
+    arrays = {f"y_{word}": values for word, values in labels.items()}
+    arrays |= {f"x_{word}": RNG.integers(0, 256, (len(values), 6, 6), np.uint8) for word, values in labels.items()}
+    np.savez(tmp_path / "shares.npz", **arrays)
+    data = Data(path=str(tmp_path / "shares.npz"), validation="given")
+    assert prepare(data).record(is_given=True)["largest_class"] == 0.3
+    drawn = prepare(data.model_copy(update={"validation": 0.1})).record()
+    assert drawn["largest_class"] == 38 / 60
+    study = assay.Study(
+        name="shares", data=data, network=assay.Network(layers=("flatten", "dense classes softmax")),
+        training={"epochs": 1}, seeds={"count": 1},
+    )  # fmt: skip
+    assert make_plan(study, prepare(data), tmp_path / "store").data["largest_class"] == 0.3

@@ -69,12 +69,19 @@ class Dataset:
         """
         return open_training(*self.training_files(), self.groups_file(), self.validation_file())
 
-    def record(self) -> dict[str, Any]:
-        """What a study remembers about its data set, as JSON values: ``DatasetInfo.record``, and the share of training
-        images that the most common class has, which is the accuracy of guessing."""
-        labels = np.asarray(self.training().labels)
-        largest = np.bincount(labels).max() / len(labels) if len(labels) else 1.0
-        return {**self.info.record(), "largest_class": float(largest)}
+    def record(self, *, is_given: bool = False) -> dict[str, Any]:
+        """What a study remembers about its data set, as JSON values: ``DatasetInfo.record``, and the accuracy of
+        guessing, which is the share that the most common class of training images has among those that are judged.
+
+        Args:
+            is_given: Validation images are the source's own, whose classes may have other shares.
+        """
+        training = self.training()
+        labels = learned = judged = np.asarray(training.labels)
+        if is_given and training.validation is not None:
+            learned, judged = labels[~training.validation], labels[training.validation]
+        guess = np.bincount(learned).argmax() if len(learned) else 0
+        return {**self.info.record(), "largest_class": float((judged == guess).mean()) if len(judged) else 1.0}
 
     def groups_file(self) -> Path | None:
         """Groups of the training data, where they have any."""

@@ -306,7 +306,7 @@ def make_plan(
         for arm in arms
         if seeds is None or number < seeds[arm.name]
     ]  # fmt: skip
-    return StudyPlan(study, arms, dataset.record(), tuple(members))
+    return StudyPlan(study, arms, dataset.record(is_given=study.data.is_given), tuple(members))
 
 
 def make_plan_on_each(
@@ -328,7 +328,7 @@ def make_plan_on_each(
         arms += names.values()
         members += [(names[arm].name, task) for arm, task in plan.members]
     members.sort(key=lambda member: (member[1].seed, member[1].fold or 0))
-    records = {name: dataset.record() for name, dataset in datasets.items()}
+    records = {name: datasets[name].record(is_given=part.data.is_given) for name, part in study.parts.items()}
     data = {
         "name": ", ".join(records),
         "title": f"{len(records)} data sets: {', '.join(str(one['title']) for one in records.values())}",
@@ -357,7 +357,7 @@ def recorded_plan(record: StudyRecord, dataset: Dataset, store: Path) -> StudyPl
         )
         for run in record.runs
     ]  # fmt: skip
-    return StudyPlan(study, tuple(arms.values()), dataset.record(), tuple(members))
+    return StudyPlan(study, tuple(arms.values()), dataset.record(is_given=study.data.is_given), tuple(members))
 
 
 def recorded_arms(record: StudyRecord) -> dict[str, Arm]:

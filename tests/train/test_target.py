@@ -31,7 +31,7 @@ def test_precision_follows_the_target(features: str, precision: str) -> None:
 
 @pytest.mark.parametrize(("features", "path"), [("+avx,+sse4.2", "plain"), ("+avx,+avx2,+fma", "fused")])
 def test_without_fused_multiply_add_torch_trains(features: str, path: str) -> None:
-    """Each lane of a kernel would call the C library, fifty times as slow."""
+    """Each lane of a kernel would call the C library, thirty to fifty times as slow."""
     code = CODE.replace("path_of", "usable_path").replace(
         "print(*usable_path(summary, Training()))",
         "from assay.seeds import Streams\n"

@@ -2,7 +2,7 @@
 
 A kernel is a function of numbers, vectors of sixteen lanes and arrays, with loops over ranges. That needs no inference
 of types: a literal is an int64 or a float64, an array has its element's type, and a variable keeps the type of its
-first value. So a statement becomes its instructions at once, and nearly all of a kernel's compile time is LLVM's.
+first value. So a statement becomes its instructions at once, and four fifths of a kernel's compile time are LLVM's.
 
 The meaning is Python's and NumPy's, with these differences:
 

@@ -15,6 +15,7 @@ from .blocks import Weighted
 from .buffers import BatchInfo, Buffer, Floats, Mode, shifted
 from .commands import CommandList
 from .compiler import Kernel
+from .filtering import Filtering
 from .phases import margins_of, phases_of
 
 
@@ -51,13 +52,14 @@ def dilated_buffer(plan: Weighted, precision: Mode, num_blocks: int) -> Buffer:
 
 
 def convolution(
-    source: Mode, target: Mode, activation: str, outputs: int, height: int, width: int, *, is_winograd: bool
-) -> Kernel:
-    """The direct or the Winograd kernel, with its blocking for an output of this shape."""
-    if is_winograd:
-        tiles = math.ceil(height / 2) * math.ceil(width / 2)
-        sizes = winograd.blocking(outputs, tiles, is_paired=target == "b")
-        return winograd.convolution(source, target, activation, *sizes)
+    source: Mode, target: Mode, activation: str, outputs: int, height: int, width: int,
+    filtering: Filtering | None = None,
+) -> Kernel:  # fmt: skip
+    """The direct kernel, or that of a filtering, with its blocking for an output of this shape."""
+    if filtering:
+        tiles = math.ceil(height / filtering.outputs) * math.ceil(width / filtering.outputs)
+        sizes = winograd.blocking(filtering, outputs, tiles, is_paired=target == "b")
+        return winograd.convolution(filtering, source, target, activation, *sizes)
     sizes = products.blocking(outputs, width, is_paired=target == "b")
     return products.convolution(source, target, activation, *sizes)
 
@@ -139,23 +141,21 @@ class ConvolvedInputGradient(InputGradient):
         if plan.stride > 1:
             self._read = dilated_buffer(plan, precision, num_blocks)
         stored = self.dx.stored_channels
-        # Only these have Winograd kernels.
-        self.is_winograd = (
-            plan.kernel == (3, 3)
-            and plan.stride == 1
-            and winograd.is_worthwhile(*plan.inputs[:2], self.dy.stored_channels, stored, self.dy.margins)
-        )
-        points = winograd.POINTS if self.is_winograd else math.prod(plan.kernel)
-        self.packed = np.zeros(points * self.dy.vectors * stored, self.dtype)
+        self.filtering = None
+        if plan.stride == 1:
+            self.filtering = winograd.choice(
+                plan.kernel, *plan.inputs[:2], self.dy.stored_channels, stored, self.dy.margins,
+                is_paired=precision == "b",
+            )  # fmt: skip
+        products = self.filtering.products if self.filtering else math.prod(plan.kernel)
+        self.packed = np.zeros(products * self.dy.vectors * stored, self.dtype)
         self.zero_bias = np.zeros(stored, np.float32)
-        self._kernel = convolution(
-            precision, precision, "linear", stored, *plan.inputs[:2], is_winograd=self.is_winograd
-        )
+        self._kernel = convolution(precision, precision, "linear", stored, *plan.inputs[:2], self.filtering)
 
     def pack(self, commands: CommandList, weights: Floats) -> None:
-        if self.is_winograd:
+        if self.filtering:
             sizes = self.plan.inputs[2], self.plan.outputs[2], self.dx.stored_channels, self.precision == "b", True
-            commands.add(self.plan.size // 4, winograd.pack(), weights, self.packed, *sizes)
+            winograd.record_packing(commands, self.filtering, weights, self.packed, *sizes)
         else:
             _pack_flipped(commands, self.plan, weights, self.packed, self.dx.stored_channels)
 
@@ -164,9 +164,10 @@ class ConvolvedInputGradient(InputGradient):
         if plan.stride > 1:
             reorders.record_dilation(commands, batch, self.dy, dy, plan.stride)
         dy = shifted(dy, gradient_margins(plan))
-        if self.is_winograd:
+        if self.filtering:
+            work = dx.height * dx.width * dy.vectors * self.filtering.products // self.filtering.outputs**2
             commands.add(
-                batch.blocks * dx.height * dx.width * dy.vectors * 4 * dx.stored_channels, self._kernel, dy.data,
+                batch.blocks * work * dx.stored_channels, self._kernel, dy.data,
                 self.packed, self.zero_bias, dx.data, batch.blocks, dy.full_height, dy.full_width, dy.vectors,
                 dx.stored_channels, dx.height, dx.width, dx.height, dx.width, 0, 0, dx.vectors,
             )  # fmt: skip
@@ -193,9 +194,7 @@ class PhasedInputGradient(InputGradient):
         self._flipped, self.packed = np.zeros((2, size), self.dtype)
         self.zero_bias = np.zeros(self.dx.stored_channels, np.float32)
         self._height, self._width = (side // plan.stride for side in plan.inputs[:2])
-        self._kernel = convolution(
-            precision, precision, "linear", self.dx.stored_channels, self._height, self._width, is_winograd=False
-        )
+        self._kernel = convolution(precision, precision, "linear", self.dx.stored_channels, self._height, self._width)
 
     def pack(self, commands: CommandList, weights: Floats) -> None:
         _pack_flipped(commands, self.plan, weights, self._flipped, self.dx.stored_channels)

@@ -16,6 +16,7 @@ from . import elementwise, kernel_gradients, packing, products, reorders, vector
 from .blocks import Weighted
 from .buffers import BatchInfo, Buffer, Floats, Mode
 from .commands import CommandList
+from .filtering import Filtering
 from .input_gradients import convolution, dense_product, gradient_buffer, input_gradient
 from .vectors import LANES
 
@@ -62,13 +63,15 @@ class WeightedOp:
         self.stored_outputs = outputs + outputs % 2 if self.y.mode == "b" or precision == "b" else outputs
         taps = kernel_height * kernel_width
         dtype = np.int32 if self.mode == "b" else np.float32
-        # Only these have Winograd kernels.
-        is_simple = plan.kernel == (3, 3) and plan.stride == 1 and not plan.is_dense
-        self.is_winograd = is_simple and winograd.is_worthwhile(
-            height, width, source.stored_channels, self.stored_outputs, plan.margin
-        )
-        points = winograd.POINTS if self.is_winograd else taps
-        self.packed = np.zeros(points * source.vectors * self.stored_outputs, dtype)
+        is_simple = plan.stride == 1 and not plan.is_dense
+        self.filtering = None
+        if is_simple:
+            self.filtering = winograd.choice(
+                plan.kernel, height, width, source.stored_channels, self.stored_outputs, plan.margin,
+                is_paired="b" in (self.mode, precision),
+            )  # fmt: skip
+        products = self.filtering.products if self.filtering else taps
+        self.packed = np.zeros(products * source.vectors * self.stored_outputs, dtype)
         self.packed_bias = np.zeros(self.stored_outputs, np.float32)
         # Kernels in bfloat16 write outputs in pairs; logits are float32, with a padding class where their number is
         # odd.
@@ -80,13 +83,11 @@ class WeightedOp:
         else:
             self.input_gradient = input_gradient(plan, precision, source.num_blocks)
             self.dy, self.dx = self.input_gradient.dy, self.input_gradient.dx
-        self.is_gradient_winograd = (
-            is_simple
-            and self.mode == precision
-            and winograd_gradient.is_worthwhile(
-                height, width, source.channels, self.stored_outputs, is_paired=precision == "b"
+        self.gradient_filtering = None
+        if is_simple and self.mode == precision:
+            self.gradient_filtering = winograd_gradient.choice(
+                plan.kernel, height, width, source.channels, self.stored_outputs, is_paired=precision == "b"
             )
-        )
         self._choose_gradient()
         if plan.is_dense:
             transposed_blocks = source.num_blocks
@@ -101,7 +102,7 @@ class WeightedOp:
         if plan.is_dense:
             self._forward = dense_product(self.mode, self.y.mode, plan.activation, source.num_blocks, shape[0])
         else:
-            self._forward = convolution(self.mode, self.y.mode, plan.activation, *shape, is_winograd=self.is_winograd)
+            self._forward = convolution(self.mode, self.y.mode, plan.activation, *shape, self.filtering)
 
     def _choose_gradient(self) -> None:
         """Choose the kernel of the kernel gradient, and how many of its elements are accumulated at once."""
@@ -113,8 +114,8 @@ class WeightedOp:
             columns = min(range(1, columns + 1), key=lambda c: (math.ceil(math.ceil(outputs / LANES) / c) * c, -c))
             self._transposed_outputs = math.ceil(math.ceil(outputs / LANES) / columns) * columns * LANES
             self._gradient = products.dense_gradient(self.precision, min(4, vectors.ACCUMULATORS // columns), columns)
-        elif self.is_gradient_winograd:
-            self._gradient = winograd_gradient.kernel_gradient(self.precision)
+        elif self.gradient_filtering:
+            self._gradient = winograd_gradient.kernel_gradient(self.gradient_filtering, self.precision)
         else:
             self._group, taps, columns = _gradient_blocking(self.plan.kernel[1], self.x.channels, outputs)
             self._gradient = kernel_gradients.kernel_gradient(self.precision, self.mode, taps, columns)
@@ -126,9 +127,9 @@ class WeightedOp:
         shape = (kernel_height, kernel_width, inputs, outputs)
         weights, bits, work = self.weights, self.weights.view(np.uint32), self.size // 4
         commands.add(0, elementwise.copy(), self.bias, self.packed_bias)
-        if self.is_winograd:
+        if self.filtering:
             sizes = inputs, outputs, self.stored_outputs, self.mode == "b", False
-            commands.add(work, winograd.pack(), weights, self.packed, *sizes)
+            winograd.record_packing(commands, self.filtering, weights, self.packed, *sizes)
         elif self.mode == "b":
             commands.add(work, packing.pack_pairs(), bits, self.packed, *shape, self.stored_outputs)
         else:
@@ -150,7 +151,7 @@ class WeightedOp:
                 y.data, batch.blocks, depth, self.stored_outputs, y.vectors,
             )  # fmt: skip
             return
-        if self.is_winograd:
+        if self.filtering:
             commands.add(
                 batch.blocks * self._forward_work // 2, self._forward, x.data, self.packed, self.packed_bias, y.data,
                 batch.blocks, x.full_height, x.full_width, x.vectors, self.stored_outputs, height, width, y.full_height,
@@ -178,22 +179,22 @@ class WeightedOp:
             pass
         elif self.plan.is_dense:
             self._dense_gradient(commands, batch)
-        elif self.is_gradient_winograd:
-            self._winograd_gradient(commands, batch)
+        elif self.gradient_filtering:
+            self._winograd_gradient(commands, batch, self.gradient_filtering)
         else:
             self._direct_gradient(commands, batch)
         record_penalty(commands, self.plan, self.weights, self.gradient)
         if self.needs_dx:
             self.input_gradient.record(commands, batch)
 
-    def _winograd_gradient(self, commands: CommandList, batch: BatchInfo) -> None:
+    def _winograd_gradient(self, commands: CommandList, batch: BatchInfo, filtering: Filtering) -> None:
         x, dy = self.x, self.dy
         height, width, outputs = self.plan.outputs
-        work = batch.blocks * height * width * 4 * x.vectors * outputs
+        work = batch.blocks * height * width * filtering.products // filtering.outputs**2 * x.vectors * outputs
         commands.add(
             work, self._gradient, x.data, dy.data, self.gradient, batch.blocks, x.full_height, x.full_width, x.vectors,
             self.plan.inputs[2], outputs, height, width, dy.full_height, dy.full_width, dy.top, dy.left, dy.vectors,
-            winograd_gradient.chunk_of(x.stored_channels, self.stored_outputs),
+            winograd_gradient.chunk_of(filtering, x.stored_channels, self.stored_outputs),
         )  # fmt: skip
 
     def _direct_gradient(self, commands: CommandList, batch: BatchInfo) -> None:

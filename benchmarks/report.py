@@ -155,9 +155,9 @@ def _limits(raw: Raw) -> str:
         row(f"Memory of one worker beyond the shared data, probe {probe}", peaks, 600, "MB", ".0f")
     for probe in PROBES:
         use = {use["cache"]: use for use in raw["first_use"] if use["probe"] == probe}
-        if len(use) == 2 and "run_seconds" in use["empty"]:
-            what = f"Kernels made at first use, probe {probe} (a run with an empty cache less one with a full one)"
-            row(what, [use["empty"]["run_seconds"] - use["warm"]["run_seconds"]], FIRST_USE_SECONDS, "s", ".2f")
+        if len(use) == 2 and "command_seconds" in use["empty"]:
+            what = f"Kernels made at first use, probe {probe} (a command with an empty cache less one with a full one)"
+            row(what, [use["empty"]["command_seconds"] - use["warm"]["command_seconds"]], FIRST_USE_SECONDS, "s", ".2f")
             what = f"Kernels loaded from the cache, probe {probe} (first epoch less second)"
             row(what, [use["warm"]["seconds"]], LOADED_SECONDS, "s", ".2f")
     whole = [study for study in raw["studies"] if study["study"] == "c-regularization"]

@@ -71,7 +71,7 @@ def depthwise(
         uses = [(p, v) for p in range(positions) for v in range(columns) if p * stride + v * dilation == offset]
         if not uses:
             continue
-        steps += "".join(f"{inner}x{c} = load_{word}(x, (row + {offset} * channels + c{c}) * 16)\n" for c in sources)
+        steps += "".join(f"{inner}x{c} = load_{word}(rows, (row + {offset} * apart + c{c}) * 16)\n" for c in sources)
         for p, v in uses:
             for c in channels:
                 a = f"a{p}_{c}"
@@ -88,19 +88,48 @@ def depthwise(
         "x[] w[] bias[] y[] blocks x_height x_width channels last kernel_height kernel_width height width y_height "
         "y_width margin_top margin_left vectors",
         f"""    nothing = splat(ZERO)
-    for b in range(blocks * part // parts, blocks * (part + 1) // parts):
+{_room_for_rows(source, stride, dilation)}    for b in range(blocks * part // parts, blocks * (part + 1) // parts):
+        next_row = 0
         for i in range(height):
-            for column in range(0, width, {positions}):
+{_next_rows(word, stride)}            for column in range(0, width, {positions}):
                 j = min(column, width - {positions})
                 for k in range(vectors):
 {start}                    for r in range({reads}):
 {chosen}                        for u in range(kernel_height):
+                            line = first_row + u * {dilation}
+                            if line >= num_rows:
+                                line -= num_rows
                             for v in range(0, kernel_width, {columns}):
-                                line = (b * x_height + i * {stride} + u * {dilation}) * x_width
-                                row = (line + j * {stride} + v * {dilation}) * channels
+                                row = (line * pixels + j * {stride} + v * {dilation}) * apart
                                 at = (((k * {reads} + r) * kernel_height + u) * kernel_width + v) * {len(channels)}
 {steps}{finish}""",
     )
+
+
+# Rows of the input are copied, each once, to where neighbouring pixels lie in different cache sets: with a power of two
+# of channels they would all lie in one, and every load wait for one before it. As many rows are kept as a kernel
+# reaches.
+
+
+def _room_for_rows(source: Mode, stride: int, dilation: int) -> str:
+    """Source that makes memory for the rows of the input that an output row reads."""
+    return f"""    num_rows, apart = (kernel_height - 1) * {dilation} + 1, channels + 1
+    pixels = (width - 1) * {stride} + (kernel_width - 1) * {dilation} + 1
+    rows = np.empty(num_rows * pixels * apart * 16, np.{"int32" if source == "b" else "float32"})
+"""
+
+
+def _next_rows(word: str, stride: int) -> str:
+    """Source that copies the rows that output row ``i`` reads first; ``first_row`` is the place of its uppermost."""
+    return f"""            top = i * {stride}
+            for above in range(max(next_row, top), top + num_rows):
+                for j in range(pixels):
+                    here = ((b * x_height + above) * x_width + j) * channels * 16
+                    there = (above % num_rows * pixels + j) * apart * 16
+                    for c in range(0, channels * 16, 16):
+                        store_{word}(rows, there + c, load_{word}(x, here + c))
+            next_row, first_row = top + num_rows, top % num_rows
+"""
 
 
 @cache
@@ -132,9 +161,9 @@ def depthwise_gradient(
     steps += "".join(f"{inner}{name} = load_f(m, at + {16 * n})\n" for n, name in enumerate(names))
     for p in range(positions):
         if mode == "f":
-            steps += f"{inner}d{p}_0 = load_f(d, (there + {p} * vectors + k) * 16)\n"
+            steps += f"{inner}d{p}_0 = load_f(outputs_row, (there + {p} * (vectors + 1) + k) * 16)\n"
             continue
-        steps += f"{inner}words = load_i(d, (there + {p} * vectors + k) * 16)\n"
+        steps += f"{inner}words = load_i(outputs_row, (there + {p} * (vectors + 1) + k) * 16)\n"
         for c, (half, interleave) in enumerate((("low", "interleave_low"), ("high", "interleave_high"))):
             if source == "f":  # the first layer's images: products in float32
                 steps += f"{inner}d{p}_{c} = {half}(words)\n"
@@ -152,13 +181,21 @@ def depthwise_gradient(
             if not uses:
                 continue
             for c in sources:
-                place = f"(here + {r * dilation} * line + {offset} * channels + c{c}{half_word}) * 16"
-                steps += f"{inner}x{c} = load_{word}(x, {place})\n"
+                place = f"(here{r} + {offset} * apart + c{c}{half_word}) * 16"
+                steps += f"{inner}x{c} = load_{word}(rows, {place})\n"
             for p, v in uses:
                 for c in channels:
                     a = f"a{r}_{v}_{c}"
                     steps += f"{inner}{a} = {multiply.format(a=a, x=f'x{0 if is_shared else c}', d=f'd{p}_{c}')}\n"
     steps += "".join(f"{inner}store_f(m, at + {16 * n}, {name})\n" for n, name in enumerate(names))
+    places = ""
+    for r in range(rows):
+        places += f"""                    row = first_row + (u + {r}) * {dilation}
+                    if row >= num_rows:
+                        row -= num_rows
+                    here{r} = (row * pixels + j * {stride} + v * {dilation}) * apart
+"""
+    d_word, kind = ("i", "int32") if mode == "b" else ("f", "float32")
     num_sums, store = lane_sums(names, " " * 12)
     kept = "".join(f"            {name} = load_f(m, at + {16 * n})\n" for n, name in enumerate(names))
     # Threads share channels; every sum goes through the blocks of images and their rows in order.
@@ -168,20 +205,23 @@ def depthwise_gradient(
         "d_width d_top d_left vectors",
         f"""    nothing, zeros = splat(ZERO), splat_i(np.uint32(0))
     sums = np.empty({num_sums}, np.float32)
-    line = x_width * channels
+{_room_for_rows(source, stride, dilation)}    outputs_row = np.empty(width * (vectors + 1) * 16, np.{kind})
     steps_right = kernel_width // {columns}
     steps = kernel_height // {rows} * steps_right
     begin, end = vectors * part // parts, vectors * (part + 1) // parts
     m = np.zeros(steps * (end - begin) * {16 * len(names)}, np.float32)
     for b in range(blocks):
+        next_row = 0
         for i in range(height):
+{_next_rows(word, stride)}            for j in range(width):
+                here = ((b * d_height + i + d_top) * d_width + j + d_left) * vectors
+                for k in range(begin, end):
+                    store_{d_word}(outputs_row, (j * (vectors + 1) + k) * 16, load_{d_word}(d, (here + k) * 16))
             for j in range(0, width, {positions}):
-                there = ((b * d_height + i + d_top) * d_width + j + d_left) * vectors
+                there = j * (vectors + 1)
                 for step in range(steps):
                     u, v = step // steps_right * {rows}, step % steps_right * {columns}
-                    here = (b * x_height + i * {stride} + u * {dilation}) * x_width + j * {stride} + v * {dilation}
-                    here *= channels
-                    for k in range(begin, end):
+{places}                    for k in range(begin, end):
                         at = (step * (end - begin) + k - begin) * {16 * len(names)}
 {steps}    for step in range(steps):
         u, v = step // steps_right * {rows}, step % steps_right * {columns}
@@ -211,7 +251,8 @@ def _divisor(size: int, most: int) -> int:
 def _gradient_blocking(kernel: tuple[int, int], width: int, *, is_paired: bool) -> dict[str, int]:
     """Kernel rows, taps of a row and neighbouring positions that the gradient takes at once, for its registers."""
     channels = 2 if is_paired else 1
-    most = (vectors.REGISTERS - 6) // channels  # accumulators; the rest is for d at some positions, and a pixel
+    # Accumulators; the rest is for d at some positions, and a pixel. A row of three even where registers are few.
+    most = max(3, (vectors.REGISTERS - 6) // channels)
     columns = _divisor(kernel[1], max(1, most))
     rows = _divisor(kernel[0], max(1, most // columns))
     rest = vectors.REGISTERS - 2 - rows * columns * channels

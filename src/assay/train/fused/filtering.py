@@ -23,7 +23,7 @@ Source = Callable[[Sequence[str], Sequence[str], str], str]  # of a transform: n
 CONSTANTS = "".join(
     f"    {name} = splat(np.float32({value}))\n"
     for name, value in {
-        "half": 0.5, "two": 2, "minus_two": -2, "four": 4, "minus_four": -4, "minus_five": -5, "eight": 8,
+        "one_half": 1 / 2, "two": 2, "minus_two": -2, "four": 4, "minus_four": -4, "minus_five": -5, "eight": 8,
         "quarter": 1 / 4, "sixth": 1 / 6, "minus_sixth": -1 / 6, "twelfth": 1 / 12, "twenty_fourth": 1 / 24,
         "one_third": 1 / 3, "two_thirds": 2 / 3,
     }.items()
@@ -158,9 +158,9 @@ f3 = sub({3}, {4})
 """
 _KERNELS = {
     (2, 3): """\
-f0 = mul(half, add({1}, {2}))
+f0 = mul(one_half, add({1}, {2}))
 <0> = add({0}, f0)
-<1> = mul(half, sub({1}, {2}))
+<1> = mul(one_half, sub({1}, {2}))
 <2> = add(f0, {3})""",
     (4, 3): _SHARES_6
     + """\

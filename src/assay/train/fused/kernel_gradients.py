@@ -12,9 +12,10 @@ from __future__ import annotations
 import math
 from functools import cache
 
+from . import vectors
 from .buffers import Mode
 from .compiler import Kernel, compiled
-from .products import lane_sums
+from .products import in_parts, lane_sums
 
 _NEAR_VECTORS = 6_000  # of x that stay in the second-level cache while the gradient of y streams past: 384 kB
 _BAND_VECTORS = 12_000  # of x and d together in a band of rows: 768 kB
@@ -58,12 +59,23 @@ def kernel_gradient(mode: Mode, source: Mode, taps: int, outputs: int) -> Kernel
     """
     names = [f"a{t}_{k}" for t in range(taps) for k in range(outputs)]
     word, multiply = ("i", "dot({a}, v{t}, d{k})") if mode == "b" else ("f", "fma(v{t}, d{k}, {a})")
+    if vectors.PARTS == 2:
+        word, multiply = "h", "fma_h(v{t}, d{k}, {a})"
+    lanes = vectors.PART_LANES
     indent = " " * 24
-    steps = "".join(f"{indent}d{k} = load_{word}(ds, (there + {k}) * 16)\n" for k in range(outputs))
+    steps = "".join(f"{indent}d{k} = load_{word}(ds, there + {k * lanes})\n" for k in range(outputs))
     for t in range(taps):
-        steps += f"{indent}v{t} = load_{word}(xs, (here + {t}) * 16)\n"
+        steps += f"{indent}v{t} = load_{word}(xs, here + {t * lanes})\n"
         steps += "".join(f"{indent}a{t}_{k} = {multiply.format(a=f'a{t}_{k}', t=t, k=k)}\n" for k in range(outputs))
-    num_sums, reduced = lane_sums(names, " " * 16)
+    loop = f"""                for i in range(depth):
+                    here = half * x_half + (p * x_size + (i * stride + u) * x_columns * x_group + tap) * {lanes}
+                    there = half * d_half + (q * d_size + i * width * {outputs}) * {lanes}
+                    for _ in range(width):
+{steps}                        here += stride * x_group * {lanes}
+                        there += {outputs * lanes}
+"""
+    whole, summed = in_parts(names, loop, " " * 16)
+    num_sums, reduced = lane_sums(whole, " " * 16)
     added = "".join(
         f"                at = (index - begin) * {num_sums} + {n}\n"
         f"                store_f(m, at, add(load_f(m, at), load_f(sums, {n})))\n"
@@ -103,8 +115,10 @@ def kernel_gradient(mode: Mode, source: Mode, taps: int, outputs: int) -> Kernel
     near = max(1, {_NEAR_VECTORS} // x_size)
     # Stored channels, an even number in bfloat16, may take a group more; zeros where they do not fill up a last one.
     x_stored, d_stored = x_vectors * {per_word(source)}, d_vectors * {per_word(mode)}
-    xs = np.zeros((x_stored + x_group - 1) // x_group * x_size * 16, np.{kind})
-    ds = np.zeros((d_stored + {outputs - 1}) // {outputs} * d_size * 16, np.{kind})
+    x_half = (x_stored + x_group - 1) // x_group * x_size * 8
+    d_half = (d_stored + {outputs - 1}) // {outputs} * d_size * 8
+    xs, ds = np.zeros(2 * x_half, np.{kind}), np.zeros(2 * d_half, np.{kind})
+    lanes = np.empty({16 * len(names)}, np.float32)
     m, sums = np.zeros((end - begin) * {num_sums}, np.float32), np.empty({num_sums}, np.float32)
     for b in range(0, blocks, {per_word(mode)}):
         for top in range(0, height, rows):
@@ -121,14 +135,7 @@ def kernel_gradient(mode: Mode, source: Mode, taps: int, outputs: int) -> Kernel
                     there = (i * width + j) * {outputs}
 {d_copied}            for index in range(begin, end):
                 {job.replace(chr(10) + "            ", chr(10) + "                ")}
-{"".join(f"                {name} = nothing" + chr(10) for name in names)}\
-                for i in range(depth):
-                    here = p * x_size + (i * stride + u) * x_columns * x_group + tap
-                    there = q * d_size + i * width * {outputs}
-                    for _ in range(width):
-{steps}                        here += stride * x_group
-                        there += {outputs}
-{reduced}{added}    for index in range(begin, end):
+{summed}{reduced}{added}    for index in range(begin, end):
             {job}
             for t in range(wanted - tap, {taps}):
                 c = p * x_group + (tap + t) % x_group
@@ -148,9 +155,17 @@ def _copied(array: str, target: str, source: Mode, mode: Mode, group: str, size:
         source: Mode of the array.
         mode: Of the target: "b" is pairs of blocks, the last of an odd number with zeros.
         group, size: Channels of a group, and vectors of its picture.
+
+    In two parts, the first lanes of all vectors come before the last ones.
     """
     indent = " " * 20
-    place = f"({{c}} // {group} * {size} + there + {{c}} % {group}) * 16"
+    place = f"({{c}} // {group} * {size} + there + {{c}} % {group}) * {vectors.PART_LANES}"
+    if vectors.PARTS == 2:
+        halves = "".join(
+            f"{indent}    store_h({target}, {n} * {array}_half + at, load_h({array}, (here + c) * 16 + {8 * n}))\n"
+            for n in range(2)
+        )
+        return f"{indent}for c in range({array}_vectors):\n{indent}    at = {place.format(c='c')}\n" + halves
     if mode == "f":
         return (
             f"{indent}for c in range({array}_vectors):\n"

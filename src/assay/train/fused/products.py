@@ -13,6 +13,7 @@ share blocks of images (forward) or elements of the gradient (backward), never o
 from __future__ import annotations
 
 import math
+import textwrap
 from functools import cache
 
 from . import vectors
@@ -42,6 +43,25 @@ def lane_sums(names: list[str], indent: str) -> tuple[int, str]:
         f"{indent}store_f(sums, {start}, sum_lanes_16({', '.join(padded[start : start + 16])}))\n"
         for start in range(0, len(padded), 16)
     )
+
+
+def in_parts(names: list[str], loop: str, indent: str) -> tuple[list[str], str]:
+    """Source that sums products over images and positions, lane by lane, and the names of the sums.
+
+    Args:
+        names: Of the accumulators, vectors of ``vectors.PART_LANES``.
+        loop: Adds to them. It begins at the part that ``half`` says, 0 or 1.
+        indent: Of ``loop``.
+
+    In two parts the kernel needs an array ``lanes`` that holds all sums.
+    """
+    if vectors.PARTS == 1:
+        return names, f"{indent}half = 0\n" + "".join(f"{indent}{name} = nothing\n" for name in names) + loop
+    text = f"{indent}for half in range(2):\n" + "".join(f"{indent}    {name} = nothing_h()\n" for name in names)
+    text += textwrap.indent(loop, "    ")
+    text += "".join(f"{indent}    store_h(lanes, {16 * n} + 8 * half, {name})\n" for n, name in enumerate(names))
+    whole = [f"whole_{name}" for name in names]
+    return whole, text + "".join(f"{indent}{name} = load_f(lanes, {16 * n})\n" for n, name in enumerate(whole))
 
 
 @cache

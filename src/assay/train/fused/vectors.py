@@ -28,6 +28,11 @@ REGISTERS = 32 if target().has("avx512f") else 8
 # is.
 ACCUMULATORS = REGISTERS * 3 // 4
 
+# Sums over images go through a vector's lanes in so many parts, one after another, each with as many accumulators as
+# fill the registers. Whole vectors would spill, or amortise few loads.
+PARTS = 1 if REGISTERS == 32 else 2
+PART_LANES = LANES // PARTS
+
 
 class _BFloat(ir.Type):  # llvmlite has no bfloat16
     null = "0.0"
@@ -49,6 +54,7 @@ class _BFloat(ir.Type):  # llvmlite has no bfloat16
 F = ir.VectorType(FLOAT, LANES)
 I = ir.VectorType(WORD, LANES)  # noqa: E741
 M = ir.VectorType(ir.IntType(1), LANES)
+H = ir.VectorType(FLOAT, LANES // 2)
 _HALVES = ir.VectorType(ir.IntType(16), LANES)
 _BFS = ir.VectorType(_BFloat(), LANES)
 _BFS_TWICE = ir.VectorType(_BFloat(), 2 * LANES)
@@ -115,9 +121,9 @@ def _store(name: str, shape: ir.VectorType) -> Operation:
     return _named(Operation(name, (None, LONG, shape), emit))
 
 
-load_f, load_i = _load("load_f", F), _load("load_i", I)
+load_f, load_i, load_h = _load("load_f", F), _load("load_i", I), _load("load_h", H)
 broadcast_f, broadcast_i = _broadcast_load("broadcast_f", F), _broadcast_load("broadcast_i", I)
-store_f, store_i = _store("store_f", F), _store("store_i", I)
+store_f, store_i, store_h = _store("store_f", F), _store("store_i", I), _store("store_h", H)
 
 
 @operation(FLOAT)
@@ -140,6 +146,28 @@ def ramp(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
 @operation(F, F, F)
 def fma(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return _call(builder, "llvm.fma.v16f32", F, values)
+
+
+@operation(H, H, H)
+def fma_h(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    return _call(builder, "llvm.fma.v8f32", H, values)
+
+
+@operation()
+def nothing_h(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    return ir.Constant(H, [0.0] * H.count)
+
+
+@operation(F)
+def low_half(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    """The first eight lanes."""
+    return builder.shuffle_vector(values[0], values[0], ir.Constant(ir.VectorType(WORD, H.count), list(range(8))))
+
+
+@operation(F)
+def high_half(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    """The last eight lanes."""
+    return builder.shuffle_vector(values[0], values[0], ir.Constant(ir.VectorType(WORD, H.count), list(range(8, 16))))
 
 
 @operation(F, I, I)

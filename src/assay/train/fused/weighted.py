@@ -256,9 +256,10 @@ def _gradient_blocking(kernel_width: int, channels: int, outputs: int) -> tuple[
     few cache lines again, which measured best. Kernels depend on taps and outputs alone, so few are compiled.
     """
     group = max(1, min(channels, round(5 / kernel_width)))
-    taps = min(kernel_width * group, 8)
-    # taps * outputs accumulators and taps + outputs operands for 32 registers. Where there are fewer, spilling
-    # accumulators measured better than loading operands more often.
-    most = max(1, min(8, outputs, 30 // taps - 1))
+    row = kernel_width * group
+    taps = math.ceil(row / math.ceil(row / (8 if vectors.PARTS == 1 else 6)))
+    # taps * outputs accumulators, outputs operands and a tap for the registers.
+    registers = vectors.REGISTERS * vectors.PARTS - 1
+    most = max(1, min(8, outputs, registers // (taps + 1)))
     columns = range(max(1, most - 1), most + 1)
     return group, taps, min(columns, key=lambda count: (math.ceil(outputs / count) * count, -count))

@@ -20,7 +20,7 @@ from . import vectors
 from .buffers import Mode
 from .compiler import Kernel, compiled
 from .filtering import CONSTANTS, FIVE, SMALL, WIDE, Filtering
-from .products import lane_sums
+from .products import in_parts, lane_sums
 
 # F(2, 3) by rows, for transforms that have few registers: rows of B' and of A, each with the rows of the tile it reads.
 _PIXEL_ROWS = (
@@ -38,9 +38,9 @@ _PAIRED_TRANSFORM = 290  # of SMALL
 _REORDERING = 33  # of a direct sum's operands, for each channel of a pixel
 
 
-def side() -> int:
+def block() -> tuple[int, int]:
     """Input channels, and outputs, whose products are accumulated at once."""
-    return 4 if vectors.ACCUMULATORS >= 16 else 2
+    return (4, 4) if vectors.PARTS == 1 else (4, 3)
 
 
 def choice(
@@ -56,7 +56,7 @@ def choice(
     """
     best = None
     least = height * width * (math.prod(kernel) * inputs * outputs + _REORDERING * (inputs + outputs)) / 1.2
-    padded = math.ceil(inputs / 4) * 4 * math.ceil(outputs / 4) * 4  # whatever ``side`` is, which must not change bits
+    padded = math.ceil(inputs / 4) * 4 * math.ceil(outputs / 4) * 4  # whatever ``block`` is, which must not change bits
     for filtering, transform in _TRANSFORMS.items():
         if kernel != (filtering.taps, filtering.taps) or min(height, width) < filtering.outputs:
             continue
@@ -86,7 +86,8 @@ def kernel_gradient(filtering: Filtering, mode: Mode) -> Kernel:
     channels, output channels, output height and width (no less than a tile's), d height and width (with margin), d
     margins at top and left, vectors a pixel in d, tiles at a time.
     """
-    step = side()
+    num_x, num_d = block()
+    step_of, lanes = {"x": num_x, "d": num_d}, vectors.PART_LANES
     word = "i" if mode == "b" else "f"
     per_word = 2 if mode == "b" else 1
     tile, taps, points = filtering.outputs, filtering.taps, filtering.products
@@ -104,9 +105,15 @@ def kernel_gradient(filtering: Filtering, mode: Mode) -> Kernel:
                 text += f"{deep}w{r}{v} = " + (f"mul({loaded}, keep{r}{v})\n" if source == "d" else f"{loaded}\n")
         text += (filtering.pixels if source == "x" else filtering.gradients)("w", "p", deep)
         text += f"{deep}channel = c{' - first_channel' if source == 'x' else ''}\n"
-        text += f"{deep}at = ((channel // {step} * chunk + t) * {step} + channel % {step}) * 16\n"
+        step = step_of[source]
+        text += f"{deep}at = ((channel // {step} * chunk + t) * {step} + channel % {step}) * {lanes}\n"
         for name in names:
-            text += f"{deep}store_f({array}, at, p{name})\n{deep}at += {array}_point\n"
+            if vectors.PARTS == 1:
+                text += f"{deep}store_f({array}, at, p{name})\n"
+            else:
+                text += f"{deep}store_h({array}, at, low_half(p{name}))\n"
+                text += f"{deep}store_h({array}, {array}_half + at, high_half(p{name}))\n"
+            text += f"{deep}at += {array}_point\n"
         return text
 
     def by_rows(source: str, blocks: dict[str, str], array: str) -> str:
@@ -124,6 +131,7 @@ def kernel_gradient(filtering: Filtering, mode: Mode) -> Kernel:
         text += "".join(
             f"{deep}{letter}{r} = {letter}{r - 1} + {source}_line\n" for letter in blocks for r in range(1, width)
         )
+        step = step_of[source]
         for half in range(2):
             text += f"{deep}channel = 2 * c + {half}{' - first_channel' if source == 'x' else ''}\n"
             text += f"{deep}at = ((channel // {step} * chunk + t) * {step} + channel % {step}) * 16\n"
@@ -157,15 +165,22 @@ def kernel_gradient(filtering: Filtering, mode: Mode) -> Kernel:
         for r in range(tile)
     )
     kept += "".join(f"            keep{r}{v} = mul(row{r}, column{v})\n" for r in range(tile) for v in range(tile))
-    sums = [f"a{i}_{k}" for i in range(step) for k in range(step)]
-    num_sums, reduced = lane_sums(sums, " " * 12)
+    names_of_sums = [f"a{i}_{k}" for i in range(num_x) for k in range(num_d)]
     multiply = "dot({a}, v{i}, e{k})" if mode == "b" else "fma(v{i}, e{k}, {a})"
-    inner = " " * 16
-    products = "".join(f"{inner}v{i} = load_{word}(v, here + {16 * i})\n" for i in range(step))
-    products += "".join(f"{inner}e{k} = load_{word}(e, there + {16 * k})\n" for k in range(step))
-    products += "".join(
-        f"{inner}a{i}_{k} = {multiply.format(a=f'a{i}_{k}', i=i, k=k)}\n" for i in range(step) for k in range(step)
-    )
+    if vectors.PARTS == 2:
+        word, multiply = "h", "fma_h(v{i}, e{k}, {a})"
+    products = "".join(f"{deep}e{k} = load_{word}(e, there + {lanes * k})\n" for k in range(num_d))
+    for i in range(num_x):
+        products += f"{deep}v{i} = load_{word}(v, here + {lanes * i})\n"
+        products += "".join(f"{deep}a{i}_{k} = {multiply.format(a=f'a{i}_{k}', i=i, k=k)}\n" for k in range(num_d))
+    loop = f"""            here = half * v_half + z * v_point + i * chunk * {num_x * lanes}
+            there = half * e_half + z * e_point + k * chunk * {num_d * lanes}
+            for _ in range(count):
+{products}                here += {num_x * lanes}
+                there += {num_d * lanes}
+"""
+    sums, summed = in_parts(names_of_sums, loop, " " * 12)
+    num_sums, reduced = lane_sums(sums, " " * 12)
     lines = num_sums // 16
     added = "".join(
         f"            store_f(m, (job * {lines} + {n}) * 16, add(load_f(m, (job * {lines} + {n}) * 16), "
@@ -193,30 +208,31 @@ def kernel_gradient(filtering: Filtering, mode: Mode) -> Kernel:
         "x[] d[] g[float] blocks x_height x_width x_vectors channels num_outputs height width d_height d_width d_top "
         "d_left d_vectors chunk",
         f"""{CONSTANTS}    nothing, keep = splat(ZERO), splat(np.float32(1))
-    all_groups = (channels + {step - 1}) // {step}
+    all_groups = (channels + {num_x - 1}) // {num_x}
     first_group, end_group = all_groups * part // parts, all_groups * (part + 1) // parts
-    groups, first_channel = end_group - first_group, first_group * {step}
+    groups, first_channel = end_group - first_group, first_group * {num_x}
     if groups == 0:
         return
-    d_groups = (num_outputs + {step - 1}) // {step}
+    d_groups = (num_outputs + {num_d - 1}) // {num_d}
     # One vector more than needed: else a power of two of channels would put all points into the same cache sets.
-    v_size, e_size = groups * chunk * {step} + 1, d_groups * chunk * {step} + 1
-    v = np.empty({points} * v_size * 16, np.{kind})
-    e = np.empty({points} * e_size * 16, np.{kind})
+    v_point, e_point = (groups * chunk * {num_x} + 1) * {lanes}, (d_groups * chunk * {num_d} + 1) * {lanes}
+    v_half, e_half = {points} * v_point, {points} * e_point  # of the second part, if there are two
+    v, e = np.empty({vectors.PARTS} * v_half, np.{kind}), np.empty({vectors.PARTS} * e_half, np.{kind})
     # Channels that fill up a last group are never written.
-    if channels % {step}:
+    if channels % {num_x}:
         v[:] = 0
-    if num_outputs % {step}:
+    if num_outputs % {num_d}:
         e[:] = 0
     m = np.zeros({points} * groups * d_groups * {num_sums}, np.float32)
     sums, kernel = np.empty({num_sums}, np.float32), np.empty({taps**2 * num_sums}, np.float32)
+    lanes = np.empty({16 * len(sums)}, np.float32)
     tiles_across = (width + {tile - 1}) // {tile}
     image_tiles = (height + {tile - 1}) // {tile} * tiles_across
     units = (blocks + {per_word - 1}) // {per_word}
-    v_point, e_point, m_point = v_size * 16, e_size * 16, groups * d_groups * {num_sums}
+    m_point = groups * d_groups * {num_sums}
     x_line, d_line = x_width * x_vectors * 16, d_width * d_vectors * 16
 {columns}    begin = first_channel // {per_word}
-    end = min(x_vectors, (end_group * {step}) // {per_word})
+    end = min(x_vectors, (end_group * {num_x}) // {per_word})
     for start in range(0, units * image_tiles, chunk):
         count = min(chunk, units * image_tiles - start)
         for t in range(count):
@@ -237,18 +253,12 @@ def kernel_gradient(filtering: Filtering, mode: Mode) -> Kernel:
 {inputs}            for c in range(d_vectors):
 {outputs}        for job in range({points} * groups * d_groups):
             z, i, k = job // (groups * d_groups), job // d_groups % groups, job % d_groups
-            here = (z * v_size + i * chunk * {step}) * 16
-            there = (z * e_size + k * chunk * {step}) * 16
-{"".join(f"            {name} = nothing{chr(10)}" for name in sums)}\
-            for _ in range(count):
-{products}                here += {16 * step}
-                there += {16 * step}
-{reduced}{added}    for i in range(groups):
+{summed}{reduced}{added}    for i in range(groups):
         for k in range(d_groups):
-{finish}            for a in range(min({step}, channels - first_channel - i * {step})):
-                for o in range(min({step}, num_outputs - k * {step})):
+{finish}            for a in range(min({num_x}, channels - first_channel - i * {num_x})):
+                for o in range(min({num_d}, num_outputs - k * {num_d})):
                     for tap in range({taps**2}):
-                        at = (tap * channels + first_channel + i * {step} + a) * num_outputs + k * {step} + o
-                        g[at] = kernel[tap * {num_sums} + a * {step} + o]
+                        at = (tap * channels + first_channel + i * {num_x} + a) * num_outputs + k * {num_d} + o
+                        g[at] = kernel[tap * {num_sums} + a * {num_d} + o]
 """,
     )

@@ -1,15 +1,16 @@
 PYTHON ?= python3
 VENV := .venv
-BIN := $(VENV)/bin
+SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+BIN := $(VENV)/$(SCRIPTS)
 
-.PHONY: help install demo test lint check lock clean
+.PHONY: help install demo test lint check package oldest lock clean
 
 help:  ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[pictures]'
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
@@ -39,6 +40,16 @@ lint: $(VENV)/.installed-test  ## Style, formatting and types
 
 check: lint test  ## What CI does
 
+package: $(VENV)/.installed-test  ## Build wheel and sdist into dist/, check them, and try the wheel outside the checkout
+	$(BIN)/python .ci/package.py
+
+oldest:  ## Run the tests with the oldest versions that pyproject.toml admits (TESTS=tests/spec)
+	rm -rf .oldest-venv && $(PYTHON) -m venv .oldest-venv
+	.oldest-venv/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check uv 'torch>=2.13,<2.14'
+	.oldest-venv/$(SCRIPTS)/python -m uv pip install --quiet --python .oldest-venv/$(SCRIPTS)/python \
+		--resolution lowest-direct -e '.[test]'
+	.oldest-venv/$(SCRIPTS)/python -m pytest -n 2 --dist loadfile $(TESTS)
+
 lock:  ## Renew constraints.txt from a fresh environment
 	rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv
 	.lock-venv/bin/python -m pip install --quiet --disable-pip-version-check '.[test,dev]'
@@ -49,7 +60,7 @@ lock:  ## Renew constraints.txt from a fresh environment
 	rm -rf .lock-venv
 
 clean:  ## Remove what was made
-	rm -rf $(VENV) demo-store .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .oldest-venv dist demo-store .pytest_cache .mypy_cache .ruff_cache
 
 BENCH ?=
 .PHONY: bench

@@ -10,10 +10,10 @@ import assay
 
 SOURCE = Path(assay.__file__).parent
 ORDER = (
-    "errors", "seeds", "colours", "markup", "disk", "system", "spec", "stats", "data", "nets", "measures", "train",
-    "explain", "store", "prediction", "export", "convert", "capturing", "analysis", "runner", "search", "tracking",
-    "report", "judging", "studies", "starting", "results", "classifier", "api", "documents", "web", "cli", "__init__",
-    "__main__",
+    "errors", "extras", "seeds", "colours", "markup", "numerals", "disk", "system", "spec", "stats", "data", "nets",
+    "measures", "train", "explain", "store", "prediction", "export", "convert", "capturing", "analysis", "runner",
+    "search", "tracking", "report", "judging", "studies", "starting", "results", "classifier", "api", "documents",
+    "web", "cli", "__init__", "__main__",
 )  # fmt: skip
 
 
@@ -70,7 +70,7 @@ def test_no_circles() -> None:
 
 def test_analysis_knows_neither_pictures_nor_pages_nor_terminals() -> None:
     """It reads the store's records and ``stats``, and gives frozen values; how these are shown is decided above it."""
-    below = {"errors", "markup", "spec", "stats", "measures", "store", "analysis"}
+    below = {"errors", "markup", "numerals", "spec", "stats", "measures", "store", "analysis"}
     offenders = [
         f"{path.relative_to(SOURCE)} imports {name}"
         for path in files()

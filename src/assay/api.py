@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import DataError, NoSuchStudy, Problem, SpecError, nearest
+from .extras import needed
 from .judging import judge as judge
 from .results.ledger import ledger as ledger
 from .results.result import Result as Result
@@ -109,6 +110,8 @@ def load(study: str | Path, *, data: Data | None = None) -> Study:
             raise DataError(Problem(what, fix, file=str(study)))
     elif not path.exists() and path.suffix != ".toml":
         raise SpecError(Problem(f'"{study}" is neither a file nor a shipped study', nearest(str(study), list(known))))
+    elif path.is_file() and path.suffix != ".toml":
+        _refuse_other_file(path)
     if data is None:
         return read_study(path, folder=folder, check=check)
     source = {key: getattr(data, key) for key in Data.SOURCE}
@@ -117,6 +120,28 @@ def load(study: str | Path, *, data: Data | None = None) -> Study:
         return study.model_copy(update={"data": study.data.model_copy(update=source)})
 
     return on_data(read_study(path, folder=folder, check=lambda study: check(on_data(study))))
+
+
+def _refuse_other_file(path: Path) -> None:
+    """Name the command that takes a file which is no study file.
+
+    Raises:
+        SpecError: It is a notebook, a script, a model, or results.
+    """
+    ending = path.suffix.lower()
+    if ending in (".ipynb", ".py"):
+        kind = "a notebook" if ending == ".ipynb" else "a script"
+        fix = f"write its models as study files with `assay convert --run {path}`"
+        if ending == ".ipynb":
+            fix += ", or go on in the notebook: assay.capture() before its first model"
+    elif ending in (".keras", ".h5", ".hdf5"):
+        kind, fix = "a model", f"write a study file with `assay convert {path} -o {path.stem}.toml`"
+    elif ending in (".csv", ".tsv", ".parquet"):
+        kind = "a table"
+        fix = f"of results, judge them with `assay judge {path}`; of images, begin a study file with `assay init`"
+    else:
+        return
+    raise SpecError(Problem(f"this is {kind}, not a study file", fix, file=str(path)))
 
 
 def start_study(template: str, data: str | DataAnswer, name: str, *, folder: str | Path = ".") -> Path:
@@ -193,6 +218,7 @@ def check(study: Study, *, store: Path | None = None) -> None:
     Raises:
         SpecError: A problem for each broken rule; where a search's constraints let nothing be trained, how close the
             nearest candidate came.
+        NotInstalled: It is a search, and Optuna is not there.
     """
     if study.search is None:
         check_networks(study, store=store)
@@ -200,6 +226,7 @@ def check(study: Study, *, store: Path | None = None) -> None:
     from .data import info_of
     from .search import try_space
 
+    needed("optuna", "Searches")
     tried = try_space(study, info_of(study.data), store=store).allowed[0]
     if tried.arm is not None and tried.summary is not None:
         try_own(tried.arm, tried.summary)

@@ -12,6 +12,7 @@
     │   │   ├── StoreBusy      another process is writing to it
     │   │   ├── StoreMoved     it was moved or deleted while it was written
     │   │   └── StoreTooNew    a newer version of Assay wrote it
+    │   ├── NotInstalled       an optional package that this needs is not there
     │   ├── ClusterError       no cluster can be reached where one was asked for, or it cannot train
     │   └── TooFewSeeds        an estimate was asked for from too few scores (also a ValueError)
     ├── RunError               one run failed; recorded in its row while the study goes on
@@ -100,6 +101,10 @@ class DataError(InputError):
 
 class NoCode(InputError):
     """The code of a module of one's own is not at hand on this machine, or has changed."""
+
+
+class NotInstalled(InputError):
+    """An optional package that this needs is not installed, or cannot be imported."""
 
 
 class StoreError(InputError):

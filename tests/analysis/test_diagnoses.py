@@ -63,7 +63,7 @@ def test_images_that_splits_share_are_told_of_their_run(study):
     shared = {study.runs[0].id: 50}
     found = [one for one in diagnose_study(study, shared=shared).runs if one.diagnosis.kind.startswith("duplicates")]
     assert [(one.arm, one.seed) for one in found] == [("a", 0)]
-    assert "50 of 1000 validation images (5.0%)" in found[0].diagnosis.evidence
+    assert "50 of 1000 validation images (5.0 %)" in found[0].diagnosis.evidence
 
 
 def test_the_report_shows_diagnoses(study, page_of):

@@ -47,6 +47,23 @@ def test_occlusion_lights_up_where_the_planted_shape_is() -> None:
     assert np.abs(other[:5]).max() == np.abs(other[:, 6:]).max() == 0
 
 
+@pytest.mark.parametrize("level", [0.0, 0.4])
+def test_both_are_captums(level: float) -> None:
+    """Captum's own implementation, on images of two channels and an odd square."""
+    from captum.attr import IntegratedGradients, Occlusion
+
+    network = network_of(LAYERS, (12, 12, 2))
+    images = torch.rand(3, 2, 12, 12, generator=torch.Generator().manual_seed(6))
+    classes, baseline = torch.tensor([0, 1, 2]), torch.tensor([level, level / 2])
+    blank = baseline[:, None, None].expand_as(images)
+    shares = IntegratedGradients(network).attribute(images, blank, target=classes, n_steps=50)
+    found = integrated_gradients(network, images, classes, baseline=baseline)
+    np.testing.assert_allclose(found, shares.sum(1).detach().numpy(), atol=1e-5)
+    covered = Occlusion(network).attribute(images, (2, 5, 5), (2, 1, 1), blank, target=classes)
+    found = occlusion(network, images, classes, window=5, baseline=baseline)
+    np.testing.assert_allclose(found, covered[:, 0].detach().numpy(), atol=1e-5)
+
+
 def test_the_predicted_class_is_explained_unless_another_is_named() -> None:
     network = network_of(LAYERS)
     images = torch.rand(3, 1, 12, 12, generator=torch.Generator().manual_seed(5))

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from assay.analysis import arm_scores, best_arm, contrasts
-from assay.analysis.numbers import flops, moment, p_value, percent, points, seconds, significant
+from assay.numerals import moment, p_value, percent, points, significant
 from assay.report import Illustration, render, summary_html
 from assay.report.html import ranked
 
@@ -344,30 +344,6 @@ def test_the_notebook_summary_is_small_and_says_the_verdict(make_study):
     assert contrasts(study)[0].sentence in html
     assert len(html) < 8000
     assert "<script" not in html
-
-
-@pytest.mark.parametrize(
-    ("said", "meant"),
-    [
-        (percent(0.99123), "99.12 %"),
-        (percent(None), "–"),
-        (points(0.0031), "+0.31"),
-        (points(-1e-9), "+0.00"),
-        (p_value(2 / 64), "0.031"),
-        (p_value(1e-6), "< 0.0001"),
-        (significant(0.0123456), "0.0123"),
-        (significant(1234.5), "1,234"),
-        (significant(0), "0"),
-        (significant(float("nan")), "–"),
-        (flops(26_512_000), "26.5 M"),
-        (flops(950), "950"),
-        (seconds(0.1234), "0.123 s"),
-        (seconds(75.3), "1 min 15 s"),
-        (seconds(7384), "2 h 3 min"),
-    ],
-)
-def test_numbers_are_written_with_sensible_digits(said, meant):
-    assert said == meant
 
 
 def test_importing_report_imports_no_heavy_library():

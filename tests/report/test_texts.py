@@ -7,7 +7,7 @@ import pytest
 
 from assay.analysis import contrasts
 from assay.analysis.contrasts import factor_effects
-from assay.analysis.numbers import points
+from assay.numerals import points
 from assay.report import as_latex, as_markdown
 from assay.report.texts import study_tables
 

@@ -65,7 +65,7 @@ def test_eight_bits_are_told_with_what_they_cost(store: Path, tmp_path: Path) ->
     found = export_run("small", ["onnx", "onnx-int8"], store, tmp_path / "out")
     plain, small = found.files
     told = re.search(
-        r"; ([\d,]+) bytes, ([\d,]+) in float32; accuracy on 288 validation images (.*)%, (.*)% in", small.about
+        r"; ([\d,]+) bytes, ([\d,]+) in float32; accuracy on 288 validation images (.*) %, (.*) % in", small.about
     )
     assert told is not None
     assert [int(number.replace(",", "")) for number in told.groups()[:2]] == [small.num_bytes, plain.num_bytes]

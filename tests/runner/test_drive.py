@@ -11,11 +11,13 @@ import pytest
 
 from assay.data import entry, prepare
 from assay.errors import DiskFull, SpecError, StoreError
+from assay.numerals import whole_seconds
 from assay.runner import Executor, Outlook, drive, make_plan, plans
 from assay.runner.decisions import after_loss, is_due
 from assay.runner.events import EpochDone, Event, Failed, Finished, Lost, NoSpace, Started
 from assay.runner.plan import with_labels
-from assay.runner.progress import Lines, Silent, Tally, duration
+from assay.runner.progress import Lines, Silent
+from assay.runner.tally import Tally
 from assay.spec import Study
 from assay.store import StudyRecord, open_reader, open_writer
 from assay.train import EpochRecord, Task
@@ -186,7 +188,7 @@ def test_lines_tell_what_happens(tmp_path: Path, capsys: pytest.CaptureFixture[s
         drive(plan, writer, reader, lambda count, threads: Scripted(script), Lines(), num_workers=2)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "small: 4 runs, 0 done before, 4 to do"
-    assert lines[1] == "[1/4] rate=0, seed 0: 90.00% validation accuracy in 1.5 s"
+    assert lines[1] == "[1/4] rate=0, seed 0: 90.00 % validation accuracy in 1.5 s"
     assert lines[-1] == "[4/4] rate=0.3, seed 1: diverged: it grew; shrink it"
 
 
@@ -200,13 +202,13 @@ def test_a_line_that_would_say_the_same_waits(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err.splitlines()[1:] == ["0 done, 0 running, 1 queued"] * 2
 
 
-def test_a_run_that_stops_early_takes_its_epochs_off_what_is_left() -> None:
-    tally = Tally(Outlook("s", 2, 0, dict.fromkeys("ab", ""), dict.fromkeys("ab", 10), 1))
+def test_a_run_that_stops_early_counts_by_the_epoch_that_it_keeps() -> None:
+    tally = Tally(Outlook("s", 2, 0, dict.fromkeys("ab", ""), dict.fromkeys("ab", 10), 1), lambda: 0.0)
     tally.follow(Started("a", {}))
     for epoch, accuracy in ((1, 0.5), (2, 0.9), (3, 0.7)):
         tally.follow(EpochDone("a", EpochRecord(epoch, 0, 0, 0, accuracy, 0, 0, 0, 3.0)))
     tally.follow(Finished("a", 9.0, 0, "", "", 0, kept_epoch=2))
-    assert tally.seconds_left() == pytest.approx(10 * 3.0)
+    assert tally.seconds_left() == pytest.approx(3 * 3.0)  # the other one is taken to stop there, too
     assert tally.accuracy["a"] == 0.9
 
 
@@ -234,7 +236,7 @@ def test_class_weights_are_told_by_name_or_by_label(tmp_path: Path) -> None:
 
 
 def test_time_left_is_epochs_left_over_lanes() -> None:
-    tally = Tally(Outlook("s", 4, 1, dict.fromkeys("abcd", ""), dict.fromkeys("abcd", 10), 2))
+    tally = Tally(Outlook("s", 4, 1, dict.fromkeys("abcd", ""), dict.fromkeys("abcd", 10), 2), lambda: 0.0)
     assert tally.seconds_left() is None
     assert not tally.is_preparing
     tally.follow(Started("a", {}))
@@ -242,10 +244,10 @@ def test_time_left_is_epochs_left_over_lanes() -> None:
     tally.follow(Started("b", {}))
     for epoch in (1, 2):
         tally.follow(EpochDone("a", EpochRecord(epoch, 0, 0, 0, 0, 0, 0, 0, 3.0)))
-    assert tally.seconds_left() == pytest.approx(28 * 3.0 / 2)
+    assert tally.seconds_left() == pytest.approx((8 + 10) * 3.0)  # what is left of a, then the run that waits
     assert not tally.is_preparing
     assert (tally.done, tally.queued) == (1, 1)
-    assert [duration(s) for s in (41.2, 200, 7500)] == ["41 s", "3 min 20 s", "2 h 5 min"]
+    assert [whole_seconds(s) for s in (41.2, 200, 7500)] == ["41 s", "3 min 20 s", "2 h 5 min"]
 
 
 def test_folds_count_as_runs_that_share_the_cores(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_one_output_is_updated_in_place(cell: Cell) -> None:
     assert "0 of 3 runs done, 1 running, 2 queued" in running["text/plain"]
     assert "about 22 s left" in running["text/plain"]  # eleven epochs of two seconds
     assert "epoch 1/4" in running["text/html"]
-    assert "75.00%" in running["text/html"]
+    assert "75.00 %" in running["text/html"]
     shown.follow(Finished("a", 8.0, 1, "w", "0", 1))
     shown.follow(Started("b", {}))
     shown.follow(Lost("b", "its worker was killed", is_memory=False))
@@ -76,7 +76,7 @@ def test_one_output_is_updated_in_place(cell: Cell) -> None:
     assert cell.num_outputs == 1
     assert len(cell.shown) >= 4
     for text in (
-        "rate=0, seed 0: 75.00% validation accuracy in 8.0 s",
+        "rate=0, seed 0: 75.00 % validation accuracy in 8.0 s",
         "&lt;b&gt;bold&lt;/b&gt;, seed 0: its worker was killed; it goes on from its last checkpoint",
         "rate=0, seed 1: diverged: the loss was no number; lower the learning rate",
         "a note",

@@ -175,7 +175,7 @@ def test_dropout_cannot_make_a_gap():
 def test_dead_units_say_since_when():
     measured = {4: health(), 8: health(dead={"conv2": 0.7}), 12: health(dead={"conv2": 1.0})}
     (found,) = diagnose(healthy(health=measured))
-    assert (found.epoch, "conv2: 100%" in found.evidence) == (8, True)
+    assert (found.epoch, "conv2: 100 %" in found.evidence) == (8, True)
 
 
 def test_classes_are_named_where_their_names_are_known():

@@ -31,7 +31,7 @@ def test_a_loss_names_the_arm_that_was_tried_first():
 def test_an_interval_that_holds_zero_is_no_clear_effect():
     unclear = finding("undecided", 0.0002, -0.0010, 0.0014, need=Need(92), effect_size=0.1)
     assert sentence(unclear, a="Y", b="X") == (
-        "No clear effect: X changed accuracy by 0.02 points against Y (95 % interval -0.10 to 0.14, 10 seeds)"
+        "No clear effect: X changed accuracy by 0.02 points against Y (95 % interval −0.10 to 0.14, 10 seeds)"
     )
     assert advice(unclear) == "settling so small an effect would take about 92 more seeds"
 
@@ -88,7 +88,7 @@ def test_equivalence_shows_the_ninety_percent_interval():
     assert near.outcome == "equivalent"
     reach = 100 * scipy_stats.t.ppf(0.95, 11) * values.std(ddof=1) / 12**0.5
     assert sentence(near, a="Y", b="X") == (
-        f"No difference that matters between Y and X: 0.00 points (90 % interval -{reach:.2f} to {reach:.2f}, "
+        f"No difference that matters between Y and X: 0.00 points (90 % interval −{reach:.2f} to {reach:.2f}, "
         "inside the margin of 0.1 points, 12 seeds)"
     )
 

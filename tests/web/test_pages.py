@@ -13,9 +13,9 @@ from starlette.testclient import TestClient
 
 import assay
 from assay.analysis import answer, arm_scores
-from assay.analysis.numbers import percent
 from assay.analysis.scores import metric_interval
 from assay.errors import DataError, NoStore, NoSuchRun, NoSuchStudy, SpecError, StoreBusy, StoreError
+from assay.numerals import percent
 from assay.report.search import search_sentences
 from assay.search import step_of
 from assay.store import StudyRecord, open_writer, trial_name

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..measures import ACCURACY
+from ..numerals import counted, percent
 from ..stats import MIN_PAIRS, pairs_needed, refusal
 from ..store.records import StudyRecord
 from .contrasts import Contrast, contrasts, has_interactions, planned_contrasts
@@ -16,7 +17,6 @@ from .general import General, few_sets, general_verdicts
 from .general_looks import has_general
 from .grid import Split, grid_of
 from .measured import measure_of
-from .numbers import counted, percent
 from .scores import (
     LEAKY,
     accuracy_interval,
@@ -81,9 +81,11 @@ def answer(study: StudyRecord, *, split: Split = "validation") -> Answer:
         only = scores[0]
         measure = measure_of(study)
         of = "" if measure == ACCURACY else f" a {measure.label} of"
-        headline = f"{only.arm} scores{of} {measure.unit.value(only.mean)}"
-        if only.interval:
-            headline += f" [{measure.unit.number(only.interval.low)}, {measure.unit.number(only.interval.high)}]"
+        ends = only.interval
+        unit = measure.unit.within(ends.low, ends.high) if ends else measure.unit
+        headline = f"{only.arm} scores{of} {unit.value(only.mean)}"
+        if ends:
+            headline += f" {unit.interval(ends.low, ends.high)}"
         return Answer("estimate", f"{headline}, n = {only.n}", (), _notes(study, (), "estimate", split))
     crossed = planned_contrasts(study, split=split) if has_interactions(study) else ()
     family = crossed or judged

@@ -97,14 +97,15 @@ def class_sentences(study: StudyRecord, *, split: Split = "validation") -> tuple
 
 
 def _listed(changes: list[ClassChange], most: int = 5) -> str:
-    texts = [
-        f"{class_label(one.name)} (recall {PERCENT.change(one.difference)} points, {PERCENT.number(one.low)} to "
-        f"{PERCENT.number(one.high)})"
-        for one in changes[:most]
-    ]
+    texts = [f"{class_label(one.name)} (recall {_change(one)})" for one in changes[:most]]
     if len(changes) > most:
         texts.append(f"{len(changes) - most} more")
     return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
+
+
+def _change(one: ClassChange) -> str:
+    unit = PERCENT.within(one.low, one.high)
+    return f"{unit.change(one.difference)} points, {unit.number(one.low)} to {unit.number(one.high)}"
 
 
 def _changes(study: StudyRecord, split: Split) -> tuple[ClassChange, ...]:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from ..measures import Unit
+from ..numerals import counted, fixed, p_value, percent
 from ..stats import BadRuns, advice
 from ..store.records import StudyRecord
 from .family import Judged
@@ -26,7 +27,10 @@ def hint_of(study: StudyRecord, judged: Judged) -> str:
     if finding.outcome == "undecided" and rule_of(study).stop and ended >= rule_of(study).planned:
         return "every planned seed has been run"
     if 0 < ended < judged.planned and not rule_of(study).stop:
-        return f"the verdict is planned at {judged.planned} seeds, of which {ended} have ended"
+        return (
+            f"the verdict is planned at {counted(judged.planned, 'seed')}, of which {ended} "
+            f"{'has' if ended == 1 else 'have'} ended"
+        )
     hint = advice(finding)
     return hint.replace("a margin under [seeds]", "a margin") if study.source else hint
 
@@ -34,12 +38,14 @@ def hint_of(study: StudyRecord, judged: Judged) -> str:
 def details_of(study: StudyRecord, judged: Judged, split: Split, left_out: str) -> str:
     """A contrast's evidence as phrases between semicolons, without a full stop."""
     finding, row, unit = judged.finding, judged.row, measure_of(study).unit
+    if finding.difference is not None:
+        unit = unit.within(finding.difference.low, finding.difference.high)
     parts = []
     if finding.adjusted_p is not None and finding.share > 0:
         holm = f" after Holm over {finding.num_contrasts} comparisons" if finding.num_contrasts > 1 else ""
-        parts.append(f"p {_p(finding.adjusted_p)}{holm}")
+        parts.append(f"p {p_value(finding.adjusted_p)}{holm}")
     if finding.equivalence_p is not None:
-        parts.append(f"equivalence p {_p(finding.equivalence_p)}")
+        parts.append(f"equivalence p {p_value(finding.equivalence_p)}")
     parts.append(_looks(study, judged))
     if study.sets and finding.share == SHARE:
         parts.append("with half of the 5 % of false calls, since the other half is for verdicts in general")
@@ -47,7 +53,7 @@ def details_of(study: StudyRecord, judged: Judged, split: Split, left_out: str) 
         parts.append(f"added after the first verdict, with {100 * finding.share:.0f} % of the 5 % of false calls")
     parts.append(f"over {', '.join(varied(study)) or 'nothing that varies'}")
     if finding.effect_size is not None:
-        parts.append(f"effect size {finding.effect_size:.2f}")
+        parts.append(f"effect size {fixed(finding.effect_size, 2)}")
     if finding.superiority and finding.num_ties < finding.n:
         wins = finding.superiority
         is_interaction = row.effect is not None and row.effect.is_interaction
@@ -65,7 +71,7 @@ def details_of(study: StudyRecord, judged: Judged, split: Split, left_out: str) 
     parts.append(_claim(study, judged, split))
     if finding.margin_power is not None and not finding.is_decided:
         parts.append(
-            f"a difference as large as the margin would be called in {finding.margin_power:.0%} of such studies"
+            f"a difference as large as the margin would be called in {percent(finding.margin_power, 0)} of such studies"
         )
     if finding.bad_runs is not None:
         text = _bad_runs(finding.bad_runs, unit)
@@ -106,7 +112,7 @@ def left_out_of(study: StudyRecord, row: Row) -> str:
     is_planned = grid_of(study).is_planned[places_of(study, row)].any(2)
     alone = int((is_planned.any(0) & ~is_planned.all(0)).sum())
     if alone and not rule_of(study).stop:
-        parts.append(f"{alone} {'seed' if alone == 1 else 'seeds'} without a partner")
+        parts.append(f"{counted(alone, 'seed')} without a partner")
     return "; ".join(parts)
 
 
@@ -117,11 +123,11 @@ def _looks(study: StudyRecord, judged: Judged) -> str:
         return ""
     if rule_of(study).stop:
         at = f", decided at look {finding.decided_at}" if finding.decided_at else ""
-        return f"{len(finding.looks)} looks up to {finding.looks[-1]} pairs{at}"
+        return f"{counted(len(finding.looks), 'look')} up to {counted(finding.looks[-1], 'pair')}{at}"
     planned = judged.planned
     early = [pairs for pairs in finding.looks[:-1] if pairs < planned]
     later = [pairs for pairs in finding.looks if pairs > planned]
-    text = f"planned at {planned} seeds"
+    text = f"planned at {counted(planned, 'seed')}"
     if early:
         text += f", looked at before at {_listed(early)}"
     if later:
@@ -136,7 +142,3 @@ def _listed(numbers: list[int]) -> str:
     if len(numbers) > 5:
         return f"{numbers[0]}, {numbers[1]} ... {numbers[-1]} ({len(numbers)} times)"
     return ", ".join(map(str, numbers))
-
-
-def _p(p: float) -> str:
-    return "< 0.0001" if p < 0.0001 else f"{p:.2g}"

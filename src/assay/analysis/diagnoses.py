@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ..numerals import counted
 from ..spec import Best
 from ..stats.curves import Curves
 from ..stats.diagnose import MIN_EPOCHS, Diagnosis, diagnose
@@ -75,7 +76,7 @@ class Diagnoses:
         if not self.too_short:
             return ""
         count = sum(self.too_short.values())
-        who = "1 run has" if count == 1 else f"{count} runs have"
+        who = f"{counted(count, 'run')} {'has' if count == 1 else 'have'}"
         return (
             f"{who} fewer than {MIN_EPOCHS} epochs: too few to judge overfitting, underfitting, learning rates and "
             "convergence"

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..measures import PERCENT
+from ..numerals import counted, p_value
 from ..spec import DATA
 from ..stats import Interval, McNemar, image_bootstrap, mcnemar, share_interval
 from ..store.records import StudyRecord
 from .measured import measure_of
-from .numbers import p_value, percent
 from .scores import arm_scores, ordered_arms
 
 
@@ -54,14 +55,16 @@ class Duel:
     def sentences(self) -> tuple[str, str]:
         """McNemar's test, and the bootstrap over images, without full stops."""
         test, difference = self.mcnemar, self.difference
-        numbers = f"{100 * difference.mean:+.2f} points [{100 * difference.low:.2f}, {100 * difference.high:.2f}]"
+        unit = PERCENT.within(difference.low, difference.high)
+        numbers = f"{unit.change(difference.mean)} points {unit.changes(difference.low, difference.high)}"
         p_text = p_value(test.p_value)
         p_text = p_text if p_text.startswith("<") else f"= {p_text}"
-        seeds = "1 seed" if self.num_seeds == 1 else f"{self.num_seeds} seeds"
         return (
-            f"Of the networks of seed {self.seed}, {self.b} alone is right on {test.only_b} test images and {self.a} "
+            f"Of the networks of seed {self.seed}, {self.b} alone is right on "
+            f"{counted(test.only_b, 'test image')} and {self.a} "
             f"alone on {test.only_a}, of {test.n:,}: McNemar's p {p_text}",
-            f"Over {seeds}, {self.b} minus {self.a} is {numbers} on these images (paired bootstrap over images: what "
+            f"Over {counted(self.num_seeds, 'seed')}, {self.b} minus {self.a} is {numbers} on these images "
+            "(paired bootstrap over images: what "
             "other images would change, with the same networks)",
         )
 
@@ -100,10 +103,11 @@ def duel(study: StudyRecord) -> Duel | None:
 
 def network_sentence(network: Network) -> str:
     """An arm's first network with its interval, without its full stop."""
-    low, high = 100 * network.share.low, 100 * network.share.high
+    share = network.share
+    unit = PERCENT.within(share.low, share.high)
     return (
-        f"{network.arm}, seed {network.seed}: {percent(network.share.mean)} of {network.share.n:,} test images "
-        f"[{low:.2f}, {high:.2f}]"
+        f"{network.arm}, seed {network.seed}: {unit.value(share.mean)} of {counted(share.n, 'test image')} "
+        f"{unit.interval(share.low, share.high)}"
     )
 
 

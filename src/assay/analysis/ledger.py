@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..numerals import counted
 from ..stats import DECIDED, MIN_PAIRS
 from ..stats.look import FLIP_ROOM
 from ..stats.online import METHOD, RATE, next_level
 from ..stats.paired import MAX_ENUMERATED
 from ..stats.sequential import AT_PLAN
 from ..store.records import VerdictLook
-from .numbers import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,7 +106,7 @@ class Ledger:
         if not self.entries:
             return "No verdict has been shown yet, so there is no claim"
         studies = len({entry.study for entry in self.entries})
-        judged = f"{counted(len(self.entries), 'comparison')} in {studies:,} {'study' if studies == 1 else 'studies'}"
+        judged = f"{counted(len(self.entries), 'comparison')} in {counted(studies, 'study', 'studies')}"
         claims = self.claims
         if not claims:
             return f"{judged}, and no claim"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from ..numerals import counted
 from ..store import StudyRecord
-from .numbers import counted
 
 
 def looks_at_test(study: StudyRecord) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import Problem, SpecError
+from ..numerals import counted
 from ..spec import Study
 from ..stats import ALPHA, History, Spending, effects, nominal_levels, pairs_needed
 from ..stats.power import MAX_PAIRS
@@ -19,7 +20,6 @@ from ..stats.sequential import AT_MAXIMUM, AT_PLAN
 from ..store.records import StudyRecord
 from .family import family
 from .grid import grid_of
-from .numbers import counted
 from .rows import planned_rows
 from .seed_spreads import Spreads
 from .standings import schedule
@@ -89,7 +89,7 @@ class SeedPlan:
         if self.difference is None:
             return self.planned_sentence
         wanted, now = f"{self.difference:g} points", self.options[0]
-        on = f"{now.images:,} validation images"
+        on = counted(now.images, "validation image")
         if now.seeds is not None:
             if now.runs == 0:
                 return f"To see {wanted} in 80 % of studies takes {counted(now.seeds, 'seed')} an arm: they have run"
@@ -98,7 +98,7 @@ class SeedPlan:
         if better is None:
             return f"No number of seeds and images within reach sees {wanted}: seeds themselves differ by too much"
         return (
-            f"With {on} no number of seeds sees {wanted}: {better.images:,} images would, with "
+            f"With {on} no number of seeds sees {wanted}: {counted(better.images, 'image')} would, with "
             f"{counted(better.seeds or 0, 'seed')} an arm ({cost(better)})"
         )
 
@@ -107,11 +107,17 @@ class SeedPlan:
         """What the seeds that are planned see, without its full stop."""
         seeds = counted(self.planned, "seed")
         if self.sees is None:
-            return f"{seeds} are too few for any verdict"
-        text = f"{seeds}, as planned, see {100 * self.sees:.2g} points in 80 % of studies"
+            return f"{seeds} {'is' if self.planned == 1 else 'are'} too few for any verdict"
+        text = (
+            f"{seeds}, as planned, {'sees' if self.planned == 1 else 'see'} {100 * self.sees:.2g} points in "
+            "80 % of studies"
+        )
         if self.claim == "these images" or self.floor is None:
             return text
-        return f"{text}; with {self.images:,} validation images more seeds will not help below {100 * self.floor:.2g}"
+        return (
+            f"{text}; with {counted(self.images, 'validation image')} more seeds will not help below "
+            f"{100 * self.floor:.2g}"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as plain values, for JSON: deviations and differences are fractions."""
@@ -280,7 +286,9 @@ def _notes(
     if like:
         notes.append(f'How much seeds differ is taken from the runs of "{like}".')
     if options and options[-1].images > num_training:
-        notes.append(f"The data set has {num_training:,} images for training and validation: it is too small for that.")
+        notes.append(
+            f"The data set has {counted(num_training, 'image')} for training and validation: it is too small for that."
+        )
     if these_images is not None:
         notes.append(
             f'With claim = "these images", {counted(these_images, "seed")} an arm would do; the verdict then speaks of '

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..numerals import counted
 from ..stats import (
     ALPHA,
     MIN_PAIRS,
@@ -17,7 +18,6 @@ from ..stats import (
     Outcome,
     PairedDifference,
     Spending,
-    count_pairs,
     crossed_interval,
     crossed_p,
     image_spread,
@@ -29,7 +29,6 @@ from ..store.corrupted_hits import CorruptedHits, CorruptedLook
 from ..store.records import StudyRecord
 from .grid import grid_of
 from .image_spread import claim_of, num_validation
-from .numbers import counted
 from .rows import Row, planned_rows
 from .scores import LEAKY, Split, ordered_arms, rule_of, varied
 
@@ -342,7 +341,7 @@ def _verdict(
     if n >= MIN_PAIRS and p < ALPHA and mean is not None and np.sign(mean) == direction:
         outcome = "better" if direction > 0 else "worse"
     if n < MIN_PAIRS:
-        text = f"not enough seeds for a verdict: {count_pairs(n)}, {MIN_PAIRS} are needed"
+        text = f"not enough seeds for a verdict: {counted(n, 'pair')}, {MIN_PAIRS} are needed"
     else:
         assert mean is not None
         assert seen.low is not None

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..measures import ACCURACY, Measure, is_higher_better, is_share
+from ..numerals import counted
 from ..spec import Best, is_module_line
 from ..spec.data import Folds, Last
 from ..spec.metric import is_of_validation
@@ -263,7 +264,7 @@ def failure_sentence(study: StudyRecord) -> str:
     num_failed = int(study.columns.is_failed.sum())
     if not num_failed:
         return ""
-    have = "1 run has" if num_failed == 1 else f"{num_failed} runs have"
+    have = f"{counted(num_failed, 'run')} {'has' if num_failed == 1 else 'have'}"
     parts = filter(None, (failed_in(study, arm.name) for arm in ordered_arms(study)))
     return f"{have} no score and no part in means: {'; '.join(parts)}"
 

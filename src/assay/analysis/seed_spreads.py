@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..numerals import counted
 from ..stats.seed_spread import (
     SeedSpread,
     noise_of_errors,
@@ -22,7 +23,6 @@ from ..store.records import RunRecord, StudyRecord
 from .grid import grid_of
 from .hits import hits_of
 from .image_spread import crossing_of
-from .numbers import counted
 from .rows import Row, arms_by_data, places_of, planned_rows
 from .scores import validates_on_same_images
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from ..numerals import counted
 from ..spec.seeds import Seeds
 from ..stats import (
     DECIDED,
@@ -29,7 +30,6 @@ from ..store.records import RunRecord, StudyRecord
 from .grid import grid_of
 from .image_spread import spread_of
 from .measured import measure_of, run_values
-from .numbers import counted
 from .rows import pair_row
 from .scores import chance_of, ordered_arms, rule_of
 

@@ -11,6 +11,7 @@ from ..convert.draft import Draft
 from ..data import arrays
 from ..errors import Problem, SpecError, nearest
 from ..markup import facts, sentences
+from ..numerals import counted
 from ..spec import Study
 from ..spec.training import Optimizer, Training
 
@@ -134,20 +135,20 @@ class Captured:
         training, data = self._draft.values["training"], self._draft.values["data"]
         optimizer = training.get("optimizer", {})
         lines = self._draft.values["network"]["layers"]
-        size = f", {self._draft.parameters:,} parameters" if self._draft.parameters is not None else ""
+        size = f", {counted(self._draft.parameters, 'parameter')}" if self._draft.parameters is not None else ""
         kept = self._draft.arrays
-        images = (
-            f"{len(kept['x_train']):,} images, kept as arrays" if kept else data.get("name") or data.get("path", "")
-        )
+        arrays = f"{counted(len(kept['x_train']), 'image')}, kept as arrays" if kept else ""
+        images = arrays or data.get("name") or data.get("path", "")
         space = self._draft.values.get("search", {}).get("space", {})
         numbers = ", ".join(f"{key} {value:g}" for key, value in optimizer.items() if isinstance(value, float))
         other = {key: value for key, value in training.items() if key not in ("optimizer", "epochs", "batch_size")}
+        epochs = counted(training.get("epochs", 10), "epoch")
         return [
             ("fitted in", self._draft.place),
             ("data", str(images)),
-            ("network", f"{len(lines)} layers{size}"),
+            ("network", f"{counted(len(lines), 'layer')}{size}"),
             ("optimizer", f"{optimizer.get('name', 'adam')}{f' ({numbers})' if numbers else ''}"),
-            ("training", f"{training.get('epochs', 10)} epochs in batches of {training.get('batch_size', 128)}"),
+            ("training", f"{epochs} in batches of {training.get('batch_size', 128)}"),
             *((key, _shown(value)) for key, value in other.items()),
             *([("search", ", ".join(space))] if space else []),
             *((f"factor {name}", ", ".join(map(str, levels))) for name, levels in self._factors.items()),

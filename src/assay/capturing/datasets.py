@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..convert.dataset import Source
 from ..data import entry
 from ..errors import DataError, Problem
+from ..numerals import counted, percent
 from .feed import Feed, as_array
 from .known import Match, is_stand_in, match, stand_ins, test_part
 from .pixels import Pixels, class_numbers, pixels_of, shape_of
@@ -59,12 +60,14 @@ def data_of(
         return captured
     if matched is not None and matched.repeats:
         captured.notes.append(
-            f"{place}: its {len(labels):,} images are drawn from {matched.name}, some more than once, and are kept as "
+            f"{place}: its {counted(len(labels), 'image')} are drawn from {matched.name}, some more than once, "
+            "and are kept as "
             "arrays."
         )
     elif matched is not None:
         captured.notes.append(
-            f"{place}: its {len(labels):,} images are a part of {matched.name} ({matched.training:,} of its training "
+            f"{place}: its {counted(len(labels), 'image')} are a part of {matched.name} ({matched.training:,} "
+            "of its training "
             f"and {matched.test:,} of its test images) and are kept as arrays."
         )
     if lacking := stand_ins():
@@ -142,7 +145,7 @@ def _known(captured: Source, matched: Match, other: _Other | None, split: float,
                      "set apart as the test split here.")  # fmt: skip
     if split and not matched.is_ordered and not entry(matched.name).is_bundled:
         values["validation"] = _plain(split)
-        notes.append(f"{place}: the images were shuffled before fit took the last {split:.0%}; here as many "
+        notes.append(f"{place}: the images were shuffled before fit took the last {percent(split, 0)}; here as many "
                      "are drawn, anew for each seed.")  # fmt: skip
     elif split:
         values["validation"] = {"last": _plain(split)}
@@ -157,7 +160,8 @@ def _known(captured: Source, matched: Match, other: _Other | None, split: float,
     elif matched.test and entry(matched.name).is_bundled and beside is not None:
         share = len(beside.rows) / (count + len(beside.rows))
         values["validation"] = round(share, 4)
-        notes.append(f"{place}: its {len(beside.rows):,} validation images are {share:.0%} of the images; here that "
+        notes.append(f"{place}: its {counted(len(beside.rows), 'validation image')} are {percent(share, 0)} of the "
+                     "images; here that "
                      "share of the training images is drawn, anew for each seed.")  # fmt: skip
     elif beside is not None:
         notes.append(f"{place}: it validates on the data set's test images. They stay sealed here until the study is "
@@ -205,7 +209,9 @@ def _kept(
     if test is not None:
         captured.arrays |= {"x_test": test[0], "y_test": test[1]}
         names = np.unique(np.concatenate([names, test[1]]))
-        notes.append(f"{place}: the {len(test[1]):,} images that evaluate got are the test split, which stays sealed.")
+        notes.append(
+            f"{place}: the {counted(len(test[1]), 'image')} that evaluate got are the test split, which stays sealed."
+        )
     else:
         notes.append(f"{place}: {_NO_TEST}.")
     captured.classes = tuple(map(str, names)) if len(names) == int(names.max()) + 1 else None
@@ -267,7 +273,7 @@ def _folder(feed: Feed, validation: Feed | None, place: str) -> Source:
     if feed.subset is not None:
         share, _ = feed.subset
         values["validation"] = _plain(share)
-        notes.append(f"{place}: {share:.0%} of the folder's images validate, drawn anew for each seed "
+        notes.append(f"{place}: {percent(share, 0)} of the folder's images validate, drawn anew for each seed "
                      "here.")  # fmt: skip
     elif validation is not None and validation.folder is not None and validation.folder != feed.folder:
         values["test"] = str(validation.folder.absolute())

@@ -14,6 +14,7 @@ from ..convert.losses import name_of as loss_name
 from ..convert.network import Words
 from ..data import entry
 from ..errors import InputError, Problem, SpecError
+from ..numerals import counted
 from .datasets import data_of
 from .feed import Feed
 from .known import fingerprint
@@ -47,7 +48,7 @@ def drafts_of(recordings: Sequence[Recording], *, loaded: Sequence[str] = ()) ->
         drafts.append(draft)
     for key, count in counts.items():
         seen[key].notes.append(
-            f"{seen[key].place}: the file makes and trains this network {count} times; it is one arm."
+            f"{seen[key].place}: the file makes and trains this network {counted(count, 'time')}; it is one arm."
         )
     return drafts
 
@@ -109,7 +110,7 @@ def _repeated(training: dict[str, Any], first: Fit, later: Sequence[Fit], draft:
         if not others:
             training["epochs"] += fit.epochs
             continue
-        what = f"fit goes on with other settings ({fit.epochs} epochs; other {', '.join(others)})"
+        what = f"fit goes on with other settings ({counted(fit.epochs, 'epoch')}; other {', '.join(others)})"
         draft.notes.append(f"{fit.place}: {what}; the study has the first call alone.")
     if training["epochs"] > first.epochs:
         draft.notes.append(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ..numerals import counted
 from .main import EXIT_BAD_INPUT, EXIT_DONE
 from .options import json_option, print_json, store_option
 
@@ -34,7 +35,7 @@ def command(dest: Path, store: Path | None, as_json: bool) -> int:
             }
         )
     else:
-        size = f"{backup.num_copied:,} files copied, {backup.num_bytes / 2**20:.1f} MiB"
+        size = f"{counted(backup.num_copied, 'file')} copied, {backup.num_bytes / 2**20:.1f} MiB"
         click.echo(f"{dest} holds {folder}: its database and {backup.num_weights:,} weights, each verified ({size}).")
         for path in backup.faults:
             fix = f"run its study again, which trains the run anew, or see assay doctor {folder}"

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from .completion import studies
 from .options import json_option, print_json, store_option, study_name
 
 
 @click.command("cite")
-@click.argument("study", required=False)
+@click.argument("study", shell_complete=studies, required=False)
 @store_option
 @json_option
 def command(study: str | None, store: Path | None, as_json: bool) -> None:

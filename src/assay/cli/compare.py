@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..numerals import counted
 from ..spec.metric import metric_name
 from .columns import read_column
+from .completion import arms_and_factors, studies
 from .options import json_option, print_json, store_option, study_name
 from .tables import lowered, wrapped
 
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 
 
 @click.command("compare")
-@click.argument("study", required=False)
-@click.argument("names", nargs=-1, metavar="[A B | FACTOR]")
+@click.argument("study", shell_complete=studies, required=False)
+@click.argument("names", nargs=-1, shell_complete=arms_and_factors, metavar="[A B | FACTOR]")
 @click.option(
     "--split",
     type=click.Choice(["validation", "test"]),
@@ -104,7 +106,10 @@ def comparison_lines(comparison: Comparison) -> list[str]:
         lines += ["", f"ARMS{against}"]
         lines += _family(comparison.contrasts, width)
     if comparison.ranking:
-        lines += ["", f"RANKS, the mean over {comparison.ranking.n} seeds that all arms have (1 is the best)"]
+        lines += [
+            "",
+            f"RANKS, the mean over {counted(comparison.ranking.n, 'seed')} that all arms have (1 is the best)",
+        ]
         lines += _ranks(comparison, width)
     lines.append("")
     for note in comparison.notes:

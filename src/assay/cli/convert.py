@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ..numerals import counted
 from .options import json_option, print_json
 
 
@@ -48,8 +49,8 @@ def command(source: Path, output: Path | None, runs: bool, seconds: float, as_js
     for note in conversion.notes:
         click.echo(note, err=True)
     for model in conversion.models:
-        size = f", {model.parameters:,} parameters" if model.parameters is not None else ""
-        click.echo(f"{model.name}: {len(model.lines)} layers{size}.", err=True)
+        size = f", {counted(model.parameters, 'parameter')}" if model.parameters is not None else ""
+        click.echo(f"{model.name}: {counted(len(model.lines), 'layer')}{size}.", err=True)
     if output is not None:
         click.echo(output)
 
@@ -76,8 +77,8 @@ def _run(source: Path, output: Path | None, seconds: float, as_json: bool) -> No
     for note in conversion.notes:
         click.echo(note, err=True)
     for model in conversion.models:
-        size = f", {model.parameters:,} parameters" if model.parameters is not None else ""
-        click.echo(f"{model.name}: {len(model.lines)} layers{size}.", err=True)
+        size = f", {counted(model.parameters, 'parameter')}" if model.parameters is not None else ""
+        click.echo(f"{model.name}: {counted(len(model.lines), 'layer')}{size}.", err=True)
     if output is None and any(one.arrays is not None for one in conversion.studies):
         click.echo("Its images are kept as arrays: give -o FILE, and they are written beside it.", err=True)
     for path in paths:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from .completion import data_sets
 from .data_show import show_command
 from .data_source import named_data
 from .options import json_option, print_json
@@ -47,7 +48,7 @@ command.add_command(show_command)
 
 
 @command.command("fetch")
-@click.argument("name")
+@click.argument("name", shell_complete=data_sets)
 @json_option
 def fetch_command(name: str, as_json: bool) -> None:
     """Download data set NAME, verify it, and keep it (in ASSAY_DATA or the platform's cache folder).
@@ -78,7 +79,7 @@ def fetch_command(name: str, as_json: bool) -> None:
 
 
 @command.command("make")
-@click.argument("name")
+@click.argument("name", shell_complete=data_sets)
 @click.option(
     "--variation",
     help="rotated, random-background, image-background, rotated-image-background, translated, "

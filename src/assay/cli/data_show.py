@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..spec import Data
+from .completion import data_sets
 from .data_source import named_data
 from .options import json_option, print_json, store_option, study_name
 from .read_options import read_options, read_values
@@ -25,7 +26,7 @@ _MOST_PAIRS = 5
 
 
 @click.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=data_sets)
 @click.option(
     "--test", help='With a file or folder: the test split, another one, a share such as 0.2, a count, or "last 2000".'
 )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..numerals import counted
+from .completion import arms, study_files
 from .options import json_option, print_json, store_option
 from .tables import print_table
 
@@ -19,8 +21,8 @@ WIDTH = 100
 
 
 @click.command("describe")
-@click.argument("study")
-@click.option("--arm", help="Only this arm.")
+@click.argument("study", shell_complete=study_files)
+@click.option("--arm", shell_complete=arms, help="Only this arm.")
 @click.option(
     "--core", help="A microcontroller's core, for the time of an image: cortex-m0+, cortex-m4, cortex-m7, rv32ec."
 )
@@ -65,7 +67,7 @@ def command(study: str, arm: str | None, core: str | None, store: Path | None, a
         columns = ["layer", "as written", "output", "parameters", "FLOPs", "memory", "sees", "step"]
         print_table(columns, _cells(table), right=[3, 4, 5, 6, 7], title=name, width=WIDTH)
         click.echo(
-            f"{table.parameters:,} parameters: {table.trainable:,} trainable, {table.non_trainable:,} not. "
+            f"{counted(table.parameters, 'parameter')}: {table.trainable:,} trainable, {table.non_trainable:,} not. "
             f"{table.flops:,} FLOPs an image.\n"
             f"{short(table.activation_bytes, 'B')} of activations an image, all layers kept, as in training.\n"
             f"{_program(table, core, known)}\n"

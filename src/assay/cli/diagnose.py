@@ -8,13 +8,15 @@ from pathlib import Path
 
 import click
 
+from ..numerals import counted
+from .completion import arms, studies
 from .options import json_option, print_json, store_option, study_name
 from .tables import wrapped
 
 
 @click.command("diagnose")
-@click.argument("study", required=False)
-@click.option("--arm", help="Only this arm, run by run.")
+@click.argument("study", shell_complete=studies, required=False)
+@click.option("--arm", shell_complete=arms, help="Only this arm, run by run.")
 @store_option
 @json_option
 def command(study: str | None, arm: str | None, store: Path | None, as_json: bool) -> None:
@@ -49,7 +51,7 @@ def command(study: str | None, arm: str | None, store: Path | None, as_json: boo
         if arm not in (None, name):
             continue
         kinds = [row for row in diagnoses.arms if row.arm == name]
-        runs = f"{count} {'run' if count == 1 else 'runs'} looked at"
+        runs = f"{counted(count, 'run')} looked at"
         short = diagnoses.too_short.get(name, 0)
         say(f"{name}: {runs}" + ("" if kinds or not count else ", nothing wrong found"))
         if short:

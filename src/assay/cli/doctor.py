@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from ..numerals import counted
 from .main import EXIT_BAD_INPUT, EXIT_DONE
 from .options import json_option, print_json, store_option
 from .tables import print_table
@@ -61,7 +62,8 @@ def _checks(store: Path | None) -> list[tuple[str, str, bool, str]]:
     checks = [
         ("versions", ", ".join(f"{name} {number}" for name, number in machine["versions"].items()), True, ""),
         ("libraries", ", ".join(f"{name} {_version(name)}" for name in LIBRARIES), True, ""),
-        ("processor", f"{processor()[0]}, {num_cores()} cores", True, ""),
+        ("extras", _extras(), True, ""),
+        ("processor", f"{processor()[0]}, {counted(num_cores(), 'core')}", True, ""),
         ("bfloat16", "in hardware" if has_bfloat16() else "not in hardware: float32 is used", True, ""),
         ("memory", f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free", memory.available > 2**30,
          "close other programs: a worker needs about 0.5 GiB"),
@@ -73,6 +75,15 @@ def _checks(store: Path | None) -> list[tuple[str, str, bool, str]]:
         is_fine, note = _writable(folder)
         checks.append((label, note, is_fine, "choose another with ASSAY_DATA or --store, or change its permissions"))
     return checks
+
+
+def _extras() -> str:
+    """Which extras are whole, and which lack a package."""
+    from ..extras import EXTRAS, has
+
+    lacking = [extra for extra, packages in EXTRAS.items() if not all(map(has, packages))]
+    here = ", ".join(extra for extra in EXTRAS if extra not in lacking) or "none"
+    return f"{here}; not installed: {', '.join(lacking)}" if lacking else here
 
 
 def _cuda_device() -> str:

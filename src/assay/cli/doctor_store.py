@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ..numerals import counted
 from ..store import Finding, checkup, repair
 from .main import EXIT_BAD_INPUT, EXIT_DONE
 from .options import print_json
@@ -20,9 +21,11 @@ def check_store(store: Path, as_json: bool) -> int:
         return EXIT_BAD_INPUT if findings else EXIT_DONE
     for finding in findings:
         click.echo(f"!! {finding.what}" + (f" -> {finding.remedy}" if finding.remedy else ""))
-    rows = f"{checked.num_rows:,} rows" if checked.has_checksums else "rows of an earlier version, without checksums"
+    rows = (
+        counted(checked.num_rows, "row") if checked.has_checksums else "rows of an earlier version, without checksums"
+    )
     if not findings:
-        click.echo(f"{store} is sound: SQLite's check, {rows}, {checked.files.num_hashed:,} files of weights.")
+        click.echo(f"{store} is sound: SQLite's check, {rows}, {counted(checked.files.num_hashed, 'file')} of weights.")
     elif any(finding.is_mendable for finding in findings):
         click.echo(f"`assay doctor {store} --repair` does what stands behind the arrows; a copy is kept.")
     if checked.is_written:

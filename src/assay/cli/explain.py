@@ -7,18 +7,21 @@ from typing import Any
 
 import click
 
+from ..numerals import counted, percent
+from .completion import arms, pictures, studies
 from .options import json_option, print_json, store_option, study_name
 
 
 @click.command("explain")
-@click.argument("run", required=False)
+@click.argument("run", shell_complete=studies, required=False)
 @click.option(
     "--only",
+    shell_complete=pictures,
     metavar="NAMES",
     help="Only these pictures, with commas: confusion, classes, pairs, losses, calibration, confidence, agreement, "
     "features, kernels, activations, strongest, maximized, gradcam, gradients, occlusion, sanity.",
 )
-@click.option("--arm", help="The arm, where a study is named.  [default: the best]")
+@click.option("--arm", shell_complete=arms, help="The arm, where a study is named.  [default: the best]")
 @click.option("--seed", type=int, help="The seed, where a study is named.  [default: the first]")
 @click.option("--layer", help="The layer of kernels and maps, as `assay describe` names it.")
 @click.option("--image", metavar="INDEX|FILE", help="The image of activations and evidence, by number or as a file.")
@@ -71,7 +74,10 @@ def command(run: str | None, arm: str | None, seed: int | None, store: Path | No
         print_json({**explanation.as_dict(), "files": {name: str(path) for name, path in paths.items()}})
         return
     facts = explanation.about
-    click.echo(f"{explanation.title}: {facts['accuracy']:.2%} of {facts['images']:,} {facts['split']} images right")
+    click.echo(
+        f"{explanation.title}: {percent(facts['accuracy'])} of "
+        f"{counted(facts['images'], facts['split'] + ' image')} right"
+    )
     if facts["leaky"]:
         click.echo(LEAKY)
     for picture in explanation:

@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
+from .completion import studies
 from .options import answer_arguments, answer_options, json_option, print_json, store_option
 
 
 @click.command("export")
-@click.argument("run")
+@click.argument("run", shell_complete=studies)
 @click.option(
     "--format",
     "formats",

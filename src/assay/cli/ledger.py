@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ..analysis.numbers import moment, p_value
+from ..numerals import counted, moment, p_value
 from .options import json_option, print_json, store_option
 from .tables import print_table, say
 
@@ -43,5 +43,5 @@ def command(store: Path | None, show_all: bool, as_json: bool) -> None:
         print_table(columns, rows, right=[0, 4, 5])
     if result.entries:
         click.echo()
-        need = f"p {p_value(result.next_level)} or less, which takes {result.next_seeds} seeds or more"
+        need = f"p {p_value(result.next_level)} or less, which takes {counted(result.next_seeds, 'seed')} or more"
         say(f"{result.method}. A new study's first comparison would need {need}.")

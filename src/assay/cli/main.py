@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import sys
 from importlib.metadata import version
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import click
 
 from ..errors import AssayError, InputError, Interrupted
+from .mistakes import no_command, setting_of
 from .streams import give_up_output, prepare_streams, trouble
 
 COMMANDS = {
@@ -61,9 +63,7 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS:
-            from ..errors import nearest
-
-            ctx.fail(f'there is no command "{args[0]}"; {nearest(args[0], list(COMMANDS))}.')
+            ctx.fail(no_command(args[0], COMMANDS))
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -83,11 +83,15 @@ def commands() -> None:
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; ends the process with its exit code."""
     prepare_streams()
+    if "_ASSAY_COMPLETE" in os.environ:  # a shell asks what to complete: click answers, and ends the process
+        commands.main(prog_name="assay")
     try:
         code = commands.main(arguments, prog_name="assay", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
         error.show()
+        if isinstance(error, click.NoSuchOption) and (sentence := setting_of(error)):
+            click.echo(sentence, err=True)
         code = EXIT_BAD_INPUT
     except (click.Abort, KeyboardInterrupt, Interrupted) as error:
         click.echo(str(error) if isinstance(error, Interrupted) else "Stopped.", err=True)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..numerals import counted
+from .completion import study_files
 from .options import json_option, print_json, store_option
 from .tables import print_table, say
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command("plan")
-@click.argument("study")
+@click.argument("study", shell_complete=study_files)
 @click.option(
     "--difference",
     type=float,
@@ -56,7 +58,7 @@ def _print(planned: SeedPlan) -> None:
             ]
             for option in planned.options
         ]
-        cores = "1 core" if planned.workers == 1 else f"{planned.workers} cores"
+        cores = counted(planned.workers, "core")
         print_table(["validation images", "seeds an arm", "more runs", f"time on {cores}"], rows, right=(0, 1, 2))
     if len(planned.contrasts) > 1 and planned.difference is not None:
         click.echo()

@@ -8,14 +8,20 @@ from typing import Any, Literal, cast
 
 import click
 
+from ..numerals import counted
+from .completion import arms, studies
 from .options import answer_arguments, answer_options, json_option, print_json, store_option
 
 
 @click.command("predict")
-@click.argument("run")
+@click.argument("run", shell_complete=studies)
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The table to write.  [default: the terminal]")
-@click.option("--arm", help="Ask all seeds of this arm of study RUN, by their mean probability; best: the best arm.")
+@click.option(
+    "--arm",
+    shell_complete=arms,
+    help="Ask all seeds of this arm of study RUN, by their mean probability; best: the best arm.",
+)
 @click.option("--probabilities", is_flag=True, help="Add a column for each class.")
 @click.option("--calibrate", is_flag=True, help="Fit a temperature on validation images, and add the confidence.")
 @answer_options
@@ -92,8 +98,7 @@ def command(
     for note in (*predictions.notes, runs.calibration_note, answers_note):
         if note:
             click.echo(note, err=True)
-    plural = "image" if predictions.num_images == 1 else "images"
-    click.echo(f"{predictions.num_images:,} {plural} in {seconds:.2f} s, by {runs.description}.", err=True)
+    click.echo(f"{counted(predictions.num_images, 'image')} in {seconds:.2f} s, by {runs.description}.", err=True)
     if request.refuse is not None:
         click.echo(f"{predictions.num_refused:,} refused: unlike the data.", err=True)
     if output is not None:

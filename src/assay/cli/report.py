@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from .completion import studies
 from .options import json_option, print_json, store_option, study_name
 
 _NAMES = {"html": "Report", "pdf": "PDF", "notebook": "Notebook", "markdown": "Markdown", "latex": "LaTeX"}
 
 
 @click.command("report")
-@click.argument("study", required=False)
+@click.argument("study", shell_complete=studies, required=False)
 @store_option
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path), help="Where to write it.  [default: in the store, reports/STUDY]"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..numerals import counted
 from .main import EXIT_DONE
 from .options import json_option, print_json, store_option
 from .tables import print_table, say
@@ -55,13 +56,13 @@ def command(
 
 
 def _is_confirmed(costs: Sequence[Cost], yes: bool) -> bool:
-    from ..analysis.numbers import seconds as duration
+    from ..numerals import seconds as duration
 
     if not costs:
         return True
     for cost in costs:
         click.echo(
-            f"{cost.study}: {cost.num_runs} runs, {cost.flops / 1e12:,.0f} TFLOP at "
+            f"{cost.study}: {counted(cost.num_runs, 'run')}, {cost.flops / 1e12:,.0f} TFLOP at "
             f"{cost.flops_per_second / 1e9:,.0f} GFLOP/s a core: at most {duration(cost.seconds)}",
             err=True,
         )

@@ -8,18 +8,22 @@ from pathlib import Path
 
 import click
 
-from ..analysis.numbers import counted
 from ..errors import NoSuchStudy, Problem, SpecError
+from ..numerals import counted, percent
 from ..store import StudyRecord
+from .completion import arms, studies
 from .main import EXIT_DONE, EXIT_FAILED_RUNS
 from .options import json_option, print_json, store_option, study_name
 
 
 @click.command("reveal")
-@click.argument("study", required=False)
+@click.argument("study", shell_complete=studies, required=False)
 @store_option
 @click.option(
-    "--retrain", metavar="ARM", help="Train this arm anew on training and validation images, and score it alone."
+    "--retrain",
+    metavar="ARM",
+    shell_complete=arms,
+    help="Train this arm anew on training and validation images, and score it alone.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask before the test split is opened.")
 @click.option("--workers", type=click.IntRange(min=1), help="Runs at a time, with --retrain.  [default: all cores]")
@@ -54,7 +58,7 @@ def command(
         retrain=retrain,
         on_progress=_show_progress if sys.stderr.isatty() and not as_json else lambda num_done, num_runs: None,
         on_scored=lambda run, accuracy: (
-            None if as_json else click.echo(f"{run.arm}, {run.label}: {accuracy:.2%} on the test split", err=True)
+            None if as_json else click.echo(f"{run.arm}, {run.label}: {percent(accuracy)} on the test split", err=True)
         ),
         workers=workers,
         progress=progress,
@@ -96,7 +100,7 @@ def _named(study: str | None, store: Path | None) -> str:
 
 
 def _show_progress(num_done: int, num_runs: int) -> None:
-    click.echo(f"\r{num_done} of {num_runs} runs are scored", nl=num_done == num_runs, err=True)
+    click.echo(f"\r{num_done} of {counted(num_runs, 'run')} scored", nl=num_done == num_runs, err=True)
 
 
 def _ask(record: StudyRecord, folder: Path, count: int, retrain: str | None) -> None:

@@ -8,11 +8,13 @@ from typing import cast
 
 import click
 
+from ..numerals import counted
+from .completion import studies
 from .options import json_option, print_json, store_option, study_name
 
 
 @click.command("robustness")
-@click.argument("study", required=False)
+@click.argument("study", shell_complete=studies, required=False)
 @click.option(
     "--split",
     type=click.Choice(["validation", "test"]),
@@ -34,8 +36,8 @@ def command(
     validation images, and arms are judged on runs paired by seed, all corruptions under one error budget. What runs
     answered is kept in the store, and `assay report` shows it.
     """
-    from ..analysis.numbers import points
     from ..api import result
+    from ..numerals import points
     from ..results.robustness import Split, refuse_sealed
 
     stored = result(study_name(study, store), store=store)
@@ -73,7 +75,7 @@ def command(
 
 def _print_accuracies(found: object) -> None:
     from ..analysis import Robustness
-    from ..analysis.numbers import percent
+    from ..numerals import percent
     from .tables import print_table
 
     assert isinstance(found, Robustness)
@@ -88,7 +90,7 @@ def _print_accuracies(found: object) -> None:
 
 
 def _show_progress(num_done: int, num_runs: int) -> None:
-    click.echo(f"\r{num_done} of {num_runs} runs have answered", nl=num_done == num_runs, err=True)
+    click.echo(f"\r{num_done} of {counted(num_runs, 'run')} answered", nl=num_done == num_runs, err=True)
 
 
 def _ask(study: str) -> None:

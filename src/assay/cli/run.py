@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from .completion import study_files
 from .main import EXIT_DONE, EXIT_FAILED_RUNS
 from .options import json_option, print_json, store_option
 
@@ -16,8 +19,20 @@ if TYPE_CHECKING:
     from ..tracking import TrackerName
 
 
+@contextlib.contextmanager
+def _waiting(text: str) -> Iterator[None]:
+    """Show in a terminal what takes some seconds, as long as it takes them."""
+    if not text or not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(text):
+        yield
+
+
 @click.command("run")
-@click.argument("study")
+@click.argument("study", shell_complete=study_files)
 @store_option
 @click.option(
     "--workers", type=click.IntRange(min=1), help="Runs at a time.  [default: as many as cores; 1 on a CUDA device]"
@@ -81,7 +96,8 @@ def command(
         loaded, store=store, workers=workers, device=device, on=on, artifacts=artifacts, progress=progress, track=track
     )
     record = result.shown
-    path = result.report() if report else None
+    with _waiting("Writing the report: verdicts, curves, pictures of the best arm" if report and not as_json else ""):
+        path = result.report() if report else None
     if as_json:
         best = {"best": str(result.best_file)} if record.search is not None else {}
         print_json({**as_values(record), **best, "report": None if path is None else str(path)})

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from ..analysis.scores import LEAKY
+from ..numerals import percent
 from ..store.records import State
+from .completion import arms, studies
 from .options import json_option, print_json, store_option, study_name
 from .tables import print_table, without_empty
 
@@ -19,9 +21,9 @@ if TYPE_CHECKING:
 
 
 @click.command("runs")
-@click.argument("study", required=False)
+@click.argument("study", shell_complete=studies, required=False)
 @store_option
-@click.option("--arm", help="Only this arm.")
+@click.option("--arm", shell_complete=arms, help="Only this arm.")
 @click.option("--state", type=click.Choice(get_args(State)), help="Only runs in this state.")
 @click.option("--retrained", is_flag=True, help="The runs that reveal --retrain made, instead of the study's.")
 @click.option("--csv", "as_csv", is_flag=True, help="A table with all that verdicts depend on, for `assay judge`.")
@@ -72,8 +74,8 @@ def command(
                 run.state,
                 f"{len(run.epochs)}/{run.epochs_planned}",
                 *([str(kept.epoch) if kept else ""] if has_kept else []),
-                f"{kept.validation_accuracy:.2%}" if kept and has_score else "",
-                f"{run.test_accuracy:.2%}" if run.test_accuracy is not None else "",
+                f"{percent(kept.validation_accuracy)}" if kept and has_score else "",
+                f"{percent(run.test_accuracy)}" if run.test_accuracy is not None else "",
                 f"{run.seconds:.1f}" if run.seconds is not None else "",
                 run.reason,
             ]

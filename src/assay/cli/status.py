@@ -10,9 +10,10 @@ import click
 
 from ..analysis.measured import measure_of
 from ..analysis.scores import LEAKY, Split
-from ..measures import Unit
+from ..numerals import counted
 from ..store import StudyRecord, collection_paused
 from ..store.records import FAILED
+from .completion import studies
 from .options import json_option, print_json, store_option
 from .tables import lowered, print_table, say, without_empty
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command("status")
-@click.argument("study", required=False)
+@click.argument("study", shell_complete=studies, required=False)
 @store_option
 @json_option
 def command(study: str | None, store: Path | None, as_json: bool) -> None:
@@ -72,7 +73,9 @@ def print_answer(record: StudyRecord) -> None:
         if not record.runs:
             return
         click.echo("Finalists, trained anew with fresh seeds:")
-    click.echo(f"{len(record.runs)} runs: " + ", ".join(f"{count} {state}" for state, count in states.most_common()))
+    click.echo(
+        f"{counted(len(record.runs), 'run')}: " + ", ".join(f"{count} {state}" for state, count in states.most_common())
+    )
     splits: list[Split] = ["validation"]
     if record.columns.has_test:
         splits.append("test")
@@ -82,9 +85,11 @@ def print_answer(record: StudyRecord) -> None:
         rows = []
         for arm in arm_scores(record, split=split):
             interval = "needs 2 seeds"
+            written = unit
             if arm.interval:
-                interval = f"[{_written(unit, arm.interval.low)}, {_written(unit, arm.interval.high)}]"
-            mean = _written(unit, arm.mean) if arm.mean is not None else ""
+                interval = unit.interval(arm.interval.low, arm.interval.high)
+                written = unit.within(arm.interval.low, arm.interval.high)
+            mean = written.value(arm.mean) if arm.mean is not None else ""
             rows.append([arm.arm, f"{arm.n} of {arm.num_runs}", mean, interval if arm.n else ""])
         print_table(["arm", "n", f"mean {split} {measure.label}", "95 % interval"], rows, right=[1, 2, 3])
         if split == "validation":
@@ -103,11 +108,6 @@ def print_answer(record: StudyRecord) -> None:
                 say(note)
     for sentence in retrained_sentences(record):
         say(f"On test: {sentence}.")
-
-
-def _written(unit: Unit, value: float) -> str:
-    """A value as a terminal shows it: percent without a space."""
-    return unit.value(value).replace(" %", "%")
 
 
 def _sentence(contrast: Contrast) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..disk import disk_errors, regular_file
 from ..errors import DataError, Problem
+from ..extras import needed
 from .hdf5 import HDF5, opened
 from .weights import weight_error
 
@@ -84,6 +85,7 @@ class H5File:
 
 def _check(path: Path) -> None:
     """Refuses a file that the HDF5 library does not read to its end."""
+    needed("h5py", "HDF5 files")
     seconds = _MOST_SECONDS + path.stat().st_size / _BYTES_A_SECOND
     script = str(Path(__file__).with_name("hdf5_check.py"))
     try:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, Problem
-from ..export.needed import needed
+from ..extras import needed
 from .weights import weight_error
 
 
@@ -25,7 +25,7 @@ class HDF5:
 
     def __init__(self, opened: Any, size: int, file: str) -> None:
         self._opened, self._size, self._file = opened, size, file
-        self._h5py = needed("h5py")
+        self._h5py = needed("h5py", "HDF5 files")
 
     def group(self, path: Sequence[str], place: str) -> Any:
         """A group that lies in this very file.
@@ -77,7 +77,7 @@ def opened(source: Any, size: int, file: str, what: str) -> Iterator[HDF5]:
         DataError: It is damaged.
     """
     try:
-        with needed("h5py").File(source, "r") as content:
+        with needed("h5py", "HDF5 files").File(source, "r") as content:
             yield HDF5(content, size, file)
     except (OSError, KeyError, RuntimeError, TypeError, ValueError, AttributeError) as error:
         reason = f"{what} is damaged ({' '.join(str(error).split())[:80]})"

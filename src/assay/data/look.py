@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ..numerals import percent
 from .copies import Copies
 from .prepare import Dataset
 from .survey import Survey, survey
@@ -122,12 +123,13 @@ def _judgement(results: Survey, num_classes: int) -> str:
     judged, agreement = len(results.suspects.judged), results.suspects.agreement
     if not judged:
         return (
-            f"Only {agreement:.0%} of images have a nearest neighbour of their own class: the classes {_FEW_JUDGED} "
+            f"Only {percent(agreement, 0)} of images have a nearest neighbour of their own class: the classes "
+            f"{_FEW_JUDGED} "
             "before training. After a study, assay data show --study names the labels that its networks doubt."
         )
     how = (
         f"An image is suspicious where at least {LEAST_VOTES} of the {NEIGHBOURS} training images that look most like "
-        f"it have one other label and none has its own; {agreement:.0%} of nearest neighbours agree."
+        f"it have one other label and none has its own; {percent(agreement, 0)} of nearest neighbours agree."
     )
     left = num_classes - judged
     return how if not left else f"{how} {left:,} of {num_classes:,} classes {_FEW_JUDGED}."

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ..disk import disk_errors, refuse_special
 from ..errors import DataError, InputError, Problem, SpecError
+from ..numerals import counted
 from ..spec import Data, Groups, Last, Reading
 from ..spec.data import Drawn
 from .grouped import no_groups_error, number_groups
@@ -290,7 +291,8 @@ def _kept_apart(given: npt.NDArray[np.bool_], ids: npt.NDArray[np.int64] | None)
     yield f"The validation images are the source's own: {int(given.sum()):,} of {len(given):,}."
     shared = 0 if ids is None else len(np.intersect1d(ids[given], ids[~given]))
     if shared:
-        yield f"{shared:,} groups have training and validation images: a validation score says less than it seems."
+        have = counted(shared, "group has", "groups have")
+        yield f"{have} training and validation images: a validation score says less than it seems."
 
 
 def _group_notes(training: Part, test: Part | None, numbered: npt.NDArray[np.int64], source: str) -> Iterator[str]:
@@ -300,7 +302,8 @@ def _group_notes(training: Part, test: Part | None, numbered: npt.NDArray[np.int
     if training.groups is not None and test is not None and test.groups is not None:
         shared = len(np.intersect1d(training.groups, test.groups))
         if shared:
-            yield f"{shared:,} groups have training and test images: a score on the test split says less than it seems."
+            have = counted(shared, "group has", "groups have")
+            yield f"{have} training and test images: a score on the test split says less than it seems."
 
 
 def _test_note(splits: RawSplits, test: Drawn | None) -> str:
@@ -310,9 +313,9 @@ def _test_note(splits: RawSplits, test: Drawn | None) -> str:
             what = f"got {given_test}, and {splits.test.place} holds a test split"
             raise SpecError(Problem(what, "leave test out", "data.test"))
         if isinstance(test, Last):
-            size = f"{100 * test.last:.4g}% of the" if isinstance(test.last, float) else f"{test.last:,}"
+            size = f"{100 * test.last:.4g} % of the" if isinstance(test.last, float) else f"{test.last:,}"
             return f"The test split is the last {size} images in the order of the file."
-        size = f"{100 * test:.4g}% of the" if isinstance(test, float) else f"{test:,}"
+        size = f"{100 * test:.4g} % of the" if isinstance(test, float) else f"{test:,}"
         if splits.training.groups is not None:
             return f"The test split is about {size} images, in whole groups, drawn by Assay from the content itself."
         return (

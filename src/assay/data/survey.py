@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..disk import write
 from ..errors import AssayError
+from ..numerals import counted
 from .copies import Copies, chunks, copies_of
 from .gallery import class_counts
 from .prepare import Dataset
@@ -56,7 +57,9 @@ class Survey:
         most, least = max(self.counts), min(self.counts)
         if least == 0:
             count = self.counts.count(0)
-            return f"Incomplete: {count:,} {'class has' if count == 1 else 'classes have'} no training image."
+            return (
+                f"Incomplete: {counted(count, 'class', 'classes')} {'has' if count == 1 else 'have'} no training image."
+            )
         if most == least:
             return f"Balanced: each class has {most:,} training images."
         if most < _BALANCED * least:
@@ -69,19 +72,19 @@ class Survey:
         """Warnings for the user, a sentence each."""
         notes = []
         if self.exact.across:
-            what = _are(self.exact.across, "test image is a training image", "test images are training images")
+            what = counted(self.exact.across, "test image is a training image", "test images are training images")
             notes.append(f"{what} too: a score on them says little.")
         if self.near.across:
-            what = _are(self.near.across, "test image nearly equals", "test images nearly equal")
+            what = counted(self.near.across, "test image nearly equals", "test images nearly equal")
             notes.append(f"{what} a training image: are they copies?")
         if self.exact.conflicting:
-            what = _are(self.exact.conflicting, "training image is", "training images are")
+            what = counted(self.exact.conflicting, "training image is", "training images are")
             notes.append(f"{what} there again with another label.")
         if sum(self.blank):
             notes.append(f"{self.blank[0]:,} training and {self.blank[1]:,} test images are blank: one value all over.")
         if min(self.counts) == 0:
             count = self.counts.count(0)
-            notes.append(f"{count:,} {'class has' if count == 1 else 'classes have'} no training image.")
+            notes.append(f"{counted(count, 'class', 'classes')} {'has' if count == 1 else 'have'} no training image.")
         elif self.imbalance >= _STRONG:
             notes.append(
                 f"The largest class has {self.imbalance:,.0f} times the images of the smallest: "
@@ -89,13 +92,9 @@ class Survey:
             )
         if self.suspects.images:
             count = len(self.suspects.images)
-            what = _are(count, "training image looks", "training images look")
+            what = counted(count, "training image looks", "training images look")
             notes.append(f"{what} like another class than the label says.")
         return tuple(notes)
-
-
-def _are(count: int, one: str, many: str) -> str:
-    return f"{count:,} {one if count == 1 else many}"
 
 
 def survey(dataset: Dataset) -> Survey:

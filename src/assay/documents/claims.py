@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..analysis.diagnoses import curves_of_run
-from ..analysis.numbers import counted
 from ..analysis.scores import accuracy_interval
+from ..measures import PERCENT
+from ..numerals import counted, percent, points
 from ..stats import (
     MIN_PAIRS,
     ImageSpread,
@@ -235,7 +236,7 @@ def _overfits(claim: Claim, evidence: Evidence, *, is_denied: bool = False) -> C
     share = share_interval(count, len(curves))
     gaps = [float(one.row("train_accuracy")[-1] - one.row("validation_accuracy")[-1]) for one in curves]
     rises = [float(one.row("validation_loss")[-1] - one.row("validation_loss").min()) for one in curves]
-    gap = f"{100 * gaps[0]:+.2f} points" if len(gaps) == 1 else _points(mean_interval(gaps))
+    gap = f"{points(gaps[0])} points" if len(gaps) == 1 else _points(mean_interval(gaps))
     note = (
         f"{count} of {counted(len(curves), 'run')} overfit [{100 * share.low:.0f} %, {100 * share.high:.0f} %]; "
         f"training accuracy is {gap} above validation accuracy after the last epoch, and validation loss has risen by "
@@ -273,7 +274,9 @@ def _does_not_train(claim: Claim, evidence: Evidence) -> ClaimVerdict:
         run for run in ended
         if run.state == "diverged" or (run.epochs and run.epochs[-1].validation_accuracy < CHANCE)
     ]  # fmt: skip
-    note = f"{len(stuck)} of {len(ended)} runs did not train (diverged, or below {CHANCE:.0%} accuracy)"
+    note = (
+        f"{len(stuck)} of {counted(len(ended), 'run')} did not train (diverged, or below {percent(CHANCE, 0)} accuracy)"
+    )
     return ClaimVerdict(claim, "supported" if stuck else "not decided", note)
 
 
@@ -294,9 +297,10 @@ _OF_ONE: dict[Kind, Callable[[Claim, Evidence], ClaimVerdict]] = {
 
 
 def _points(difference: PairedDifference | Interval) -> str:
-    mean, low, high = (100 * value + 0.0 for value in (difference.mean, difference.low, difference.high))
-    return f"{mean:+.2f} points [{low:.2f}, {high:.2f}]"
+    unit = PERCENT.within(difference.low, difference.high)
+    return f"{unit.change(difference.mean)} points {PERCENT.changes(difference.low, difference.high)}"
 
 
 def _percent(interval: Interval) -> str:
-    return f"{100 * interval.mean:.2f} % [{100 * interval.low:.2f}, {100 * interval.high:.2f}]"
+    unit = PERCENT.within(interval.low, interval.high)
+    return f"{unit.value(interval.mean)} {unit.interval(interval.low, interval.high)}"

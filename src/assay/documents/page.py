@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..analysis.numbers import counted, percent, seconds, significant, whole
 from ..analysis.scores import accuracy_interval
+from ..measures import PERCENT
+from ..numerals import counted, percent, seconds, significant, whole
 from ..report.blocks import FigureBlock, figure_block
 from ..report.html import environment
 from ..report.tables import Cell, Column, Table, flat
@@ -122,7 +123,8 @@ def _ours(scores: Sequence[float]) -> str:
     if len(scores) < 2:
         return percent(scores[0])
     interval = accuracy_interval(scores)
-    return f"{100 * interval.mean:.2f} [{100 * interval.low:.2f}, {100 * interval.high:.2f}]"
+    unit = PERCENT.within(interval.low, interval.high)
+    return f"{unit.number(interval.mean)} {unit.interval(interval.low, interval.high)}"
 
 
 _COLUMNS = (

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..numerals import percent
 from .portable import Portable
 
 ALWAYS = "It answers with one of its classes whatever the picture shows: it has no way to say that it does not know."
@@ -173,8 +174,12 @@ def _numbers(values: list[float]) -> str:
 
 
 def _row(evidence: Evidence) -> str:
-    interval = "none" if evidence.low is None or evidence.high is None else f"{evidence.low:.2%} to {evidence.high:.2%}"
-    return f"| {evidence.what} | {evidence.value:.2%} | {interval} | {evidence.n} | {evidence.source} |"
+    interval = (
+        "none"
+        if evidence.low is None or evidence.high is None
+        else f"{percent(evidence.low)} to {percent(evidence.high)}"
+    )
+    return f"| {evidence.what} | {percent(evidence.value)} | {interval} | {evidence.n} | {evidence.source} |"
 
 
 def _table(pairs: Sequence[tuple[str, Any]]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .needed import needed
+from ..extras import needed
 from .own_module import CODE
 
 Answer = Callable[[NDArray[Any]], NDArray[np.float32]]
@@ -29,7 +29,7 @@ def onnx_answer(path: Path, output: str = "probabilities") -> Answer:
     Raises:
         SpecError: onnxruntime is not installed.
     """
-    session = needed("onnxruntime").InferenceSession(path)
+    session = needed("onnxruntime", "ONNX files").InferenceSession(path)
     return _in_parts(lambda images: session.run([output], {"images": images})[0])
 
 
@@ -39,7 +39,7 @@ def keras_answer(path: Path) -> Answer:
     Raises:
         SpecError: Keras is not installed.
     """
-    keras = needed("keras")
+    keras = needed("keras", "Keras files")
     model = keras.saving.load_model(path)
     return lambda images: np.asarray(model.predict(images, verbose=0, batch_size=_BATCH))
 

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from .. import disk
 from ..errors import Problem, SpecError
+from ..extras import needed
 from ..nets import AvgPool, LayerSummary, MaxPool
 from ..nets import layers as words
 from ..nets.layers.norms import EPSILON
 from ..nets.translation import Translation
-from .needed import needed
 from .own_module import refuse_own
 from .portable import Portable
 
@@ -55,7 +55,7 @@ def keras_model(network: Portable) -> Any:
     """
     refuse_own(network, "Keras has no layers for it")
     os.environ.setdefault("KERAS_BACKEND", "torch")  # torch is here; Keras alone would look for TensorFlow
-    keras = needed("keras")
+    keras = needed("keras", "Keras files")
     summary = network.summary
     last = summary.layers[-1]
     translated: dict[str, list[Any]] = {row.name: LAYERS[row](keras, row, row.layer) for row in summary.layers}

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import disk
-from .needed import needed
+from ..extras import needed
 from .onnx_model import PREPARATION, onnx_model
 from .portable import Portable
 
@@ -38,9 +38,9 @@ def write_onnx_int8(network: Portable, path: Path, images: NDArray[Any]) -> None
     Source: Jacob et al. (2018), "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
     Inference"; onnxruntime's ``quantize_static``.
     """
-    quantization = needed("onnxruntime.quantization")
-    onnx = needed("onnx")
-    preprocess = needed("onnxruntime.quantization.shape_inference").quant_pre_process
+    quantization = needed("onnxruntime.quantization", "ONNX files")
+    onnx = needed("onnx", "ONNX files")
+    preprocess = needed("onnxruntime.quantization.shape_inference", "ONNX files").quant_pre_process
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         plain, ready, small = (folder / file for file in ("plain.onnx", "ready.onnx", "small.onnx"))

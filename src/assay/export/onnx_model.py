@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import disk
+from ..extras import needed
 from ..nets import LayerSummary, Summary
 from ..nets import layers as words
 from ..nets.effects import Window
 from ..nets.layers.norms import EPSILON
 from ..nets.translation import Translation
-from .needed import needed
 from .own_module import onnx_of
 from .plain_files import base_of
 from .portable import Portable
@@ -83,7 +83,7 @@ def onnx_model(network: Portable, distance: Distance | None = None) -> Any:
     """
     if network.own is not None:
         return onnx_of(network, OPSET)
-    onnx = needed("onnx")
+    onnx = needed("onnx", "ONNX files")
     graph = _Graph(onnx, network.weights)
     summary = network.summary
     pixels = graph.node("Cast", "images", to=onnx.TensorProto.FLOAT) if network.dtype == "uint8" else "images"

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from .. import disk
 from ..errors import Problem, SpecError
+from ..extras import needed
 from ..nets.own import located
 from ..nets.own.importing import reason_of
 from ..nets.own.network import OwnNetwork
-from .needed import needed
 from .portable import Portable
 
 CODE = "code"  # the folder of the source files beside an exported network
@@ -97,7 +97,7 @@ def onnx_of(network: Portable, opset: int) -> Any:
     Raises:
         SpecError: The onnx package is not installed, or torch cannot trace the module.
     """
-    onnx = needed("onnx")
+    onnx = needed("onnx", "ONNX files")
     own = own_of(network)
     stored = _Stored(network).eval()
     generator = torch.Generator().manual_seed(0)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, Problem, nearest
+from ..extras import needed
 from ..store.run_record import State
 from .tracked import Experiment, Tracked
 
@@ -26,7 +27,7 @@ def optuna_experiment(path: Path, study: str | None) -> Experiment:
         DataError: There is no such study, there are several, it has several objectives, or another version of Optuna
             wrote the storage.
     """
-    import optuna
+    optuna = needed("optuna", "Optuna's files")
 
     logging.getLogger("optuna").setLevel(logging.ERROR)
     try:

@@ -11,8 +11,9 @@ from typing import Any
 from ..analysis.answer import answer
 from ..analysis.contrasts import Contrast, blocks, factor_effects, ranking_of
 from ..analysis.measured import measure_of
-from ..analysis.numbers import counted, whole
 from ..analysis.scores import Split, arm_scores, ordered_arms
+from ..extras import has, remedy
+from ..numerals import counted, percent, whole
 from ..store.records import StudyRecord
 from .inputs import Gallery, Illustration, NetworkTable
 
@@ -248,7 +249,15 @@ def search_section(study: StudyRecord) -> dict[str, Any]:
 
     result = result_of_search(study)
     has_scores = any(trial.score is not None for trial in result.outcomes)
-    importance = importances(result)
+    sentences = search_sentences(study)
+    importance = {}
+    if has("optuna"):
+        importance = importances(result)
+    else:
+        sentences = (
+            *sentences,
+            f"The importance of parameters needs Optuna, which is not installed: {remedy('optuna')}",
+        )
     metric = result.metric.replace("_", " ").capitalize()
     blocks = []
     if has_scores:
@@ -277,7 +286,7 @@ def search_section(study: StudyRecord) -> dict[str, Any]:
             ),
         ]
     if importance:
-        shares = ", ".join(f"{name} {share:.0%}" for name, share in importance.items())
+        shares = ", ".join(f"{name} {percent(share, 0)}" for name, share in importance.items())
         after = "" if not result.observed_epochs else f" after {counted(result.observed_epochs, 'epoch')}"
         number = sum(trial.values is not None for trial in result.observed)
         blocks.append(
@@ -292,7 +301,7 @@ def search_section(study: StudyRecord) -> dict[str, Any]:
         )
     fresh = any(trial.fresh is not None for trial in result.optimism)
     return {
-        "sentences": search_sentences(study),
+        "sentences": sentences,
         "optimism": figure_block(
             "search-optimism",
             optimism_strip(study, result),

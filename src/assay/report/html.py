@@ -15,11 +15,12 @@ from ..analysis.diagnoses import diagnose_study
 from ..analysis.image_spread import claim_of
 from ..analysis.images import duel
 from ..analysis.measured import measure_of
-from ..analysis.numbers import counted, moment
 from ..analysis.opened import looks_at_test
 from ..analysis.robustness import Robustness
 from ..analysis.scores import LEAKY, arm_scores, best_arm, best_by, counted_epoch, failures, varied
 from ..analysis.standings import sequential_sentence, stop_sentences
+from ..extras import has, remedy
+from ..numerals import counted, moment
 from ..store.records import StudyRecord
 from .blocks import (
     cost_figures,
@@ -58,6 +59,11 @@ from .tables import (
 
 if TYPE_CHECKING:
     import jinja2
+
+_NO_PICTURES = (
+    "Pictures of what the best arm has learned and where it fails need matplotlib, which is not installed: "
+    f"{remedy('matplotlib')}, and write the report again."
+)
 
 
 def render(
@@ -143,6 +149,7 @@ def render(
             gallery_image=base64.b64encode(gallery.png).decode() if gallery else "",
             gallery_figures=gallery_figures(gallery) if gallery else (),
             explanations=explanation_blocks(explanations),
+            no_pictures=_NO_PICTURES if is_scored and not has("matplotlib") else "",
             robustness=robustness_section(study, robustness) if robustness is not None else None,
             corruptions=explanation_blocks([corruptions])[0] if corruptions is not None else None,
             best=best_arm(study),

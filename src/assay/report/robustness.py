@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..analysis.numbers import p_value, percent, points
 from ..analysis.robustness import ALL, Robustness
+from ..measures import PERCENT
+from ..numerals import p_value, percent, points
 from ..store.records import StudyRecord
 from .blocks import figure_block
 from .palette import arm_styles
@@ -68,7 +69,7 @@ def _verdicts(robustness: Robustness) -> Table:
             one.outcome,
             str(one.n),
             points(one.mean),
-            "–" if one.low is None or one.high is None else f"[{points(one.low)}, {points(one.high)}]",
+            "–" if one.low is None or one.high is None else PERCENT.changes(one.low, one.high),
             p_value(one.p_value),
         )
         for one in robustness.verdicts

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from ..analysis.numbers import counted, flops, percent, points, seconds, significant, whole
-from ..measures import is_higher_better, is_share
+from ..measures import PERCENT, is_higher_better, is_share
+from ..numerals import counted, flops, percent, points, seconds, significant, whole
 from ..search import WHOLE, Outcome, SearchResult, best_study, result_of_search
 from ..store.records import StudyRecord, trial_name
 from .palette import arm_styles
@@ -36,8 +36,10 @@ def search_sentences(study: StudyRecord) -> tuple[str, ...]:
         times = saved.whole_seconds / saved.seconds if saved.seconds else 1.0
         most = "at most " if result.may_stop_early else ""
         sentences.append(
-            f"It trained {saved.epochs:,} epochs in {seconds(saved.seconds)}; training every trial to its end would "
-            f"have taken {most}{saved.whole_epochs:,} epochs, about {seconds(saved.whole_seconds)}: {times:.1f} times "
+            f"It trained {counted(saved.epochs, 'epoch')} in {seconds(saved.seconds)}; training every trial to "
+            "its end would "
+            f"have taken {most}{counted(saved.whole_epochs, 'epoch')}, about {seconds(saved.whole_seconds)}: "
+            f"{times:.1f} times "
             "as long"
         )
     sentences += [sentence for finalist in result.optimism[:1] if (sentence := _luck(result, finalist.arm))]
@@ -237,7 +239,7 @@ def _score(result: SearchResult, score: float) -> str:
 
 def _range(result: SearchResult, low: float, high: float) -> str:
     if is_share(result.metric):
-        return f"[{100 * low:.2f}, {100 * high:.2f}]"
+        return PERCENT.interval(low, high)
     return f"[{significant(low)}, {significant(high)}]"
 
 
@@ -245,4 +247,4 @@ def _difference(result: SearchResult, difference: float) -> str:
     if is_share(result.metric):
         return f"{points(difference)} points"
     unit = " nats" if result.metric.endswith("loss") else ""
-    return f"{difference:+.3g}{unit}"
+    return f"{'+' if difference > 0 else ''}{significant(difference)}{unit}"

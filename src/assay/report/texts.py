@@ -10,6 +10,7 @@ from ..analysis.answer import answer
 from ..analysis.contrasts import ranking_of
 from ..analysis.diagnoses import diagnose_study
 from ..analysis.scores import LEAKY, arm_scores
+from ..numerals import capital
 from ..store.records import StudyRecord
 from .inputs import NetworkTable
 from .references import bibtex, references
@@ -79,7 +80,7 @@ def as_markdown(
         sentences = [one.sentence for one in result.general] + [contrast.sentence for contrast in result.verdicts]
         lines += [f"- {_md(sentence)}." for sentence in sentences] + [""]
     for note in result.notes:
-        lines += [_md(_capital(note)), ""]
+        lines += [_md(capital(note)), ""]
     for titled in study_tables(study, summaries, shared):
         lines += [f"## {titled.heading}", "", _md(titled.table.caption), "", *_markdown_table(titled.table), ""]
     lines += ["## References", "", "```bibtex", bibtex(references(study)).rstrip(), "```", ""]
@@ -109,10 +110,6 @@ def _on_test(study: StudyRecord) -> Table | None:
 
 def _effects_on_test(study: StudyRecord) -> Table | None:
     return effects_table(study, split="test") if answer(study, split="test").effects else None
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def _markdown_table(table: Table) -> list[str]:
@@ -168,7 +165,7 @@ def _tex_row(cells: Iterable[str]) -> str:
 _TEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "–": "--", '"': "''",
+    "–": "--", "−": "$-$", "\N{NO-BREAK SPACE}": "~", '"': "''",
 }  # fmt: skip
 
 

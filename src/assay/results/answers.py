@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, Problem, SpecError
+from ..numerals import percent
 from ..prediction.conformal import SetMethod, SetRule, check_coverage, draws_of, fit_sets
 from ..prediction.refusal import Refusal, fit_refusal
 from ..store import StudyRecord
@@ -191,7 +192,8 @@ def _set_note(rule: SetRule, num_models: int) -> str:
     )
     if rule.accuracy > rule.coverage and not rule.never_empty:
         text += (
-            f", and {100 * rule.empty:.1f} % are empty: the most probable class is right on {rule.accuracy:.2%}, so ask"
+            f", and {100 * rule.empty:.1f} % are empty: the most probable class is right on "
+            f"{percent(rule.accuracy)}, so ask"
             " for more than that, or for sets that are never empty"
         )
     if num_models > 1:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from .. import disk
 from ..errors import DataError, Problem, RunError, SpecError, nearest
+from ..numerals import counted, percent, points
 from ..spec import module_of
 from ..stats import share_interval
 from .answers import AnswerRequest, Answers, answers_of, plain_answers
@@ -175,8 +176,8 @@ class _Check:
             float(np.mean(is_equal)) for is_equal in (whole == labels, small == labels, whole == small)
         )
         return (
-            f"accuracy on {len(labels):,} validation images {after:.2%}, {before:.2%} in float32 "
-            f"({after - before:+.2%}); {same:.2%} of answers are the same"
+            f"accuracy on {counted(len(labels), 'validation image')} {percent(after)}, {percent(before)} in float32 "
+            f"({points(after - before)} points); {percent(same)} of answers are the same"
         )
 
 
@@ -391,20 +392,20 @@ def _evidence(model: Model) -> tuple[Evidence, ...]:
         except (DataError, SpecError):
             count = 0
         low, high = _wilson(accuracy, count)
-        of = f"{count:,} images" if count else "images that are not at hand"
+        of = counted(count, "image") if count else "images that are not at hand"
         evidence.append(Evidence(f"this run, validation images{note}", accuracy, low, high, of, "Wilson (1927)"))
     if run.test_accuracy is not None:
         count = record.data["num_test"]
         low, high = _wilson(run.test_accuracy, count)
         evidence.append(
-            Evidence("this run, test images", run.test_accuracy, low, high, f"{count:,} images", "Wilson (1927)")
+            Evidence("this run, test images", run.test_accuracy, low, high, counted(count, "image"), "Wilson (1927)")
         )
     for split in ("validation", "test"):
         scores = next(scores for scores in arm_scores(record, split=split) if scores.arm == run.arm)
         if scores.mean is None:
             continue
         low, high = (scores.interval.low, scores.interval.high) if scores.interval else (None, None)
-        seeds = f"{scores.n} seed{'s' if scores.n > 1 else ''}"
+        seeds = counted(scores.n, "seed")
         evidence.append(Evidence(f"mean of its arm, {split} images", scores.mean, low, high, seeds, "Student (1908)"))
     return tuple(evidence)
 

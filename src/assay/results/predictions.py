@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ..disk import disk_errors, replacing
 from ..errors import DataError, Problem, SpecError
+from ..numerals import counted, percent
 from .answers import AnswerRequest, Answers, fit_answers, set_names
 from .model import Model, find_run, load_models, runs_of_arm
 from .recorded import split_of_run
@@ -92,7 +93,7 @@ class RunEnsemble:
         first = self.models[0]
         if len(self.models) == 1:
             return f"run {first.run.id[:10]} ({first.run.arm}, {first.run.label})"
-        return f"{len(self.models)} runs of {first.run.arm}, by their mean probability"
+        return f"{counted(len(self.models), 'run')} of {first.run.arm}, by their mean probability"
 
     @property
     def calibration_note(self) -> str:
@@ -107,7 +108,7 @@ class RunEnsemble:
         return (
             f"Temperature {calibration.temperature:.3f}, fitted on {calibration.num_images:,} validation images"
             f"{judged}: "
-            f"calibration error {calibration.error[0]:.2%} before and {calibration.error[1]:.2%} after, "
+            f"calibration error {percent(calibration.error[0])} before and {percent(calibration.error[1])} after, "
             f"cross-entropy {calibration.loss[0]:.4f} and {calibration.loss[1]:.4f}."
         )
 

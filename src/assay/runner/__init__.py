@@ -2,12 +2,12 @@
 
 from .callbacks import Callback as Callback
 from .callbacks import RunInfo as RunInfo
-from .drive import Outlook as Outlook
 from .drive import Progress as Progress
 from .drive import drive as drive
 from .executor import Executor as Executor
 from .local import LocalExecutor as LocalExecutor
 from .metric import with_checked_metric as with_checked_metric
+from .outlook import Outlook as Outlook
 from .plan import Plan as Plan
 from .plan import check_networks as check_networks
 from .plan import check_split as check_split

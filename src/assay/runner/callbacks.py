@@ -8,8 +8,9 @@ from typing import Any
 
 from ..spec import Arm
 from ..train.epochs import EpochRecord
-from .drive import Outlook, Progress
+from .drive import Progress
 from .events import EpochDone, Event, Failed, Finished, Paused
+from .outlook import Outlook
 
 
 @dataclass(frozen=True)

@@ -5,34 +5,20 @@ from __future__ import annotations
 import collections
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from ..errors import DiskFull, StoreMoved
 from ..store import StoreReader, StoreWriter
-from ..train.task import Task
 from .bases import ready
 from .decisions import after_loss
-from .events import EpochDone, Event, Failed, Finished, Lost, NoSpace, Paused, Started
+from .events import TRANSIENT, EpochDone, Event, Failed, Finished, Lost, NoSpace, Paused, Started
 from .executor import Executor
 from .lost_weights import LostWeights
+from .outlook import Outlook
 from .plan import Plan, due
+from .speed import epoch_costs
 from .worker import CHECKPOINT, MEMORY_ADVICE
-
-
-@dataclass(frozen=True)
-class Outlook:
-    """What is about to happen, for a progress display."""
-
-    study: str
-    num_runs: int
-    num_done: int
-    labels: dict[str, str]  # run id -> "arm, seed 3"
-    epochs: dict[str, int]  # run id -> planned epochs
-    num_workers: int
-    arms: dict[str, str] = field(default_factory=dict)  # run id -> its arm's name
-    tasks: dict[str, Task] = field(default_factory=dict)  # run id -> its design
 
 
 class Progress(Protocol):
@@ -98,6 +84,9 @@ def drive(
             num_workers=num_workers,
             arms={task.id: arm for arm, task in reversed(plan.members)},
             tasks={task.id: task for task in plan.tasks},
+            costs=epoch_costs(plan),
+            phase=plan.phase,
+            ended=frozenset(task.id for task in plan.tasks if task.id not in waiting),
         )
     )
     losses: collections.Counter[str] = collections.Counter()
@@ -124,7 +113,8 @@ def drive(
                         executor.submit(waiting[event.run])
                     else:
                         shown = _given_up(event, losses[event.run] + machines[event.run])
-                _record(shown, study.name, writer, waiting[event.run].folder)
+                if not isinstance(shown, TRANSIENT):
+                    _record(shown, study.name, writer, waiting[event.run].folder)
                 progress.follow(shown)
                 if lost_weights is not None and isinstance(shown, Finished):
                     lost_weights.follow(shown, names[shown.run])

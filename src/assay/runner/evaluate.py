@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..errors import DataError, NoCode
+from ..numerals import counted
 from ..spec import Device
 from ..store import ImageHits, KeptPredictions, RunRecord, StoreReader, StoreWriter
 from ..store.image_sets import Part
@@ -41,8 +42,8 @@ def evaluate_finished(
     tasks = [_as_trained(task, lacking[task.id]) for task in plan.tasks if task.id in lacking]
     if plan.study.data.validation == "none" or not tasks:
         return
-    num, verb = ("1 finished run", "lacks") if len(tasks) == 1 else (f"{len(tasks):,} finished runs", "lack")
-    note(f"{num} {verb} per-image results: {'its' if len(tasks) == 1 else 'their'} stored weights are evaluated")
+    runs, verb = counted(len(tasks), "finished run"), "lacks" if len(tasks) == 1 else "lack"
+    note(f"{runs} {verb} per-image results: {'its' if len(tasks) == 1 else 'their'} stored weights are evaluated")
     ready(tasks, threads=threads, note=note)
     unreadable: list[str] = []
     deviations: list[float] = []
@@ -109,4 +110,4 @@ def _as_trained(task: Task, run: RunRecord) -> Task:
 
 
 def _counted(runs: list[float] | list[str]) -> str:
-    return "1 run" if len(runs) == 1 else f"{len(runs):,} runs"
+    return counted(len(runs), "run")

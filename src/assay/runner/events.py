@@ -84,9 +84,27 @@ class NoSpace:
     reason: str
 
 
-Event = Started | EpochDone | Finished | Paused | Failed | Lost | NoSpace
+@dataclass(frozen=True)
+class Compiling:
+    """A worker compiles kernels that this machine has not made yet: the run waits for them."""
+
+    run: str
+    kernels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """How far a run is in an epoch, from 1: the share of its steps that are done."""
+
+    run: str
+    epoch: int
+    share: float
+
+
+TRANSIENT = (Compiling, Advanced)  # for whoever follows; nothing is recorded
+Event = Started | EpochDone | Finished | Paused | Failed | Lost | NoSpace | Compiling | Advanced
 _KINDS: dict[str, type[Event]] = {
-    kind.__name__: kind for kind in (Started, EpochDone, Finished, Paused, Failed, Lost, NoSpace)
+    kind.__name__: kind for kind in (Started, EpochDone, Finished, Paused, Failed, Lost, NoSpace, Compiling, Advanced)
 }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..disk import regular_file
 from ..errors import DataError
+from ..numerals import counted
 from ..store import StoreReader, StoreWriter, WeightsRecord
 from .events import Finished
 
@@ -62,7 +63,7 @@ class LostWeights:
         self._hashes |= {run: weights[run].sha256 for run in lost if run in weights}
         named = [f"{labels[run]}: {lost[run]}" for run in sorted(lost, key=labels.__getitem__)]
         more = f"; and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
-        runs = "1 finished run has lost its" if len(lost) == 1 else f"{len(lost):,} finished runs have lost their"
+        runs = f"{counted(len(lost), 'finished run')} {'has lost its' if len(lost) == 1 else 'have lost their'}"
         what = f"{runs} weights and {'is' if len(lost) == 1 else 'are'}"
         self.note(f"{what} trained anew ({'; '.join(named[:_NAMED])}{more})")
 
@@ -78,7 +79,7 @@ class LostWeights:
     def conclude(self) -> None:
         """Say whether the runs trained anew are the same, bit for bit."""
         if self._num_same:
-            runs = "1 run has its weights" if self._num_same == 1 else f"{self._num_same:,} runs have their weights"
+            runs = f"{counted(self._num_same, 'run')} {'has its' if self._num_same == 1 else 'have their'} weights"
             self.note(f"{runs} back, bit for bit")
         if self._others:
             named = ", ".join(self._others[:_NAMED])

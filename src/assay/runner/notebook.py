@@ -8,9 +8,12 @@ import time
 from html import escape
 from typing import Any
 
-from .drive import Outlook, Progress
+from ..numerals import counted, percent, whole_seconds
+from .drive import Progress
 from .events import Event, Failed, Finished, Lost, Paused
-from .progress import COMPILES, PATIENT_SECONDS, Tally, accuracy_text, counted_epochs, duration
+from .outlook import Outlook
+from .progress import accuracy_text, preparation, title
+from .tally import Tally
 
 _PAUSE_SECONDS = 0.5  # between updates: each is a message to the browser
 _SHOWN_RUNS = 16
@@ -53,7 +56,7 @@ class Notebook(Progress):
             case Finished():
                 self._lines.append(f"{name}: {accuracy_text(tally.accuracy[event.run])}in {event.seconds:.1f} s")
             case Paused():
-                epochs = counted_epochs(tally.outlook.epochs[event.run])
+                epochs = counted(tally.outlook.epochs[event.run], "epoch")
                 self._lines.append(f"{name}: {accuracy_text(tally.accuracy[event.run])}after {epochs}")
             case Failed():
                 self._notes.append(f"{name}: {event.state}: {event.reason}; {event.advice}")
@@ -86,27 +89,27 @@ class Notebook(Progress):
 
     def _text(self, tally: Tally) -> str:
         """The state of the study, as a sentence."""
-        parts = [f"{tally.outlook.study}: {tally.done} of {tally.outlook.num_runs} runs done"]
+        parts = [f"{title(tally.outlook)}: {tally.done} of {counted(tally.outlook.num_runs, 'run')} done"]
         if tally.done < tally.outlook.num_runs:
             parts.append(f"{len(tally.running)} running, {tally.queued} queued")
         if tally.failed:
             parts.append(f"{tally.failed} failed")
         left = tally.seconds_left() if tally.done < tally.outlook.num_runs else None
-        parts.append(f"{duration(time.monotonic() - self._started)}")
+        parts.append(f"{whole_seconds(time.monotonic() - self._started)}")
         if left is not None:
-            parts.append(f"about {duration(left)} left")
+            parts.append(f"about {whole_seconds(left)} left")
         return ", ".join(parts)
 
     def _html(self, tally: Tally) -> str:
         share = tally.done + sum(epoch / tally.outlook.epochs[run] for run, epoch in tally.running.items())
         bar = _bar(share, tally.outlook.num_runs)
         html = [f'<div style="margin:0 0 .3em">{bar} {escape(self._text(tally))}</div>']
-        if tally.is_preparing and time.monotonic() - self._started > PATIENT_SECONDS:
-            html.append(f'<div style="opacity:.75">{COMPILES[:1].upper()}{COMPILES[1:]}</div>')
+        if doing := preparation(tally):
+            html.append(f'<div style="opacity:.75">{escape(doing)}</div>')
         rows = []
         for run, epoch in list(tally.running.items())[:_SHOWN_RUNS]:
             planned, accuracy = tally.outlook.epochs[run], tally.accuracy.get(run)
-            score = f"{accuracy:.2%}" if accuracy is not None and epoch and math.isfinite(accuracy) else ""
+            score = percent(accuracy) if accuracy is not None and epoch and math.isfinite(accuracy) else ""
             cells = (escape(tally.outlook.labels[run]), _bar(epoch, planned), f"epoch {epoch}/{planned}", score)
             rows.append(_row(cells))
         if rows:
@@ -114,7 +117,9 @@ class Notebook(Progress):
         html += [f"<div>{escape(note)}</div>" for note in self._notes]
         if self._lines:
             runs = "".join(f"<div>{escape(line)}</div>" for line in self._lines)
-            summary = f'<summary style="cursor:pointer;opacity:.75">{_counted(len(self._lines))} that ended</summary>'
+            summary = (
+                f'<summary style="cursor:pointer;opacity:.75">{counted(len(self._lines), "run")} that ended</summary>'
+            )
             html.append(f"<details>{summary}{runs}</details>")
         return f'<div class="assay-progress" style="overflow-x:auto">{"".join(html)}</div>'
 
@@ -125,7 +130,3 @@ def _row(cells: tuple[str, ...]) -> str:
 
 def _bar(value: float, total: float) -> str:
     return f'<progress value="{value:.3f}" max="{max(total, 1)}" style="vertical-align:middle;width:9em"></progress>'
-
-
-def _counted(count: int) -> str:
-    return "1 run" if count == 1 else f"{count} runs"

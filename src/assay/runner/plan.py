@@ -31,6 +31,7 @@ class Plan(ABC):
         members: (arm name, task), by seed, then arm, so that pairs finish together.
         settled: Runs that are not trained: they have failed since the study was started, or are as far as a search
             wants them.
+        phase: Which part of a study of several it is: words for whoever follows.
     """
 
     study: Study
@@ -38,6 +39,7 @@ class Plan(ABC):
     data: dict[str, Any]
     members: tuple[tuple[str, Task], ...]
     settled: frozenset[str] = frozenset()
+    phase: str = ""
     keeps_workers: ClassVar[bool] = False  # whether it is one of many short rounds, which share their workers
 
     @abstractmethod

@@ -6,16 +6,17 @@ import json
 import math
 import sys
 import time
-from dataclasses import dataclass, field
 from typing import IO, Any
 
-from .drive import Outlook, Progress
-from .events import EpochDone, Event, Failed, Finished, Lost, Paused, Started, to_json, without_nan
+from ..numerals import counted, percent, whole_seconds
+from .drive import Progress
+from .events import TRANSIENT, Event, Failed, Finished, Lost, Paused, to_json, without_nan
+from .outlook import Outlook
+from .tally import Tally
 
 _QUIET_SECONDS = 10.0
+_NAMED = 3  # kernels
 _UNCHANGED_SECONDS = 60.0  # before the same line is written again
-PATIENT_SECONDS = 3.0
-COMPILES = "no epoch yet: a network's first use compiles its kernels, several seconds, once on this machine"
 
 
 class Silent(Progress):
@@ -34,73 +35,6 @@ class Silent(Progress):
         pass
 
 
-@dataclass
-class Tally:
-    """Counts what has happened and estimates what is left; shared by every display."""
-
-    outlook: Outlook
-    finished: int = 0
-    failed: int = 0
-    running: dict[str, int] = field(default_factory=dict)  # run id -> epochs done
-    accuracy: dict[str, float] = field(default_factory=dict)  # of the last epoch, then of the one that was kept
-    _accuracies: dict[str, dict[int, float]] = field(default_factory=dict)
-    _epochs_left: int = 0
-    _epoch_seconds: float = 0.0
-    _epochs_seen: int = 0
-
-    def __post_init__(self) -> None:
-        left = sorted(self.outlook.epochs.values(), reverse=True)[: self.outlook.num_runs - self.outlook.num_done]
-        self._epochs_left = sum(left)
-
-    @property
-    def done(self) -> int:
-        return self.outlook.num_done + self.finished + self.failed
-
-    @property
-    def queued(self) -> int:
-        return self.outlook.num_runs - self.done - len(self.running)
-
-    def follow(self, event: Event) -> None:
-        match event:
-            case Started():
-                self.running[event.run] = 0
-            case EpochDone():
-                record = event.record
-                if record.epoch > self.running.get(event.run, 0):
-                    self._epochs_left -= 1
-                self.running[event.run] = record.epoch
-                self.accuracy[event.run] = record.validation_accuracy
-                self._accuracies.setdefault(event.run, {})[record.epoch] = record.validation_accuracy
-                self._epoch_seconds += record.seconds
-                self._epochs_seen += 1
-            case Finished():
-                self.finished += 1
-                self._epochs_left -= self.outlook.epochs[event.run] - self.running.pop(event.run, 0)
-                measured = self._accuracies.pop(event.run, {})
-                if event.kept_epoch in measured:
-                    self.accuracy[event.run] = measured[event.kept_epoch]
-            case Paused():
-                self.finished += 1
-                self.running.pop(event.run, 0)
-            case Failed():
-                self.failed += 1
-                self._epochs_left -= self.outlook.epochs[event.run] - self.running.pop(event.run, 0)
-            case Lost():
-                self._epochs_left += self.running.pop(event.run, 0)
-
-    @property
-    def is_preparing(self) -> bool:
-        """Whether runs have begun and none has finished an epoch yet: images are scaled, kernels compiled."""
-        return bool(self.running) and not self._epochs_seen
-
-    def seconds_left(self) -> float | None:
-        """Estimate from the mean seconds of the epochs seen; ``None`` before the first."""
-        if not self._epochs_seen:
-            return None
-        lanes = max(1, min(self.outlook.num_workers, len(self.running) + max(self.queued, 0)))
-        return max(self._epochs_left, 0) * self._epoch_seconds / self._epochs_seen / lanes
-
-
 class Lines(Progress):
     """A line when a run ends, and now and then how far the study is: for logs and pipes."""
 
@@ -114,7 +48,8 @@ class Lines(Progress):
         self._tally = Tally(outlook)
         self._written = time.monotonic()
         todo = outlook.num_runs - outlook.num_done
-        self._write(f"{outlook.study}: {outlook.num_runs} runs, {outlook.num_done} done before, {todo} to do")
+        runs = f"{counted(outlook.num_runs, 'run')}, {outlook.num_done} done before, {todo} to do"
+        self._write(f"{title(outlook)}: {runs}")
 
     def follow(self, event: Event) -> None:
         tally = self._tally
@@ -127,7 +62,7 @@ class Lines(Progress):
             case Finished():
                 self._write(f"{place} {name}: {accuracy_text(tally.accuracy[event.run])}in {event.seconds:.1f} s")
             case Paused():
-                epochs = counted_epochs(tally.outlook.epochs[event.run])
+                epochs = counted(tally.outlook.epochs[event.run], "epoch")
                 self._write(f"{place} {name}: {accuracy_text(tally.accuracy[event.run])}after {epochs}")
             case Failed():
                 self._write(f"{place} {name}: {event.state}: {event.reason}; {event.advice}")
@@ -137,8 +72,9 @@ class Lines(Progress):
     def tick(self) -> None:
         if self._tally and time.monotonic() - self._written > _QUIET_SECONDS:
             left = self._tally.seconds_left()
-            rest = f", about {duration(left)} left" if left is not None else ""
-            rest += f"; {COMPILES}" if self._tally.is_preparing else ""
+            rest = f", about {whole_seconds(left)} left" if left is not None else ""
+            doing = preparation(self._tally)
+            rest += f"; {doing[:1].lower()}{doing[1:]}" if doing else ""
             text = f"{self._tally.done} done, {len(self._tally.running)} running, {self._tally.queued} queued{rest}"
             if text != self._last or time.monotonic() - self._written > _UNCHANGED_SECONDS:
                 self._write(text)
@@ -165,6 +101,8 @@ class JsonLines(Progress):
         self._write({"event": "Begin", "study": outlook.study, "runs": outlook.num_runs, "done": outlook.num_done})
 
     def follow(self, event: Event) -> None:
+        if isinstance(event, TRANSIENT):
+            return
         values = {**to_json(event), "label": self._outlook.labels[event.run]}
         values.pop("hits", None)  # bits of every validation image, which the store keeps
         self._write(values)
@@ -195,8 +133,8 @@ class Live(Progress):
         self._started = 0.0
 
     def begin(self, outlook: Outlook) -> None:
+        self._started = self._started if self._tally else time.monotonic()  # a search begins again and again
         self._tally = Tally(outlook)
-        self._started = time.monotonic()
         if outlook.num_done < outlook.num_runs:
             self._live.start()
 
@@ -211,7 +149,7 @@ class Live(Progress):
                 text = f"[green]✓[/] {_safe(name)}  {accuracy_text(accuracy)} [dim]{event.seconds:.1f} s[/]"
                 self._console.print(text, highlight=False)
             case Paused():
-                epochs = counted_epochs(self._tally.outlook.epochs[event.run])
+                epochs = counted(self._tally.outlook.epochs[event.run], "epoch")
                 accuracy = self._tally.accuracy[event.run]
                 text = f"[dim]✓ {_safe(name)}  {accuracy_text(accuracy)}after {epochs}[/]"
                 self._console.print(text, highlight=False)
@@ -241,12 +179,12 @@ class Live(Progress):
 
         left = tally.seconds_left()
         head = Text.assemble(
-            (tally.outlook.study, "bold"),
-            f"  {tally.done} of {tally.outlook.num_runs} runs done, ",
+            (title(tally.outlook), "bold"),
+            f"  {tally.done} of {counted(tally.outlook.num_runs, 'run')} done, ",
             f"{len(tally.running)} running, {tally.queued} queued",
             (f", {tally.failed} failed" if tally.failed else "", "red"),
-            (f"   {duration(time.monotonic() - self._started)}", "dim"),
-            (f", about {duration(left)} left" if left is not None else "", "dim"),
+            (f"   {whole_seconds(time.monotonic() - self._started)}", "dim"),
+            (f", about {whole_seconds(left)} left" if left is not None else "", "dim"),
         )
         rows = Table.grid(padding=(0, 2))
         rows.add_column(no_wrap=True, overflow="ellipsis", max_width=44)
@@ -260,30 +198,31 @@ class Live(Progress):
                 Text(tally.outlook.labels[run]),
                 ProgressBar(total=planned, completed=epoch, width=24),
                 f"epoch {epoch}/{planned}",
-                f"{accuracy:.2%}" if accuracy is not None and epoch and math.isfinite(accuracy) else "",
+                percent(accuracy) if accuracy is not None and epoch and math.isfinite(accuracy) else "",
             )
-        if tally.is_preparing and time.monotonic() - self._started > PATIENT_SECONDS:
-            return Group(head, Text(f"{COMPILES[:1].upper()}{COMPILES[1:]}", style="dim"), rows)
-        return Group(head, rows)
+        doing = preparation(tally)
+        return Group(head, Text(doing, style="dim"), rows) if doing else Group(head, rows)
 
 
-def duration(seconds: float) -> str:
-    """Seconds as people say them: ``41 s``, ``3 min 20 s``, ``2 h 5 min``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+def title(outlook: Outlook) -> str:
+    """The study's name, and which part of it this is."""
+    return f"{outlook.study}, {outlook.phase}" if outlook.phase else outlook.study
 
 
-def counted_epochs(count: int) -> str:
-    return "1 epoch" if count == 1 else f"{count} epochs"
+def preparation(tally: Tally) -> str:
+    """Which kernels are compiled now and for how long that has taken, as a sentence; empty where none are."""
+    if not tally.compiling:
+        return ""
+    since = min(start for start, _ in tally.compiling.values())
+    names = sorted({name.replace("_", " ").strip() for _, kernels in tally.compiling.values() for name in kernels})
+    shown = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    seconds = whole_seconds(tally.clock() - since)
+    return f"Compiling kernels ({shown}) for {seconds}: some seconds, once on this machine"
 
 
 def accuracy_text(accuracy: float) -> str:
     """An accuracy, where there are validation images to measure it on."""
-    return f"{accuracy:.2%} validation accuracy " if math.isfinite(accuracy) else "trained "
+    return f"{percent(accuracy)} validation accuracy " if math.isfinite(accuracy) else "trained "
 
 
 def _safe(text: str) -> str:

@@ -74,7 +74,9 @@ def retrain_plan(
             members.append((arm, task_of(anew, data, study.seeds.vary, dataset, store, seed=seed, device=device)))
     if not members:
         raise SpecError(Problem(f'no seed of arm "{arm}" has finished', "see why in assay runs, or choose another arm"))
-    return RetrainPlan(study, tuple(arms.values()), dataset.record(), tuple(members))
+    return RetrainPlan(
+        study, tuple(arms.values()), dataset.record(), tuple(members), phase="trained anew without validation images"
+    )
 
 
 def _on_its_base(arm: Arm, recorded: Arm | None) -> Arm:

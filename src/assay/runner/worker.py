@@ -13,6 +13,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,13 +25,14 @@ from ..store import ImageHits, KeptPredictions, collection_paused
 from ..store.image_sets import Part
 from ..system import peak_memory_bytes
 from ..train.task import Task
-from .events import EpochDone, Event, Failed, Finished, NoSpace, Paused, Started, to_json
+from .events import Advanced, Compiling, EpochDone, Event, Failed, Finished, NoSpace, Paused, Started, to_json
 
 if TYPE_CHECKING:
     from ..data import TestData, TrainingData
 
 WEIGHTS = "weights.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
+_STEP_SECONDS = 0.5  # between two words on how far an epoch is
 
 
 def main() -> None:
@@ -65,6 +67,7 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
 
     from ..data import open_published, open_training
     from ..train.checkpoint import save_weights
+    from ..train.compiling import compiling_announced
     from ..train.device import environment
     from ..train.engine import train
     from ..train.networks import trained_summary
@@ -73,11 +76,21 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
     def send(event: Event) -> None:
         pipe.write(json.dumps(to_json(event)) + "\n")
 
+    last = 0.0
+
+    def on_step(epoch: int, share: float) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last > _STEP_SECONDS:
+            last = now
+            send(Advanced(task.id, epoch, share))
+
     try:
         data = open_training(task.images, task.labels, task.groups, task.validation)
         height, width, channels = data.images.shape[1:]
         summary = trained_summary(task.arm, (height, width, channels), task.num_classes)
-        path = usable_path(summary, task.arm.training, task.device, task.streams)
+        with compiling_announced(lambda names: send(Compiling(task.id, names))):
+            path = usable_path(summary, task.arm.training, task.device, task.streams)
         machine = environment(threads=threads, path=path.name, precision=path.precision, device=task.device)
         if path.fallback:
             machine["fallback"] = path.fallback
@@ -87,6 +100,7 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
             task,
             data,
             on_epoch=lambda record: send(EpochDone(task.id, record)),
+            on_step=on_step,
             checkpoint=task.folder / CHECKPOINT,
             threads=threads,
             published=published,

@@ -7,6 +7,7 @@ import statistics
 from dataclasses import dataclass
 
 from ..analysis.scores import kept_value, metric_interval, validates_on_same_images
+from ..extras import needed
 from ..measures import is_higher_better
 from ..spec import Network, Study, plain
 from ..spec.search import FRESH, needs_program
@@ -271,7 +272,7 @@ def importances(result: SearchResult) -> dict[str, float]:
     Source: Hutter, Hoos and Leyton-Brown (2014), "An efficient approach for assessing hyperparameter importance", ICML;
     Optuna's ``FanovaImportanceEvaluator``.
     """
-    import optuna
+    optuna = needed("optuna", "Searches")
 
     from .sampler import quiet, rebuilt
 

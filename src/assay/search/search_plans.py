@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from ..data import Dataset, DatasetInfo
 from ..nets import summary_of
+from ..numerals import counted
 from ..runner.bases import based
 from ..runner.plan import Plan, StudyPlan, task_of, with_labels
 from ..runner.worker import CHECKPOINT
@@ -241,7 +242,17 @@ def _trials_plan(
         settled=settled,
         trials=trials,
         is_thread_free=free,
+        phase=_phase(search, record, step),
     )  # fmt: skip
+
+
+def _phase(search: Search, record: SearchRecord, step: Step) -> str:
+    """Which trials are trained how far now, such as ``search: 8 of 64 trials to 4 epochs``."""
+    total = max(search.trials or 0, len(record.trials))
+    lengths = {epochs for _, epochs in step.jobs}
+    most = max(lengths)
+    far = "to their end" if WHOLE in lengths else f"to {counted(most, 'epoch')}"
+    return f"search: {len(step.jobs)} of {counted(total, 'trial')} {far}"
 
 
 def _measures(search: Search) -> tuple[str, ...]:
@@ -272,4 +283,4 @@ def finalists_plan(
         for seed in range(study.first_fresh_seed, study.first_fresh_seed + study.seeds.planned)
         for arm in arms
     )
-    return StudyPlan(study, arms, dataset.record(), members)
+    return StudyPlan(study, arms, dataset.record(), members, phase="finalists, with fresh seeds")

@@ -14,6 +14,7 @@ else:
     ModelMetaclass = type(BaseModel)
 
 from ..errors import Problem, SpecError, nearest
+from ..numerals import counted
 
 MISSING = "this key is required and missing"
 
@@ -113,6 +114,10 @@ def problems_of(error: ValidationError, model: type) -> list[Problem]:
             problems[key] = Problem(
                 f"got {_short(item['input'])}", _choice(item["input"], item["ctx"]["expected"]), key
             )
+        elif item["type"] == "too_short":
+            has, least = item["ctx"]["actual_length"], item["ctx"]["min_length"]
+            what = "this list is empty" if not has else f"this list has {counted(has, 'entry', 'entries')}"
+            problems[key] = Problem(what, f"give {counted(least, 'entry', 'entries')} or more", key)
         elif cause is not None:
             problems[key] = Problem(str(cause), "", key)
         else:

@@ -350,6 +350,8 @@ class Data(Spec):
         if len(listed) > 1 or "sets" in values:
             raise Problems([Problem("data sets are listed twice", "list them under name", listed[-1])])
         key = listed[0]
+        if not values[key]:
+            raise Problems([Problem("this list is empty", "name one data set or more (assay data list)", key)])
         sets = [{key: one} if isinstance(one, str) else one for one in values[key]]
         if wrong := [place for place, one in enumerate(sets) if not isinstance(one, dict)]:
             what = f"got {values[key][wrong[0]]!r}"

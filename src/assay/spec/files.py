@@ -61,12 +61,14 @@ def parse_study(text: str, *, file: str, name: str, folder: Path | None = None, 
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         match = re.search(r"\(at line (\d+)", str(error))
-        what = str(error).split(" (at ")[0]
-        raise SpecError(
-            Problem(
-                f"this is not valid TOML: {what}", "correct the line", file=file, line=int(match[1]) if match else None
-            )
-        ) from None
+        line = int(match[1]) if match else None
+        what, fix = f"this is not valid TOML: {str(error).split(' (at ')[0]}", "correct the line"
+        word = _bare_word(text.splitlines()[line - 1]) if line and line <= len(text.splitlines()) else ""
+        if word:
+            is_bool = word.lower() in ("true", "false")
+            what = f"this is not valid TOML: {word} stands without quotes"
+            fix = f"write {word.lower()}" if is_bool else f'write "{word}"'
+        raise SpecError(Problem(what, fix, file=file, line=line)) from None
     except (RecursionError, ValueError) as error:  # Python's own bounds on nesting and on digits
         is_nested = isinstance(error, RecursionError)
         what = "its lists or tables lie too deep in each other" if is_nested else "a number in it is too long"
@@ -239,6 +241,29 @@ _TOKEN = re.compile(
       | (?P<bare>[^\s\[\]{},="'\#]+ | .)""",
     re.VERBOSE,
 )
+
+
+_NUMBER = re.compile(r"[+-]?(\d[\d_]*(\.[\d_]+)?([eE][+-]?\d+)?|inf|nan|0x[\da-fA-F]+)")
+
+
+def _bare_word(line: str) -> str:
+    """The words of a value that TOML wants in quotes, such as ``adam`` of ``optimizer = adam``; empty for none."""
+    key = re.match(r"\s*[\w.\"-]+\s*=", line)
+    if key is None and ("," not in line or line.lstrip().startswith("[")):
+        return ""  # no value, nor a part of a list
+    tokens = [token for token in _TOKEN.finditer(line, key.end() if key else 0) if token["space"] is None]
+    if any(token["bare"] in ('"', "'") for token in tokens):
+        return ""  # a text without its end
+    words: list[str] = []
+    for token, following in zip(tokens, [*tokens[1:], None], strict=True):
+        bare = token["bare"]
+        is_key = following is not None and following["mark"] == "="
+        is_plain = bare is None or is_key or bare in ("true", "false") or _NUMBER.fullmatch(bare)
+        if words and bare is None:
+            break
+        if bare is not None and (words or (not is_plain and re.match(r"[A-Za-z_]", bare))):
+            words.append(bare)
+    return " ".join(words)
 
 
 def _element_offset(lines: Sequence[str], rest: Sequence[int | str]) -> int:

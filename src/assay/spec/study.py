@@ -204,9 +204,10 @@ class Study(Spec):
             else:
                 fine = False
             if not fine:
+                is_empty = isinstance(factor, dict | list | tuple) and not factor
                 problems.append(
                     Problem(
-                        f"got {factor!r}",
+                        "this list is empty" if is_empty else f"got {factor!r}",
                         'give a list of values, or named levels such as { none = [], some = ["dropout 0.1"] }',
                         name,
                     )

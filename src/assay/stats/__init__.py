@@ -53,7 +53,6 @@ from .many import holm as holm
 from .needed import Need as Need
 from .paired import MIN_PAIRS as MIN_PAIRS
 from .paired import PairedDifference as PairedDifference
-from .paired import count_pairs as count_pairs
 from .paired import paired_difference as paired_difference
 from .paired import sign_flip_p as sign_flip_p
 from .paired import sign_flip_ps as sign_flip_ps

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import Problem, TooFewSeeds
+from ..numerals import counted
 from .checks import check_margin, check_share, finite_scores
-from .paired import count_pairs
 
 SOURCE = (
     'Schuirmann (1987), "A comparison of the two one-sided tests procedure and the power approach", '
@@ -59,7 +59,7 @@ def equivalence(differences: npt.ArrayLike, margin: float, *, alpha: float = 0.0
     """
     values = finite_scores(differences)
     if len(values) < 2:
-        raise TooFewSeeds(Problem(f"got {count_pairs(len(values))}, equivalence needs 2", "run more seeds"))
+        raise TooFewSeeds(Problem(f"got {counted(len(values), 'pair')}, equivalence needs 2", "run more seeds"))
     n, mean = len(values), float(values.mean())
     if do_not_vary(values, margin):
         return equivalence_of_equals(mean, n, n, margin, alpha=alpha)

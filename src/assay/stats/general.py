@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from ..numerals import counted
 from .intervals import mean_interval
 from .many import holm
 from .power import pairs_for_difference
@@ -170,10 +171,10 @@ def _rank_p(values: npt.NDArray[np.float64]) -> float | None:
 def general_sentence(finding: GeneralFinding, *, a: str, b: str) -> str:
     """The verdict in general, without its full stop; what would settle it is ``general_advice``."""
     if finding.outcome == "too few data sets":
-        have = "1 data set counts" if finding.n == 1 else f"{finding.n} data sets count"
+        have = f"{counted(finding.n, 'data set')} {'counts' if finding.n == 1 else 'count'}"
         return f"No verdict in general on {b} against {a}: {have}, {LEAST_SETS} are needed, with six seeds on each"
     mean, low, high = finding.ratio or (1.0, 1.0, 1.0)
-    numbers = f"95 % interval {_change(low)} to {_change(high)}, {finding.n} data sets"
+    numbers = f"95 % interval {_change(low)} to {_change(high)}, {counted(finding.n, 'data set')}"
     if finding.outcome == "undecided":
         return f"In general it is undecided: {b} makes {_change(mean)} errors than {a} ({numbers})"
     return f"In general, {b} is {finding.outcome} than {a}: it makes {_change(mean)} errors ({numbers})"
@@ -183,14 +184,15 @@ def general_advice(finding: GeneralFinding) -> str:
     """What would decide an undecided verdict in general, without its full stop; empty where nothing within reach."""
     if finding.outcome != "undecided" or finding.need is None or finding.need > _MANY:
         return ""
-    sets = "1 more data set" if finding.need == 1 else f"{finding.need} more data sets"
-    return f"about {sets} would settle it, if they are like these"
+    return f"about {counted(finding.need, 'more data set')} would settle it, if they are like these"
 
 
 def few_sets(num_sets: int) -> str:
     """Why a study on few data sets has no verdict over all, without its full stop."""
-    sets = "1 data set" if num_sets == 1 else f"{num_sets} data sets"
-    return f"On {sets} there is a verdict for each and none in general, which takes {LEAST_SETS} or more"
+    return (
+        f"On {counted(num_sets, 'data set')} there is a verdict for each and none in general, which takes "
+        f"{LEAST_SETS} or more"
+    )
 
 
 def _change(ratio: float) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import Problem, TooFewSeeds
+from ..numerals import counted
 from .checks import LARGEST, check_share, numbers
 from .checks import finite_scores as finite_scores
 
@@ -193,4 +194,4 @@ def share_interval(count: float, total: int, *, confidence: float = 0.95) -> Int
 
 
 def _count(n: int) -> str:
-    return "1 score" if n == 1 else f"{n} scores"
+    return counted(n, "score")

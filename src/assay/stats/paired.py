@@ -13,6 +13,7 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from ..errors import Problem, TooFewSeeds
+from ..numerals import counted
 from .checks import check_count, finite_scores
 from .intervals import Interval, mean_interval, share_interval
 
@@ -83,7 +84,7 @@ def paired_difference(
     if first.shape != second.shape:
         raise ValueError(f"a has {len(first)} scores and b has {len(second)}; give pairs that share a seed")
     if len(first) < 2:
-        raise TooFewSeeds(Problem(f"got {count_pairs(len(first))}, a difference needs 2", "run more seeds"))
+        raise TooFewSeeds(Problem(f"got {counted(len(first), 'pair')}, a difference needs 2", "run more seeds"))
     if p_value is not None and not 0 <= p_value <= 1:
         raise ValueError(f"p_value is {p_value!r}; give a p value between 0 and 1")
     differences = second - first
@@ -193,8 +194,3 @@ def superiority(differences: npt.ArrayLike, *, confidence: float = 0.95) -> Inte
         raise ValueError("there is no pair, so nobody wins; give one difference or more")
     wins = np.count_nonzero(values > 0) + 0.5 * np.count_nonzero(values == 0)
     return share_interval(float(wins), len(values), confidence=confidence)
-
-
-def count_pairs(n: int) -> str:
-    """The number of pairs in words: "1 pair", "3 pairs"."""
-    return "1 pair" if n == 1 else f"{n} pairs"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..numerals import counted
 from .checks import are_finite, check_count, check_share, finite_scores, numbers
 from .many import holm
 from .paired import sign_flip_ps
@@ -56,9 +57,9 @@ class Ranking:
         if self.needed is None:
             return ""
         arms = len(self.mean_ranks)
-        seeds = "1 seed" if self.n == 1 else f"{self.n} seeds"
         return (
-            f"Which of {arms} arms differ cannot be said from {seeds}: comparing every two of them is "
+            f"Which of {arms} arms differ cannot be said from {counted(self.n, 'seed')}: comparing every two of "
+            "them is "
             f"{math.comb(arms, 2)} tests, which need {self.needed} seeds after Holm"
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from ..numerals import counted, decimals_for, fixed, p_value
 from .bad_runs import BadRuns
 from .families import Finding
 from .verdicts import refusal
@@ -64,7 +65,7 @@ def sentence(
         wording: The phrases to use.
         unit: The unit of a reported difference; accuracy's are percentage points.
         scale: Turns the metric into that unit.
-        decimals: Of a reported difference.
+        decimals: Of a reported difference, at most: a wide interval takes fewer.
     """
     difference, runs = finding.difference, finding.bad_runs
     if finding.outcome == "too few seeds":
@@ -73,7 +74,7 @@ def sentence(
     if difference is None:
         refused = refusal(finding.n, num_contrasts=finding.num_contrasts, is_folds=finding.is_corrected)
         return lead or refused
-    seeds = seeds or (f"{finding.n} folds" if finding.is_corrected else f"{finding.n} seeds")
+    seeds = seeds or counted(finding.n, "fold" if finding.is_corrected else "seed")
     numbers = (scale * difference.mean, scale * difference.low, scale * difference.high)
     kind, level = "95 % interval", wording.undecided
     if finding.outcome == "undecided" and finding.share <= 0:
@@ -93,18 +94,18 @@ def sentence(
             seeds = f"{seeds}; smaller than the margin of {margin}"
         if numbers[0] < 0:
             numbers = (-numbers[0], -numbers[2], -numbers[1])
-    mean, low, high = _format_numbers(numbers, decimals)
+    digits = decimals_for(numbers[1], numbers[2], decimals)
+    mean, low, high = (fixed(number, digits) for number in numbers)
     is_constant = difference.high - difference.low < 1e-9 * abs(difference.mean)
     interval = f"the same on each of {seeds}" if is_constant else f"{kind} {low} to {high}, {seeds}"
     text = level.replace("{a}", a).replace("{b}", b).replace("{x}", f"{mean} {unit}".rstrip())
     if runs is None or not (runs.a or runs.b):
         return f"{text} ({interval}){_reason(finding)}"
     if lead:
-        change = f"{scale * difference.mean:.{decimals}f} {unit}".rstrip()
+        change = f"{fixed(scale * difference.mean, digits)} {unit}".rstrip()
         return f"{lead}; where both worked, {wording.changed.replace('{b}', b).replace('{x}', change)} ({interval})"
     if runs.is_qualified:
-        text = f"where both worked, {text}"
-        text = f"W{text[1:]}"
+        text = f"Where both worked, {text}"
     else:
         interval += " where both worked"
     return f"{text} ({interval}){_reason(finding)}; {_counts(runs, a, b)}"
@@ -114,13 +115,13 @@ def _rates(runs: BadRuns, a: str, b: str) -> str:
     """The verdict of the rates of bad runs."""
     more, fewer, counts = (b, a, (runs.b, runs.a)) if runs.rates == "worse" else (a, b, (runs.a, runs.b))
     verb = {"collapsed": "collapses", "failed": "fails"}.get(runs.word, "collapses or fails")
-    p = "< 0.0001" if runs.p_value < 0.0001 else f"{runs.p_value:.2g}"
-    return f"{more} {verb} more often than {fewer}: {counts[0]} of {runs.n} runs against {counts[1]} (p {p})"
+    of = f"{counts[0]} of {counted(runs.n, 'run')} against {counts[1]}"
+    return f"{more} {verb} more often than {fewer}: {of} (p {p_value(runs.p_value)})"
 
 
 def _counts(runs: BadRuns, a: str, b: str) -> str:
     """How many runs of which arm went wrong."""
-    parts = [f"{count} of {runs.n} runs of {arm}" for count, arm in ((runs.a, a), (runs.b, b)) if count]
+    parts = [f"{count} of {counted(runs.n, 'run')} of {arm}" for count, arm in ((runs.a, a), (runs.b, b)) if count]
     return f"{' and '.join(parts)} {runs.word}"
 
 
@@ -128,7 +129,7 @@ def _reason(finding: Finding) -> str:
     """Why a contrast is undecided though its interval excludes zero."""
     if finding.outcome != "undecided" or finding.obstacle in ("", "not planned"):
         return ""
-    p = "" if finding.adjusted_p is None else f" (p {finding.adjusted_p:.2g} after Holm)"
+    p = "" if finding.adjusted_p is None else f" (p {p_value(finding.adjusted_p)} after Holm)"
     return {
         "early": "; before all planned seeds have ended only an overwhelming difference is called",
         "family": f"; the interval excludes zero, but of {finding.num_contrasts} comparisons one does so too often by "
@@ -151,7 +152,7 @@ def advice(finding: Finding) -> str:
         return ""
     if need.seeds is not None and need.seeds <= _MANY:
         size = "so small an effect" if finding.difference and abs(finding.effect_size or 0) < 1 else "it"
-        return f"settling {size} would take about {need.seeds} more {'seed' if need.seeds == 1 else 'seeds'}"
+        return f"settling {size} would take about {counted(need.seeds, 'more seed')}"
     if need.images is not None:
         more = f"about {_rounded(need.images):,} more validation images"
         if need.also_seeds:
@@ -166,12 +167,3 @@ def advice(finding: Finding) -> str:
 def _rounded(number: int) -> int:
     """Two significant digits: no estimate of this kind has more."""
     return int(float(f"{number:.2g}"))
-
-
-def _format_numbers(numbers: tuple[float, float, float], decimals: int) -> tuple[str, str, str]:
-    """So many decimals, or more where these would round an end of the interval onto a zero that it excludes."""
-    excludes_zero = numbers[1] > 0 or numbers[2] < 0
-    while excludes_zero and decimals < 6 and any(round(abs(number), decimals) == 0 for number in numbers):
-        decimals += 1
-    mean, low, high = (f"{round(number, decimals) + 0.0:.{decimals}f}" for number in numbers)
-    return mean, low, high

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from .paired import MIN_PAIRS, count_pairs
+from ..numerals import counted
+from .paired import MIN_PAIRS
 
 Outcome = Literal["better", "worse", "mixed", "equivalent", "undecided", "too few seeds"]
 DECIDED: tuple[Outcome, ...] = ("better", "worse", "mixed", "equivalent")
@@ -31,7 +32,8 @@ def refusal(num_pairs: int, *, num_contrasts: int = 1, is_folds: bool = False) -
         is_folds: Folds were tested: their test asks for 6, however many contrasts there are.
     """
     if is_folds:
-        folds = "1 fold" if num_pairs == 1 else f"{num_pairs} folds"
-        return f"Not enough seeds for a verdict: {folds}, {MIN_PAIRS} are needed"
+        return f"Not enough seeds for a verdict: {counted(num_pairs, 'fold')}, {MIN_PAIRS} are needed"
     many = "" if num_contrasts == 1 else f" for {num_contrasts} contrasts"
-    return f"Not enough seeds for a verdict: {count_pairs(num_pairs)}, {pairs_needed(num_contrasts)} are needed{many}"
+    return (
+        f"Not enough seeds for a verdict: {counted(num_pairs, 'pair')}, {pairs_needed(num_contrasts)} are needed{many}"
+    )

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import NoSuchStudy, Problem, StoreError, nearest
+from ..numerals import counted
 from ..spec import fingerprint
 from ..train.epochs import EpochRecord
 from . import schema
@@ -260,7 +261,7 @@ class StoreReader:
 
     def _refuse_damage(self, table: str, counting: str, *values: object) -> None:
         if number := next(self._query(counting, *values))["n"]:
-            rows = "1 row is" if number == 1 else f"{number:,} rows are"
+            rows = f"{counted(number, 'row')} {'is' if number == 1 else 'are'}"
             what = f'the store\'s database is damaged: in its table "{table}", {rows} not what was written'
             raise damaged(self.folder, what)
 
@@ -526,13 +527,13 @@ class StoreReader:
         """Raise StoreError where a study has members of which the store lacks the run: joins leave them out."""
         number = next(self._query(f"SELECT count(*) AS n FROM {table} WHERE study = ?", study))["n"]
         if number != num_read:
-            what = f"the store's database is damaged: it lacks {number - num_read:,} runs that a study has"
+            what = f"the store's database is damaged: it lacks {counted(number - num_read, 'run')} that a study has"
             raise damaged(self.folder, what)
 
     def _refuse_lacking(self, number: int) -> None:
         """Raise StoreError where finished runs lack epochs, the kept one among them: their scores would be left out."""
         if number:
-            runs = "1 finished run lacks" if number == 1 else f"{number:,} finished runs lack"
+            runs = f"{counted(number, 'finished run')} {'lacks' if number == 1 else 'lack'}"
             raise damaged(self.folder, f"the store's database is damaged: {runs} epochs")
 
     def _among(self, column: str, runs: Collection[str]) -> tuple[str, tuple[str, ...]]:

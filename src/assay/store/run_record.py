@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ..numerals import percent
 from ..train.epochs import EpochRecord
 
 State = Literal["queued", "running", "paused", "finished", "diverged", "out of memory", "failed"]
@@ -96,4 +97,4 @@ class RunRecord:
 
 
 def _percent(share: float | None) -> str | None:
-    return None if share is None or share != share else f"{100 * share:.2f} %"
+    return None if share is None else percent(share)

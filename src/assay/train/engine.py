@@ -71,6 +71,7 @@ def train(
     data: TrainingData,
     *,
     on_epoch: Callable[[EpochRecord], None] = lambda record: None,
+    on_step: Callable[[int, float], None] = lambda epoch, share: None,
     checkpoint: Path | None = None,
     threads: int = 1,
     published: TestData | None = None,
@@ -87,6 +88,7 @@ def train(
         task: What to train.
         data: The training images; the validation split is taken from them.
         on_epoch: Called with every epoch's record, those of a resumed run's past epochs first.
+        on_step: Called after every step with the epoch, from 1, and the share of its steps that are done.
         checkpoint: Where the run's state is kept between epochs; nothing is kept if ``None``.
         threads: Threads to train with.
         published: The images to validate on, for a study that repeats a published protocol (``data.open_published``).
@@ -137,6 +139,7 @@ def train(
             batch = batch_of(task, data, order[index * size : (index + 1) * size], step, own, epoch=epoch)
             more_loss, more_hits = learner.train_batch(batch, step=step, learning_rate=rate)
             loss, hits = loss + more_loss, hits + more_hits
+            on_step(epoch + 1, (index + 1) / steps_per_epoch)
         views = training.evaluation
         with averaged(learner.optimizer):
             train_loss, train_accuracy = evaluate(learner, data, subset, views)

@@ -14,8 +14,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
-from ..analysis.numbers import counted
 from ..errors import NoStore, NoSuchRun, NoSuchStudy, SpecError, StoreError
+from ..numerals import counted
 from ..results.verdict_record import with_look
 from ..runner.events import without_nan
 from ..store import StudyRecord

@@ -8,7 +8,6 @@ from __future__ import annotations
 import gzip
 import math
 import os
-import re
 import zlib
 from collections import deque
 from collections.abc import Generator, Iterator
@@ -31,8 +30,8 @@ from .layouts import Layout, cells_of, layout_of, pixels_layout
 from .limits import refuse_size
 from .live import live
 from .pixels import Pixels
+from .text_blocks import BadRow, parsed
 
-_BLANK_LINE = re.compile(rb"(?:^|\n)[ \t]+\r?(?:\n|$)")
 _BLOCK_BYTES = 1 << 22
 _MOST_LINE_BYTES = 1 << 24
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -226,8 +225,6 @@ def _read(text: _Text, layout: Layout) -> RawSplits:
 
 def _batches(text: _Text, layout: Layout) -> Generator[tuple[npt.NDArray[Any], dict[str, npt.NDArray[Any]]]]:
     """Pixels, uint8 or float32 [n, pixels], and the columns of text [n] as they stand, of some rows at a time."""
-    import pyarrow as pa
-
     if layout.has_header:
         text.stream.readline()
     row = 1 + layout.has_header
@@ -237,58 +234,19 @@ def _batches(text: _Text, layout: Layout) -> Generator[tuple[npt.NDArray[Any], d
         blocks = _blocks(text)
         while True:
             while len(waiting) <= cores and (block := next(blocks, None)) is not None:
-                waiting.append(threads.submit(_parsed, block, layout))
+                waiting.append(threads.submit(parsed, block, layout))
             if not waiting:
                 return
             try:
                 values, texts = waiting.popleft().result()
-            except pa.ArrowInvalid as error:
-                raise _broken(text.path, _arrow_message(str(error), layout, row - 1), "correct the row") from None
+            except BadRow as error:
+                raise _broken(text.path, f"row {row + error.row}{error.what}", "correct the row") from None
             if values.dtype != np.uint8 and not np.isfinite(values).all():
                 at, column = (int(k) for k in np.argwhere(~np.isfinite(values))[0])
                 what = f"row {row + at}, column {layout.first + column + 1} holds {values[at, column]}"
                 raise _broken(text.path, what, "give every pixel a number")
             yield values, texts
             row += len(values)
-
-
-def _parsed(block: bytes, layout: Layout) -> tuple[npt.NDArray[Any], dict[str, npt.NDArray[Any]]]:
-    """A block's pixels, and its columns of text.
-
-    Raises:
-        pyarrow.ArrowInvalid: A row cannot be read.
-    """
-    import pyarrow as pa
-    from pyarrow import csv as arrow
-
-    if _BLANK_LINE.search(block):
-        block = b"\n".join(line for line in block.split(b"\n") if line.strip())
-    if layout.delimiter == " ":
-        block = b"\n".join(b",".join(line.split()) for line in block.split(b"\n"))
-    names = [f"c{column}" for column in range(layout.num_columns)]
-    texts = {name: names[column] for name, column in layout.texts.items()}
-    pixels = [names[column] for column in layout.pixels]
-
-    def read(kind: Any) -> Any:
-        types = {**dict.fromkeys(pixels, kind), **dict.fromkeys(texts.values(), pa.string())}
-        # Whole blocks from memory: Arrow's own streaming reads ahead in a thread that outlives an error.
-        return arrow.read_csv(
-            pa.BufferReader(block),
-            read_options=arrow.ReadOptions(column_names=names, block_size=len(block) + 1, use_threads=False),
-            parse_options=arrow.ParseOptions(delimiter="," if layout.delimiter == " " else layout.delimiter),
-            convert_options=arrow.ConvertOptions(
-                column_types=types, include_columns=list(types), null_values=[], strings_can_be_null=False
-            ),
-        )
-
-    try:
-        table = read(pa.uint8())
-    except pa.ArrowInvalid:  # fractions, or a row that cannot be read
-        table = read(pa.float32())
-    cells = {name: np.asarray(table.column(column).to_pylist(), dtype=str) for name, column in texts.items()}
-    batches = table.select(pixels).combine_chunks().to_batches()
-    values = batches[0].to_tensor().to_numpy() if batches else np.empty((0, len(pixels)), np.uint8)
-    return values, cells
 
 
 def _blocks(text: _Text) -> Iterator[bytes]:
@@ -302,19 +260,6 @@ def _blocks(text: _Text) -> Iterator[bytes]:
             yield whole + mark
     if rest.strip():
         yield rest
-
-
-def _arrow_message(message: str, layout: Layout, offset: int) -> str:
-    """Arrow's message about a block, reworded with row and column numbers; ``offset`` rows precede the block."""
-    if ragged := re.search(r"Row #(\d+): Expected (\d+) columns, got (\d+)", message):
-        return f"row {int(ragged[1]) + offset} has {ragged[3]} cells, and the others have {ragged[2]}"
-    if ragged := re.search(r"Expected (\d+) columns, got (\d+)", message):
-        return f"a row has {ragged[2]} cells, and the others have {ragged[1]}"
-    if cell := re.search(r"In CSV column #(\d+): (?:Row #(\d+): )?.*invalid value '(.*)'", message, re.DOTALL):
-        column = layout.columns[int(cell[1])] + 1
-        place = f"row {int(cell[2]) + offset}, column {column}" if cell[2] else f"column {column}"
-        return f"{place} holds {cell[3][:40]!r}, which is no number" if cell[3] else f"{place} is empty"
-    return " ".join(message.split())[:200]
 
 
 def write_delimited(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import DataError, Problem
+from ...numerals import counted
 from ...spec import Groups, Reading
 from .arrays import joined
 from .content import Part, RawSplits, validation_note
@@ -79,7 +80,7 @@ def _sides(tree: Tree, names: Sequence[Name], notes: list[str]) -> dict[Side, li
     }
     others = len(names) - sum(map(len, chosen.values()))
     if others:
-        notes.append(f"{others:,} images beside the splits are left out.")
+        notes.append(f"{counted(others, 'image')} beside the splits {'is' if others == 1 else 'are'} left out.")
     return chosen
 
 

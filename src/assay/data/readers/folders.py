@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from ...disk import disk_errors
 from ...errors import DataError, Problem
+from ...numerals import counted
 from ...spec import Groups, Reading
 from .arrays import joined
 from .content import Part, RawSplits, validation_note
@@ -44,7 +45,10 @@ def read_tree(path: Path, reading: Reading, groups: Groups | None = None) -> Raw
     if whole.absent and not reading.skip_bad:
         refuse_absent(whole.absent, whole.place)
     if whole.absent:
-        notes.append(f"{len(whole.absent):,} files are in a cloud alone and are left out.")
+        notes.append(
+            f"{counted(len(whole.absent), 'file is', 'files are')} in a cloud alone and "
+            f"{'is' if len(whole.absent) == 1 else 'are'} left out."
+        )
     tree, found = _arranged(whole, notes)
     names, folders = tree.names(), tree.folders()
     loose = [name for name in names if len(name) == 1]
@@ -56,7 +60,10 @@ def read_tree(path: Path, reading: Reading, groups: Groups | None = None) -> Raw
     if not folders:
         _refuse_other_contents(tree, [name[0] for name in loose])
     if loose:
-        notes.append(f"{len(loose):,} files beside the folders are left out ({shown([name[0] for name in loose])}).")
+        notes.append(
+            f"{counted(len(loose), 'file')} beside the folders {'is' if len(loose) == 1 else 'are'} "
+            f"left out ({shown([name[0] for name in loose])})."
+        )
     sides = {side: _Side(top, names, folders) for side, top in found.splits.items()}
     if "train" not in sides:  # class folders at the top, perhaps with a test split beside them
         apart = set(found.splits.values())
@@ -64,7 +71,7 @@ def read_tree(path: Path, reading: Reading, groups: Groups | None = None) -> Raw
         sides["train"] = _Side(None, kept_names, kept_folders)
     elif found.left_out:
         count = sum(name[0] in found.left_out for name in names)
-        notes.append(f"Folders beside the splits are left out: {shown(found.left_out)} ({count:,} files).")
+        notes.append(f"Folders beside the splits are left out: {shown(found.left_out)} ({counted(count, 'file')}).")
     notes += [f"The folder {name} counts as a class, not as a split." for name in found.classes]
     training = _read_side(tree, sides["train"], reading, groups, notes)
     parts = {}
@@ -216,7 +223,10 @@ def _read_side(
         raise DataError(Problem(what, "put the images into a folder for each class, at least 2", file=place))
     if side.top is not None and side.loose:
         names = shown([name[-1] for name in side.loose])
-        notes.append(f"In {side.top}: {len(side.loose):,} files beside the class folders are left out ({names}).")
+        notes.append(
+            f"In {side.top}: {counted(len(side.loose), 'file')} beside the class folders "
+            f"{'is' if len(side.loose) == 1 else 'are'} left out ({names})."
+        )
     if is_training and not (groups is not None and groups.folder):
         notes += _hierarchy_notes(files, depth)
     images, kept, more = decode(lambda: tree.contents(files), ["/".join(name) for name in files], reading, place)

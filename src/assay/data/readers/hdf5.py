@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from ...disk import disk_errors, regular_file
 from ...errors import DataError, Problem
+from ...extras import needed
 from ...spec import Groups, Reading
 from .content import RawSplits
 from .limits import refuse_ratio, refuse_size
@@ -89,7 +90,7 @@ def _opened(path: Path) -> Iterator[Named]:
 
 @contextmanager
 def _hdf5(path: Path, *, is_matlab: bool) -> Iterator[Named]:
-    import h5py
+    h5py = needed("h5py", "HDF5 files")
 
     if not h5py.is_hdf5(path):
         raise DataError(Problem("it is no HDF5 or MATLAB file", "replace it with an intact copy", file=str(path)))
@@ -112,7 +113,7 @@ def _hdf5(path: Path, *, is_matlab: bool) -> Iterator[Named]:
 
 def _datasets(path: Path, group: Any, prefix: str, depth: int) -> Iterator[tuple[str, Any]]:
     """The arrays that lie in this very file, by their names with those of their groups before them."""
-    import h5py
+    h5py = needed("h5py", "HDF5 files")
 
     for count, name in enumerate(group):
         if count >= _MOST_ARRAYS or depth > _MOST_DEPTH:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...disk import disk_errors, read_bounded
 from ...errors import DataError, Problem
+from ...numerals import counted
 from .arrays import NO_MULTI_LABEL as _ONE
 
 ENDINGS = (".json", ".jsonl", ".ndjson")
@@ -135,4 +136,5 @@ def _coco(values: Mapping[str, Any], place: str) -> tuple[list[list[str]], tuple
     if len(table) == 1:
         raise DataError(Problem("none of its images has a label", "give a label for each", file=place))
     left_out = len(images) - len(table) + 1
-    return table, (f"{left_out:,} images without a label are left out.",) if left_out else ()
+    without = f"{counted(left_out, 'image')} without a label {'is' if left_out == 1 else 'are'} left out."
+    return table, (without,) if left_out else ()

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ...disk import disk_errors, regular_file, replacing
 from ...errors import DataError, Problem
+from ...extras import needed
 from ...spec import Groups, Reading
 from .arrays import joined, part_of
 from .content import Part, RawSplits, validation_note
@@ -63,7 +64,7 @@ def read_parquet(path: Path, reading: Reading, groups: Groups | None = None) -> 
 
 def _split_by_column(files: Sequence[Path], reading: Reading, groups: Groups | None, place: str) -> RawSplits:
     """The splits of files whose names say none, by a column such as ``split`` where they have one."""
-    from pyarrow import parquet
+    parquet = needed("pyarrow.parquet", "Parquet files")
 
     with _intact(files[0]):
         names = parquet.read_schema(files[0]).names
@@ -137,7 +138,7 @@ def holds_numbers(path: Path, reading: Reading) -> bool:
     Raises:
         DataError: The file is damaged. What else is wrong is said when it is read.
     """
-    from pyarrow import parquet
+    parquet = needed("pyarrow.parquet", "Parquet files")
 
     if path.is_dir():
         with disk_errors(path, "read"):
@@ -157,7 +158,7 @@ def parquet_images(path: Path, reading: Reading) -> tuple[bool, bool, Callable[[
     Raises:
         DataError: The file is damaged, or has no column of images.
     """
-    from pyarrow import parquet
+    parquet = needed("pyarrow.parquet", "Parquet files")
 
     with _intact(path):
         schema = parquet.read_schema(path)
@@ -175,7 +176,7 @@ def parquet_images(path: Path, reading: Reading) -> tuple[bool, bool, Callable[[
 @contextmanager
 def _intact(path: Path) -> Iterator[None]:
     """Turns what Arrow says about a bad file into a sentence."""
-    import pyarrow as pa
+    pa = needed("pyarrow", "Parquet files")
 
     try:
         with disk_errors(path, "read"), regular_file(path):
@@ -193,8 +194,8 @@ def _damaged(path: Path, error: Exception) -> DataError:
 def _read(
     files: Sequence[Path], reading: Reading, group_spec: Groups | None
 ) -> tuple[Part, tuple[str, ...] | None, tuple[str, ...]]:
-    import pyarrow as pa
-    from pyarrow import parquet
+    pa = needed("pyarrow", "Parquet files")
+    parquet = needed("pyarrow.parquet", "Parquet files")
 
     place = str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
     current = files[0]
@@ -261,7 +262,7 @@ def _class_names(schema: Any, label: str) -> tuple[str, ...] | None:
 
 
 def _is_list(kind: Any) -> bool:
-    import pyarrow as pa
+    pa = needed("pyarrow", "Parquet files")
 
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
@@ -270,7 +271,7 @@ def _numbers(
     path: Path, column: str, shape: tuple[int, ...] | None, done: int, place: str
 ) -> Iterator[npt.NDArray[Any]]:
     """Lists of numbers as arrays [n, ...] of one shape, that of the first unless given; ``done`` rows stand before."""
-    from pyarrow import parquet
+    parquet = needed("pyarrow.parquet", "Parquet files")
 
     with parquet.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=_BATCH, columns=[column]):
@@ -298,8 +299,8 @@ def _all_numbers(files: Sequence[Path], column: str, count: int, place: str) -> 
 
 def _dense(values: Any, expected: tuple[int, ...] | None, first: int, place: str) -> npt.NDArray[Any]:
     """A column of lists as an array [n, ...]; ``first`` rows stand before it."""
-    import pyarrow as pa
-    from pyarrow import compute
+    pa = needed("pyarrow", "Parquet files")
+    compute = needed("pyarrow.compute", "Parquet files")
 
     shape = [len(values)]
 
@@ -343,7 +344,7 @@ def _rows_at_a_time(file: Any, column: str, place: str) -> int:
 
 def _encoded(path: Path, column: str) -> Iterator[list[bytes]]:
     """Encoded images, ``{bytes, path}`` or plain bytes; empty ones where there is none."""
-    from pyarrow import parquet
+    parquet = needed("pyarrow.parquet", "Parquet files")
 
     with parquet.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=_rows_at_a_time(file, column, str(path)), columns=[column]):
@@ -360,9 +361,10 @@ def write_parquet(
     path: Path, images: npt.NDArray[np.uint8], labels: npt.NDArray[np.int64], classes: Sequence[str]
 ) -> None:
     """Writes images as PNG in the hub's layout: ``image`` = {bytes, path}, ``label``, and the class names."""
-    import pyarrow as pa
+    pa = needed("pyarrow", "Parquet files")
     from PIL import Image
-    from pyarrow import parquet
+
+    parquet = needed("pyarrow.parquet", "Parquet files")
 
     encoded = []
     for index, image in enumerate(images):

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import DataError, Problem
+from ...numerals import counted
 from ...spec import Reading
 from .live import live
 from .parallel import in_parallel
@@ -68,20 +69,31 @@ class Tally:
         if self.bad:
             names = sorted(name for name, _ in self.bad)
             rest = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-            notes.append(f"{len(names):,} files are no images and are left out: {', '.join(names[:_SHOWN])}{rest}.")
+            notes.append(
+                f"{counted(len(names), 'file is no image and is', 'files are no images and are')} left "
+                f"out: {', '.join(names[:_SHOWN])}{rest}."
+            )
         if self.greys and channels == 3:
-            notes.append(f"{self.greys:,} grey images are kept as colour, {self.colours:,} are colour.")
+            notes.append(
+                f"{counted(self.greys, 'grey image is', 'grey images are')} kept as colour, "
+                f"{self.colours:,} {'is' if self.colours == 1 else 'are'} colour."
+            )
         if self.colours and channels == 1:
-            notes.append(f"{self.colours:,} colour images were made grey.")
+            notes.append(f"{counted(self.colours, 'colour image was', 'colour images were')} made grey.")
         if self.resized:
             how = "" if reading.fit == "stretch" else f"; those of other proportions are {reading.fit_description}"
-            notes.append(f"{self.resized:,} images were resized to {size[0]} x {size[1]} (bilinear){how}.")
+            notes.append(
+                f"{counted(self.resized, 'image was', 'images were')} resized to {size[0]} x {size[1]} (bilinear){how}."
+            )
         if self.transparent:
             level = reading.background
-            notes.append(f"{self.transparent:,} images have transparent parts, which show grey level {level}.")
+            notes.append(
+                f"{counted(self.transparent, 'image has', 'images have')} transparent parts, which "
+                f"show grey level {level}."
+            )
         if self.deep:
             kept = "they are rounded to bytes" if is_byte else "all are kept as float32 in 0 to 1"
-            notes.append(f"{self.deep:,} images have more than 8 bits, so {kept}.")
+            notes.append(f"{counted(self.deep, 'image has', 'images have')} more than 8 bits, so {kept}.")
         return tuple(notes)
 
 
@@ -186,7 +198,10 @@ def _decode(
         fits = target is not None and _fits(target, loaded, reading)
         return loaded, _values(loaded, target, reading, own) if target is not None and fits else None, own
 
-    with warnings.catch_warnings(), live(f"reading {len(names):,} images from {place.rsplit('/', 1)[-1]}") as tick:
+    with (
+        warnings.catch_warnings(),
+        live(f"reading {counted(len(names), 'image')} from {place.rsplit('/', 1)[-1]}") as tick,
+    ):
         warnings.simplefilter("ignore")  # Pillow's remarks on odd files; what matters is refused below
         results = in_parallel(work, opened(contents()), is_alone=lambda: target is None)
         for done, (loaded, values, own) in enumerate(results):

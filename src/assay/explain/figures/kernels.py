@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from ..activations import Strongest
@@ -83,6 +82,8 @@ def filters_at_best(pictures: NDArray[np.float32], *, theme: Theme = "light", ax
         theme: Of a figure of our own.
         ax: Axes to draw on.
     """
+    from matplotlib.patches import Rectangle
+
     count, height, width, _ = pictures.shape
     columns = min(count, 8)
     rows = math.ceil(count / columns)
@@ -115,6 +116,8 @@ def strongest_grid(images: NDArray[Any], strongest: Strongest, *, theme: Theme =
         strongest: As ``strongest_images`` returns them.
         theme: Of the figure.
     """
+    from matplotlib.patches import Rectangle
+
     count, per_filter = min(MOST_STRONGEST, len(strongest.images)), strongest.images.shape[1]
     height, width = images.shape[1:3]
     blocks = 2 if count > 1 else 1

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ...extras import needed
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
@@ -71,8 +73,7 @@ def rising(theme: Theme) -> Colormap:
 @contextmanager
 def styled(theme: Theme) -> Iterator[Look]:
     """Applies Assay's Matplotlib settings while a picture is drawn or saved."""
-    import matplotlib as mpl
-
+    mpl = needed("matplotlib", "Pictures")
     palette = look(theme)
     settings: Any = {
         "font.family": "sans-serif",

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ... import spec
 from ...disk import disk_errors, regular_file
 from ...errors import DataError, Problem
+from ...extras import needed
 from ..layers import BatchNorm, Conv, Dense, Depthwise
 from ..shapes import LayerSummary
 from .blueprint import definition_of, layout_of
@@ -131,7 +132,7 @@ def _ours(array: NDArray[Any], row: LayerSummary) -> NDArray[Any]:
 
 def _read_keras(path: Path) -> dict[str, dict[str, NDArray[Any]]]:
     """Arrays by layer and part."""
-    import h5py
+    h5py = needed("h5py", "HDF5 files")
 
     if not h5py.is_hdf5(path):
         raise DataError(_bad(path, "it is no HDF5 file"))
@@ -162,7 +163,7 @@ def _inside(path: Path, group: Any, name: str) -> Any:
         DataError: One is.
         KeyError: There is no such member.
     """
-    import h5py
+    h5py = needed("h5py", "HDF5 files")
 
     for part in name.split("/"):
         link = group.get(part, getlink=True) if isinstance(group, h5py.Group) else None
@@ -175,7 +176,7 @@ def _inside(path: Path, group: Any, name: str) -> Any:
 
 
 def _dataset(path: Path, group: Any, name: str) -> NDArray[Any]:
-    import h5py
+    h5py = needed("h5py", "HDF5 files")
 
     dataset = _inside(path, group, name)
     if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:

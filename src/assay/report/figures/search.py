@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import plotly.graph_objects as go
 
-from ...analysis.numbers import counted, whole
 from ...measures import is_higher_better, is_share
+from ...numerals import counted, whole
 from ...search import WHOLE, Outcome, SearchResult
 from ...spec import Choice, Range
 from ...store.records import StudyRecord

@@ -7,23 +7,22 @@ from collections.abc import Mapping
 
 from ...analysis.images import networks
 from ...analysis.measured import measure_of
-from ...analysis.numbers import counted, flops, p_value, percent, seconds, significant, whole
 from ...analysis.scores import Split, arm_scores, counted_epoch, ordered_arms
-from ...measures import Unit
+from ...measures import PERCENT, Unit
+from ...numerals import counted, flops, p_value, seconds, significant, whole
 from ...stats import Interval, Ranking
 from ...store.records import StudyRecord
 from ..inputs import NetworkTable
 from ..palette import arm_styles
-from .table import Cell, Table, ends, headings, line
+from .table import Cell, Table, headings, line
 
 
 def arms_table(study: StudyRecord, summaries: Mapping[str, NetworkTable], *, split: Split = "validation") -> Table:
     """Every arm with n, mean, interval, deviation between seeds, parameters where they are known, and time."""
     styles, measure = arm_styles(study), measure_of(study)
-    unit = measure.unit
     rows = []
     for arm in arm_scores(study, split=split):
-        interval = "needs 2 seeds" if arm.interval is None else _ends(unit, arm.interval)
+        unit, interval = _written(measure.unit, arm.interval)
         network = summaries.get(arm.arm)
         times = [run.seconds for run in study.runs_of(arm.arm) if run.state == "finished" and run.seconds is not None]
         rows.append(
@@ -39,7 +38,7 @@ def arms_table(study: StudyRecord, summaries: Mapping[str, NetworkTable], *, spl
         )
     counts = ("parameters",) if summaries else ()
     titles = ("n", f"mean {split} {measure.label}", "95 % interval", "deviation", *counts, "time per run")
-    in_unit = f", in {unit.name}" if unit.name else ""
+    in_unit = f", in {measure.unit.name}" if measure.unit.name else ""
     caption = (
         f"Arms: {split} {measure.label} {counted_epoch(study)}; deviation is the standard deviation between "
         f"seeds{in_unit}."
@@ -54,21 +53,17 @@ def ranking_table(study: StudyRecord, ranking: Ranking) -> Table:
     styles, measure = arm_styles(study), measure_of(study)
     scores = arm_scores(study)
     order = sorted(range(len(scores)), key=lambda index: ranking.mean_ranks[index])
-    rows = tuple(
-        line(
-            Cell(scores[index].arm, styles[scores[index].arm]),
-            f"{ranking.mean_ranks[index]:.2f}",
-            measure.unit.value(scores[index].mean),
-            "needs 2 seeds" if (interval := scores[index].interval) is None else _ends(measure.unit, interval),
-            str(ranking.n),
-        )
-        for index in order
-    )
+    rows = []
+    for index in order:
+        unit, interval = _written(measure.unit, scores[index].interval)
+        arm = Cell(scores[index].arm, styles[scores[index].arm])
+        rank = f"{ranking.mean_ranks[index]:.2f}"
+        rows.append(line(arm, rank, unit.value(scores[index].mean), interval, str(ranking.n)))
     friedman = "" if ranking.friedman_p is None else f" Friedman's p that all are alike: {p_value(ranking.friedman_p)}."
     caption = f"Arms by mean rank over {counted(ranking.n, 'seed')} that all have.{friedman}"
     if ranking.refusal:
         caption += f" {ranking.refusal}."
-    return Table(caption, headings("arm", "mean rank", f"mean {measure.label}", "95 % interval", "seeds"), rows)
+    return Table(caption, headings("arm", "mean rank", f"mean {measure.label}", "95 % interval", "seeds"), tuple(rows))
 
 
 def images_table(study: StudyRecord) -> Table:
@@ -78,8 +73,8 @@ def images_table(study: StudyRecord) -> Table:
         line(
             Cell(network.arm, styles[network.arm]),
             str(network.seed),
-            percent(network.share.mean),
-            ends(network.share.low, network.share.high),
+            PERCENT.within(network.share.low, network.share.high).value(network.share.mean),
+            PERCENT.interval(network.share.low, network.share.high),
             whole(network.share.n),
         )
         for network in networks(study)
@@ -124,5 +119,8 @@ def costs_table(study: StudyRecord, summaries: Mapping[str, NetworkTable]) -> Ta
     return Table(caption, headings("arm", *titles), tuple(rows))
 
 
-def _ends(unit: Unit, interval: Interval) -> str:
-    return f"[{unit.number(interval.low)}, {unit.number(interval.high)}]"
+def _written(unit: Unit, interval: Interval | None) -> tuple[Unit, str]:
+    """The unit in which a mean with this interval is written, and the interval."""
+    if interval is None:
+        return unit, "needs 2 seeds"
+    return unit.within(interval.low, interval.high), unit.interval(interval.low, interval.high)

@@ -9,9 +9,9 @@ from ...analysis.contrasts import Contrast, contrasts, factor_effects
 from ...analysis.diagnoses import Diagnoses
 from ...analysis.general import general_verdicts
 from ...analysis.measured import measure_of
-from ...analysis.numbers import counted, p_value
 from ...analysis.scores import Split
 from ...measures import PERCENT, Unit
+from ...numerals import counted, p_value, signed
 from ...store.records import StudyRecord
 from ..palette import arm_styles
 from .table import Cell, Column, Table, headings, line
@@ -41,8 +41,8 @@ def general_table(study: StudyRecord, *, split: Split = "validation") -> Table |
                 f"{one.arm} against {one.baseline}",
                 finding.outcome,
                 str(finding.n),
-                "–" if ratio is None else f"{100 * (ratio[0] - 1):+.1f} %",
-                "–" if ratio is None else f"[{100 * (ratio[1] - 1):+.1f}, {100 * (ratio[2] - 1):+.1f}]",
+                "–" if ratio is None else f"{signed(100 * (ratio[0] - 1), 1)} %",
+                "–" if ratio is None else f"[{signed(100 * (ratio[1] - 1), 1)}, {signed(100 * (ratio[2] - 1), 1)}]",
                 p_value(finding.p_value),
                 p_value(finding.adjusted_p),
                 p_value(finding.rank_p),
@@ -97,19 +97,16 @@ def _findings_table(caption: str, first_column: str, rows: Sequence[tuple[Cell, 
     lines = []
     for name, contrast in rows:
         finding, difference = contrast.finding, contrast.difference
-        bootstrap = (
-            f"[{unit.change(finding.bootstrap.low)}, {unit.change(finding.bootstrap.high)}]"
-            if finding.bootstrap
-            else "agrees"
-        )
+        shown = unit.within(difference.low, difference.high) if difference else unit
+        bootstrap = unit.changes(finding.bootstrap.low, finding.bootstrap.high) if finding.bootstrap else "agrees"
         wins = finding.superiority
         lines.append(
             line(
                 name,
                 contrast.label,
                 str(finding.n),
-                unit.change(difference.mean) if difference else "–",
-                f"[{unit.change(difference.low)}, {unit.change(difference.high)}]" if difference else "needs 2 pairs",
+                shown.change(difference.mean) if difference else "–",
+                unit.changes(difference.low, difference.high) if difference else "needs 2 pairs",
                 *((bootstrap,) if has_bootstrap else ()),
                 ", ".join(map(str, finding.looks[-3:])) or "–",
                 p_value(finding.p_value),
@@ -120,7 +117,7 @@ def _findings_table(caption: str, first_column: str, rows: Sequence[tuple[Cell, 
                     else ()
                 ),
                 f"{100 * wins.mean:.0f} % [{100 * wins.low:.0f}, {100 * wins.high:.0f}]" if wins else "–",
-                "–" if finding.smallest is None else unit.number(finding.smallest),
+                "–" if finding.smallest is None else shown.number(finding.smallest),
             )
         )
     titles = (
@@ -154,8 +151,8 @@ def classes_table(study: StudyRecord, *, split: Split = "validation") -> Table |
             Cell(one.b, styles[one.b]),
             one.name,
             ("hurt" if one.difference < 0 else "helped") if one.is_named else "not shown",
-            PERCENT.change(one.difference),
-            f"[{PERCENT.change(one.low)}, {PERCENT.change(one.high)}]",
+            PERCENT.within(one.low, one.high).change(one.difference),
+            PERCENT.changes(one.low, one.high),
             p_value(one.p_value),
             p_value(one.adjusted_p),
         )

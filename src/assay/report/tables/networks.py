@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ...analysis.numbers import flops, whole
 from ...analysis.scores import ordered_arms
+from ...numerals import flops, whole
 from ...store.records import StudyRecord
 from ..inputs import NetworkTable
 from ..palette import arm_styles

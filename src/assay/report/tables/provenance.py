@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...analysis.numbers import counted, moment
+from ...numerals import counted, moment
 from ...spec import own_calls
 from ...store.parts import parts_of
 from ...store.records import StudyRecord

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...analysis.measured import measure_of, run_values
-from ...analysis.numbers import counted, percent, seconds, significant
 from ...analysis.scores import failures, ordered_arms, score_of
+from ...numerals import counted, percent, seconds, significant
 from ...store.records import StudyRecord
 from ..palette import arm_styles
 from .table import Cell, Column, Table, headings, line

@@ -39,7 +39,3 @@ def headings(first: str, *numbers: str) -> tuple[Column, ...]:
 
 def line(*cells: str | Cell) -> tuple[Cell, ...]:
     return tuple(cell if isinstance(cell, Cell) else Cell(cell) for cell in cells)
-
-
-def ends(low: float, high: float) -> str:
-    return f"[{100 * low:.2f}, {100 * high:.2f}]"

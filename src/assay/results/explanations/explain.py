@@ -9,6 +9,7 @@ import numpy as np
 from ...errors import InputError, Problem, SpecError
 from ...explain.choose import convolutions, feature_maps
 from ...explain.mistakes import class_scores, confusion_matrix, losses_of
+from ...extras import needed
 from ..model import Model
 from . import failures, learned
 from .explanation import Explanation
@@ -46,7 +47,9 @@ def explain(model: Model, request: PictureRequest | None = None) -> Explanation:
         SpecError: A name is no picture or layer, an image is not there, the test split is sealed, or a picture that was
             requested by name cannot be drawn.
         DataError: The data are gone or have changed, or the image does not fit.
+        NotInstalled: matplotlib is not there.
     """
+    needed("matplotlib", "Pictures")
     request = request or PictureRequest()
     names = request.names(list(MAKERS))
     _check_layer(model, request.layer)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ...analysis.numbers import counted
 from ...errors import Problem, SpecError
 from ...explain import figures
 from ...explain.activations import penultimate_features
@@ -14,6 +13,7 @@ from ...explain.calibration import calibration, rejection
 from ...explain.mistakes import ConfusedPair, class_scores, confused_pairs, confusion_matrix, losses_of, top_losses
 from ...explain.picture import Picture
 from ...explain.projection import project
+from ...numerals import counted
 from ...store import RunRecord
 from ..model import load_models, runs_of_arm
 from ..recorded import split_of_run
@@ -33,7 +33,8 @@ def confusion(subject: Subject, request: PictureRequest) -> list[Picture]:
     if most_confused:
         (pair,) = most_confused
         example = (
-            f" Most often mixed up: {classes[pair.a]} and {classes[pair.b]} ({pair.a_for_b + pair.b_for_a:,} times)."
+            f" Most often mixed up: {classes[pair.a]} and {classes[pair.b]} "
+            f"({counted(pair.a_for_b + pair.b_for_a, 'time')})."
         )
     caption = (
         f"{counted(len(subject.labels), f'{subject.split} image')}, {wrong:,} of them wrong: rows are true classes, "
@@ -240,9 +241,10 @@ def seeds(subject: Subject, request: PictureRequest) -> list[Picture]:
     none, some, every = result.counts.tolist()
     expected = result.expected[2]
     judged_by_all = is_judged is None or is_judged[:, result.images].all()
-    whom = f"{len(runs)} runs" if judged_by_all else "the runs that did not train on each"
+    whom = counted(len(runs), "run") if judged_by_all else "the runs that did not train on each"
     caption = (
-        f"{len(result.images):,} {subject.split} images, classified by {whom}: {none:,} are missed by none, {some:,} "
+        f"{counted(len(result.images), subject.split + ' image')}, classified by {whom}: {none:,} are missed by "
+        f"none, {some:,} "
         f"by some (chance decides: another seed may get them right) and {every:,} by every run, where {expected:.1f} "
         "would be expected if runs erred independently. What every run misses is hard, or labelled wrongly."
     )

@@ -10,6 +10,7 @@ import numpy as np
 from ...errors import InputError
 from ...explain.choose import convolutions
 from ...explain.figures.style import DOTS_PER_INCH
+from ...extras import has
 from ...report import Illustration
 from ...store import StudyRecord
 from ..model import load_models, runs_of_arm
@@ -26,12 +27,15 @@ DENSITY = DOTS_PER_INCH / 96  # a page has 96 pixels an inch
 def illustrations(record: StudyRecord, store: Path) -> tuple[Illustration, ...]:
     """What the first seed of the best arm mixes up, its costliest images, its calibration and its first kernels.
 
-    What cannot be drawn is left out: without a finished run, its weights and the data there is nothing to explain.
+    What cannot be drawn is left out: without a finished run, its weights and the data there is nothing to explain. The
+    report says where matplotlib is missing.
 
     Args:
         record: The study.
         store: The store's folder.
     """
+    if not has("matplotlib"):
+        return ()
     try:
         (model,) = load_models(record, runs_of_arm(record, None)[:1], store)
         subject = _part(subject_of(model, "validation"))

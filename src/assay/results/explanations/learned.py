@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...analysis.numbers import counted
 from ...explain import figures
 from ...explain.activations import activation_maps, strongest_images
 from ...explain.attribution import integrated_gradients, occlusion, occlusion_window
@@ -24,6 +23,7 @@ from ...explain.picture import Picture
 from ...explain.places import boxes_on
 from ...explain.sanity import ALIKE, Method, sanity_check
 from ...nets.build import Network
+from ...numerals import counted
 from .request import PictureRequest
 from .subject import Shown, Subject, image_of
 

@@ -19,6 +19,7 @@ from typing import IO, Any
 
 from ... import disk
 from ...errors import AssayError, ClusterError, Problem
+from ...numerals import counted
 from ...train.task import FILES, RUN_LEVELS
 from ..artifacts import Artifacts
 from ..events import Failed, Lost, NoSpace, to_json
@@ -374,7 +375,7 @@ class Bridge:
         elif self._since and time.monotonic() - self._since > self._wanted["patience_seconds"]:
             self._since = 0.0
             cores, memory = self._wanted["threads"], self._places[0].memory >> 20
-            room = f"{cores} {'core' if cores == 1 else 'cores'}" + (f" and {memory} MiB of memory" if memory else "")
+            room = counted(cores, "core") + (f" and {memory} MiB of memory" if memory else "")
             self.send({"note": f"waiting for the cluster to have room for a worker with {room}"})
 
     def _help(self) -> None:

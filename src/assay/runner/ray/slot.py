@@ -21,7 +21,7 @@ from ...data.location import arrays_folder, bases_folder, lock_file
 from ...errors import AssayError, ClusterError
 from ...train.task import FILES, Task
 from ..artifacts import Artifacts
-from ..events import Event, Lost, NoSpace, to_json
+from ..events import TRANSIENT, Event, Lost, NoSpace, to_json
 from ..local import LocalExecutor
 from ..worker import CHECKPOINT, WEIGHTS
 
@@ -98,7 +98,7 @@ class Slot:
             deadline = time.monotonic() + _LONG_POLL_SECONDS
             events: Sequence[Event] = ()
             while not events and not self._is_stopping and time.monotonic() < deadline:
-                events = self._executor.poll(0.25)
+                events = [event for event in self._executor.poll(0.25) if not isinstance(event, TRANSIENT)]
             message: dict[str, Any] = {
                 "events": [to_json(event) for event in events],
                 "memory": self._memory_bytes(),

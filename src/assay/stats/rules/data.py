@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...numerals import percent
 from ..curves import Curves, smooth
 from ..diagnosis import Diagnosis
 
@@ -51,7 +52,8 @@ def duplicates(curves: Curves) -> Diagnosis | None:
     share = curves.shared_images / max(curves.num_validation, 1)
     return Diagnosis(
         "duplicates between splits",
-        f"{curves.shared_images} of {curves.num_validation} validation images ({share:.1%}) are training images too",
+        f"{curves.shared_images} of {curves.num_validation} validation images ({percent(share, 1)}) are "
+        "training images too",
         "drop duplicates before splitting",
         'Barz and Denzler (2020), "Do we train on test data?", Journal of Imaging 6(6)',
     )
@@ -73,8 +75,9 @@ def unlike_validation(curves: Curves) -> Diagnosis | None:
         return None
     return Diagnosis(
         "validation unlike training",
-        f"in the first epoch {first:.1%} of training images were right before they had been learned from, and of the "
-        f"validation images never more than {best:.1%}",
+        f"in the first epoch {percent(first, 1)} of training images were right before they had been learned "
+        "from, and of the "
+        f"validation images never more than {percent(best, 1)}",
         "compare validation images with training images: their source, their preparation (scale, colours, crop), the "
         "order of their labels",
         "Measured: the first epoch sees each image once, so that its running accuracy has nothing of overfitting",
@@ -97,12 +100,17 @@ def unrelated_labels(curves: Curves) -> Diagnosis | None:
     if not (knows_by_heart or (curves.is_stuck and change > 2 * MOVED)):
         return None
     if knows_by_heart:
-        evidence = f"{train:.1%} of training images are right and {best:.1%} of validation images at most"
+        evidence = (
+            f"{percent(train, 1)} of training images are right and {percent(best, 1)} of validation images at most"
+        )
     else:
-        evidence = f"kernels moved by {change:.0%} of their size, and {best:.1%} of validation images are right at most"
+        evidence = (
+            f"kernels moved by {percent(change, 0)} of their size, and {percent(best, 1)} of validation "
+            "images are right at most"
+        )
     return Diagnosis(
         "labels unrelated to images",
-        f"{evidence}, where always the same answer gets {chance:.1%}",
+        f"{evidence}, where always the same answer gets {percent(chance, 1)}",
         "look at images beside their labels (assay data show): are both in the same order? Then check with a method "
         "known to work, such as few images and a small network",
         'Zhang, Bengio, Hardt, Recht and Vinyals (2017), "Understanding deep learning requires rethinking '

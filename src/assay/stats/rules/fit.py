@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...numerals import percent
 from ..curves import Curves, smooth
 from ..diagnosis import MIN_EPOCHS, Diagnosis
 
@@ -69,7 +70,8 @@ def underfitting(curves: Curves) -> Diagnosis | None:
     accuracy = curves.row("train_accuracy")[-1]
     return Diagnosis(
         "underfitting",
-        f"training images are classified no better than {accuracy:.1%} (loss {train:.3g}), validation images alike "
+        f"training images are classified no better than {percent(accuracy, 1)} (loss {train:.3g}), validation "
+        "images alike "
         f"(loss {validation:.3g})",
         "use more filters, units or layers, less dropout or l2, or train longer",
         'Goodfellow, Bengio and Courville (2016), "Deep Learning", section 5.2; a seventh: healthy runs end below 13 %',
@@ -94,7 +96,7 @@ def not_converged(curves: Curves) -> Diagnosis | None:
     return Diagnosis(
         "not converged",
         f"validation accuracy gained {100 * gain:.1f} points over the last {span} epochs, and its loss fell by "
-        f"{1 - loss[after].mean() / loss[before].mean():.0%}",
+        f"{percent(1 - loss[after].mean() / loss[before].mean(), 0)}",
         "train longer, or compare arms after more epochs: the slower one is not yet the worse one",
         "Measured: of 30 healthy runs one gained a point over its last fifth, and its loss had stopped falling",
     )
@@ -112,7 +114,7 @@ def lucky_epoch(curves: Curves) -> Diagnosis | None:
         return None
     return Diagnosis(
         "lucky epoch",
-        f"epoch {int(accuracy.argmax()) + 1} scored {best:.2%}, the last {last:.2%}",
+        f"epoch {int(accuracy.argmax()) + 1} scored {percent(best)}, the last {percent(last)}",
         "quote the last epoch, or a rule declared before (early stopping); let the learning rate fall towards the end",
         'Measured; of the best of many scores, Dodge et al. (2019), "Show your work: improved reporting of ...", EMNLP',
         int(accuracy.argmax()) + 1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...numerals import counted, percent
 from ..curves import Curves
 from ..diagnosis import Diagnosis
 from .data import MOVED, moved
@@ -22,8 +23,9 @@ def majority_only(curves: Curves) -> Diagnosis | None:
         return None
     return Diagnosis(
         "majority class only",
-        f"{predicted[label] / predicted.sum():.0%} of predictions are {curves.name_of(label)}, the most common class "
-        f"({common:.0%} of images)",
+        f"{percent(predicted[label] / predicted.sum(), 0)} of predictions are {curves.name_of(label)}, the most "
+        "common class "
+        f"({percent(common, 0)} of images)",
         'weigh the rarer classes (class_weights = "balanced"), read recall for each class instead of accuracy, and '
         "train longer",
         'He and Garcia (2009), "Learning from imbalanced data", IEEE TKDE 21(9)',
@@ -46,14 +48,16 @@ def collapsed(curves: Curves) -> Diagnosis | None:
             return None
         label = int(predicted.argmax())
         images = actual[label] / actual.sum()
-        evidence = f"{share:.0%} of predictions are {curves.name_of(label)}, which {images:.0%} of images are"
+        evidence = (
+            f"{percent(share, 0)} of predictions are {curves.name_of(label)}, which {percent(images, 0)} of images are"
+        )
     else:
         if not curves.is_measured:
             return None
         best = max(curves.row("train_accuracy")[-1], curves.row("validation_accuracy")[-1])
         if best > 1.2 / curves.num_classes:
             return None
-        evidence = f"accuracy after the last epoch is {best:.1%}, no better than guessing"
+        evidence = f"accuracy after the last epoch is {percent(best, 1)}, no better than guessing"
     return Diagnosis(
         "collapsed to one class",
         evidence,
@@ -72,7 +76,7 @@ def never_predicted(curves: Curves) -> Diagnosis | None:
     missing = [(label, actual) for label, (predicted, actual) in pairs if predicted == 0 and actual >= 5]
     if not missing:
         return None
-    named = ", ".join(f"{curves.name_of(label)} ({actual} images)" for label, actual in missing)
+    named = ", ".join(f"{curves.name_of(label)} ({counted(actual, 'image')})" for label, actual in missing)
     return Diagnosis(
         "class never predicted",
         f"of {health['images']} training images none is taken for {named}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...numerals import counted, percent
 from ..curves import Curves, smooth
 from ..diagnosis import Diagnosis
 from .data import MOVED, moved
@@ -43,7 +44,7 @@ def small_batch(curves: Curves) -> Diagnosis | None:
     running = curves.row("running_loss")
     is_noisy = len(running) and running[-1] > max(0.3 * curves.guessing_loss, 2 * curves.row("train_loss")[-1])
     if has_norm and size <= SMALL // 2 and (is_noisy or not curves.has_learned):
-        evidence = f"batch normalization takes its statistics from {size} image{'s' if size > 1 else ''} a step"
+        evidence = f"batch normalization takes its statistics from {counted(size, 'image')} a step"
         return Diagnosis(
             "batch too small",
             f"{evidence}, and the loss is {curves.row('train_loss')[-1]:.3g} with moving statistics"
@@ -53,12 +54,15 @@ def small_batch(curves: Curves) -> Diagnosis | None:
         )
     evidence, since = ("", None) if curves.has_learned else _unrest(curves)
     if not evidence and curves.is_stuck and moved(curves, 0.0) > MOVED and size <= SMALL // 2:
-        evidence = f"kernels moved by {moved(curves, 0.0):.0%} of their size, and the training loss is that of guessing"
+        evidence = (
+            f"kernels moved by {percent(moved(curves, 0.0), 0)} of their size, and the training loss is "
+            "that of guessing"
+        )
     if not evidence:
         return None
     return Diagnosis(
         "batch too small",
-        f"{evidence}, with {size} image{'s' if size > 1 else ''} a step",
+        f"{evidence}, with {counted(size, 'image')} a step",
         "use 32 images a step or more, or lower the learning rate as many times as the batch is smaller",
         'Smith, Kindermans, Ying and Le (2018), "Don\'t decay the learning rate, increase the batch size", section 2',
         since,
@@ -102,10 +106,10 @@ def rate_too_low(curves: Curves) -> Diagnosis | None:
     is_still = float(np.ptp(loss)) < 0.01 * guess and loss[-1] > 0.9 * guess
     if not (is_steady or is_still):
         return None
-    evidence = f"the training loss went from {loss[0]:.3g} to {loss[-1]:.3g} in {len(loss) - 1} epochs"
+    evidence = f"the training loss went from {loss[0]:.3g} to {loss[-1]:.3g} in {counted(len(loss) - 1, 'epoch')}"
     evidence += " without levelling off" if is_steady else " and hardly moved"
     if change := moved(curves, 0.0):
-        evidence += f", and no kernel moved by more than {change:.1%} of its size"
+        evidence += f", and no kernel moved by more than {percent(change, 1)} of its size"
     return Diagnosis(
         "learning rate too low",
         evidence,
@@ -126,7 +130,7 @@ def _unrest(curves: Curves) -> tuple[str, int | None]:
     steps = np.diff(loss)
     jumps = np.flatnonzero((steps > 0.2 * loss[:-1]) & (steps > 0.05 * guess))
     if len(jumps) >= max(2, len(steps) / 3) and not (_can_lag(curves) and np.mean(np.diff(running) <= 0) >= 0.9):
-        return f"the training loss jumped up after {len(jumps)} of {len(steps)} epochs", int(jumps[0]) + 2
+        return f"the training loss jumped up after {len(jumps)} of {counted(len(steps), 'epoch')}", int(jumps[0]) + 2
     smoothed = smooth(loss)
     best = int(smoothed.argmin())
     rise = float(smoothed[-1] - smoothed[best])

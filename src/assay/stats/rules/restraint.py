@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...numerals import percent
 from ..curves import Curves
 from ..diagnosis import Diagnosis
 
@@ -19,7 +20,7 @@ def strong_decay(curves: Curves) -> Diagnosis | None:
     settings = ", ".join(curves.protocol.decay)
     return Diagnosis(
         "weight decay too strong",
-        f"with {settings} {name} has {share:.0%} of its initial size, and the training loss ends at "
+        f"with {settings} {name} has {percent(share, 0)} of its initial size, and the training loss ends at "
         f"{curves.row('train_loss')[-1]:.3g}",
         "lower l1, l2 or weight_decay tenfold, or leave it out",
         'Krogh and Hertz (1991), "A simple weight decay can improve generalization"; two thirds: measured',
@@ -67,8 +68,9 @@ def _held_back(curves: Curves, measure: str, is_on: bool, condition: str, advice
         return None
     return Diagnosis(
         "dropout too strong" if measure == "dropout" else "augmentation too strong",
-        f"of {health['images']} training images {health['accuracy']:.0%} are right as they are (loss {plain:.3g}), and "
-        f"{varied['accuracy']:.0%} {condition} (loss {varied['loss']:.3g})",
+        f"of {health['images']} training images {percent(health['accuracy'], 0)} are right as they are (loss "
+        f"{plain:.3g}), and "
+        f"{percent(varied['accuracy'], 0)} {condition} (loss {varied['loss']:.3g})",
         advice,
         source,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from ...numerals import counted, percent
 from ..curves import Curves
 from ..diagnosis import Diagnosis, Kind
 
@@ -25,9 +26,10 @@ def stale_statistics(curves: Curves) -> Diagnosis | None:
             momentum = protocol.norm_momentum or 0.99
             return Diagnosis(
                 "stale moving statistics",
-                f"of {health['images']} training images {health['accuracy']:.0%} are right (loss "
-                f"{health['loss']:.3g}) with batch norm's moving statistics after {steps} steps, and "
-                f"{recomputed['accuracy']:.0%} ({recomputed['loss']:.3g}) with statistics of these images; momentum "
+                f"of {health['images']} training images {percent(health['accuracy'], 0)} are right (loss "
+                f"{health['loss']:.3g}) with batch norm's moving statistics after {counted(steps, 'step')}, and "
+                f"{percent(recomputed['accuracy'], 0)} ({recomputed['loss']:.3g}) with statistics of these "
+                "images; momentum "
                 f"{momentum:g} forgets 99 % of its past in {_steps_to_forget(momentum)} steps",
                 "train for more steps, lower the momentum (batchnorm momentum=0.9), or let the learning rate fall at "
                 "the end: the network itself may be sound",
@@ -40,8 +42,9 @@ def stale_statistics(curves: Curves) -> Diagnosis | None:
             momentum = protocol.average_momentum
             return Diagnosis(
                 "stale moving statistics",
-                f"averaged weights (ema_momentum = {momentum:g}) get {curves.row('train_accuracy')[-1]:.0%} of "
-                f"training images right after {steps} steps, and the weights themselves got {running[-1]:.0%} in "
+                f"averaged weights (ema_momentum = {momentum:g}) get {percent(curves.row('train_accuracy')[-1], 0)} of "
+                f"training images right after {counted(steps, 'step')}, and the weights themselves got "
+                f"{percent(running[-1], 0)} in "
                 f"the last epoch; the average forgets 99 % of its past in {_steps_to_forget(momentum)} steps",
                 "lower ema_momentum, or train for more steps",
                 'Polyak and Juditsky (1992), "Acceleration of stochastic approximation by averaging"; 10 points: '
@@ -132,7 +135,7 @@ def _units(curves: Curves, which: str, kind: Kind, what: str, advice: str, sourc
     bad = {layer: share for layer, share in health[which].items() if share >= 0.5}
     if not bad:
         return None
-    layers = ", ".join(f"{layer}: {share:.0%}" for layer, share in bad.items())
+    layers = ", ".join(f"{layer}: {percent(share, 0)}" for layer, share in bad.items())
     since = next(
         epoch
         for epoch in sorted(curves.health)

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from ...disk import regular_file
 from ...errors import DataError
+from ...numerals import counted
 from ..files import run_folder
-from .findings import Finding, counted, listed
+from .findings import Finding, listed
 
 WEIGHTS = "weights.safetensors"
 REPAIRS = "repairs"

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ...errors import SpecError
+from ...numerals import counted
 from ...spec import Arm, Study
 from ..checksums import KEYS, TABLES, expression
 from ..files import run_folder
 from .artifacts import WEIGHTS
-from .findings import counted
 from .rows import LACKING_EPOCHS, LACKING_WEIGHTS, MEMBERS, MISSING_RUNS, RowFaults
 
 _Keys = Sequence[tuple[object, ...]]

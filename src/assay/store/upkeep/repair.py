@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...disk import disk_errors, replacing
+from ...numerals import counted
 from ..files import DATABASE, connect, run_folder
 from ..lock import writer_lock
 from .artifacts import REPAIRS, WEIGHTS
 from .checkup import Checkup, checkup
-from .findings import Finding, counted
+from .findings import Finding
 from .mending import mend_rows, requeue, rows_to_put_back
 from .salvage import salvage
 

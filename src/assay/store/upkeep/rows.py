@@ -6,8 +6,9 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ...numerals import counted
 from ..checksums import BRIEF, KEYS, TABLES, expression, is_damaged
-from .findings import Finding, counted, listed
+from .findings import Finding, listed
 
 # What becomes of the damaged rows of a table, and whether ``repair`` does it.
 _REMEDIES = {

@@ -40,6 +40,7 @@ from numpy.typing import NDArray
 
 from ... import disk
 from ...errors import DataError
+from ..compiling import announce
 from . import vectors
 from .instructions import Operation
 from .lowering import function_lowered, lowered, tree_of
@@ -148,6 +149,8 @@ def load(kernels: Iterable[Kernel]) -> None:
     Each process claims the next kernel that nobody has and nobody is compiling; those that others have claimed come last.
     """
     waiting = [kernel for kernel in dict.fromkeys(kernels) if not kernel.is_loaded]
+    if missing := [kernel.name for kernel in waiting if not (folder() / f"{kernel.module_name}.o").exists()]:
+        announce(missing)
     claimed_by_others = []
     for kernel in waiting:
         with _claim(kernel) as is_ours:

@@ -1,6 +1,6 @@
 // Two runs side by side: their figures, their curves, what differs between their arms.
 
-import { colour, duration, fixed, get, make, percent } from "./dom.js";
+import { colour, duration, fixed, get, make, percent, signed } from "./dom.js";
 import { curves } from "./chart.js";
 
 const ROWS = [
@@ -27,7 +27,7 @@ export async function compare(place, study, ids, armOf) {
     const cells = values.map((v) => make("td", { class: "num" }, text(v)));
     if (b) {
       const both = isShare && values.every((v) => v !== null && v !== undefined);
-      cells.push(make("td", { class: "num" }, both ? `${(100 * (values[1] - values[0])).toFixed(2)} points`.replace(/^(?!-)/, "+") : ""));
+      cells.push(make("td", { class: "num" }, both ? `${signed(100 * (values[1] - values[0]))} points` : ""));
     }
     return make("tr", {}, make("th", { scope: "row" }, name), ...cells);
   });

@@ -28,6 +28,11 @@ function put(element, attributes) {
 
 export const percent = (share, digits = 2) => (share === null || share === undefined ? "–" : `${(100 * share).toFixed(digits)} %`);
 export const fixed = (value, digits = 4) => (value === null || value === undefined ? "–" : value.toFixed(digits));
+// A difference with its sign and the true minus: the rules of numerals.py.
+export const signed = (value, digits = 2) => {
+  const text = value.toFixed(digits);
+  return Number(text) === 0 ? text.replace("-", "") : value > 0 ? `+${text}` : text.replace("-", "−");
+};
 export const counted = (n, noun) => `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
 
 export function duration(seconds) {

@@ -20,9 +20,9 @@ $(VENV)/.installed-test: $(VENV)/.installed
 install: $(VENV)/.installed  ## Install Assay into .venv
 
 demo: $(VENV)/.installed  ## Run the demo study and write its report
-	$(BIN)/assay run first-look --store demo-store
+	$(BIN)/assay run first-verdict --store demo-store
 	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] && command -v xdg-open >/dev/null; then \
-		xdg-open demo-store/reports/first-look.html >/dev/null 2>&1 & fi
+		xdg-open demo-store/reports/first-verdict.html >/dev/null 2>&1 & fi
 
 # The tests start some 300 processes: with the bytecode of Assay kept, none of them compiles its sources anew.
 test: $(VENV)/.installed-test  ## Install what the tests need and run them

@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tarfile
 import tempfile
 import venv
@@ -71,7 +70,8 @@ def try_wheel(wheel: Path, folder: Path) -> None:
     run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", wheel, cwd=folder)
     site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).strip())
     # Behind the environment's own packages, so that the wheel's is the one that is found.
-    (site / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    borrowed = [path for path in sys.path if path.endswith("site-packages")]
+    (site / "borrowed.pth").write_text("\n".join(borrowed) + "\n")
     place = Path(run(python, "-c", "import assay; print(assay.__file__)", cwd=folder).strip())
     if site not in place.parents:
         sys.exit(f"{place} was imported, not the wheel in {site}")

@@ -113,7 +113,7 @@ def test_mixed_sizes_are_refused_or_resized():
     assert np.array_equal(
         images[1, ..., 0], np.asarray(Image.fromarray(large).resize((7, 6), Image.Resampling.BILINEAR))
     )
-    assert "1 images were resized to 6 x 7 (bilinear)." in notes
+    assert "1 image was resized to 6 x 7 (bilinear)." in notes
 
 
 def bomb() -> bytes:

@@ -45,10 +45,12 @@ package: $(VENV)/.installed-test  ## Build wheel and sdist into dist/, check the
 
 oldest:  ## Run the tests with the oldest versions that pyproject.toml admits (TESTS=tests/spec)
 	rm -rf .oldest-venv && $(PYTHON) -m venv .oldest-venv
-	.oldest-venv/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check uv 'torch>=2.13,<2.14'
-	.oldest-venv/$(SCRIPTS)/python -m uv pip install --quiet --python .oldest-venv/$(SCRIPTS)/python \
-		--resolution lowest-direct -e '.[test]'
-	.oldest-venv/$(SCRIPTS)/python -m pytest -n 2 --dist loadfile $(TESTS)
+	.oldest-venv/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check uv httpx 'torch>=2.13,<2.14'
+	.oldest-venv/$(SCRIPTS)/python -m uv pip compile --quiet --resolution lowest-direct --extra test pyproject.toml \
+		| grep -vE '^ |^#|^(torch|nvidia|cuda|triton)' > .oldest-venv/versions.txt
+	.oldest-venv/$(SCRIPTS)/python -m uv pip install --quiet --python .oldest-venv/$(SCRIPTS)/python --no-deps \
+		-r .oldest-venv/versions.txt -e .
+	.oldest-venv/$(SCRIPTS)/python -m pytest -W ignore::DeprecationWarning -n 2 --dist loadfile $(TESTS)
 
 lock:  ## Renew constraints.txt from a fresh environment
 	rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv

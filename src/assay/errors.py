@@ -3,6 +3,7 @@
     AssayError
     ├── InputError             what was asked for cannot be done; the CLI exits with 2
     │   ├── SpecError          a study file or spec breaks a rule
+    │   │   └── NotInstalled   an optional package that this needs is not there
     │   ├── DataError          a data set is missing, damaged or not what the study expects
     │   ├── NoCode             the code of a module of one's own is not at hand, or has changed
     │   ├── StoreError         the store cannot be used
@@ -12,7 +13,6 @@
     │   │   ├── StoreBusy      another process is writing to it
     │   │   ├── StoreMoved     it was moved or deleted while it was written
     │   │   └── StoreTooNew    a newer version of Assay wrote it
-    │   ├── NotInstalled       an optional package that this needs is not there
     │   ├── ClusterError       no cluster can be reached where one was asked for, or it cannot train
     │   └── TooFewSeeds        an estimate was asked for from too few scores (also a ValueError)
     ├── RunError               one run failed; recorded in its row while the study goes on
@@ -103,7 +103,7 @@ class NoCode(InputError):
     """The code of a module of one's own is not at hand on this machine, or has changed."""
 
 
-class NotInstalled(InputError):
+class NotInstalled(SpecError):
     """An optional package that this needs is not installed, or cannot be imported."""
 
 

@@ -37,10 +37,10 @@ def scans(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--groups", "patient", "--test", "0.25"], "about 25% of the images, in whole groups"),
+        (["--groups", "patient", "--test", "0.25"], "about 25 % of the images, in whole groups"),
         (["--groups", "patient", "--test", "15"], "about 15 images, in whole groups"),
         (["--groups", "patient", "--test", "last 15"], "the last 15 images in the order of the file"),
-        (["--groups", "patient", "--test", "last 25%"], "the last 25% of the images in the order of the file"),
+        (["--groups", "patient", "--test", "last 25%"], "the last 25 % of the images in the order of the file"),
     ],
 )
 def test_show_says_how_the_test_split_came_about(run, scans, options, told):

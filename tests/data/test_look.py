@@ -62,7 +62,7 @@ def test_classes_that_neighbours_do_not_tell_apart_are_not_judged():
     found = find_suspects(images, np.arange(300) % 2, 2)
     assert (found.images, found.judged) == ((), ())
     dataset = prepare(assay.arrays(images, np.arange(300) % 2))
-    assert re.match(r"Only \d+% of images .* not judged before training", look(dataset).judgement)
+    assert re.match(r"Only \d+ % of images .* not judged before training", look(dataset).judgement)
 
 
 def test_rare_classes_are_not_suspected_for_being_rare():

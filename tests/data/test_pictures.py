@@ -99,7 +99,7 @@ def test_grey_among_colour_becomes_colour_wherever_it_stands():
         assert images.shape == (2, 6, 7, 3)
         grey = images[contents.index(both[0])]
         assert (grey == GREY[..., None]).all()
-        assert any("1 grey images are kept as colour" in note for note in notes)
+        assert any("1 grey image is kept as colour" in note for note in notes)
     assert read(*both, channels=1)[0].shape == (2, 6, 7, 1)
 
 

@@ -16,6 +16,7 @@ import assay
 from assay.cli import main
 from assay.errors import RunError, SpecError, StoreError
 from assay.export import onnx_answer
+from assay.numerals import percent
 from assay.results import exports
 from assay.results.answers import AnswerRequest
 from assay.results.exports import export_run
@@ -55,7 +56,8 @@ def test_files_and_card_agree(store: Path, tmp_path: Path) -> None:
     assert run.kept is not None
     count = 288
     interval = share_interval(round(run.kept.validation_accuracy * count), count)
-    own = f"{run.kept.validation_accuracy:.2%} | {interval.low:.2%} to {interval.high:.2%} | {count} images"
+    ends = f"{percent(interval.low)} to {percent(interval.high)}"
+    own = f"{percent(run.kept.validation_accuracy)} | {ends} | {count} images"
     assert own in card
     assert "2 seeds" in card
     assert "test split is sealed" in card
@@ -163,7 +165,7 @@ def test_what_cannot_be_exported_is_said(store: Path, tmp_path: Path, monkeypatc
     with pytest.raises(StoreError, match="no run whose id begins with"):
         export_run("nothing", ["onnx"], store, tmp_path)
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(SpecError, match=r'needs onnx.*pip install "assay\[export\]"'):
+    with pytest.raises(SpecError, match=r'need onnx, .*pip install "assay\[export\]"'):
         export_run("small", ["onnx"], store, tmp_path)
 
 

@@ -199,7 +199,10 @@ def test_a_line_that_would_say_the_same_waits(capsys: pytest.CaptureFixture[str]
     lines.begin(Outlook("small", 1, 0, {"a": "rate=0, seed 0"}, {"a": 2}, 1))
     for now[0] in (11.0, 22.0, 33.0, 80.0):
         lines.tick()
-    assert capsys.readouterr().err.splitlines()[1:] == ["0 done, 0 running, 1 queued"] * 2
+    assert (
+        capsys.readouterr().err.splitlines()[1:]
+        == ["0 done, 0 running, 1 queued; starting worker processes: they load libraries and data"] * 2
+    )
 
 
 def test_a_run_that_stops_early_counts_by_the_epoch_that_it_keeps() -> None:
@@ -238,14 +241,13 @@ def test_class_weights_are_told_by_name_or_by_label(tmp_path: Path) -> None:
 def test_time_left_is_epochs_left_over_lanes() -> None:
     tally = Tally(Outlook("s", 4, 1, dict.fromkeys("abcd", ""), dict.fromkeys("abcd", 10), 2), lambda: 0.0)
     assert tally.seconds_left() is None
-    assert not tally.is_preparing
+    assert tally.is_starting
     tally.follow(Started("a", {}))
-    assert tally.is_preparing
+    assert not tally.is_starting
     tally.follow(Started("b", {}))
     for epoch in (1, 2):
         tally.follow(EpochDone("a", EpochRecord(epoch, 0, 0, 0, 0, 0, 0, 0, 3.0)))
     assert tally.seconds_left() == pytest.approx((8 + 10) * 3.0)  # what is left of a, then the run that waits
-    assert not tally.is_preparing
     assert (tally.done, tally.queued) == (1, 1)
     assert [whole_seconds(s) for s in (41.2, 200, 7500)] == ["41 s", "3 min 20 s", "2 h 5 min"]
 

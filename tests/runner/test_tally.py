@@ -148,7 +148,7 @@ def test_lost_and_failed_runs_are_counted() -> None:
 def test_it_says_which_kernels_are_compiled_and_for_how_long() -> None:
     now = [0.0]
     tally = Tally(outlook({"a": 1}, 2, 10, 2), lambda: now[0])
-    assert preparation(tally) == ""
+    assert preparation(tally) == "Starting worker processes: they load libraries and data"
     tally.follow(Compiling("a-0", ("conv_forward", "conv_forward", "dense")))
     now[0] = 3.0
     tally.follow(Compiling("a-1", ("dense", "max_pool", "softmax")))

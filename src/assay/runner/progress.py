@@ -210,9 +210,9 @@ def title(outlook: Outlook) -> str:
 
 
 def preparation(tally: Tally) -> str:
-    """Which kernels are compiled now and for how long that has taken, as a sentence; empty where none are."""
+    """What goes on while nothing trains: workers start, or which kernels are compiled and for how long; else empty."""
     if not tally.compiling:
-        return ""
+        return "Starting worker processes: they load libraries and data" if tally.is_starting else ""
     since = min(start for start, _ in tally.compiling.values())
     names = sorted({name.replace("_", " ").strip() for _, kernels in tally.compiling.values() for name in kernels})
     shown = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")

@@ -81,9 +81,9 @@ class Tally:
         return self.outlook.num_runs - self.done - len(self.running)
 
     @property
-    def is_preparing(self) -> bool:
-        """Whether runs have begun and none has finished an epoch yet."""
-        return bool(self.running) and not self._paces
+    def is_starting(self) -> bool:
+        """Whether no run has begun yet."""
+        return bool(self.queued) and not (self._courses or self._ended or self._paces)
 
     def follow(self, event: Event) -> None:
         now = self.clock()

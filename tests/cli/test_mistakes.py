@@ -61,7 +61,8 @@ def test_a_mistyped_command_and_a_file_in_its_place(refused: Callable[..., str])
 def test_a_setting_given_as_an_option_is_named_as_the_key(refused: Callable[..., str], option: str, key: str) -> None:
     message = refused("run", "first-look", option, "3")
     assert option in message
-    assert "It is a setting of the study: write " in message
+    assert f"{option} is no option but a setting of the study: write " in message
+    assert "Did you mean" not in message
     assert key in message
 
 

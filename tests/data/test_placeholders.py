@@ -57,7 +57,7 @@ def test_files_that_are_in_icloud_alone_are_no_smaller_data_set(tree):
         prepare(Data(path=str(tree)))
     info = prepare(Data.of({"path": str(tree), "read": {"skip_bad": True}})).info
     assert info.num_training == 7
-    assert "1 files are in a cloud alone and are left out." in info.notes
+    assert "1 file is in a cloud alone and is left out." in info.notes
 
 
 def test_a_path_that_is_in_icloud_alone_is_said_to_be(tmp_path):

@@ -101,7 +101,7 @@ def test_folders_beside_the_splits_are_named(tmp_path):
     dataset = own(tree(tmp_path / "t", *classes_below("train", "test", "eval", "holdout", "extra"), "train/stray.png"))
     assert (dataset.info.num_training, dataset.info.num_test) == (4, 4)
     assert "Folders beside the splits are left out: eval, extra, holdout (12 files)." in dataset.info.notes
-    assert "In train: 1 files beside the class folders are left out (stray.png)." in dataset.info.notes
+    assert "In train: 1 file beside the class folders is left out (stray.png)." in dataset.info.notes
 
 
 def test_class_folders_with_a_test_split_beside_them(tmp_path):

@@ -89,9 +89,8 @@ def main(arguments: list[str] | None = None) -> Any:
         code = commands.main(arguments, prog_name="assay", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
-        error.show()
-        if isinstance(error, click.NoSuchOption) and (sentence := setting_of(error)):
-            click.echo(sentence, err=True)
+        sentence = setting_of(error) if isinstance(error, click.NoSuchOption) else ""
+        (click.UsageError(sentence, getattr(error, "ctx", None)) if sentence else error).show()
         code = EXIT_BAD_INPUT
     except (click.Abort, KeyboardInterrupt, Interrupted) as error:
         click.echo(str(error) if isinstance(error, Interrupted) else "Stopped.", err=True)

@@ -59,4 +59,6 @@ def setting_of(error: click.NoSuchOption) -> str:
     """Where an option of ``assay run`` that is none stands in a study file; empty where nobody knows."""
     name = error.option_name.lstrip("-").lower()
     is_run = error.ctx is not None and error.ctx.info_name == "run"
-    return f"It is a setting of the study: write {SETTINGS[name]} in its file." if is_run and name in SETTINGS else ""
+    if not is_run or name not in SETTINGS:
+        return ""
+    return f"{error.option_name} is no option but a setting of the study: write {SETTINGS[name]} in its file."

@@ -163,7 +163,7 @@ def test_colour_and_grey_are_turned_and_told(tmp_path: Path) -> None:
     colours, _, notes = read(tmp_path, shape=(6, 5, 3))
     np.testing.assert_array_equal(colours[0], colour)
     np.testing.assert_array_equal(colours[1], np.repeat(IMAGES[0], 3, axis=2))
-    assert notes == ("1 grey images are kept as colour, 2 are colour.",)
+    assert notes == ("1 grey image is kept as colour, 2 are colour.",)
 
 
 def test_another_size_is_refused_or_resized(tmp_path: Path) -> None:

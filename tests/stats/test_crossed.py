@@ -129,6 +129,10 @@ def test_p_is_the_level_at_which_the_interval_ends_at_zero(extra, inflation):
     assert crossed_p(-np.array(DIFFERENCES), spread) == pytest.approx(p, rel=1e-9)
 
 
+def test_a_mean_of_rounding_errors_has_no_level_that_excludes_zero():
+    assert crossed_p([0.3, -0.1, -0.2, 0.0], ImageSpread(0.02, 99.0, 1.0)) == pytest.approx(1)
+
+
 def test_intervals_only_grow_with_what_is_added():
     widths = [np.diff(crossed_interval(DIFFERENCES, ImageSpread(extra, 50.0)))[0] for extra in np.linspace(0, 0.1, 40)]
     assert np.all(np.diff(widths) > 0)

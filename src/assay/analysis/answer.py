@@ -172,7 +172,7 @@ def retrained_sentences(study: StudyRecord) -> tuple[str, ...]:
         of = f" of {len(runs)}" if len(runs) > len(scores) else ""
         mean = percent(sum(scores) / len(scores))
         scored = "scores" if measure_of(study) == ACCURACY else "has an accuracy of"
-        sentences.append(f"{arm}, trained on {study.retrained_on}, {scored} {mean}{interval}, n = {len(scores)}{of}")
+        sentences.append(f"{arm}, trained on {study.retrained_on(arm)}, {scored} {mean}{interval}, n = {len(scores)}{of}")
     return tuple(sentences)
 
 

@@ -149,7 +149,7 @@ def arm_ids(study: StudyRecord) -> dict[str, str]:
         for arm in ordered_arms(study):
             name = arm.levels.get(DATA, "") if study.sets else ""
             spec = design.data.on(name) if name else design.data
-            data = {**spec.identity(), "content": study.data_on(name).get("content")}
+            data = {**spec.learning_from(arm.design.images).identity(), "content": study.data_on(name).get("content")}
             rest = {"data": data, "vary": sorted(design.seeds.vary), "start": design.seeds.start}
             identity = fingerprint({"arm": arm.design.identity(), **rest})[:16]
             twins[identity] += 1

@@ -331,7 +331,7 @@ def facts_of(model: Model) -> Facts:
     versions = run.environment.get("versions", {})
     limits = [LEAKY] if record.is_leaky else []
     if model.is_retrained:
-        limits.append(f"It was trained on {record.retrained_on} together: only test images can judge it.")
+        limits.append(f"It was trained on {record.retrained_on(run.arm)} together: only test images can judge it.")
     if not record.looks:
         limits.append("The test split is sealed: nothing here was measured on it.")
     else:

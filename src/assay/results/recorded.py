@@ -193,7 +193,8 @@ def gallery_of(record: StudyRecord, *, with_look: bool = True) -> Gallery | None
     except DataError:
         return None
     study, training, info = record.design, dataset.training(), dataset.info
-    parts = split_for(training, study.data, seed=0, vary=study.seeds.vary, fold=1)
+    data = study.data.whole if study.data.is_varied else study.data  # arms that learn from fewer are shown nothing
+    parts = split_for(training, data, seed=0, vary=study.seeds.vary, fold=1)
     num_judged = info.num_test if record.is_leaky else len(parts.validation)
     shown = max(4, min(12, 560 // info.width))
     rows = min(info.num_classes, _GALLERY_ROWS)

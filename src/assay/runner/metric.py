@@ -55,7 +55,7 @@ def check_measure(measure: Measure, study: Study, dataset: Dataset) -> None:
             if is_published:
                 labels, groups = np.asarray(dataset.test().labels), None
             else:
-                chosen = split_for(training, study.data, seed=seed, vary=study.seeds.vary, fold=fold).validation
+                chosen = split_for(training, study.data.whole, seed=seed, vary=study.seeds.vary, fold=fold).validation
                 labels = np.asarray(training.labels[chosen])
                 groups = None if training.groups is None else np.asarray(training.groups[chosen])
             guess = np.full((len(labels), len(classes)), -math.log(len(classes)))

@@ -185,10 +185,18 @@ def check_split(study: Study, dataset: Dataset) -> None:
     """Draws the first seed's split, so that one that cannot be drawn fails the study and not each of its runs.
 
     Raises:
-        SpecError: The data are too few, or their groups too large, for the validation images that are asked for.
+        SpecError: The data are too few, or their groups too large, for the validation images that are asked for, or a
+            class has fewer images than an arm should learn from.
     """
-    fold = 1 if study.data.num_folds else None
-    split_for(dataset.training(), study.data, seed=0, vary=study.seeds.vary, fold=fold)
+    fold, training = 1 if study.data.num_folds else None, dataset.training()
+    problems: list[Problem] = []
+    for images in dict.fromkeys(arm.images for arm in study.expand()) or {None: None}:
+        try:
+            split_for(training, study.data.learning_from(images), seed=0, vary=study.seeds.vary, fold=fold)
+        except SpecError as error:
+            problems += [problem for problem in error.problems if problem not in problems]
+    if problems:
+        raise SpecError(problems)
 
 
 def _misspelt(study: Study, arms: Sequence[Arm]) -> list[Problem]:
@@ -384,6 +392,7 @@ def task_of(
 ) -> Task:
     """One run of an arm, under its own identity; ``measures`` are taken after each epoch."""
     images, labels = dataset.training_files()
+    data = data.learning_from(arm.images)
     arm, base = based(arm, dataset.info.shape, dataset.info.num_classes, store)
     run = run_fingerprint(arm, data, content=dataset.info.content, seed=seed, vary=vary, fold=fold)
     return Task(

@@ -11,12 +11,17 @@ from pydantic import Field, SerializerFunctionWrapHandler, field_validator, mode
 
 from ..errors import Problem, SpecError
 from .base import Problems, Spec
+from .factors import PLACEHOLDER, placeholders
 
 _FIX = (
     'give a share such as 0.1 or a count of images such as 5000, the last images in file order such as "last 20%" or '
     '"last 2400", folds such as "5-fold", "given" for the source\'s own validation part, or "test" with '
     "as_published = true"
 )
+WHOLE = "all per class"
+PER_CLASS = re.compile(rf"[1-9]\d{{0,8}} per class|{WHOLE}")
+PER_CLASS_FIX = 'give such as "100 per class", or "all per class"'
+_VARIED = re.compile(rf"{PLACEHOLDER.pattern}( per class)?")
 _LAST = re.compile(r"last (?:(\d+(?:\.\d+)?) ?%|(\d+))")
 
 
@@ -127,7 +132,7 @@ def last_of(value: Any) -> Last | None:
 
 def _per_class_as_files_write_it(schema: dict[str, Any]) -> None:
     schema.pop("anyOf", None)
-    schema.update(type="string", pattern=r"^[1-9]\d* per class$")
+    schema.update(type="string", pattern=r"^(([1-9]\d*|all|\{\w+(\.\w+)?\}) per class|\{\w+(\.\w+)?\})$")
 
 
 def _or_several(schema: dict[str, Any]) -> None:
@@ -256,7 +261,8 @@ class Data(Spec):
             counts as training images. ``"test"`` takes the test images, as published work often does:
             every choice then leaks, and every result is marked. ``"none"`` is what a chosen arm is retrained with.
         training: How many of the training images are learned from: ``"100 per class"``, drawn by the ``split`` stream
-            from those that validation leaves; all if ``None``.
+            from those that validation leaves; all if ``None`` or ``"all per class"``. With a factor, such as ``"{images}
+            per class"``, each arm has its own number (:attr:`Arm.images`).
         stratified: Keep the class shares equal in training and validation; unless given, not for the last images.
         scaling: ``unit`` divides the stored bytes by 255, into [0, 1]; ``standard`` then subtracts the training
             images' mean and divides by their deviation; ``none`` feeds the bytes 0 to 255 as they are.
@@ -316,7 +322,7 @@ class Data(Spec):
         many of each class; the last images of a file, the source's own part, and a published protocol's test images
         are fixed."""
         is_fixed = isinstance(self.validation, Last) or self.validation in ("given", "test")
-        return self.per_class is not None or not is_fixed
+        return self.training is not None or not is_fixed
 
     @property
     def is_given(self) -> bool:
@@ -335,8 +341,28 @@ class Data(Spec):
 
     @property
     def per_class(self) -> int | None:
-        """How many training images of each class are learned from; ``None`` for all."""
+        """How many training images of each class are learned from; ``None`` for all.
+
+        Raises:
+            ValueError: It is a factor: each arm has its own (``Study.data_of``).
+        """
         return None if self.training is None else int(self.training.split()[0])
+
+    @property
+    def is_varied(self) -> bool:
+        """Whether the number of training images is a factor."""
+        return bool(placeholders(self.training))
+
+    @property
+    def whole(self) -> Data:
+        """The same data, learned from whole: for whatever asks about validation images alone."""
+        return self.learning_from("all per class")
+
+    def learning_from(self, images: str | None) -> Data:
+        """The same data for an arm that learns from so many images of each class; as they are for ``None``."""
+        if images is None:
+            return self
+        return self.model_copy(update={"training": None if images == WHOLE else images})
 
     @model_validator(mode="before")
     @classmethod
@@ -423,9 +449,9 @@ class Data(Spec):
     @field_validator("training")
     @classmethod
     def _is_so_many_per_class(cls, value: str | None) -> str | None:
-        if value is None or re.fullmatch(r"[1-9]\d{0,8} per class", value):
-            return value
-        raise ValueError(f'got "{value}"; give such as "100 per class"')
+        if value is None or PER_CLASS.fullmatch(value) or (placeholders(value) and _VARIED.fullmatch(value)):
+            return None if value == WHOLE else value
+        raise ValueError(f'got "{value}"; {PER_CLASS_FIX}')
 
     @model_validator(mode="after")
     def _leaks_only_as_published(self) -> Self:

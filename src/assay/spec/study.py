@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from ..errors import Problem, SpecError, nearest
 from .base import Problems, Spec, dotted, parts_of
 from .bounds import size_problems
-from .data import Data
+from .data import PER_CLASS, PER_CLASS_FIX, Data
 from .factors import level_name, levels_of, placeholders, source_path, substitute
 from .metric import ACCURACY, metric_as_files_write_it, metric_name, objective_of, with_metric
 from .module import identity_of, lines_of
@@ -33,6 +33,8 @@ class Arm(Spec):
     """One named configuration: a network, on a pretrained base or on none, and its training.
 
     ``module="my_nets.py:ResNet9(width=16)"`` instead of ``layers`` is a network of one's own (docs/own-code.md).
+    ``images`` says how many images of each class it learns from (``"100 per class"``) where the study's
+    ``[data] training`` names a factor; otherwise that says it for all arms.
     """
 
     name: str = Field(min_length=1, max_length=120)
@@ -40,12 +42,22 @@ class Arm(Spec):
     training: Training = Training()
     levels: dict[str, str] = {}
     base: Base | None = None
+    images: str | None = None
 
     def identity(self) -> dict[str, Any]:
-        """What a run of this arm depends on: everything but its name and levels."""
+        """What a run of this arm depends on: everything but its name and levels, and its images, which are its data's
+        (``Study.data_of``)."""
         base = {"base": self.base.identity()} if self.base is not None else {}
         layers = [identity_of(line) for line in plain(list(self.layers))]
         return {"layers": layers, "training": self.training.identity(), **base}
+
+    @model_serializer(mode="wrap")
+    def _without_no_images(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Arms that were stored before sizes could be a factor stay as they are."""
+        values: dict[str, Any] = serialize(self)
+        if self.images is None:
+            values.pop("images", None)
+        return values
 
     @model_validator(mode="before")
     @classmethod
@@ -238,6 +250,9 @@ class Study(Spec):
             if self.network is None or self.arms or self.factors:
                 what = "a search has one network, with placeholders for the space's parameters"
                 raise Problems([Problem(what, "give [network], and no [[arms]] and no [factors]", "search")])
+            if placeholders(self.data.training):
+                what = "a search has one number of training images"
+                raise Problems([Problem(what, 'give it, such as "100 per class"', "data.training")])
             problems = problems_of_search(
                 self.search, network=self.network, training=self.training, seeds=self.seeds, data=self.data,
                 planned_epochs=self.planned_epochs,
@@ -281,6 +296,10 @@ class Study(Spec):
         """Whether a seed changes which images are trained on, on every data set."""
         all_data = self.data.members or (self.data,)
         return all(one.num_folds is not None or (one.is_drawn and "split" in self.seeds.vary) for one in all_data)
+
+    def data_of(self, arm: Arm) -> Data:
+        """The data as an arm learns from them: of so many images of each class where that is a factor."""
+        return self.data.learning_from(arm.images)
 
     def on(self, name: str) -> Study:
         """The study on one of its data sets alone; its arms are called as without the others."""
@@ -453,13 +472,17 @@ class Study(Spec):
                 problems.append(
                     Problem(f'"{{{name}}}" names no factor', f"add {name} to [factors]", f"training.{field}")
                 )
-        unused = set(self.factors) - placeholders(layers) - placeholders(training) - placeholders(arm.base)
+        sizes = placeholders(self.data.training)
+        for name in sorted(sizes - set(self.factors)):
+            fix = nearest(name, list(self.factors)) if self.factors else f"add {name} to [factors]"
+            problems.append(Problem(f'"{{{name}}}" names no factor', fix, "data.training"))
+        unused = set(self.factors) - placeholders([*layers, training, arm.base]) - sizes
         for name in sorted(unused):
             owner = f' of arm "{arm.name}"' if self.arms else ""
             problems.append(
                 Problem(
                     f"no placeholder{owner} uses this factor",
-                    f'write "{{{name}}}" in a layer, in the base or in [training]',
+                    f'write "{{{name}}}" in a layer, in the base, in [training] or in [data] training',
                     f"factors.{name}",
                 )
             )
@@ -490,7 +513,10 @@ class Study(Spec):
         base = substitute(arm.base, levels)
         base = None if base in (None, "none") else base
         try:
-            return Arm(name=", ".join(parts) or self.name, layers=layers, training=training, levels=names, base=base)
+            return Arm(
+                name=", ".join(parts) or self.name, layers=layers, training=training, levels=names, base=base,
+                images=self._images(levels),
+            )  # fmt: skip
         except SpecError as error:
             raise SpecError(
                 replace(problem, key=_in_template(arm, key, problem.key, levels))
@@ -500,6 +526,20 @@ class Study(Spec):
                 else problem
                 for problem in error.problems
             ) from None
+
+    def _images(self, levels: Mapping[str, Any]) -> str | None:
+        """How many images of each class an arm of these levels learns from, where that is a factor.
+
+        Raises:
+            SpecError: It is no number of images.
+        """
+        (name,) = placeholders(self.data.training) or {""}
+        if not name:
+            return None
+        images = substitute(self.data.training, levels)
+        if not isinstance(images, str) or not PER_CLASS.fullmatch(images):
+            raise SpecError(Problem(f"got {images!r} for [data] training", PER_CLASS_FIX, f"factors.{name}"))
+        return images
 
     def source_key(self, index: int, key: str) -> str:
         """Where the study holds what an expanded arm has at ``layers[...]``.
@@ -528,6 +568,11 @@ def data_from_factor(values: Any) -> Any:
         return values
     data, factors = dict(values["data"]), values.get("factors", {})
     varied = {key: value for key, value in data.items() if placeholders(value)}
+    # How many images are learned from may be a factor of one data set.
+    if not placeholders({key: value for key, value in varied.items() if key != "training"}) & placeholders(
+        varied.get("training")
+    ):
+        varied.pop("training", None)
     if not varied or not isinstance(factors, dict):
         return values
     used = sorted(placeholders(varied))

@@ -234,10 +234,9 @@ class StudyRecord:
         known: dict[str, Any] = self.data.get("sets", {}).get(name, self.data)
         return known
 
-    @property
-    def retrained_on(self) -> str:
-        """What retrained runs learn from: all images that are no test images, or so many of each class of these."""
-        limit, images = self.design.data.training, "training and validation images"
+    def retrained_on(self, arm: str) -> str:
+        """What an arm's retrained runs learn from: all images that are no test images, or so many of each class."""
+        limit, images = self._data_of_arm(self.design.data, arm).training, "training and validation images"
         return f"{limit} of the {images}" if limit else images
 
     def is_retrained(self, run: RunRecord) -> bool:
@@ -245,8 +244,14 @@ class StudyRecord:
         return any(known.id == run.id for known in self.retrained)
 
     def data_of(self, run: RunRecord) -> Data:
-        """The data of a run: the study's, of which a retrained run sets no validation images aside."""
-        return self.design.data.for_retraining if self.is_retrained(run) else self.design.data
+        """The data of a run: as its arm learns from them; a retrained run sets no validation images aside."""
+        data = self.design.data.for_retraining if self.is_retrained(run) else self.design.data
+        return self._data_of_arm(data, run.arm)
+
+    def _data_of_arm(self, data: Data, arm: str) -> Data:
+        if not data.is_varied:
+            return data
+        return data.learning_from(next((known.design.images for known in self.arms if known.name == arm), None))
 
     def runs_of(self, arm: str) -> tuple[RunRecord, ...]:
         """The runs of one arm, by seed and fold."""

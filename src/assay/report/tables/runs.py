@@ -114,4 +114,5 @@ def retrained_table(study: StudyRecord) -> Table:
         Column("state", is_number=False),
         *(Column(title) for title in ("epochs", "test accuracy", "time")),
     )
-    return Table(f"Trained anew on {study.retrained_on}, and scored on the test split once.", columns, rows)
+    images = "; ".join(dict.fromkeys(study.retrained_on(run.arm) for run in study.retrained))
+    return Table(f"Trained anew on {images}, and scored on the test split once.", columns, rows)

@@ -11,7 +11,8 @@ import pytest
 
 import assay
 from assay.analysis import Standing, compare_study, contrasts, standing, study_standing
-from assay.analysis.standings import looks_at, schedule
+from assay.analysis.race import looks_at
+from assay.analysis.standings import schedule
 from assay.errors import SpecError
 from assay.spec import Study
 from assay.spec.seeds import Seeds

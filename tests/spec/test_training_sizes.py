@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -54,7 +56,7 @@ def test_its_runs_are_those_of_studies_with_that_number(tmp_path):
 def test_sizes_of_a_seed_lie_within_each_other_and_leave_validation_alone():
     design, training = study((5, 20, 60, "all")), prepare(study().data).training()
     parts = [split_for(training, design.data_of(arm), seed=3, vary=["split"]) for arm in design.expand()]
-    for smaller, larger in zip(parts, parts[1:], strict=False):
+    for smaller, larger in itertools.pairwise(parts):
         assert np.isin(smaller.training, larger.training).all()
         assert np.array_equal(smaller.validation, larger.validation)
         assert not np.isin(larger.training, larger.validation).any()

@@ -11,9 +11,13 @@ from .diagnoses import Diagnoses as Diagnoses
 from .diagnoses import curves_of as curves_of
 from .diagnoses import diagnose_study as diagnose_study
 from .fallen import fallen_sentences as fallen_sentences
+from .learning import LearningCurves as LearningCurves
+from .learning import has_sizes as has_sizes
+from .learning import learning_curves as learning_curves
 from .look_record import look_record as look_record
 from .opened import elsewhere as elsewhere
 from .opened import looks_at_test as looks_at_test
+from .race import Race as Race
 from .robustness import Robustness as Robustness
 from .robustness import robustness_of as robustness_of
 from .robustness import seeds_compared as seeds_compared

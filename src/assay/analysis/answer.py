@@ -17,6 +17,7 @@ from .general import General, few_sets, general_verdicts
 from .general_looks import has_general
 from .grid import Split, grid_of
 from .measured import measure_of
+from .race import Race
 from .scores import (
     LEAKY,
     accuracy_interval,
@@ -27,6 +28,7 @@ from .scores import (
     score_of,
     validates_on_same_images,
 )
+from .standings import study_standing
 
 Tone = Literal["decided", "partly", "undecided", "refused", "estimate", "none"]
 
@@ -49,6 +51,8 @@ class Answer:
         headline: The answer as one sentence, without its full stop.
         contrasts: Every contrast with its own verdict.
         notes: What must be read with the answer: missing runs, what it does not say, what to do next.
+        race: Where the race for the best arm stands, of a study that stops when that is known: what its headline is
+            about; contrasts are then estimates.
         general: The verdicts over all data sets, of a study on several: what its headline is about.
         effects: What each of several crossed factors does on average over the others, and whether they interact: where
             there are any, the study's question is about them, and the headline too.
@@ -60,6 +64,7 @@ class Answer:
     notes: tuple[str, ...]
     effects: tuple[Contrast, ...] = ()
     general: tuple[General, ...] = ()
+    race: Race | None = None
 
     @property
     def label(self) -> str:
@@ -67,7 +72,9 @@ class Answer:
 
     @property
     def verdicts(self) -> tuple[Contrast, ...]:
-        """What answers the question: factors where they are crossed, arms otherwise."""
+        """What answers the question: factors where they are crossed, arms otherwise; none in a race."""
+        if self.race is not None:
+            return ()
         return self.effects or self.contrasts
 
 
@@ -87,6 +94,8 @@ def answer(study: StudyRecord, *, split: Split = "validation") -> Answer:
         if ends:
             headline += f" {unit.interval(ends.low, ends.high)}"
         return Answer("estimate", f"{headline}, n = {only.n}", (), _notes(study, (), "estimate", split))
+    if (now := study_standing(study).race if rule_of(study).stop else None) is not None:
+        return _of_race(study, now, judged, split)
     crossed = planned_contrasts(study, split=split) if has_interactions(study) else ()
     family = crossed or judged
     if study.sets:
@@ -99,6 +108,24 @@ def answer(study: StudyRecord, *, split: Split = "validation") -> Answer:
     else:
         headline = judged[0].sentence if len(judged) == 1 else _tally(judged)
     return Answer(tone, headline, judged, _notes(study, family, tone, split), crossed)
+
+
+def _of_race(study: StudyRecord, now: Race, judged: tuple[Contrast, ...], split: Split) -> Answer:
+    """The answer of a study that stops when the best arm is known; test images do not choose anew."""
+    measure = measure_of(study)
+    tone: Tone = "decided" if now.outcome != "open" else "partly" if now.drops else "undecided"
+    notes = list(_notes(study, (), tone, split))
+    if split == "test":
+        chosen = next((arm for arm in arm_scores(study, split="test") if arm.arm == now.leader), None)
+        headline = f"{now.leader} leads on validation images"
+        if chosen is not None and chosen.mean is not None:
+            headline += f"; on the test images its {measure.label} is {measure.unit.value(chosen.mean)}"
+        return Answer("estimate", headline, judged, tuple(notes), race=now)
+    if now.saved_sentence:
+        notes.append(f"{now.saved_sentence}.")
+    if now.is_over and now.outcome == "open" and now.margin is None:
+        notes.append("A margin under [seeds] lets such a study end where arms are not told apart within it.")
+    return Answer(tone, now.headline(measure), judged, tuple(notes), race=now)
 
 
 def _on_several(
@@ -172,7 +199,9 @@ def retrained_sentences(study: StudyRecord) -> tuple[str, ...]:
         of = f" of {len(runs)}" if len(runs) > len(scores) else ""
         mean = percent(sum(scores) / len(scores))
         scored = "scores" if measure_of(study) == ACCURACY else "has an accuracy of"
-        sentences.append(f"{arm}, trained on {study.retrained_on(arm)}, {scored} {mean}{interval}, n = {len(scores)}{of}")
+        sentences.append(
+            f"{arm}, trained on {study.retrained_on(arm)}, {scored} {mean}{interval}, n = {len(scores)}{of}"
+        )
     return tuple(sentences)
 
 

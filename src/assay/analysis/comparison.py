@@ -28,9 +28,10 @@ from .image_spread import claim_of
 from .images import duel, network_sentence, networks
 from .measured import exploratory_sentence, is_exploratory, measure_of
 from .opened import looks_at_test
+from .race import Race
 from .rows import arms_by_data
 from .scores import LEAKY, Split, failure_sentence, ordered_arms, rule_of, varied
-from .standings import sequential_sentence
+from .standings import sequential_sentence, study_standing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +53,8 @@ class Comparison:
         general: Verdicts over all data sets, of a study on several; none for any other.
         arms: The arms' names, in the order of the ranking's figures.
         varies: What a seed changes: the intervals speak of nothing else.
+        race: Where the race for the best arm stands, of a study that stops when that is known: contrasts are then
+            estimates.
         notes: What must be read with the verdicts.
         is_leaky: Whether the validation images are the test images.
     """
@@ -68,11 +71,14 @@ class Comparison:
     measure: Measure = ACCURACY
     is_exploratory: bool = False
     general: tuple[General, ...] = ()
+    race: Race | None = None
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """Every verdict, those in general first, then factors, without full stops."""
+        """Every verdict, the best arm and those in general first, then factors, without full stops."""
         general = tuple(one.sentence for one in self.general)
+        if self.race is not None:
+            general = (self.race.headline(self.measure), *general)
         return general + tuple(contrast.sentence for contrast in (*self.effects, *self.contrasts))
 
     def frame(self) -> pd.DataFrame:
@@ -105,6 +111,7 @@ class Comparison:
             "leaky": self.is_leaky,
             "varies": list(self.varies),
             **({"general": [one.as_dict() for one in self.general]} if self.general else {}),
+            **({"best": self.race.as_dict()} if self.race is not None else {}),
             "contrasts": [_plain(contrast) for contrast in self.contrasts],
             "effects": [_plain(contrast) for contrast in self.effects],
             "ranking": None if self.ranking is None else {"arms": list(self.arms), **asdict(self.ranking)},
@@ -146,7 +153,10 @@ def compare_study(study: StudyRecord, *names: str, split: Split = "validation") 
         remark = () if has_general(study) else (few_sets(len(study.sets)),)
         whole = _comparison(study, split, contrasts(study, split=split), crossed, None, remark)
         return replace(whole, general=general_verdicts(study, split))
-    return _comparison(study, split, contrasts(study, split=split), crossed, ranking_of(study, split=split), ())
+    whole = _comparison(study, split, contrasts(study, split=split), crossed, ranking_of(study, split=split), ())
+    if rule_of(study).stop == "best" and split == "validation" and not is_exploratory(study):
+        return replace(whole, race=study_standing(study).race)
+    return whole
 
 
 def _comparison(

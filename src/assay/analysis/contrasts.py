@@ -78,10 +78,17 @@ class Contrast:
         return self.finding.outcome
 
     @property
+    def is_estimate(self) -> bool:
+        """Whether nothing is judged here: the study's question is which arm is best."""
+        return self.is_planned and self.finding.share <= 0
+
+    @property
     def label(self) -> str:
         """The outcome in a word; an interaction is neither better nor worse."""
         if self.effect and self.effect.is_interaction:
             return {"better": "depends", "worse": "depends", "equivalent": "alike"}.get(self.outcome, self.outcome)
+        if self.is_estimate:
+            return "estimate"
         return self.outcome
 
 

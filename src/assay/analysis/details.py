@@ -22,7 +22,7 @@ from .scores import chance_of, failed_in, rule_of, varied
 def hint_of(study: StudyRecord, judged: Judged) -> str:
     """What would decide a contrast that is undecided, or when its verdict is due, without a full stop."""
     finding, ended = judged.finding, judged.history.now.ended
-    if finding.outcome not in ("undecided", "too few seeds") or not judged.is_planned:
+    if finding.outcome not in ("undecided", "too few seeds") or not judged.is_planned or finding.share <= 0:
         return ""
     if finding.outcome == "undecided" and rule_of(study).stop and ended >= rule_of(study).planned:
         return "every planned seed has been run"

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..numerals import counted
-from ..spec import Best
+from ..spec import Best, Data
 from ..stats.curves import Curves
 from ..stats.diagnose import MIN_EPOCHS, Diagnosis, diagnose
 from ..stats.protocol import Protocol
@@ -142,7 +142,7 @@ def curves_of(study: StudyRecord, run: RunRecord, *, shared_images: int | None =
     return replace(
         curves_of_run(run),
         num_classes=max(len(study.data.get("classes", ())), 2),
-        num_validation=_num_validation(study),
+        num_validation=num_validation_of(study.design.data, study.data),
         scaling=data.scaling if study.data.get("dtype", "uint8") == "uint8" else "unit",
         is_best_kept=isinstance(keep, Best),
         shared_images=shared_images,
@@ -168,16 +168,17 @@ def curves_of_run(run: RunRecord) -> Curves:
     )
 
 
-def _num_validation(study: StudyRecord) -> int:
-    data, total = study.design.data, int(study.data.get("num_training", 0))
+def num_validation_of(data: Data, facts: Mapping[str, Any]) -> int:
+    """How many images a run is validated on, by what the store knows of its data set; 0 where that is not known."""
+    total = int(facts.get("num_training", 0))
     if not total:
         return 0
     if data.num_folds:
         return total // data.num_folds
     if data.is_leaky:
-        return int(study.data.get("num_test", 0))
+        return int(facts.get("num_test", 0))
     if data.is_given:
-        return int(study.data.get("num_validation", 0))
+        return int(facts.get("num_validation", 0))
     wanted = getattr(data.validation, "last", data.validation)
     if isinstance(wanted, float):
         return round(wanted * total)

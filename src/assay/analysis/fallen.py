@@ -7,7 +7,10 @@ from datetime import UTC, datetime
 from ..stats import DECIDED
 from ..store.records import StudyRecord
 from .family import family
+from .look_record import OUTCOMES, race_key
 from .looks import looks_of
+from .scores import rule_of
+from .standings import study_standing
 
 _TURNED = {"better": "worse", "worse": "better"}
 
@@ -19,7 +22,12 @@ def fallen_sentences(study: StudyRecord) -> tuple[str, ...]:
         for key, (outcome, label) in look.outcomes.items():
             if outcome in DECIDED:
                 claimed[key] = (look.number, outcome, label)
-    now = {one.key: (one.finding.outcome, f"{one.row.b} against {one.row.a}") for one in family(study)}
+    race = study_standing(study).race if rule_of(study).stop else None
+    now: dict[str, tuple[str, str]] = {
+        one.key: (one.finding.outcome, f"{one.row.b} against {one.row.a}") for one in family(study)
+    }
+    if race is not None:
+        now = {race_key(study): (OUTCOMES[race.outcome], race.label)}
     sentences = []
     for key, (number, outcome, label) in claimed.items():
         current, current_label = now.get(key, ("", ""))

@@ -162,6 +162,8 @@ def _judged(study: StudyRecord, split: Split, unplanned: Sequence[Row], *, inher
     for key, row in line.rows.items():
         if standing is not None:  # it looks at itself by its own schedule, whoever else does
             history, seeds = _scheduled(study, row, standing, split)
+            if standing.race is not None:  # the question is which arm is best: the first one is like any other
+                history = replace(history, share=0.0, inherits=False)
             judged.append((row, key, history, seeds, True))
             continue
         index = groups[key]

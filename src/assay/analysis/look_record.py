@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from ..spec import fingerprint
 from ..stats import MIN_PAIRS
+from ..stats.race import RaceOutcome
+from ..stats.verdicts import Outcome
 from ..store.records import StudyRecord, VerdictLook
 from .family import Judged, family
 from .looks import next_look
+from .rows import arm_ids
+from .scores import rule_of
+from .standings import study_standing
+
+OUTCOMES: dict[RaceOutcome, Outcome] = {"best": "better", "alike": "equivalent", "open": "undecided"}
 
 
 def look_record(study: StudyRecord) -> VerdictLook | None:
@@ -18,8 +26,18 @@ def look_record(study: StudyRecord) -> VerdictLook | None:
     judged = family(study)
     if not any(one.finding.n >= MIN_PAIRS for one in judged):
         return None
+    race = study_standing(study).race if rule_of(study).stop else None
+    if race is not None:  # differences from the first arm are estimates: one thing alone is claimed
+        key = race_key(study)
+        ps = {} if race.p_value is None else {key: race.p_value}
+        return next_look(study, {key: (OUTCOMES[race.outcome], race.label)}, p_values=ps)
     outcomes = {one.key: (one.finding.outcome, f"{one.row.b} against {one.row.a}") for one in judged}
     return next_look(study, outcomes, p_values=p_values_of(judged))
+
+
+def race_key(study: StudyRecord) -> str:
+    """What identifies the question which of a study's arms is best: the arms, and the measure."""
+    return fingerprint(["best", sorted(arm_ids(study).values()), study.design.metric])[:16]
 
 
 def p_values_of(judged: tuple[Judged, ...]) -> dict[str, float]:

@@ -306,7 +306,12 @@ def _notes(
             "Accuracy jumps between the last epochs by more than independent errors explain: more epochs, a falling "
             "learning rate or a moving average (ema_momentum) would make seeds differ less."
         )
-    if study.seeds.stop and options and options[0].seeds is not None:
+    if study.seeds.stop == "best":
+        notes.append(
+            "The study looks for its best arm, and these are comparisons with its first one: how many seeds the race "
+            "takes depends on how far the best arm is ahead of the others."
+        )
+    elif study.seeds.stop and options and options[0].seeds is not None:
         notes.append(
             "The study stops when decided, so that it may need fewer; set max under [seeds] to the number above."
         )

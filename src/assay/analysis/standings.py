@@ -17,24 +17,21 @@ from ..stats import (
     Finding,
     History,
     ImageSpread,
-    Look,
     Outcome,
-    Spending,
     decide,
     judge_histories,
-    paired_outcomes,
     planned_looks,
 )
-from ..stats.sequential import AT_MAXIMUM, GROWTH
+from ..stats.sequential import GROWTH
 from ..store.records import RunRecord, StudyRecord
 from .grid import grid_of
 from .image_spread import spread_of
 from .measured import measure_of, run_values
+from .race import Facts, Race, SeedScores, looks_at, run_race
 from .rows import pair_row
 from .scores import chance_of, ordered_arms, rule_of
 
-SpreadOf = Callable[[str, Sequence[int]], ImageSpread]  # of an arm against the first, on these seeds
-SeedScores = Mapping[int, float | None]  # by seed of runs that have ended; None for one that failed
+SpreadOf = Callable[[str, str, Sequence[int]], ImageSpread]  # of the second arm against the first, on these seeds
 
 
 @dataclass(frozen=True)
@@ -43,15 +40,18 @@ class Decision:
 
     Args:
         arm: Its name.
-        outcome: Against the study's first arm; "failed" where every run of its first batch failed.
+        outcome: Against the study's first arm; "failed" where every run of its first batch failed; "not the best" where
+            another one is better, in a study that stops when the best is known.
         look: The look that decided, counted from 1.
         seeds: Seeds of the arm at that look, and so in all.
+        by: Which one is better, where it is not the best.
     """
 
     arm: str
-    outcome: Outcome | Literal["failed"]
+    outcome: Outcome | Literal["failed", "not the best"]
     look: int
     seeds: int
+    by: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class Standing:
         histories: By arm, its looks against the first arm: up to the one that decided, or the last that both have had.
         margin: The study's, in the measure's own scale.
         higher_is_better: The measure's direction.
+        race: Where the race for the best arm stands, of a study that stops when that is known.
     """
 
     seeds: dict[str, int]
@@ -73,6 +74,7 @@ class Standing:
     histories: Mapping[str, History] = field(default_factory=dict, compare=False)
     margin: float | None = None
     higher_is_better: bool = True
+    race: Race | None = field(default=None, compare=False)
 
     @property
     def findings(self) -> dict[str, Finding]:
@@ -103,11 +105,11 @@ def standing(
     scale: float = 100.0,
     higher_is_better: bool = True,
 ) -> Standing:
-    """Replay a study that stops when decided, look by look, from its scores alone.
+    """Replay a study that stops by itself, look by look, from its scores alone.
 
     After each batch of seeds, arms that are better than, worse than or equivalent to the first stop; the others
-    continue, and the first with them. The same scores give the same standing, whenever and however often it is asked
-    for.
+    continue, and the first with them. With ``stop = "best"`` those stop that another one is better than. The same
+    scores give the same standing, whenever and however often it is asked for.
 
     Args:
         arms: Names, in the study's order; the first is what the others are compared with.
@@ -115,7 +117,7 @@ def standing(
         rule: The study's rule for its seeds.
         planned: The maximum at the study's first look, where it was another: what a look spends goes by that.
         chance: What guessing scores; without it no run is called a collapse.
-        spread: What other images add, for an arm and its seeds; nothing unless given.
+        spread: What other images add, for two arms and their seeds; nothing unless given.
         scale: What turns the measure into the unit of the rule's margin.
         higher_is_better: The measure's direction.
     """
@@ -132,10 +134,21 @@ def standing(
             sizes[: num_looks[arm]],
             planned,
             chance,
-            spread=spread and functools.partial(spread, arm),
+            spread=spread and functools.partial(spread, baseline, arm),
             higher_is_better=higher_is_better,
         )
 
+    if rule.stop == "best":
+        facts = Facts(scores, sizes, planned, chance, spread, margin, higher_is_better)
+        now = run_race(arms, facts)
+        both = {arm: min(now.looks_of(baseline), now.looks_of(arm)) for arm in others}
+        num_looks.update(both)
+        stopped = tuple(
+            Decision(one.arm, "failed" if not one.by else "not the best", one.look, sizes[one.look - 1], one.by)
+            for one in now.drops
+        )
+        histories = {arm: history(arm) for arm in others}
+        return Standing(now.seeds, stopped, now.is_over, histories, margin, higher_is_better, now)
     counts = dict.fromkeys(arms, sizes[0])
     decisions: dict[str, Decision] = {}
     is_over = True
@@ -160,37 +173,6 @@ def standing(
     return Standing(counts, tuple(decisions.values()), is_over, histories, margin, higher_is_better)
 
 
-def looks_at(
-    first: SeedScores,
-    second: SeedScores,
-    sizes: Sequence[int],
-    planned: int,
-    chance: float | None = None,
-    *,
-    spread: Callable[[Sequence[int]], ImageSpread] | None = None,
-    higher_is_better: bool = True,
-) -> History:
-    """One arm against another at looks of these sizes; without any, at what there is, which decides nothing.
-
-    Args:
-        first, second: Scores by seed of the two arms; the difference is second minus first.
-        sizes: Seeds at each look that both have had.
-        planned: The maximum that was planned.
-        chance: The accuracy of guessing.
-        spread: What other images add, for some seeds.
-        higher_is_better: The measure's direction.
-    """
-
-    def look(size: int) -> Look:
-        seeds = [seed for seed in sorted(first) if seed < size and seed in second]
-        a, b = (np.array([scores[seed] for seed in seeds], dtype=np.float64) for scores in (first, second))
-        outcomes = paired_outcomes(a, b, chance=chance, higher_is_better=higher_is_better)
-        worked = [seed for seed, works in zip(seeds, outcomes.works, strict=True) if works]
-        return Look(outcomes.worked, size, ImageSpread() if spread is None else spread(worked), outcomes)
-
-    return History(tuple(map(look, sizes or (0,))), Spending(planned, stops=True, at_plan=AT_MAXIMUM))
-
-
 def first_plan(study: StudyRecord) -> int:
     """The maximum of seeds that was planned when a verdict was first shown, or else when the study was first run."""
     return study.verdict_looks[0].planned if study.verdict_looks else rule_of(study).planned
@@ -210,10 +192,10 @@ def study_standing(study: StudyRecord) -> Standing:
 
 
 def spread_by_arm(study: StudyRecord) -> SpreadOf:
-    """What other images add to each arm's differences from the first."""
+    """What other images add to the differences of two arms."""
     grid = grid_of(study)
-    return lambda arm, seeds: spread_of(
-        study, pair_row(grid.arms[0], arm), np.searchsorted(grid.seeds, seeds), "validation"
+    return lambda first, arm, seeds: spread_of(
+        study, pair_row(first, arm), np.searchsorted(grid.seeds, seeds), "validation"
     )
 
 
@@ -254,7 +236,9 @@ def stop_sentences(study: StudyRecord) -> tuple[str, ...]:
     looks = len(schedule(rule, first_plan(study)))
     return tuple(
         f"{one.arm} has stopped after {counted(one.seeds, 'seed')} (look {one.look} of {looks}): "
-        + ("every run of its first batch failed" if one.outcome == "failed" else one.outcome)
+        + {"failed": "every run of its first batch failed", "not the best": f"{one.by} is better"}.get(
+            one.outcome, one.outcome
+        )
         for one in study_standing(study).decisions
     )
 
@@ -264,6 +248,12 @@ def sequential_sentence(study: StudyRecord) -> str:
     rule = rule_of(study)
     if not rule.stop:
         return ""
+    if rule.stop == "best":
+        return (
+            f"Arms stop when another one is better, between {rule.first} and {rule.planned} seeds; over all looks and "
+            "arms the best one is missed in at most 5 % of studies (Paulson 1964, Lan and DeMets 1983); differences "
+            f"from {ordered_arms(study)[0].name} are estimates"
+        )
     return (
         f"Arms stop when decided, between {rule.first} and {rule.planned} seeds; all looks at all arms share 5 % of "
         "false calls (Lan and DeMets 1983, Holm 1979), and intervals hold at every look together"

@@ -96,6 +96,9 @@ def comparison_lines(comparison: Comparison) -> list[str]:
             mark = {"better": "+", "worse": "-"}.get(one.outcome, "?")
             lines += wrapped(f"{one.sentence}.", width, f"{mark} ", "  ")
             lines += wrapped(one.details, width, "    ", "    ")
+    if comparison.race is not None:
+        lines += ["", "THE BEST", *wrapped(f"{comparison.race.headline(measure)}.", width, "+ ", "  ")]
+        lines += wrapped("; ".join(comparison.race.details), width, "    ", "    ")
     if comparison.effects:
         lines += ["", *wrapped("FACTORS, each averaged over the others: the study's question, one family", width)]
         lines += _family(comparison.effects, width)
@@ -103,6 +106,8 @@ def comparison_lines(comparison: Comparison) -> list[str]:
         against = f" against {comparison.contrasts[0].baseline}" if len(comparison.contrasts) > 1 else ""
         if comparison.general:
             against = ", on each data set by itself"
+        if comparison.race is not None:
+            against += ": estimates"
         lines += ["", f"ARMS{against}"]
         lines += _family(comparison.contrasts, width)
     if comparison.ranking:

@@ -22,6 +22,7 @@ COMMANDS = {
     "status": "Progress: runs finished, running and queued.",
     "runs": "A study's runs as a table.",
     "compare": "Verdicts: which arm is better, by how much, and how sure.",
+    "curve": "What more training images would bring.",
     "robustness": "Accuracy on corrupted images, and a verdict for each corruption.",
     "judge": "The same verdicts on anybody's results: tables, trackers, predictions.",
     "ledger": "Every claim of a store in order, and which stand.",

@@ -139,9 +139,10 @@ def as_values(record: StudyRecord) -> dict[str, object]:
              "interval": [arm.interval.low, arm.interval.high] if arm.interval else None}
             for arm in arm_scores(record)
         ],
-        "answer": [contrast.sentence for contrast in result.verdicts],
+        "answer": [result.headline] if result.race is not None else [one.sentence for one in result.verdicts],
         "headline": result.headline,
         **({"general": [one.as_dict() for one in result.general]} if result.general else {}),
+        **({"best": result.race.as_dict()} if result.race is not None else {}),
         "stopped": stop_sentences(record),
         "retrained": retrained_sentences(record),
         "looks": len(record.looks),

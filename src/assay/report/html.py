@@ -14,6 +14,7 @@ from ..analysis.contrasts import Contrast, ranking_of
 from ..analysis.diagnoses import diagnose_study
 from ..analysis.image_spread import claim_of
 from ..analysis.images import duel
+from ..analysis.learning import LearningCurves
 from ..analysis.measured import measure_of
 from ..analysis.opened import looks_at_test
 from ..analysis.robustness import Robustness
@@ -34,6 +35,7 @@ from .blocks import (
     search_section,
 )
 from .inputs import Gallery, Illustration, NetworkTable
+from .learning import learning_section
 from .palette import arm_styles
 from .phrases import parted, unbroken
 from .references import bibtex, references
@@ -75,6 +77,7 @@ def render(
     toml: str = "",
     shared: Mapping[str, int] | None = None,
     explanations: Sequence[Illustration] = (),
+    learning: LearningCurves | None = None,
     robustness: Robustness | None = None,
     corruptions: Illustration | None = None,
 ) -> str:
@@ -90,6 +93,7 @@ def render(
         toml: The study as a TOML text.
         shared: By run id, how many of its validation images are among its training images, where it was counted.
         explanations: Pictures of what the best arm has learned and where it fails; none leaves the section out.
+        learning: What more training images would bring; ``None`` leaves the section out.
         robustness: How the arms fare on corrupted images; ``None`` leaves the section out.
         corruptions: A picture of the corruptions.
     """
@@ -150,6 +154,7 @@ def render(
             gallery_figures=gallery_figures(gallery) if gallery else (),
             explanations=explanation_blocks(explanations),
             no_pictures=_NO_PICTURES if is_scored and not has("matplotlib") else "",
+            learning=learning_section(learning) if learning is not None else None,
             robustness=robustness_section(study, robustness) if robustness is not None else None,
             corruptions=explanation_blocks([corruptions])[0] if corruptions is not None else None,
             best=best_arm(study),

@@ -13,6 +13,7 @@ from ..analysis.contrasts import contrasts, factor_effects, ranking_of
 from ..analysis.general import general_verdicts
 from ..analysis.image_spread import claim_of
 from ..analysis.images import networks
+from ..analysis.learning import has_sizes
 from ..analysis.scores import rule_of
 from ..nets.kinds import spelled
 from ..nets.layers import CITATIONS
@@ -68,6 +69,13 @@ _ROBUSTNESS = (
 )
 
 
+_CURVE = (
+    ("viering2022shape", "learning curves"),
+    ("domhan2015speeding", "learning curves of several families together"),
+    ("hoeting1999bayesian", "averaging over families"),
+)
+
+
 def references(study: StudyRecord, *, has_robustness: bool = False) -> tuple[Reference, ...]:
     """The study's data set, then its methods of training, then those of its verdicts; each once.
 
@@ -77,7 +85,7 @@ def references(study: StudyRecord, *, has_robustness: bool = False) -> tuple[Ref
     """
     training = [] if study.source else _training(study)
     robustness = _ROBUSTNESS if has_robustness else ()
-    used = [*training, *_search(study), *robustness, *_verdicts(study)]
+    used = [*training, *_search(study), *(_CURVE if has_sizes(study) else ()), *robustness, *_verdicts(study)]
     entries = _entries()
     methods = tuple(Reference(key, use, entries[key]) for key, use in dict(used).items())
     return (*_data(study), *methods)
@@ -222,7 +230,9 @@ def _verdicts(study: StudyRecord) -> list[tuple[str, str]]:
         used.append(("efron1987better", "BCa bootstrap interval"))
     if any(finding.superiority for finding in findings) or study.test_hits:
         used.append(("wilson1927probable", "intervals of shares"))
-    if rule.margin is not None:
+    if rule.stop == "best":
+        used += [("paulson1964sequential", "the best arm by elimination"), ("maron1994hoeffding", "races of models")]
+    if rule.margin is not None and rule.stop != "best":
         used.append(("schuirmann1987comparison", "equivalence"))
     if study.sets and any(one.finding.p_value is not None for one in general_verdicts(study)):
         used.append(("demsar2006statistical", "verdicts over data sets"))

@@ -326,7 +326,7 @@ def facts_of(model: Model) -> Facts:
     from ..export import Facts, picture_code
 
     record, run, data = model.study, model.run, model.study.data
-    spec, training = record.design.data, model.arm.training
+    spec, training = record.design.data.learning_from(model.arm.images), model.arm.training
     base = model.summary.base
     versions = run.environment.get("versions", {})
     limits = [LEAKY] if record.is_leaky else []

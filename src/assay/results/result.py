@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import ArrayLike, NDArray
 
-    from ..analysis import Comparison, Diagnoses, Robustness
+    from ..analysis import Comparison, Diagnoses, LearningCurves, Robustness
     from ..report import Illustration, ReportForm
     from ..search import SearchResult
     from .explanations import Explanation, PictureOptions
@@ -74,10 +75,22 @@ def report_html(record: StudyRecord, explanations: Sequence[Illustration] = (), 
         **_report_parts(record),
         gallery=gallery_of(record),
         toml=study_toml(record.design),
+        learning=_learning(record),
         explanations=explanations,
         robustness=robustness,
         corruptions=corruption_picture(record) if robustness is not None else None,
     )
+
+
+def _learning(record: StudyRecord) -> LearningCurves | None:
+    """What more images would bring; ``None`` where no curve can say."""
+    from ..analysis import has_sizes, learning_curves
+
+    if not has_sizes(record):
+        return None
+    with contextlib.suppress(SpecError):  # too few sizes or seeds so far
+        return learning_curves(record, parameters=_parameters(record))
+    return None
 
 
 def _report_parts(record: StudyRecord) -> dict[str, Any]:
@@ -87,6 +100,11 @@ def _report_parts(record: StudyRecord) -> dict[str, Any]:
         "shared": shared_images(record),
         "version": version("assay"),
     }
+
+
+def _parameters(record: StudyRecord) -> dict[str, int]:
+    """Of each arm's network, where it is known."""
+    return {arm: summary.parameters for arm, summary in recorded_networks(record).items()}
 
 
 @dataclass(frozen=True)
@@ -226,6 +244,20 @@ class Result:
             record = self.brief
             seen = seen_by(record, measure, numbered)
             return compare_study(self.shown if seen is record else seen, *names, split=split)
+
+    def curve(self, *, more: int | None = None) -> LearningCurves:
+        """What more training images would bring, of a study whose ``[data] training`` is a factor.
+
+        Args:
+            more: How many more of each class; as many again as the largest size has unless given.
+
+        Raises:
+            SpecError: Sizes are no factor of the study, there are too few for a curve, or too few seeds have finished.
+        """
+        from ..analysis import learning_curves
+
+        record = self.brief
+        return learning_curves(record, more=more, parameters=_parameters(record))
 
     def robustness(
         self,

@@ -27,7 +27,7 @@ def plans(
 ) -> Iterator[Plan]:
     """What to run next, asked for again after each plan has ended, until nothing is left.
 
-    A study that stops when decided is replayed from the store each time, by the plan that its first look wrote down.
+    A study that stops by itself is replayed from the store each time, by the plan that its first look wrote down.
     What is decided is written down as an event too, which nothing reads: scores and plan alone say it.
     """
     if isinstance(dataset, Mapping):
@@ -66,7 +66,8 @@ def plans(
         )  # fmt: skip
         if before is not None:
             for decision in now.decisions[len(before.decisions) :]:
-                writer.put_event(study.name, "decided", asdict(decision))
+                facts = {key: value for key, value in asdict(decision).items() if value != ""}
+                writer.put_event(study.name, "decided", facts)
             if now.is_over and now.seeds == before.seeds:
                 return
         settled = frozenset(run for run in offered if run in known and known[run].is_failed)

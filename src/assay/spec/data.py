@@ -261,8 +261,8 @@ class Data(Spec):
             counts as training images. ``"test"`` takes the test images, as published work often does:
             every choice then leaks, and every result is marked. ``"none"`` is what a chosen arm is retrained with.
         training: How many of the training images are learned from: ``"100 per class"``, drawn by the ``split`` stream
-            from those that validation leaves; all if ``None`` or ``"all per class"``. With a factor, such as ``"{images}
-            per class"``, each arm has its own number (:attr:`Arm.images`).
+            from those that validation leaves; all if ``None`` or ``"all per class"``. With a factor, such as
+            ``"{images} per class"``, each arm has its own number (:attr:`Arm.images`).
         stratified: Keep the class shares equal in training and validation; unless given, not for the last images.
         scaling: ``unit`` divides the stored bytes by 255, into [0, 1]; ``standard`` then subtracts the training
             images' mean and divides by their deviation; ``none`` feeds the bytes 0 to 255 as they are.

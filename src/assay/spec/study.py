@@ -408,7 +408,7 @@ class Study(Spec):
         Raises:
             SpecError: There is less than one, or the study stops when it is decided, by a rule fixed beforehand.
         """
-        if self.seeds.stop:
+        if self.seeds.stop == "decided":
             raise SpecError(
                 Problem(
                     f"got {count} seeds for a study that stops when decided",
@@ -430,8 +430,11 @@ class Study(Spec):
             ("data", ", ".join(member.name for member in self.data.members) or self.data.name or self.data.path),
             *factors,
             (f"{len(arms)} arms" if len(arms) > 1 else "arm", shown),
-            ("seeds", self.seeds.count or f"{self.seeds.min} to {self.seeds.max}, until decided"),
-            ("runs", "" if self.seeds.count is None else len(arms) * self.seeds.count * (self.data.num_folds or 1)),
+            ("seeds", _seeds_in_words(self.seeds)),
+            (
+                "runs",
+                "" if self.seeds.stop else len(arms) * self.seeds.planned * (self.data.num_folds or 1),
+            ),
         ]
         return facts(self.question, pairs)
 
@@ -556,6 +559,12 @@ class Study(Spec):
             return f"{_owner_of_base(self, owner, template)}.{key}"
         levels = {factor: levels_of(self.factors[factor])[name] for factor, name in arm.levels.items()}
         return _in_template(template, owner, key, levels)
+
+
+def _seeds_in_words(seeds: Seeds) -> str:
+    if seeds.stop is None:
+        return str(seeds.planned)
+    return f"{seeds.first} to {seeds.planned}, until {'decided' if seeds.stop == 'decided' else 'the best is known'}"
 
 
 def data_from_factor(values: Any) -> Any:

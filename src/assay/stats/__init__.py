@@ -46,6 +46,9 @@ from .intervals import prediction_interval as prediction_interval
 from .intervals import share_interval as share_interval
 from .joint import joint_flip_ps as joint_flip_ps
 from .joint import joint_ps as joint_ps
+from .joint import one_sided_joint_p as one_sided_joint_p
+from .learning_curve import LearningCurve as LearningCurve
+from .learning_curve import learning_curve as learning_curve
 from .look import Look as Look
 from .look import pairs_to_name as pairs_to_name
 from .many import benjamini_yekutieli as benjamini_yekutieli
@@ -61,6 +64,10 @@ from .power import pairs_for_difference as pairs_for_difference
 from .power import pairs_for_equivalence as pairs_for_equivalence
 from .power import power_of as power_of
 from .power import smallest_difference as smallest_difference
+from .race import Drop as Drop
+from .race import RaceLook as RaceLook
+from .race import RaceResult as RaceResult
+from .race import race as race
 from .ranks import Ranking as Ranking
 from .ranks import groups_of as groups_of
 from .ranks import nemenyi_difference as nemenyi_difference

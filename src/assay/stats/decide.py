@@ -114,6 +114,8 @@ def _decision(
     elif near is not None and near_adjusted_p < ALPHA:
         verdict = "equivalent"
         decided_at = max(_first(side, near_adjusted_p) for side in near)
+    elif share <= 0 and history.spending.stops and now.size > 1:
+        pass  # an estimate needs no pairs for a verdict
     elif _num_pairs(now) < (MIN_PAIRS if now.is_folds else pairs_needed(num_contrasts)):
         verdict = "too few seeds"
     near_p = None if near is None else max(map(_smallest, near))

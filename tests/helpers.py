@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from torch import Tensor
 
 from assay.data import prepare
@@ -48,6 +49,17 @@ def based_study(**changes: Any) -> Study:
 def tasks_of(study: Study, store: Path) -> tuple[Task, ...]:
     store.mkdir(parents=True, exist_ok=True)  # a worker makes a run's folder, never the store's
     return make_plan(study, prepare(study.data), store).tasks
+
+
+def output_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What a command prints; it must succeed."""
+    from assay.cli.main import main
+
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    output, errors = capsys.readouterr()
+    assert not ended.value.code, errors
+    return output
 
 
 def same_weights(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:

@@ -4,9 +4,10 @@ From a study to an answer:
 
 - ``Study`` is what is asked: ``Data`` (or ``arrays``, ``torch_dataset``), ``Network`` (``Residual``, ``Parallel``,
   ``Repeat``, ``Base``), ``Training`` (``Optimizer``, ``Schedule``, ``Augmentation``, ``EarlyStopping``, ``Best``,
-  ``Evaluation``), ``Seeds``, ``Search``. ``load`` reads one from a file; ``shipped`` lists those that come with Assay.
+  ``Evaluation``, ``Swa``, ``Distillation``), ``Seeds``, ``Search``. ``load`` reads one from a file; ``shipped``
+  lists those that come with Assay.
 - ``describe`` shows its networks, ``remarks`` what to know before it runs, ``plan`` how many
-  seeds it needs, ``run`` trains what is missing of it.
+  seeds it needs, ``lr_range`` where to search a learning rate, ``run`` trains what is missing of it.
 - ``result``, ``studies`` and ``find`` read a store: ``Result`` has verdicts, tables and reports; ``Run`` is one run.
 - ``predict`` classifies new images.
 - ``judge`` gives verdicts on anybody's results: tables, MLflow, TensorBoard, Optuna, Keras Tuner, saved predictions.
@@ -30,6 +31,7 @@ from .api import from_keras as from_keras
 from .api import judge as judge
 from .api import ledger as ledger
 from .api import load as load
+from .api import lr_range as lr_range
 from .api import plan as plan
 from .api import predict as predict
 from .api import remarks as remarks
@@ -49,6 +51,7 @@ from .spec import Base as Base
 from .spec import Best as Best
 from .spec import Choice as Choice
 from .spec import Data as Data
+from .spec import Distillation as Distillation
 from .spec import EarlyStopping as EarlyStopping
 from .spec import Evaluation as Evaluation
 from .spec import Folds as Folds
@@ -66,6 +69,7 @@ from .spec import Schedule as Schedule
 from .spec import Search as Search
 from .spec import Seeds as Seeds
 from .spec import Study as Study
+from .spec import Swa as Swa
 from .spec import Training as Training
 
 if _TYPE_CHECKING:
@@ -81,6 +85,7 @@ __all__ = [
     "Choice",
     "Classifier",
     "Data",
+    "Distillation",
     "EarlyStopping",
     "Evaluation",
     "Folds",
@@ -102,6 +107,7 @@ __all__ = [
     "Search",
     "Seeds",
     "Study",
+    "Swa",
     "Training",
     "arrays",
     "capture",
@@ -112,6 +118,7 @@ __all__ = [
     "judge",
     "ledger",
     "load",
+    "lr_range",
     "plan",
     "predict",
     "remarks",

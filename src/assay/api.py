@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .convert import Imported
     from .convert.conversion import Conversion
     from .nets import Summary
+    from .runner.rate_range import RateRange
     from .starting import DataAnswer
 
 
@@ -222,6 +223,9 @@ def check(study: Study, *, store: Path | None = None) -> None:
     """
     if study.search is None:
         check_networks(study, store=store)
+        for arm in study.expand() if study.arms else ():
+            if arm.search is not None:
+                check(study.searched(arm, study.seeds.start), store=store)
         return
     from .data import info_of
     from .search import try_space
@@ -410,6 +414,13 @@ def run(
                 from .search import search_plans
 
                 rounds = search_plans(study, datasets[""], folder, reader, writer, device=device_there)
+            elif any(arm.search is not None for arm in study.arms):
+                from .search import plans_with_searches
+
+                note = notes_of(progress)
+                rounds = plans_with_searches(
+                    study, datasets[""], folder, reader, writer, device=device_there, note=note
+                )
             else:
                 rounds = plans(
                     study, datasets if study.parts else datasets[""], folder, reader, writer, device=device_there
@@ -474,6 +485,46 @@ def plan(
         is_file = Path(study).suffix == ".toml" or Path(study).is_file()
         study = load(study) if is_file or before is None else before.design
     return seed_plan(study, folder, difference=difference, like=like)
+
+
+def lr_range(
+    study: Study | str | Path,
+    *,
+    arm: str | None = None,
+    low: float = 1e-6,
+    high: float = 10.0,
+    steps: int = 200,
+    seeds: int = 1,
+    store: str | Path | None = None,
+) -> RateRange:
+    """A learning-rate range test: training steps of an arm with a rate that rises from step to step.
+
+    Nothing is stored, and neither validation nor test images are looked at.
+
+    Args:
+        study: A study, a study file or the name of a shipped study.
+        arm: The arm's name; the first one if ``None``.
+        low, high: The first and the last learning rate; those between are evenly spread by decade.
+        steps: Training steps from one to the other.
+        seeds: So many of the study's seeds, one test each.
+        store: The store that holds the runs that are bases.
+
+    Returns:
+        Losses by learning rate, ``suggested`` (where the loss falls fastest), ``sentence`` and ``picture``.
+
+    Raises:
+        SpecError: The study is not usable, has no such arm, or the range is none.
+        DataError: The data are not at hand.
+
+    Source: Smith (2017), "Cyclical learning rates for training neural networks".
+    """
+    from .runner.rate_range import rate_range
+    from .system import num_cores
+
+    if not isinstance(study, Study):
+        study = load(study)
+    folder = Path(store) if store is not None else default_folder()
+    return rate_range(study, folder, arm=arm, low=low, high=high, steps=steps, seeds=seeds, threads=num_cores())
 
 
 def studies(store: str | Path | None = None) -> list[str]:

@@ -24,15 +24,19 @@ class Streams:
     Args:
         root: The run's seed.
         vary: Streams that follow the root seed. Every other stream is the same for all seeds.
+        member: Of an ensemble, from 0: each has draws of its own, of all but ``split``. The first has those of a run
+            that is no ensemble.
     """
 
     root: int
     vary: frozenset[str] = frozenset(STREAMS)
+    member: int = 0
 
     def key(self, stream: Stream, *counters: int) -> int:
         """A 64-bit key for one use of a stream, a pure function of its arguments."""
         root = self.root if stream in self.vary else "fixed"
-        text = "/".join(map(str, ("assay", root, stream, *counters)))
+        member = (f"member {self.member}",) if self.member and stream != "split" else ()
+        text = "/".join(map(str, ("assay", root, stream, *member, *counters)))
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
 
     def generator(self, stream: Stream, *counters: int) -> np.random.Generator:

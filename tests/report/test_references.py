@@ -43,6 +43,10 @@ def test_a_study_cites_its_data_its_layers_and_its_tests(make_study):
         ({"schedule": {"name": "cosine"}}, "loshchilov2017sgdr"),
         ({"label_smoothing": 0.1}, "szegedy2016rethinking"),
         ({"augmentation": {"mixup": 0.2}}, "zhang2018mixup"),
+        ({"augmentation": {"cutmix": 1.0}}, "yun2019cutmix"),
+        ({"swa": {"start": 0.75}}, "izmailov2018averaging"),
+        ({"ensemble": 3}, "lakshminarayanan2017simple"),
+        ({"distillation": {"teacher": "b"}}, "hinton2015distilling"),
         ({"early_stopping": {"patience": 2}}, "prechelt1998early"),
     ],
 )

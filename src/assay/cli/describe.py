@@ -42,6 +42,7 @@ def command(study: str, arm: str | None, core: str | None, store: Path | None, a
     from ..api import describe, load
     from ..nets.fixed_point import core_of
     from ..results.recorded import network_tables, training_path
+    from ..search.halving import design_of
     from ..spec.arms import arm_name
 
     known = None if core is None else core_of(core)
@@ -49,6 +50,12 @@ def command(study: str, arm: str | None, core: str | None, store: Path | None, a
     summaries = describe(loaded, store=store)
     tables = network_tables(summaries, loaded.data.scaling)
     paths = {arm.name: training_path(summaries[arm.name], arm.training, loaded.device) for arm in loaded.expand()}
+    searches = {
+        arm.name: f"A search for each seed, of {design_of(loaded.searched(arm, 0)).num_trials} trials; here is one "
+        "candidate.\n"
+        for arm in loaded.expand()
+        if arm.search is not None
+    }
     if arm is not None:
         arm = arm_name(arm, list(tables), loaded.name)
     chosen = {name: table for name, table in tables.items() if arm in (None, name)}
@@ -67,6 +74,7 @@ def command(study: str, arm: str | None, core: str | None, store: Path | None, a
         columns = ["layer", "as written", "output", "parameters", "FLOPs", "memory", "sees", "step"]
         print_table(columns, _cells(table), right=[3, 4, 5, 6, 7], title=name, width=WIDTH)
         click.echo(
+            f"{searches.get(name, '')}{_ensemble(summaries[name])}"
             f"{counted(table.parameters, 'parameter')}: {table.trainable:,} trainable, {table.non_trainable:,} not. "
             f"{table.flops:,} FLOPs an image.\n"
             f"{short(table.activation_bytes, 'B')} of activations an image, all layers kept, as in training.\n"
@@ -87,6 +95,13 @@ def _program(table: NetworkTable, name: str | None, core: Core | None) -> str:
         f"{table.program.text()}\n{core.title} at {core.megahertz:g} MHz: about {time:,.0f} microseconds an image\n"
         f"(estimated; {core.cycles:g} cycles an instruction assumed)."
     )
+
+
+def _ensemble(summary: Summary) -> str:
+    """What an ensemble's table and totals are of."""
+    if summary.members == 1:
+        return ""
+    return f"An ensemble of {summary.members} such networks, whose mean probability is the answer; together:\n"
 
 
 def _base(summary: Summary) -> str:

@@ -31,6 +31,7 @@ COMMANDS = {
     "report": "Write a study's report, one HTML file.",
     "reveal": "Score the finished runs on the sealed test split.",
     "describe": "Layers, shapes, parameters and FLOPs, before training.",
+    "lr-range": "Where a learning rate is worth searching: a range test, with its picture.",
     "reproduce": "Documents A to E: published beside ours, and a verdict on each claim.",
     "predict": "Classify images: files, folders, tables, IDX, npz.",
     "export": "Write a run's network for Keras, ONNX, PyTorch or C, with a model card.",
@@ -56,7 +57,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f".{cmd_name}", __package__)
+        module = importlib.import_module(f".{cmd_name.replace('-', '_')}", __package__)
         command: click.Command = module.command
         return command
 

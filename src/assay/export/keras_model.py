@@ -57,6 +57,9 @@ def keras_model(network: Portable) -> Any:
     os.environ.setdefault("KERAS_BACKEND", "torch")  # torch is here; Keras alone would look for TensorFlow
     keras = needed("keras", "Keras files")
     summary = network.summary
+    if summary.members > 1:
+        what = f"it is an ensemble of {summary.members} networks, and a Keras file is written of one"
+        raise SpecError(Problem(what, "export it as onnx or torch, or distil it into one network"))
     last = summary.layers[-1]
     translated: dict[str, list[Any]] = {row.name: LAYERS[row](keras, row, row.layer) for row in summary.layers}
     images = keras.layers.Input(network.shape, dtype="float32", name="images")

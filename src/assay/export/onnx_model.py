@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ..extras import needed
 from ..nets import LayerSummary, Summary
 from ..nets import layers as words
 from ..nets.effects import Window
+from ..nets.ensemble import member_name
 from ..nets.layers.norms import EPSILON
 from ..nets.translation import Translation
 from .own_module import onnx_of
@@ -87,11 +88,11 @@ def onnx_model(network: Portable, distance: Distance | None = None) -> Any:
     graph = _Graph(onnx, network.weights)
     summary = network.summary
     pixels = graph.node("Cast", "images", to=onnx.TensorProto.FLOAT) if network.dtype == "uint8" else "images"
-    values = {"": _prepared(graph, network, graph.node("Transpose", pixels, perm=_TO_CHANNELS_FIRST))}
-    for row in summary.layers:
-        values[row.name] = _layer(graph, row, network, [values[name] for name in row.inputs])
-    graph.node("Identity", values[summary.layers[-1].name], output="probabilities")
-    more = [] if distance is None else _unlike(graph, distance, values, summary, onnx)
+    prepared = _prepared(graph, network, graph.node("Transpose", pixels, perm=_TO_CHANNELS_FIRST))
+    values_of = [_values(graph, network, prepared, member) for member in range(summary.members)]
+    answers = [values[summary.layers[-1].name] for values in values_of]
+    graph.node("Identity" if len(answers) == 1 else "Mean", *answers, output="probabilities")
+    more = [] if distance is None else _unlike(graph, distance, values_of[0], summary, onnx)
     stored = onnx.TensorProto.UINT8 if network.dtype == "uint8" else onnx.TensorProto.FLOAT
     helper = onnx.helper
     network_graph = helper.make_graph(
@@ -110,6 +111,17 @@ def onnx_model(network: Portable, distance: Distance | None = None) -> Any:
     helper.set_model_props(model, about)
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def _values(graph: _Graph, network: Portable, prepared: str, member: int) -> dict[str, str]:
+    """Add the layers of one network (of an ensemble a member, from 0); the names of their outputs by layer, ``""``
+    being the prepared image."""
+    values = {"": prepared}
+    is_ensemble = network.summary.members > 1
+    for row in network.summary.layers:
+        own = replace(row, name=f"{member_name(member)}.{row.name}") if is_ensemble else row
+        values[row.name] = _layer(graph, own, network, [values[name] for name in row.inputs])
+    return values
 
 
 class _Graph:

@@ -29,6 +29,7 @@ def spec_of(network: Portable) -> dict[str, Any]:
 
     ``layers`` are those of a study file; ``steps`` are the same one by one, each with what it reads (``""`` is the
     scaled image) and the shape that it puts out. On a base, ``layers`` follow those of ``base.blocks``.
+    Of an ensemble, layers and steps are those of each of its ``members``, whose mean probability is the output.
     """
     height, width, channels = network.shape
     given = network.summary.base
@@ -56,6 +57,7 @@ def spec_of(network: Portable) -> dict[str, Any]:
             {"name": row.name, "word": row.word, "inputs": list(row.inputs), "output": list(row.output_shape)}
             for row in network.summary.layers
         ],
+        **({"members": network.summary.members} if network.summary.members > 1 else {}),
         "parameters": network.summary.parameters,
         "weights": {name: list(value.shape) for name, value in network.weights.items()},
     }

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import Problem, SpecError
 from ..nets import Preparation, Summary
+from ..nets.ensemble import EnsembleNetwork, member_name
 from ..nets.own.network import OwnNetwork
 from ..spec.network import plain
 from ..train.predictor import Predictor
@@ -25,7 +27,8 @@ class Portable:
     Args:
         summary: Its layers.
         lines: The layers as a study file writes them, as JSON values; on a base, those of the head.
-        weights: float32 by name, as ``nets.build.Network`` names and lays them out.
+        weights: float32 by name, as ``nets.build.Network`` names and lays them out; of an ensemble, behind the
+            member's name: ``member1.conv1.kernel``.
         offset, factor: The first layer sees (value - offset) * factor, by channel [channels], of stored values, which
             ``resizing`` and ``channels`` come before.
         classes: Class names by label.
@@ -49,7 +52,14 @@ class Portable:
 
     @classmethod
     def of(cls, predictor: Predictor, lines: Sequence[Any], classes: Sequence[str], dtype: str = "uint8") -> Portable:
-        """The network of a predictor."""
+        """The network of a predictor.
+
+        Raises:
+            SpecError: It is an ensemble of modules of one's own.
+        """
+        if isinstance(predictor.network, EnsembleNetwork) and predictor.network.summary.own is not None:
+            what = "it is an ensemble of modules of your own, and a file holds one of them"
+            raise SpecError(Problem(what, "export a run of one network"))
         own = predictor.network if isinstance(predictor.network, OwnNetwork) else None
         state = predictor.network.state_dict() if own is None else own.state()
         weights = {name: np.ascontiguousarray(value.detach().cpu().numpy()) for name, value in state.items()}
@@ -64,6 +74,18 @@ class Portable:
         rows, columns = (matrix.numpy() for matrix in scaling.resizing())
         resizing = (rows, columns) if preparation.size != preparation.stored[:2] else None
         return cls(*network, offset, factor, tuple(classes), dtype, resizing, _channels(preparation))
+
+    @property
+    def members(self) -> tuple[Portable, ...]:
+        """The networks that it is made of, each by itself: several of an ensemble."""
+        if self.summary.members == 1:
+            return (self,)
+        members = []
+        for index in range(self.summary.members):
+            prefix = f"{member_name(index)}."
+            own = {name.removeprefix(prefix): value for name, value in self.weights.items() if name.startswith(prefix)}
+            members.append(replace(self, summary=replace(self.summary, members=1), weights=own))
+        return tuple(members)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -61,6 +61,23 @@ def load(weights=Path(__file__).with_suffix(".safetensors")):
     return network.eval()
 '''
 
+_ENSEMBLE = '''class Network(nn.Module):
+    """The mean of the probabilities of {count} networks."""
+
+    def __init__(self):
+        super().__init__()
+        self.members = nn.ModuleList(Member() for _ in range({count}))
+
+    def logits(self, images):
+        """What the probabilities are the softmax of, for training on."""
+        return torch.log(self(images))
+
+    def forward(self, images):
+        return torch.stack([member(images) for member in self.members]).mean(0)
+
+
+'''
+
 # What follows the layer's name in torch, for each of our weights.
 _NAMES = {
     "kernel": ".weight",
@@ -89,6 +106,13 @@ def write_torch(network: Portable, path: Path, title: str) -> None:
 
 def weights_of(network: Portable) -> dict[str, NDArray[Any]]:
     """The weights by the names and in the layouts of torch's own layers."""
+    members = network.members
+    if len(members) > 1:
+        return {
+            f"members.{index}.{name}": value
+            for index, member in enumerate(members)
+            for name, value in weights_of(member).items()
+        }
     weights: dict[str, NDArray[Any]] = {}
     for row in network.summary.layers:
         for name, value in network.of_layer(row.name).items():
@@ -101,6 +125,10 @@ def weights_of(network: Portable) -> dict[str, NDArray[Any]]:
 def source_of(network: Portable, module: str, title: str) -> str:
     """The module's source."""
     summary = network.summary
+    if summary.members > 1:
+        one = source_of(network.members[0], module, title)
+        before, load = one.replace("class Network(nn.Module)", "class Member(nn.Module)").split("def load(")
+        return before + _ENSEMBLE.format(count=summary.members) + "def load(" + load
     names = {"": "x"}
     last_use = {name: index for index, row in enumerate(summary.layers) for name in row.inputs}
     init: list[str] = []

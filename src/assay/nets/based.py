@@ -4,6 +4,7 @@ module of one's own."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -30,6 +31,9 @@ def summary_of(arm: spec.Arm, stored: Image, num_classes: int) -> Summary:
         SpecError: As ``parse``, ``foundation_of`` and ``summarize`` have it.
         NoCode: The code of a module of one's own is not at hand.
     """
+    members = arm.training.ensemble
+    if members is not None:
+        return replace(summary_of(_member(arm), stored, num_classes), members=members)
     call = spec.module_of(arm.layers)
     if call is not None:
         if arm.base is not None:
@@ -41,6 +45,14 @@ def summary_of(arm: spec.Arm, stored: Image, num_classes: int) -> Summary:
     layers = parse(arm.layers)
     base = foundation_of(arm, stored)
     return summarize(layers, stored, num_classes) if base is None else summarize_on(base, layers, num_classes)
+
+
+def _member(arm: spec.Arm) -> spec.Arm:
+    """The arm of one network of an ensemble."""
+    if arm.base is not None and arm.base.is_random and arm.base.is_frozen:
+        what = "the members of an ensemble differ in weights, and a frozen base is one for all of them"
+        raise SpecError(Problem(what, 'give the base weights that were trained, or train = "all"', "base.weights"))
+    return arm.model_copy(update={"training": arm.training.model_copy(update={"ensemble": None})})
 
 
 def foundation_of(arm: spec.Arm, stored: Image) -> Foundation | None:

@@ -80,6 +80,7 @@ class Summary:
         base: The base.
         head: The arm's own layers on a base.
         own: The module of one's own that it summarizes, whose parts the layers are.
+        members: So many networks of these layers answer together: totals are of all of them, layers of one.
     """
 
     input_shape: Image
@@ -88,16 +89,17 @@ class Summary:
     base: Foundation | None = None
     head: tuple[Node, ...] = ()
     own: OwnModule | None = None
+    members: int = 1
 
     @property
     def trainable(self) -> int:
         """Parameters that training changes."""
-        return sum(layer.trainable for layer in self.layers)
+        return self.members * sum(layer.trainable for layer in self.layers)
 
     @property
     def non_trainable(self) -> int:
         """Other parameters: moving means and variances."""
-        return sum(layer.non_trainable for layer in self.layers)
+        return self.members * sum(layer.non_trainable for layer in self.layers)
 
     @property
     def parameters(self) -> int:
@@ -113,12 +115,12 @@ class Summary:
     @property
     def activation_bytes(self) -> int:
         """Bytes of all layers' outputs for one sample, in float32: what training keeps for the way back."""
-        return sum(layer.activation_bytes for layer in self.layers)
+        return self.members * sum(layer.activation_bytes for layer in self.layers)
 
     @property
     def flops(self) -> int:
         """FLOPs of one sample's forward pass outside training."""
-        return sum(layer.flops for layer in self.layers)
+        return self.members * sum(layer.flops for layer in self.layers)
 
     def _repr_html_(self) -> str:
         from ..markup import table

@@ -27,7 +27,8 @@ _LANES = 16
 
 
 class Ensemble:
-    """Networks of one shape whose mean probability is the answer. One alone is an ensemble of one.
+    """Networks of one shape whose mean probability is the answer. One alone is an ensemble of one; runs that are
+    ensembles bring all of their networks.
 
     Few images go through torch's layers, many (or all, after ``load_kernels``) through the kernels that train networks,
     where they take them, in float32 and on all cores: both agree to 1e-5. Any number of threads may ask at once.
@@ -52,13 +53,16 @@ class Ensemble:
     ) -> None:
         if not predictors:
             raise ValueError("an ensemble has at least one member")
-        self.predictors = tuple(predictors)
+        self.predictors = tuple(member for predictor in predictors for member in predictor.members)
         self.classes = tuple(classes)
         self.shape = shape
         self.temperature = temperature
         # Members that look at several views of an image are asked on torch's layers.
         self.is_fused = all(
-            member.views is None and why_not_fused(member.network.summary) is None for member in self.predictors
+            member.views is None
+            and member.network.summary.members == 1
+            and why_not_fused(member.network.summary) is None
+            for member in self.predictors
         )
         self._loading = threading.Lock()
         self._kernels: Kernels | None = None

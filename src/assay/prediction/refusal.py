@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..errors import Problem, SpecError
 from ..nets import Summary
+from ..nets.ensemble import members_of
 from .conformal import check_coverage, conformal_quantile
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def described(
     parts = []
     for start in range(0, len(images), _BATCH):
         chosen = np.arange(start, min(start + _BATCH, len(images)))
-        outputs = outputs_of(predictor.network, predictor.scaling.apply(images, chosen), layers)
+        outputs = outputs_of(members_of(predictor.network)[0], predictor.scaling.apply(images, chosen), layers)
         described_ = [
             _of_layer(outputs[name], places) for name, places in zip(layers, channels, strict=True)
         ]  # fmt: skip

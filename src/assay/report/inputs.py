@@ -68,6 +68,7 @@ class NetworkTable:
     Args:
         program: Costs of the fixed-point program that C export writes of it; ``None`` where it has no such form.
         no_program: Why it has none.
+        members: So many networks of these layers answer together; the totals are of all of them.
     """
 
     rows: tuple[LayerRow, ...]
@@ -78,6 +79,7 @@ class NetworkTable:
     activation_bytes: int = 0
     program: ProgramCosts | None = None
     no_program: str = ""
+    members: int = 1
 
 
 @dataclass(frozen=True)

@@ -146,6 +146,9 @@ _SETTINGS = {
     "clip_norm": ("pascanu2013difficulty", "gradient clipping"),
     "global_clip_norm": ("pascanu2013difficulty", "gradient clipping"),
     "ema_momentum": ("polyak1992acceleration", "averaged weights"),
+    "swa": ("izmailov2018averaging", "stochastic weight averaging"),
+    "distillation": ("hinton2015distilling", "distillation"),
+    "ensemble": ("lakshminarayanan2017simple", "ensembles"),
 }
 
 _BASES = {
@@ -183,8 +186,11 @@ def _training(study: StudyRecord) -> list[tuple[str, str]]:
         if schedule in _SCHEDULES:
             used.append((_SCHEDULES[schedule], f"{schedule} learning rate"))
         used += [_SETTINGS[key] for key in _SETTINGS if getattr(training, key) not in (None, 0, "none")]
+        if design.search is not None:
+            used.append(("bouthillier2021accounting", "a search for each seed"))
         augmentation = training.augmentation
         used += [("zhang2018mixup", "mixup")] if augmentation and augmentation.mixup else []
+        used += [("yun2019cutmix", "CutMix")] if augmentation and augmentation.cutmix else []
         used += [("devries2017improved", "cutout")] if augmentation and augmentation.cutout else []
         used += [("jordan2024airbench", "alternating flips")] if augmentation and augmentation.alternates else []
         used += [("jordan2024airbench", "evaluation by several views")] if training.evaluation else []

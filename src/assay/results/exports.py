@@ -351,6 +351,11 @@ def facts_of(model: Model) -> Facts:
             else ()
         ),
         *((("own code", f"{call.file}, SHA-256 {call.source}"),) if (call := module_of(model.arm.layers)) else ()),
+        *(
+            (("ensemble", f"{training.ensemble} networks, whose mean probability is the answer"),)
+            if training.ensemble is not None
+            else ()
+        ),
         ("run", f"{run.id} ({run.label})"),
         ("epochs", f"{len(run.epochs)}, weights {counted_epoch(record)}"),
         ("batch size", str(training.batch_size)),

@@ -50,8 +50,13 @@ class Model:
 
     @property
     def network(self) -> Network:
-        """The torch module: scaled images [n, channels, height, width] to logits [n, classes]."""
-        return self.predictor.network
+        """The torch module: scaled images [n, channels, height, width] to logits [n, classes].
+
+        Of an ensemble it is the first member, which explanations look into; ``predictor.network`` is all of them.
+        """
+        from ..nets.ensemble import members_of
+
+        return members_of(self.predictor.network)[0]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -109,7 +114,7 @@ class Model:
         """The predictor that looks at an image once, as it is: what an exported file computes."""
         from ..train.predictor import Predictor
 
-        return Predictor(self.network, self.predictor.scaling)
+        return Predictor(self.predictor.network, self.predictor.scaling)
 
 
 def load_models(record: StudyRecord, runs: Sequence[RunRecord], store: Path) -> tuple[Model, ...]:
@@ -150,7 +155,7 @@ def load_models(record: StudyRecord, runs: Sequence[RunRecord], store: Path) -> 
             raise SpecError(
                 Problem(f"run {run.id[:10]} ({run.arm}, {run.label}) is {run.state}", "name one that has finished")
             )
-        arm, weights = based(arms[run.arm], (height, width, channels), num_classes, store)
+        arm, weights = based(arms[run.arm].at(run.seed), (height, width, channels), num_classes, store)
         streams = Streams(run.seed, frozenset(study.seeds.vary))
         network = network_of(arm, (height, width, channels), num_classes, streams, weights)
         base = network.summary.base

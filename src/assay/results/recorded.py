@@ -142,6 +142,7 @@ def network_tables(summaries: dict[str, Summary], scaling: str = "unit") -> dict
                 )
                 for layer in summary.layers
             ),
+            members=summary.members,
             parameters=summary.parameters,
             trainable=summary.trainable,
             non_trainable=summary.non_trainable,

@@ -226,6 +226,9 @@ def _blueprint(record: StudyRecord, run: RunRecord) -> Blueprint:
     study = record.design
     recorded = (arm.design for arm in record.arms)  # a search has no other arms
     arm = next(arm for arm in study.expand() or recorded if arm.name == run.arm)
+    if arm.training.ensemble is not None:
+        what = f"run {run.id[:10]} is an ensemble of {arm.training.ensemble} networks"
+        raise SpecError(Problem(what, "name a run of one network", "base.weights"))
     if module_of(arm.layers) is not None:
         what = f"run {run.id[:10]} is a module of your own, which has no blocks"
         raise SpecError(Problem(what, "name a run of layer words", "base.weights"))

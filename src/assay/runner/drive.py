@@ -20,6 +20,8 @@ from .plan import Plan, due
 from .speed import epoch_costs
 from .worker import CHECKPOINT, MEMORY_ADVICE
 
+_TEACHER = "see why in assay runs; when the study is run again, both are trained"
+
 
 class Progress(Protocol):
     """Follows a study while it runs."""
@@ -99,8 +101,29 @@ def drive(
             return
         if machine_cores is None:  # other machines' workers look into caches of their own
             ready(list(waiting.values()), threads=num_workers, note=getattr(progress, "note", None))
-        for task in waiting.values():
-            executor.submit(task)
+        held = {task.id: task for task in waiting.values() if task.teacher_run in waiting}
+        finished = {run for run, state in states.items() if state == "finished"}
+
+        def release() -> None:
+            """Hand out the runs whose teachers have finished; those whose teachers never will have failed."""
+            for task in list(held.values()):
+                if task.teacher_run in waiting:
+                    continue
+                del held[task.id]
+                if task.teacher_run in finished:
+                    executor.submit(task)
+                    continue
+                failed = Failed(task.id, "failed", f"its teacher has not finished: {names[task.teacher_run]}", _TEACHER)
+                _record(failed, study.name, writer, task.folder)
+                progress.follow(failed)
+                del waiting[task.id]
+
+        for task in list(waiting.values()):
+            if task.id not in held and task.teacher_run and task.teacher_run not in finished:
+                held[task.id] = task
+            elif task.id not in held:
+                executor.submit(task)
+        release()
         while waiting:
             events = executor.poll(0.25)
             writer.check_place()
@@ -120,6 +143,9 @@ def drive(
                     lost_weights.follow(shown, names[shown.run])
                 if isinstance(shown, Finished | Paused | Failed):
                     executor.recorded(waiting.pop(event.run), is_finished=isinstance(shown, Finished))
+                    if isinstance(shown, Finished):
+                        finished.add(event.run)
+                    release()
             progress.tick()
     except KeyboardInterrupt:
         with contextlib.suppress(StoreMoved):

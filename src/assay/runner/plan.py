@@ -14,8 +14,9 @@ from ..errors import InputError, Problem, SpecError, nearest
 from ..nets import Summary, foundation_of, parse, summarize, summary_of
 from ..seeds import Stream
 from ..spec import Arm, Data, Device, Study, fingerprint, module_of, on_data, run_fingerprint
+from ..spec.search import Value
 from ..store import ArmRecord, StoreWriter, StudyRecord, run_folder
-from ..train.task import Task
+from ..train.task import WEIGHTS, Task
 from .bases import based, looked_up
 from .own_code import named, try_own
 
@@ -219,6 +220,8 @@ def with_labels(arm: Arm, info: DatasetInfo) -> Arm:
     Raises:
         SpecError: The data set has no such class.
     """
+    if arm.teacher is not None:
+        arm = arm.model_copy(update={"teacher": with_labels(arm.teacher, info)})
     if arm.training.measures:
         training = arm.training.with_measures(lambda name: _with_label(name, info))
         arm = arm.model_copy(update={"training": training})
@@ -259,7 +262,7 @@ def _summary(arm: Arm, info: DatasetInfo) -> Summary:
     if module_of(arm.layers) is not None:
         return summary_of(arm, info.shape, info.num_classes)
     try:
-        layers = parse(arm.layers)
+        parse(arm.layers)
     except SpecError as error:
         # What stands above the first line that says nothing can still be checked.
         sound = max(min(_index(problem) for problem in error.problems), 0)
@@ -273,11 +276,7 @@ def _summary(arm: Arm, info: DatasetInfo) -> Summary:
         except SpecError as shapes:
             above = [problem for problem in shapes.problems if _index(problem) < sound]
         raise SpecError([*above, *error.problems]) from None
-    return (
-        summarize(layers, info.shape, info.num_classes)
-        if arm.base is None
-        else summary_of(arm, info.shape, info.num_classes)
-    )
+    return summary_of(arm, info.shape, info.num_classes)
 
 
 def _index(problem: Problem) -> int:
@@ -293,12 +292,14 @@ def make_plan(
     *,
     seeds: Mapping[str, int] | None = None,
     device: Device = "cpu",
+    chosen: Mapping[tuple[str, int], Mapping[str, Value]] | None = None,
 ) -> StudyPlan:
     """The runs of a study on a prepared data set, with their artifacts under ``store``, for a device.
 
-    ``seeds`` says how many each arm gets, by name; as many as are planned at most if ``None``.
+    ``seeds`` says how many each arm gets, by name; as many as are planned at most if ``None``. ``chosen`` has what the
+    searches of arms that are searches have chosen, by arm and seed: a seed that is not there has no run yet.
     """
-    arms = study.expand()
+    arms = tuple(_with_chosen(arm, chosen or {}) for arm in study.expand())
     info = dataset.info
     arms = tuple(based(arm, info.shape, info.num_classes, store)[0] for arm in arms)
     folds: list[int | None] = list(range(1, study.data.num_folds + 1)) if study.data.num_folds else [None]
@@ -307,16 +308,24 @@ def make_plan(
         (
             arm.name,
             task_of(
-                with_labels(arm, info), study.data, vary, dataset, store,
+                with_labels(arm.at(study.seeds.start + number), info), study.data, vary, dataset, store,
                 seed=study.seeds.start + number, fold=fold, device=device,
             ),
         )
         for number in range(study.seeds.planned)
         for fold in folds
         for arm in arms
-        if seeds is None or number < seeds[arm.name]
+        if (seeds is None or number < seeds[arm.name])
+        and (arm.search is None or str(study.seeds.start + number) in arm.search.chosen)
     ]  # fmt: skip
     return StudyPlan(study, arms, dataset.record(is_given=study.data.is_given), tuple(members))
+
+
+def _with_chosen(arm: Arm, chosen: Mapping[tuple[str, int], Mapping[str, Value]]) -> Arm:
+    if arm.search is None:
+        return arm
+    own = {str(seed): dict(values) for (name, seed), values in chosen.items() if name == arm.name}
+    return arm.model_copy(update={"search": arm.search.model_copy(update={"chosen": own})})
 
 
 def make_plan_on_each(
@@ -361,8 +370,8 @@ def recorded_plan(record: StudyRecord, dataset: Dataset, store: Path) -> StudyPl
         (
             run.arm,
             task_of(
-                with_labels(arms[run.arm], dataset.info), study.data, study.seeds.vary, dataset, store, seed=run.seed,
-                fold=run.fold,
+                with_labels(arms[run.arm].at(run.seed), dataset.info), study.data, study.seeds.vary, dataset, store,
+                seed=run.seed, fold=run.fold,
             ),
         )
         for run in record.runs
@@ -394,6 +403,11 @@ def task_of(
     images, labels = dataset.training_files()
     data = data.learning_from(arm.images)
     arm, base = based(arm, dataset.info.shape, dataset.info.num_classes, store)
+    teacher = None
+    if arm.teacher is not None and arm.training.distillation is not None:
+        own = arm.training.distillation.seed_of(seed)
+        teacher = task_of(arm.teacher, data, vary, dataset, store, seed=own, fold=fold, device=device)
+        arm = arm.model_copy(update={"teacher": teacher.arm})
     run = run_fingerprint(arm, data, content=dataset.info.content, seed=seed, vary=vary, fold=fold)
     return Task(
         id=run,
@@ -412,7 +426,20 @@ def task_of(
         device=device,
         base=base,
         measures=measures,
+        **_taught_by(teacher),
     )
+
+
+def _taught_by(teacher: Task | None) -> dict[str, Any]:
+    """What a student's task says of the run that teaches it."""
+    if teacher is None:
+        return {}
+    return {
+        "teacher": teacher.folder / WEIGHTS,
+        "teacher_run": teacher.id,
+        "teacher_seed": teacher.seed,
+        "teacher_base": teacher.base,
+    }
 
 
 def due(tasks: Iterable[Task], states: dict[str, Any]) -> list[Task]:

@@ -61,14 +61,17 @@ def retrain_plan(
         raise SpecError(
             Problem(f'{waiting or "all"} of the runs of arm "{arm}" have not finished', "run the study first")
         )
-    chosen = with_labels(arms[arm], dataset.info)
-    for _, call in own_calls(chosen):
+    if arms[arm].training.distillation is not None:
+        what = f'arm "{arm}" learns from another arm\'s runs, which have not seen the validation images'
+        raise SpecError(Problem(f"{what} that it would be trained on", "reveal it without --retrain"))
+    for _, call in own_calls(arms[arm]):
         located(call)  # before anything is written
     data = study.data.for_retraining
     members = []
     for seed in sorted({run.seed for run in runs}):
         folds = [run for run in runs if run.seed == seed]
         if all(run.state == "finished" for run in folds):
+            chosen = with_labels(arms[arm].at(seed), dataset.info)
             training = without_validation(chosen.training, folds)
             anew = chosen.model_copy(update={"training": training})
             members.append((arm, task_of(anew, data, study.seeds.vary, dataset, store, seed=seed, device=device)))
@@ -80,8 +83,9 @@ def retrain_plan(
 
 
 def _on_its_base(arm: Arm, recorded: Arm | None) -> Arm:
-    """The arm with the very code of one's own, and on the very weights, that its runs stand on."""
-    if recorded is not None and any(True for _ in own_calls(recorded)):
+    """The arm with the very code of one's own, and on the very weights, that its runs stand on, and with what its
+    searches have chosen."""
+    if recorded is not None and (recorded.search is not None or any(True for _ in own_calls(recorded))):
         return recorded
     if arm.base is None or recorded is None:
         return arm

@@ -39,13 +39,17 @@ def epoch_costs(plan: Plan) -> dict[str, float]:
 
 
 def measured_speed(task: Task, network: Summary) -> float:
-    """FLOPs a second of training steps, on one thread, without the first step, which may compile kernels."""
+    """FLOPs a second of training steps, on one thread, without the first step, which may compile kernels.
+
+    Of an ensemble one member is timed.
+    """
     import torch
 
     from ..data import open_training
     from ..train.engine import batch_of, learner_of, split_of
     from ..train.features import features_of
 
+    task = task.members[0]
     data = features_of(task, open_training(task.images, task.labels, task.groups, task.validation))
     learner = learner_of(task, data)
     training = task.arm.training
@@ -58,6 +62,6 @@ def measured_speed(task: Task, network: Summary) -> float:
         while steps < STEPS and time.perf_counter() - started < PATIENCE:
             steps += 1
             learner.train_batch(batch_of(task, data, indices, steps), step=steps, learning_rate=0.0)
-        return BACKWARD * network.flops * len(indices) * steps / (time.perf_counter() - started)
+        return BACKWARD * network.flops / network.members * len(indices) * steps / (time.perf_counter() - started)
     finally:
         torch.set_num_threads(threads)

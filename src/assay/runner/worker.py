@@ -24,13 +24,13 @@ from ..errors import DiskFull, RunError
 from ..store import ImageHits, KeptPredictions, collection_paused
 from ..store.image_sets import Part
 from ..system import peak_memory_bytes
+from ..train.task import WEIGHTS as WEIGHTS
 from ..train.task import Task
 from .events import Advanced, Compiling, EpochDone, Event, Failed, Finished, NoSpace, Paused, Started, to_json
 
 if TYPE_CHECKING:
     from ..data import TestData, TrainingData
 
-WEIGHTS = "weights.safetensors"
 CHECKPOINT = "checkpoint.safetensors"
 _STEP_SECONDS = 0.5  # between two words on how far an epoch is
 

@@ -1,5 +1,6 @@
 """Searches: Optuna proposes, halving decides, our store remembers."""
 
+from .arm_searches import plans_with_searches as plans_with_searches
 from .facts import step_of as step_of
 from .halving import WHOLE as WHOLE
 from .halving import Rung as Rung

@@ -58,10 +58,12 @@ def search_plans(
     writer: StoreWriter,
     *,
     device: Device = "cpu",
+    has_finalists: bool = True,
 ) -> Iterator[Plan]:
     """What to train next, asked for again after each plan has ended, until nothing is left.
 
     What is decided is replayed from the store each time: the trials that there are and the scores of their runs.
+    Without ``has_finalists`` it ends with the last trial: the best is trained elsewhere.
 
     Raises:
         SpecError: The file is another search's than the one that has begun under its name, or nothing in its space may
@@ -85,7 +87,7 @@ def search_plans(
         else:
             break
     chosen = finalists(study, record, step, scores_of(study, record, design))
-    if chosen:
+    if chosen and has_finalists:
         yield replace(finalists_plan(study, dataset, folder, record, chosen, device=device), study=as_written)
 
 

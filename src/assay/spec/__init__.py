@@ -25,6 +25,8 @@ from .own import OwnCall as OwnCall
 from .own_parts import own_calls as own_calls
 from .own_parts import training_calls as training_calls
 from .own_parts import with_calls as with_calls
+from .recipes import Distillation as Distillation
+from .recipes import Swa as Swa
 from .schedule import Schedule as Schedule
 from .search import Choice as Choice
 from .search import Halving as Halving

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, field_validator, model_serializer
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
-from .base import Spec
+from ..errors import Problem
+from .base import Problems, Spec
 from .bounds import MAX_PIXELS_MOVED
 from .own import checked, named_text, unused_left_out
 from .schedule import accept_placeholders
@@ -16,7 +24,7 @@ class Augmentation(Spec):
     """Random changes to every training image, drawn each time it is used. Validation and test images are unchanged.
 
     Each kind draws from a stream of its own, uniformly within its range, and 0 switches it off. An image is flipped,
-    zoomed, sheared, rotated, shifted and cropped in that order, by one resampling; then cutout, then mixup.
+    zoomed, sheared, rotated, shifted and cropped in that order, by one resampling; then cutout, then mixup or CutMix.
 
     Args:
         shift: Pixels each way, by fractions of a pixel too, along rows and columns independently.
@@ -29,12 +37,14 @@ class Augmentation(Spec):
         crop: Pixels of padding on every side before a random crop back to size: a shift by whole pixels.
         cutout: Side in pixels of a square, wholly inside the image, that is set to ``fill_value``.
         mixup: Alpha of Beta(alpha, alpha), from which the share of each image in its mixture with another is drawn.
+        cutmix: Alpha of Beta(alpha, alpha), from which the share of each image is drawn that stays of it where a
+            rectangle of another image is pasted over the rest.
         fill: What stands outside the image: ``constant`` (``fill_value``), ``nearest`` (the edge's pixel) or
             ``reflect`` (the image mirrored, its edge repeated).
         fill_value: A stored byte, 0 to 255.
         interpolation: Between pixels: ``bilinear``, or the ``nearest`` one's value.
         own: A function of one's own, ``my_code.py:jitter(amount=0.1)``, that the images pass after all others but
-            mixup (docs/own-code.md).
+            mixup and CutMix (docs/own-code.md).
     """
 
     model_config = ConfigDict(json_schema_extra=accept_placeholders)
@@ -47,6 +57,7 @@ class Augmentation(Spec):
     crop: int = Field(default=0, ge=0, le=MAX_PIXELS_MOVED, strict=True)
     cutout: int = Field(default=0, ge=0, le=MAX_PIXELS_MOVED, strict=True)
     mixup: float = Field(default=0.0, ge=0)
+    cutmix: float = Field(default=0.0, ge=0)
     fill: Literal["constant", "nearest", "reflect"] = "constant"
     fill_value: int = Field(default=0, ge=0, le=255, strict=True)
     interpolation: Literal["bilinear", "nearest"] = "bilinear"
@@ -61,7 +72,15 @@ class Augmentation(Spec):
 
     @model_serializer(mode="wrap")
     def _without_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return unused_left_out(handler(self), "own")
+        values = unused_left_out(handler(self), "own")
+        return values if self.cutmix else {key: value for key, value in values.items() if key != "cutmix"}
+
+    @model_validator(mode="after")
+    def _mixes_in_one_way(self) -> Self:
+        if self.mixup and self.cutmix:
+            what = "mixup and cutmix both mix images in pairs"
+            raise Problems([Problem(what, "give one of them; as levels of a factor they can be compared", "cutmix")])
+        return self
 
     @property
     def moves_pixels(self) -> bool:
@@ -74,9 +93,14 @@ class Augmentation(Spec):
         return self.flip == "alternating"
 
     @property
+    def mixes(self) -> bool:
+        """Whether each image becomes a mixture of two, with two classes."""
+        return bool(self.mixup or self.cutmix)
+
+    @property
     def changes_bytes(self) -> bool:
         """Whether any kind is switched on that works on bytes: all but one's own."""
-        return self.moves_pixels or bool(self.cutout or self.mixup)
+        return self.moves_pixels or bool(self.cutout or self.mixes)
 
     @property
     def changes_anything(self) -> bool:

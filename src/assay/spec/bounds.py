@@ -21,6 +21,8 @@ MAX_PARAMETERS = 10**9  # of a network: 4 GB, and the optimizer's state besides
 MAX_VALUES = 2**28  # of a layer's output for one image: 1 GiB
 MAX_LINES = 10_000  # of one list of layers, before blocks are repeated
 MAX_FILE_BYTES = 4 << 20
+MAX_MEMBERS = 100  # of an ensemble, which are trained side by side
+MAX_SEARCH_SEED = 10**12
 MAX_NESTING = 64
 
 

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema, field_validator, mo
 
 from ..errors import Problem, SpecError, nearest
 from .base import Problems, Spec
-from .bounds import MAX_EPOCHS, MAX_NUMBER
+from .bounds import MAX_EPOCHS, MAX_NUMBER, MAX_SEARCH_SEED
 from .factors import Scalar, level_name, levels_of, placeholders, substitute
 from .metric import MEASURES, OF_CLASS, OWN_METRIC, RECORDED, training_metric
 
@@ -186,7 +186,7 @@ class Search(Spec):
     objective: tuple[Objective, ...] = Field(default=("validation_accuracy",), json_schema_extra=_or_one)
     sampler: Sampler | None = None
     trials: int | None = Field(default=None, ge=1, le=100_000, strict=True)
-    seed: int = Field(default=0, ge=0, lt=FRESH // 2, strict=True)
+    seed: int = Field(default=0, ge=0, lt=MAX_SEARCH_SEED, strict=True)
     replicates: int = Field(default=1, ge=1, le=100, strict=True)
     batch: int = Field(default=8, ge=1, le=1000, strict=True)
     halving: Halving | None = Field(default=None, json_schema_extra=_or_method)

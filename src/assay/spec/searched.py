@@ -44,6 +44,9 @@ def problems_of_search(
     if first < min(fresh + seeds.planned, search.seed + search.replicates):
         what = f"seed {first} trains the search's own runs, so it is not fresh"
         problems.append(Problem(what, "give another start, or leave it out", "seeds.start"))
+    if training.get("distillation") not in (None, "none"):
+        what = "a search has no other arms, and so no teacher"
+        problems.append(Problem(what, "leave it out; let the best arm learn from a teacher", "training.distillation"))
     if data.num_folds:
         what = "a search trains on one split"
         problems.append(Problem(what, "give a share of validation images", "data.validation"))

@@ -7,113 +7,29 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ..errors import Problem, SpecError, nearest
+from .arm import Arm as Arm
+from .arm import ArmTemplate as ArmTemplate
+from .arm import candidate_of, settings_of_training
+from .arm_search import ArmSearch, arms_with_objective, first_values, search_name
 from .base import Problems, Spec, dotted, parts_of
 from .bounds import size_problems
 from .data import PER_CLASS, PER_CLASS_FIX, Data
-from .factors import level_name, levels_of, placeholders, source_path, substitute
+from .factors import levels_of, placeholders, source_path, substitute
 from .metric import ACCURACY, metric_as_files_write_it, metric_name, objective_of, with_metric
-from .module import identity_of, lines_of
-from .network import BaseTemplate, Lines, Network, plain, words_in
-from .search import FRESH, Search, Value, levels_for, missing, no_field
+from .network import Network, plain, words_in
+from .search import FRESH, Search, Value
 from .searched import problems_of_search
 from .seeds import Seeds
+from .teachers import with_teachers
 from .training import Training
-from .transfer import Base
 
 Device = Literal["cpu", "cuda"]
 Placement = Literal["auto", "cpu", "cuda"]
 Claim = Literal["new images", "these images", "new training sets"]
 DATA = "data"  # what the data sets of a study on several are called among its arms' levels
-
-
-class Arm(Spec):
-    """One named configuration: a network, on a pretrained base or on none, and its training.
-
-    ``module="my_nets.py:ResNet9(width=16)"`` instead of ``layers`` is a network of one's own (docs/own-code.md).
-    ``images`` says how many images of each class it learns from (``"100 per class"``) where the study's
-    ``[data] training`` names a factor; otherwise that says it for all arms.
-    """
-
-    name: str = Field(min_length=1, max_length=120)
-    layers: Lines = Field(min_length=1)
-    training: Training = Training()
-    levels: dict[str, str] = {}
-    base: Base | None = None
-    images: str | None = None
-
-    def identity(self) -> dict[str, Any]:
-        """What a run of this arm depends on: everything but its name and levels, and its images, which are its data's
-        (``Study.data_of``)."""
-        base = {"base": self.base.identity()} if self.base is not None else {}
-        layers = [identity_of(line) for line in plain(list(self.layers))]
-        return {"layers": layers, "training": self.training.identity(), **base}
-
-    @model_serializer(mode="wrap")
-    def _without_no_images(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Arms that were stored before sizes could be a factor stay as they are."""
-        values: dict[str, Any] = serialize(self)
-        if self.images is None:
-            values.pop("images", None)
-        return values
-
-    @model_validator(mode="before")
-    @classmethod
-    def _module_is_a_line(cls, value: Any) -> Any:
-        return lines_of(value)
-
-    @model_validator(mode="after")
-    def _own_optimizer_has_no_base(self) -> Self:
-        if self.base is not None and self.training.optimizer.own is not None:
-            what = "an optimizer of your own knows no blocks of a base"
-            raise Problems([Problem(what, "name one of Assay's, or leave the base out", "training.optimizer.own")])
-        return self
-
-    @model_validator(mode="after")
-    def _copies_are_augmented(self) -> Self:
-        if self.base is None or not self.base.copies:
-            return self
-        augmentation = self.training.augmentation
-        if augmentation is None or augmentation.mixup or augmentation.own:
-            lack = "there is no augmentation" if augmentation is None else "mixup draws anew for every batch"
-            if augmentation is not None and augmentation.own:
-                lack = "one of your own makes no copies"
-            what = f"{self.base.copies} augmented copies are asked for, and {lack}"
-            raise Problems([Problem(what, "leave copies out", "base.copies")])
-        return self
-
-
-def _settings(given: Any) -> Any:
-    """``[training]`` as plain settings, whatever objects it was given as."""
-    try:
-        return Training.settings_of(given)
-    except SpecError as error:
-        raise Problems(error.problems) from None
-
-
-class ArmTemplate(Spec):
-    """An arm as a study file lists it: its own layers, its own training keys, or both.
-
-    An arm without layers has the network's, and its base unless it names another. One with layers has the base that it
-    names itself.
-    """
-
-    name: str = Field(min_length=1, max_length=120)
-    layers: Lines = ()
-    training: dict[str, Any] = {}
-    base: BaseTemplate = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _module_is_a_line(cls, value: Any) -> Any:
-        return lines_of(value)
-
-    @field_validator("training", mode="before")
-    @classmethod
-    def _training_is_settings(cls, given: Any) -> Any:
-        return _settings(given)
 
 
 class Study(Spec):
@@ -175,21 +91,28 @@ class Study(Spec):
     @field_validator("training", mode="before")
     @classmethod
     def _training_is_settings(cls, given: Any) -> Any:
-        return _settings(given)
+        return settings_of_training(given)
 
     @model_validator(mode="before")
     @classmethod
     def _search_seeks_the_metric(cls, values: Any) -> Any:
-        if not isinstance(values, dict) or values.get("search") is None:
+        if not isinstance(values, dict):
             return values
-        search, metric = values["search"], values.get("metric")
+        search, metric = values.get("search"), values.get("metric")
         try:
             name = None if metric is None else metric_name(metric)
         except SpecError:  # reported where the metric is checked
             return values
+        if "arms" in values:
+            values = {**values, "arms": arms_with_objective(values["arms"], name)}
+        if search is None:
+            return values
         if isinstance(search, Search):
             given = search.objective if "objective" in search.model_fields_set else None
-            return {**values, "search": search.model_copy(update={"objective": objective_of(given, name)})}
+            objective = objective_of(given, name)
+            if objective is None:
+                return values
+            return {**values, "search": search.model_copy(update={"objective": objective})}
         if not isinstance(search, dict):
             return values
         objective = objective_of(search.get("objective"), name)
@@ -338,11 +261,15 @@ class Study(Spec):
             problems += self._check_training()
         if problems:
             raise Problems(problems)
+        if (searched := [template for _, template in templates if template.search is not None]) and self.factors:
+            what = f'arm "{searched[0].name}" is a search, and factors are crossed with every arm'
+            raise Problems([Problem(what, "list the other arms instead of factors", "factors")])
         combinations = [
             dict(zip(self.factors, chosen, strict=True))
             for chosen in itertools.product(*(levels_of(factor) for factor in self.factors.values()))
         ]
         arms: dict[str, Arm] = {}
+        places: dict[str, str] = {}
         broken: dict[str, Problem] = {}
         for template, names in itertools.product(templates, combinations):
             try:
@@ -356,9 +283,10 @@ class Study(Spec):
                 if arm.name in arms:
                     broken[arm.name] = Problem(f'two arms are called "{arm.name}"', "give each its own name", "arms")
                 arms[arm.name] = arm
+                places[arm.name] = self._place_of(template[1], "distillation")
         if broken:
             raise Problems(broken.values())
-        return tuple(arms.values())
+        return with_teachers(arms, study=self.name, seeds=self.seeds, data=self.data, places=places)
 
     def candidate(self, name: str, chosen: Mapping[str, Value]) -> Arm:
         """The arm that a search's parameters with these values make.
@@ -372,21 +300,34 @@ class Study(Spec):
         """
         if self.search is None or self.network is None:
             raise SpecError(Problem(f'study "{self.name}" is no search', "add [search]"))
-        levels = levels_for(self.search.space, chosen)
-        layers, training, base = plain(self.network.layers), dict(self.training), self.network.base
-        if unknown := (placeholders(layers) | placeholders(training) | placeholders(base)) - set(levels):
-            raise SpecError(missing(unknown, self.search.space))
-        try:
-            layers, base, training = (substitute(part, levels) for part in (layers, base, training))
-        except KeyError as error:
-            raise SpecError(no_field(error)) from None
-        try:
-            settings = Training.of(with_metric(training, self.metric))
-        except SpecError as error:
-            raise SpecError(replace(problem, key=f"training.{problem.key}") for problem in error.problems) from None
-        names = {key: level_name(value) for key, value in chosen.items()}
-        base = None if base in (None, "none") else base
-        return Arm(name=name, layers=layers, training=settings, levels=names, base=base)
+        parts = ArmSearch.model_construct(
+            search=self.search,
+            layers=self.network.layers,
+            training=dict(self.training),
+            base=self.network.base,
+            metric=self.metric,
+        )
+        return candidate_of(name, parts, chosen)
+
+    def searched(self, arm: Arm, seed: int) -> Study:
+        """The search that a seed of an arm is, as a study of its own.
+
+        Raises:
+            SpecError: It breaks a rule of searches.
+        """
+        if arm.search is None:
+            raise SpecError(Problem(f'arm "{arm.name}" is no search', "add search to it"))
+        return Study(
+            name=search_name(self.name, arm.name, seed),
+            question=f'The search of arm "{arm.name}", seed {seed}, of study "{self.name}"',
+            data=self.data,
+            network=Network(layers=arm.search.layers, base=arm.search.base),
+            training=arm.search.training,
+            seeds=Seeds(count=1, vary=self.seeds.vary),
+            metric=self.metric,
+            search=arm.search.search_of(seed),
+            device=self.device,
+        )
 
     @property
     def first_fresh_seed(self) -> int:
@@ -460,6 +401,8 @@ class Study(Spec):
 
     def _check_placeholders(self, template: tuple[str, ArmTemplate]) -> list[Problem]:
         key, arm = template
+        if arm.search is not None:  # checked as a search of its own
+            return []
         problems = []
         layers = plain(arm.layers)
         for place, text in words_in(layers):
@@ -500,6 +443,8 @@ class Study(Spec):
 
     def _arm(self, template: tuple[str, ArmTemplate], names: dict[str, str]) -> Arm:
         key, arm = template
+        if arm.search is not None:
+            return self._arm_of_search(arm)
         levels = {factor: levels_of(self.factors[factor])[name] for factor, name in names.items()}
         parts = [arm.name] if self.arms else []
         parts += [f"{factor}={name}" for factor, name in names.items()]
@@ -507,10 +452,8 @@ class Study(Spec):
         try:
             training = Training.of(values)
         except SpecError as error:
-            pairs = [(other.name, other.training) for other in self.arms]
-            prefix = f"arms[{pairs.index((arm.name, arm.training))}].training" if self.arms else "training"
             raise SpecError(
-                replace(problem, key=f"{_owner(problem.key, arm, prefix)}.{problem.key}") for problem in error.problems
+                replace(problem, key=f"{self._place_of(arm, problem.key)}.{problem.key}") for problem in error.problems
             ) from None
         layers = substitute(plain(arm.layers), levels)
         base = substitute(arm.base, levels)
@@ -529,6 +472,43 @@ class Study(Spec):
                 else problem
                 for problem in error.problems
             ) from None
+
+    def _place_of(self, arm: ArmTemplate, key: str) -> str:
+        """Which table a training key was written in: the arm's own, or the study's."""
+        if not self.arms or key.split(".")[0].split("[")[0] not in arm.training:
+            return "training"
+        pairs = [(other.name, other.training) for other in self.arms]
+        return f"arms[{pairs.index((arm.name, arm.training))}].training"
+
+    def _arm_of_search(self, arm: ArmTemplate) -> Arm:
+        """An arm that is a search, with one candidate of its space.
+
+        Raises:
+            SpecError: Its search breaks a rule, or the study has what no such arm can stand in.
+        """
+        if arm.search is None:
+            raise ValueError(arm.name)
+        place = f"arms[{[other.name for other in self.arms].index(arm.name)}]"
+        if self.seeds.stop:
+            what = f'arm "{arm.name}" is a search for each seed, and arms stop by themselves'
+            raise SpecError(Problem(what, "give count instead of stop", "seeds.stop"))
+        if self.data.sets is not None:
+            what = f'arm "{arm.name}" is a search, which has one data set'
+            raise SpecError(Problem(what, "make a study of each data set", "data.name"))
+        training = {**self.training, **arm.training}
+        parts = ArmSearch(search=arm.search, layers=arm.layers, training=training, base=arm.base, metric=self.metric)
+        try:
+            one = candidate_of(arm.name, parts, first_values(arm.search))
+            whole = one.model_copy(update={"search": parts, "levels": {}})
+            self.searched(whole, self.seeds.start)
+        except SpecError as error:
+            raise SpecError(
+                problem
+                if problem.key.startswith(("data.", "seeds."))
+                else replace(problem, key=f"{place}.{problem.key.removeprefix('network.')}")
+                for problem in error.problems
+            ) from None
+        return whole
 
     def _images(self, levels: Mapping[str, Any]) -> str | None:
         """How many images of each class an arm of these levels learns from, where that is a factor.
@@ -623,9 +603,3 @@ def _owner_of_base(study: Study, key: str, arm: ArmTemplate) -> str:
 
 def _in_template(arm: ArmTemplate, owner: str, key: str, levels: dict[str, Any]) -> str:
     return f"{owner}.{dotted(source_path({'layers': plain(arm.layers)}, parts_of(key), levels))}"
-
-
-def _owner(key: str, arm: ArmTemplate, prefix: str) -> str:
-    """Which table a training key was written in: the arm's own, or the study's."""
-    first = key.split(".")[0].split("[")[0]
-    return prefix if first in arm.training else "training"

@@ -21,6 +21,7 @@ from .base import Problems, Spec
 from .bounds import MAX_BATCH, MAX_COUNT, MAX_EPOCHS, MAX_ITERATIONS, MAX_PIXELS_MOVED
 from .metric import RECORDED, TrainingMetric
 from .own import checked, identity_of_text, is_own, named_text, unused_left_out
+from .recipes import Distillation, Swa, members_of, none_or
 from .schedule import Schedule, accept_placeholders
 
 OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop", "adadelta", "muon", "own"]
@@ -193,6 +194,10 @@ class Evaluation(Spec):
         return (1 + self.flip) * (3 if self.shift else 1)
 
 
+def _or_none(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [*schema.get("anyOf", []), {"const": "none", "type": "string"}]
+
+
 def _keep_as_files_write_it(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [*schema.get("anyOf", []), {"const": "best", "type": "string"}]
 
@@ -222,6 +227,10 @@ class Training(Spec):
         clip_value: The largest absolute value of a gradient's elements.
         ema_momentum: The weights that are evaluated and kept are a moving average of those of every step, with this
             share of the old average; moving statistics are their own.
+        swa: The weights that are evaluated and kept are the mean of those after each late epoch; ``None`` is none.
+        distillation: Another arm of the study teaches this one; ``None`` is none.
+        ensemble: So many networks are trained, each from draws of its own (of the first, those of one network alone),
+            and the mean of their probabilities counts; ``None`` is one network.
         evaluation: Which views of an image are averaged in evaluation, on validation and test images and in
             predictions; ``None``, as is one with neither, is the image as it is.
         loss: A loss of one's own, ``my_code.py:Focal(gamma=2)`` (docs/own-code.md). Recorded losses of training and
@@ -272,6 +281,9 @@ class Training(Spec):
     clip_value: float = Field(default=0.0, ge=0)
     ema_momentum: float = Field(default=0.0, ge=0, lt=1)
     evaluation: Evaluation | None = None
+    swa: Swa | None = Field(default=None, json_schema_extra=_or_none)
+    distillation: Distillation | None = Field(default=None, json_schema_extra=_or_none)
+    ensemble: int | None = Field(default=None, strict=True, json_schema_extra=_or_none)
     loss: str | None = None
 
     @property
@@ -316,7 +328,7 @@ class Training(Spec):
 
     @model_serializer(mode="wrap")
     def _without_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return unused_left_out(handler(self), "loss", "evaluation")
+        return unused_left_out(handler(self), "loss", "evaluation", "swa", "distillation", "ensemble")
 
     @field_validator("loss", mode="before")
     @classmethod
@@ -348,6 +360,8 @@ class Training(Spec):
             ("class_weights", self.class_weights != "none"),
             ("label_smoothing", self.label_smoothing > 0),
             ("mixup", self.augmentation is not None and self.augmentation.mixup > 0),
+            ("cutmix", self.augmentation is not None and self.augmentation.cutmix > 0),
+            ("distillation", self.distillation is not None),
         )
 
     @field_validator("early_stopping", mode="before")
@@ -388,6 +402,10 @@ class Training(Spec):
             raise Problems(problems)
         return {str(name): float(weight) for name, weight in value.items()}
 
+    _reads_swa = field_validator("swa", mode="before")(none_or("swa", "{ start = 0.75 }"))
+    _reads_distillation = field_validator("distillation", mode="before")(none_or("distillation", '{ teacher = "big" }'))
+    _reads_members = field_validator("ensemble", mode="before")(members_of)
+
     @field_validator("augmentation")
     @classmethod
     def _off_is_none(cls, value: Augmentation | None) -> Augmentation | None:
@@ -408,6 +426,13 @@ class Training(Spec):
         if self.loss is not None and modified:
             what = f"{' and '.join(modified)} modify cross-entropy, and the loss is your own"
             raise Problems([Problem(what, "leave them out, or put them into the loss", "loss")])
+        if self.swa is not None and self.ema_momentum:
+            what = "ema_momentum and swa both say which average of the weights counts"
+            raise Problems([Problem(what, "give one of them", "swa")])
+        if self.swa is not None and self.planned_epochs < self.swa.first_epoch(self.epochs):
+            first = self.swa.first_epoch(self.epochs)
+            what = f"weights are averaged from epoch {first} on, and the run ends after {self.planned_epochs}"
+            raise Problems([Problem(what, "give a smaller start, or let it train longer", "swa.start")])
         clips = [name for name in ("clip_norm", "global_clip_norm", "clip_value") if getattr(self, name)]
         if len(clips) > 1:
             raise Problems([Problem(f"{' and '.join(clips)} are given", "give one of them", clips[-1])])

@@ -11,7 +11,7 @@ from ..spec import Arm, module_of
 from ..stats.protocol import Protocol
 
 _BOUNDED = ("sigmoid", "tanh", "relu6")
-_KINDS = ("shift", "rotation", "zoom", "shear", "crop", "cutout", "mixup")
+_KINDS = ("shift", "rotation", "zoom", "shear", "crop", "cutout", "mixup", "cutmix")
 
 
 def protocol_of(arm: Arm) -> Protocol:

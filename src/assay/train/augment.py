@@ -1,4 +1,4 @@
-"""Augments training images: random shifts, rotations, flips, crops, cutout and mixup on a batch of bytes.
+"""Augments training images: random shifts, rotations, flips, crops, cutout, mixup and CutMix on a batch of bytes.
 
 What happens to an image is a pure function of the settings, the key and the number that stands for the image: not of
 its place in the batch, nor of the other images. Each kind of augmentation draws with its own key, a hash of the
@@ -10,7 +10,8 @@ shifted on an unbounded plane. Outside the image lies ``fill``; in scipy.ndimage
 "grid-constant" (between the edge and the fill there is interpolation, no step), ``nearest`` is "nearest" and
 ``reflect`` is "reflect" (d c b a | a b c d | d c b a), also where an image is only moved by whole pixels.
 
-Sources: DeVries and Taylor (2017), "Cutout" (here wholly inside the image); Zhang et al. (2018), "mixup".
+Sources: DeVries and Taylor (2017), "Cutout" (here wholly inside the image); Zhang et al. (2018), "mixup";
+Yun et al. (2019), "CutMix".
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ Kind = Literal[
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _FILLS = ("constant", "nearest", "reflect")
-_MIXUP_PARTNER, _MIXUP_SHARE = 1, 2
+_MIXUP_PARTNER, _MIXUP_SHARE, _CUTMIX_PLACE = 1, 2, 3
 
 
 def augment(
@@ -41,7 +42,7 @@ def augment(
     examples: NDArray[np.int64],
     mirrored: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.uint8]:
-    """The images, varied at random; ``mixup`` is a function of its own.
+    """The images, varied at random; ``mixup`` and ``cutmix`` are functions of their own.
 
     Args:
         images: uint8 [n, height, width, channels]; they stay as they are.
@@ -103,6 +104,44 @@ def mixup(labels: NDArray[np.integer], alpha: float, key: int) -> tuple[NDArray[
     partner = np.random.Generator(np.random.Philox(key=key + (_MIXUP_PARTNER << 64))).permutation(count)
     share = np.random.Generator(np.random.Philox(key=key + (_MIXUP_SHARE << 64))).beta(alpha, alpha, count)
     return partner, share.astype(np.float32)
+
+
+def cutmix(
+    images: NDArray[np.uint8], alpha: float, key: int
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.float32]]:
+    """Each image with a rectangle of another one pasted over it, at the same place.
+
+    The rectangle has the image's proportions, sides of sqrt(1 - share) of the image's with the share from
+    Beta(alpha, alpha), and its centre anywhere in the image; what would lie outside is cut off. The share that counts
+    is the one that is left: 1 - pasted pixels / pixels.
+
+    Args:
+        images: uint8 [n, height, width, channels]; they stay as they are.
+        alpha: Of the Beta distribution; above 0.
+        key: 64 bits, from ``Streams.key("augment", step)``. Partners and shares are drawn as those of ``mixup``.
+
+    Returns:
+        The images, the place of each one's partner in the batch int64 [n], and the share of each image that is its own
+        float32 [n].
+
+    Source: Yun et al. (2019), "CutMix: Regularization strategy to train strong classifiers with localizable features".
+    """
+    count, height, width, _ = images.shape
+    partner, share = mixup(np.zeros(count, np.int64), alpha, key)
+    sides = np.sqrt(1 - share.astype(np.float64))
+    places = np.random.Generator(np.random.Philox(key=key + (_CUTMIX_PLACE << 64))).random((2, count))
+    spans = []
+    for size, place in zip((height, width), places, strict=True):
+        middle, side = (place * size).astype(np.int64), (sides * size).astype(np.int64)
+        first = middle - side // 2
+        spans.append((np.clip(first, 0, size), np.clip(first + side, 0, size)))
+    (tops, bottoms), (lefts, rights) = spans
+    pasted = images.copy()
+    for i in range(count):
+        window = np.s_[tops[i] : bottoms[i], lefts[i] : rights[i]]
+        pasted[i][window] = images[partner[i]][window]
+    covered = (bottoms - tops) * (rights - lefts) / (height * width)
+    return pasted, partner, (1 - covered).astype(np.float32)
 
 
 def draws(key: int, kind: Kind, examples: NDArray[np.int64]) -> NDArray[np.float64]:

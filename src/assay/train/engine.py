@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,28 +13,34 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..data import SplitIndices, TestData, TrainingData, split_for
+from ..data import TestData, TrainingData
 from ..errors import Diverged
 from ..measures import Predictions, measure_called
 from ..nets import whitening
 from ..nets.build import Network
 from ..spec import Best, Evaluation, Training
-from .augment import alternately, augment, mixup
+from .batches import batch_of as batch_of
 from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from .ensemble import EnsembleLearner
 from .epochs import EpochRecord
 from .features import Features, features_of, test_features_of
 from .health import epochs_between
-from .learner import Batch, Learner, Objective
+from .learner import Learner, Objective
+from .logits import hits_in as hits_in
+from .logits import log_softmax as log_softmax
 from .networks import network_of, trained_summary
-from .own_parts import Pixels, augmentation_of
+from .own_parts import augmentation_of
+from .parts import split_of as split_of
+from .parts import training_subset as training_subset
 from .paths import usable_path
 from .prepared import Prepared
 from .probed import probe_of
 from .scaling import Scaling, scaling_of
 from .schedules import learning_rate
+from .statistics import MOST_IMAGES, Refresh, needs_statistics, refreshed, with_statistics
 from .stopping import is_over, kept_epoch
 from .task import Task
-from .updates import averaged
+from .teacher import teacher_of
 from .views import logits_by_views, scored_by_views
 
 _NOT_MEASURED = (math.nan, math.nan)  # of a run without validation images
@@ -98,9 +105,11 @@ def train(
         DiskFull: A checkpoint could not be written.
     """
     training = task.arm.training
+    teacher = teacher_of(task, data)
     data = features_of(task, data)
     parts = split_of(task, data)
     learner = learner_of(task, data, threads=threads)
+    members = tuple(zip(task.members, learner.members, strict=True))
     validation_data: TrainingData | TestData = test_features_of(task, published) if published else data
     validation = np.arange(len(published)) if published else parts.validation
     subset = training_subset(task, parts, len(validation))
@@ -108,7 +117,9 @@ def train(
     steps_per_epoch = math.ceil(len(parts.training) / size)
 
     own = augmentation_of(training)
-    probe = probe_of(task, data, subset, *_network_of(task, data, parts.training), own)
+    first, first_learner = members[0]
+    probe = probe_of(first, data, subset, *_network_of(first, data, parts.training), own)
+    statistics = [_Statistics.of(one, data, parts.training) for one, _ in members]
     between = epochs_between(len(parts.training))
     names = tuple(dict.fromkeys([*training.measures, *task.measures])) if len(validation) else ()
 
@@ -128,7 +139,9 @@ def train(
         if task.pause_after is not None and len(history) >= task.pause_after:
             return Trained({}, tuple(history), seconds, kept_epoch(training, history), is_paused=True)
         epoch, started = len(history), time.perf_counter()
-        order = parts.training[task.streams.generator("order", epoch).permutation(len(parts.training))]
+        orders = [
+            parts.training[one.streams.generator("order", epoch).permutation(len(parts.training))] for one, _ in members
+        ]
         learner.begin_epoch(epoch + 1, steps_per_epoch)
         loss: float | Tensor = 0.0
         hits: int | Tensor = 0
@@ -136,56 +149,109 @@ def train(
         for index in range(steps_per_epoch):
             step = epoch * steps_per_epoch + index
             rate = _rate(training, step, steps_per_epoch, history)
-            batch = batch_of(task, data, order[index * size : (index + 1) * size], step, own, epoch=epoch)
-            more_loss, more_hits = learner.train_batch(batch, step=step, learning_rate=rate)
-            loss, hits = loss + more_loss, hits + more_hits
+            for (one, network), order in zip(members, orders, strict=True):
+                chosen = order[index * size : (index + 1) * size]
+                batch = batch_of(one, data, chosen, step, own, epoch=epoch)
+                if teacher is not None:
+                    batch = teacher.taught(batch, chosen)
+                more_loss, more_hits = network.train_batch(batch, step=step, learning_rate=rate)
+                loss, hits = loss + more_loss, hits + more_hits
             on_step(epoch + 1, (index + 1) / steps_per_epoch)
+        learner.end_epoch(epoch + 1)
         views = training.evaluation
-        with averaged(learner.optimizer):
+        with _counting(learner, statistics, orders, epoch, steps_per_epoch):
             train_loss, train_accuracy = evaluate(learner, data, subset, views)
             validation_loss, validation_accuracy = (
                 evaluate(learner, validation_data, validation, views) if len(validation) else _NOT_MEASURED
             )
             measures = taken(names, learner, validation_data, validation, task.num_classes, views)
-        record = EpochRecord(
-            epoch=epoch + 1,
-            train_loss=train_loss,
-            train_accuracy=train_accuracy,
-            validation_loss=validation_loss,
-            validation_accuracy=validation_accuracy,
-            running_loss=float(loss) / len(order),
-            running_accuracy=float(hits) / len(order),
-            learning_rate=rate,
-            seconds=time.perf_counter() - started,
-            measures=measures,
-        )
-        _refuse_divergence(record, task, data)
-        if record.epoch % between == 0 or is_over(training, [*history, record]):
-            with averaged(learner.optimizer):
-                health = probe.measure(
-                    learner.weights(),
-                    num_steps=(epoch + 1) * steps_per_epoch,
-                    is_last=is_over(training, [*history, record]),
-                )
-            record = replace(record, health=health, seconds=time.perf_counter() - started)
-        seconds += record.seconds
-        history.append(record)
-        if isinstance(training.keep, Best) and kept_epoch(training, history) == record.epoch:
-            with averaged(learner.optimizer):
+            record = EpochRecord(
+                epoch=epoch + 1,
+                train_loss=train_loss,
+                train_accuracy=train_accuracy,
+                validation_loss=validation_loss,
+                validation_accuracy=validation_accuracy,
+                running_loss=float(loss) / (len(parts.training) * len(members)),
+                running_accuracy=float(hits) / (len(parts.training) * len(members)),
+                learning_rate=rate,
+                seconds=time.perf_counter() - started,
+                measures=measures,
+            )
+            _refuse_divergence(record, task, data)
+            is_last = is_over(training, [*history, record])
+            if record.epoch % between == 0 or is_last:
+                weights = first_learner.weights()
+                health = probe.measure(weights, num_steps=(epoch + 1) * steps_per_epoch, is_last=is_last)
+                record = replace(record, health=health, seconds=time.perf_counter() - started)
+            seconds += record.seconds
+            history.append(record)
+            if kept_epoch(training, history) == record.epoch and (isinstance(training.keep, Best) or is_last):
                 kept = learner.weights()
-        if checkpoint and not is_over(training, history):
+        if checkpoint and not is_last:
             tensors = {**learner.weights(), **learner.slots()}
             save_checkpoint(checkpoint, Checkpoint(name, tensors, tuple(history), seconds, kept))
         on_epoch(record)
-    if not kept:
-        with averaged(learner.optimizer):
-            kept = learner.weights()
     number = kept_epoch(training, history)
     if not len(validation):
         return Trained(kept, tuple(history), seconds, number)
     logs = log_probabilities_of(learner, kept, validation_data, validation, training.evaluation)
     is_hit = hits_in(logs, validation_data.labels[validation])
     return Trained(kept, tuple(history), seconds, number, validation, is_hit, logs)
+
+
+@dataclass(frozen=True)
+class _Statistics:
+    """What computes the statistics of batch normalization for averaged weights of one network.
+
+    Args:
+        task, data: The run, of one network, and its images.
+        network, scaling: A network of its own, and what it sees of images.
+    """
+
+    task: Task
+    data: TrainingData
+    network: Network
+    scaling: Scaling
+
+    @classmethod
+    def of(cls, task: Task, data: TrainingData, reference: NDArray[np.int64]) -> _Statistics | None:
+        """``None`` where no weights are averaged over epochs, or no layer has such statistics."""
+        if task.arm.training.swa is None:
+            return None
+        network, scaling = _network_of(task, data, reference)
+        return cls(task, data, network, scaling) if needs_statistics(network) else None
+
+    def refresh(self, order: NDArray[np.int64], epoch: int, steps_per_epoch: int) -> Refresh:
+        """From averaged weights to the same with statistics of the epoch's first images, as they were trained on."""
+        size, own = self.task.arm.training.batch_size, augmentation_of(self.task.arm.training)
+
+        def batches() -> Iterator[Tensor]:
+            for index in range(math.ceil(min(MOST_IMAGES, len(order)) / size)):
+                step, chosen = epoch * steps_per_epoch + index, order[index * size : (index + 1) * size]
+                batch = batch_of(self.task, self.data, chosen, step, own, epoch=epoch)
+                yield self.scaling.apply(batch.images, batch.indices)
+
+        return lambda weights: with_statistics(self.network, weights, batches())
+
+
+@contextmanager
+def _counting(
+    learner: Learner,
+    statistics: Sequence[_Statistics | None],
+    orders: Sequence[NDArray[np.int64]],
+    epoch: int,
+    steps_per_epoch: int,
+) -> Iterator[None]:
+    """Inside, the learner has the weights that count after an epoch (from 0): an average, where one is kept."""
+    with ExitStack() as stack:
+        stack.enter_context(learner.averaged())
+        for member, one, order in zip(learner.members, statistics, orders, strict=True):
+            if one is None:
+                continue
+            training = one.task.arm.training
+            if training.swa is not None and epoch + 1 >= training.swa.first_epoch(training.epochs):
+                stack.enter_context(refreshed(member, one.refresh(order, epoch, steps_per_epoch)))
+        yield
 
 
 def checkpoint_name(task: Task) -> str:
@@ -202,12 +268,14 @@ def learner_of(task: Task, data: TrainingData, *, threads: int = 1) -> Learner:
 
     training = task.arm.training
     data = features_of(task, data)
+    if training.ensemble is not None:
+        return EnsembleLearner([learner_of(one, data, threads=threads) for one in task.members])
     chosen = split_of(task, data).training
     network, scaling = _network_of(task, data, chosen)
     path = usable_path(network.summary, training, task.device, task.streams)
     precision = path.precision
     weights = class_weights_of(training, np.asarray(data.labels[chosen]), task.num_classes)
-    objective = Objective(weights, training.label_smoothing)
+    objective = Objective(weights, training.label_smoothing, training.distillation)
     if path.name == "plain":
         return PlainLearner(
             network, training.optimizer, scaling, training=training, objective=objective, precision=precision
@@ -283,66 +351,6 @@ def class_weights_of(training: Training, labels: NDArray[np.integer], num_classe
     return weights
 
 
-def split_of(task: Task, data: TrainingData) -> SplitIndices:
-    """The training and validation images of a run."""
-    return split_for(data, task.data, seed=task.seed, vary=task.vary, fold=task.fold)
-
-
-def training_subset(task: Task, parts: SplitIndices, num_validation: int = 0) -> NDArray[np.int64]:
-    """The fixed part of the training split that the fair curves are measured on.
-
-    It is as large as the images to validate on (``num_validation``; if 0, those of the split), or where there are none
-    a tenth of the training split.
-    """
-    wanted = num_validation or len(parts.validation) or math.ceil(len(parts.training) / 10)
-    size = min(len(parts.training), wanted)
-    chosen = task.streams.generator("split", 1).choice(len(parts.training), size=size, replace=False)
-    return parts.training[np.sort(chosen)]
-
-
-def batch_of(
-    task: Task,
-    data: TrainingData,
-    indices: NDArray[np.int64],
-    step: int,
-    own: Callable[[Pixels, int], Pixels] | None = None,
-    *,
-    epoch: int = 0,
-) -> Batch:
-    """The images of one step in an epoch (from 0), augmented where the arm says so; ``own`` is its ``augmentation_of``,
-    made if ``None``."""
-    settings = task.arm.training.augmentation
-    classes = np.asarray(data.labels[indices], dtype=np.int64)
-    if isinstance(data, Features) and data.copies is not None:
-        return _batch_of_copies(task, data, indices, step)
-    if settings is None:
-        return Batch(data.images, indices, classes)
-    if settings.own is not None and own is None:
-        own = augmentation_of(task.arm.training)
-    key = task.streams.key("augment", step)
-    images = np.take(data.images, indices, axis=0)
-    if settings.moves_pixels or settings.cutout or own is None:
-        mirrored = alternately(task.streams.key("augment"), indices, epoch) if settings.alternates else None
-        images = augment(images, settings, key, indices, mirrored)
-    if own is not None:
-        images = own(images, key)  # type: ignore[assignment]
-    places = np.arange(len(indices))
-    if not settings.mixup:
-        return Batch(images, places, classes)
-    partners, shares = mixup(classes, settings.mixup, key)
-    weights = shares[:, None, None, None]
-    images = np.rint(weights * images + (1 - weights) * images[partners]).astype(np.uint8)
-    return Batch(images, places, classes, classes[partners], shares)
-
-
-def _batch_of_copies(task: Task, data: Features, indices: NDArray[np.int64], step: int) -> Batch:
-    """Each image as one of its augmented copies, drawn anew."""
-    assert data.copies is not None
-    drawn = task.streams.generator("augment", step).integers(len(data.copies) // len(data), size=len(indices))
-    places = drawn * len(data) + indices
-    return Batch(data.copies, places, np.asarray(data.labels[indices], dtype=np.int64))  # type: ignore[arg-type]
-
-
 def evaluate(
     learner: Learner, data: TrainingData | TestData, indices: NDArray[np.int64], views: Evaluation | None = None
 ) -> tuple[float, float]:
@@ -415,22 +423,10 @@ def _logits_of(
     return learner.logits_at(data.images, indices)
 
 
-def log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Natural logarithms of softmax probabilities [n, classes]; the highest of each row stays the highest."""
-    shifted = logits - logits.max(1, keepdims=True)
-    logs = np.asarray(shifted - np.log(np.exp(shifted).sum(1, keepdims=True)), dtype=np.float32)
-    top = logits.argmax(1)
-    moved = np.flatnonzero(logs.argmax(1) != top)  # an earlier class became equal by rounding
-    logs[moved, top[moved]] = np.nextafter(logs[moved].max(1), np.float32(np.inf))
-    return logs
-
-
-def hits_in(log_probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Which images are classified correctly [images]."""
-    return np.asarray(log_probabilities.argmax(1) == labels)
-
-
 def _rate(training: Training, step: int, steps_per_epoch: int, history: list[EpochRecord]) -> float:
+    swa, epoch = training.swa, step // steps_per_epoch + 1
+    if swa is not None and swa.learning_rate is not None and epoch >= swa.first_epoch(training.epochs):
+        return swa.learning_rate
     return learning_rate(
         training.schedule,
         training.optimizer.learning_rate or 0.0,

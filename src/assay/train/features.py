@@ -95,7 +95,8 @@ def _shape(images: Stored) -> Image:
 
 
 def _network_of(task: Task, images: Stored) -> tuple[Network, Prepared]:
-    network = network_of(task.arm, _shape(images), task.num_classes, task.streams, task.base)
+    one = task.members[0]  # all members of an ensemble stand on one base
+    network = network_of(one.arm, _shape(images), one.num_classes, one.streams, one.base)
     base = network.summary.base
     if base is None:
         raise ValueError(f"{task.arm.name} has no base")

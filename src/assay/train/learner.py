@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..spec import Distillation
 from .optimizers import Optimizer
+from .updates import averaged
 
 
 @dataclass(frozen=True)
@@ -21,8 +25,10 @@ class Batch:
         images: uint8 [n, height, width, channels].
         indices: Which of them, in order [batch].
         classes: int64 [batch].
-        partners: With mixup, the other class of each image [batch].
-        shares: With mixup, the first class's share of each target, float32 [batch].
+        partners: With mixup or CutMix, the other class of each image [batch].
+        shares: With either, the first class's share of each target, float32 [batch].
+        teacher: With distillation, what the teacher says of the images: softened probabilities, float32
+            [batch, classes].
     """
 
     images: NDArray[np.uint8]
@@ -30,6 +36,7 @@ class Batch:
     classes: NDArray[np.int64]
     partners: NDArray[np.int64] | None = None
     shares: NDArray[np.float32] | None = None
+    teacher: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -40,16 +47,18 @@ class Objective:
     """What modifies cross-entropy in training (class weights, label smoothing); evaluation has none of it.
 
     The loss of a batch is the sum over its images of weight x cross-entropy with the smoothed target, over the number
-    of its images (Keras's, which does not divide by the sum of weights). With mixup, each of the two classes brings its
-    share, weighted by its own weight.
+    of its images (Keras's, which does not divide by the sum of weights). With mixup or CutMix, each of the two classes
+    brings its share, weighted by its own weight.
 
     Args:
         class_weights: float32 [classes]; 1 for all if ``None``.
         label_smoothing: Targets are (1 - this) x one-hot + this / classes.
+        distillation: How much the teacher counts beside all of this, and at which temperature.
     """
 
     class_weights: NDArray[np.float32] | None = None
     label_smoothing: float = 0.0
+    distillation: Distillation | None = None
 
 
 PLAIN = Objective()
@@ -75,6 +84,21 @@ class Learner(ABC):
     def begin_epoch(self, epoch: int, steps_per_epoch: int) -> None:
         """Announce the epoch (from 1) that begins, of so many steps: blocks of a base may begin to train with it."""
         self.optimizer.begin_epoch(epoch, steps_per_epoch)
+
+    def end_epoch(self, epoch: int) -> None:
+        """Announce that an epoch (from 1) has taken its last step."""
+        self.optimizer.end_epoch(epoch)
+
+    @property
+    def members(self) -> tuple[Learner, ...]:
+        """The networks that train, each by itself: of an ensemble several."""
+        return (self,)
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Inside, the weights are those that count: the average of several steps or epochs, where one is kept."""
+        with averaged(self.optimizer):
+            yield
 
     @abstractmethod
     def score(

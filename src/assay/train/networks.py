@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import safetensors
@@ -13,6 +14,7 @@ from ..errors import DataError, Problem
 from ..nets import Summary, summary_of
 from ..nets.build import Network, learned
 from ..nets.effects import Image
+from ..nets.ensemble import EnsembleNetwork
 from ..nets.own.network import network_from
 from ..seeds import Streams
 from ..spec import Arm
@@ -33,6 +35,15 @@ def network_of(arm: Arm, stored: Image, num_classes: int, streams: Streams, weig
         NoCode: The code of a module of one's own is not at hand.
         DataError: The base's weights are missing or damaged.
     """
+    members = arm.training.ensemble
+    if members is not None:
+        one = arm.model_copy(update={"training": arm.training.model_copy(update={"ensemble": None})})
+        return EnsembleNetwork(
+            [
+                network_of(one, stored, num_classes, replace(streams, member=member), weights)
+                for member in range(members)
+            ]
+        )
     network = network_from(summary_of(arm, stored, num_classes), streams)
     if weights is not None:
         tensors = _read(weights)

@@ -42,6 +42,9 @@ class Optimizer(ABC):
     def begin_epoch(self, epoch: int, steps_per_epoch: int) -> None:  # noqa: B027
         """Announce the epoch (from 1) that begins, of so many steps: some parameters may begin to train with it."""
 
+    def end_epoch(self, epoch: int) -> None:  # noqa: B027
+        """Announce that an epoch (from 1) has taken its last step: its weights may enter an average."""
+
 
 class SGD(Optimizer):
     def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:

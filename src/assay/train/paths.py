@@ -30,6 +30,8 @@ def path_of(summary: Summary, training: Training, device: Device = "cpu") -> tup
         RunError: bfloat16 is asked for where it is not available, or something of one's own on a CUDA device.
     """
     if device != "cpu":
+        if training.distillation is not None:
+            raise RunError("a teacher's student trains on the processor", 'use device = "cpu"')
         return "cuda", _cuda_precision(summary, training, device)
     is_plain = summary.own is not None or why_plain(training) or why_not_fused(summary)
     if is_plain:

@@ -23,6 +23,7 @@ from .learner import PLAIN, Batch, Learner, Objective
 from .own_parts import OwnOptimizer, loss_of
 from .parameters import FlatParameters
 from .scaling import Scaling
+from .teacher_loss import distilled
 from .updates import update_rule
 
 EVALUATION_BATCH = 500
@@ -62,6 +63,7 @@ class PlainLearner(Learner):
         weights = objective.class_weights
         self._class_weights = None if weights is None else torch.from_numpy(weights)
         self._smoothing = objective.label_smoothing
+        self._distillation = objective.distillation
 
     def begin_epoch(self, epoch: int, steps_per_epoch: int) -> None:
         self.network.open(epoch)
@@ -84,6 +86,8 @@ class PlainLearner(Learner):
             shares = torch.from_numpy(batch.shares)
             one, other = self._losses(logits, targets), self._losses(logits, torch.from_numpy(batch.partners))
             loss = (shares * one + (1 - shares) * other).mean()
+        if self._distillation is not None and batch.teacher is not None:
+            loss = distilled(loss, logits, torch.from_numpy(batch.teacher), self._distillation)
         penalty = self.network.penalty()
         (loss if penalty is None else loss + penalty).backward()  # type: ignore[no-untyped-call]
         self.optimizer.step(self.parameters.gradients, learning_rate, step + 1)

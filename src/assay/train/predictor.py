@@ -13,10 +13,12 @@ from torch.nn.functional import cross_entropy
 
 from ..data import TrainingData
 from ..nets.build import Network
+from ..nets.ensemble import members_of
 from ..spec import Evaluation
-from .engine import log_softmax, split_of
 from .features import base_outputs
+from .logits import log_softmax
 from .networks import network_of
+from .parts import split_of
 from .prepared import Prepared
 from .scaling import Scaling, scaling_of
 from .task import Task
@@ -33,10 +35,26 @@ class Predictor:
         self.scaling = scaling
         self.views = views
 
+    @property
+    def members(self) -> tuple[Predictor, ...]:
+        """Predictors whose mean probability is this one's: of an ensemble one for each network.
+
+        With several views an ensemble answers as a whole: the mean over views is one of logits.
+        """
+        networks = members_of(self.network)
+        if len(networks) == 1 or self.views is not None:
+            return (self,)
+        return tuple(Predictor(network, self.scaling) for network in networks)
+
     @torch.no_grad()
     def load_weights(self, tensors: dict[str, Tensor]) -> None:
         """Take over parameters and moving statistics; those of a base that never trained are there already."""
         self.network.load(tensors)
+
+    @torch.no_grad()
+    def logits(self, images: NDArray[np.uint8] | NDArray[np.float32]) -> Tensor:
+        """Logits [n, classes], of several views their mean."""
+        return torch.cat([logits for _, logits in self._logits(images)])
 
     @torch.no_grad()
     def probabilities(self, images: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.float32]:

@@ -41,7 +41,7 @@ def probe_of(
         return HealthProbe(network, data, chosen, scaling)
 
     def augmented(indices: NDArray[np.int64]) -> Pixels:
-        # As in training's first step, but for mixup, whose images have two labels.
+        # As in training's first step, but for mixup and CutMix, whose images have two labels.
         images, key = np.take(data.images, indices, axis=0), task.streams.key("augment", 0)
         if settings.moves_pixels or settings.cutout:
             images = augment(images, settings, key, indices)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..seeds import Streams
 from ..spec import Arm, Data, Device
 
+WEIGHTS = "weights.safetensors"  # what a finished run leaves in its folder
 RUN_LEVELS = 3  # of folders that a run's files may make: a store that was moved or deleted meanwhile is not made again
-FILES = ("images", "labels", "groups", "validation", "base")  # what a task reads, published images besides
+FILES = ("images", "labels", "groups", "validation", "base", "teacher", "teacher_base")  # and published images
+
+
+_OPTIONAL = ("groups", "validation", "base", "teacher", "teacher_base")
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,11 @@ class Task:
         validation: File of which training images are the source's own validation part, where the study asks for it.
         measures: Measures of validation images to take after each epoch, besides those that training goes by; no part
             of the run's identity.
+        member: Which network of an ensemble it is, from 0.
+        teacher: File of the weights of the run that teaches it, where the arm has a teacher: written by then.
+        teacher_run: That run's fingerprint.
+        teacher_seed: That run's seed.
+        teacher_base: File of its base's weights.
     """
 
     id: str
@@ -55,10 +64,25 @@ class Task:
     groups: Path | None = None
     validation: Path | None = None
     measures: tuple[str, ...] = ()
+    member: int = 0
+    teacher: Path | None = None
+    teacher_run: str = ""
+    teacher_seed: int = 0
+    teacher_base: Path | None = None
 
     @property
     def streams(self) -> Streams:
-        return Streams(self.seed, frozenset(self.vary))
+        return Streams(self.seed, frozenset(self.vary), self.member)
+
+    @property
+    def members(self) -> tuple[Task, ...]:
+        """The networks that it trains, as tasks of one network each: several of an ensemble."""
+        number = self.arm.training.ensemble
+        if number is None:
+            return (self,)
+        training = self.arm.training.model_copy(update={"ensemble": None})
+        arm = self.arm.model_copy(update={"training": training})
+        return tuple(replace(self, arm=arm, member=index) for index in range(number))
 
     def to_json(self) -> dict[str, Any]:
         """The task as plain values, for a message to a worker."""
@@ -76,9 +100,8 @@ class Task:
                 "data": Data.of(values["data"]),
                 "vary": tuple(values["vary"]),
                 "measures": tuple(values.get("measures", ())),
-                "base": Path(values["base"]) if values.get("base") else None,
                 "published": tuple(map(Path, values["published"])) if values["published"] else None,
-                **{key: Path(values[key]) if values.get(key) else None for key in ("groups", "validation")},
+                **{key: Path(values[key]) if values.get(key) else None for key in _OPTIONAL},
                 **{key: Path(values[key]) for key in ("images", "labels", "folder")},
             }
         )

@@ -1,8 +1,9 @@
-"""Gradient clipping before an optimizer's step, and weight averaging after it.
+"""Gradient clipping before an optimizer's step, and weight averaging after it or after an epoch.
 
 Sources: Keras 3.15's ``BaseOptimizer`` (``clipnorm``, ``global_clipnorm``, ``clipvalue``, ``use_ema``); Pascanu,
 Mikolov and Bengio (2013), "On the difficulty of training recurrent neural networks"; Polyak and Juditsky (1992),
-"Acceleration of stochastic approximation by averaging".
+"Acceleration of stochastic approximation by averaging"; Izmailov et al. (2018), "Averaging weights leads to wider
+optima and better generalization" (stochastic weight averaging; torch's ``AveragedModel``).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ AVERAGE = "average"
 
 
 class Updates(Optimizer):
-    """An optimizer with clipping before its step and an average of the weights after it.
+    """An optimizer with clipping before its step and an average of the weights, after each step or each late epoch.
 
     The average is kept in ``state`` with the optimizer's own vectors, so that a checkpoint holds it.
 
@@ -38,7 +39,8 @@ class Updates(Optimizer):
         self.state = dict(inner.state)
         self.training = training
         self.parts = tuple(parts)
-        if training.ema_momentum:
+        self.has_average = bool(training.ema_momentum)  # of swa, from its first epoch on
+        if training.ema_momentum or training.swa is not None:
             self.state[AVERAGE] = inner.values.clone()
 
     def step(self, gradients: Tensor, learning_rate: Number, step: Number) -> None:
@@ -55,6 +57,17 @@ class Updates(Optimizer):
 
     def begin_epoch(self, epoch: int, steps_per_epoch: int) -> None:
         self.inner.begin_epoch(epoch, steps_per_epoch)
+
+    def end_epoch(self, epoch: int) -> None:
+        self.inner.end_epoch(epoch)
+        swa = self.training.swa
+        if swa is None:
+            return
+        number = epoch - swa.first_epoch(self.training.epochs) + 1  # how many are averaged, this one among them
+        self.has_average = number >= 1
+        if number >= 1:
+            average = self.state[AVERAGE]
+            average.copy_(average + (self.values - average) / number)
 
     def _clip(self, gradients: Tensor) -> None:
         if limit := self.training.clip_value:
@@ -98,7 +111,7 @@ def update_rule(
     whole = slice(0, values.shape[-1])
     inner = own or (Grouped(make, optimizer, values, groups) if groups else make(optimizer, values, whole))
     if training is None or not any(
-        (training.clip_norm, training.global_clip_norm, training.clip_value, training.ema_momentum)
+        (training.clip_norm, training.global_clip_norm, training.clip_value, training.ema_momentum, training.swa)
     ):
         return inner
     return Updates(inner, training, parts)
@@ -106,11 +119,11 @@ def update_rule(
 
 @contextlib.contextmanager
 def averaged(optimizer: Optimizer) -> Iterator[None]:
-    """Inside, the network's weights are the moving average, where one is kept."""
-    average = optimizer.state.get(AVERAGE)
-    if average is None:
+    """Inside, the network's weights are the average of those of several steps or epochs, where one counts."""
+    if not isinstance(optimizer, Updates) or not optimizer.has_average:
         yield
         return
+    average = optimizer.state[AVERAGE]
     current = optimizer.values.clone()
     optimizer.values.copy_(average)
     try:

@@ -14,6 +14,7 @@ from .mistakes import confusion_grid as confusion_grid
 from .mistakes import confusion_panels as confusion_panels
 from .mistakes import image_gallery as image_gallery
 from .mistakes import pair_rows as pair_rows
+from .rates import rate_lines as rate_lines
 from .style import Theme as Theme
 from .trust import agreement_bars as agreement_bars
 from .trust import agreement_panels as agreement_panels

@@ -144,6 +144,9 @@ def lower(summary: Summary, coding: str = "int8", *, is_shifted: bool = False) -
         SpecError: It stands on a base, is a module of one's own, has a layer without a fixed-point form, or more than
             100,000 parameters.
     """
+    if summary.members > 1:
+        what = f"it is an ensemble of {summary.members} networks, and a C header holds one"
+        raise SpecError(Problem(what, "export it as onnx or torch, or distil it into one network"))
     if summary.own is not None:
         raise SpecError(Problem("the network is a module of one's own, and no C code is written for it", _REMEDY))
     if summary.base is not None:

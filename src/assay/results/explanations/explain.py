@@ -90,6 +90,7 @@ def _about(subject: Subject) -> dict[str, Any]:
         "leaky": model.study.is_leaky,
         "images": len(subject.labels),
         "accuracy": subject.accuracy,
+        **({"members": model.summary.members} if model.summary.members > 1 else {}),
     }
 
 

@@ -22,7 +22,8 @@ class Explanation:
     """What a run's network learned and where it fails.
 
     Args:
-        about: The run: study, run, arm, seed, split, leaky, images, accuracy.
+        about: The run: study, run, arm, seed, split, leaky, images, accuracy; of an
+            ensemble its members, of which the first is looked into.
         pictures: In the order in which they are best looked at.
         left_out: Pictures that could not be made, by name, and why.
         mistakes: Every image of the split that the run gets wrong, the costliest first.
@@ -45,7 +46,8 @@ class Explanation:
     def title(self) -> str:
         """Whose it is."""
         about = self.about
-        return f"{about['study']}: {about['arm']}, {about['label']}"
+        inside = f" (an ensemble of {about['members']}; layers are the first one's)" if "members" in about else ""
+        return f"{about['study']}: {about['arm']}, {about['label']}{inside}"
 
     def as_dict(self) -> dict[str, Any]:
         """Everything but the drawings as plain values, for JSON."""

@@ -59,7 +59,9 @@ class FusedLearner(Learner):
 
     def train_batch(self, batch: Batch, *, step: int, learning_rate: float) -> tuple[float, int]:
         self.network.put_images(batch.images, batch.indices, *self._scale)
-        result = self.network.train_batch(batch.classes, step=step, partners=batch.partners, shares=batch.shares)
+        result = self.network.train_batch(
+            batch.classes, step=step, partners=batch.partners, shares=batch.shares, teacher=batch.teacher
+        )
         self.optimizer.step(self.network.gradients, learning_rate, step + 1)
         return result
 

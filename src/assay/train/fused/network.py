@@ -17,6 +17,7 @@ from torch import Tensor
 from ...nets import Summary
 from ...seeds import Streams
 from ..learner import PLAIN, Objective
+from ..teacher_loss import taught
 from . import images, loss
 from .blocks import Weighted
 from .buffers import BatchInfo, Floats
@@ -212,13 +213,16 @@ class FusedNetwork:
         step: int,
         partners: NDArray[np.int64] | None = None,
         shares: Floats | None = None,
+        teacher: Floats | None = None,
     ) -> tuple[float, int]:
         """Forward and backward of the chosen batch, with weights packed anew; gradients are left in ``gradients``.
 
         Args:
             classes: int64 [batch].
             step: Counted from 0; it chooses the dropout masks.
-            partners, shares: With mixup, the other class of each image, and the first one's share of the target.
+            partners, shares: With mixup or CutMix, the other class of each image, and the first one's share of the
+                target.
+            teacher: With distillation, the teacher's softened probabilities, float32 [batch, classes].
 
         Returns:
             Summed loss of the objective (nats) and hits.
@@ -228,7 +232,19 @@ class FusedNetwork:
         self._partners[:count] = classes if partners is None else partners
         self._shares[:count] = 1 if shares is None else shares
         self.program.set_step(step)
-        return self._run(count, "train")
+        distillation = self.objective.distillation
+        if distillation is None or teacher is None:
+            return self._run(count, "train")
+        # Ten numbers an image: NumPy between the two halves of the pass is fast enough, and needs no kernel of its own.
+        loss, hits = self._run(count, "forward")
+        taught_loss, gradient = taught(self._logits(count), teacher, distillation)
+        lanes = self.program.logit_gradient.reshape(-1, self.program.stored_classes, LANES)
+        padded = np.zeros((len(lanes) * LANES, self.program.stored_classes), np.float32)
+        padded[:count, : self.program.classes] = gradient
+        lanes *= np.float32(1 - distillation.weight)
+        lanes += padded.reshape(len(lanes), LANES, -1).transpose(0, 2, 1)
+        self.team.run(self._commands(count, "backward"))
+        return (1 - distillation.weight) * loss + taught_loss, hits
 
     def score(self, classes: NDArray[np.int64]) -> tuple[float, int]:
         """Summed cross-entropy (nats) and hits in evaluation mode of the chosen batch. Call ``pack`` first."""
@@ -240,6 +256,10 @@ class FusedNetwork:
     def logits(self, count: int) -> Floats:
         """Logits in evaluation mode of the chosen batch, float32 [count, classes]. Call ``pack`` first."""
         self._run(count, "logits")
+        return self._logits(count)
+
+    def _logits(self, count: int) -> Floats:
+        """What the last pass left, float32 [count, classes]."""
         stored = self.program.stored_classes
         lanes = self.program.logits.reshape(-1, stored, LANES)
         ordered: Floats = lanes.transpose(0, 2, 1).reshape(-1, stored)[:count, : self.program.classes]
@@ -264,7 +284,8 @@ class FusedNetwork:
         commands.add(batch.blocks * self.program.images.pass_work, load, *self._image_arguments(batch.count))
 
     def _commands(self, count: int, kind: str) -> CommandList:
-        """The calls of a pass ("pack", "logits", "score" or "train") over so many images, recorded once."""
+        """The calls of a pass over so many images, recorded once: "pack", "logits", "score", "train", or its halves
+        "forward" and "backward"."""
         # Sizes are arguments of calls, so each batch size has a list of its own; a run has two or three.
         key = (count, f"{kind} {self._images.dtype}")
         if key not in self._command_lists:
@@ -276,8 +297,11 @@ class FusedNetwork:
         if kind == "pack":
             program.pack(commands, for_training=False)
             return commands
-        is_training = kind == "train"
+        is_training = kind in ("train", "forward", "backward")
         batch = program.batch(count, is_training=is_training)
+        if kind == "backward":
+            program.backward(commands, batch)
+            return commands
         self.record_images(commands, batch)
         if is_training:  # the optimizer has changed the weights; in evaluation ``pack`` is called once for all batches
             program.pack(commands, for_training=True)
@@ -291,7 +315,7 @@ class FusedNetwork:
             0, loss.softmax_loss(), program.logits, *targets, weights, objective.label_smoothing,
             program.logit_gradient, program.stored_classes, self._result,
         )  # fmt: skip
-        if is_training:
+        if kind == "train":
             program.backward(commands, batch)
         return commands
 

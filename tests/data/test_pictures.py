@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import struct
+import tomllib
 import zipfile
 import zlib
 from pathlib import Path
@@ -276,3 +278,33 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr("assay.data.readers.trees.os.open", refuse)
     with pytest.raises(DataError, match=r"cat/1\.png: this may not be read; give yourself permission"):
         prepare(Data(path=str(tmp_path / "t")))
+
+
+def test_one_message_names_size_bad_files_and_colours_with_one_line_that_settles_them():
+    grey, colour = encoded(Image.fromarray(GREY)), encoded(Image.fromarray(COLOUR))
+    larger = encoded(Image.fromarray(np.repeat(COLOUR, 6, axis=0)))
+    with pytest.raises(DataError) as caught:
+        read(grey, colour, b"no image", larger, b"")
+    (problem,) = caught.value.problems
+    assert "3.png is 36 x 7, and" in problem.what
+    assert "1 are grey and 2 are colour" in problem.what
+    assert "2 of 5 files are no images: 2.png (it is no image that Pillow knows); 4.png (it is empty)" in problem.what
+    line = re.search(r"read = (\{.*?\})", problem.fix)
+    assert line is not None
+    settled = tomllib.loads(line[0])["read"]
+    assert settled == problem.remedy["read"] | {"size": list(problem.remedy["read"]["size"])}
+    images, kept, _ = read(grey, colour, b"no image", larger, b"", **settled)
+    assert kept.tolist() == [0, 1, 3]
+    assert images.shape == (3, *settled["size"], 3)
+
+
+def test_photographs_are_asked_about_once():
+    large = encoded(Image.fromarray(RNG.integers(0, 256, (640, 700, 3), np.uint8)), "JPEG")
+    with pytest.raises(DataError) as caught:
+        read(large, encoded(Image.fromarray(GREY)), b"")
+    (problem,) = caught.value.problems
+    assert "its first image is 640 x 700" in problem.what
+    assert "1 of 3 files is no image: 2.png (it is empty)" in problem.what
+    assert problem.remedy["read"] == {"size": (6, 6), "channels": 3, "skip_bad": True} | {
+        "size": problem.remedy["read"]["size"]
+    }

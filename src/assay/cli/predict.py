@@ -12,6 +12,9 @@ from ..numerals import counted
 from .completion import arms, studies
 from .options import answer_arguments, answer_options, json_option, print_json, store_option
 
+EXIT_LEFT_OUT = 1
+_MOST_SKIPPED = 20
+
 
 @click.command("predict")
 @click.argument("run", shell_complete=studies)
@@ -51,7 +54,8 @@ def command(
     RUN is the start of a run's id, or a study: then the first seed of its best arm. INPUT is an image, a folder or an
     archive of images, a table with one image a row (CSV, TSV, amat) or of image files, IDX, Parquet, .npz or .npy; "-"
     reads one of them from standard input. Images are read as the study's training images were; labels are not used.
-    An image's Id is its file's name, or its number from 0.
+    An image's Id is its file's name, or its number from 0. Files that are no images are left out and named; the exit
+    code is then 1.
 
     With --calibrate one temperature is fitted on validation images, those that a run has not trained on; confidence is
     the probability of the class that is named. --sets adds the classes that an image may be, --refuse whether it is
@@ -78,7 +82,8 @@ def command(
         torch.set_num_threads(1)  # these networks are so small that threads cost more than they bring
     with ExitStack() as stack:
         paths = [stack.enter_context(spooled(sys.stdin.buffer)) if name == "-" else Path(name) for name in inputs]
-        predictions = PredictionStream(runs, paths, resize=resize, extra=cast('Literal["first", "last"] | None', extra))
+        column = cast('Literal["first", "last"] | None', extra)
+        predictions = PredictionStream(runs, paths, resize=resize, extra=column, skip_bad=True)
         seconds = write_predictions(predictions, output, probabilities=probabilities)
     if as_json:
         counts = dict(zip(runs.ensemble.classes, predictions.counts.tolist(), strict=True))
@@ -92,9 +97,13 @@ def command(
                 "temperature": runs.ensemble.temperature if calibrate else None,
                 "refused": predictions.num_refused if request.refuse is not None else None,
                 "notes": [*predictions.notes, *([answers_note] if answers_note else [])],
+                "skipped": [{"file": name, "reason": reason} for name, reason in predictions.skipped],
             }
         )
+        _end(predictions.skipped)
         return
+    for name, reason in predictions.skipped[:_MOST_SKIPPED]:
+        click.echo(f"Left out: {name} ({reason}).", err=True)
     for note in (*predictions.notes, runs.calibration_note, answers_note):
         if note:
             click.echo(note, err=True)
@@ -103,3 +112,10 @@ def command(
         click.echo(f"{predictions.num_refused:,} refused: unlike the data.", err=True)
     if output is not None:
         click.echo(output)
+    _end(predictions.skipped)
+
+
+def _end(skipped: tuple[tuple[str, str], ...]) -> None:
+    """Ends the command as one that has done a part, where files were left out."""
+    if skipped:
+        raise click.exceptions.Exit(EXIT_LEFT_OUT)

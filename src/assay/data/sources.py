@@ -81,7 +81,7 @@ def content_of(
     numbered, names, label_notes = number_labels(parts, source_classes=splits.classes, spec_classes=classes)
     labels = numbered[0]
     assert labels is not None  # number_labels refuses training images without
-    notes = (*splits.notes, *label_notes, *_dark_notes(training.images), *_large_notes(training.images))
+    notes = (*splits.notes, *label_notes, *_dark_notes(training.images), *_large_notes(training))
     ids = None
     if training.groups is not None:
         ids = number_groups(training.groups)
@@ -274,16 +274,20 @@ def _dark_notes(images: npt.NDArray[Any]) -> Iterator[str]:
         yield f"Values reach {highest} of 255 only: where {highest} stands for white, scale them by 255 / {highest}."
 
 
-def _large_notes(images: npt.NDArray[Any]) -> Iterator[str]:
-    """What images of thousands of pixels cost, and a size to bring them to."""
+def _large_notes(training: Part) -> Iterator[str]:
+    """What images of thousands of pixels cost, and a size to bring them to, where the files can be read in one."""
+    images = training.images
     height, width = images.shape[1:3]
     if height * width > _LARGE and len(images):
         side, each = 96, images[0].nbytes
         smaller = each * side * side / (height * width)
-        yield (
+        cost = (
             f"Images of {height} x {width} take {each / 1e6:,.1f} MB each, {each * len(images) / 1e6:,.0f} MB in all; "
-            f"read = {{ size = [{side}, {side}] }} brings image files to {smaller / 1e6:.2f} MB each."
         )
+        if training.names is not None:
+            yield f"{cost}read = {{ size = [{side}, {side}] }} brings image files to {smaller / 1e6:.2f} MB each."
+        else:
+            yield f"{cost}arrays of {side} x {side} would take {smaller / 1e6:.2f} MB each."
 
 
 def _kept_apart(given: npt.NDArray[np.bool_], ids: npt.NDArray[np.int64] | None) -> Iterator[str]:
@@ -333,6 +337,8 @@ def _refuse_other_shape(training: Part, test: Part) -> None:
     shapes = [" x ".join(map(str, part.images.shape[1:])) for part in (training, test)]
     if shapes[0] != shapes[1]:
         what = f"the test images are {shapes[1]}, and the training images {shapes[0]}"
+        if training.names is None:
+            raise DataError(Problem(what, "bring the arrays to one shape", file=test.place))
         proposed = typical_size([training.images.shape[1:3]])
         fix = f"give read = {{ size = {list(proposed)} }}"
         raise DataError(Problem(what, fix, file=test.place, remedy={"read": {"size": proposed}}))

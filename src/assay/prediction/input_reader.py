@@ -47,6 +47,7 @@ class InputReader:
         groups: The study's column of what belongs together, which is no pixel.
         resize: Whether images of another size are brought to the networks', also where the study gives no ``size``;
             otherwise they are refused then.
+        skip_bad: Leave out files that are no images, as ``skipped`` names them; otherwise the study's ``read`` decides.
     """
 
     def __init__(
@@ -57,10 +58,11 @@ class InputReader:
         *,
         groups: Groups | None = None,
         resize: bool = False,
+        skip_bad: bool = False,
     ) -> None:
         self.shape = shape
         self.dtype = dtype
-        self._given = reading
+        self._given = reading.model_copy(update={"skip_bad": True}) if skip_bad else reading
         self._groups = groups
         self.resizes = resize or self._given.size is not None
         size = shape[:2] if self.resizes else None
@@ -69,11 +71,18 @@ class InputReader:
         self._notes: list[str] = []
 
     @classmethod
-    def of(cls, study: StudyRecord, *, resize: bool = False) -> InputReader:
+    def of(cls, study: StudyRecord, *, resize: bool = False, skip_bad: bool = False) -> InputReader:
         """The reader of a stored study."""
         data = study.design.data
         height, width, channels = study.data["shape"]
-        return cls((height, width, channels), study.data["dtype"], data.reading, groups=data.groups, resize=resize)
+        return cls(
+            (height, width, channels),
+            study.data["dtype"],
+            data.reading,
+            groups=data.groups,
+            resize=resize,
+            skip_bad=skip_bad,
+        )
 
     @property
     def description(self) -> str:
@@ -84,6 +93,11 @@ class InputReader:
     def reading(self) -> Reading:
         """The settings by which pictures are read: the study's, with size and channels of the networks."""
         return self._reading.model_copy(update={"size": self.shape[:2]})
+
+    @property
+    def skipped(self) -> tuple[tuple[str, str], ...]:
+        """Files that ``files`` has left out so far because they are no images, and why."""
+        return tuple(self._tally.bad)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -140,7 +154,8 @@ class InputReader:
             expected = self.shape[:2]
             images, kept, _ = decode(contents, names, self._reading, source.place, tally=self._tally, expected=expected)
             own = tuple(names[index] for index in kept) if source.is_named else None
-            yield Batch(in_type(images, self.dtype), own)
+            if len(images):
+                yield Batch(in_type(images, self.dtype), own)
 
     def _numbers(self, source: Numbers) -> Iterator[Batch]:
         scale = Scale(source.place, source.noun)

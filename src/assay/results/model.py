@@ -69,15 +69,16 @@ class Model:
         height, width, channels = self.study.data["shape"]
         return height, width, channels
 
-    def input_reader(self, *, resize: bool = False) -> InputReader:
+    def input_reader(self, *, resize: bool = False, skip_bad: bool = False) -> InputReader:
         """Reads pictures, arrays and files as the study's training images were read.
 
         Args:
             resize: Resize images of another size instead of refusing them, also where the study gives no size.
+            skip_bad: Leave out files that are no images, also where the study refuses them.
         """
         from ..prediction import InputReader
 
-        return InputReader.of(self.study, resize=resize)
+        return InputReader.of(self.study, resize=resize, skip_bad=skip_bad)
 
     @cached_property
     def dataset(self) -> Dataset:

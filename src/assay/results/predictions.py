@@ -236,7 +236,7 @@ class HeldOutPredictions:
 
 @dataclass
 class PredictionStream:
-    """Predicts images file by file; ``notes`` and ``counts`` are complete at the end.
+    """Predicts images file by file; ``notes``, ``counts`` and ``skipped`` are complete at the end.
 
     Iterating gives the names of some images (``None`` where they are counted) and what the runs answer to them, in the
     order of the sources.
@@ -246,16 +246,19 @@ class PredictionStream:
     paths: Sequence[Path]
     resize: bool = False
     extra: Extra | None = None
+    skip_bad: bool = False
     num_images: int = 0
     notes: tuple[str, ...] = ()
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     num_refused: int = 0
+    skipped: tuple[tuple[str, str], ...] = ()
 
     def __iter__(self) -> Iterator[tuple[tuple[str, ...] | None, Answered]]:
+        from ..data.readers.unsuited import listed_bad
         from ..prediction import FEW
 
         ensemble = self.runs.ensemble
-        reader = self.runs.models[0].input_reader(resize=self.resize)
+        reader = self.runs.models[0].input_reader(resize=self.resize, skip_bad=self.skip_bad)
         self.num_images, self.counts, self.num_refused = 0, np.zeros(len(ensemble.classes), np.int64), 0
         for batch in reader.files(self.paths, extra=self.extra):
             self.num_images += len(batch.images)
@@ -265,6 +268,10 @@ class PredictionStream:
                 self.num_refused += int((answered.unlike > 1).sum())
             self.notes = reader.notes
             yield batch.names, answered
+        self.notes, self.skipped = reader.notes, reader.skipped
+        if not self.num_images and self.skipped:
+            place = ", ".join(map(str, self.paths))
+            raise DataError(Problem(f"none of it is an image: {listed_bad(self.skipped)}", "give some", file=place))
         if not self.num_images:
             raise DataError(Problem("there are no images", "give some", file=", ".join(map(str, self.paths))))
 

@@ -6,7 +6,7 @@ import io
 import itertools
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,6 +20,7 @@ from .parallel import in_parallel
 from .placeholders import placeholder
 from .room import room
 from .scaled import Box, reduce, to_size, typical_size, upright
+from .unsuited import Looked, bad_files, looked_at, unsuited
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
@@ -193,7 +194,7 @@ def _decode(
     def work(index: int, content: bytes, opened: Picture | Exception) -> tuple[_Loaded, Any, Tally]:
         """An image, and its values where it goes with those before it."""
         if target is None and size is None and not isinstance(opened, Exception) and max(opened.size) > LARGEST_UNASKED:
-            raise _too_large(contents, opened.size[::-1], len(names), place)
+            raise _too_large(contents, opened.size[::-1], names, reading, place)
         loaded, own = _load(index, names[index], content, opened, reading), Tally()
         fits = target is not None and _fits(target, loaded, reading)
         return loaded, _values(loaded, target, reading, own) if target is not None and fits else None, own
@@ -223,8 +224,9 @@ def _decode(
                 raise _Restart(3 if is_wider else target.channels, target.is_deep or loaded.bits == 16)
             if loaded.size != target.size and reading.size is None:
                 raise _other_size(
-                    contents, loaded.size, target.size, names[index], first, place, is_asked=expected is not None
-                )
+                    contents, loaded.size, target.size, index, first, names, reading, place,
+                    is_asked=expected is not None,
+                )  # fmt: skip
             images[index] = _values(loaded, target, reading, own) if values is None else values
             tally.add(own)
             is_good[index] = True
@@ -284,36 +286,50 @@ def _sizes(contents: Contents, most: int = 256) -> list[tuple[int, int]]:
     return [(picture.height, picture.width) for _, _, picture in files if not isinstance(picture, Exception)]
 
 
-def _too_large(contents: Contents, size: tuple[int, int], count: int, place: str) -> DataError:
+def _too_large(
+    contents: Contents, size: tuple[int, int], names: Sequence[str], reading: Reading, place: str
+) -> DataError:
     height, width = size
     proposed = typical_size(_sizes(contents) or [size])
     ratio = height * width / (proposed[0] * proposed[1])
     what = (
         f"its first image is {height} x {width}: that is {3 * height * width / 1e6:,.1f} MB each, "
-        f"{3 * height * width * count / 1e9:,.1f} GB for {count:,} in colour, and {ratio:,.0f} times the work of "
-        f"{proposed[0]} x {proposed[1]} pixels for a network"
+        f"{3 * height * width * len(names) / 1e9:,.1f} GB for {len(names):,} in colour, and {ratio:,.0f} times the "
+        f"work of {proposed[0]} x {proposed[1]} pixels for a network"
     )
-    fix = f"give read = {{ size = {list(proposed)} }}, or another size"
-    return DataError(Problem(what, fix, "data.read.size", place, remedy={"read": {"size": proposed}}))
+    looked = _looked_at(contents, names, reading, proposed)
+    return unsuited(looked, what, proposed, count=len(names), key="data.read.size", place=place)
 
 
 def _other_size(
     contents: Contents,
     size: tuple[int, int],
     wanted: tuple[int, int],
-    name: str,
+    index: int,
     first: str,
+    names: Sequence[str],
+    reading: Reading,
     place: str,
     *,
     is_asked: bool,
 ) -> DataError:
-    what = f"{name} is {size[0]} x {size[1]}"
+    what = f"{names[index]} is {size[0]} x {size[1]}"
     if is_asked:
         return DataError(Problem(what, wanted_size(wanted), file=place))
     proposed = typical_size([*_sizes(contents), size, wanted])
-    fix = f"give one size to all: read = {{ size = {list(proposed)} }}"
     what = f"{what}, and {first} is {wanted[0]} x {wanted[1]}"
-    return DataError(Problem(what, fix, file=place, remedy={"read": {"size": proposed}}))
+    looked = _looked_at(contents, names, reading, proposed)
+    return unsuited(looked, what, proposed, count=len(names), key="", place=place)
+
+
+def _looked_at(contents: Contents, names: Sequence[str], reading: Reading, size: tuple[int, int]) -> Looked:
+    """What stands in all files, each decoded as small as it will be wanted."""
+    small = reading.model_copy(update={"size": size})
+
+    def load(index: int, content: bytes, picture: Any) -> _Loaded:
+        return replace(_load(index, names[index], content, picture, small), picture=None)
+
+    return looked_at(in_parallel(load, opened(contents()), is_alone=lambda: False), lambda index: names[index])
 
 
 def wanted_size(size: tuple[int, int]) -> str:
@@ -381,9 +397,7 @@ def _refuse_bad(
     if not bad or (reading.skip_bad and (is_asked or len(bad) < len(names))):
         return
     order = {name: index for index, name in enumerate(names)}
-    shown = "; ".join(f"{name} ({reason})" for name, reason in sorted(bad, key=lambda one: order[one[0]])[:_SHOWN])
-    rest = f" and {len(bad) - _SHOWN:,} more" if len(bad) > _SHOWN else ""
-    count = f"{len(bad):,} of {len(names):,} files {'is no image' if len(bad) == 1 else 'are no images'}"
+    count = bad_files(sorted(bad, key=lambda one: order[one[0]]), len(names))
     fix = "remove or replace them" if is_asked else _SKIP
     remedy = {"read": {"skip_bad": True}} if len(bad) < len(names) and not is_asked else {}
-    raise DataError(Problem(f"{count}: {shown}{rest}", fix, file=place, remedy=remedy))
+    raise DataError(Problem(count, fix, file=place, remedy=remedy))

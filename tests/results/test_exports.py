@@ -182,3 +182,57 @@ def test_the_command_writes_and_tells(store: Path, tmp_path: Path, capsys: pytes
 
 def test_every_format_has_a_writer() -> None:
     assert exports.FORMATS.keys() == exports._WRITERS.keys()
+
+
+def _front_matter(text: str) -> dict[str, Any]:
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
+    assert text.startswith("---\n")
+    values: dict[str, Any] = yaml.safe_load(text.split("---\n")[1])
+    return values
+
+
+def test_a_folder_for_the_hub_has_a_card_with_metadata(store: Path, tmp_path: Path) -> None:
+    found = export_run("small", ["huggingface", "torch", "onnx"], store, tmp_path / "hub")
+    names = ["network.py", "network.safetensors", "config.json", "model.onnx"]
+    assert [file.name for file in found.files] == names
+    assert found.card.name == "README.md"
+    text = found.card.read_text()
+    values = _front_matter(text)
+    assert (values["pipeline_tag"], values["library_name"]) == ("image-classification", "pytorch")
+    (model,) = values["model-index"]
+    (result,) = model["results"]
+    (metric,) = result["metrics"]
+    result_run = next(run for run in assay.result("small", store=store).runs if run.id in text)
+    assert result_run.kept is not None
+    assert result["dataset"]["split"] == "validation"  # the test split is sealed
+    assert metric["value"] == pytest.approx(result_run.kept.validation_accuracy, abs=1e-6)
+    config = json.loads((found.folder / "config.json").read_text())
+    assert config["id2label"] == {str(k): str(k) for k in range(10)}
+    assert (config["image_size"], config["num_channels"]) == ([8, 8], 1)
+    assert not (found.folder / "model-card.md").exists()
+
+
+def test_the_hubs_own_library_reads_the_card(store: Path, tmp_path: Path) -> None:
+    hub = pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed; pip install 'assay[hub]'")
+    found = export_run("small", ["huggingface"], store, tmp_path / "hub")
+    card = hub.ModelCard.load(found.card)
+    (result,) = card.data.eval_results
+    assert (result.task_type, result.metric_type, result.dataset_split) == (
+        "image-classification",
+        "accuracy",
+        "validation",
+    )
+    assert card.data.to_dict()["pipeline_tag"] == "image-classification"
+    assert "## From the hub" in card.text
+
+
+def test_what_yaml_would_take_for_something_else_is_quoted() -> None:
+    from assay.export import HubFacts, metadata_block
+
+    title = 'no: "#yes" \u00e9'
+    facts = HubFacts("study: arm, seed 0", title, "", {"test": 0.5, "validation": 1.0})
+    values = _front_matter(metadata_block(facts))
+    assert values["model-index"][0]["name"] == "study: arm, seed 0"
+    assert [one["dataset"]["name"] for one in values["model-index"][0]["results"]] == [title, title]
+    assert [one["metrics"][0]["value"] for one in values["model-index"][0]["results"]] == [0.5, 1.0]
+    assert "model-index" not in _front_matter(metadata_block(HubFacts("a", "b", "ylecun/mnist", {})))

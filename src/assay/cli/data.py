@@ -97,6 +97,7 @@ def fetch_command(name: str, as_json: bool) -> None:
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed makes the same images.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The folder to write.")
 @click.option("--force", is_flag=True, help="Replace files of an earlier one.")
+@click.option("--croissant", is_flag=True, help="With --format parquet: also write croissant.json, for data hubs.")
 @json_option
 def make_command(
     name: str,
@@ -111,6 +112,7 @@ def make_command(
     seed: int,
     output: Path,
     force: bool,
+    croissant: bool,
     as_json: bool,
 ) -> None:
     """Write images of data set NAME, or a variation of them, as files in a folder.
@@ -132,6 +134,7 @@ def make_command(
         seed=seed,
         test_labels=test_labels,
         force=force,
+        croissant=croissant,
     )
     if as_json:
         print_json({"name": name, "files": [str(path) for path in paths]})

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from ..disk import disk_errors, write
 from ..errors import DataError, Problem, SpecError, nearest
 from ..spec import Data
+from .croissant import FILE, as_json, croissant_of
 from .prepare import prepare
 from .readers.delimited import write_delimited
 from .readers.folders import write_tree
@@ -60,6 +61,7 @@ def make(
     seed: int = 0,
     test_labels: bool = True,
     force: bool = False,
+    croissant: bool = False,
 ) -> list[Path]:
     """Writes images of a data set, or a variation of them, into a folder.
 
@@ -77,6 +79,7 @@ def make(
         seed: The same seed gives the same images.
         test_labels: Write the test images' labels.
         force: Replace files that are there.
+        croissant: Also write ``croissant.json``, which describes the Parquet files to loaders and data hubs.
 
     Returns:
         The files, or the folders of images. With noisy labels, the last one lists the changed training images.
@@ -92,8 +95,13 @@ def make(
         raise SpecError(Problem(f'"{form}" is no known format', nearest(form, list(FORMS))))
     if form in NEEDS_LABELS and not test_labels:
         raise SpecError(Problem(f"{form} cannot be written without labels", "use csv, tsv, amat, idx or npz"))
+    if croissant and form != "parquet":
+        raise SpecError(
+            Problem(f"Croissant describes Parquet files, and {form} was asked for", "give --format parquet")
+        )
     training, test = _parts(source, num_training, num_test, seed)
-    earlier = _earlier(folder, form, test is not None, variation == "noisy-labels", force)
+    lists = (["changed_labels.csv"] if variation == "noisy-labels" else []) + ([FILE] if croissant else [])
+    earlier = _earlier(folder, form, test is not None, lists, force)
     settings = settings or Settings()
     changed = None
     if variation == "noisy-labels":
@@ -115,17 +123,37 @@ def make(
         rows = [f"{index},{training.classes[clean[index]]},{training.classes[labels[index]]}" for index in changed]
         write(folder / "changed_labels.csv", "\n".join(["image,true,written", *rows, ""]).encode())
         paths.append(folder / "changed_labels.csv")
+    if croissant:
+        paths.append(_describe(source, folder, paths, training, test, variation))
     return paths
 
 
-def _earlier(folder: Path, form: str, has_test: bool, has_list: bool, force: bool) -> list[Path]:
+def _describe(
+    source: str | Data, folder: Path, paths: list[Path], training: Subset, test: Subset | None, variation: str | None
+) -> Path:
+    """Writes the files' description: of the data set, unless only a part or a variation of it was written."""
+    info = prepare(source).info
+    counts = {"num_training": len(training.images), "num_test": 0 if test is None else len(test.images)}
+    is_part = any(getattr(info, key) != count for key, count in counts.items())
+    about = replace(info, **counts)  # type: ignore[arg-type]
+    if variation is not None or is_part:
+        name = f"{info.name}-{variation or 'part'}"
+        title = f"{info.title}, {variation or 'a part of it'}"
+        about = replace(about, name=name, title=title, content="")
+    files = {path.name.partition("-")[0]: path for path in paths if path.suffix == ".parquet"}
+    target = folder / FILE
+    write(target, as_json(croissant_of(about, files)))
+    return target
+
+
+def _earlier(folder: Path, form: str, has_test: bool, lists: list[str], force: bool) -> list[Path]:
     """Existing image folders to delete first, or old images would stay among the new ones; only if ``force``.
 
     Raises:
         SpecError: Something would be overwritten, or a folder to replace holds files that ``make`` did not write.
     """
     names = [name.format(part=part) for part in ("train", "test")[: 1 + has_test] for name in _NAMES[form]]
-    names += ["changed_labels.csv"] if has_list else []
+    names += lists
     existing = [path for path in map(folder.joinpath, dict.fromkeys(names)) if path.exists()]
     if existing and not force:
         what = f"it holds {shown([path.name for path in existing])} already"

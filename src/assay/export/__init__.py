@@ -10,6 +10,10 @@ from .check import keras_answer as keras_answer
 from .check import onnx_answer as onnx_answer
 from .check import torch_answer as torch_answer
 from .fixed_point import Program as Program
+from .hub import HubFacts as HubFacts
+from .hub import config_of as config_of
+from .hub import dataset_on_hub as dataset_on_hub
+from .hub import metadata_block as metadata_block
 from .keras_model import write_keras as write_keras
 from .onnx_int8 import CALIBRATION_IMAGES as CALIBRATION_IMAGES
 from .onnx_int8 import write_onnx_int8 as write_onnx_int8

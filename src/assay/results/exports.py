@@ -25,13 +25,14 @@ from .model import Model, find_run, load_models
 from .recorded import split_of_run
 
 if TYPE_CHECKING:
-    from ..export import Distance, Evidence, Facts, Portable, Written
+    from ..export import Distance, Evidence, Facts, HubFacts, Portable, Written
 
 FORMATS = {
     "keras": "Keras 3: model.keras",
     "onnx": "ONNX: model.onnx",
     "onnx-int8": "ONNX in 8 bits, calibrated on training images: model-int8.onnx",
     "torch": "a PyTorch module that needs torch and safetensors alone: network.py, network.safetensors",
+    "huggingface": "a folder for the Hugging Face hub: README.md (card with metadata), config.json, and as torch",
     "safetensors": "weights and a JSON spec: model.safetensors, model.json",
     "c": "a C header in fixed point, for microcontrollers: model.h",
     "c-int4": "the same with weights of 4 bits: model-int4.h",
@@ -111,14 +112,31 @@ def export_run(
     files = [
         written for format in dict.fromkeys(formats) for written in _WRITERS[format](network, target, title, check)
     ]
-    from ..export import card_of
+    from ..export import card_of, hub
 
-    card, facts = target / CARD, facts_of(model)
+    files = list({file.name: file for file in files}.values())  # the hub's folder holds torch's files
+    is_hub = "huggingface" in formats
+    card, facts = target / (hub.CARD if is_hub else CARD), facts_of(model)
     if answers is not None:
         files.append(_answers_file(answers, model, target))
         facts = replace(facts, answers=answers.note, answer_code=_answer_code(answers))
-    disk.write(card, card_of(network, facts, files).encode())
+    text = card_of(network, facts, files)
+    if is_hub:
+        text = hub.metadata_block(_hub_facts(model, title)) + text + hub.USE
+    disk.write(card, text.encode())
     return Exported(target, tuple(files), card)
+
+
+def _hub_facts(model: Model, title: str) -> HubFacts:
+    from ..analysis.scores import score_of
+    from ..export import HubFacts, dataset_on_hub
+
+    record, data = model.study, model.study.design.data
+    scores = {} if model.is_retrained else {"validation": score_of(model.run, "validation")}
+    scores["test"] = model.run.test_accuracy
+    known = {split: score for split, score in scores.items() if score is not None}
+    dataset = dataset_on_hub(data.name, data.path) if data.content is None else ""
+    return HubFacts(title, str(record.data.get("title") or data.name), dataset, known)
 
 
 def portable_of(model: Model) -> Portable:
@@ -299,6 +317,15 @@ def _torch(network: Portable, folder: Path, title: str, check: _Check) -> list[W
     return files + [replace(_written(file, "torch"), name=file.relative_to(folder).as_posix()) for file in code]
 
 
+def _huggingface(network: Portable, folder: Path, title: str, check: _Check) -> list[Written]:
+    from ..export import config_of, hub
+
+    files = _torch(network, folder, title, check)
+    disk.write(folder / hub.CONFIG, config_of(network))
+    about = "classes, size and channels, for programs; `README.md` is the card that the hub shows"
+    return [*files, _written(folder / hub.CONFIG, "huggingface", f"{about}.")]
+
+
 def _safetensors(network: Portable, folder: Path, title: str, check: _Check) -> list[Written]:
     from ..export import write_safetensors
 
@@ -313,6 +340,7 @@ _WRITERS: dict[str, Callable[[Portable, Path, str, _Check], list[Written]]] = {
     "onnx": _onnx,
     "onnx-int8": _onnx_int8,
     "torch": _torch,
+    "huggingface": _huggingface,
     "safetensors": _safetensors,
     "c": _c,
     **{f"c-{coding}": partial(_c, coding=coding) for coding in ("int4", "int2", "ternary")},

@@ -90,3 +90,4 @@ def test_a_study_without_findings_says_so_and_what_could_not_be_judged(make_stud
     found, text = told(3)
     assert found.too_short == {"a": len(A), "b": len(A)}
     assert f"{2 * len(A)} runs have fewer than 4 epochs: too few to judge overfitting" in text
+    assert "Nothing wrong" not in text

@@ -582,7 +582,8 @@ def test_data_show_names_the_labels_that_a_study_doubts(run, study: Path) -> Non
     assert code == 0
     assert "Doubtful labels: " in output
     code, output, _ = run("data", "show", "digits", "--study", "small", "--json")
-    assert {"index", "label", "predicted", "wrong", "held_out", "runs"} == set(json.loads(output)["doubtful_labels"][0])
+    columns = {"index", "label", "predicted", "wrong", "held_out", "runs", "image", "file"}
+    assert columns == set(json.loads(output)["doubtful_labels"][0])
 
 
 def test_comparing_and_diagnosing(run, study: Path) -> None:

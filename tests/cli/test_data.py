@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from bs4 import BeautifulSoup
 from PIL import Image
 
 from assay.cli import main
@@ -90,3 +94,66 @@ def test_make_overwrites_nothing_unless_forced(run, tmp_path):
     assert (tmp_path / "out" / "data.npz").read_bytes() == before
     assert run(*how, "--seed", "1", "--force")[0] == 0
     assert (tmp_path / "out" / "data.npz").read_bytes() != before
+
+
+@pytest.fixture
+def striped(tmp_path: Path) -> Path:
+    """Folders of two kinds of stripes, two of whose images lie in the other's folder."""
+    for number in range(120):
+        image = RNG.integers(0, 60, (8, 8), dtype=np.uint8)
+        image[4 * (number % 2) : 4 * (number % 2) + 4] += 150
+        kind = ("up", "down")[(number + (number in (7, 50))) % 2]
+        (tmp_path / "stripes" / kind).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(tmp_path / "stripes" / kind / f"{number}.png")
+    return tmp_path / "stripes"
+
+
+def test_labels_in_doubt_are_files_in_a_table_and_in_json(run, striped, tmp_path):
+    code, _, errors = run("data", "show", striped, "--csv", tmp_path / "doubts.csv")
+    assert (code, errors) == (0, "")
+    with open(tmp_path / "doubts.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["image"] for row in rows} >= {"down/50.png", "up/7.png"}
+    assert all(Path(row["file"]) == striped / row["image"] for row in rows)
+    assert all(row["corrected"] == "" and row["why"] for row in rows)
+    code, output, _ = run("data", "show", striped, "--json")
+    listed = json.loads(output)["labels_in_doubt"]
+    assert [one["image"] for one in listed] == [row["image"] for row in rows]
+    code, _, errors = run("data", "show", striped, "--csv", tmp_path / "doubts.csv")
+    assert code == 2
+    assert "it is there already" in errors
+
+
+def test_the_page_holds_every_label_in_doubt_with_a_thumbnail(run, striped, tmp_path):
+    code, _, errors = run("data", "show", striped, "--html", tmp_path / "look.html")
+    assert (code, errors) == (0, "")
+    page = BeautifulSoup((tmp_path / "look.html").read_text(), "html.parser")
+    items = page.select(".doubts > li")
+    assert {item["data-image"] for item in items} >= {"down/50.png", "up/7.png"}
+    for item in items:
+        assert item.img["src"].startswith("data:image/png;base64,")
+        assert {item["data-label"], item.button["data-class"]} == {"up", "down"}
+
+
+def test_predict_leaves_out_what_is_no_image_and_ends_with_its_own_code(run, striped, tmp_path):
+    study = tmp_path / "stripes.toml"
+    study.write_text(
+        '[data]\npath = "stripes"\n[network]\nlayers = ["flatten", "dense classes softmax"]\n'
+        "[training]\nepochs = 1\n[seeds]\ncount = 1\n"
+    )
+    assert run("run", study)[0] == 0
+    (tmp_path / "new").mkdir()
+    for name in ("a.png", "c.png"):
+        shutil.copy(next(striped.rglob("*.png")), tmp_path / "new" / name)
+    (tmp_path / "new" / "b.png").write_bytes(b"no image")
+    code, output, errors = run("predict", "stripes", tmp_path / "new")
+    assert code == 1
+    assert [row.split(",")[0] for row in output.splitlines()] == ["Id", "a.png", "c.png"]
+    assert "Left out: b.png (it is no image that Pillow knows)." in errors
+    code, output, _ = run("predict", "stripes", tmp_path / "new", "--json", "-o", tmp_path / "answers.csv")
+    assert code == 1
+    assert json.loads(output)["skipped"] == [{"file": "b.png", "reason": "it is no image that Pillow knows"}]
+    code, _, errors = run("predict", "stripes", tmp_path / "new" / "b.png")
+    assert code == 2
+    assert "none of it is an image: b.png (it is no image that Pillow knows)" in errors
+    assert run("predict", "stripes", tmp_path / "new" / "a.png")[0] == 0

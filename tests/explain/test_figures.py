@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from assay.explain import figures
 from assay.explain.activations import Strongest
 from assay.explain.agreement import agreement
-from assay.explain.calibration import calibration, rejection
+from assay.explain.calibration import Rejection, calibration, rejection
 from assay.explain.figures.mosaic import mosaic
 from assay.explain.figures.style import look, rising, signed, styled
 from assay.explain.mistakes import class_scores
@@ -209,3 +209,31 @@ def test_a_picture_is_a_file_the_same_every_time(tmp_path: Path) -> None:
     shown = one._repr_html_()
     assert "A &lt;title&gt;" in shown
     assert 'alt="Says &quot;this&quot;."' in shown
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.3, 0.5, 0.9])
+def test_labels_of_the_confidence_curve_keep_off_the_axes(share: float) -> None:
+    """Wherever 99 % are reached."""
+    kept = np.arange(1, 1001) / 1000
+    accuracy = np.where(kept <= share, 0.995, 0.995 - 0.3 * (kept - share))
+    figure = figures.rejection_curve(Rejection(kept, accuracy, 1 - kept))
+    FigureCanvasAgg(figure).draw()
+    (axes,) = figure.axes
+    frame = axes.get_window_extent()
+    assert len(axes.texts) >= 2
+    for text in axes.texts:
+        box = text.get_window_extent()
+        assert frame.x0 <= box.x0
+        assert box.x1 <= frame.x1
+        assert frame.y0 <= box.y0
+        assert box.y1 <= frame.y1
+
+
+@pytest.mark.parametrize("count", [1, 5, 9, 10, 300])
+def test_the_axis_of_counts_has_two_numbers(count: int) -> None:
+    probabilities = np.tile(np.array([[0.9, 0.1]], np.float32), (count, 1))
+    figure = figures.calibration_curve(calibration(probabilities, np.zeros(count, np.int64)))
+    FigureCanvasAgg(figure).draw()
+    (counts,) = figure.axes[0].child_axes
+    low, high = counts.get_ylim()
+    assert len({tick for tick in counts.get_yticks() if low <= tick <= high}) == 2

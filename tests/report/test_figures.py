@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 
 from assay.report.figures import (
@@ -133,7 +134,7 @@ def test_folds_of_a_seed_count_once_in_an_interval(make_study):
 
 
 def test_no_accuracy_is_drawn_beyond_its_scale(make_study):
-    study = make_study({"a": (1.0, 0.9), "b": (0.0, 0.1)})
+    study = make_study({"a": (1.0, 0.9, 0.95), "b": (0.0, 0.1, 0.05)})
     figure = score_strip(study)
     (above,), (below,) = traces(figure, "a", "mean"), traces(figure, "b", "mean")
     assert above["x"][0] + above["error_x"]["array"][0] == pytest.approx(100.0)
@@ -163,3 +164,32 @@ def test_names_are_not_read_as_markup(make_study):
     figure = score_strip(make_study({"<b>a</b>": A, "b & c": B}))
     assert [trace.name for trace in figure.data[1::2]] == ["&lt;b&gt;a&lt;/b&gt;", "b &amp; c"]
     assert "<b>" not in " ".join(annotation.text for annotation in figure.layout.annotations)
+
+
+def test_equal_scores_of_a_strip_stand_side_by_side(make_study):
+    figure = score_strip(make_study({"a": (0.98,) * 6, "b": (0.97, 0.98, 0.99)}))
+    (dots,), (others,) = traces(figure, "a", "runs"), traces(figure, "b", "runs")
+    assert len(set(dots["y"])) == 6
+    assert len(set(others["y"])) == 1
+    # Six dots of 9 pixels: the row has grown, and they stand one beside the other.
+    pixels = figure.layout.height / (figure.layout.yaxis.range[0] - figure.layout.yaxis.range[1])
+    steps = np.diff(sorted(dots["y"])) * pixels
+    assert (steps >= 8).all()
+    lines = next(trace for trace in json.loads(figure.to_json())["data"] if "meta" not in trace)
+    assert lines["y"][:2] == [dots["y"][0], others["y"][0]]  # a pair's line ends at its dots
+
+
+@pytest.mark.parametrize(("scores", "has_band"), [(A[:1], False), (A[:2], False), (A, True)])
+def test_a_band_needs_three_runs(make_study, scores, has_band):
+    figure = learning_curves(make_study({"a": scores}), "accuracy", "validation")
+    assert bool(traces(figure, "a", "band")) == has_band
+    (mean,) = traces(figure, "a", "mean")
+    assert mean["customdata"][0].endswith(f"n = {len(scores)}")
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 9, 40])
+def test_an_axis_of_epochs_has_two_labelled_ticks(make_study, epochs):
+    axis = learning_curves(make_study({"a": A}, epochs=epochs), "accuracy", "validation").layout.xaxis
+    low, high = axis.range
+    ticks = [axis.tick0 + k * axis.dtick for k in range(200) if low <= axis.tick0 + k * axis.dtick <= high]
+    assert len(ticks) >= 2

@@ -14,7 +14,7 @@ from assay.numerals import moment, p_value, percent, points, significant
 from assay.report import Illustration, render, summary_html
 from assay.report.html import ranked
 
-from ..recorded import with_spec
+from ..recorded import PNG, with_spec
 
 A = (0.980, 0.982, 0.981, 0.979, 0.983, 0.980, 0.981, 0.982, 0.978, 0.984)
 B = (0.983, 0.986, 0.983, 0.983, 0.985, 0.984, 0.983, 0.986, 0.982, 0.986)
@@ -200,8 +200,8 @@ def test_provenance_is_told(make_study, page_of):
     assert facts["Data content (SHA-256)"] == "9f86d081884c7d65"
     assert facts["Seeds"] == "0 to 9"
     assert facts["What a seed changes"] == "init, order"
-    assert facts["python"] == "3.11.9"
-    assert facts["machine processor"] == "two cores"
+    assert facts["Python"] == "3.11.9"
+    assert facts["Processor"] == "two cores"
     assert facts["Report made by"] == "assay 0.1.0"
     assert facts["First run started"] == moment(1.77e9)
     assert "count = 10" in page.pre.get_text()
@@ -350,3 +350,21 @@ def test_importing_report_imports_no_heavy_library():
     heavy = {"plotly", "pandas", "jinja2", "scipy", "torch"}
     code = f"import assay.report, sys; sys.exit(bool({heavy} & {{m.split('.')[0] for m in sys.modules}}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_time_is_the_last_events(make_study, page_of):
+    study = make_study({"a": A, "b": B}, num_looks=1, tests={"a": A, "b": B})
+    runs = [dataclasses.replace(run, finished=1.77e9 + 7200) for run in study.runs]
+    page = page_of(dataclasses.replace(study, runs=tuple(runs)))
+    assert f"recorded until {moment(1.77e9 + 7200)}" in words_of(page)
+    assert moment(1.77e9 + 7200) in page.select_one(".facts").get_text()
+
+
+def test_a_phone_gets_pictures_of_its_own(make_study, page_of):
+    picture = Illustration("Confusion matrix", "Rows are true.", PNG, PNG + b"d", 1.0, PNG + b"n", PNG + b"m")
+    page = page_of(make_study({"a": A, "b": B}), explanations=[picture])
+    media = {source["media"]: source["srcset"] for source in page.select("picture source")}
+    assert base64.b64encode(PNG + b"n").decode() in media["screen and (max-width: 40rem)"]
+    assert (
+        base64.b64encode(PNG + b"m").decode() in media["screen and (max-width: 40rem) and (prefers-color-scheme: dark)"]
+    )

@@ -56,3 +56,16 @@ def test_the_report_is_linked_relative_to_the_notebook(make_study, tmp_path: Pat
     assert 'href="a%20store/reports/s.html"' in summary_html(study, tmp_path / "a store" / "reports" / "s.html")
     assert Path("/elsewhere/s.html").as_uri() in summary_html(study, Path("/elsewhere/s.html"))
     assert "Report" not in summary_html(study)
+
+
+@pytest.mark.parametrize("scores", [(0.1, 0.99), (0.9, 0.9001), (0.25, 0.92, 0.6), (0.5, 0.5), (0.0, 1.0)])
+def test_an_axis_has_two_numbers_or_more(make_study, scores):
+    text = score_svg(make_study({"a": scores}))
+    numbers = re.findall(r'text-anchor="middle">([\d.]+) %</text>', text)
+    assert len(set(numbers)) >= 2
+
+
+def test_equal_scores_stand_side_by_side(make_study):
+    text = score_svg(make_study({"a": (0.9,) * 5, "b": (0.8, 0.85, 0.9)}))
+    places = re.findall(r'<circle cx="([\d.]+)%" cy="([\d.]+)"', text)
+    assert len(set(places)) == 8

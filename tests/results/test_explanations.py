@@ -93,7 +93,7 @@ def test_everything_is_explained_and_agrees_with_the_run(result: assay.Result, t
     some = result.explain(only=["calibration", "kernels"])
     paths = some.write(tmp_path, format="svg", theme="dark")
     assert {path.name for path in paths.values()} == {
-        "calibration.svg", "kernels-conv1.svg", "kernels-conv2.svg", "index.html"
+        "calibration.svg", "kernels-conv1.svg", "kernels-conv2.svg", "index.html", "mistakes.csv"
     }  # fmt: skip
     page = paths["index"].read_text()
     assert all(f'src="{picture.name}.svg"' in page for picture in some)
@@ -240,7 +240,7 @@ def test_the_command(result: assay.Result, tmp_path: Path, capsys: pytest.Captur
     assert code == 0
     assert "confusion.png: Confusion matrix" in out
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "confusion.png", "index.html", "kernels-conv1.png", "kernels-conv2.png"
+        "confusion.png", "index.html", "kernels-conv1.png", "kernels-conv2.png", "mistakes.csv"
     ]  # fmt: skip
     code, out, _ = run_cli([*arguments, "--json"], capsys)
     told = json.loads(out)

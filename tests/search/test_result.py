@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from assay import api
 from assay.analysis import best_arm
-from assay.report import render, search_sentences
+from assay.report import plates, render, search_sentences
+from assay.report.figures.search import cost_front, parallel_coordinates
+from assay.report.paper import drawn
 from assay.report.search import optimism_table
 from assay.search import best_study, importances, result_of_search
 from assay.search.result import SearchResult
@@ -237,3 +241,34 @@ def test_the_methods_of_a_search_are_cited(record: StudyRecord) -> None:
     keys = {reference.key for reference in references(record)}
     assert {"akiba2019optuna", "bergstra2011algorithms", "li2018hyperband", "falkner2018bohb"} <= keys
     assert not keys & {"deb2002fast", "li2020system"}
+
+
+def test_parallel_coordinates_end_in_the_score_beside_the_budget(found: SearchResult) -> None:
+    figure = parallel_coordinates(found)
+    titles = list(figure.layout.xaxis.ticktext)
+    assert titles[-2:] == ["parameters", "validation<br>accuracy"]
+    scored = [one for one in found.outcomes if one.score is not None]
+    ends = []
+    for trace in figure.data:
+        rows = np.array([math.nan if y is None else y for y in trace.y]).reshape(-1, len(titles) + 1)
+        ends += [*rows[:, len(titles) - 1]]
+    scores = np.sort([one.score for one in scored])
+    assert np.sort(ends) == pytest.approx((scores - scores[0]) / (scores[-1] - scores[0]))
+    (limit,) = [shape for shape in figure.layout.shapes if shape.y0 == shape.y1 == 1]
+    assert limit.x0 < titles.index("parameters") < limit.x1
+    assert any(note.text == "≤ 2,500" for note in figure.layout.annotations)
+
+
+def test_the_scatter_of_a_search_frames_every_trial(record: StudyRecord, found: SearchResult) -> None:
+    figure = cost_front(record, found)
+    assert figure.layout.yaxis.range is None  # Plotly frames what there is
+    shown = sum(len(trace.x) for trace in figure.data if trace.mode == "markers" and "after" in trace.name)
+    assert shown == sum(one.score is not None for one in found.outcomes)
+
+
+def test_figures_of_a_search_are_drawn_for_papers(record: StudyRecord) -> None:
+    blocks = plates(record, summaries={}, gallery=None)
+    names = {"search-curves", "search-front", "search-parallel", "search-importance", "search-optimism"}
+    assert names <= set(blocks)
+    for name in names:
+        assert drawn(blocks[name], width=5.5).axes

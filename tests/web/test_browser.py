@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import assay
-from assay.data import prepare
+from assay.data import prepare, read_corrections
 from assay.spec import Data, study_toml
 
 from ..held import PATIENCE_SECONDS, Hold
@@ -259,3 +259,41 @@ def test_tabs_outlive_the_training_and_the_store(tmp_path: Path, open_page: Any)
         for tab in tabs[1:]:
             expect(tab.locator("#counts")).to_contain_text("2 of 2 runs finished")
             tab.wait_for_selector("#banner", state="hidden")
+
+
+def test_labels_in_doubt_are_corrected_into_a_table(digits_store: Path, open_page: Any, tmp_path: Path) -> None:
+    """Saved by the browser; the table is one that a study's data can name, and nothing else is written."""
+    files = {path: path.stat().st_mtime_ns for path in digits_store.rglob("*") if path.is_file() and path.suffix != ""}
+    with serving(digits_store) as url:
+        page = open_page(f"{url}studies/digits/labels")
+        items = page.locator(".doubts > li")
+        items.first.wait_for()
+        save = page.locator(".download")
+        expect(save).to_be_disabled()
+        first, second = items.nth(0), items.nth(1)
+        suggested = first.locator("button").get_attribute("data-class")
+        first.locator("button").click()
+        second.locator("input").fill("no class")
+        expect(page.locator(".count")).to_have_text("1 correction")
+        other = "1" if second.get_attribute("data-label") == "0" else "0"
+        second.locator("input").fill(other)
+        expect(page.locator(".count")).to_have_text("2 corrections")
+        with page.expect_download() as download:
+            save.click()
+        download.value.save_as(tmp_path / "corrections.csv")
+        rows = read_corrections(tmp_path / "corrections.csv")
+        assert [(row.image, row.label, row.corrected) for row in rows] == [
+            (first.get_attribute("data-image"), first.get_attribute("data-label"), suggested),
+            (second.get_attribute("data-image"), second.get_attribute("data-label"), other),
+        ]
+        # A second click takes the first back.
+        first.locator("button").click()
+        expect(page.locator(".count")).to_have_text("1 correction")
+    data = assay.result("digits", store=digits_store).record.design.data
+    table = str(tmp_path / "corrections.csv")
+    before, after = (prepare(one).training().labels for one in (data, data.model_copy(update={"corrections": table})))
+    assert (before != after).sum() == 2
+    later = {path: path.stat().st_mtime_ns for path in digits_store.rglob("*") if path.is_file() and path.suffix != ""}
+    assert {
+        path for path in files if "-wal" not in path.name and "-shm" not in path.name and later.get(path) != files[path]
+    } == set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,18 +11,18 @@ import click
 from ..spec import Data
 from .completion import data_sets
 from .data_source import named_data
-from .options import json_option, print_json, store_option, study_name
+from .label_list import labels_in_doubt, print_doubted, write_doubts
+from .options import json_option, print_json, store_option
 from .read_options import read_options, read_values
 from .tables import print_table, say
 
 if TYPE_CHECKING:
-    from ..data import Dataset, DatasetInfo, Look, Survey
+    from ..data import Dataset, DatasetInfo, LabelDoubt, Look, Survey
     from ..data.proposal import Proposal
     from ..errors import Problem
 
 _MOST_CLASSES = 40
 _MOST_ROWS = 100
-_MOST_DOUBTS = 20
 _MOST_PAIRS = 5
 
 
@@ -39,6 +40,12 @@ _MOST_PAIRS = 5
     help="Write a study on these data, with what is proposed; a file that is there is never replaced.",
 )
 @click.option("--html", "page", type=click.Path(path_type=Path), help="Write the whole look as one HTML file.")
+@click.option(
+    "--csv",
+    "doubts_file",
+    type=click.Path(path_type=Path),
+    help="Write every label in doubt as a table; with its column corrected filled in, a study's data.corrections.",
+)
 @click.option("--gallery", "target", type=click.Path(path_type=Path), help="Write a gallery: a .png or .html file.")
 @click.option("--study", help="A study that ran on these data: also show the labels that its best arm doubts.")
 @store_option
@@ -49,6 +56,7 @@ def show_command(
     groups: str | None,
     study_file: Path | None,
     page: Path | None,
+    doubts_file: Path | None,
     target: Path | None,
     study: str | None,
     store: Path | None,
@@ -61,6 +69,8 @@ def show_command(
     open is named at once, with the [data] table that settles it; the options from --label to --skip-bad are the keys of
     its read table. Test images are compared with training images and counted, never shown.
     """
+    from dataclasses import asdict
+
     from ..data import entry, is_available, look, prepare, propose
     from ..data.proposal import data_table, has_validation
 
@@ -76,6 +86,7 @@ def show_command(
         click.echo(f"Not on this machine: assay data fetch {data.name}")
         _print_origin(info, registered.verified_by)
         return
+    _refuse_existing(doubts_file)
     is_own = data.path is not None and not name.endswith(".toml")
     table = ""
     questions: tuple[Problem, ...] = ()
@@ -95,12 +106,14 @@ def show_command(
         dataset = prepare(data)
     info, seen = dataset.info, look(dataset)
     results = seen.survey
-    doubted = _doubted(study, store, info.content) if study is not None else None
+    doubted, doubts = labels_in_doubt(study, store, dataset, seen)
     verified = registered.verified_by if registered is not None else ""
     if target is not None:
         _write_gallery(dataset, target)
     if page is not None:
-        _write_page(dataset, seen, page, table)
+        _write_page(dataset, seen, page, table, doubts, data.corrections)
+    if doubts_file is not None:
+        write_doubts(doubts_file, doubts)
     if study_file is not None:
         _write_study(dataset, data, study_file, questions)
     if as_json:
@@ -108,7 +121,8 @@ def show_command(
             {
                 **_record(info), "content": info.content, "verified": verified, "here": True,
                 "training_counts": results.counts, "survey": _survey_record(seen), "warnings": results.warnings,
-                "doubtful_labels": doubted, "table": table, "in_doubt": [str(question) for question in questions],
+                "doubtful_labels": doubted, "labels_in_doubt": [asdict(one) for one in doubts], "table": table,
+                "in_doubt": [str(question) for question in questions],
             }
         )  # fmt: skip
         return
@@ -129,14 +143,15 @@ def show_command(
     click.echo(f"Test split: {info.test_split_note}")
     click.echo(f"Content (SHA-256): {info.content}")
     if doubted is not None:
-        _print_doubted(doubted)
+        print_doubted(doubted)
     if registered is not None:
         _print_origin(info, verified)
     if table:
         click.echo(f"\nIn a study file here:\n\n{table}")
-    for what, place in (("Gallery", target), ("Page", page), ("Study", study_file)):
+    for what, place in (("Gallery", target), ("Page", page), ("Labels in doubt", doubts_file), ("Study", study_file)):
         if place is not None:
-            click.echo(f"{what}: {place.absolute().as_uri() if what != 'Study' else place}")
+            is_page = what in ("Gallery", "Page")
+            click.echo(f"{what}: {place.absolute().as_uri() if is_page else place}")
 
 
 def _ask(proposal: Proposal, table: str, *, as_json: bool) -> None:
@@ -178,14 +193,18 @@ def _write_study(dataset: Dataset, data: Data, path: Path, questions: Any) -> No
             _refuse_existing(path)
 
 
-def _write_page(dataset: Dataset, seen: Look, path: Path, table: str) -> None:
+def _write_page(
+    dataset: Dataset, seen: Look, path: Path, table: str, doubts: Sequence[LabelDoubt], corrections: str | None
+) -> None:
+    from ..data import read_corrections
     from ..disk import write
     from ..errors import Problem, SpecError
     from ..report import look_page
 
     if path.suffix != ".html":
         raise SpecError(Problem(f"got {path}", "give an .html file to --html"))
-    write(path, look_page(dataset, seen, table).encode())
+    earlier = read_corrections(Path(corrections)) if corrections is not None else ()
+    write(path, look_page(dataset, seen, table, doubts=doubts, earlier=earlier).encode())
 
 
 def _survey_record(seen: Look) -> dict[str, Any]:
@@ -226,7 +245,7 @@ def _print_suspects(seen: Look) -> None:
     if rows:
         print_table(["training image", "label", "looks like", "neighbours"], rows)
     if len(seen.suspects) > len(rows):
-        click.echo(f"  and {len(seen.suspects) - len(rows):,} more (--html or --json)")
+        click.echo(f"  and {len(seen.suspects) - len(rows):,} more (--csv, --html or --json)")
 
 
 def _record(info: DatasetInfo) -> dict[str, Any]:
@@ -302,29 +321,3 @@ def _print_terminal_gallery(dataset: Dataset) -> None:
                 line.append("▀", style=f"rgb({above}) on rgb({below})")
             line.append(" ")
         console.print(line)
-
-
-def _doubted(study: str, store: Path | None, content: str) -> list[dict[str, Any]]:
-    from ..api import result
-    from ..errors import Problem, SpecError
-
-    study_result = result(study_name(study, store), store=store)
-    if study_result.record.data["content"] != content:
-        what = f'study "{study_result.study}" ran on other data: {study_result.record.data["title"]}'
-        raise SpecError(Problem(what, "name a study that ran on these"))
-    frame = study_result.doubtful_labels()
-    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
-
-
-def _print_doubted(doubted: list[dict[str, Any]]) -> None:
-    if not doubted:
-        click.echo("Doubtful labels: none, no training image is wrong in most runs of the best arm")
-        return
-    click.echo(
-        f"Doubtful labels: {len(doubted):,} training images that most runs of the best arm take for another class"
-    )
-    rows = [
-        [str(d["index"]), d["label"], d["predicted"], f"{d['wrong']} of {d['runs']}", str(d["held_out"])]
-        for d in doubted[:_MOST_DOUBTS]
-    ]
-    print_table(["training image", "label", "predicted", "runs", "never trained on it"], rows, right=[0, 4])

@@ -53,7 +53,7 @@ def command(study: str | None, arm: str | None, store: Path | None, as_json: boo
         kinds = [row for row in diagnoses.arms if row.arm == name]
         runs = f"{counted(count, 'run')} looked at"
         short = diagnoses.too_short.get(name, 0)
-        say(f"{name}: {runs}" + ("" if kinds or not count else ", nothing wrong found"))
+        say(f"{name}: {runs}" + ("" if kinds or short or not count else ", nothing wrong found"))
         if short:
             who = "it has" if count == 1 else "all have" if short == count else f"{short} have"
             say(

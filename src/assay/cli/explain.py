@@ -36,7 +36,9 @@ from .options import json_option, print_json, store_option, study_name
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="The folder to write to.  [default: in the store]"
 )
-@click.option("--format", type=click.Choice(["png", "svg"]), default="png", show_default=True, help="Of the pictures.")
+@click.option(
+    "--format", type=click.Choice(["png", "svg", "pdf"]), default="png", show_default=True, help="Of the pictures."
+)
 @click.option(
     "--theme", type=click.Choice(["light", "dark"]), default="light", show_default=True, help="Of the pictures."
 )
@@ -85,4 +87,5 @@ def command(run: str | None, arm: str | None, seed: int | None, store: Path | No
         click.echo(click.wrap_text(picture.caption, 100, initial_indent="  ", subsequent_indent="  "))
     for name, reason in explanation.left_out.items():
         click.echo(f"\nLeft out: {name}. {reason}")
-    click.echo(f"\nAll of them: {paths['index'].resolve().as_uri()}")
+    click.echo(f"\nEvery mistake, the costliest first: {paths['mistakes']}")
+    click.echo(f"All of them: {paths['index'].resolve().as_uri()}")

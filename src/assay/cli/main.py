@@ -29,6 +29,7 @@ COMMANDS = {
     "diagnose": "Problems of runs, with evidence and what to try.",
     "explain": "Pictures of what a run learned and where it fails.",
     "report": "Write a study's report, one HTML file.",
+    "figure": "One figure of a report as PDF, SVG or PNG, for a paper.",
     "reveal": "Score the finished runs on the sealed test split.",
     "describe": "Layers, shapes, parameters and FLOPs, before training.",
     "lr-range": "Where a learning rate is worth searching: a range test, with its picture.",

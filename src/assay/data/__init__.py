@@ -1,5 +1,9 @@
 """Data sets: looked up by name, verified by checksum, opened as memory maps, with the test split sealed."""
 
+from .corrections import read_corrections as read_corrections
+from .doubts import LabelDoubt as LabelDoubt
+from .doubts import doubts_table as doubts_table
+from .doubts import look_doubts as look_doubts
 from .gallery import class_counts as class_counts
 from .gallery import gallery as gallery
 from .gallery import page as page

@@ -176,6 +176,9 @@ def prepare(source: str | Data) -> Dataset:
         DiskFull: There is no space left for the memory maps.
     """
     data = Data(name=source) if isinstance(source, str) else source
+    if data.corrections is not None and data.path is None and data.content is not None:
+        plain = data.model_copy(update={"corrections": None})  # the arrays that the content names are corrected
+        return _corrected(prepare(plain), Path(data.corrections))
     if data.path is not None and is_hub_address(data.path):
         local = data.model_copy(update={"path": str(hub_folder(data.path)), "name": data.name or data.path})
         dataset = _prepare_path(local)
@@ -185,6 +188,8 @@ def prepare(source: str | Data) -> Dataset:
         dataset = _prepared(data, data.content)
     else:
         dataset = prepare_entry(entry(data.name))
+    if data.corrections is not None:
+        dataset = _corrected(dataset, Path(data.corrections))
     if data.is_given and dataset.validation_file() is None:
         what = f"{dataset.info.title} has no validation part of its own"
         raise SpecError(Problem(what, "give a share such as 0.1, which is drawn", "data.validation", data.path or ""))
@@ -200,7 +205,7 @@ def info_of(data: Data) -> DatasetInfo:
     Raises:
         SpecError, DataError, DiskFull: As in ``prepare``.
     """
-    if data.path is None and data.content is None and not data.is_given:
+    if data.path is None and data.content is None and data.corrections is None and not data.is_given:
         return entry(data.name).info
     return prepare(data).info
 
@@ -328,6 +333,37 @@ def _prepare_path(data: Data) -> Dataset:
             names.unlink(missing_ok=True)
         _write_note(note, values, dataset)
     return dataset
+
+
+def _corrected(dataset: Dataset, table: Path) -> Dataset:
+    """A data set with the corrections of a table: its content is its own, so that runs know which labels they learned.
+
+    Raises:
+        DataError: The table cannot be read, or does not fit these data.
+    """
+    from .corrections import corrected_labels, read_corrections
+
+    corrections = read_corrections(table)
+    rows = [[row.image, row.label, row.corrected] for row in corrections]
+    key = hashlib.sha256(json.dumps([_FORMAT, "corrected", dataset.info.content, rows]).encode()).hexdigest()
+    training = dataset.training()
+    names = {"train": dataset.names_of("train"), "test": dataset.names_of("test")}
+    labels, notes = corrected_labels(corrections, training.labels, dataset.info.classes, names, str(table))
+    if np.array_equal(labels, training.labels):
+        return replace(dataset, info=replace(dataset.info, notes=(*dataset.info.notes, *notes)))
+    note = source_note(key)
+    about = replace(dataset.info, notes=(*dataset.info.notes, *notes))
+    if (prepared := _noted(note)) is None:
+        files = {name: dataset.folder / name for name in (*_ARRAYS[2:], _GROUPS, _VALIDATION)}
+        others = {name: Rows(_open(file)) for name, file in files.items() if file.exists()}
+        test = (others[_ARRAYS[2]], others.get(_ARRAYS[3])) if _ARRAYS[2] in others else None
+        content = Content(
+            (Rows(training.images), Rows(labels)), test, about.classes, about.notes, about.test_split_note,
+            others.get(_GROUPS), others.get(_VALIDATION),
+        )  # fmt: skip
+        prepared = keep(content, about.name, about.title, about.sources)
+        _write_note(note, {"watched": [], "stamp": stamp([])}, prepared)
+    return replace(dataset, info=replace(about, content=prepared.info.content), folder=prepared.folder)
 
 
 def _noted(note: Path) -> Dataset | None:

@@ -16,7 +16,8 @@ from .figures.style import DOTS_PER_INCH, Theme, styled
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Format = Literal["png", "svg"]
+Format = Literal["png", "svg", "pdf"]
+FORMATS: tuple[Format, ...] = ("png", "svg", "pdf")
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,7 @@ class Picture:
         caption: How to read it and what it says, in sentences: also what a screen reader reads out.
         draw: Draws it in a theme.
         data: Its numbers as plain values, for JSON.
+        draw_narrow: Draws it as wide as a phone, where the usual drawing would be too small to read there.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Picture:
     caption: str
     draw: Callable[[Theme], Figure]
     data: Mapping[str, Any] = field(default_factory=dict)
+    draw_narrow: Callable[[Theme], Figure] | None = None
 
     @property
     def kind(self) -> str:
@@ -48,14 +51,11 @@ class Picture:
 
     def encoded(self, format: Format = "png", theme: Theme = "light") -> bytes:
         """The picture as a file's content; the same bytes every time."""
-        content = io.BytesIO()
-        metadata: dict[str, Any] = {"Software": None} if format == "png" else {"Date": None, "Creator": None}
-        figure = self.draw(theme)
-        with styled(theme):
-            figure.savefig(
-                content, format=format, dpi=DOTS_PER_INCH, metadata=metadata, bbox_inches="tight", pad_inches=0.08
-            )
-        return content.getvalue()
+        return encoded(self.draw(theme), format, theme)
+
+    def narrow(self, theme: Theme = "light") -> bytes | None:
+        """The drawing for a phone as a PNG; ``None`` where the usual one will do."""
+        return None if self.draw_narrow is None else encoded(self.draw_narrow(theme), "png", theme)
 
     def save(self, path: str | Path, theme: Theme = "light") -> Path:
         """Writes it to a file; its suffix decides the format.
@@ -65,7 +65,8 @@ class Picture:
             DataError: The disk refuses for another reason.
         """
         target = Path(path)
-        disk.write(target, self.encoded("svg" if target.suffix == ".svg" else "png", theme))
+        suffix = target.suffix.removeprefix(".")
+        disk.write(target, self.encoded(next((known for known in FORMATS if known == suffix), "png"), theme))
         return target
 
     def html(self, source: str | None = None) -> str:
@@ -79,3 +80,20 @@ class Picture:
 
     def _repr_html_(self) -> str:
         return self.html()
+
+
+def encoded(figure: Figure, format: Format, theme: Theme = "light") -> bytes:
+    """A Matplotlib figure as a file's content, the same bytes every time; texts in a PDF stay texts."""
+    content = io.BytesIO()
+    with styled(theme):
+        figure.savefig(
+            content, format=format, dpi=DOTS_PER_INCH, metadata=_METADATA[format], bbox_inches="tight", pad_inches=0.08
+        )
+    return content.getvalue()
+
+
+_METADATA: dict[Format, dict[str, Any]] = {  # without what differs between two drawings of the same
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+}

@@ -14,9 +14,12 @@ from .look import look_page as look_page
 from .look import pictured as pictured
 from .notebook import write_notebook as write_notebook
 from .pdf import write_pdf as write_pdf
+from .plates import plates as plates
 from .references import Reference as Reference
 from .references import bibtex as bibtex
 from .references import references as references
+from .relabel import Relabelling as Relabelling
+from .relabel import relabelling as relabelling
 from .search import search_sentences as search_sentences
 from .search import search_values as search_values
 from .texts import as_latex as as_latex

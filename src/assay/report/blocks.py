@@ -38,13 +38,16 @@ class FigureBlock:
 
 @dataclass(frozen=True)
 class PictureBlock:
-    """A PNG in the page, in base64, with its title and caption, the same for the dark, and its width, if known."""
+    """A PNG in the page, in base64, with its title and caption, the same for the dark and for phones, and its width, if
+    known."""
 
     png: str
     title: str
     note: str
     dark: str = ""
     width: int = 0
+    narrow: str = ""
+    narrow_dark: str = ""
 
 
 def lead_figure(study: StudyRecord) -> FigureBlock | None:
@@ -221,8 +224,10 @@ def explanation_blocks(explanations: Sequence[Illustration]) -> tuple[FigureBloc
 
 def _picture(explanation: Illustration, png: bytes) -> PictureBlock:
     width = int.from_bytes(png[16:20])  # in a PNG's header
-    shown, dark = (base64.b64encode(image).decode() for image in (png, explanation.dark or b""))
-    return PictureBlock(shown, explanation.title, explanation.caption, dark, round(width / explanation.density))
+    images = (png, explanation.dark, explanation.narrow, explanation.narrow_dark)
+    shown, dark, narrow, narrow_dark = (base64.b64encode(image or b"").decode() for image in images)
+    width = round(width / explanation.density)
+    return PictureBlock(shown, explanation.title, explanation.caption, dark, width, narrow, narrow_dark)
 
 
 def figure_block(id_: str, figure: Any, title: str, description: str, note: str = "", group: str = "") -> FigureBlock:
@@ -275,14 +280,15 @@ def search_section(study: StudyRecord) -> dict[str, Any]:
                 f"{metric} against parameters",
                 f"One dot per trial. On the front: {described(result.front)}.",
                 "Larger dots were trained for longer. The front joins trials that none beats in both; scores in a "
-                "search are too good, so look at the fresh seeds. Trials that were stopped early may leave the frame.",
+                "search are too good, so look at the fresh seeds.",
             ),
             figure_block(
                 "search-parallel",
                 parallel_coordinates(result),
                 "Values of every trial",
-                "One line per trial through the values of its parameters; the table of trials holds the same.",
-                "The best are those that came furthest, with the best score. A line at the foot lacks that parameter.",
+                "One line per trial through its parameters' values to its score; the table of trials holds the same.",
+                "The best are those that came furthest, with the best score. A line at the foot lacks that parameter. "
+                "A bar across an axis is the search's limit.",
             ),
         ]
     if importance:

@@ -134,6 +134,7 @@ def render(
             diagnoses_table=diagnoses_table(study, diagnoses),
             too_short=diagnoses.short_sentence,
             looked_at=counted(n, "run") if (n := sum(diagnoses.looked_at.values())) else "",
+            others=n - sum(diagnoses.too_short.values()),
             failures_table=failures_table(study) if failures(study) else None,
             runs_table=runs_table(study),
             test=_test(study, summaries) if is_revealed else None,
@@ -162,7 +163,7 @@ def render(
             references=(cited := references(study, has_robustness=robustness is not None)),
             bibtex=bibtex(cited),
             provenance=provenance_table(study, version=version),
-            updated=moment(study.updated),
+            updated=moment(study.last_event),
         )
     )
 
@@ -225,7 +226,7 @@ def _facts(study: StudyRecord) -> tuple[str, ...]:
     data = str(study.data.get("title") or study.source or study.data.get("name") or "")
     if study.sets:
         data = counted(len(study.sets), "data set")
-    facts = (study.name, data, counted(len(study.arms), "arm"), counted(seeds, "seed"), moment(study.updated))
+    facts = (study.name, data, counted(len(study.arms), "arm"), counted(seeds, "seed"), moment(study.last_event))
     return tuple(fact for fact in facts if fact)
 
 

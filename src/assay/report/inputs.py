@@ -154,6 +154,7 @@ class Illustration:
         image: A PNG file's bytes, or a Plotly figure with a height.
         dark: The same PNG for dark mode; ``None`` shows ``image`` in both modes.
         density: Pixels of the PNG for each of the page, more than 1 for pictures that are sharp on any screen.
+        narrow, narrow_dark: The same for a phone; ``None`` shows the others there, too.
     """
 
     title: str
@@ -161,3 +162,5 @@ class Illustration:
     image: bytes | go.Figure
     dark: bytes | None = None
     density: float = 1.0
+    narrow: bytes | None = None
+    narrow_dark: bytes | None = None

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from ..data import Dataset, Look, gallery, png
+from ..data import Dataset, LabelDoubt, Look, gallery, png
+from ..data.corrections import Correction
 from ..data.look import MOST_LISTED
 from .html import environment
 from .inputs import DataLook, SuspectPicture
+from .pictures import picture
+from .relabel import relabelling
 
 _MOST_PICTURED = 24
 _MOST_ROWS = 60
-_WIDEST = 96  # pixels of an image in the page
+_WIDEST = 96  # pixels of an example
 
 
 def pictured(dataset: Dataset, seen: Look) -> DataLook:
@@ -49,8 +50,8 @@ def pictured(dataset: Dataset, seen: Look) -> DataLook:
         num_pairs=sum(copies.across + copies.conflicting for copies in (results.exact, results.near)),
         suspects=tuple(
             SuspectPicture(
-                _picture(images[one.suspect.index]),
-                _picture(images[one.suspect.neighbour]),
+                picture(images[one.suspect.index]),
+                picture(images[one.suspect.neighbour]),
                 one.name,
                 one.neighbour,
                 one.label,
@@ -63,19 +64,28 @@ def pictured(dataset: Dataset, seen: Look) -> DataLook:
     )
 
 
-def look_page(dataset: Dataset, seen: Look, table: str = "") -> str:
+def look_page(
+    dataset: Dataset,
+    seen: Look,
+    table: str = "",
+    *,
+    doubts: Sequence[LabelDoubt] = (),
+    earlier: Sequence[Correction] = (),
+) -> str:
     """A look at a data set as one HTML file that needs no other.
 
     Args:
         dataset: The data set.
         seen: What its checks say.
         table: The `[data]` table of a study file that reads it.
+        doubts: Labels in doubt, which the page offers for correction.
+        earlier: Corrections that the data were read with.
     """
     info, training = dataset.info, dataset.training()
     shown = min(info.num_classes, _MOST_ROWS)
     across = max(4, min(12, 560 // info.width))
     step = -(-max(info.height, info.width) // _WIDEST)
-    picture = png(gallery(training.images[:, ::step, ::step], training.labels, shown, across))
+    examples = png(gallery(training.images[:, ::step, ::step], training.labels, shown, across))
     return (
         environment()
         .get_template("look.html")
@@ -84,9 +94,10 @@ def look_page(dataset: Dataset, seen: Look, table: str = "") -> str:
             look=pictured(dataset, seen),
             counts=class_rows(info.classes, seen.survey.counts),
             class_names=info.classes[:shown],
-            picture=base64.b64encode(picture).decode(),
+            picture=base64.b64encode(examples).decode(),
             across=across,
             table=table,
+            relabel=relabelling(dataset, doubts, earlier) if doubts else None,
             version=version("assay"),
         )
     )
@@ -106,11 +117,3 @@ def _copies(copies: Any) -> str:
     if not (copies.training or copies.test or copies.across):
         return "none"
     return f"{copies.training:,} in training, {copies.test:,} in test, {copies.across:,} in both"
-
-
-def _picture(image: npt.NDArray[Any]) -> bytes:
-    step = -(-max(image.shape[:2]) // _WIDEST)
-    image = image[::step, ::step]
-    if image.dtype == np.float32:
-        image = np.rint(image * 255).astype(np.uint8)
-    return png(np.asarray(image))

@@ -9,10 +9,14 @@ from html import escape
 from ..analysis.measured import measure_of
 from ..analysis.scores import ArmScores, Split, arm_scores
 from ..store.records import StudyRecord
+from .beeswarm import lanes
 from .palette import arm_styles
 
 MOST_ARMS = 12
 _ROW, _AXIS = 40, 34  # pixels
+_DOT, _NARROW = 8, 360  # pixels of a dot, and of a narrow cell: dots that touch there stand side by side
+_MOST_SPREAD = 30  # pixels from the middle of the dots to the outermost
+_FEWEST_TICKS = 2  # one number gives no scale
 _LEFT, _WIDE = 2.0, 96.0  # percent of the width
 
 
@@ -38,27 +42,32 @@ def score_svg(study: StudyRecord, *, split: Split = "validation") -> str:
 
     styles = arm_styles(study)
     parts = []
+    chosen = [lanes(arm.scores, _DOT / _NARROW * (high - low)) for arm in arms]
+    most = max(abs(lane) for row in chosen for lane in row)
+    lift = min(_DOT, _MOST_SPREAD / most) if most else 0.0
+    spread = round(most * lift)
+    height_of_row = _ROW + 2 * spread
     for row, arm in enumerate(arms):
-        style, top = styles[arm.arm], row * _ROW
+        style, top = styles[arm.arm], row * height_of_row
         name = arm.arm if len(arm.arm) <= 48 else f"{arm.arm[:47]}…"
         parts.append(
             f'<text x="{_LEFT}%" y="{top + 13}" fill="currentColor" font-size="12">'
             f'<tspan fill="{style.colour}">{style.glyph}</tspan> {escape(name)}</text>'
         )
         dots = (
-            f'<circle cx="{x(score)}" cy="{top + 24}" r="4" fill="{style.colour}" fill-opacity="0.55">'
-            f"<title>seed {seed}: {unit.value(score)}</title></circle>"
-            for seed, score in zip(arm.seeds, arm.scores, strict=True)
+            f'<circle cx="{x(score)}" cy="{top + 24 + spread + lane * lift:g}" r="{_DOT // 2}" fill="{style.colour}" '
+            f'fill-opacity="0.55"><title>seed {seed}: {unit.value(score)}</title></circle>'
+            for seed, score, lane in zip(arm.seeds, arm.scores, chosen[row], strict=True)
         )
         parts.extend(dots)
         if arm.interval is not None:
             bar = f'stroke="{style.colour}" stroke-width'
-            mean, y = arm.interval.mean, top + 34
+            mean, y = arm.interval.mean, top + 34 + 2 * spread
             parts.append(
                 f'<line x1="{x(arm.interval.low)}" x2="{x(arm.interval.high)}" y1="{y}" y2="{y}" {bar}="2.5"/>'
                 f'<line x1="{x(mean)}" x2="{x(mean)}" y1="{y - 5}" y2="{y + 5}" {bar}="3"/>'
             )
-    bottom = len(arms) * _ROW + 4
+    bottom = len(arms) * height_of_row + 4
     parts.append(
         f'<line x1="{_LEFT}%" x2="{_LEFT + _WIDE}%" y1="{bottom}" y2="{bottom}" stroke="currentColor" opacity="0.4"/>'
     )
@@ -90,8 +99,11 @@ def _axis(arms: Sequence[ArmScores]) -> tuple[float, float, float]:
     low, high = low - room, high + room
     rough = (high - low) / 4
     power = 10 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough)
-    return low, high, step
+    steps = [power * factor for factor in (0.2, 0.5, 1, 2, 5, 10)]
+    at = next(index for index, step in enumerate(steps) if step >= rough)
+    while at and len(_ticks(low, high, steps[at])) < _FEWEST_TICKS:
+        at -= 1
+    return low, high, steps[at]
 
 
 def _ticks(low: float, high: float, step: float) -> list[float]:

@@ -35,6 +35,7 @@ from .verdict_record import with_look
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
     from numpy.typing import ArrayLike, NDArray
 
     from ..analysis import Comparison, Diagnoses, LearningCurves, Robustness
@@ -529,6 +530,36 @@ class Result:
             target, report_html(record, explanations, store=self.store)
         )
 
+    def figures(self) -> dict[str, str]:
+        """Title by name of every figure that :meth:`figure` draws: those of the report."""
+        from .paper_figures import paper_figures
+
+        figures = paper_figures(with_look(self.store, self.record), self.store)
+        return {name: one.title for name, one in figures.items()}
+
+    def figure(
+        self, name: str, path: str | Path | None = None, *, width: str | float = "column", is_serif: bool = False
+    ) -> Figure:
+        """One figure of the report for a paper: vector fonts, no browser, and arms that stay apart in greyscale.
+
+        Args:
+            name: Of :meth:`figures`, such as ``scores`` or ``curves-accuracy-validation``.
+            path: Where to write it, too: a ``.pdf``, ``.svg`` or ``.png`` file.
+            width: ``column`` (3.3 inches), ``text`` (5.5), ``page`` (6.9), inches as a number, or such as ``84mm``.
+            is_serif: Letters like Times, as in most LaTeX classes.
+
+        Raises:
+            SpecError: The report has no such figure, or the width or the suffix is none.
+            DiskFull: There is no room for the file.
+        """
+        from .paper_figures import figure_named, paper_figures
+
+        record = with_look(self.store, self.record)
+        chosen = figure_named(paper_figures(record, self.store), name, self.study)
+        if path is not None:
+            chosen.save(path, width, is_serif=is_serif)
+        return chosen.figure(width, is_serif=is_serif)
+
     def to_mlflow(self, uri: str | None = None, *, experiment: str | None = None) -> str:
         """Log every run that has trained in MLflow, with its settings, epochs and scores, and the answer.
 
@@ -601,7 +632,7 @@ class Result:
         record = with_look(self.store, self.record)
         path: Path | None = self.store / "reports" / f"{self.study}.html"
         try:
-            if path is not None and (not path.exists() or path.stat().st_mtime < record.updated):
+            if path is not None and (not path.exists() or path.stat().st_mtime < record.last_event):
                 self.report(path, explanations=())
         except (AssayError, OSError):  # a store that cannot be written, say: the answer counts
             path = None

@@ -255,6 +255,9 @@ class Data(Spec):
             divides a group.
         content: The SHA-256 that the content must have. Alone, it names arrays handed over from Python.
         read: How to read ``path``, where the files leave something open.
+        corrections: A table of training images whose labels are others than the data say (``image``, ``label``,
+            ``corrected``). In a study file, relative to that file. The data stay as they are; what runs learn from, and
+            so their fingerprint, follows the table.
         validation: Which training images are set aside for choices: a share (a float in (0, 1)) or a count (an
             integer) of them, drawn; the last ones in file order (:class:`Last`, or ``"last 20%"``); each of k folds
             in turn (:class:`Folds`, or ``"5-fold"``); or ``"given"``, the source's own validation part, which otherwise
@@ -273,7 +276,9 @@ class Data(Spec):
     """
 
     # A run's fingerprint identifies its data by their content, so these do not enter it.
-    SOURCE: ClassVar[frozenset[str]] = frozenset({"name", "path", "test", "groups", "content", "read", "sets"})
+    SOURCE: ClassVar[frozenset[str]] = frozenset(
+        {"name", "path", "test", "groups", "content", "read", "corrections", "sets"}
+    )
 
     name: str = Field(default="", json_schema_extra=_or_several)
     path: str | None = Field(default=None, min_length=1)
@@ -281,6 +286,7 @@ class Data(Spec):
     groups: Groups | None = Field(default=None, json_schema_extra=_groups_as_files_write_them)
     content: str | None = None
     read: Reading | None = None
+    corrections: str | None = Field(default=None, min_length=1)
     validation: Validation = Field(default=0.1, json_schema_extra=_as_files_write_it)
     training: str | None = Field(default=None, json_schema_extra=_per_class_as_files_write_it)
     stratified: bool = True
@@ -390,10 +396,11 @@ class Data(Spec):
 
     @model_serializer(mode="wrap")
     def _without_no_sets(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Specs that were stored before there could be several stay as they are."""
+        """Specs that were stored before there could be several, or corrections, stay as they are."""
         values: dict[str, Any] = serialize(self)
-        if self.sets is None:
-            values.pop("sets", None)
+        for key in ("sets", "corrections"):
+            if getattr(self, key) is None:
+                values.pop(key, None)
         return values
 
     @model_validator(mode="before")

@@ -123,9 +123,8 @@ def _absolute_data(data: dict[str, Any], folder: Path) -> dict[str, Any]:
         if isinstance(data.get(key), list):
             tables = [{"path": one} if key == "path" and isinstance(one, str) else one for one in data[key]]
             data = {**data, key: [_absolute_data(one, folder) if isinstance(one, dict) else one for one in tables]}
-    if not isinstance(data.get("path"), str):
-        return data
-    places = {key: data[key] for key in ("path", "test") if isinstance(data.get(key), str) and data[key]}
+    keys = ("path", "test", "corrections") if isinstance(data.get("path"), str) else ("corrections",)
+    places = {key: data[key] for key in keys if isinstance(data.get(key), str) and data[key]}
     places = {key: place for key, place in places.items() if last_of(place) is None}
     absolute = {
         key: place if place.startswith("hf://") else str((folder / Path(place).expanduser()).absolute())

@@ -220,6 +220,13 @@ class StudyRecord:
             raise _unreadable(f'study "{self.name}"', error) from None
 
     @property
+    def last_event(self) -> float:
+        """When the last of what the record holds happened: planned, started, finished, or looked at the test split."""
+        known = [*self.runs, *self.retrained, *(self.search.runs if self.search is not None else ())]
+        moments = [time for run in known for time in (run.started, run.finished) if time is not None]
+        return max([self.updated, *moments, *(look.time for look in self.looks)])
+
+    @property
     def is_leaky(self) -> bool:
         """Whether the validation images are the test images, as in a published protocol that is repeated."""
         return self.design.data.is_leaky

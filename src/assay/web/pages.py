@@ -31,9 +31,9 @@ KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 @cache
 def assets() -> dict[str, tuple[bytes, str, str]]:
     """The scripts and styles by name: content, media type, hash."""
-    folder = resources.files("assay.web") / "static"
     files = {}
-    for file in folder.iterdir():
+    shared = resources.files("assay.report") / "templates" / "relabel.js"
+    for file in (*(resources.files("assay.web") / "static").iterdir(), shared):
         suffix = Path(file.name).suffix
         if suffix in KINDS:
             content = file.read_bytes()
@@ -78,6 +78,13 @@ async def playground(request: Request) -> Response:
     name = request.path_params["name"]
     overview = await _overview(request, name)
     return page(request, "play.html", name=name, question=overview.question or name)
+
+
+async def labels(request: Request) -> Response:
+    """Labels in doubt, to be corrected into a table that the browser saves: nothing is written here."""
+    name = request.path_params["name"]
+    overview = await _overview(request, name)
+    return page(request, "labels.html", name=name, question=overview.question or name)
 
 
 async def _overview(request: Request, name: str) -> Any:
@@ -182,6 +189,16 @@ async def study_look(request: Request) -> Response:
     if seen is None:
         raise Refused(404, _no_data(record))
     return JSONResponse({"html": fragment("_checks.html", look=seen)})
+
+
+async def study_labels(request: Request) -> Response:
+    """What speaks against labels of the study's data, as a fragment; the networks are asked once for a state."""
+    from ..results.label_doubts import doubts_part
+
+    parts, name = parts_of(request), request.path_params["name"]
+    followed = await parts.watch.study(name)
+    part = await parts.findings.get("labels", name, followed.finished, lambda: doubts_part(parts.store, name))
+    return JSONResponse({"html": fragment("_labels.html", part=part)})
 
 
 async def report(request: Request) -> Response:

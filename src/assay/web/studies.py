@@ -22,6 +22,7 @@ ID_LENGTH = 12
 _MAX_POINTS = 8000
 _MAX_LINES = 240
 _MIN_LINES = 24
+_MOST_CLASSES = 50  # rows of the picture of training images
 
 
 def overview(study: Overview) -> dict[str, Any]:
@@ -62,6 +63,7 @@ def changes(followed: Followed, since: int, *, is_training: bool) -> dict[str, A
         values["revealed"] = any(not look.is_of_retrained for look in record.looks)
         values["folds"] = any(run.fold for run in record.runs)
         values["search"] = record.search is not None
+        values["classes"] = list(record.data.get("classes") or ())[:_MOST_CLASSES]
     return values
 
 

@@ -19,14 +19,24 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDTH = 7.2
+_PHONE = 4.0  # inches that a phone's screen shows without shrinking them much
 _EXAMPLES = 5  # of each direction of a pair
 _COLUMNS = 8  # of a gallery
 _MOST_NUMBERS, _MOST_NAMES = 20, 50
 
 
-def confusion_panels(confusion: NDArray[np.int64], classes: Sequence[str], *, theme: Theme = "light") -> Figure:
-    """The confusion matrix as counts, and as shares of each class's images, side by side."""
+def confusion_panels(
+    confusion: NDArray[np.int64], classes: Sequence[str], *, is_narrow: bool = False, theme: Theme = "light"
+) -> Figure:
+    """The confusion matrix as counts, and as shares of each class's images: side by side, or one above the other."""
     long = max(len(short(name)) for name in classes)
+    if is_narrow:
+        with styled(theme):
+            fig = figure(_PHONE, 2 * (_PHONE + 0.3))
+            above, below = fig.subplots(2, 1)
+            confusion_grid(confusion, classes, theme=theme, ax=above)
+            confusion_grid(confusion, classes, is_rates=True, theme=theme, ax=below)
+        return fig
     side = 4.4 if len(classes) <= 10 else 5.2
     with styled(theme):
         fig = figure(2 * side + 0.08 * long, side + 0.06 * long)
@@ -166,16 +176,19 @@ def pair_rows(pairs: Sequence[PairRow], *, theme: Theme = "light") -> Figure:
     return fig
 
 
-def image_gallery(images: NDArray[Any], titles: Sequence[str], *, theme: Theme = "light") -> Figure:
+def image_gallery(
+    images: NDArray[Any], titles: Sequence[str], *, is_narrow: bool = False, theme: Theme = "light"
+) -> Figure:
     """Images with up to three short lines above each.
 
     Args:
         images: As stored [n, height, width, channels].
         titles: Above each [n].
+        is_narrow: As wide as a phone: half as many in a row.
         theme: Of the figure.
     """
     n = len(images)
-    columns = min(_COLUMNS, max(n, 1))
+    columns = min(_COLUMNS // 2 if is_narrow else _COLUMNS, max(n, 1))
     rows = math.ceil(n / columns)
     side = min(1.1, (_WIDTH - 0.1) / columns)
     lines = max((title.count("\n") + 1 for title in titles), default=1)

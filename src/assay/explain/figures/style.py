@@ -101,6 +101,7 @@ def styled(theme: Theme) -> Iterator[Look]:
         "legend.frameon": False,
         "svg.fonttype": "path",
         "svg.hashsalt": "assay",
+        "pdf.fonttype": 42,  # TrueType: journals refuse Type 3 fonts
     }
     with mpl.rc_context(settings):
         yield palette

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDTH = 7.2
+_NEAR_AXIS = 0.55  # of the images: a label of a point further left would lie on the axis
 _GOALS = (0.99, 0.995, 0.999)
 
 
@@ -54,10 +55,11 @@ def calibration_curve(result: Reliability, *, theme: Theme = "light", ax: Axes |
                 100 * result.edges[:-1], result.counts, widths, align="edge", color=palette.soft, alpha=0.6, linewidth=0
             )
             counts.set_yscale("log")
-            counts.set_ylim(0.7, None)
+            highest = 10 ** max(1, math.floor(math.log10(max(result.counts.max(), 1))))
+            counts.set_ylim(0.7, 1.4 * max(result.counts.max(), highest))
             counts.set_ylabel("images", fontsize=8)
             counts.tick_params(length=0, labelbottom=False)
-            counts.set_yticks([1, 10 ** math.floor(math.log10(result.counts.max()))])
+            counts.set_yticks([1, highest])
             counts.yaxis.set_major_formatter("{x:,.0f}")
             counts.minorticks_off()
     return of(axes)
@@ -76,20 +78,30 @@ def rejection_curve(
         axes.plot(100 * result.kept[shown], 100 * result.accuracy[shown], color=palette.blue, linewidth=2)
         last = float(result.accuracy[-1])
         axes.plot([100], [100 * last], "o", color=palette.blue, markersize=6, clip_on=False, zorder=4)
+        box = {"facecolor": palette.paper, "edgecolor": "none", "alpha": 0.8, "pad": 1}
         axes.annotate(
-            f"all: {100 * last:.2f} %", (100, 100 * last), (-8, 0), textcoords="offset points", ha="right", va="center"
-        )
+            f"all: {100 * last:.2f} %", (100, 100 * last), (-8, 0), textcoords="offset points", ha="right", va="center",
+            bbox=box,
+        )  # fmt: skip
         reached = [goal for goal in _GOALS if goal > last and 0 < result.kept_at(goal) < 1][:2]
         for goal in reached:
             share = result.kept_at(goal)
             axes.plot([100 * share], [100 * goal], "D", color=palette.orange, markersize=5, zorder=4)
+            # Left of the curve there is room below it, but not where the axis is near: there the text stands above it.
+            is_left = share < _NEAR_AXIS
             axes.annotate(
-                f"{100 * goal:g} % right on {100 * share:.3g} % of the images", (100 * share, 100 * goal), (-8, -2),
-                textcoords="offset points", ha="right", va="top",
+                f"{100 * goal:g} % right on {100 * share:.3g} % of the images", (100 * share, 100 * goal),
+                (8, 3) if is_left else (-8, -2), textcoords="offset points", ha="left" if is_left else "right",
+                va="bottom" if is_left else "top", bbox=box,
             )  # fmt: skip
         axes.set_xlim(0, 101)
         lowest = min(last, float(result.accuracy[shown].min()))
-        axes.set_ylim(100 * (lowest - 0.12 * (1 - lowest) - 1e-4), 100 + 3 * (1 - lowest) + 1e-2)
+        head = (
+            12 if any(result.kept_at(goal) < _NEAR_AXIS for goal in reached) else 3
+        )  # room for a label above the curve
+        axes.set_ylim(100 * (lowest - 0.12 * (1 - lowest) - 1e-4), 100 + head * (1 - lowest) + 1e-2)
+        low, high = axes.get_ylim()
+        axes.set_yticks([tick for tick in axes.get_yticks() if low <= tick <= min(high, 100.001)])
         axes.set_xlabel("images kept, the most confident first, %")
         axes.set_ylabel("accuracy on them, %")
         axes.grid(linewidth=0.7)
@@ -114,6 +126,7 @@ def agreement_bars(result: Agreement, *, theme: Theme = "light", ax: Axes | None
         axes.set_yticks([1, 0], labels=[f"missed by\n{name}" for name in names])
         axes.set_xlim(0, 1.28 * most)
         axes.set_ylim(-0.5, 1.5)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.set_xlabel(f"of {len(result.images):,} images; the dark line: if runs erred independently")
         axes.tick_params(length=0)
         axes.spines["left"].set_visible(False)

@@ -13,14 +13,14 @@ from ...analysis.scores import metric_interval, ordered_arms
 from ...stats import Interval
 from ...store.records import EpochRecord, RunRecord, StudyRecord
 from ..palette import ArmStyle, arm_styles
-from .frame import axis, joined, layout_of, percents, plain
+from .frame import FEWEST_FOR_BANDS, axis, joined, layout_of, percents, plain
 
 Metric = Literal["accuracy", "loss"]
 Measured = Literal["train", "validation"]
 
 
 def learning_curves(study: StudyRecord, metric: Metric, measured: Measured) -> go.Figure:
-    """All runs of every arm as thin lines, with mean and 95 % band of the finished ones.
+    """All runs of every arm as thin lines, with mean and 95 % band of the finished ones, where these are three or more.
 
     The figure of a training metric also holds each arm's running average, hidden until it is asked for.
     """
@@ -114,7 +114,7 @@ def _mean_and_band(
     epochs, by_epoch = _by_epoch(runs, value)
     if not epochs:
         return
-    intervals = [_interval(values, unit) if len(values) > 1 else None for values in by_epoch]
+    intervals = [_interval(values, unit) if len(values) >= FEWEST_FOR_BANDS else None for values in by_epoch]
     banded = [(epoch, i) for epoch, i in zip(epochs, intervals, strict=True) if i]
     if len(banded) > 1:
         there, back = [epoch for epoch, _ in banded], [epoch for epoch, _ in reversed(banded)]
@@ -129,7 +129,10 @@ def _mean_and_band(
             name=f"{plain(arm)}, 95 % interval",
             meta={"arm": arm, "kind": "band"},
         )
-    interval_texts = [f"{i.low:.4g} to {i.high:.4g}, n = {i.n}" if i else "n = 1" for i in intervals]
+    interval_texts = [
+        f"{i.low:.4g} to {i.high:.4g}, n = {i.n}" if i else f"n = {len(values)}"
+        for i, values in zip(intervals, by_epoch, strict=True)
+    ]
     figure.add_scatter(
         x=epochs,
         y=[sum(values) / len(values) for values in by_epoch],
@@ -222,5 +225,7 @@ def _value_axis(study: StudyRecord, metric: Metric, measured: Measured, scale: f
 
 def _epoch_ticks(study: StudyRecord) -> dict[str, Any]:
     longest = max((len(run.epochs) for run in study.runs), default=1)
+    if longest <= 1:
+        return {"tick0": 0, "dtick": 1, "range": [-0.1, 2.1]}
     step = next(step for step in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 10**9) if longest / step <= 8)
     return {"tick0": 0 if step > 1 else 1, "dtick": step, "range": [min(0.9, 1 - longest / 60), longest * 1.02 + 0.05]}

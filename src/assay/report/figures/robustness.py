@@ -10,11 +10,12 @@ import plotly.graph_objects as go
 from ...analysis.robustness import Robustness
 from ...stats import mean_bands
 from ..palette import ArmStyle
-from .frame import axis, layout_of, percents, plain
+from .frame import FEWEST_FOR_BANDS, axis, layout_of, percents, plain
 
 
 def severity_curves(robustness: Robustness, styles: Mapping[str, ArmStyle], names: Sequence[str]) -> go.Figure:
-    """Mean accuracy over these corruptions after each severity, with 95 % intervals over seeds; 0 is without any.
+    """Mean accuracy over these corruptions after each severity, with 95 % intervals over three seeds or more; 0 is
+    without any.
 
     Args:
         robustness: Of a study.
@@ -28,7 +29,8 @@ def severity_curves(robustness: Robustness, styles: Mapping[str, ArmStyle], name
         style = styles[arm.arm]
         scores = np.hstack([arm.clean[:, None], arm.scores[:, places].mean(1)])
         mean, low, high = mean_bands(scores)
-        if len(arm.seeds) > 1:
+        has_band = len(arm.seeds) >= FEWEST_FOR_BANDS
+        if has_band:
             figure.add_scatter(
                 x=[*severities, *reversed(severities)],
                 y=percents([*high.clip(0, 1), *reversed(low.clip(0, 1))]),
@@ -47,7 +49,7 @@ def severity_curves(robustness: Robustness, styles: Mapping[str, ArmStyle], name
             mode="lines+markers",
             line={"color": style.colour, "width": 2.4, "dash": style.dash},
             marker={"color": style.colour, "symbol": style.symbol, "size": 7},
-            customdata=texts if len(arm.seeds) > 1 else ["n = 1"] * len(severities),
+            customdata=texts if has_band else [f"n = {len(arm.seeds)}"] * len(severities),
             hovertemplate="severity %{x}: %{y:.2f} % (%{customdata})<extra>%{fullData.name}</extra>",
             cliponaxis=False,
             name=plain(arm.arm),

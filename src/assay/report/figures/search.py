@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
@@ -15,6 +16,7 @@ from ...store.records import StudyRecord
 from ..palette import PALETTE, arm_styles
 from .frame import GREY, axis, joined, layout_of, plain, row_name, rows_layout
 
+_LONG = 10  # characters of a title on one line
 _BEST, _GOOD, _REST = "#D55E00", "#0072B2", "rgba(128,128,128,0.55)"
 
 
@@ -68,7 +70,7 @@ def cost_front(study: StudyRecord, result: SearchResult) -> go.Figure:
             x=[trial.parameters for trial in level_trials],
             y=[_shown(result, trial.score) for trial in level_trials],
             mode="markers",
-            marker={"color": _GOOD, "opacity": 0.25 + 0.6 * share, "size": 6 + 4 * share},
+            marker={"color": _GOOD, "opacity": 0.5 + 0.4 * share, "size": 6 + 4 * share},
             text=[f"{trial.name}: {whole(trial.parameters)} parameters" for trial in level_trials],
             hovertemplate=f"%{{text}}, %{{y:.4g}}{_unit(result)}<extra>after {epochs}</extra>",
             name=f"after {epochs}",
@@ -110,34 +112,89 @@ def cost_front(study: StudyRecord, result: SearchResult) -> go.Figure:
         **{**settings, "showlegend": True},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         xaxis=axis(title="parameters", **({"type": "log"} if is_wide else {}), **ticks),
-        yaxis=axis(title=_metric(result), ticksuffix=_unit(result), nticks=6, **_frame(result)),
+        yaxis=axis(title=_metric(result), ticksuffix=_unit(result), nticks=6),
     )
     return figure
 
 
-def _frame(result: SearchResult) -> dict[str, Sequence[float]]:
-    """The range that holds the trials that came furthest and all fresh scores: others, far off, would flatten them."""
-    furthest = max((_depth(trial.epochs) for trial in result.outcomes if trial.score is not None), default=0.0)
-    shown = [
-        _shown(result, trial.score) for trial in result.outcomes if trial.score and _depth(trial.epochs) == furthest
+@dataclass(frozen=True)
+class _Axis:
+    """One axis of the parallel coordinates.
+
+    Args:
+        title: Below it.
+        places: By trial, between the foot (0) and the top (1); below the foot where the trial lacks the value.
+        texts: By trial, the value in words.
+        marks: Numbers beside it, and where they stand.
+        limit: Where the budget lies, and what it says.
+    """
+
+    title: str
+    places: Mapping[int, float]
+    texts: Mapping[int, str]
+    marks: Sequence[tuple[float, str]]
+    limit: tuple[float, str] | None = None
+
+
+def _axes(result: SearchResult, trials: Sequence[Outcome]) -> list[_Axis]:
+    """An axis for each parameter, for each cost that the search limits, and for the score."""
+    search = result.study.search
+    assert search is not None
+    axes = [
+        _Axis(
+            key,
+            {trial.trial: _place(parameter, trial.chosen.get(key)) for trial in trials},
+            {trial.trial: f"{key} {trial.chosen.get(key, 'not there')}" for trial in trials},
+            _marks(parameter),
+        )
+        for key, parameter in search.space.items()
     ]
-    shown += [_shown(result, end) for trial in result.optimism if (i := trial.interval) for end in (i.low, i.high)]
-    shown += [_shown(result, trial.fresh) for trial in result.optimism if trial.fresh is not None]
-    if not shown:
-        return {}
-    room = 0.08 * (max(shown) - min(shown)) or 1.0
-    return {"range": [min(shown) - room, max(shown) + room]}
+    for cost, most in search.limits.items():
+        costs = {trial.trial: value for trial in trials if (value := _cost(trial, cost)) is not None}
+        if len(costs) < len(trials):
+            continue  # seconds are estimated before training, and not kept with a trial
+        name, low = cost.replace("_", " "), min(costs.values())
+        span = (most - low) or 1.0
+        axes.append(
+            _Axis(
+                name,
+                {trial: (value - low) / span for trial, value in costs.items()},
+                {trial: f"{whole(round(value))} {name}" for trial, value in costs.items()},
+                [(0.0, whole(round(low)))],
+                (1.0, f"≤ {whole(round(most))}"),
+            )
+        )
+    scores = {trial.trial: _shown(result, trial.score) for trial in trials}
+    low, high = min(scores.values()), max(scores.values())
+    marks = sorted({low, (low + high) / 2, high})
+    decimals = max(0, 1 - math.floor(math.log10((high - low) or 1.0)))
+    places = {trial: (value - low) / ((high - low) or 1.0) for trial, value in scores.items()}
+    shown = {value: f"{value:.{decimals}f}{_unit(result)}" for value in marks}
+    score_texts = {trial: f"{_metric(result)} {value:.4g}{_unit(result)}" for trial, value in scores.items()}
+    axes.append(
+        _Axis(
+            _metric(result), places, score_texts,
+            [((value - low) / ((high - low) or 1.0), text) for value, text in shown.items()],
+        )
+    )  # fmt: skip
+    return axes
+
+
+def _cost(trial: Outcome, cost: str) -> float | None:
+    known = {"parameters": float(trial.parameters), "flops": float(trial.flops), **dict(trial.program_costs)}
+    return known.get(cost)
 
 
 def parallel_coordinates(result: SearchResult) -> go.Figure:
-    """Every trial with a score as a line through its values; a parameter that a trial lacks is drawn below the axis.
+    """Every trial with a score as a line through its values, its costs and its score; the budget is a bar across the
+    axis of the cost that it limits; a parameter that a trial lacks is drawn below the axis.
 
     The best tenth is drawn last and in another colour than the best third.
     """
-    space = result.study.search.space if result.study.search else {}
     sign = 1 if is_higher_better(result.metric) else -1
     scored = [trial for trial in result.outcomes if trial.score is not None]
     ranked = sorted(scored, key=lambda trial: (_depth(trial.epochs), sign * (trial.score or 0.0), -trial.trial))
+    axes = _axes(result, ranked)
     count = len(ranked)
     best, good = max(1, count // 10), max(1, count // 3)
     groups = (
@@ -148,35 +205,46 @@ def parallel_coordinates(result: SearchResult) -> go.Figure:
     figure = go.Figure()
     for name, trials, colour, width in groups:
         figure.add_scatter(
-            x=joined([list(range(len(space))) for _ in trials]),
-            y=joined([[_place(space[key], trial.chosen.get(key)) for key in space] for trial in trials]),
+            x=joined([list(range(len(axes))) for _ in trials]),
+            y=joined([[one.places[trial.trial] for one in axes] for trial in trials]),
             mode="lines",
             line={"color": colour, "width": width},
-            text=joined(
-                [[f"{trial.name}: {key} {trial.chosen.get(key, 'not there')}" for key in space] for trial in trials]
-            ),
+            text=joined([[f"{trial.name}: {one.texts[trial.trial]}" for one in axes] for trial in trials]),
             hovertemplate="%{text}<extra></extra>",
             name=name,
             showlegend=bool(trials),
         )
-    for at, parameter in enumerate(space.values()):
+    for at, one in enumerate(axes):
         figure.add_shape(type="line", x0=at, x1=at, y0=0, y1=1, line={"color": GREY, "width": 1}, layer="below")
-        for place, text in _marks(parameter):
-            figure.add_annotation(
-                text=plain(text), x=at, y=place, showarrow=False, xanchor="left", xshift=4, font={"size": 11}
+        marks = [*one.marks]
+        if one.limit is not None:
+            height, text = one.limit
+            figure.add_shape(
+                type="line", x0=at - 0.16, x1=at + 0.16, y0=height, y1=height, line={"color": _BEST, "width": 3}
             )
-    has_gaps = any(key not in trial.chosen for trial in scored for key in space)
-    settings = layout_of(height=360, margin={"l": 20, "r": 60, "t": 10, "b": 8})
+            marks.append((height, text))
+        for place, text in marks:
+            figure.add_annotation(
+                text=plain(text), x=at, y=place, showarrow=False, xanchor="left", xshift=4,
+                yanchor="bottom" if place == 1.0 else "middle", font={"size": 11},
+            )  # fmt: skip
+    has_gaps = any(place < 0 for one in axes for place in one.places.values())
+    settings = layout_of(height=360, margin={"l": 20, "r": 20, "t": 10, "b": 8})
     figure.update_layout(
         **{**settings, "showlegend": True},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
         xaxis=axis(
-            tickvals=list(range(len(space))), ticktext=[plain(key) for key in space], showgrid=False,
-            range=[-0.1, max(len(space) - 0.6, 0.5)],
+            tickvals=list(range(len(axes))), ticktext=[_broken(plain(one.title)) for one in axes], showgrid=False,
+            range=[-0.15, max(len(axes) - 0.6, 0.5)],
         ),
-        yaxis=axis(visible=False, range=[-0.2 if has_gaps else -0.06, 1.08]),
+        yaxis=axis(visible=False, range=[-0.2 if has_gaps else -0.06, 1.12]),
     )  # fmt: skip
     return figure
+
+
+def _broken(title: str) -> str:
+    """A title in lines of one word each, where it is long: axes stand near each other on a phone."""
+    return title if len(title) <= _LONG else title.replace(" ", "<br>")
 
 
 def importance_bars(result: SearchResult, importances: Mapping[str, float]) -> go.Figure:

@@ -13,6 +13,34 @@ from ...store.parts import parts_of
 from ...store.records import StudyRecord
 from .table import Column, Table, line
 
+_NAMES = {  # of what a run records of its environment
+    "versions python": "Python",
+    "python": "Python",
+    "versions assay": "Assay that trained",
+    "versions torch": "PyTorch",
+    "versions numpy": "NumPy",
+    "machine system": "Operating system",
+    "machine processor": "Processor",
+    "machine cores": "Processor cores",
+    "machine bfloat16": "Processor multiplies bfloat16",
+    "device": "Trained on",
+    "cuda name": "CUDA device",
+    "cuda version": "CUDA version",
+    "path": "Trained by",
+    "precision": "Precision of training",
+    "threads": "Threads per run",
+    "fallback": "Why Assay's kernels did not train",
+}
+_VALUES = {
+    ("device", "cpu"): "the processor",
+    ("device", "cuda"): "a CUDA device",
+    ("path", "fused"): "Assay's compiled kernels",
+    ("path", "plain"): "PyTorch's layers",
+    ("path", "cuda"): "PyTorch on the CUDA device",
+    ("machine bfloat16", "True"): "yes",
+    ("machine bfloat16", "False"): "no",
+}
+
 
 def provenance_table(study: StudyRecord, *, version: str) -> Table:
     """The provenance of the study's numbers: versions, machine, seeds and data."""
@@ -94,14 +122,14 @@ def looks_table(study: StudyRecord) -> Table:
 
 
 def _environment(study: StudyRecord) -> list[tuple[str, str]]:
-    """Every fact of the runs' environments once; where runs differ, each value with its number of runs."""
+    """Every fact of the runs' environments once, in words; where runs differ, each value with its number of runs."""
     seen: dict[str, Counter[str]] = {}
     for run in study.runs:
         for key, value in flat(run.environment):
-            seen.setdefault(key, Counter())[value] += 1
+            seen.setdefault(key, Counter())[_VALUES.get((key, value), value)] += 1
     return [
         (
-            key,
+            _NAMES.get(key, key[:1].upper() + key[1:]),
             next(iter(values))
             if len(values) == 1
             else "; ".join(f"{value} ({counted(n, 'run')})" for value, n in values.most_common()),

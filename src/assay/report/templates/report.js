@@ -49,6 +49,10 @@
     var figure = JSON.parse(document.getElementById(plot.dataset.figure).textContent, isDark ? lift : undefined);
     theme(figure.layout);
     figure.layout.width = plot.clientWidth;
+    // On paper figures are lower, so that pages are filled; rows of arms need some height for their names.
+    if (root.classList.contains("printing") && !figure.layout.yaxis.autorange) {
+      figure.layout.height = Math.round((figure.layout.yaxis.visible === false ? 0.82 : 0.7) * figure.layout.height);
+    }
     if (plot.dataset.group) {
       if (isFine) { figure.layout.dragmode = "zoom"; }
       figure.data.forEach(function (trace) { trace.visible = !isOff(plot, trace.meta); });

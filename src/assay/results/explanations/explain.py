@@ -101,9 +101,11 @@ def _mistakes(subject: Subject) -> Any:
     wrong = np.flatnonzero(subject.predicted != subject.labels)
     order = wrong[np.argsort(-losses[wrong], kind="stable")]
     names = np.array(subject.classes, dtype=object)
+    files = subject.files
     return pd.DataFrame(
         {
             "image": subject.places[order],
+            **({} if files is None else {"file": [files[place] for place in subject.places[order]]}),
             "class": names[subject.labels[order]],
             "predicted": names[subject.predicted[order]],
             "confidence": subject.probabilities.max(1)[order],

@@ -55,10 +55,12 @@ class Explanation:
             {"name": one.name, "title": one.title, "caption": one.caption, "data": dict(one.data)}
             for one in self.pictures
         ]
-        return {**self.about, "pictures": pictures, "left_out": dict(self.left_out)}
+        mistakes = self.mistakes.to_dict("records")
+        return {**self.about, "pictures": pictures, "left_out": dict(self.left_out), "mistakes": mistakes}
 
     def write(self, folder: str | Path, *, format: Format = "png", theme: Theme = "light") -> dict[str, Path]:
-        """Write every picture to a folder, and ``index.html``, which shows them all; return their paths by name.
+        """Write every picture to a folder, ``index.html``, which shows them all, and ``mistakes.csv`` with every image
+        that the run gets wrong, the costliest first; return their paths by name.
 
         Raises:
             DiskFull: There is no room for them.
@@ -68,7 +70,8 @@ class Explanation:
         paths = {one.name: one.save(target / f"{one.name}.{format}", theme) for one in self.pictures}
         body = "".join(one.html(paths[one.name].name) for one in self.pictures)
         disk.write(target / "index.html", _PAGE.format(title=escape(self.title), body=body + self._rest()).encode())
-        return {**paths, "index": target / "index.html"}
+        disk.write(target / "mistakes.csv", self.mistakes.to_csv(index=False, lineterminator="\n").encode())
+        return {**paths, "mistakes": target / "mistakes.csv", "index": target / "index.html"}
 
     def _rest(self) -> str:
         items = "".join(f"<li>{escape(name)}: {escape(why)}</li>" for name, why in self.left_out.items())

@@ -46,6 +46,7 @@ def confusion(subject: Subject, request: PictureRequest) -> list[Picture]:
         Picture(
             "confusion", "Confusion matrix", caption,
             lambda theme: figures.confusion_panels(matrix, classes, theme=theme), data,
+            lambda theme: figures.confusion_panels(matrix, classes, is_narrow=True, theme=theme),
         )
     ]  # fmt: skip
 
@@ -134,6 +135,7 @@ def losses(subject: Subject, request: PictureRequest) -> list[Picture]:
         {
             "image": int(subject.places[at]), "class": names[subject.labels[at]],
             "predicted": names[subject.predicted[at]], "loss": round(float(loss), 5),
+            **({} if subject.files is None else {"file": subject.files[subject.places[at]]}),
         }
         for at, loss in zip(order, values, strict=True)
     ]  # fmt: skip
@@ -141,6 +143,7 @@ def losses(subject: Subject, request: PictureRequest) -> list[Picture]:
         Picture(
             "losses", "The images with the highest loss", caption,
             lambda theme: figures.image_gallery(subject.images[order], titles, theme=theme), {"images": data},
+            lambda theme: figures.image_gallery(subject.images[order], titles, is_narrow=True, theme=theme),
         )
     ]  # fmt: skip
 

@@ -10,6 +10,7 @@ import numpy as np
 from ...errors import InputError
 from ...explain.choose import convolutions
 from ...explain.figures.style import DOTS_PER_INCH
+from ...explain.picture import Picture
 from ...extras import has
 from ...report import Illustration
 from ...store import StudyRecord
@@ -18,7 +19,7 @@ from . import failures, learned
 from .request import Maker, PictureRequest
 from .subject import Subject, subject_of
 
-_TOLD: tuple[Maker, ...] = (failures.confusion, failures.losses, failures.trust, learned.kernels)
+_REPORTED: tuple[Maker, ...] = (failures.confusion, failures.losses, failures.trust, learned.kernels)
 _FLOPS = 2e12  # seconds of a laptop: a report is written after every study
 _FEWEST = 200
 DENSITY = DOTS_PER_INCH / 96  # a page has 96 pixels an inch
@@ -37,22 +38,37 @@ def illustrations(record: StudyRecord, store: Path) -> tuple[Illustration, ...]:
     if not has("matplotlib"):
         return ()
     try:
-        (model,) = load_models(record, runs_of_arm(record, None)[:1], store)
-        subject = _part(subject_of(model, "validation"))
+        pictures = report_pictures(record, store)
     except InputError:
         return ()
+    return tuple(
+        Illustration(
+            picture.title, picture.caption, picture.encoded(), picture.encoded(theme="dark"), DENSITY,
+            picture.narrow(), picture.narrow("dark"),
+        )
+        for picture in pictures
+    )  # fmt: skip
+
+
+def report_pictures(record: StudyRecord, store: Path) -> tuple[Picture, ...]:
+    """The same as pictures that can be drawn in any size; the first says whose they are.
+
+    Raises:
+        InputError: There is no finished run, or its weights or the data are gone.
+    """
+    (model,) = load_models(record, runs_of_arm(record, None)[:1], store)
+    subject = _part(subject_of(model, "validation"))
     first = convolutions(model.summary)[:1]
-    pictures = []
-    for make in _TOLD:
+    pictures: list[Picture] = []
+    for make in _REPORTED:
         try:
             pictures += make(subject, PictureRequest(layer=first[0] if first else None))
         except InputError:
             continue
-    captions = [picture.caption for picture in pictures]
-    captions[:1] = [f"{caption} All pictures are of {model.run.label}, the arm's first." for caption in captions[:1]]
+    whose = f" All pictures are of {model.run.label}, the arm's first."
     return tuple(
-        Illustration(picture.title, caption, picture.encoded(), picture.encoded(theme="dark"), DENSITY)
-        for picture, caption in zip(pictures, captions, strict=True)
+        replace(picture, caption=picture.caption + whose) if index == 0 else picture
+        for index, picture in enumerate(pictures)
     )
 
 

@@ -48,6 +48,12 @@ class Subject:
         return self.model.classes
 
     @cached_property
+    def files(self) -> tuple[str, ...] | None:
+        """What the files of training images are called, by their places; ``None`` where they are no files, and for the
+        test split."""
+        return self.model.dataset.names_of("train") if self.split == "validation" else None
+
+    @cached_property
     def probabilities(self) -> NDArray[np.float32]:
         """The classes' probabilities [n, classes]."""
         return self.model.probabilities(self.images)

@@ -16,6 +16,7 @@ function ticks(low, high, count) {
   const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough * 0.999);
   const values = [];
   for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k += 1) values.push(k * step);
+  if (values.length < 2 && count < 40) return ticks(low, high, 2 * Math.max(count, 1));  // one number gives no scale
   return { values, digits: Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) };
 }
 
@@ -23,6 +24,18 @@ function svg(place, width, height, label) {
   const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label });
   place.replaceChildren(svg);
   return svg;
+}
+
+// The lane of each dot, 0 in the middle: dots nearer than a dot's width stand side by side. As report/beeswarm.py.
+function lanes(places, width) {
+  const last = new Map(), chosen = places.map(() => 0);
+  for (const at of places.map((_, index) => index).sort((a, b) => places[a] - places[b])) {
+    let step = 0, lane = 0;
+    while (last.has(lane) && places[at] - last.get(lane) < width) { step += 1; lane = Math.ceil(step / 2) * (step % 2 ? 1 : -1); }
+    last.set(lane, places[at]);
+    chosen[at] = lane;
+  }
+  return chosen;
 }
 
 const bounds = (values) => values.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
@@ -34,10 +47,9 @@ export function strip(place, arms, scores, measure) {
   if (!rows.length) { place.replaceChildren(); return; }
   const width = place.clientWidth, narrow = width < 560;
   if (!width) return;
-  const step = rows.length > 30 ? 16 : narrow ? 50 : 40;
+  const least = rows.length > 30 ? 16 : narrow ? 50 : 40;
   const names = narrow ? 0 : Math.min(240, 24 + 7.2 * Math.max(...rows.map((row) => row.arm.name.length)));
   const left = names + 8, right = width - 28, top = 10, foot = 34;
-  const height = top + rows.length * step + foot;
   // Intervals of two or three seeds may be many times as wide as everything else; they leave the frame.
   const [lowest, highest] = bounds(rows.flatMap((row) => row.scores)), reach = Math.max(highest - lowest, 0.002);
   let [low, high] = bounds(rows.flatMap((row) => [row.mean, ...row.scores, ...(row.low === null ? [] : [row.low, row.high])]));
@@ -45,6 +57,11 @@ export function strip(place, arms, scores, measure) {
   const pad = Math.max((high - low) * 0.04, 0.0005);
   low -= pad; high = Math.min(high + pad, Math.max(most, high));
   const x = (v) => left + ((Math.min(Math.max(v, low), high) - low) / (high - low)) * (right - left);
+  // A row grows with the dots of equal value that stand side by side in it.
+  const size = rows.some((row) => row.scores.length > 40) || least < 20 ? 2 : 3.6;
+  const chosen = rows.map((row) => lanes(row.scores.map(x), 2 * size)), widest = Math.max(...chosen.flat().map(Math.abs));
+  const lift = widest && least > 20 ? Math.min(2 * size, 30 / widest) : 0, spread = Math.max(0, widest * lift - 6);
+  const step = least + 2 * spread, height = top + rows.length * step + foot;
   const root = svg(place, width, height, `Validation ${measure.label} of every run. ${rows.slice(0, 12).map((row) => `${row.arm.name}: mean ${text(row.mean)}, ${row.scores.length} runs`).join("; ")}`);
   const { values, digits } = ticks(measure.scale * low, measure.scale * high, (right - left) / 90);
   for (const tick of values) {
@@ -52,23 +69,21 @@ export function strip(place, arms, scores, measure) {
     root.append(draw("line", { x1: at, x2: at, y1: top, y2: height - foot, class: "grid" }), draw("text", { x: at, y: height - foot + 20, class: "tick", "text-anchor": "middle" }, `${tick.toFixed(digits)}${measure.suffix}`));
   }
   rows.forEach((row, index) => {
-    const y = top + (index + (narrow && step > 20 ? 0.66 : 0.5)) * step, ink = colour(row.arm);
-    if (step > 20 || !narrow) {
-      const name = draw("text", narrow ? { x: left, y: y - 18, class: "name" } : { x: names - 6, y: y + 4, class: "name", "text-anchor": "end" }, cut(row.arm.name, narrow ? 40 : 30));
+    const y = top + index * step + (narrow && least > 20 ? 0.66 : 0.5) * least + spread, ink = colour(row.arm);
+    if (least > 20 || !narrow) {
+      const name = draw("text", narrow ? { x: left, y: y - 18 - spread, class: "name" } : { x: names - 6, y: y + 4, class: "name", "text-anchor": "end" }, cut(row.arm.name, narrow ? 40 : 30));
       name.append(draw("title", {}, row.arm.name));
       root.append(name);
     }
-    const size = row.scores.length > 40 || step < 20 ? 2 : 3.6;
     const dots = draw("g", { fill: ink, "fill-opacity": row.scores.length > 40 ? 0.35 : 0.6 });
     row.scores.forEach((score, seed) => {
-      const lift = row.scores.length > 1 && step > 20 ? ((seed * 7) % 5 - 2) * 1.9 : 0;
-      const dot = GLYPHS[row.arm.shape](x(score), y + lift, size);
+      const dot = GLYPHS[row.arm.shape](x(score), y + chosen[index][seed] * lift, size);
       dot.append(draw("title", {}, `seed ${row.seeds[seed]}: ${text(score)}`));
       dots.append(dot);
     });
     root.append(dots);
-    if (row.low !== null) root.append(draw("line", { x1: x(row.low), x2: x(row.high), y1: y, y2: y, stroke: ink, "stroke-width": step > 20 ? 2.5 : 1.5 }));
-    const tall = step > 20 ? 10 : 5;
+    if (row.low !== null) root.append(draw("line", { x1: x(row.low), x2: x(row.high), y1: y, y2: y, stroke: ink, "stroke-width": least > 20 ? 2.5 : 1.5 }));
+    const tall = least > 20 ? 10 : 5;
     root.append(draw("line", { x1: x(row.mean), x2: x(row.mean), y1: y - tall, y2: y + tall, stroke: ink, "stroke-width": 2.5 }));
   });
 }
@@ -109,6 +124,8 @@ export function curves(place, { lines, bands, epochs, share, label, read }) {
     root.append(draw("line", { x1: left, x2: right, y1: at, y2: at, class: "grid" }), draw("text", { x: left - 8, y: at + 4, class: "tick", "text-anchor": "end" }, share ? `${tick.toFixed(digits)} %` : tick.toFixed(digits)));
   }
   const every = ticks(1, Math.max(epochs, 2), Math.min(8, width / 80)).values.filter((t) => Number.isInteger(t));
+  const only = epochs > 1 ? [] : [[0, left], [2, right]];  // one epoch: its neighbours give the axis a scale
+  for (const [tick, at] of only) root.append(draw("text", { x: at, y: height - foot + 20, class: "tick", "text-anchor": tick ? "end" : "start" }, tick));
   for (const tick of [...new Set([1, ...every.filter((t) => t > 1 && t <= epochs)])]) root.append(draw("text", { x: x(tick), y: height - foot + 20, class: "tick", "text-anchor": "middle" }, tick));
   root.append(draw("text", { x: right, y: height - 2, class: "tick", "text-anchor": "end" }, "epoch"));
   const clip = `clip-${place.id}`;

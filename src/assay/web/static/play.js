@@ -234,7 +234,8 @@ async function load(name) {
     const row = make("li", {}, make("span", { class: "class", title: class_ }, class_), make("span", { class: "track" }, fill, dots), text);
     return { row, fill, dots, text };
   });
-  one("bars").classList.toggle("words", about.classes.some((class_) => class_.length > 2));
+  const hasWords = about.classes.some((class_) => class_.length > 2);
+  for (const id of ["bars", "picks"]) one(id).classList.toggle("words", hasWords);
   one("bars").replaceChildren(...bars.map((bar) => bar.row));
   for (const id of ["seen", "cam"]) [one(id).height, one(id).width] = about.shape;
   const isDrawn = Boolean(about.framing);

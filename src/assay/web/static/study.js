@@ -34,6 +34,7 @@ const refresh = calmly(async () => {
   if (update.full) {
     state.arms = update.arms;
     state.planned = update.planned;
+    state.classes = update.classes;
     state.runs = [];
     state.search = update.search;
     one("search").hidden = !update.search;
@@ -233,7 +234,13 @@ window.addEventListener("resize", () => { if (window.innerWidth !== width) { wid
 // The pictures are read when they come near: that may mean reading the whole data set.
 const gallery = one("gallery");
 gallery.addEventListener("error", () => { one("pictures").hidden = true; });
-gallery.addEventListener("load", () => { gallery.hidden = false; one("pictures").querySelector(".waiting")?.remove(); });
+gallery.addEventListener("load", () => {
+  gallery.hidden = false;
+  one("pictures").querySelector(".waiting")?.remove();
+  const names = state.classes || [];
+  one("classes").replaceChildren(...names.map((name) => make("li", { title: name }, make("span", {}, name))));
+  if (names.length) gallery.alt = `Training images, one row for each class: ${names.join(", ")}`;
+});
 one("pictures").hidden = false;
 new IntersectionObserver((entries, observer) => {
   if (!entries.some((entry) => entry.isIntersecting)) return;

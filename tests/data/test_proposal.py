@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import tomllib
@@ -16,7 +17,7 @@ from assay.cli.data import command
 from assay.cli.read_options import read_options
 from assay.data import prepare, propose
 from assay.data.proposal import data_table, toml_value
-from assay.errors import InputError
+from assay.errors import DataError, InputError
 from assay.spec import Data, Last, Reading, read_study
 
 RNG = np.random.default_rng(71)
@@ -239,3 +240,26 @@ def test_measurements_are_not_proposed_as_pixels(tmp_path):
 def test_read_options_have_no_meaning_for_registered_data_and_studies():
     shown = CliRunner().invoke(command, ["show", "digits", "--size", "8x8"])
     assert "leave --size out" in str(shown.exception)
+
+
+def test_what_is_advised_of_large_images_is_accepted_by_a_study(tmp_path):
+    """A size for files of images, and none for arrays, whose form takes no size."""
+    images = RNG.integers(0, 256, (6, 300, 260), dtype=np.uint8)
+    np.savez(tmp_path / "large.npz", x_train=images, y_train=np.arange(6) % 2)
+    (note,) = [note for note in prepare(Data(path=str(tmp_path / "large.npz"))).info.notes if "MB each" in note]
+    assert "read =" not in note
+    for number, image in enumerate(images):
+        folder = tmp_path / "files" / ("a", "b")[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / f"{number}.png")
+    (note,) = [note for note in prepare(Data(path=str(tmp_path / "files"))).info.notes if "MB each" in note]
+    read = tomllib.loads(re.search(r"read = \{.*?\}", note)[0])["read"]
+    assert prepare(Data.of({"path": str(tmp_path / "files"), "read": read})).info.height == read["size"][0]
+
+
+def test_arrays_of_two_shapes_are_not_told_to_give_a_size(tmp_path):
+    arrays = {"x_train": RNG.integers(0, 256, (6, 8, 8), dtype=np.uint8), "y_train": np.arange(6) % 2}
+    arrays |= {"x_test": RNG.integers(0, 256, (4, 9, 9), dtype=np.uint8), "y_test": np.arange(4) % 2}
+    np.savez(tmp_path / "two.npz", **arrays)
+    with pytest.raises(DataError, match="the test images are 9 x 9 x 1, and the training images 8 x 8 x 1; bring the"):
+        prepare(Data(path=str(tmp_path / "two.npz")))

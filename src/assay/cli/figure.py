@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from .completion import studies
 from .options import json_option, print_json, store_option, study_name
 from .tables import print_table, say
 
 
 @click.command("figure")
-@click.argument("study")
+@click.argument("study", shell_complete=studies)
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option(
     "--format",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .. import disk
 from ..errors import InputError, Problem, SpecError, nearest
+from ..extras import needed
 from ..store import StudyRecord
 from .recorded import gallery_of, network_tables, recorded_networks
 
@@ -74,10 +75,14 @@ def paper_figures(record: StudyRecord, store: Path, *, with_pictures: bool = Tru
         record: The study.
         store: The store's folder.
         with_pictures: With those of the best arm, whose network is asked for them.
+
+    Raises:
+        NotInstalled: Matplotlib is not installed.
     """
     from ..report import plates
     from .robustness import kept_robustness
 
+    needed("matplotlib", "Figures for papers")
     blocks = plates(
         record,
         summaries=network_tables(recorded_networks(record), record.design.data.scaling),

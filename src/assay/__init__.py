@@ -4,8 +4,8 @@ From a study to an answer:
 
 - ``Study`` is what is asked: ``Data`` (or ``arrays``, ``torch_dataset``), ``Network`` (``Residual``, ``Parallel``,
   ``Repeat``, ``Base``), ``Training`` (``Optimizer``, ``Schedule``, ``Augmentation``, ``EarlyStopping``, ``Best``,
-  ``Evaluation``, ``Swa``, ``Distillation``), ``Seeds``, ``Search``. ``load`` reads one from a file; ``shipped``
-  lists those that come with Assay.
+  ``Evaluation``, ``Swa``, ``Distillation``, ``Quantization``), ``Seeds``, ``Search``. ``load`` reads one from a file;
+  ``shipped`` lists those that come with Assay.
 - ``describe`` shows its networks, ``remarks`` what to know before it runs, ``plan`` how many
   seeds it needs, ``lr_range`` where to search a learning rate, ``run`` trains what is missing of it.
 - ``result``, ``studies`` and ``find`` read a store: ``Result`` has verdicts, tables and reports; ``Run`` is one run.
@@ -61,6 +61,7 @@ from .spec import Last as Last
 from .spec import Network as Network
 from .spec import Optimizer as Optimizer
 from .spec import Parallel as Parallel
+from .spec import Quantization as Quantization
 from .spec import Range as Range
 from .spec import Reading as Reading
 from .spec import Repeat as Repeat
@@ -95,6 +96,7 @@ __all__ = [
     "Network",
     "Optimizer",
     "Parallel",
+    "Quantization",
     "Range",
     "Reading",
     "Repeat",

@@ -8,11 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assay.export.fixed_point import source_of
+from assay.export.fixed_point import quantize, source_of
 from assay.nets.fixed_point import CODINGS, CORES, costs_of
 
 from ..export.emulated import TARGETS, answers, built, instructions, target_of
 from ..export.fixed_networks import BLOCKS, NETWORKS, RECORD, E, host_answers, pictures, program_of
+from ..export.test_trained_codes import CASES as TRAINED_CASES
+from ..export.test_trained_codes import settled
+
+TRAINED = [*TRAINED_CASES]
 
 CASES = [
     *((name, "int8", False) for name in ("normed", "blocks", "pooled")),
@@ -39,6 +43,18 @@ def test_c_on_this_machine_gives_the_bits_of_numpy(name: str, coding: str, shift
     assert len(np.unique(expected, axis=0)) > 100
     given = host_answers(source_of(program, "A title */ that would end the comment"), tmp_path, program.stored(images))
     np.testing.assert_array_equal(given, expected)
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc here")
+@pytest.mark.parametrize("name", ["record", *(pytest.param(name, marks=pytest.mark.slow) for name in TRAINED[1:])])
+def test_c_gives_the_bits_of_numpy_for_networks_that_were_trained_so(name: str, tmp_path: Path) -> None:
+    words, shape, settings = TRAINED_CASES[name]
+    network, _ = settled(words, shape, settings)
+    images = pictures(1000, shape)
+    program = quantize(network, images[:50])
+    expected = program.whole_logits(images)
+    assert len(np.unique(expected, axis=0)) > 10
+    np.testing.assert_array_equal(host_answers(source_of(program, name), tmp_path, images), expected)
 
 
 @pytest.mark.parametrize(("core", "name", "coding"), [

@@ -13,7 +13,7 @@ from .own_module import refuse_own
 from .portable import Portable
 
 
-def write_c(network: Portable, path: Path, images: NDArray[Any], title: str, coding: str = "int8") -> Program:
+def write_c(network: Portable, path: Path, images: NDArray[Any], title: str, coding: str | None = None) -> Program:
     """Write a C header that classifies images with whole numbers alone.
 
     Args:
@@ -21,7 +21,8 @@ def write_c(network: Portable, path: Path, images: NDArray[Any], title: str, cod
         path: The header.
         images: Stored training images [n, height, width, channels], which say how large activations become.
         title: Its first line.
-        coding: How kernels are stored, of ``nets.fixed_point.CODINGS``.
+        coding: How kernels are stored, of ``nets.fixed_point.CODINGS``; if ``None`` as they were trained, or in whole
+            bytes.
 
     Returns:
         The program as NumPy computes it: the header gives the same bits.

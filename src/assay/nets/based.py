@@ -13,8 +13,11 @@ from ..errors import Problem, SpecError, nearest
 from .bases import Blueprint, blueprint_of, coding
 from .blocks import Node, parse
 from .effects import Image, shape_text
+from .fixed_point import lower
 from .foundation import Foundation, Preparation
 from .shapes import Summary, outline, summarize, summarize_on
+
+_IN_WORDS = "leave quantization out, or write the network in layer words that C export has (docs/export.md)"
 
 
 def summary_of(arm: spec.Arm, stored: Image, num_classes: int) -> Summary:
@@ -35,6 +38,10 @@ def summary_of(arm: spec.Arm, stored: Image, num_classes: int) -> Summary:
     if members is not None:
         return replace(summary_of(_member(arm), stored, num_classes), members=members)
     call = spec.module_of(arm.layers)
+    quantization = arm.training.quantization
+    if quantization is not None and (call is not None or arm.base is not None):
+        what = "a module of your own" if call is not None else "a network on a base"
+        raise SpecError(Problem(f"{what} cannot be trained in whole numbers", _IN_WORDS, "training.quantization"))
     if call is not None:
         if arm.base is not None:
             what = "a module of your own stands on a base"
@@ -44,7 +51,38 @@ def summary_of(arm: spec.Arm, stored: Image, num_classes: int) -> Summary:
         return summarize_own(call, stored, num_classes)
     layers = parse(arm.layers)
     base = foundation_of(arm, stored)
-    return summarize(layers, stored, num_classes) if base is None else summarize_on(base, layers, num_classes)
+    if base is not None:
+        return summarize_on(base, layers, num_classes)
+    summary = summarize(layers, stored, num_classes)
+    return summary if quantization is None else _quantized(summary, quantization)
+
+
+def _quantized(summary: Summary, quantization: spec.Quantization) -> Summary:
+    """The network, to be trained in whole numbers.
+
+    Raises:
+        SpecError: It has a layer that cannot be, or no layer of a name that bits are given for.
+    """
+    names = [row.name for row in summary.layers if row.layer.role in ("convolution", "dense")]
+    problems = [
+        Problem(
+            f"bits are given for {name}, and there is no layer with kernels of that name" if name not in known
+            else f"bits are given for {name}, which has no kernel: its values have those of activations",
+            nearest(name, names), f"training.quantization.layers.{name}",
+        )
+        for known in [{row.name for row in summary.layers}]
+        for name in quantization.layers
+        if name not in names
+    ]  # fmt: skip
+    if problems:
+        raise SpecError(problems)
+    quantized = replace(summary, quantization=quantization)
+    try:
+        lower(quantized, most_parameters=None)
+    except SpecError as error:
+        whats = [replace(one, what=f"it cannot be trained in whole numbers: {one.what}") for one in error.problems]
+        raise SpecError(replace(one, fix=_IN_WORDS, key="training.quantization") for one in whats) from None
+    return quantized
 
 
 def _member(arm: spec.Arm) -> spec.Arm:

@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..seeds import Streams
+from ..spec.quantization import Quantization
 from . import norms
 from .blocks import Node
 from .effects import Image
+from .fixed_point import coding_for, roundings_of
 from .layers import Flatten
 from .masks import halves
-from .modules import MODULES, Draws, Dropout
+from .modules import MODULES, Activate, Add, Draws, Dropout
+from .quantizer import LayerRounds, Scales
 from .shapes import LayerSummary, Summary, summarize
 from .weighted import Weighted
 
@@ -25,6 +28,8 @@ ALL = 10**9  # an epoch in which everything trains that ever does
 
 class Network(nn.Module):
     """Layers, each a submodule under its summary's name, those in blocks too: ``network.get_submodule("conv1")``.
+
+    One that is trained in whole numbers has a buffer ``scales.ranges`` besides, how large its values are.
 
     Parameters are ``conv1.kernel`` (filters, channels / groups, height, width), ``depthwise1.kernel``,
     ``separable1.depthwise_kernel`` and ``.pointwise_kernel``, ``dense1.kernel`` (units, inputs), ``.bias``,
@@ -52,6 +57,9 @@ class Network(nn.Module):
             (module, row.name, row.inputs, [name for name in dict.fromkeys(row.inputs) if last_use[name] == index])
             for index, (module, row) in enumerate(zip(self.children(), summary.layers, strict=True))
         ]
+        self._rounds: dict[str, LayerRounds] = {}
+        if summary.quantization is not None:
+            self._quantize(summary, summary.quantization)
         self._num_fixed = _num_fixed(summary)
         self._still: list[nn.Module] = []
         frozen = summary.base.frozen if summary.base is not None else ()
@@ -64,6 +72,19 @@ class Network(nn.Module):
         for row in summary.layers:
             if row.block in frozen:
                 self.get_submodule(row.name).requires_grad_(False)
+
+    def _quantize(self, summary: Summary, quantization: Quantization) -> None:
+        """Let every layer compute in whole numbers."""
+        roundings = roundings_of(summary)
+        self.scales = Scales(roundings)
+        self._rounds = {name: LayerRounds(one, self.scales) for name, one in roundings.layers.items()}
+        for row in summary.layers:
+            module = self.get_submodule(row.name)
+            if isinstance(module, Weighted):
+                module.coding = coding_for(quantization.bits_of(row.name))
+                module.powers_of_two = quantization.powers_of_two
+            if isinstance(module, Weighted | Activate | Add):
+                module.rounds = self._rounds.get(row.name)
 
     def open(self, epoch: int) -> None:
         """Let those blocks of the base train that do from this epoch (counted from 1) on, and no others."""
@@ -129,8 +150,12 @@ class Network(nn.Module):
         values = {name: given}
         for module, name, inputs, no_longer_needed in self._plan[start:stop]:
             values[name] = module(*(values[source] for source in inputs))
+            if self._rounds and name in self._rounds and (after := self._rounds[name].after) is not None:
+                values[name] = after(values[name])
             for source in no_longer_needed:
                 del values[source]
+        if self._rounds and self.training:
+            self.scales.learn()
         return values[name]
 
     def _repr_html_(self) -> str:

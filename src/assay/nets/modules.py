@@ -21,6 +21,7 @@ from .activations import ACTIVATIONS, activated
 from .dropout import dropout
 from .effects import Shape
 from .padding import pad as _pad
+from .quantizer import LayerRounds
 from .shapes import LayerSummary
 from .translation import Translation
 
@@ -108,12 +109,16 @@ class SpatialDropout(Dropout):
 class Activate(nn.Module):
     """An activation alone."""
 
+    rounds: LayerRounds | None = None
+
     def __init__(self, layer: words.Activate) -> None:
         super().__init__()
         self.layer = layer
 
     def forward(self, values: Tensor) -> Tensor:
         """Images or vectors in, the same shape out."""
+        if self.rounds is not None:
+            return self.rounds.activated(values, self.layer.activation)
         return ACTIVATIONS[self.layer.activation](values)
 
 
@@ -133,6 +138,8 @@ class PReLU(nn.Module):
 class Add(nn.Module):
     """The sum of several paths, and the activation."""
 
+    rounds: LayerRounds | None = None
+
     def __init__(self, layer: words.Add) -> None:
         super().__init__()
         self.layer = layer
@@ -142,7 +149,8 @@ class Add(nn.Module):
         total = first + second
         for values in more:
             total = total + values
-        return activated(total, self.layer.activation)
+        name = self.layer.activation
+        return activated(total, name) if self.rounds is None else self.rounds.activated(total, name)
 
 
 class Concatenate(nn.Module):

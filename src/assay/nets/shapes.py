@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ..errors import Problem, SpecError
 from ..spec.bounds import MAX_PARAMETERS, MAX_VALUES
+from ..spec.quantization import Quantization
 from .blocks import Node, Parallel, Repeat, Residual
 from .effects import Effect, Image, Shape, shape_text
 from .foundation import Foundation
@@ -81,6 +82,7 @@ class Summary:
         head: The arm's own layers on a base.
         own: The module of one's own that it summarizes, whose parts the layers are.
         members: So many networks of these layers answer together: totals are of all of them, layers of one.
+        quantization: The bits that it is trained for; ``None`` in floating point.
     """
 
     input_shape: Image
@@ -90,6 +92,7 @@ class Summary:
     head: tuple[Node, ...] = ()
     own: OwnModule | None = None
     members: int = 1
+    quantization: Quantization | None = field(default=None, hash=False)
 
     @property
     def trainable(self) -> int:

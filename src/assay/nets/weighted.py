@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from . import layers as words
 from .activations import activated
+from .fixed_point import Coding
 from .padding import pad
+from .quantizer import LayerRounds, quantized
 
 
 def glorot_uniform(generator: np.random.Generator, shape: tuple[int, ...]) -> Tensor:
@@ -52,6 +54,9 @@ class Weighted(nn.Module):
 
     layer: words.Conv | words.Depthwise | words.Separable | words.Dense
     bias: nn.Parameter | None
+    coding: Coding | None = None  # of kernels, where they are trained in whole numbers
+    powers_of_two = False
+    rounds: LayerRounds | None = None
 
     def __init__(self, layer: words.Conv | words.Depthwise | words.Separable | words.Dense, outputs: int) -> None:
         super().__init__()
@@ -61,6 +66,15 @@ class Weighted(nn.Module):
     def _add_bias(self) -> None:
         """Behind the kernels, where Keras's summaries have it."""
         self.register_parameter("bias", nn.Parameter(torch.zeros(self.outputs)) if self.layer.bias else None)
+
+    def used(self, kernel: Tensor) -> Tensor:
+        """A kernel as the layer computes with it."""
+        return kernel if self.coding is None else quantized(kernel, self.coding, powers_of_two=self.powers_of_two)
+
+    def activated(self, values: Tensor) -> Tensor:
+        """The layer's activation of values that nobody else reads."""
+        name = self.layer.activation
+        return activated(values, name) if self.rounds is None else self.rounds.activated(values, name)
 
     def penalties(self) -> list[Tensor]:
         """The sum of l1 * |w| and of l2 * w**2 for each kernel, where they are more than 0."""
@@ -83,8 +97,7 @@ class Conv(Weighted):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images in, images out."""
-        layer = self.layer
-        return activated(_convolved(images, self.kernel, self.bias, layer, layer.groups), layer.activation)
+        return self.activated(_convolved(images, self.used(self.kernel), self.bias, self.layer, self.layer.groups))
 
 
 class Depthwise(Weighted):
@@ -100,7 +113,7 @@ class Depthwise(Weighted):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images in, images out."""
-        return activated(_convolved(images, self.kernel, self.bias, self.layer, self.channels), self.layer.activation)
+        return self.activated(_convolved(images, self.used(self.kernel), self.bias, self.layer, self.channels))
 
 
 class Separable(Weighted):
@@ -120,8 +133,10 @@ class Separable(Weighted):
 
     def forward(self, images: Tensor) -> Tensor:
         """Images in, images out."""
-        middle = _convolved(images, self.depthwise_kernel, None, self.layer, self.channels)
-        return activated(F.conv2d(middle, self.pointwise_kernel, self.bias), self.layer.activation)
+        middle = _convolved(images, self.used(self.depthwise_kernel), None, self.layer, self.channels)
+        if self.rounds is not None and self.rounds.middle is not None:
+            middle = self.rounds.middle(middle)
+        return self.activated(F.conv2d(middle, self.used(self.pointwise_kernel), self.bias))
 
 
 class Dense(Weighted):
@@ -137,7 +152,7 @@ class Dense(Weighted):
 
     def forward(self, vectors: Tensor) -> Tensor:
         """(batch, inputs) in, (batch, units) out."""
-        return activated(F.linear(vectors, self.kernel, self.bias), self.layer.activation)
+        return self.activated(F.linear(vectors, self.used(self.kernel), self.bias))
 
 
 def _depthwise_kernel(

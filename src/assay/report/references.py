@@ -17,7 +17,7 @@ from ..analysis.learning import has_sizes
 from ..analysis.scores import rule_of
 from ..nets.kinds import spelled
 from ..nets.layers import CITATIONS
-from ..spec import Base, module_of, plain
+from ..spec import Base, Quantization, module_of, plain
 from ..spec.metric import ACCURACY
 from ..store.records import StudyRecord
 
@@ -194,7 +194,18 @@ def _training(study: StudyRecord) -> list[tuple[str, str]]:
         used += [("devries2017improved", "cutout")] if augmentation and augmentation.cutout else []
         used += [("jordan2024airbench", "alternating flips")] if augmentation and augmentation.alternates else []
         used += [("jordan2024airbench", "evaluation by several views")] if training.evaluation else []
+        used += _quantization(training.quantization) if training.quantization is not None else []
     return used + [(citation.key, citation.use) for word, citation in CITATIONS.items() if word in words]
+
+
+def _quantization(quantization: Quantization) -> list[tuple[str, str]]:
+    used = [
+        ("bengio2013estimating", "gradients through rounding"),
+        ("jacob2018quantization", "training in whole numbers"),
+        ("jain2020trained", "scales of activations that are powers of two"),
+    ]
+    is_ternary = "ternary" in (quantization.weights, *quantization.layers.values())
+    return [*used, ("li2016ternary", "ternary weights")] if is_ternary else used
 
 
 _MEASURES = {

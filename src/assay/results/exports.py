@@ -94,6 +94,7 @@ def export_run(
     record, run = find_run(name, store)
     (model,) = load_models(record, [run], store)
     network = portable_of(model)
+    _refuse_rounded(network, formats)
     answers = None
     if request is not None and not request.is_plain:
         if request.refuse is not None and ("onnx" not in formats or network.own is not None):
@@ -137,6 +138,18 @@ def _hub_facts(model: Model, title: str) -> HubFacts:
     known = {split: score for split, score in scores.items() if score is not None}
     dataset = dataset_on_hub(data.name, data.path) if data.content is None else ""
     return HubFacts(title, str(record.data.get("title") or data.name), dataset, known)
+
+
+def _refuse_rounded(network: Portable, formats: Sequence[str]) -> None:
+    """Refuse formats that would compute otherwise than a network that was trained in whole numbers.
+
+    Raises:
+        SpecError: One of them is asked for.
+    """
+    others = [format for format in formats if format != "c"]
+    if network.summary.quantization is not None and others:
+        what = f"the run was trained in whole numbers, which {' and '.join(others)} would not compute with"
+        raise SpecError(Problem(what, 'export it as "c", whose program has its weights, scales and answers'))
 
 
 def portable_of(model: Model) -> Portable:
@@ -193,8 +206,9 @@ class _Check:
         before, after, same = (
             float(np.mean(is_equal)) for is_equal in (whole == labels, small == labels, whole == small)
         )
+        form = "in float32" if self.model.summary.quantization is None else "as it was trained"
         return (
-            f"accuracy on {counted(len(labels), 'validation image')} {percent(after)}, {percent(before)} in float32 "
+            f"accuracy on {counted(len(labels), 'validation image')} {percent(after)}, {percent(before)} {form} "
             f"({points(after - before)} points); {percent(same)} of answers are the same"
         )
 
@@ -282,11 +296,11 @@ def _onnx_int8(network: Portable, folder: Path, title: str, check: _Check) -> li
     return [_written(path, "onnx-int8", f"{use}; {note}; {check.loss(onnx_answer(path))}.")]
 
 
-def _c(network: Portable, folder: Path, title: str, check: _Check, coding: str = "int8") -> list[Written]:
+def _c(network: Portable, folder: Path, title: str, check: _Check, coding: str | None = None) -> list[Written]:
     from ..export import write_c
     from ..nets.fixed_point import CORES, costs_of
 
-    path = folder / ("model.h" if coding == "int8" else f"model-{coding}.h")
+    path = folder / ("model.h" if coding is None else f"model-{coding}.h")
     program = write_c(network, path, check.calibration(), title, coding)
     costs = costs_of(program.graph, bit_lengths=program.bit_lengths)
     times = ", ".join(
@@ -297,7 +311,7 @@ def _c(network: Portable, folder: Path, title: str, check: _Check, coding: str =
         f"`model_classify`, whole numbers alone: {program.num_bytes:,} bytes of constants, an arena of "
         f"{program.arena.size:,} bytes, {costs.multiply_adds:,} multiply-adds; estimated {times}"
     )
-    name = "c" if coding == "int8" else f"c-{coding}"
+    name = "c" if coding is None else f"c-{coding}"
     return [_written(path, name, f"{use}; {check.loss(program.logits)}.")]
 
 

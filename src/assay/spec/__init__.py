@@ -25,6 +25,7 @@ from .own import OwnCall as OwnCall
 from .own_parts import own_calls as own_calls
 from .own_parts import training_calls as training_calls
 from .own_parts import with_calls as with_calls
+from .quantization import Quantization as Quantization
 from .recipes import Distillation as Distillation
 from .recipes import Swa as Swa
 from .schedule import Schedule as Schedule

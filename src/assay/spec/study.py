@@ -29,6 +29,11 @@ from .training import Training
 Device = Literal["cpu", "cuda"]
 Placement = Literal["auto", "cpu", "cuda"]
 Claim = Literal["new images", "these images", "new training sets"]
+_STANDARD = Problem(
+    'scaling = "standard" subtracts a mean, which would round the images themselves, and training is in whole numbers',
+    'give scaling = "unit", or leave quantization out',
+    "data.scaling",
+)
 DATA = "data"  # what the data sets of a study on several are called among its arms' levels
 
 
@@ -284,9 +289,15 @@ class Study(Spec):
                     broken[arm.name] = Problem(f'two arms are called "{arm.name}"', "give each its own name", "arms")
                 arms[arm.name] = arm
                 places[arm.name] = self._place_of(template[1], "distillation")
+        if self._subtracts_a_mean and any(arm.training.quantization is not None for arm in arms.values()):
+            broken["scaling"] = _STANDARD
         if broken:
             raise Problems(broken.values())
         return with_teachers(arms, study=self.name, seeds=self.seeds, data=self.data, places=places)
+
+    @property
+    def _subtracts_a_mean(self) -> bool:
+        return self.data.scaling == "standard"
 
     def candidate(self, name: str, chosen: Mapping[str, Value]) -> Arm:
         """The arm that a search's parameters with these values make.
@@ -307,7 +318,10 @@ class Study(Spec):
             base=self.network.base,
             metric=self.metric,
         )
-        return candidate_of(name, parts, chosen)
+        arm = candidate_of(name, parts, chosen)
+        if self._subtracts_a_mean and arm.training.quantization is not None:
+            raise SpecError(_STANDARD)
+        return arm
 
     def searched(self, arm: Arm, seed: int) -> Study:
         """The search that a seed of an arm is, as a study of its own.

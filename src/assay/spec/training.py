@@ -21,6 +21,7 @@ from .base import Problems, Spec
 from .bounds import MAX_BATCH, MAX_COUNT, MAX_EPOCHS, MAX_ITERATIONS, MAX_PIXELS_MOVED
 from .metric import RECORDED, TrainingMetric
 from .own import checked, identity_of_text, is_own, named_text, unused_left_out
+from .quantization import Quantization
 from .recipes import Distillation, Swa, members_of, none_or
 from .schedule import Schedule, accept_placeholders
 
@@ -233,6 +234,8 @@ class Training(Spec):
             and the mean of their probabilities counts; ``None`` is one network.
         evaluation: Which views of an image are averaged in evaluation, on validation and test images and in
             predictions; ``None``, as is one with neither, is the image as it is.
+        quantization: The bits of weights and activations that the network is trained for (docs/quantization.md);
+            ``None``, as is ``none``, is floating point.
         loss: A loss of one's own, ``my_code.py:Focal(gamma=2)`` (docs/own-code.md). Recorded losses of training and
             validation images stay cross-entropy, so that arms can be compared.
     """
@@ -257,6 +260,8 @@ class Training(Spec):
         "clipvalue": "write clip_value = ...",
         "global_clipnorm": "write global_clip_norm = ...",
         "use_ema": "write ema_momentum = 0.99",
+        "quantize": "write quantization = { weights = 8, activations = 8 }",
+        "dtype_policy": "see quantization and precision",
     }  # fmt: skip
 
     # Settings that came later: where they have their default, the run is the one that it was before they were known.
@@ -284,6 +289,7 @@ class Training(Spec):
     swa: Swa | None = Field(default=None, json_schema_extra=_or_none)
     distillation: Distillation | None = Field(default=None, json_schema_extra=_or_none)
     ensemble: int | None = Field(default=None, strict=True, json_schema_extra=_or_none)
+    quantization: Quantization | None = None
     loss: str | None = None
 
     @property
@@ -328,7 +334,8 @@ class Training(Spec):
 
     @model_serializer(mode="wrap")
     def _without_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return unused_left_out(handler(self), "loss", "evaluation", "swa", "distillation", "ensemble")
+        names = "loss", "evaluation", "swa", "distillation", "ensemble", "quantization"
+        return unused_left_out(handler(self), *names)
 
     @field_validator("loss", mode="before")
     @classmethod
@@ -410,6 +417,15 @@ class Training(Spec):
     @classmethod
     def _off_is_none(cls, value: Augmentation | None) -> Augmentation | None:
         return value if value is not None and value.changes_anything else None
+
+    @field_validator("quantization", mode="before")
+    @classmethod
+    def _none_is_floating_point(cls, value: Any) -> Any:
+        if value is None or value == "none" or isinstance(value, Quantization):
+            return None if value == "none" else value
+        if isinstance(value, dict):
+            return _spec_or_problems(Quantization, value)
+        raise ValueError(f'got {value!r}; give a table such as {{ weights = 4, activations = 8 }}, or "none"')
 
     @field_validator("evaluation")
     @classmethod

@@ -21,6 +21,7 @@ from ..data import TrainingData
 from ..nets.build import Network
 from ..nets.modules import Dropout
 from ..nets.norms import BatchNorm
+from ..nets.quantizer import Scales
 from .kernels_moved import KernelSizes, short
 from .own_parts import Pixels
 from .scaling import Scaling
@@ -63,7 +64,7 @@ class HealthProbe:
         self._dead: dict[str, float] = {}
         self._saturated: dict[str, float] = {}
         self._counts_units = False
-        last = list(network.children())[-1]
+        last = [module for module in network.children() if not isinstance(module, Scales)][-1]
         for name, module in network.named_modules():
             activation = getattr(getattr(module, "layer", None), "activation", "linear")
             if activation not in ("linear", "softmax") and module is not last:

@@ -12,7 +12,7 @@ from ..seeds import Streams
 from ..spec import Device, Training
 from ..spec.training import Precision
 from .device import has_bfloat16, kernels_round
-from .fused.plan import why_not_fused, why_plain
+from .fused.plan import why_not_bfloat16, why_not_fused, why_plain
 from .rates import rounds_faster
 
 # FLOPs of an image from which torch's autocast gains more than it costs: with two convolutions on 28 x 28 pixels, a
@@ -36,7 +36,7 @@ def path_of(summary: Summary, training: Training, device: Device = "cpu") -> tup
     is_plain = summary.own is not None or why_plain(training) or why_not_fused(summary)
     if is_plain:
         return "plain", _torch_precision(summary, training)
-    lack = "" if kernels_round() else "this processor does not multiply it"
+    lack = why_not_bfloat16(summary) if kernels_round() else "this processor does not multiply it"
     return "fused", _chosen(training, lack, rounds_faster)
 
 
@@ -83,6 +83,8 @@ def _cuda_precision(summary: Summary, training: Training, device: Device) -> Pre
     own = why_plain(training)
     if own is not None:
         raise RunError(f"{own}, and trains on the processor", 'use device = "cpu"')
+    if summary.quantization is not None:
+        return "float32"
     return _chosen(training, "" if has_bfloat16(device) else "this CUDA device does not multiply it", lambda: True)
 
 
@@ -102,6 +104,8 @@ def _torch_lacks(summary: Summary) -> str:
     """Why torch's layers cannot train a network in bfloat16; empty if they can."""
     if not has_bfloat16():
         return "this processor does not multiply it"
+    if summary.quantization is not None:
+        return "it is trained in whole numbers, whose sums have more bits, on torch's layers"
     if summary.own is not None and not summary.own.can_round:
         return f"{summary.own.call.call} does not compute in it, or its scores are too far from those in float32"
     return ""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,15 +26,28 @@ def kernel_and_bias(network: Portable, operation: Convolve) -> tuple[Floats, Flo
         kernel, bias = factor.reshape(shape), -offset * factor
     else:
         kernel, bias = np.ones(shape), np.zeros(shape[0])
-    rows = {row.name: row for row in network.summary.layers}
     for name in operation.norms:
-        layer: Any = rows[name].layer
-        assert isinstance(layer, words.BatchNorm)
         norm = {key: value.astype(np.float64) for key, value in network.of_layer(name).items()}
-        factor = norm["gamma"] / np.sqrt(norm["moving_variance"] + layer.epsilon)
+        factor = _factor(network, name)
         kernel = kernel * factor[:, None, None, None]
         bias = (bias - norm["moving_mean"]) * factor + norm["beta"]
     return kernel, bias
+
+
+def norm_factors(network: Portable, operation: Convolve) -> Floats:
+    """What the batch normalizations behind a convolution multiply its outputs by [outputs]."""
+    factors = np.ones(operation.outputs[2])
+    for name in operation.norms:
+        factors = factors * _factor(network, name)
+    return factors
+
+
+def _factor(network: Portable, name: str) -> Floats:
+    (layer,) = (row.layer for row in network.summary.layers if row.name == name)
+    assert isinstance(layer, words.BatchNorm)
+    norm = {key: value.astype(np.float64) for key, value in network.of_layer(name).items()}
+    factor: Floats = norm["gamma"] / np.sqrt(norm["moving_variance"] + layer.epsilon)
+    return factor
 
 
 def scaling_of(network: Portable) -> tuple[Floats, Floats]:

@@ -19,7 +19,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import Problem, SpecError
-from ...nets.fixed_point import Add, Coding, Concatenate, Convolve, Graph, Map, Pad, Pool, lower
+from ...nets.fixed_point import (
+    ELU_ENDS,
+    ENDS,
+    IMAGE,
+    STEEP,
+    Add,
+    Coding,
+    Concatenate,
+    Convolve,
+    Graph,
+    Map,
+    Pad,
+    Pool,
+    classes_of,
+    lower,
+)
 from ..portable import Portable
 from .arithmetic import Rescale, factor_code
 from .folded import Floats, is_shifted, kernel_and_bias, scaling_of
@@ -36,37 +51,52 @@ from .program import (
     padded,
     window_sums,
 )
+from .trained import codes_of, scales_of_values
 
 _BATCH = 64
-_ELU_ENDS = 4.0  # how far below zero elu is told apart
 _MOST_BIAS = 1 << 20  # in units of a sum
 _LEAKY = 0.2
-_STEEP = {"elu": _ELU_ENDS, "gelu": 4.0, "silu": 8.0}  # below this they hardly change
-_ENDS = {"tanh": 4.0, "sigmoid": 7.0}  # beyond this on either side they hardly change
 
 
-def quantize(network: Portable, images: NDArray[Any], coding: str = "int8") -> Program:
+def quantize(network: Portable, images: NDArray[Any], coding: str | None = None) -> Program:
     """The network in whole numbers, calibrated on stored training images [n, height, width, channels].
+
+    Of one that was trained in whole numbers these are the numbers and the scales; images say how large logits become.
 
     Args:
         network: The network.
         images: Stored training images; some hundreds will do.
-        coding: How kernels are stored, of ``CODINGS``.
+        coding: How kernels are stored, of ``CODINGS``; if ``None`` as they were trained, or in whole bytes.
 
     Raises:
-        SpecError: It has a layer without a fixed-point form, or sums beyond 32 bits.
+        SpecError: It has a layer without a fixed-point form, or sums beyond 32 bits; or it was trained in whole
+            numbers, and a coding is given.
     """
+    is_trained = network.summary.quantization is not None
+    if is_trained and coding is not None:
+        raise SpecError(
+            Problem(f"the run was trained with weights of its own, not those of {coding}", "export it as c")
+        )
     graph = lower(network.summary, coding, is_shifted=is_shifted(network))
     weights = {
         index: kernel_and_bias(network, operation)
         for index, operation in enumerate(graph.operations)
         if isinstance(operation, Convolve)
     }
+    codes = {
+        index: codes_of(network, operation)
+        for index, operation in enumerate(graph.operations)
+        if is_trained and isinstance(operation, Convolve) and operation.weights
+    }
+    for index, (whole, steps) in codes.items():
+        weights[index] = (whole * steps[:, None, None, None], weights[index][1])
     lows, highs = _ranges(network, graph, weights, images)
-    scales = _scales(network, graph, weights, lows, highs)
+    scales = _scales(network, graph, lows, highs)
+    _let_logits_fit(graph, weights, codes, scales)
     tables = _Tables(graph, scales)
     constants = tuple(
-        _constants(network, graph, index, weights.get(index), scales, tables) for index in range(len(graph.operations))
+        _constants(network, graph, index, weights.get(index), codes.get(index), scales, tables)
+        for index in range(len(graph.operations))
     )
     return Program(network, graph, constants, tuple(scales))
 
@@ -143,52 +173,50 @@ def _ranges(
     return lows, highs
 
 
-def _scales(
-    network: Portable,
-    graph: Graph,
-    weights: Mapping[int, tuple[Floats, Floats]],
-    lows: list[float],
-    highs: list[float],
-) -> list[float]:
+def _scales(network: Portable, graph: Graph, lows: list[float], highs: list[float]) -> list[float]:
     """What 1 stands for in each value; values of one class share it."""
-    classes = list(range(len(graph.values)))  # of values whose numbers are the same
-
-    def root(value: int) -> int:
-        while classes[value] != value:
-            value = classes[value]
-        return value
-
-    kept = ("relu", "relu6", "elu", "leakyrelu", "prelu")
-    for operation in graph.operations:
-        is_chosen = isinstance(operation, Pad) or (isinstance(operation, Pool) and not operation.is_mean)
-        if is_chosen or (isinstance(operation, Map) and operation.activation in kept):
-            classes[root(operation.target)] = root(operation.sources[0])
+    factor = 1.0 if is_shifted(network) else float(scaling_of(network)[1][0])
+    if network.summary.quantization is not None:
+        known = scales_of_values(network, graph, factor)
+        return [
+            known[value] if value in known else _need(graph, value, lows[value], highs[value])
+            for value in range(len(graph.values))
+        ]
+    classes = classes_of(graph)
     needs: dict[int, float] = {}
-    for value in range(len(graph.values)):
-        needs[root(value)] = max(needs.get(root(value), 0), _need(graph, value, lows[value], highs[value]))
+    for value, root in enumerate(classes):
+        needs[root] = max(needs.get(root, 0), _need(graph, value, lows[value], highs[value]))
     elus = {
-        root(operation.target)
+        classes[operation.target]
         for operation in graph.operations
         if isinstance(operation, Map) and operation.activation == "elu"
     }
     if elus:
         base = _elu_base([needs[one] for one in elus])
         needs |= {one: math.ldexp(base, _doublings(needs[one], base)) for one in elus}
-    image = root(0)
-    needs[image] = 1.0 if is_shifted(network) else float(scaling_of(network)[1][0])
-    scales = [needs[root(value)] or 1.0 for value in range(len(graph.values))]
+    needs[classes[IMAGE]] = factor
+    return [needs[root] or 1.0 for root in classes]
+
+
+def _let_logits_fit(
+    graph: Graph,
+    weights: Mapping[int, tuple[Floats, Floats]],
+    codes: Mapping[int, tuple[NDArray[np.int8], Floats]],
+    scales: list[float],
+) -> None:
+    """Let logits be no finer than the sums themselves."""
     for index, operation in enumerate(graph.operations):
-        if isinstance(operation, Convolve) and operation.is_last:  # no finer than the sums themselves
-            steps = _kernel_scales(*weights[index], scales[operation.sources[0]], operation.coding)
-            scales[operation.target] = max(scales[operation.target], scales[operation.sources[0]] * float(steps.max()))
-    return scales
+        if isinstance(operation, Convolve) and operation.is_last:
+            source = scales[operation.sources[0]]
+            steps = codes[index][1] if index in codes else _kernel_scales(*weights[index], source, operation.coding)
+            scales[operation.target] = max(scales[operation.target], source * float(steps.max()))
 
 
 def _need(graph: Graph, value: int, low: float, high: float) -> float:
     """The least that 1 can stand for, so that what a value's readers tell apart is in its range."""
     about = graph.values[value]
     _, most = about.limits
-    if any(one.target == value and isinstance(one, Map) and one.activation in _ENDS for one in graph.operations):
+    if any(one.target == value and isinstance(one, Map) and one.activation in ENDS for one in graph.operations):
         return 1 / most
     if about.bits == 16:
         return 1.25 * max(-low, high, 1e-6) / most  # other images go beyond
@@ -198,10 +226,10 @@ def _need(graph: Graph, value: int, low: float, high: float) -> float:
     kinds = {one.activation if isinstance(one, Map) else "" for one in readers}
     if len(kinds) == 1 and value != graph.last:
         (kind,) = kinds
-        if kind in _ENDS:
-            return _ENDS[kind] / most
-        if kind in _STEEP:
-            return max(high, min(-low, _STEEP[kind]), 1e-6) / most
+        if kind in ENDS:
+            return ENDS[kind] / most
+        if kind in STEEP:
+            return max(high, min(-low, STEEP[kind]), 1e-6) / most
         if kind in ("relu", "relu6"):
             return max(high if kind == "relu" else min(high, 6), 1e-6) / most
     return max(high, -low, 1e-6) / most
@@ -212,7 +240,7 @@ def _elu_base(needs: list[float]) -> float:
 
     A table of 256 entries must reach as far below zero as the widest layer does, or to where elu ends.
     """
-    least = min(_ELU_ENDS, 128 * max(needs)) / 255
+    least = min(ELU_ENDS, 128 * max(needs)) / 255
 
     def lost(base: float) -> float:
         return sum(_doublings(need, base) - math.log2(need / base) for need in needs)
@@ -262,6 +290,7 @@ def _constants(
     graph: Graph,
     index: int,
     weights: tuple[Floats, Floats] | None,
+    codes: tuple[NDArray[np.int8], Floats] | None,
     scales: list[float],
     tables: _Tables,
 ) -> Constants:
@@ -270,7 +299,8 @@ def _constants(
     match operation:
         case Convolve():
             assert weights is not None
-            return _kernel(operation, *weights, source, target)
+            whole, steps = _rounded(operation, *weights, source, target) if codes is None else codes
+            return _kernel(operation, whole, steps, weights[1], source, target)
         case Pool() if operation.is_mean:
             count = operation.window.size[0] * operation.window.size[1]
             return Rescale.of([source / target / count], min(15, 22 - math.ceil(math.log2(count))))
@@ -294,18 +324,27 @@ def _slopes(network: Portable, operation: Map) -> Floats:
     return (alpha.transpose(1, 2, 0) if alpha.ndim == 3 else alpha).reshape(-1)
 
 
-def _kernel(operation: Convolve, kernel: Floats, bias: Floats, source: float, target: float) -> Kernel:
-    coding = operation.coding
-    steps = _kernel_scales(kernel, bias, source, coding)
+def _rounded(
+    operation: Convolve, kernel: Floats, bias: Floats, source: float, target: float
+) -> tuple[NDArray[np.int8], Floats]:
+    """A kernel in whole numbers, and what 1 stands for in those of each output."""
+    steps = _kernel_scales(kernel, bias, source, operation.coding)
     is_empty = ~kernel.any((1, 2, 3))
     steps = np.where(is_empty, target / source, steps)
-    whole = _levels(kernel / steps[:, None, None, None], coding)
+    return _levels(kernel / steps[:, None, None, None], operation.coding), steps
+
+
+def _kernel(
+    operation: Convolve, whole: NDArray[np.int8], steps: Floats, bias: Floats, source: float, target: float
+) -> Kernel:
+    is_empty = ~whole.any((1, 2, 3))
+    steps = np.maximum(np.where(is_empty, target / source, steps), np.abs(bias) / (source * _MOST_BIAS))
     biases = np.rint(bias / (source * steps))
     shift = max(math.ceil(math.log2(max(float(np.abs(biases).max()), 1.0) / (2**15 - 1))), 0)
     stored = np.rint(biases / 2**shift).astype(np.int16) if operation.has_bias else None
     reach = np.abs(whole.astype(np.int64)).sum((1, 2, 3)).max() * 255 + (1 << 15 << shift)
     if reach >= 2**31:
-        what = f"{operation.name} has {kernel[0].size:,} inputs for each output, whose sums can exceed 32 bits"
+        what = f"{operation.name} has {whole[0].size:,} inputs for each output, whose sums can exceed 32 bits"
         raise SpecError(Problem(what, "export a smaller network, or another format"))
     codes = np.array([factor_code(min(float(source * step / target), 15.9)) for step in steps], np.uint16)
     return Kernel(whole, stored, shift, codes)

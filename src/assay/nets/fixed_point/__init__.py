@@ -4,6 +4,7 @@ from .arena import Arena as Arena
 from .arena import plan as plan
 from .codings import CODINGS as CODINGS
 from .codings import Coding as Coding
+from .codings import coding_for as coding_for
 from .cores import CORES as CORES
 from .cores import Core as Core
 from .cores import core_of as core_of
@@ -21,3 +22,14 @@ from .operations import Operation as Operation
 from .operations import Pad as Pad
 from .operations import Pool as Pool
 from .operations import Value as Value
+from .roundings import ELU_ENDS as ELU_ENDS
+from .roundings import ENDS as ENDS
+from .roundings import KEPT as KEPT
+from .roundings import LEAST_ELU as LEAST_ELU
+from .roundings import STEEP as STEEP
+from .roundings import LayerRoundings as LayerRoundings
+from .roundings import Rounding as Rounding
+from .roundings import Roundings as Roundings
+from .roundings import classes_of as classes_of
+from .roundings import roundings_of as roundings_of
+from .roundings import scales_of as scales_of

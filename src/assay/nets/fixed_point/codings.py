@@ -79,3 +79,8 @@ CODINGS: Mapping[str, Coding] = {
     "int2": Coding("int2", 4, 4, -3, 2, 1.5),  # -3, -1, 1, 3: four levels, as many of either sign
     "ternary": Coding("ternary", 3, 5, -1, 1, 0.6),  # 1.6 bits a weight
 }
+
+
+def coding_for(bits: int | str) -> Coding:
+    """The coding of weights that were trained for so many bits, or ``ternary``."""
+    return CODINGS[bits if isinstance(bits, str) else f"int{bits}"]

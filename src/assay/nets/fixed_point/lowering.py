@@ -13,14 +13,13 @@ from .. import layers as words
 from ..effects import Image, Shape, Window
 from ..shapes import LayerSummary, Summary
 from ..translation import Translation
-from .codings import CODINGS, Coding
+from .codings import CODINGS, Coding, coding_for
 from .operations import IMAGE, Activation, Add, Concatenate, Convolve, Graph, Map, Operation, Pad, Pool, Value
 
 MOST_PARAMETERS = 100_000  # of a header
 SCALING = "scaling"  # the operation that subtracts an offset from images
 _ONE = Window((1, 1), 1, 1, "valid")
 _UNSIGNED = ("relu", "relu6", "sigmoid")
-_FUSED = ("relu", "relu6")  # cutting does what they do
 _SAME_ABOVE_ZERO = ("relu", "leakyrelu", "elu", "prelu")
 _REMEDY = "export it as onnx or torch, or use batchnorm, which costs nothing in C"
 
@@ -30,12 +29,13 @@ class _Lowering:
 
     Args:
         summary: The network.
-        coding: How kernels are stored.
+        coding: How kernels are stored; as they were trained if ``None``.
         is_shifted: Whether images are scaled by more than a factor.
     """
 
-    def __init__(self, summary: Summary, coding: Coding, *, is_shifted: bool) -> None:
-        self.coding = coding
+    def __init__(self, summary: Summary, coding: Coding | None, *, is_shifted: bool) -> None:
+        self._coding, self._quantization = coding, summary.quantization
+        self._bits = summary.quantization.activations if summary.quantization is not None else 8
         self.values = [Value(math.prod(summary.input_shape), is_signed=False)]
         self.operations: list[Operation] = []
         self.places: dict[str, tuple[int, Image]] = {"": (IMAGE, summary.input_shape)}
@@ -53,8 +53,14 @@ class _Lowering:
         return value, _image(row.input_shape) if math.prod(row.input_shape) == math.prod(shape) else shape
 
     def value(self, shape: Image, *, is_signed: bool) -> int:
-        self.values.append(Value(math.prod(shape), is_signed))
+        self.values.append(Value(math.prod(shape), is_signed, self._bits))
         return len(self.values) - 1
+
+    def coding_of(self, layer: str) -> Coding:
+        """How a layer's kernels are stored."""
+        if self._coding is not None:
+            return self._coding
+        return CODINGS["int8"] if self._quantization is None else coding_for(self._quantization.bits_of(layer))
 
     def put(self, row: LayerSummary, value: int) -> None:
         """A value is the layer's output."""
@@ -77,7 +83,8 @@ class _Lowering:
         target = self.value(outputs, is_signed=True)
         name = row.name + suffix
         self.operations.append(Convolve(
-            name, (source,), target, inputs, outputs, window, groups, row.name, weights, (), has_bias, self.coding,
+            name, (source,), target, inputs, outputs, window, groups, row.name, weights, (), has_bias,
+            self.coding_of(row.name),
         ))  # fmt: skip
         return target
 
@@ -96,7 +103,8 @@ class _Lowering:
             return value
         if not self.values[value].is_signed and name in _SAME_ABOVE_ZERO:
             return value
-        if name in _FUSED:
+        # A scale that is a power of two cannot end at 6.
+        if name == "relu" or (name == "relu6" and self._quantization is None):
             last = self.operations[-1] if self.operations else None
             if (
                 isinstance(last, Convolve | Add)
@@ -132,13 +140,20 @@ class _Lowering:
         return True
 
 
-def lower(summary: Summary, coding: str = "int8", *, is_shifted: bool = False) -> Graph:
+def lower(
+    summary: Summary,
+    coding: str | None = None,
+    *,
+    is_shifted: bool = False,
+    most_parameters: int | None = MOST_PARAMETERS,
+) -> Graph:
     """A network as the operations of a fixed-point program.
 
     Args:
         summary: The network, trained or not.
-        coding: How its kernels are stored, of ``CODINGS``.
+        coding: How its kernels are stored, of ``CODINGS``; if ``None`` as they were trained, or in whole bytes.
         is_shifted: Whether images are scaled by more than a factor, as ``scaling = "standard"`` does.
+        most_parameters: As many as a program may have.
 
     Raises:
         SpecError: It stands on a base, is a module of one's own, has a layer without a fixed-point form, or more than
@@ -152,10 +167,10 @@ def lower(summary: Summary, coding: str = "int8", *, is_shifted: bool = False) -
     if summary.base is not None:
         what = f"it stands on {summary.base.title}, and a C header has no code that prepares images for a base"
         raise SpecError(Problem(what, "export it as onnx or keras, or a run without a base as c"))
-    if summary.parameters > MOST_PARAMETERS:
-        what = f"it has {summary.parameters:,} parameters, and a C header holds {MOST_PARAMETERS:,} at most"
+    if most_parameters is not None and summary.parameters > most_parameters:
+        what = f"it has {summary.parameters:,} parameters, and a C header holds {most_parameters:,} at most"
         raise SpecError(Problem(what, "export a smaller network, or another format"))
-    state = _Lowering(summary, CODINGS[coding], is_shifted=is_shifted)
+    state = _Lowering(summary, None if coding is None else CODINGS[coding], is_shifted=is_shifted)
     for row in summary.layers:
         FIXED_POINT[row](state, row, row.layer)
     last, _ = state.places[summary.layers[-1].name]
@@ -170,6 +185,7 @@ def lower(summary: Summary, coding: str = "int8", *, is_shifted: bool = False) -
         None if is_wide else last,
         summary.num_classes,
         frozenset(state.sixes),
+        {name: value for name, (value, _) in state.places.items()},
     )
 
 

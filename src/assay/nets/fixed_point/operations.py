@@ -7,6 +7,7 @@ a sign or without; zero stands for zero. Value 0 is the image, as stored.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -171,6 +172,7 @@ class Graph:
         last: The value that holds the logits, where the last operation does not write them in 16 bits.
         num_classes: Classes.
         sixes: Values that are cut at 6.
+        places: The value that holds each layer's output, by the layer's name.
     """
 
     values: tuple[Value, ...]
@@ -178,6 +180,7 @@ class Graph:
     last: int | None
     num_classes: int
     sixes: frozenset[int] = frozenset()
+    places: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
     in_place: ClassVar[tuple[type, ...]] = (Map, Add)
     readers: tuple[int, ...] = field(init=False, repr=False)
 

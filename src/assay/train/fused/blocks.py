@@ -8,6 +8,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from ...nets.fixed_point import Coding, Rounding
+
+LEVELS = 16  # numbers that the rounding of an op reads
+SEEN = 4  # vectors that it leaves of each block: the largest and the least value before each of two roundings
+
 
 @dataclass(frozen=True)
 class Weighted:
@@ -31,6 +36,8 @@ class Weighted:
         dilation: Step between the elements of the kernel.
         is_fixed: Whether training leaves the kernel as it is.
         kernel_name: What the layer calls the kernel.
+        coding: Which whole numbers its weights are trained as; ``None`` for any.
+        powers_of_two: Whether the scales of these are powers of two.
     """
 
     name: str
@@ -49,6 +56,8 @@ class Weighted:
     groups: int = 1
     dilation: int = 1
     is_fixed: bool = False
+    coding: Coding | None = None
+    powers_of_two: bool = False
 
     # The shape [height, width, depth, outputs] holds for all: a dense kernel's height and width are its input's.
     @property
@@ -75,7 +84,7 @@ class Weighted:
 
 @dataclass(frozen=True)
 class Epilogue:
-    """One pass behind a layer: batch normalization, then max pooling, then relu, then dropout, each optional.
+    """One pass behind a layer: batch normalization, then max pooling, relu, rounding and dropout, each optional.
 
     Args:
         inputs: Height, width and channels of the input.
@@ -87,6 +96,7 @@ class Epilogue:
         dropout: Ordinal of the dropout among the network's dropout layers of either kind.
         epsilon, momentum: Of the batch normalization.
         has_relu: Whether there is one behind the pooling.
+        after: How values are rounded then, where they are trained in whole numbers.
     """
 
     inputs: tuple[int, int, int]
@@ -99,11 +109,13 @@ class Epilogue:
     epsilon: float = 1e-3
     momentum: float = 0.99
     has_relu: bool = False
+    after: Rounding | None = None
 
     @property
     def is_empty(self) -> bool:
         """Nothing to compute forward; backward it still takes the gradient through the weighted layer's relu."""
-        return self.norm is None and self.window == 1 and self.rate == 0 and not self.has_relu
+        is_plain = self.window == 1 and self.rate == 0 and not self.has_relu
+        return self.norm is None and self.after is None and is_plain
 
 
 @dataclass(frozen=True)
@@ -133,11 +145,14 @@ class Activation:
 
     Args:
         inputs: Height, width and channels.
-        name: As ``nets`` spells it.
+        name: As ``nets`` spells it; ``linear`` where values are rounded alone.
+        before, after: How its input and its output are rounded.
     """
 
     inputs: tuple[int, int, int]
     name: str
+    before: Rounding | None = None
+    after: Rounding | None = None
 
     @property
     def outputs(self) -> tuple[int, int, int]:

@@ -39,9 +39,19 @@ class Access:
     """Source text that loads and stores one vector of a mode: ``channels`` channels at once.
 
     Arithmetic between the two is in float32 in both modes, so most kernels are written once for both.
+
+    Args:
+        mode: Of the vectors that an index counts.
+        is_wide: The channels of a vector of pairs lie in float32, in two vectors.
     """
 
     mode: Mode
+    is_wide: bool = False
+
+    @classmethod
+    def of(cls, lies: Mode, counted: Mode) -> Access:
+        """Of an array in one mode, by indices that count vectors of another."""
+        return cls(counted, is_wide=lies != counted)
 
     @property
     def channels(self) -> int:
@@ -52,6 +62,10 @@ class Access:
         """Source that reads the vector at ``index`` (counted in vectors) into one float32 name a channel."""
         if self.mode == "f":
             return f"{indent}{names[0]} = load_f({array}, ({index}) * 16)\n"
+        if self.is_wide:
+            return "".join(
+                f"{indent}{name} = load_f({array}, (2 * ({index}) + {c}) * 16)\n" for c, name in enumerate(names)
+            )
         return (
             f"{indent}words = load_i({array}, ({index}) * 16)\n"
             f"{indent}{names[0]} = low(words)\n{indent}{names[1]} = high(words)\n"
@@ -61,6 +75,10 @@ class Access:
         """Source that writes the float32 names as the vector at ``index``, rounded once if the mode is bfloat16."""
         if self.mode == "f":
             return f"{indent}store_f({array}, ({index}) * 16, {names[0]})\n"
+        if self.is_wide:
+            return "".join(
+                f"{indent}store_f({array}, (2 * ({index}) + {c}) * 16, {name})\n" for c, name in enumerate(names)
+            )
         return f"{indent}store_i({array}, ({index}) * 16, pair({names[0]}, {names[1]}))\n"
 
 
@@ -122,6 +140,12 @@ class Buffer:
     def stored_channels(self) -> int:
         """Channels with the padding of an odd number in bfloat16."""
         return self.vectors * (1 if self.mode == "f" else 2)
+
+
+def counted(lies: Buffer, by: Buffer) -> int:
+    """Vectors of a pixel where indices count those of another buffer, in which two channels of it may be a pair. What
+    lies in float32 beside pairs has a padding channel where its number is odd."""
+    return lies.vectors if lies.mode == by.mode else lies.vectors // 2
 
 
 @dataclass(frozen=True)

@@ -51,8 +51,8 @@ from .target import machine, target
 # missing here would run stale code where a function that its kernels call has changed.
 _CODE = (
     "activation_functions.py", "commands.py", "compiler.py", "elementwise.py", "images.py", "instructions.py", "loss.py",
-    "lowering.py", "normalization.py", "optimizers.py", "packing.py", "parameters.py", "pointers.py", "reorders.py", "target.py",
-    "vectors.py", "winograd.py",
+    "lowering.py", "normalization.py", "optimizers.py", "packing.py", "parameters.py", "pointers.py", "quantizing.py", "reorders.py",
+    "target.py", "vectors.py", "winograd.py",
 )  # fmt: skip
 _SOURCES = [Path(__file__).with_name(name) for name in _CODE]
 _CLAIM_SECONDS = 60.0  # that a claim counts; no kernel takes so long

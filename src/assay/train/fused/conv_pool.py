@@ -216,23 +216,26 @@ class ConvPoolOp:
         source: The images.
         margin: Of y: the next layer's, where no other post-op follows.
         streams: Of the run.
+        is_padded: An odd number of outputs has a channel of zeros behind it, in float32 too.
     """
 
     needs_dx = False
 
     def __init__(
         self, plan: Weighted, epilogue: Epilogue, mode: Mode, *, source: Buffer, margin: tuple[int, int, int, int],
-        streams: Streams,
+        streams: Streams, is_padded: bool = False,
     ) -> None:  # fmt: skip
         self.plan, self.epilogue, self.mode, self.precision = plan, epilogue, mode, mode
         self.x, self.streams = source, streams
         height, width, outputs = epilogue.outputs
-        self.y = Buffer(height, width, outputs, mode, source.num_blocks, *margin)
-        self.dy = Buffer(height, width, outputs, mode, source.num_blocks)
+        held = outputs + outputs % 2 if is_padded else outputs
+        self.y = Buffer(height, width, held, mode, source.num_blocks, *margin)
+        self.dy = Buffer(height, width, held, mode, source.num_blocks)
         stored = self.stored_outputs = self.y.stored_channels
         self.codes = np.zeros(source.num_blocks * height * width * self.y.vectors * LANES, np.int32)
         self.size = math.prod(plan.kernel) * plan.inputs[2] * outputs
         self.weights: Floats = np.empty(0, np.float32)  # replaced by views of the network's flat vectors
+        self.trained: Floats = self.weights  # before they are rounded, where they are trained in whole numbers
         self.gradient: Floats = np.empty(0, np.float32)
         self.bias: Floats = np.zeros(outputs, np.float32)  # likewise, where the layer has a bias; else zeros
         self.bias_gradient: Floats = np.zeros(outputs, np.float32)
@@ -291,11 +294,11 @@ class ConvPoolOp:
         height, width, outputs = self.epilogue.outputs
         x_data, d_data, codes, blocks = x.data, dy.data, self.codes, batch.blocks
         if self.epilogue.rate:
-            dropping = backward_reduce(self.mode, has_relu=False, has_dropout=True, has_sums=False)
+            dropping = backward_reduce(self.mode, self.mode, has_relu=False, has_dropout=True, has_sums=False)
             nothing = np.empty(0, np.float32)
             commands.add(
                 blocks * dy.pass_work, dropping, dy.data, dy.data, batch.valid, nothing, nothing, nothing, self.key,
-                blocks, height, width, dy.vectors, outputs, *self._dropout,
+                blocks, height, width, dy.vectors, outputs, *self._dropout, nothing,
             )  # fmt: skip
         if self.mode == "b":
             rows, columns = x.full_height, x.full_width
@@ -315,4 +318,4 @@ class ConvPoolOp:
             blocks * self._work, self._gradient, x_data, d_data, codes, self.gradient, self.bias_gradient, blocks,
             x.full_height, x.full_width, self.plan.kernel[0], outputs, self.stored_outputs, height, width,
         )  # fmt: skip
-        record_penalty(commands, self.plan, self.weights, self.gradient)
+        record_penalty(commands, self.plan, self.trained, self.gradient)

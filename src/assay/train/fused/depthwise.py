@@ -272,6 +272,7 @@ class DepthwiseOp:
             self.y = Buffer(height, width, self.stored_outputs, "f", source.num_blocks)
         self.size = plan.size
         self.weights: Floats = np.empty(0, np.float32)  # replaced by views of the network's flat vectors
+        self.trained: Floats = self.weights  # before they are rounded, where they are trained in whole numbers
         self.gradient: Floats = np.empty(0, np.float32)
         self.bias: Floats = np.zeros(outputs, np.float32)  # likewise, where the layer has a bias; else zeros
         self.bias_gradient: Floats = np.zeros(outputs, np.float32)
@@ -346,7 +347,7 @@ class DepthwiseOp:
             x.full_width, x.vectors, x.channels - 1, *self.plan.kernel, outputs, height, width,
             dy.full_height, dy.full_width, dy.top, dy.left, dy.vectors,
         )  # fmt: skip
-        record_penalty(commands, self.plan, self.weights, self.gradient)
+        record_penalty(commands, self.plan, self.trained, self.gradient)
         if not self.needs_dx:
             return
         dx = self.dx

@@ -7,9 +7,10 @@ import numpy as np
 from ...nets.masks import halves, threshold
 from ...seeds import Streams
 from . import elementwise, epilogues, normalization
-from .blocks import Epilogue
-from .buffers import BatchInfo, Buffer, Floats, Mode
+from .blocks import LEVELS, SEEN, Epilogue
+from .buffers import BatchInfo, Buffer, Floats, Mode, counted
 from .commands import CommandList
+from .vectors import LANES
 
 
 class EpilogueOp:
@@ -33,8 +34,10 @@ class EpilogueOp:
     def __init__(self, plan: Epilogue, *, source: Buffer, target: Buffer, dz: Buffer, streams: Streams) -> None:
         self.plan, self.y, self.z, self.dz = plan, source, target, dz
         self.streams = streams
-        self.mode: Mode = source.mode
+        self.mode: Mode = dz.mode  # of gradients; y may be float32 beside them, and z
         height, width, _ = plan.outputs
+        self.levels: Floats = np.zeros(LEVELS, np.float32)  # replaced by views of the network's: see ``scales``
+        self.seen: Floats = np.zeros((source.num_blocks, SEEN, LANES), np.float32)
         self.is_pooled = plan.window > 1
         self.m = Buffer(height, width, source.channels, source.mode, source.num_blocks) if self.is_pooled else source
         stored = source.stored_channels
@@ -48,16 +51,20 @@ class EpilogueOp:
             self.gamma = self.beta = self.gamma_gradient = self.beta_gradient = np.empty(0, np.float32)
             self.moving_mean = np.zeros(plan.inputs[2], np.float32)
             self.moving_variance = np.ones(plan.inputs[2], np.float32)
-        # Two kernels where there is dropout: evaluation must not pay for hashes.
+        # Two kernels where there is dropout, or values are rounded: evaluation must not pay for hashes and extremes.
         self._kernel, self._dropping = (
-            epilogues.forward(self.mode, window=plan.window, has_relu=plan.has_relu, has_dropout=has_dropout)
-            for has_dropout in (False, plan.rate > 0)
-        )
+            epilogues.forward(
+                source.mode, target.mode, window=plan.window, has_relu=plan.has_relu, has_dropout=has_dropout,
+                rounds=plan.after is not None, sees=sees and plan.after is not None,
+            )
+            for has_dropout, sees in ((False, False), (plan.rate > 0, True))
+        )  # fmt: skip
         self._gather = epilogues.backward_reduce(
-            self.mode, has_relu=plan.has_relu, has_dropout=plan.rate > 0, has_sums=plan.norm is not None
-        )
+            source.mode, self.mode, has_relu=plan.has_relu, has_dropout=plan.rate > 0, has_sums=plan.norm is not None,
+            rounds=plan.after is not None,
+        )  # fmt: skip
         if plan.norm is not None:
-            self._moments = epilogues.moments(self.mode)
+            self._moments = epilogues.moments(source.mode)
 
     @property
     def passes_through(self) -> bool:
@@ -74,8 +81,8 @@ class EpilogueOp:
         height, width, channels = plan.outputs
         commands.add(
             batch.blocks * y.pass_work, kernel, y.data, self.m.data, z.data, self.scale, self.shift, self.key,
-            batch.blocks, y.height, y.width, y.vectors, *plan.margin, height, width, z.full_height, z.full_width, z.top,
-            z.left, channels, *self._dropout,
+            batch.blocks, y.height, y.width, counted(y, z), *plan.margin, height, width, z.full_height, z.full_width,
+            z.top, z.left, channels, *self._dropout, self.levels, self.seen,
         )  # fmt: skip
 
     def _normalize(self, commands: CommandList, batch: BatchInfo) -> None:
@@ -124,7 +131,8 @@ class EpilogueOp:
             sums = np.empty(batch.blocks * 2 * stored)
             commands.add(
                 batch.blocks * self.dz.pass_work, self._gather, self.dz.data, self.m.data, batch.valid, self.scale,
-                self.shift, sums, self.key, batch.blocks, height, width, y.vectors, channels, *self._dropout,
+                self.shift, sums, self.key, batch.blocks, height, width, counted(y, self.dz), channels, *self._dropout,
+                self.levels,
             )  # fmt: skip
             if plan.norm is not None:
                 commands.add(
@@ -133,15 +141,16 @@ class EpilogueOp:
                     self.level,
                 )  # fmt: skip
         kernel = epilogues.backward_elementwise(
-            self.mode, window=plan.window, has_norm=plan.norm is not None, has_relu=plan.has_relu, activation=activation
-        )
+            y.mode, self.mode, window=plan.window, has_norm=plan.norm is not None, has_relu=plan.has_relu,
+            activation=activation, rounds=plan.after is not None,
+        )  # fmt: skip
         # Bias gradients are partial sums by block, so that threads never add to the same number.
         sums = np.empty(batch.blocks * stored)
         commands.add(
             2 * batch.blocks * y.pass_work, kernel, y.data, self.m.data, self.dz.data, dy.data, batch.valid,
             self.scale, self.shift, self.factor, self.slope, self.level, sums,
-            batch.blocks, y.height, y.width, y.vectors, *plan.margin, height, width, dy.full_height,
-            dy.full_width, dy.top, dy.left,
+            batch.blocks, y.height, y.width, counted(y, self.dz), *plan.margin, height, width, dy.full_height,
+            dy.full_width, dy.top, dy.left, self.levels,
         )  # fmt: skip
         if bias_gradient is not None:
             commands.add(0, elementwise.add_blocks(), sums, batch.blocks, bias_gradient)

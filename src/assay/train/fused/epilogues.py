@@ -69,17 +69,26 @@ def moments(mode: Mode) -> Kernel:
     )
 
 
-@cache
-def forward(mode: Mode, *, window: int, has_relu: bool, has_dropout: bool) -> Kernel:
-    """z = dropout(relu(scale * pool(y) + shift)), where pooling takes the largest or, below scale 0, the smallest.
+# Of levels, which a rounding reads: one over the scale, the scale, and the limits.
+PER, ONE, LOW, HIGH = 4, 5, 6, 7
 
-    ``m`` keeps what pooling chose, for backward.
+
+@cache
+def forward(
+    source: Mode, mode: Mode, *, window: int, has_relu: bool, has_dropout: bool, rounds: bool = False,
+    sees: bool = False,
+) -> Kernel:  # fmt: skip
+    """z = dropout(round(relu(scale * pool(y) + shift))), where pooling takes the largest or, below scale 0, the smallest.
+
+    ``m`` keeps what pooling chose, for backward. y and m may be float32 where z has pairs of bfloat16. With ``sees`` the
+    extremes of what is rounded are kept by block.
 
     Arguments: part, parts, y, m, z, scale, shift (float32 [channels]), dropout key (int64: low and high half), number of
     blocks, y height and width, vectors a pixel, pool margins at top and left, pooled height and width, z height and width
-    (with margin), z margins at top and left, channels without padding, threshold of dropout, 1 / (1 - rate).
+    (with margin), z margins at top and left, channels without padding, threshold of dropout, 1 / (1 - rate), levels and
+    seen (see ``rounding``).
     """
-    access = Access(mode)
+    access, values = Access(mode), Access.of(source, mode)
     channels = range(access.channels)
     # Channels are the innermost loop, since they are contiguous; scale and shift are broadcast from the cache again for every
     # pixel, which costs less than a stride would.
@@ -93,20 +102,25 @@ def forward(mode: Mode, *, window: int, has_relu: bool, has_dropout: bool) -> Ke
             body += f"{place}sign{c} = select(greater(nothing, a{c}), minus, plus)\n{place}m{c} = lowest\n"
 
         def visit(index: str, indent: str) -> str:
-            text = access.load("y", index, [f"y{c}" for c in channels], indent)
+            text = values.load("y", index, [f"y{c}" for c in channels], indent)
             return text + "".join(f"{indent}m{c} = maximum(m{c}, mul(sign{c}, y{c}))\n" for c in channels)
 
         body += _over_window(window, visit, place)
         body += "".join(f"{place}m{c} = mul(sign{c}, m{c})\n" for c in channels)
         pooled = "((b * pooled_height + i) * pooled_width + j) * channels + k"
-        body += access.store("m", pooled, [f"m{c}" for c in channels], place)
+        body += values.store("m", pooled, [f"m{c}" for c in channels], place)
     else:
-        body += access.load("y", "((b * height + i) * width + j) * channels + k", [f"m{c}" for c in channels], place)
+        body += values.load("y", "((b * height + i) * width + j) * channels + k", [f"m{c}" for c in channels], place)
     body += "".join(
         f"{place}m{c} = fma(m{c}, a{c}, broadcast_f(shift, k * {access.channels} + {c}))\n" for c in channels
     )
     if has_relu:
         body += "".join(f"{place}m{c} = maximum(nothing, m{c})\n" for c in channels)
+    for c in channels if rounds else ():
+        if sees:
+            body += f"{place}most = maximum(m{c}, most)\n{place}least = minimum(m{c}, least)\n"
+        body += f"{place}m{c} = floor(add(mul(m{c}, per), half))\n"
+        body += f"{place}m{c} = mul(minimum(highest, maximum(lowest_whole, m{c})), one)\n"
     if has_dropout:
         body += _all_dropped(access, place, "m")
     body += access.store(
@@ -115,13 +129,14 @@ def forward(mode: Mode, *, window: int, has_relu: bool, has_dropout: bool) -> Ke
     return compiled(
         "epilogue",
         "y[] m[] z[] scale[] shift[] key[long] blocks height width channels top left pooled_height pooled_width z_height "
-        "z_width z_top z_left num threshold keep_scale:real",
-        f"""    key_low, key_high = key[0], key[1]
+        "z_width z_top z_left num threshold keep_scale:real levels[float] seen[float]",
+        f"""{_levels() if rounds else ""}    key_low, key_high = key[0], key[1]
     nothing, plus, minus = splat(ZERO), splat(np.float32(1)), splat(np.float32(-1))
     lowest = splat(np.float32(-np.inf))
     scale_up = splat(np.float32(keep_scale))
     step = np.uint32(pooled_height * pooled_width * num)
     for b in range(blocks * part // parts, blocks * (part + 1) // parts):
+      most, least = nothing, nothing
       for i in range(pooled_height):
         for j in range(pooled_width):
             index = np.uint32(((b * 16 * pooled_height + i) * pooled_width + j) * num)
@@ -129,7 +144,23 @@ def forward(mode: Mode, *, window: int, has_relu: bool, has_dropout: bool) -> Ke
             is_inside = row >= 0 and column >= 0 and row + {window} <= height and column + {window} <= width
             corner = (b * height + row) * width + column
             for k in range(channels):
-{body}""",
+{body}{_KEPT if sees else ""}""",
+    )
+
+
+# Where ``rounding`` keeps the extremes before its second rounding.
+_KEPT = """      store_f(seen, (b * 4 + 2) * 16, most)
+      store_f(seen, (b * 4 + 3) * 16, least)
+"""
+
+
+def _levels() -> str:
+    """Source that reads a rounding's numbers."""
+    return (
+        f"    per, one = broadcast_f(levels, {PER}), broadcast_f(levels, {ONE})\n"
+        f"    lowest_whole, highest = broadcast_f(levels, {LOW}), broadcast_f(levels, {HIGH})\n"
+        "    half = splat(np.float32(0.5))\n"
+        "    bottom, top_end = mul(sub(lowest_whole, half), one), mul(add(highest, half), one)\n"
     )
 
 
@@ -163,15 +194,17 @@ def _all_dropped(access: Access, place: str, name: str) -> str:
 
 
 @cache
-def backward_reduce(mode: Mode, *, has_relu: bool, has_dropout: bool, has_sums: bool) -> Kernel:
+def backward_reduce(
+    source: Mode, mode: Mode, *, has_relu: bool, has_dropout: bool, has_sums: bool, rounds: bool = False
+) -> Kernel:
     """First pass backward: takes dz through dropout, in place, and sums it and its product with m for batch normalization.
 
-    What relu lets through is found again from m, here and in the second pass, instead of being written.
+    What relu and rounding let through is found again from m, here and in the second pass, instead of being written.
 
     Arguments: part, parts, dz, m, valid, scale, shift, sums (float64 [blocks, 2, channels]), number of blocks, pooled height and
-    width, vectors a pixel, channels without padding, dropout as in ``epilogue``.
+    width, vectors a pixel, channels without padding, dropout and levels as in ``epilogue``.
     """
-    access = Access(mode)
+    access, values = Access(mode), Access.of(source, mode)
     channels = range(access.channels)
     place = " " * 16
     position = "((b * height + i) * width + j) * channels + k"
@@ -181,9 +214,9 @@ def backward_reduce(mode: Mode, *, has_relu: bool, has_dropout: bool, has_sums: 
         body += access.store("dz", position, [f"d{c}" for c in channels], place)
     if has_sums:
         # Partial sums a channel live in memory, in the first-level cache: there are more channels than registers.
-        body += access.load("m", position, [f"m{c}" for c in channels], place)
-        if has_relu:
-            body += "".join(_through_relu(access, c, "m", "d", place) for c in channels)
+        body += values.load("m", position, [f"m{c}" for c in channels], place)
+        if has_relu or rounds:
+            body += "".join(_through(access, c, "m", "d", place, has_relu=has_relu, rounds=rounds) for c in channels)
         for c in channels:
             at = f"(k * {access.channels} + {c}) * 16"
             body += f"{place}g = mul(d{c}, image_mask)\n"
@@ -192,8 +225,8 @@ def backward_reduce(mode: Mode, *, has_relu: bool, has_dropout: bool, has_sums: 
     return compiled(
         "epilogue_backward_reduce",
         "dz[] m[] valid[] scale[] shift[] sums[double] key[long] blocks height width channels num threshold "
-        "keep_scale:real",
-        f"""    key_low, key_high = key[0], key[1]
+        "keep_scale:real levels[float]",
+        f"""{_levels() if rounds else ""}    key_low, key_high = key[0], key[1]
     nothing, scale_up = splat(ZERO), splat(np.float32(keep_scale))
     step = np.uint32(height * width * num)
     stored = channels * {access.channels}
@@ -213,15 +246,23 @@ def backward_reduce(mode: Mode, *, has_relu: bool, has_dropout: bool, has_sums: 
     )
 
 
-def _through_relu(access: Access, c: int, value: str, gradient: str, place: str) -> str:
-    """Source that keeps channel ``c``'s gradient where the pass's relu was given something positive."""
+def _through(access: Access, c: int, value: str, gradient: str, place: str, *, has_relu: bool, rounds: bool) -> str:
+    """Source that keeps channel ``c``'s gradient where the pass's relu was given something positive, and where rounding
+    cut nothing."""
     at = f"k * {access.channels} + {c}"
-    before = f"fma({value}{c}, broadcast_f(scale, {at}), broadcast_f(shift, {at}))"
-    return f"{place}{gradient}{c} = select(greater({before}, nothing), {gradient}{c}, nothing)\n"
+    text = f"{place}before = fma({value}{c}, broadcast_f(scale, {at}), broadcast_f(shift, {at}))\n"
+    if has_relu:
+        text += f"{place}{gradient}{c} = select(greater(before, nothing), {gradient}{c}, nothing)\n"
+    if rounds:
+        text += f"{place}{gradient}{c} = select(greater(top_end, before), {gradient}{c}, nothing)\n"
+        text += "" if has_relu else f"{place}{gradient}{c} = select(greater(bottom, before), nothing, {gradient}{c})\n"
+    return text
 
 
 @cache
-def backward_elementwise(mode: Mode, *, window: int, has_norm: bool, has_relu: bool, activation: str) -> Kernel:
+def backward_elementwise(
+    source: Mode, mode: Mode, *, window: int, has_norm: bool, has_relu: bool, activation: str, rounds: bool = False
+) -> Kernel:
     """Second pass backward: dy from dz, through pooling, batch normalization and the weighted layer's own activation.
 
     Also sums dy over images and positions: that layer's bias gradient.
@@ -229,15 +270,16 @@ def backward_elementwise(mode: Mode, *, window: int, has_norm: bool, has_relu: b
     Arguments: part, parts, y, m, dz, dy, valid, scale, shift, factor, slope, level (float32 [channels]: dy is factor * dz where y was
     chosen, plus slope * y + level everywhere), sums (float64 [blocks, channels]), number of blocks, y height and width,
     vectors a pixel, pool margins at top and left, pooled height and width, dy height and width (with margin), dy margins at
-    top and left.
+    top and left, levels as in ``epilogue``.
     """
-    access = Access(mode)
+    access, values = Access(mode), Access.of(source, mode)
     channels = range(access.channels)
     is_pooled = window > 1
     place = " " * 16
 
     def load(array: str, index: str, name: str, indent: str) -> str:
-        return access.load(array, index, [f"{name}{c}" for c in channels], indent)
+        lies = access if array == "dz" else values
+        return lies.load(array, index, [f"{name}{c}" for c in channels], indent)
 
     body = ""
     for c in channels:
@@ -255,8 +297,10 @@ def backward_elementwise(mode: Mode, *, window: int, has_norm: bool, has_relu: b
     body += "".join(f"{place}    g{c} = mul(image_mask, mul(g{c}, f{c}))\n" for c in channels)
     if is_pooled:
         body += load("m", pooled, "m", place + "    ")
-        if has_relu:
-            body += "".join(_through_relu(access, c, "m", "g", place + "    ") for c in channels)
+        if has_relu or rounds:
+            body += "".join(
+                _through(access, c, "m", "g", place + "    ", has_relu=has_relu, rounds=rounds) for c in channels
+            )
 
     def visit(index: str, indent: str) -> str:
         text = load("y", index, "y", indent)
@@ -267,7 +311,8 @@ def backward_elementwise(mode: Mode, *, window: int, has_norm: bool, has_relu: b
                 text += f"{indent}d{c} = select(hit, g{c}, nothing)\n"
             else:
                 text += f"{indent}d{c} = g{c}\n"
-                text += _through_relu(access, c, "y", "d", indent) if has_relu else ""
+                if has_relu or rounds:
+                    text += _through(access, c, "y", "d", indent, has_relu=has_relu, rounds=rounds)
             if has_norm:
                 text += f"{indent}d{c} = add(d{c}, fma(y{c}, p{c}, q{c}))\n"
             if activation == "relu":  # y is relu's output: positive exactly where its input was
@@ -286,8 +331,8 @@ def backward_elementwise(mode: Mode, *, window: int, has_norm: bool, has_relu: b
     return compiled(
         "epilogue_backward",
         "y[] m[] dz[] dy[] valid[] scale[] shift[] factor[] slope[] level[] sums[double] blocks height width channels top left "
-        "pooled_height pooled_width dy_height dy_width dy_top dy_left",
-        f"""    nothing = splat(ZERO)
+        "pooled_height pooled_width dy_height dy_width dy_top dy_left levels[float]",
+        f"""{_levels() if rounds else ""}    nothing = splat(ZERO)
     stored = channels * {access.channels}
     partial = np.empty(stored * 16, np.float32)
     rows = max(pooled_height, (height + top + {window - 1}) // {window})

@@ -19,6 +19,7 @@ from ...nets import (
     Separable,
     SpatialDropout,
 )
+from ...nets.fixed_point import Rounding
 from ...nets.layers import (
     Activate,
     AvgPool,
@@ -42,6 +43,7 @@ _MONOTONIC = (
     "elu",
     "sigmoid",
     "tanh",
+    "linear",
 )  # never decreasing, so they commute with a maximum
 
 
@@ -94,7 +96,8 @@ def with_activation(post_ops: list[PostOp], shape: tuple[int, int, int], activat
     if activation in ("linear", "softmax"):  # softmax comes last and belongs to the loss
         return post_ops
     last = post_ops[-1] if post_ops else None
-    if activation == "relu" and isinstance(last, Epilogue) and not last.is_empty and last.outputs == shape:
+    is_open = isinstance(last, Epilogue) and not last.is_empty and last.after is None
+    if activation == "relu" and isinstance(last, Epilogue) and is_open and last.outputs == shape:
         return [*post_ops[:-1], _changed(last, has_relu=True)]  # it commutes with dropout's positive factor
     return [*(post_ops or [Epilogue(shape, shape)]), Activation(shape, activation)]
 
@@ -107,7 +110,7 @@ def with_layer(
     if post_ops and isinstance(activation := post_ops[-1], Activation) and _commutes(layer, *post_ops[-2:]):
         before = post_ops[:-1]
         before = with_layer(before, row, shape, num_dropouts)
-        return [*before, Activation(before[-1].outputs, activation.name)]
+        return [*before, replace(activation, inputs=before[-1].outputs)]
     last = post_ops[-1] if post_ops and isinstance(post_ops[-1], Epilogue) else None
     if last is not None and last.outputs != shape:  # flattened in between
         last = None
@@ -156,6 +159,26 @@ def with_layer(
     raise NotFused(lacking(row, "kernel"))
 
 
+def with_rounding(
+    post_ops: list[PostOp], shape: tuple[int, int, int], before: Rounding | None, after: Rounding | None
+) -> list[PostOp]:
+    """The post-ops with rounding around the last activation, in the last pass, or as a pass of its own."""
+    last = post_ops[-1] if post_ops else None
+    if before is not None:
+        if not isinstance(last, Activation) or last.before is not None or last.after is not None:
+            raise NotFused("an activation is computed where its input cannot be rounded")
+        post_ops = [*post_ops[:-1], last := replace(last, before=before)]
+    if after is None:
+        return post_ops
+    if isinstance(last, Activation) and last.after is None and last.outputs == shape:
+        return [*post_ops[:-1], replace(last, after=after)]
+    if not post_ops:
+        return [Epilogue(shape, shape, after=after)]
+    if isinstance(last, Epilogue) and last.after is None and last.rate == 0 and last.outputs == shape:
+        return [*post_ops[:-1], replace(last, after=after)]
+    return [*post_ops, Activation(shape, "linear", after=after)]
+
+
 def _commutes(layer: object, *last: PostOp) -> bool:
     """Whether a layer behind an activation can go before it with the same result, which is cheaper.
 
@@ -167,6 +190,8 @@ def _commutes(layer: object, *last: PostOp) -> bool:
         return False
     if isinstance(layer, MaxPool | GlobalMaxPool):
         return activation.name in _MONOTONIC
+    if activation.before is not None or activation.after is not None:
+        return False
     before = others[0] if others else None
     is_alike = isinstance(before, Epilogue) and before.rate == 0 and before.outputs == activation.inputs
     return isinstance(layer, Dropout) and layer.rate > 0 and activation.name == "relu" and is_alike

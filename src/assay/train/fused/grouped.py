@@ -163,6 +163,7 @@ class GroupedOp:
         if is_last:
             self.y = Buffer(height, width, self.stored_outputs, "f", source.num_blocks)
         self.weights: Floats = np.empty(0, np.float32)  # replaced by views of the network's flat vectors
+        self.trained: Floats = self.weights  # before they are rounded, where they are trained in whole numbers
         self.gradient: Floats = np.empty(0, np.float32)
         self.bias: Floats = np.zeros(outputs, np.float32)  # likewise, where the layer has a bias; else zeros
         self.bias_gradient: Floats = np.zeros(outputs, np.float32)
@@ -272,7 +273,7 @@ class GroupedOp:
             plan.depth, *plan.kernel, plan.stride, plan.dilation, outputs, outputs // plan.groups, d_channels, height,
             width, *d_place,
         )  # fmt: skip
-        record_penalty(commands, plan, self.weights, self.gradient)
+        record_penalty(commands, plan, self.trained, self.gradient)
         if not self.needs_dx:
             return
         dx = self.dx

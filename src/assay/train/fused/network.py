@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...nets import Summary
+from ...nets.fixed_point import roundings_of
 from ...seeds import Streams
 from ..learner import PLAIN, Objective
 from ..teacher_loss import taught
-from . import images, loss
+from . import images, loss, quantizing
 from .blocks import Weighted
 from .buffers import BatchInfo, Floats
 from .commands import CommandList, Team
@@ -26,8 +27,12 @@ from .epilogue_op import EpilogueOp
 from .image_norms import ImageNormOp
 from .plan import blocks_of
 from .program import Program, WeightsOp
+from .rounding import RoundingOp
+from .scales import Scales
 from .slopes import SlopesOp
 from .vectors import LANES
+
+RANGES = "scales.ranges"  # as ``nets.build.Network`` calls how large its values are
 
 
 class FusedNetwork:
@@ -81,6 +86,16 @@ class FusedNetwork:
                 offset += size
         self.values = torch.zeros(offset)
         self.gradients = torch.zeros(offset)
+        self.used = torch.zeros(offset)  # with kernels in whole numbers, where these are trained so
+        roundings = [
+            op
+            for ops in self.program.post_ops
+            for op in ops
+            if isinstance(op, RoundingOp) or (isinstance(op, EpilogueOp) and op.plan.after is not None)
+        ]
+        self.scales: Scales | None = None
+        if summary.quantization is not None:
+            self.scales = Scales(roundings_of(summary), roundings, -(-max_batch // LANES))
         self._bind()
         channels = self.program.images.channels
         # Arrays at fixed addresses, which recorded calls read; each batch overwrites them.
@@ -111,14 +126,16 @@ class FusedNetwork:
         return {f"{name}.{parameter}": part for name, views in self._views.items() for parameter, part in views.items()}
 
     def _bind(self) -> None:
-        values, gradients = self.values.numpy(), self.gradients.numpy()
+        values, used, gradients = self.values.numpy(), self.used.numpy(), self.gradients.numpy()
         for op in self.program.weighted:
             views = self._views[op.plan.name]
             if op.plan.is_fixed:  # no part of the vector; a gradient that an op computes all the same is left alone
-                op.weights, op.gradient = np.zeros((2, op.plan.size), np.float32)
+                op.trained, op.weights, op.gradient = np.zeros((3, op.plan.size), np.float32)
             else:
                 kernel = views[op.plan.kernel_name]
-                op.weights, op.gradient = values[kernel], gradients[kernel]
+                op.trained, op.weights, op.gradient = values[kernel], used[kernel], gradients[kernel]
+            if op.plan.coding is None:
+                op.weights = op.trained
             if op.plan.has_bias:
                 op.bias, op.bias_gradient = values[views["bias"]], gradients[views["bias"]]
         for name, norm in self._norms.items():
@@ -133,12 +150,15 @@ class FusedNetwork:
         """Take over weights and moving statistics, by the names of ``nets.build.Network``."""
         self.values.copy_(self.join(state))
         for op in self._fixed_ops():
-            op.weights[:] = _flat(state[f"{op.plan.name}.{op.plan.kernel_name}"]).numpy()
+            op.trained[:] = _flat(state[f"{op.plan.name}.{op.plan.kernel_name}"]).numpy()
         for name, norm in self._norms.items():
             if isinstance(norm, ImageNormOp):
                 continue
             norm.moving_mean[:] = state[f"{name}.moving_mean"].numpy()
             norm.moving_variance[:] = state[f"{name}.moving_variance"].numpy()
+        if self.scales is not None:
+            self.scales.ranges[:] = state[RANGES].numpy()
+            self.scales.show()
 
     def state(self) -> dict[str, Tensor]:
         """Copies of weights and moving statistics, in the order of ``nets.build.Network``."""
@@ -146,13 +166,15 @@ class FusedNetwork:
         fixed = {op.plan.name: op for op in self._fixed_ops()}
         for name in self._order:
             if name in fixed:
-                plan, kernel = fixed[name].plan, torch.from_numpy(fixed[name].weights.copy())
+                plan, kernel = fixed[name].plan, torch.from_numpy(fixed[name].trained.copy())
                 tensors[f"{name}.{plan.kernel_name}"] = _shaped(kernel, plan)
             tensors.update(self._tensors(name, self.values))
             norm = self._norms.get(name)
             if isinstance(norm, EpilogueOp):
                 tensors[f"{name}.moving_mean"] = torch.from_numpy(norm.moving_mean.copy())
                 tensors[f"{name}.moving_variance"] = torch.from_numpy(norm.moving_variance.copy())
+        if self.scales is not None:
+            tensors[RANGES] = torch.from_numpy(self.scales.ranges.copy())
         return tensors
 
     def split(self, vector: Tensor) -> dict[str, Tensor]:
@@ -234,7 +256,9 @@ class FusedNetwork:
         self.program.set_step(step)
         distillation = self.objective.distillation
         if distillation is None or teacher is None:
-            return self._run(count, "train")
+            result = self._run(count, "train")
+            self._learn_scales(count)
+            return result
         # Ten numbers an image: NumPy between the two halves of the pass is fast enough, and needs no kernel of its own.
         loss, hits = self._run(count, "forward")
         taught_loss, gradient = taught(self._logits(count), teacher, distillation)
@@ -244,7 +268,12 @@ class FusedNetwork:
         lanes *= np.float32(1 - distillation.weight)
         lanes += padded.reshape(len(lanes), LANES, -1).transpose(0, 2, 1)
         self.team.run(self._commands(count, "backward"))
+        self._learn_scales(count)
         return (1 - distillation.weight) * loss + taught_loss, hits
+
+    def _learn_scales(self, count: int) -> None:
+        if self.scales is not None:
+            self.scales.learn(count)
 
     def score(self, classes: NDArray[np.int64]) -> tuple[float, int]:
         """Summed cross-entropy (nats) and hits in evaluation mode of the chosen batch. Call ``pack`` first."""
@@ -283,6 +312,16 @@ class FusedNetwork:
         load = images.load_images() if self._images.dtype == np.uint8 else images.load_float_images()
         commands.add(batch.blocks * self.program.images.pass_work, load, *self._image_arguments(batch.count))
 
+    def _record_pack(self, commands: CommandList, *, for_training: bool) -> None:
+        """Record the packing of the weights, rounded before where they are trained in whole numbers."""
+        for op in self.program.weighted:
+            plan = op.plan
+            if plan.coding is not None:
+                quantizing.record(
+                    commands, op.trained, op.weights, plan.outputs[2], plan.coding, powers_of_two=plan.powers_of_two
+                )
+        self.program.pack(commands, for_training=for_training)
+
     def _commands(self, count: int, kind: str) -> CommandList:
         """The calls of a pass over so many images, recorded once: "pack", "logits", "score", "train", or its halves
         "forward" and "backward"."""
@@ -295,7 +334,7 @@ class FusedNetwork:
     def _record(self, count: int, kind: str) -> CommandList:
         commands, program = CommandList(), self.program
         if kind == "pack":
-            program.pack(commands, for_training=False)
+            self._record_pack(commands, for_training=False)
             return commands
         is_training = kind in ("train", "forward", "backward")
         batch = program.batch(count, is_training=is_training)
@@ -304,7 +343,7 @@ class FusedNetwork:
             return commands
         self.record_images(commands, batch)
         if is_training:  # the optimizer has changed the weights; in evaluation ``pack`` is called once for all batches
-            program.pack(commands, for_training=True)
+            self._record_pack(commands, for_training=True)
         program.forward(commands, batch)
         if kind == "logits":
             return commands

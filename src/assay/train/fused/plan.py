@@ -25,13 +25,14 @@ from ...nets import (
     SpatialDropout,
     Summary,
 )
+from ...nets.fixed_point import coding_for, roundings_of
 from ...nets.layers import Activate, Add, Reshape
 from ...nets.layers.joins import Concatenate as ConcatenateWord
 from ...nets.layers.record import Join
 from ...spec import Training
-from .blocks import Block, Concatenate, Epilogue, PostOp, Sum, Weighted
+from .blocks import Activation, Block, Concatenate, Epilogue, Pool, PostOp, Sum, Weighted
 from .fusing import NotFused as NotFused
-from .fusing import weighted_of, with_activation, with_layer
+from .fusing import weighted_of, with_activation, with_layer, with_rounding
 
 _WITH_KERNELS = (Conv, Depthwise, Separable, Dense)
 Image = tuple[int, int, int]
@@ -53,6 +54,27 @@ def fused_groups(summary: Summary) -> tuple[tuple[str, ...], ...]:
         NotFused: None are; the plain path trains the network.
     """
     return tuple(_Planner(summary).groups)
+
+
+def why_not_bfloat16(summary: Summary) -> str:
+    """What keeps a network that trains on the kernels from bfloat16; empty if nothing does.
+
+    In whole numbers values have more bits than it holds until they are rounded, and only some passes take them so.
+    """
+    if summary.quantization is None:
+        return ""
+    blocks = blocks_of(summary)
+    if any(block.weighted is None or block.terms for block in blocks):
+        return "it is trained in whole numbers, and its paths part and meet"
+    others = [
+        post_op
+        for block in blocks
+        for post_op in block.post_ops
+        if not isinstance(post_op, Epilogue)
+        and not (isinstance(post_op, Pool) and post_op.is_mean)
+        and not (isinstance(post_op, Activation) and (post_op.before is not None or post_op.after is not None))
+    ]
+    return "it is trained in whole numbers, and has maxima, slopes or zeros of passes of their own" if others else ""
 
 
 def why_not_fused(summary: Summary) -> str | None:
@@ -98,6 +120,7 @@ class _Planner:
         self._post_ops: list[PostOp] = []
         self._group: list[str] = []
         self._num_dropouts = 0
+        self._roundings = roundings_of(summary)
         num_readers = Counter(name for row in summary.layers for name in row.inputs)
         for row in summary.layers:
             if isinstance(row.layer, Join):
@@ -105,6 +128,9 @@ class _Planner:
             else:
                 self._continue_from(row.inputs[0])
                 self._layer(row)
+            roundings = self._roundings.of(row.name)
+            if roundings.before is not None or roundings.after is not None:
+                self._post_ops = with_rounding(self._post_ops, self._shape, roundings.before, roundings.after)
             self._name = row.name
             self._group.append(row.name)
             if num_readers[row.name] > 1:
@@ -146,7 +172,13 @@ class _Planner:
         layer = row.layer
         if isinstance(layer, _WITH_KERNELS):
             parts = weighted_of(row, self._shape, num_classes=self._summary.num_classes)
+            quantization, middle = self._summary.quantization, self._roundings.of(row.name).middle
+            if quantization is not None:
+                coding, is_short = coding_for(quantization.bits_of(row.name)), quantization.powers_of_two
+                parts = tuple(replace(part, coding=coding, powers_of_two=is_short) for part in parts)
             for part in parts:
+                if self._weighted is not None and part is not parts[0] and middle is not None:
+                    self._post_ops = with_rounding(self._post_ops, self._shape, None, middle)
                 if self._weighted is not None or self._post_ops:
                     self._close()
                 self._name, self._weighted, self._shape = row.name, part, part.outputs

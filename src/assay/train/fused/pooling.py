@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import Pool
-from .buffers import Access, BatchInfo, Buffer, Mode
+from .buffers import Access, BatchInfo, Buffer, Mode, counted
 from .commands import CommandList
 from .compiler import Kernel, compiled
 from .vectors import LANES
@@ -174,7 +174,7 @@ class PoolOp:
     Args:
         plan: Its windows.
         source, target: Input without a margin, and output, which may have one.
-        dz: The gradient of ``target``, without a margin.
+        dz: The gradient of ``target``, without a margin; of means it may be bfloat16 beside values in float32.
     """
 
     def __init__(self, plan: Pool, *, source: Buffer, target: Buffer, dz: Buffer) -> None:
@@ -182,7 +182,7 @@ class PoolOp:
         self._codes: list[NDArray[np.int32]]
         height, width, _ = plan.outputs
         if plan.is_mean:
-            self._forward, self._backward = avg_pool(source.mode), avg_pool_gradient(source.mode)
+            self._forward, self._backward = avg_pool(source.mode), avg_pool_gradient(dz.mode)
             self._codes = []
             return
         self._codes = [np.zeros(source.num_blocks * height * width * source.vectors * LANES, np.int32)]
@@ -191,11 +191,11 @@ class PoolOp:
     def set_step(self, step: int) -> None:
         """Nothing here depends on it."""
 
-    def _sizes(self, batch: BatchInfo) -> tuple[int, ...]:
+    def _sizes(self, batch: BatchInfo, by: Buffer) -> tuple[int, ...]:
         plan, y = self.plan, self.y
         height, width, _ = plan.outputs
         return (
-            batch.blocks, y.height, y.width, y.vectors, height, width, *plan.window, plan.stride, *plan.margin,
+            batch.blocks, y.height, y.width, counted(y, by), height, width, *plan.window, plan.stride, *plan.margin,
         )  # fmt: skip
 
     def _work(self, batch: BatchInfo) -> int:
@@ -205,10 +205,10 @@ class PoolOp:
     def forward(self, commands: CommandList, batch: BatchInfo) -> None:
         z = self.z
         commands.add(
-            self._work(batch), self._forward, self.y.data, z.data, *self._codes, *self._sizes(batch), z.full_height,
+            self._work(batch), self._forward, self.y.data, z.data, *self._codes, *self._sizes(batch, z), z.full_height,
             z.full_width, z.top, z.left,
         )  # fmt: skip
 
     def backward(self, commands: CommandList, batch: BatchInfo, *, dy: Buffer) -> None:
         """Record the way from ``dz`` to ``dy``, which has no margin."""
-        commands.add(self._work(batch), self._backward, self.dz.data, *self._codes, dy.data, *self._sizes(batch))
+        commands.add(self._work(batch), self._backward, self.dz.data, *self._codes, dy.data, *self._sizes(batch, dy))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -41,6 +42,7 @@ from .grouped import GroupedOp
 from .image_norms import ImageNormOp
 from .joins import ConcatenateOp, SumOp
 from .pooling import PoolOp
+from .rounding import RoundingOp
 from .slopes import SlopesOp
 from .tensors import tensors_of
 from .vectors import LANES
@@ -48,7 +50,7 @@ from .weighted import WeightedOp
 
 WeightsOp = WeightedOp | DepthwiseOp | GroupedOp | ConvPoolOp
 _Joins = SumOp | ConcatenateOp | CopyOp | ZeroPaddingOp
-AnyPostOp = EpilogueOp | PoolOp | ActivationOp | SlopesOp | ChannelDropoutOp | ImageNormOp | _Joins
+AnyPostOp = EpilogueOp | PoolOp | ActivationOp | RoundingOp | SlopesOp | ChannelDropoutOp | ImageNormOp | _Joins
 
 
 class Program:
@@ -94,6 +96,9 @@ class Program:
         # gradients. Where it concatenates, or there is no such layer, logits are converted at the end.
         joins = any(isinstance(post_op, Concatenate) for post_op in last.post_ops)
         self._is_converted = mode == "b" and (last.weighted is None or joins)
+        # Layers that are trained in whole numbers have sums of more than eight bits: what they put out is float32,
+        # until the last rounding behind them makes it bfloat16, which holds what is rounded. Gradients are bfloat16.
+        self._is_wide = mode == "b" and any(block.weighted and block.weighted.coding for block in blocks)
         self.layers: list[WeightsOp | None] = []
         left: list[tuple[PostOp, ...]] = []  # post-ops that are not part of their weighted layer's kernel
         targets: list[list[Buffer]] = []
@@ -125,10 +130,27 @@ class Program:
         stored = plan.outputs[2] + (plan.outputs[2] % 2 if mode == "b" else 0)
         head = post_ops[0] if post_ops else None
         reads_images = block.source == 0 and tensor.num_readers == 1
-        if reads_images and not is_last and isinstance(head, Epilogue) and can_fuse(plan, head, stored):
-            margin = end.margins if len(post_ops) == 1 else (0, 0, 0, 0)
-            return ConvPoolOp(plan, head, mode, source=source, margin=margin, streams=self._streams), post_ops[1:]
-        is_first, is_last = not tensor.needs_gradient, is_last and not self._is_converted
+        is_apart = (
+            isinstance(head, Epilogue) and head.after is not None and head.rate > 0
+        )  # rounded before it is dropped
+        if (
+            reads_images
+            and not is_last
+            and isinstance(head, Epilogue)
+            and not is_apart
+            and can_fuse(plan, head, stored)
+        ):
+            left = post_ops[1:]
+            if head.after is not None:
+                left = (Activation(head.outputs, "linear", after=head.after), *left)
+            if not self._is_wide or (left and isinstance(left[0], Activation) and _is_rounding(left[0])):
+                margin = (0, 0, 0, 0) if left else end.margins
+                pooled: Mode = "f" if self._is_wide else mode
+                head = replace(head, after=None)
+                return ConvPoolOp(
+                    plan, head, pooled, source=source, margin=margin, streams=self._streams, is_padded=self._is_wide
+                ), left
+        is_first, is_last = not tensor.needs_gradient, (is_last and not self._is_converted) or self._is_wide
         if plan.is_grouped:
             return GroupedOp(plan, mode, source=source, is_first=is_first, is_last=is_last), post_ops
         if plan.is_depthwise:
@@ -145,12 +167,16 @@ class Program:
         """What a block's post-ops write, each its own; the last one the block's tensor."""
         source, end = self._source(index), self._tensors[index + 1]
         targets = []
-        for post_op in post_ops[:-1]:
+        last = max((place for place, post_op in enumerate(post_ops) if _is_rounding(post_op)), default=-1)
+        for place, post_op in enumerate(post_ops[:-1]):
             if not _is_empty(post_op):
                 source = reshaped(source, post_op.inputs)
                 # Behind the last layer (float32) the padding of an odd number of channels is kept, as further channels.
                 channels = source.channels if post_op.inputs[2] == post_op.outputs[2] else post_op.outputs[2]
-                source = Buffer(*post_op.outputs[:2], channels, source.mode, source.num_blocks)
+                mode = source.mode
+                if place == last and self._is_wide and index < len(self._blocks) - 1:
+                    mode, channels = self._mode, post_op.outputs[2]
+                source = Buffer(*post_op.outputs[:2], channels, mode, source.num_blocks)
             targets.append(source)
         if index == len(self._blocks) - 1 and not self._is_converted:
             end.value = self._outlet if post_ops else source
@@ -172,6 +198,8 @@ class Program:
         for place in range(len(post_ops) - 2, -1, -1):
             target = targets[place]
             dz = Buffer(target.height, target.width, target.channels, target.mode, target.num_blocks)
+            if self._is_wide and not is_last:
+                dz = Buffer(*post_ops[place].outputs, self._mode, target.num_blocks)
             is_shared = isinstance(post_ops[place + 1], Sum) and not _changes_dz(post_ops[place])
             dzs.insert(0, dzs[0] if is_shared else dz)  # a sum's gradient is that of its terms
         source, ops = self._source(index), self.post_ops[index]
@@ -192,7 +220,7 @@ class Program:
         if op is not None:
             if not isinstance(op, ConvPoolOp) and op.needs_dx:
                 tensor.add_part(op.dx)
-            if op.y.mode == self._mode:
+            if op.y.mode == self._mode or index < len(self._blocks) - 1:
                 return op.dy
             height, width, _ = op.plan.outputs
             return Buffer(height, width, op.stored_outputs, "f", self._num_blocks)  # of logits
@@ -230,6 +258,8 @@ class Program:
             return ConcatenateOp(post_op, source=source, target=target, dz=dz, terms=terms, gradients=gradients)
         if isinstance(post_op, Pool):
             return PoolOp(post_op, source=source, target=target, dz=dz)
+        if isinstance(post_op, Activation) and _is_rounding(post_op):
+            return RoundingOp(post_op, source=source, target=target, dz=dz)
         if isinstance(post_op, Activation):
             return ActivationOp(post_op, source=source, target=target, dz=dz)
         if isinstance(post_op, ImageNorm):
@@ -331,6 +361,12 @@ class Program:
         elif source is not dy:
             size = blocks * self.stored_classes * LANES
             commands.add(0, elementwise.copy(), source.data[:size], dy.data)
+
+
+def _is_rounding(post_op: PostOp) -> bool:
+    if isinstance(post_op, Epilogue):
+        return post_op.after is not None
+    return isinstance(post_op, Activation) and (post_op.before is not None or post_op.after is not None)
 
 
 def _is_empty(post_op: PostOp) -> bool:

@@ -203,6 +203,18 @@ def maximum(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
 
 
 @operation(F, F)
+def minimum(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    """The smaller of two; the second where either is NaN."""
+    return builder.select(builder.fcmp_ordered("<", *values), *values)
+
+
+@operation(F)
+def floor(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
+    """The largest whole number that is not larger."""
+    return _call(builder, "llvm.floor.v16f32", F, values)
+
+
+@operation(F, F)
 def equal(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return builder.fcmp_ordered("==", *values)
 

@@ -42,6 +42,7 @@ class WeightedOp:
         dy: Gradient of y, written by the next op; with the margin that the input gradient needs.
         dx: Gradient of x, without a margin; absent in the first layer.
         weights, gradient: float32 [kernel height, kernel width, inputs, outputs], flat: views of the network's vectors.
+        trained: What training changes: the weights, or those that the weights are rounded from.
         bias, bias_gradient: float32 [outputs], likewise.
     """
 
@@ -56,6 +57,7 @@ class WeightedOp:
         self.precision: Mode = precision
         self.size = plan.size
         self.weights: Floats = np.empty(0, np.float32)  # replaced by views of the network's flat vectors
+        self.trained: Floats = self.weights  # before they are rounded, where they are trained in whole numbers
         self.gradient: Floats = np.empty(0, np.float32)
         self.bias: Floats = np.zeros(outputs, np.float32)  # likewise, where the layer has a bias; else zeros
         self.bias_gradient: Floats = np.zeros(outputs, np.float32)
@@ -65,7 +67,7 @@ class WeightedOp:
         dtype = np.int32 if self.mode == "b" else np.float32
         is_simple = plan.stride == 1 and not plan.is_dense
         self.filtering = None
-        if is_simple:
+        if is_simple and plan.coding is None:  # transforms would round sums that are exact in whole numbers
             self.filtering = winograd.choice(
                 plan.kernel, height, width, source.stored_channels, self.stored_outputs, plan.margin,
                 is_paired="b" in (self.mode, precision),
@@ -183,7 +185,7 @@ class WeightedOp:
             self._winograd_gradient(commands, batch, self.gradient_filtering)
         else:
             self._direct_gradient(commands, batch)
-        record_penalty(commands, self.plan, self.weights, self.gradient)
+        record_penalty(commands, self.plan, self.trained, self.gradient)
         if self.needs_dx:
             self.input_gradient.record(commands, batch)
 

@@ -6,7 +6,7 @@ import pytest
 
 from assay.errors import SpecError
 from assay.nets import summary_of
-from assay.spec import Arm, Quantization, Study, Training, parse_study
+from assay.spec import Arm, Quantization, Study, Training, json_schema, parse_study
 
 LAYERS = ["conv 4 3x3 relu", "maxpool 2", "flatten", "dense classes softmax"]
 STUDY = """
@@ -44,6 +44,16 @@ def test_a_level_may_be_the_whole_table_or_none():
     plain, small = (arm.training for arm in study.expand())
     assert plain.quantization is None
     assert (small.quantization.bits_of("conv1"), small.quantization.bits_of("dense1")) == (8, 2)
+
+
+def test_editors_know_it():
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = {**json_schema(), "$ref": "#/$defs/Training"}
+    validator = jsonschema.Draft202012Validator({"$defs": schema["$defs"], "$ref": "#/$defs/Training"})
+    for fine in ({"weights": 2, "layers": {"conv1": 8}}, {"weights": "{bits}"}, "none", "{format}"):
+        assert validator.is_valid({"quantization": fine}), fine
+    for wrong in ({"weights": 3}, {"bits": 4}, 8):
+        assert not validator.is_valid({"quantization": wrong}), wrong
 
 
 def test_runs_without_it_keep_their_identity():

@@ -402,6 +402,7 @@ def facts_of(model: Model) -> Facts:
         ("epochs", f"{len(run.epochs)}, weights {counted_epoch(record)}"),
         ("batch size", str(training.batch_size)),
         ("optimizer", _listed(training.optimizer.model_dump(mode="json", exclude_none=True))),
+        *((("quantization", _listed(bits.model_dump(mode="json"))),) if (bits := training.quantization) else ()),
         ("training time", seconds),
         ("weights", f"SHA-256 {run.weights_sha256}"),
         ("versions", _listed(versions)),

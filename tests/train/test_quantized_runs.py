@@ -15,8 +15,11 @@ from assay.export import Portable
 from assay.export.fixed_point import quantize
 from assay.spec import parse_study
 from assay.train import EpochRecord
+from assay.train.cuda.learner import CudaLearner
 from assay.train.engine import learner_of, split_of, train
+from assay.train.learner import Batch
 from assay.train.paths import path_of
+from assay.train.plain import PlainLearner
 from assay.train.predictor import predictor_of
 
 from ..helpers import same_weights
@@ -91,6 +94,29 @@ def test_bfloat16_evaluates_as_float32_does(data: TrainingData) -> None:
         learner.load_weights(state)
         logits.append(learner.logits_at(data.images, np.arange(500)))
     np.testing.assert_allclose(*logits, rtol=1e-5, atol=1e-5)
+
+
+def test_every_path_follows_the_same_scales(data: TrainingData) -> None:
+    """Kernels, torch's layers, and those as a CUDA device has them: after three steps of gradient descent."""
+    training = {**TRAINING, "precision": "float32", "optimizer": {"name": "sgd", "learning_rate": 0.05}}
+    run = task(layers=LAYERS, training=training)
+    fused = learner_of(run, data)
+    spec, scaling = run.arm.training, predictor_of(run, data).scaling
+    plain = PlainLearner(predictor_of(run, data).network, spec.optimizer, scaling, training=spec)
+    cuda = CudaLearner(
+        predictor_of(run, data).network, spec.optimizer, scaling, batch_size=50, precision="float32", device="cpu",
+        training=spec, replays=False,
+    )  # fmt: skip
+    states = []
+    for learner in (fused, plain, cuda):
+        for step in range(3):
+            indices = np.arange(step * 50, step * 50 + 50)
+            learner.train_batch(Batch(data.images, indices, data.labels[indices]), step=step, learning_rate=0.05)
+        states.append(learner.weights())
+    for state in states[1:]:
+        assert state.keys() == states[0].keys()
+        for name, values in state.items():
+            np.testing.assert_allclose(values.cpu(), states[0][name], atol=2e-3, err_msg=name)
 
 
 def test_paths_that_meet_train_in_float32(data: TrainingData) -> None:

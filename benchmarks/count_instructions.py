@@ -1,6 +1,7 @@
 """Instructions of the C functions of fixed-point programs on each core, fitted to what QEMU counts.
 
-    python benchmarks/count_instructions.py        # prints the tables of src/assay/nets/fixed_point/cores.py
+    python benchmarks/count_instructions.py            # prints the tables of src/assay/nets/fixed_point/cores.py
+    python benchmarks/count_instructions.py normalize  # fits the parts of that function alone, the others kept
 
 Needs the packages gcc-arm-none-eabi, gcc-riscv64-unknown-elf and qemu-user of Debian 12. Each of some small networks
 is compiled for each core, and run on random images; least squares of relative errors give the instructions for each
@@ -23,6 +24,7 @@ from tests.contracts.test_export import images_of, network_of
 from tests.export.emulated import TARGETS, built, instructions
 
 from assay.export.fixed_point import quantize, source_of
+from assay.nets.fixed_point import CORES
 from assay.nets.fixed_point.costs import work_of
 
 END = ["flatten", "dense classes softmax"]
@@ -69,10 +71,18 @@ def networks() -> Iterator[tuple[list[Any], tuple[int, int, int], str]]:
             "int8",
         )
         yield ["conv 4 1x1", {"parallel": [["conv 4 1x1"], []]}, *END], shape, "int8"
+        for channels in (2, 8):
+            for norm in ("layernorm", "groupnorm 1", "groupnorm 2", "instancenorm"):
+                if norm != f"groupnorm {channels}":
+                    yield [f"conv {channels} 1x1", norm, *END], shape, "int8"
 
 
-def main() -> None:
-    """Counts, fits and prints."""
+def main(function: str = "") -> None:
+    """Counts, fits and prints.
+
+    Args:
+        function: The only function whose parts are fitted; all if empty.
+    """
     from scipy.optimize import nnls
 
     rows, counts = [], {core: [] for core in TARGETS}
@@ -82,7 +92,10 @@ def main() -> None:
             network, _ = network_of(layers, shape)
             images = images_of(64, shape, "uint8")
             program = quantize(network, images, coding)
-            rows.append(work_of(program.graph, program.bit_lengths))
+            work = work_of(program.graph, program.bit_lengths)
+            if not any(part.startswith(function) for part in work):
+                continue
+            rows.append(work)
             for core, target in TARGETS.items():
                 path = built(target, source_of(program, core), folder / core)
                 counts[core].append(instructions(target, path, images[:3], folder))
@@ -92,15 +105,22 @@ def main() -> None:
     columns = []
     for core, values in counts.items():
         counted = np.array(values)
-        used = [index for index, part in enumerate(parts) if part != "bit" or core == "rv32ec"]
-        fitted = np.zeros(len(parts))
-        fitted[used] = nnls(table[:, used] / counted[:, None], np.ones(len(counted)))[0]
+        fitted = np.array([CORES[core].instructions.get(part, 0.0) for part in parts])
+        used = [
+            index
+            for index, part in enumerate(parts)
+            if part.startswith(function) and (part != "bit" or core == "rv32ec")
+        ]
+        fitted[used] = 0
+        rest = counted - table @ fitted
+        fitted[used] = nnls(table[:, used] / counted[:, None], rest / counted)[0]
         columns.append(fitted)
         errors = np.abs(table @ fitted / counted - 1)
         print(f"# {core}: {errors.mean():.1%} off on average, {errors.max():.1%} at most")
     for part, row in zip(parts, np.array(columns).T, strict=True):
-        print(f'    "{part}": ({", ".join(f"{value:.1f}" for value in row)}),')
+        if part.startswith(function):
+            print(f'    "{part}": ({", ".join(f"{value:.1f}" for value in row)}),')
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:2])

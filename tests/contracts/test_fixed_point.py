@@ -12,14 +12,14 @@ from assay.export.fixed_point import quantize, source_of
 from assay.nets.fixed_point import CODINGS, CORES, costs_of
 
 from ..export.emulated import TARGETS, answers, built, instructions, target_of
-from ..export.fixed_networks import BLOCKS, NETWORKS, RECORD, E, host_answers, pictures, program_of
+from ..export.fixed_networks import BLOCKS, NETWORKS, NORMS, RECORD, E, host_answers, pictures, program_of
 from ..export.test_trained_codes import CASES as TRAINED_CASES
 from ..export.test_trained_codes import settled
 
 TRAINED = [*TRAINED_CASES]
 
 CASES = [
-    *((name, "int8", False) for name in ("normed", "blocks", "pooled")),
+    *((name, "int8", False) for name in ("normed", "blocks", "norms", "pooled")),
     ("record", "int4", True), ("blocks", "ternary", False), ("pooled", "int2", False),
 ]  # fmt: skip
 SLOW = [(name, coding, shifted) for name in NETWORKS for coding in CODINGS for shifted in (False, True)]
@@ -59,11 +59,13 @@ def test_c_gives_the_bits_of_numpy_for_networks_that_were_trained_so(name: str, 
 
 @pytest.mark.parametrize(("core", "name", "coding"), [
     ("cortex-m4", "blocks", "int8"),
-    ("rv32ec", "pooled", "int4"),
+    ("rv32ec", "pooled", "int4"), ("cortex-m0+", "norms", "int8"), ("rv32ec", "norms", "int4"),
     *(
         pytest.param(core, name, coding, marks=pytest.mark.slow)
         for core in CORES
-        for name, coding in (("blocks", "int8"), ("record", "int8"), ("normed", "int2"), ("record", "ternary"))
+        for name, coding in (
+            ("blocks", "int8"), ("norms", "ternary"), ("record", "int8"), ("normed", "int2"), ("record", "ternary"),
+        )
         if (core, name, coding) != ("cortex-m4", "blocks", "int8")
     ),
 ])  # fmt: skip
@@ -79,6 +81,7 @@ def test_an_emulated_core_gives_the_bits_of_numpy(core: str, name: str, coding: 
 ESTIMATED = [
     ("record", RECORD, (28, 28, 1), "int8"), ("document E's", E, (28, 28, 1), "int8"),
     ("blocks", BLOCKS, (16, 16, 3), "int8"), ("packed", RECORD, (20, 20, 1), "int4"),
+    ("norms", NORMS, (14, 15, 2), "int8"),
 ]  # fmt: skip
 
 
@@ -86,7 +89,9 @@ ESTIMATED = [
     ("core", "name"),
     [
         pytest.param(core, name, marks=() if (core, name) in DEFAULT else pytest.mark.slow)
-        for DEFAULT in [{("cortex-m4", "record"), ("rv32ec", "document E's"), ("cortex-m0+", "packed")}]
+        for DEFAULT in [
+            {("cortex-m4", "record"), ("rv32ec", "document E's"), ("cortex-m0+", "packed"), ("cortex-m7", "norms")}
+        ]
         for core in CORES
         for name, *_ in ESTIMATED
     ],

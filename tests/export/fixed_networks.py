@@ -39,12 +39,18 @@ BLOCKS = [
     *["zeropad 1+0x0+2", "conv 6 3x3 groups=3", "prelu", "conv 4 2x2 dilation=2 relu", "maxpool 2"],
     *["prelu per=channel", "reshape -1", "dense 12 elu", "dense classes softmax"],
 ]
+NORMS = [
+    *["groupnorm 1", "conv 6 3x3", "groupnorm 3", "relu6", {"residual": ["conv 6 3x3 padding=same", "instancenorm"]}],
+    *["relu", "maxpool 2", "layernorm", "gelu", "flatten", "groupnorm 2", "dense 8", "layernorm", "relu"],
+    "dense classes softmax",
+]
 POOLED = ["maxpool 2", "conv 10 2x2", "globalmaxpool", "softmax"]
 NETWORKS: dict[str, tuple[list[Any], tuple[int, int, int], str]] = {
     "record": (RECORD, (14, 14, 1), "uint8"),
     "normed": (NORMED, (11, 12, 3), "float32"),
     "blocks": (BLOCKS, (9, 8, 2), "uint8"),
     "normed first": (["batchnorm", "relu6", "maxpool 2", *END], (6, 7, 2), "uint8"),
+    "norms": (NORMS, (9, 8, 2), "uint8"),
     "pooled": (POOLED, (6, 7, 1), "uint8"),
     "document E's": (E, (28, 28, 1), "uint8"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shutil
 import subprocess
 from fractions import Fraction
@@ -17,6 +18,8 @@ from assay.export import write_c
 from assay.export.fixed_point.arithmetic import Rescale, factor_code, scaled
 from assay.export.fixed_point.program import Kernel, Table
 from assay.nets.fixed_point import CODINGS, CORES, Convolve, core_of, costs_of, lower, plan
+from assay.nets.fixed_point.lowering import FIXED_POINT
+from assay.nets.layers.registry import WORDS
 from assay.prediction.ensemble import softmax
 from assay.spec.search import CORES as CORES_OF_BUDGETS
 
@@ -149,8 +152,10 @@ def test_a_table_is_stored_once_for_all_layers() -> None:
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        (["conv 4 3x3", "layernorm", *END], r'layernorm1 \("layernorm"\) has no fixed-point C code here'),
-        (["conv 4 3x3", {"residual": ["groupnorm 2"]}, *END], r'groupnorm1 \("groupnorm 2"\) has no fixed-point'),
+        (
+            ["conv 200 1x1", "groupnorm 2", "instancenorm", "groupnorm 1", "globalmaxpool", "dense classes softmax"],
+            r'groupnorm2 \("groupnorm 1"\) normalizes 39,200 values at once, and C takes 32,768 at most',
+        ),
         (["conv 32 3x3", "flatten", "dense 40", "dense classes softmax"], "a C header holds 100,000 at most"),
     ],
 )
@@ -159,6 +164,14 @@ def test_what_c_does_not_hold_is_said(layers: list[Any], message: str, tmp_path:
     with pytest.raises(SpecError, match=message):
         write_c(network, tmp_path / "model.h", pictures(5, (14, 14, 1)), "no")
     assert not (tmp_path / "model.h").exists()
+
+
+def test_every_layer_word_has_c_code_and_the_docs_list_it() -> None:
+    joins = {"add", "concatenate"}  # of blocks; no words of a study
+    assert set(FIXED_POINT.words) == set(WORDS) | joins
+    docs = (Path(__file__).parents[2] / "docs" / "export.md").read_text()
+    table = docs.split("**What it holds.**")[1].split("**Numbers.**")[0]
+    assert set(re.findall(r"`(\w+)`", table)) >= set(WORDS) - {"activation"}
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc here")

@@ -37,6 +37,12 @@ def factor_code(factor: float) -> int:
     return (max(shift, LEAST_SHIFT) - LEAST_SHIFT) << FRACTION | (fraction - (1 << FRACTION))
 
 
+def factor_of(code: int) -> float:
+    """What a factor's 16 bits stand for."""
+    fraction, shift = (code & ((1 << FRACTION) - 1)) + (1 << FRACTION), (code >> FRACTION) + LEAST_SHIFT
+    return math.ldexp(fraction, -shift)
+
+
 def scaled(sums: Ints, codes: NDArray[np.uint16], bits: int, limits: tuple[int, int]) -> Ints:
     """Sums [..., outputs] times their factors [outputs], halves up, cut at the limits."""
     shift = (codes.astype(np.int64) >> FRACTION) + LEAST_SHIFT

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...nets.fixed_point import IMAGE, Add, Concatenate, Convolve, Map, Pad, Pool
+from ...nets.fixed_point import IMAGE, Add, Concatenate, Convolve, Map, Normalize, Pad, Pool
 from . import c_functions as functions
 from .arithmetic import Rescale
+from .c_normalize import NORM, NORMALIZE
+from .normalization import Normalizer
 from .program import Cut, Kernel, Program, Slopes, Table
 
 _PER_LINE = 20
@@ -112,6 +114,9 @@ class _Writer:
             case Add() | Concatenate():
                 assert isinstance(constants, Rescale)
                 self._join(operation, constants, name)
+            case Normalize():
+                assert isinstance(constants, Normalizer)
+                self._normalize(operation, constants, name)
             case Pad():
                 self._use(functions.PAD)
                 (height, width, channels), (rows, columns, _) = operation.inputs, operation.outputs
@@ -189,6 +194,24 @@ class _Writer:
                 self._use(functions.CUT)
                 most = constants.most if isinstance(constants, Cut) else 255
                 self._call("model_cut_all", f"{places}, {int(values[source].is_signed)}, {most}")
+
+    def _normalize(self, operation: Normalize, constants: Normalizer, name: str) -> None:
+        kind, channels = self._kind(operation.sources[0]), operation.outputs[2]
+        self._use(NORM)
+        self._use(_typed(NORMALIZE, kind))
+        self.constants.append(_array("int16_t", f"{name}_factor", constants.factors))
+        self.constants.append(_array("int16_t", f"{name}_bias", constants.biases))
+        width = channels // operation.groups
+        pixels = operation.together // width
+        numbers = (
+            self._place(operation.sources[0]), self._program.arena.places[operation.target], f"{constants.epsilon}u",
+            operation.outputs[0] * operation.outputs[1] // pixels, pixels, channels, width,
+            constants.reach, constants.scale, constants.bias_shift, constants.shift,
+            *self._program.graph.values[operation.target].limits,
+        )  # fmt: skip
+        fields = ", ".join([f"{name}_factor", f"{name}_bias", *map(str, numbers)])
+        self.constants.append(f"static const model_norm {name} = {{{fields}}};\n")
+        self._call(f"model_normalize_{kind}", f"&{name}, image, arena")
 
     def _join(self, operation: Add | Concatenate, constants: Rescale, name: str) -> None:
         self._use(functions.JOIN)

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...nets.effects import Window
-from ...nets.fixed_point import Add, Arena, Concatenate, Convolve, Graph, Map, Operation, Pad, Pool, plan
+from ...nets.fixed_point import Add, Arena, Concatenate, Convolve, Graph, Map, Normalize, Operation, Pad, Pool, plan
 from ..portable import Portable
 from .arithmetic import Ints, Rescale, scaled
+from .normalization import Normalizer, whole_normalized
 
 _BATCH = 100
 
@@ -61,7 +62,7 @@ class Cut:
     most: int
 
 
-Constants = Kernel | Rescale | Table | Slopes | Cut | None
+Constants = Kernel | Rescale | Table | Slopes | Cut | Normalizer | None
 SLOPE_SHIFT = 14
 
 
@@ -104,6 +105,8 @@ class Program:
                 total += 0 if one.bias is None else one.bias.nbytes
             elif isinstance(one, Slopes):
                 total += one.values.nbytes
+            elif isinstance(one, Normalizer):
+                total += one.factors.nbytes + one.biases.nbytes
         return total
 
     @property
@@ -177,6 +180,8 @@ def compute(
             return np.concatenate(list(parts), 3)
         case Pad():
             return padded(x, operation)
+        case Normalize():
+            return whole_normalized(x, operation, constants, limits)
 
 
 def _of_sum(rescale: Rescale, values: Any, limits: tuple[int, int]) -> Ints:

@@ -23,6 +23,7 @@ from ...nets.fixed_point import (
     ELU_ENDS,
     ENDS,
     IMAGE,
+    MOST_PARAMETERS,
     STEEP,
     Add,
     Coding,
@@ -30,6 +31,7 @@ from ...nets.fixed_point import (
     Convolve,
     Graph,
     Map,
+    Normalize,
     Pad,
     Pool,
     classes_of,
@@ -38,6 +40,7 @@ from ...nets.fixed_point import (
 from ..portable import Portable
 from .arithmetic import Rescale, factor_code
 from .folded import Floats, is_shifted, kernel_and_bias, scaling_of
+from .normalization import Normalizer, least_scale, normalized
 from .program import (
     SLOPE_SHIFT,
     Constants,
@@ -58,7 +61,13 @@ _MOST_BIAS = 1 << 20  # in units of a sum
 _LEAKY = 0.2
 
 
-def quantize(network: Portable, images: NDArray[Any], coding: str | None = None) -> Program:
+def quantize(
+    network: Portable,
+    images: NDArray[Any],
+    coding: str | None = None,
+    *,
+    most_parameters: int | None = MOST_PARAMETERS,
+) -> Program:
     """The network in whole numbers, calibrated on stored training images [n, height, width, channels].
 
     Of one that was trained in whole numbers these are the numbers and the scales; images say how large logits become.
@@ -67,6 +76,7 @@ def quantize(network: Portable, images: NDArray[Any], coding: str | None = None)
         network: The network.
         images: Stored training images; some hundreds will do.
         coding: How kernels are stored, of ``CODINGS``; if ``None`` as they were trained, or in whole bytes.
+        most_parameters: As many as a program may have; any number if ``None``.
 
     Raises:
         SpecError: It has a layer without a fixed-point form, or sums beyond 32 bits; or it was trained in whole
@@ -77,7 +87,7 @@ def quantize(network: Portable, images: NDArray[Any], coding: str | None = None)
         raise SpecError(
             Problem(f"the run was trained with weights of its own, not those of {coding}", "export it as c")
         )
-    graph = lower(network.summary, coding, is_shifted=is_shifted(network))
+    graph = lower(network.summary, coding, is_shifted=is_shifted(network), most_parameters=most_parameters)
     weights = {
         index: kernel_and_bias(network, operation)
         for index, operation in enumerate(graph.operations)
@@ -162,6 +172,11 @@ def _ranges(
                     ], 3)  # fmt: skip
                 case Pad():
                     out = padded(x, operation)
+                case Normalize():
+                    gamma, beta = _gamma_and_beta(network, operation)
+                    out = normalized(x, operation) * gamma.astype(np.float32) + beta.astype(np.float32)
+                    out = out if graph.values[operation.target].is_signed else np.maximum(out, 0)
+                    out = np.minimum(out, 6) if operation.target in graph.sixes else out
             flat = out.reshape(len(batch), -1)
             values[operation.target] = flat
             lows[operation.target] = min(lows[operation.target], float(flat.min()))
@@ -186,6 +201,10 @@ def _scales(network: Portable, graph: Graph, lows: list[float], highs: list[floa
     needs: dict[int, float] = {}
     for value, root in enumerate(classes):
         needs[root] = max(needs.get(root, 0), _need(graph, value, lows[value], highs[value]))
+    for operation in graph.operations:
+        if isinstance(operation, Normalize):
+            root = classes[operation.sources[0]]
+            needs[root] = max(needs[root], least_scale(operation))
     elus = {
         classes[operation.target]
         for operation in graph.operations
@@ -315,6 +334,8 @@ def _constants(
             return tables.of(operation)
         case Add() | Concatenate():
             return Rescale.of([scales[one] / target for one in operation.sources])
+        case Normalize():
+            return Normalizer.of(operation, *_gamma_and_beta(network, operation), source, target)
     return None
 
 
@@ -322,6 +343,11 @@ def _slopes(network: Portable, operation: Map) -> Floats:
     """PReLU's slopes in the order of an image's values; fewer, where they repeat."""
     alpha = network.of_layer(operation.name)["alpha"].astype(np.float64)
     return (alpha.transpose(1, 2, 0) if alpha.ndim == 3 else alpha).reshape(-1)
+
+
+def _gamma_and_beta(network: Portable, operation: Normalize) -> tuple[Floats, Floats]:
+    weights = network.of_layer(operation.name)
+    return weights["gamma"].astype(np.float64), weights["beta"].astype(np.float64)
 
 
 def _rounded(

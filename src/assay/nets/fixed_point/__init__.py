@@ -5,11 +5,13 @@ from .arena import plan as plan
 from .codings import CODINGS as CODINGS
 from .codings import Coding as Coding
 from .codings import coding_for as coding_for
+from .codings import coding_of as coding_of
 from .cores import CORES as CORES
 from .cores import Core as Core
 from .cores import core_of as core_of
 from .costs import Costs as Costs
 from .costs import costs_of as costs_of
+from .lowering import MOST_PARAMETERS as MOST_PARAMETERS
 from .lowering import SCALING as SCALING
 from .lowering import lower as lower
 from .operations import IMAGE as IMAGE
@@ -18,6 +20,7 @@ from .operations import Concatenate as Concatenate
 from .operations import Convolve as Convolve
 from .operations import Graph as Graph
 from .operations import Map as Map
+from .operations import Normalize as Normalize
 from .operations import Operation as Operation
 from .operations import Pad as Pad
 from .operations import Pool as Pool

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import Problem, SpecError
+
 Ints = NDArray[np.int8]
 
 
@@ -84,3 +86,15 @@ CODINGS: Mapping[str, Coding] = {
 def coding_for(bits: int | str) -> Coding:
     """The coding of weights that were trained for so many bits, or ``ternary``."""
     return CODINGS[bits if isinstance(bits, str) else f"int{bits}"]
+
+
+def coding_of(name: str) -> Coding:
+    """A coding by name.
+
+    Raises:
+        SpecError: It is not known; the sentence lists those that are.
+    """
+    if name not in CODINGS:
+        fix = f"known codings: {', '.join(CODINGS)}"
+        raise SpecError(Problem(f'weights cannot be stored as "{name}"', fix))
+    return CODINGS[name]

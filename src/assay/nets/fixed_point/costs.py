@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ..effects import Image, Window
 from .arena import plan
 from .cores import CORES, Core
-from .operations import Add, Concatenate, Convolve, Graph, Map, Operation, Pad, Pool
+from .operations import Add, Concatenate, Convolve, Graph, Map, Normalize, Operation, Pad, Pool
 
 _TABLE = 256  # bytes of an activation's table, elu's at most
 _TABLES = ("elu", "gelu", "silu", "sigmoid", "tanh")
@@ -75,6 +75,8 @@ def _num_bytes(graph: Graph) -> int:
                 total += 2
             case Map(activation="prelu"):
                 total += 2 * one.slopes
+            case Normalize():
+                total += 4 * one.outputs[2]
     return total
 
 
@@ -124,6 +126,10 @@ def _work(one: Operation, bit_lengths: dict[str, float]) -> Iterator[tuple[str, 
         case Pad():
             yield "pad.value", outputs
             yield "pad.copy", math.prod(one.inputs)
+        case Normalize():
+            yield "normalize.set", one.sets
+            yield "normalize.run", 2 * outputs / (one.outputs[2] // one.groups)
+            yield "normalize.value", outputs
 
 
 def _seen(window: Window, inputs: Image, outputs: Image) -> tuple[int, int]:

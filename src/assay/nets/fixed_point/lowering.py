@@ -11,17 +11,32 @@ from typing import Any
 from ...errors import Problem, SpecError
 from .. import layers as words
 from ..effects import Image, Shape, Window
+from ..layers.norms import EPSILON
 from ..shapes import LayerSummary, Summary
 from ..translation import Translation
 from .codings import CODINGS, Coding, coding_for
-from .operations import IMAGE, Activation, Add, Concatenate, Convolve, Graph, Map, Operation, Pad, Pool, Value
+from .operations import (
+    IMAGE,
+    Activation,
+    Add,
+    Concatenate,
+    Convolve,
+    Graph,
+    Map,
+    Normalize,
+    Operation,
+    Pad,
+    Pool,
+    Value,
+)
 
 MOST_PARAMETERS = 100_000  # of a header
+MOST_TOGETHER = 1 << 15  # values whose mean and variance are taken together: their squares' sum fits 32 bits
 SCALING = "scaling"  # the operation that subtracts an offset from images
 _ONE = Window((1, 1), 1, 1, "valid")
 _UNSIGNED = ("relu", "relu6", "sigmoid")
 _SAME_ABOVE_ZERO = ("relu", "leakyrelu", "elu", "prelu")
-_REMEDY = "export it as onnx or torch, or use batchnorm, which costs nothing in C"
+_REMEDY = "export it as onnx or torch"
 
 
 class _Lowering:
@@ -31,10 +46,11 @@ class _Lowering:
         summary: The network.
         coding: How kernels are stored; as they were trained if ``None``.
         is_shifted: Whether images are scaled by more than a factor.
+        is_limited: Whether sums have 32 bits.
     """
 
-    def __init__(self, summary: Summary, coding: Coding | None, *, is_shifted: bool) -> None:
-        self._coding, self._quantization = coding, summary.quantization
+    def __init__(self, summary: Summary, coding: Coding | None, *, is_shifted: bool, is_limited: bool) -> None:
+        self._coding, self._quantization, self.is_limited = coding, summary.quantization, is_limited
         self._bits = summary.quantization.activations if summary.quantization is not None else 8
         self.values = [Value(math.prod(summary.input_shape), is_signed=False)]
         self.operations: list[Operation] = []
@@ -107,10 +123,10 @@ class _Lowering:
         if name == "relu" or (name == "relu6" and self._quantization is None):
             last = self.operations[-1] if self.operations else None
             if (
-                isinstance(last, Convolve | Add)
+                isinstance(last, Convolve | Add | Normalize)
                 and last.target == value
                 and self.values[value].is_signed
-                and (name == "relu" or isinstance(last, Convolve))
+                and (name == "relu" or isinstance(last, Convolve | Normalize))
                 and self._is_read_once(value, row)
             ):
                 self.values[value] = replace(self.values[value], is_signed=False)
@@ -153,11 +169,11 @@ def lower(
         summary: The network, trained or not.
         coding: How its kernels are stored, of ``CODINGS``; if ``None`` as they were trained, or in whole bytes.
         is_shifted: Whether images are scaled by more than a factor, as ``scaling = "standard"`` does.
-        most_parameters: As many as a program may have.
+        most_parameters: As many as a program may have; with ``None`` nothing is limited to what C takes.
 
     Raises:
-        SpecError: It stands on a base, is a module of one's own, has a layer without a fixed-point form, or more than
-            100,000 parameters.
+        SpecError: It stands on a base, is a module of one's own, has more than 100,000 parameters, or normalizes more
+            than 32,768 values at once.
     """
     if summary.members > 1:
         what = f"it is an ensemble of {summary.members} networks, and a C header holds one"
@@ -170,7 +186,8 @@ def lower(
     if most_parameters is not None and summary.parameters > most_parameters:
         what = f"it has {summary.parameters:,} parameters, and a C header holds {most_parameters:,} at most"
         raise SpecError(Problem(what, "export a smaller network, or another format"))
-    state = _Lowering(summary, None if coding is None else CODINGS[coding], is_shifted=is_shifted)
+    chosen = None if coding is None else CODINGS[coding]
+    state = _Lowering(summary, chosen, is_shifted=is_shifted, is_limited=most_parameters is not None)
     for row in summary.layers:
         FIXED_POINT[row](state, row, row.layer)
     last, _ = state.places[summary.layers[-1].name]
@@ -233,6 +250,21 @@ def _batchnorm(state: _Lowering, row: LayerSummary, layer: words.BatchNorm) -> N
     source, shape = state.source(row)
     value = source if state.fold(row, source) else state.affine(row.name, source, shape, layer="", norms=(row.name,))
     state.put(row, value)
+
+
+@FIXED_POINT.of(words.LayerNorm)
+def _layernorm(state: _Lowering, row: LayerSummary, layer: words.LayerNorm) -> None:
+    _normalize(state, row, groups=1, is_by_position=True)
+
+
+@FIXED_POINT.of(words.GroupNorm)
+def _groupnorm(state: _Lowering, row: LayerSummary, layer: words.GroupNorm) -> None:
+    _normalize(state, row, groups=layer.groups, is_by_position=False)
+
+
+@FIXED_POINT.of(words.InstanceNorm)
+def _instancenorm(state: _Lowering, row: LayerSummary, layer: words.InstanceNorm) -> None:
+    _normalize(state, row, groups=row.input_shape[-1], is_by_position=False)
 
 
 @FIXED_POINT.of(words.Activate)
@@ -300,6 +332,17 @@ def _pooled(state: _Lowering, row: LayerSummary, window: Window, *, is_mean: boo
     outputs = (*positions, inputs[2])
     target = state.value(outputs, is_signed=state.values[source].is_signed)
     state.operations.append(Pool(row.name, (source,), target, inputs, outputs, window, is_mean))
+    state.put(row, target)
+
+
+def _normalize(state: _Lowering, row: LayerSummary, *, groups: int, is_by_position: bool) -> None:
+    source, shape = state.source(row)
+    target = state.value(shape, is_signed=True)
+    operation = Normalize(row.name, (source,), target, shape, shape, groups, is_by_position, EPSILON)
+    if state.is_limited and operation.together > MOST_TOGETHER:
+        reason = f"normalizes {operation.together:,} values at once, and C takes {MOST_TOGETHER:,} at most"
+        raise FIXED_POINT.refusal(row, reason)
+    state.operations.append(operation)
     state.put(row, target)
 
 

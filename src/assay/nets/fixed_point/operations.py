@@ -159,7 +159,33 @@ class Pad(_Operation):
     left: int
 
 
-Operation = Convolve | Pool | Map | Add | Concatenate | Pad
+@dataclass(frozen=True)
+class Normalize(_Operation):
+    """Values of one image with mean 0 and variance 1, set by set, then a factor and a shift for each channel.
+
+    Args:
+        groups: Sets of channels that lie side by side.
+        is_by_position: Whether each position is normalized by itself; otherwise all positions together.
+        epsilon: What is added to a variance.
+    """
+
+    groups: int
+    is_by_position: bool
+    epsilon: float
+
+    @property
+    def together(self) -> int:
+        """Values of one set."""
+        channels = self.outputs[2] // self.groups
+        return channels if self.is_by_position else channels * math.prod(self.outputs[:2])
+
+    @property
+    def sets(self) -> int:
+        """Sets of one image."""
+        return math.prod(self.outputs) // self.together
+
+
+Operation = Convolve | Pool | Map | Add | Concatenate | Pad | Normalize
 
 
 @dataclass(frozen=True)
@@ -181,7 +207,7 @@ class Graph:
     num_classes: int
     sixes: frozenset[int] = frozenset()
     places: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
-    in_place: ClassVar[tuple[type, ...]] = (Map, Add)
+    in_place: ClassVar[tuple[type, ...]] = (Map, Add, Normalize)
     readers: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

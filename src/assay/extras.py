@@ -14,6 +14,7 @@ EXTRAS = {
     "parquet": ("pyarrow",),
     "hdf5": ("h5py",),
     "export": ("keras", "onnx", "onnxruntime", "h5py"),
+    "litert": ("ai_edge_litert", "flatbuffers"),
     "notebook": ("nbformat", "nbclient", "ipykernel"),
     "hub": ("huggingface_hub",),
     "ray": ("ray", "fsspec"),

@@ -145,6 +145,35 @@ def test_a_c_header_comes_from_a_run(tmp_path: Path) -> None:
     assert sizes[1] < 0.6 * sizes[0]
 
 
+def test_four_bits_are_judged_on_all_validation_images(store: Path, tmp_path: Path) -> None:
+    exported = export_run("small", ["onnx", "onnx-int4"], store, tmp_path)
+    plain, small = exported.files
+    assert small.name == "model-int4.onnx"
+    assert small.num_bytes < plain.num_bytes
+    assert re.search(r"accuracy on 288 validation images [\d.]+%, [\d.]+% in float32", small.about)
+
+
+def test_a_litert_file_that_nothing_can_check_is_not_written(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    for form in ("litert", "litert-int8"):
+        with pytest.raises(SpecError, match=r'need ai_edge_litert, which.*pip install "assay\[litert\]"'):
+            export_run("small", [form], store, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_litert_file_comes_from_a_run(store: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed")
+    exported = export_run("small", ["litert", "litert-int8"], store, tmp_path)
+    plain, small = exported.files
+    match = re.search(r"largest difference from our predictions ([\d.e+-]+), on 288 validation images", plain.about)
+    assert match is not None
+    assert float(match[1]) < 1e-4
+    assert small.num_bytes < plain.num_bytes
+    assert "accuracy on 288 validation images" in small.about
+
+
 def test_a_file_that_answers_otherwise_is_not_kept(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,10 @@ from .hub import config_of as config_of
 from .hub import dataset_on_hub as dataset_on_hub
 from .hub import metadata_block as metadata_block
 from .keras_model import write_keras as write_keras
+from .litert import litert_answer as litert_answer
+from .litert import write_litert as write_litert
+from .litert import write_litert_int8 as write_litert_int8
+from .onnx_int4 import write_onnx_int4 as write_onnx_int4
 from .onnx_int8 import CALIBRATION_IMAGES as CALIBRATION_IMAGES
 from .onnx_int8 import write_onnx_int8 as write_onnx_int8
 from .onnx_model import Distance as Distance

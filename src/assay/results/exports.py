@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from .. import disk
 from ..errors import DataError, Problem, RunError, SpecError, nearest
+from ..extras import needed
 from ..numerals import counted, percent, points
 from ..spec import module_of
 from ..stats import share_interval
@@ -31,6 +32,9 @@ FORMATS = {
     "keras": "Keras 3: model.keras",
     "onnx": "ONNX: model.onnx",
     "onnx-int8": "ONNX in 8 bits, calibrated on training images: model-int8.onnx",
+    "onnx-int4": "ONNX with weights of 4 bits: model-int4.onnx",
+    "litert": "LiteRT, which was TensorFlow Lite: model.tflite",
+    "litert-int8": "the same in 8 bits, calibrated on training images: model-int8.tflite",
     "torch": "a PyTorch module that needs torch and safetensors alone: network.py, network.safetensors",
     "huggingface": "a folder for the Hugging Face hub: README.md (card with metadata), config.json, and as torch",
     "safetensors": "weights and a JSON spec: model.safetensors, model.json",
@@ -152,6 +156,25 @@ def _refuse_rounded(network: Portable, formats: Sequence[str]) -> None:
         raise SpecError(Problem(what, 'export it as "c", whose program has its weights, scales and answers'))
 
 
+def calibration_images(model: Model) -> NDArray[Any]:
+    """Some of the images that a run was trained on: they say how large activations become.
+
+    Raises:
+        DataError: The data are gone, or have changed.
+    """
+    from ..export import CALIBRATION_IMAGES
+
+    training = model.dataset.training()
+    own = split_of_run(model.study, model.run, training).training
+    chosen = np.random.default_rng(0).choice(own, min(len(own), CALIBRATION_IMAGES), replace=False)
+    return np.ascontiguousarray(training.images[np.sort(chosen)])
+
+
+def c_name(coding: str | None) -> str:
+    """The name of a header whose weights are stored so; as they were trained, or in whole bytes, if ``None``."""
+    return "model.h" if coding is None else f"model-{coding}.h"
+
+
 def portable_of(model: Model) -> Portable:
     """A model as plain arrays."""
     from ..export import Portable
@@ -181,19 +204,6 @@ class _Check:
             what = f"{path.name} answers otherwise than the run: a probability differs by {difference:.2g}"
             raise RunError(what, "export another format, and report this")
         return f"largest difference from our predictions {difference:.1e}, on {len(self.images):,} {self.what}"
-
-    def calibration(self) -> NDArray[Any]:
-        """Some of the images that the run was trained on.
-
-        Raises:
-            DataError: The data are gone, or have changed.
-        """
-        from ..export import CALIBRATION_IMAGES
-
-        training = self.model.dataset.training()
-        own = split_of_run(self.model.study, self.model.run, training).training
-        chosen = np.random.default_rng(0).choice(own, min(len(own), CALIBRATION_IMAGES), replace=False)
-        return np.ascontiguousarray(training.images[np.sort(chosen)])
 
     def loss(self, answer: Callable[[NDArray[Any]], NDArray[np.float32]]) -> str:
         """What 8 bits cost in accuracy on all validation images, as a clause; empty where there are none."""
@@ -285,7 +295,7 @@ def _answer_code(answers: Answers) -> str:
 def _onnx_int8(network: Portable, folder: Path, title: str, check: _Check) -> list[Written]:
     from ..export import onnx_answer, write_onnx, write_onnx_int8
 
-    path, images = folder / "model-int8.onnx", check.calibration()
+    path, images = folder / "model-int8.onnx", calibration_images(check.model)
     write_onnx_int8(network, path, images)
     with tempfile.TemporaryDirectory() as name:
         plain = Path(name) / "model.onnx"
@@ -296,12 +306,43 @@ def _onnx_int8(network: Portable, folder: Path, title: str, check: _Check) -> li
     return [_written(path, "onnx-int8", f"{use}; {note}; {check.loss(onnx_answer(path))}.")]
 
 
+def _onnx_int4(network: Portable, folder: Path, title: str, check: _Check) -> list[Written]:
+    from ..export import onnx_answer, write_onnx_int4
+
+    path = folder / "model-int4.onnx"
+    write_onnx_int4(network, path)
+    use = "input and output as `model.onnx`, opset 21; weights of 4 bits, computed with in float32"
+    return [_written(path, "onnx-int4", f"{use}; {check.loss(onnx_answer(path))}.")]
+
+
+def _litert(network: Portable, folder: Path, title: str, check: _Check) -> list[Written]:
+    from ..export import litert_answer, write_litert
+
+    needed("ai_edge_litert.interpreter", "LiteRT files")  # no file that nothing has checked
+    path = folder / "model.tflite"
+    write_litert(network, path)
+    agreement = check.compare(litert_answer(path), path)
+    use = f"input `images` ({network.dtype}), output `probabilities`; class names in its metadata under `classes`"
+    return [_written(path, "litert", f"{use}; {agreement}.")]
+
+
+def _litert_int8(network: Portable, folder: Path, title: str, check: _Check) -> list[Written]:
+    from ..export import litert_answer, write_litert_int8
+
+    needed("ai_edge_litert.interpreter", "LiteRT files")
+    path, images = folder / "model-int8.tflite", calibration_images(check.model)
+    write_litert_int8(network, path, images)
+    note = f"8-bit weights and activations, calibrated on {len(images):,} training images"
+    loss = check.loss(litert_answer(path))
+    return [_written(path, "litert-int8", f"input and output as `model.tflite`; {note}; {loss}.")]
+
+
 def _c(network: Portable, folder: Path, title: str, check: _Check, coding: str | None = None) -> list[Written]:
     from ..export import write_c
     from ..nets.fixed_point import CORES, costs_of
 
-    path = folder / ("model.h" if coding is None else f"model-{coding}.h")
-    program = write_c(network, path, check.calibration(), title, coding)
+    path = folder / c_name(coding)
+    program = write_c(network, path, calibration_images(check.model), title, coding)
     costs = costs_of(program.graph, bit_lengths=program.bit_lengths)
     times = ", ".join(
         f"{core.title} {costs.microseconds[name] / 1000:,.3g} ms at {core.megahertz:g} MHz"
@@ -353,6 +394,9 @@ _WRITERS: dict[str, Callable[[Portable, Path, str, _Check], list[Written]]] = {
     "keras": _keras,
     "onnx": _onnx,
     "onnx-int8": _onnx_int8,
+    "onnx-int4": _onnx_int4,
+    "litert": _litert,
+    "litert-int8": _litert_int8,
     "torch": _torch,
     "huggingface": _huggingface,
     "safetensors": _safetensors,

@@ -94,8 +94,8 @@ def export(
 
     Args:
         run: The start of a run's id, or a study: then the first seed of its best arm.
-        formats: ``keras``, ``onnx``, ``onnx-int8``, ``torch``, ``safetensors``, ``c``, ``c-int4``, ``c-int2``,
-            ``c-ternary``.
+        formats: ``keras``, ``onnx``, ``onnx-int8``, ``onnx-int4``, ``litert``, ``litert-int8``, ``torch``,
+            ``safetensors``, ``c``, ``c-int4``, ``c-int2``, ``c-ternary``.
         folder: Where to write; ``STUDY-RUN`` in the current folder if ``None``.
         sets, set_method, by_class, never_empty, refuse: As for :func:`predict`: their rules are written as
             ``answers.json``, and ``model.onnx`` gets the output ``unlike``.

@@ -203,10 +203,6 @@ def _keep_as_files_write_it(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [*schema.get("anyOf", []), {"const": "best", "type": "string"}]
 
 
-def _none_as_files_write_it(schema: dict[str, Any]) -> None:
-    schema["anyOf"] = [*schema.get("anyOf", []), {"const": "none", "type": "string"}]
-
-
 class Training(Spec):
     """The training protocol of an arm. The loss is categorical cross-entropy, unless ``loss`` says otherwise.
 
@@ -293,7 +289,7 @@ class Training(Spec):
     swa: Swa | None = Field(default=None, json_schema_extra=_or_none)
     distillation: Distillation | None = Field(default=None, json_schema_extra=_or_none)
     ensemble: int | None = Field(default=None, strict=True, json_schema_extra=_or_none)
-    quantization: Quantization | None = Field(default=None, json_schema_extra=_none_as_files_write_it)
+    quantization: Quantization | None = Field(default=None, json_schema_extra=_or_none)
     loss: str | None = None
 
     @property

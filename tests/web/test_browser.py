@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -297,3 +298,39 @@ def test_labels_in_doubt_are_corrected_into_a_table(digits_store: Path, open_pag
     assert {
         path for path in files if "-wal" not in path.name and "-shm" not in path.name and later.get(path) != files[path]
     } == set()
+
+
+def test_a_drawing_becomes_a_c_file(digits_store: Path, open_page: Any, tmp_path: Path) -> None:
+    with serving(digits_store) as url:
+        page = open_page(f"{url}studies/digits")
+        page.get_by_role("link", name="On a microcontroller").click()
+        page.wait_for_selector("#pad:visible")
+        expect(page.locator("#candidates tbody tr")).to_have_count(1)
+        expect(page.locator("#download")).to_be_enabled()
+        whole = page.locator("#candidates tbody td").nth(2).text_content()
+        page.get_by_role("button", name="4 bits").click()
+        expect(page.locator("#whole-what")).to_have_text("as C, weights of 4 bits")
+        small = page.locator("#candidates tbody td").nth(2).text_content()
+        assert int(small.replace(",", "")) < int(whole.replace(",", ""))
+        page.get_by_label("Core").select_option("rv32ec")
+        expect(page.locator("#facts")).to_contain_text("RISC-V RV32EC")
+        stroke(page, [(0.3, 0.25), (0.7, 0.25), (0.45, 0.8)])
+        expect(page.locator("#float-guess")).to_have_text("7")
+        expect(page.locator("#whole-guess")).to_have_text("7")
+        expect(page.locator("#bars-note")).to_contain_text("they agree. Its logits: ")
+        with page.expect_download() as waited:
+            page.get_by_role("button", name="Download model.zip").click()
+        waited.value.save_as(tmp_path / "model.zip")
+        with zipfile.ZipFile(tmp_path / "model.zip") as archive:
+            assert archive.namelist() == ["model-int4.h", "example.c", "model-card.md"]
+            archive.extractall(tmp_path)
+        if shutil.which("gcc"):
+            subprocess.run(["gcc", "-std=c99", "example.c", "-o", "example"], cwd=tmp_path, check=True, timeout=60)
+            printed = subprocess.run([tmp_path / "example"], capture_output=True, text=True, check=True).stdout
+            assert printed.endswith("answer: 7\n")
+            logits = ", ".join(line.split()[0] for line in printed.splitlines()[:-1])
+            assert f"Its logits: {logits}." in page.locator("#bars-note").text_content()
+        page.set_viewport_size({"width": 380, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 380
+        page.reload()  # what was chosen stands in the address
+        expect(page.locator("#whole-what")).to_have_text("as C, weights of 4 bits")

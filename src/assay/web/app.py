@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from ..errors import InputError
-from . import pages, playground, predict, training
+from . import microcontroller, pages, playground, predict, training
 from .access import Access
 from .findings import Findings
 from .guard import Guard, Hosts, note, refusal
@@ -62,6 +62,7 @@ def make_app(store: Path, hosts: Hosts, *, allow_run: bool = False, access: Acce
         Route("/studies/{name}", pages.study),
         Route("/studies/{name}/play", pages.playground),
         Route("/studies/{name}/labels", pages.labels),
+        Route("/studies/{name}/bytes", pages.microcontroller),
         Route("/studies/{name}/report", pages.report),
         Route("/studies/{name}/gallery.png", pages.gallery),
         Route(f"{study}/look", pages.study_look),
@@ -79,6 +80,10 @@ def make_app(store: Path, hosts: Hosts, *, allow_run: bool = False, access: Acce
         Route(f"{study}/play/picks", playground.picks),
         Route(f"{study}/play/picks/{{index:int}}", playground.pick),
         Route(f"{study}/play/image", playground.image, methods=["POST"]),
+        Route(f"{study}/bytes", microcontroller.candidates),
+        Route(f"{study}/bytes/program", microcontroller.program),
+        Route(f"{study}/bytes/image", microcontroller.image, methods=["POST"]),
+        Route(f"{study}/bytes/file", microcontroller.file, methods=["GET", "POST"]),
         Route("/predict", predict.predict, methods=["POST"]),
         Route("/openapi.json", predict.description),
     ]

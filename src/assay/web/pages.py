@@ -87,6 +87,12 @@ async def labels(request: Request) -> Response:
     return page(request, "labels.html", name=name, question=overview.question or name)
 
 
+async def microcontroller(request: Request) -> Response:
+    name = request.path_params["name"]
+    overview = await _overview(request, name)
+    return page(request, "bytes.html", name=name, question=overview.question or name)
+
+
 async def _overview(request: Request, name: str) -> Any:
     """A study's overview; the page's own requests read the whole study."""
     overviews = await parts_of(request).watch.ask(lambda follower: follower.overviews())

@@ -18,6 +18,7 @@ from ..errors import DataError, Problem, SpecError
 from ..prediction.conformal import SetRule, draws_of, fewest_images, fit_sets
 from ..prediction.framing import Framing, framed_picture, framing_of, is_drawable
 from ..prediction.refusal import Refusal, fit_refusal
+from ..results.microcontroller import Agreement, agreement_of, program_of
 from ..results.model import Model, load_models, runs_of_arm
 from ..results.predictions import HeldOutPredictions
 from ..results.recorded import dataset_of, split_of_run
@@ -26,6 +27,7 @@ from .limits import MAX_NETWORKS, PICTURE_KINDS, Refused, check_picture
 
 if TYPE_CHECKING:
     from ..data import TrainingData
+    from ..export import Program
     from ..prediction import Calibration, Ensemble, InputReader
 
 _T = TypeVar("_T")
@@ -67,6 +69,8 @@ class Panel:
         self.shared = 0.0  # how many networks judged an image for it, on average
         self.sets: dict[float, SetRule] = {}  # by coverage
         self.refusals: list[tuple[Model, Refusal]] = []
+        self._programs: dict[str, Program] = {}  # by coding of weights
+        self._agreements: dict[str, Agreement | None] = {}
 
     @property
     def arm(self) -> str:
@@ -114,6 +118,23 @@ class Panel:
                 return None
         resized: NDArray[np.float32] = maps_on(np.mean(maps, axis=0)[None], self.shape[:2])[0]
         return resized
+
+    def program(self, coding: str) -> Program:
+        """The first network in whole numbers.
+
+        Raises:
+            SpecError: There is no such coding, or no C code for one of its layers.
+            DataError: The data, which say how large activations become, are gone.
+        """
+        if coding not in self._programs:
+            self._programs[coding] = program_of(self.models[0], coding)
+        return self._programs[coding]
+
+    def agreement(self, coding: str) -> Agreement | None:
+        """How that program compares with its network on validation images; ``None`` where there are none."""
+        if coding not in self._agreements:
+            self._agreements[coding] = agreement_of(self.models[0], self.program(coding))
+        return self._agreements[coding]
 
     @cached_property
     def training(self) -> TrainingData | None:

@@ -116,7 +116,7 @@ async def picks(request: Request) -> Response:
                     "label": panel.classes[pick.label],
                     "predicted": panel.classes[pick.predicted],
                     "networks": pick.held_out,
-                    "png": base64.b64encode(png(_bytes(images[pick.index]))).decode(),
+                    "png": base64.b64encode(png(stored_bytes(images[pick.index]))).decode(),
                 }
                 for pick in chosen
             ],
@@ -181,7 +181,7 @@ def answer(panel: Panel, image: NDArray[Any], mask: NDArray[np.bool_] | None = N
         "probabilities": [round(float(value), 5) for value in mean],
         "votes": [[round(float(value), 4) for value in vote] for vote in votes],
         "networks": [int(index) for index in chosen],
-        "seen": base64.b64encode(_bytes(image).tobytes()).decode(),
+        "seen": base64.b64encode(stored_bytes(image).tobytes()).decode(),
         "shape": list(panel.shape),
         "is_blank": not image.any(),
         "cam": "" if cam is None else base64.b64encode(np.rint(cam * 255).astype(np.uint8).tobytes()).decode(),
@@ -189,6 +189,7 @@ def answer(panel: Panel, image: NDArray[Any], mask: NDArray[np.bool_] | None = N
     }
 
 
-def _bytes(image: NDArray[Any]) -> NDArray[np.uint8]:
+def stored_bytes(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """An image as bytes, 0 to 255."""
     values = np.rint(image * 255).astype(np.uint8) if image.dtype == np.float32 else image
     return np.ascontiguousarray(values)

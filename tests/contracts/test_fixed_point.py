@@ -59,12 +59,13 @@ def test_c_gives_the_bits_of_numpy_for_networks_that_were_trained_so(name: str, 
 
 @pytest.mark.parametrize(("core", "name", "coding"), [
     ("cortex-m4", "blocks", "int8"),
-    ("rv32ec", "pooled", "int4"), ("cortex-m0+", "norms", "int8"), ("rv32ec", "norms", "int4"),
+    ("rv32ec", "pooled", "int4"), ("rv32ec", "norms", "int4"),
     *(
         pytest.param(core, name, coding, marks=pytest.mark.slow)
         for core in CORES
         for name, coding in (
-            ("blocks", "int8"), ("norms", "ternary"), ("record", "int8"), ("normed", "int2"), ("record", "ternary"),
+            *(("blocks", "int8"), ("norms", "int8"), ("norms", "ternary"), ("record", "int8")),
+            *(("normed", "int2"), ("record", "ternary")),
         )
         if (core, name, coding) != ("cortex-m4", "blocks", "int8")
     ),
@@ -89,9 +90,7 @@ ESTIMATED = [
     ("core", "name"),
     [
         pytest.param(core, name, marks=() if (core, name) in DEFAULT else pytest.mark.slow)
-        for DEFAULT in [
-            {("cortex-m4", "record"), ("rv32ec", "document E's"), ("cortex-m0+", "packed"), ("cortex-m7", "norms")}
-        ]
+        for DEFAULT in [{("cortex-m4", "record"), ("rv32ec", "document E's"), ("cortex-m0+", "packed")}]
         for core in CORES
         for name, *_ in ESTIMATED
     ],

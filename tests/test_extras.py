@@ -29,7 +29,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"] if (RO
 # What distributions are imported as, where that is another name.
 IMPORTED = {
     "pillow": "PIL", "scikit-learn": "sklearn", "huggingface-hub": "huggingface_hub", "tomli-w": "tomli_w",
-    "mlflow-skinny": "mlflow",
+    "mlflow-skinny": "mlflow", "ai-edge-litert": "ai_edge_litert",
 }  # fmt: skip
 
 

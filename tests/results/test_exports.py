@@ -150,7 +150,7 @@ def test_four_bits_are_judged_on_all_validation_images(store: Path, tmp_path: Pa
     plain, small = exported.files
     assert small.name == "model-int4.onnx"
     assert small.num_bytes < plain.num_bytes
-    assert re.search(r"accuracy on 288 validation images [\d.]+%, [\d.]+% in float32", small.about)
+    assert re.search(r"accuracy on 288 validation images [\d.]+ %, [\d.]+ % in float32", small.about)
 
 
 def test_a_litert_file_that_nothing_can_check_is_not_written(

@@ -329,7 +329,7 @@ def test_a_drawing_becomes_a_c_file(digits_store: Path, open_page: Any, tmp_path
             printed = subprocess.run([tmp_path / "example"], capture_output=True, text=True, check=True).stdout
             assert printed.endswith("answer: 7\n")
             logits = ", ".join(line.split()[0] for line in printed.splitlines()[:-1])
-            assert f"Its logits: {logits}." in page.locator("#bars-note").text_content()
+            assert f"Its logits: {logits}.".replace("-", "\N{MINUS SIGN}") in page.locator("#bars-note").text_content()
         page.set_viewport_size({"width": 380, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= 380
         page.reload()  # what was chosen stands in the address

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, SpecError
 from ..nets.fixed_point import CODINGS, CORES, Costs, costs_of, lower
+from ..numerals import counted, percent
 from ..store import RunRecord, StudyRecord
 from .exports import CARD, c_name, calibration_images, facts_of, portable_of
 from .model import Model
@@ -201,8 +202,8 @@ def _about(program: Program, judged: Agreement | None) -> str:
     if judged is None:
         return f"{about}."
     return (
-        f"{about}; accuracy on {judged.num_images:,} validation images {judged.accuracy:.2%}, "
-        f"{judged.accuracy_float:.2%} in float32; {judged.same:.2%} of answers are the same."
+        f"{about}; accuracy on {counted(judged.num_images, 'validation image')} {percent(judged.accuracy)}, "
+        f"{percent(judged.accuracy_float)} in float32; {percent(judged.same)} of answers are the same."
     )
 
 

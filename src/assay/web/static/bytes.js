@@ -103,7 +103,7 @@ function show(answer) {
   one("seen").getContext("2d").putImageData(image, 0, 0);
   one("seen-note").textContent = `${height} × ${width} pixels, as example.c holds them`;
   const same = tops.float === tops.whole;
-  one("bars-note").textContent = `The upper bar is the network in float32, the lower one the program in whole numbers: ${same ? "they agree" : "they differ"}. Its logits: ${answer.logits.join(", ")}.`;
+  one("bars-note").textContent = `The upper bar is the network in float32, the lower one the program in whole numbers: ${same ? "they agree" : "they differ"}. Its logits: ${answer.logits.join(", ").replaceAll("-", "−")}.`;
   clearTimeout(speaking);
   speaking = setTimeout(() => { one("spoken").textContent = `As C: ${about.classes[tops.whole]}. In float32: ${about.classes[tops.float]}.`; }, 700);
 }

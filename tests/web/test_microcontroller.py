@@ -159,3 +159,20 @@ def test_an_arm_without_c_code_says_why(tmp_path: Path) -> None:
     with TestClient(make_app(tmp_path, HOSTS), base_url=URL) as client:
         assert client.get("/api/studies/based/bytes/program").status_code == 422
         assert client.get("/studies/based/bytes").status_code == 200
+
+
+def test_a_run_that_was_trained_in_whole_numbers_keeps_its_weights(tmp_path: Path) -> None:
+    training = {"epochs": 1, "batch_size": 64, "quantization": {"weights": 4}}
+    layers = ["conv 4 3x3 relu", "maxpool 2", "flatten", "dense classes softmax"]
+    study = small_study(name="whole", network={"layers": layers}, factors={}, seeds={"count": 1}, training=training)
+    record = assay.run(study, store=tmp_path).record
+    (one,) = candidates_of(record)
+    assert len({costs.bytes for costs in one.costs.values()}) == 1
+    with TestClient(make_app(tmp_path, HOSTS), base_url=URL) as client:
+        values = [client.get(f"/api/studies/whole/bytes/program?coding={coding}").json() for coding in CODINGS]
+        reply = client.get("/api/studies/whole/bytes/file?coding=int2")
+    assert {value["weights"] for value in values} == {"as trained"}
+    assert {value["costs"]["bytes"] for value in values} == {one.costs["int8"].bytes}
+    exported = export_run("whole", ["c"], tmp_path, tmp_path / "out")
+    with zipfile.ZipFile(io.BytesIO(reply.content)) as archive:
+        assert archive.read("model.h") == (exported.folder / "model.h").read_bytes()

@@ -13,11 +13,13 @@ from ..errors import Problem, SpecError, nearest
 from .bases import Blueprint, blueprint_of, coding
 from .blocks import Node, parse
 from .effects import Image, shape_text
-from .fixed_point import lower
+from .fixed_point import Normalize, lower
 from .foundation import Foundation, Preparation
 from .shapes import Summary, outline, summarize, summarize_on
 
-_IN_WORDS = "leave quantization out, or write the network in layer words that C export has (docs/export.md)"
+_IN_WORDS = (
+    "leave quantization out, or write the network in layer words that have a form in whole numbers (docs/export.md)"
+)
 
 
 def summary_of(arm: spec.Arm, stored: Image, num_classes: int) -> Summary:
@@ -78,10 +80,15 @@ def _quantized(summary: Summary, quantization: spec.Quantization) -> Summary:
         raise SpecError(problems)
     quantized = replace(summary, quantization=quantization)
     try:
-        lower(quantized, most_parameters=None)
+        graph = lower(quantized, most_parameters=None)
     except SpecError as error:
         whats = [replace(one, what=f"it cannot be trained in whole numbers: {one.what}") for one in error.problems]
         raise SpecError(replace(one, fix=_IN_WORDS, key="training.quantization") for one in whats) from None
+    for operation in graph.operations:
+        if isinstance(operation, Normalize):
+            reason = f"{operation.name} takes mean and variance of each image, which training does in float32"
+            what = f"it cannot be trained in whole numbers: {reason}"
+            raise SpecError(Problem(what, _IN_WORDS, "training.quantization"))
     return quantized
 
 

@@ -22,6 +22,7 @@ from .recorded import recorded_networks
 
 if TYPE_CHECKING:
     from ..export import Program
+    from ..nets import Summary
 
 _JUDGED = 1000
 _PER_LINE = 28
@@ -60,7 +61,8 @@ class Candidate:
         score: The arm's mean score on validation; ``None`` where there is none.
         num_seeds: How many seeds it is a mean of.
         parameters: Of the network.
-        costs: By coding of weights; empty where there is no C code.
+        costs: By coding of weights; empty where there is no C code. A network that was trained in whole numbers has
+            its own coding, whichever is asked for.
         is_bound: Whether bytes are the most that they can be: elu's table is known once weights are.
         reason: Why there is none.
     """
@@ -93,7 +95,10 @@ def candidates_of(record: StudyRecord) -> tuple[Candidate, ...]:
         if summary is not None:
             parameters = summary.parameters
             try:
-                programs = {coding: lower(summary, coding, is_shifted=scaling == "standard") for coding in CODINGS}
+                programs = {
+                    coding: lower(summary, _own(summary, coding), is_shifted=scaling == "standard")
+                    for coding in CODINGS
+                }
                 costs, reason = {coding: costs_of(graph) for coding, graph in programs.items()}, ""
                 is_bound = any(getattr(one, "activation", "") == "elu" for one in programs["int8"].operations)
             except SpecError as error:
@@ -110,6 +115,8 @@ def candidates_of(record: StudyRecord) -> tuple[Candidate, ...]:
 def program_of(model: Model, coding: str) -> Program:
     """A model in whole numbers, calibrated as ``assay export`` does it.
 
+    One that was trained in whole numbers has those, whichever coding is asked for.
+
     Raises:
         SpecError: There is no such coding, or no C code for one of its layers.
         DataError: The data are gone, or have changed.
@@ -117,7 +124,12 @@ def program_of(model: Model, coding: str) -> Program:
     from ..export.fixed_point import quantize
     from ..nets.fixed_point import coding_of
 
-    return quantize(portable_of(model), calibration_images(model), coding_of(coding).name)
+    return quantize(portable_of(model), calibration_images(model), _own(model.summary, coding_of(coding).name))
+
+
+def _own(summary: Summary, coding: str) -> str | None:
+    """How weights are stored; ``None`` for those that were trained so, and for whole bytes."""
+    return None if summary.quantization is not None or coding == "int8" else coding
 
 
 @dataclass(frozen=True)
@@ -178,7 +190,7 @@ def bundle_of(
 
     title = f"{model.study.name}: {model.run.arm}, {model.run.label}"
     header = source_of(program, title).encode()
-    name = c_name(coding)
+    name = c_name(_own(model.summary, coding))
     stored = program.stored(np.zeros((1, *model.shape), np.uint8) if image is None else image[None])
     what = "a blank image" if image is None else "the image that was on the board"
     example = _EXAMPLE.format(

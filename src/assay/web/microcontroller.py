@@ -82,6 +82,7 @@ async def program(request: Request) -> Response:
             "run": model.run.id[:12],
             "label": model.run.label,
             "coding": coding,
+            "weights": CODING_TITLES[coding] if model.summary.quantization is None else "as trained",
             "classes": panel.classes,
             "shape": list(panel.shape),
             "framing": panel.framing.sentence if panel.framing else "",

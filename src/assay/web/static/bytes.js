@@ -126,9 +126,9 @@ function answer() {
 function fact(name, value) { return [make("dt", {}, name), make("dd", {}, value)]; }
 
 function describe() {
-  const costs = about.costs, known = all.cores.find((each) => each.name === core), title = all.codings.find((each) => each.name === coding).title;
+  const costs = about.costs, known = all.cores.find((each) => each.name === core), title = about.weights;
   one("chosen").textContent = `${about.arm}, ${about.label}`;
-  one("whole-what").textContent = `as C, weights of ${title}`;
+  one("whole-what").textContent = `as C, weights ${title === "as trained" ? title : `of ${title}`}`;
   one("facts").replaceChildren(
     ...fact("constants", `${title}, ${counted(costs.bytes, "byte")}`),
     ...fact("RAM", counted(costs.ram, "byte")),

@@ -18,8 +18,8 @@ from .options import answer_arguments, answer_options, json_option, print_json, 
     "formats",
     multiple=True,
     required=True,
-    help="keras, onnx, onnx-int8, onnx-int4, litert, litert-int8, torch, huggingface, safetensors, c, c-int4, c-int2 or "
-    "c-ternary; may be given several times.",
+    help="keras, onnx, onnx-int8, onnx-int4, litert, litert-int8, torch, huggingface, safetensors, c, c-int4, c-int2 "
+    "or c-ternary; may be given several times.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The folder to write.  [default: STUDY-RUN]")
 @answer_options

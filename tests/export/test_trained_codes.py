@@ -38,6 +38,7 @@ CASES: dict[str, tuple[list[Any], tuple[int, int, int], dict[str, Any]]] = {
     "blocks": (BLOCKS, (9, 8, 2), {"weights": 8}),
     "ternary": (NORMED, (11, 12, 3), {"weights": "ternary", "activations": 4}),
 }
+SLOW = ["record", *(pytest.param(name, marks=pytest.mark.slow) for name in CASES if name != "record")]
 PLAIN = ["conv 4 3x3 relu", "maxpool 2", "conv 6 3x3", "elu", "avgpool 2", "flatten", "dense classes softmax"]
 
 
@@ -133,7 +134,7 @@ def test_without_rounding_of_factors_and_biases_every_value_is_that_of_training(
         np.testing.assert_array_equal(values[value], expected)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", SLOW)
 def test_a_program_answers_as_the_network_was_trained(name: str) -> None:
     """Factors of 12 bits and biases of 16 may move a value by a step here and there, and no answer but a close one."""
     words, shape, settings = CASES[name]

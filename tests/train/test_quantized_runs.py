@@ -63,7 +63,13 @@ def test_a_resumed_run_is_the_run_that_never_stopped(data: TrainingData, tmp_pat
     assert bool((whole.weights["scales.ranges"] > 0).all())
 
 
-@pytest.mark.parametrize("settings", [{"weights": 4}, {"weights": "ternary", "activations": 4}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"weights": 4},
+        pytest.param({"weights": "ternary", "activations": 4}, marks=pytest.mark.slow),
+    ],
+)
 def test_validation_says_what_the_program_does(data: TrainingData, settings: dict[str, object]) -> None:
     training = {"epochs": 12, "batch_size": 32, "optimizer": {"name": "adam", "learning_rate": 0.01}}
     run = task(layers=LAYERS, training={**training, "quantization": settings})
@@ -80,6 +86,7 @@ def test_validation_says_what_the_program_does(data: TrainingData, settings: dic
     assert abs(hits.mean() - trained.history[-1].validation_accuracy) < 0.01
 
 
+@pytest.mark.slow
 def test_bfloat16_evaluates_as_float32_does(data: TrainingData) -> None:
     """What bfloat16 multiplies it holds exactly: weights, and values behind the first layer."""
     run = task(layers=LAYERS, training=TRAINING)

@@ -45,6 +45,7 @@ CASES = {
     "blocks": (BLOCKS, {"weights": 2, "powers_of_two": True}),
     "few bits": (NORMED, {"weights": "ternary", "activations": 4}),
 }
+SLOW = pytest.mark.slow
 FAR = 4e-6  # of a step: how far from a tie float32 rounds as float64 does
 
 
@@ -107,7 +108,7 @@ def test_kernels_round_weights_as_torch_does(coding, powers_of_two):
             np.testing.assert_array_equal(used.reshape(rows, outputs), (codes * scales[:, None]).T.numpy())
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [name if name != "few bits" else pytest.param(name, marks=SLOW) for name in CASES])
 def test_loss_gradients_and_scales_are_those_of_float64(name, monkeypatch):
     network, batch = clear_case(*CASES[name], monkeypatch)
     expected, fused = by_torch(network, batch), fused_of(network, 32)
@@ -120,7 +121,7 @@ def test_loss_gradients_and_scales_are_those_of_float64(name, monkeypatch):
 
 
 @pytest.mark.skipif(not kernels_round(), reason="this processor does not multiply bfloat16")
-@pytest.mark.parametrize("name", ["normed", "record", "few bits"])
+@pytest.mark.parametrize("name", ["record", *(pytest.param(name, marks=SLOW) for name in ("normed", "few bits"))])
 def test_bfloat16_computes_forward_what_float32_does(name, monkeypatch):
     """What it multiplies it holds exactly, in training too; gradients are rounded to its eight bits, step by step."""
     network, batch = clear_case(*CASES[name], monkeypatch)
@@ -140,7 +141,7 @@ def test_what_cannot_be_in_bfloat16_is_said():
     assert "slopes" in why_not_bfloat16(quantized_network(slopes, {}).summary)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ["blocks", *(pytest.param(name, marks=SLOW) for name in CASES if name != "blocks")])
 def test_evaluation_is_that_of_torch(name):
     """Of 100 images at most a few lie so near a tie that float32 rounds one value otherwise."""
     words, settings = CASES[name]

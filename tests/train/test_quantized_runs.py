@@ -103,6 +103,7 @@ def test_bfloat16_evaluates_as_float32_does(data: TrainingData) -> None:
     np.testing.assert_allclose(*logits, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_every_path_follows_the_same_scales(data: TrainingData) -> None:
     """Kernels, torch's layers, and those as a CUDA device has them: after three steps of gradient descent."""
     training = {**TRAINING, "precision": "float32", "optimizer": {"name": "sgd", "learning_rate": 0.05}}

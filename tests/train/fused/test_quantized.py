@@ -108,7 +108,9 @@ def test_kernels_round_weights_as_torch_does(coding, powers_of_two):
             np.testing.assert_array_equal(used.reshape(rows, outputs), (codes * scales[:, None]).T.numpy())
 
 
-@pytest.mark.parametrize("name", [name if name != "few bits" else pytest.param(name, marks=SLOW) for name in CASES])
+@pytest.mark.parametrize(
+    "name", ["record", "blocks", *(pytest.param(name, marks=SLOW) for name in ("normed", "few bits"))]
+)
 def test_loss_gradients_and_scales_are_those_of_float64(name, monkeypatch):
     network, batch = clear_case(*CASES[name], monkeypatch)
     expected, fused = by_torch(network, batch), fused_of(network, 32)

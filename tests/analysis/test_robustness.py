@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from assay.analysis import robustness_of, seeds_compared
+from assay.analysis.measured import seen_by
 from assay.store import StudyRecord
-from assay.store.corrupted_hits import CorruptedHits, CorruptedLook
+from assay.store.corrupted_hits import CorruptedHits, CorruptedLook, CorruptedScores
 
 from ..stored import put_study, record_of
 
@@ -106,3 +107,28 @@ def test_at_most_five_percent_of_studies_without_a_difference_hold_a_verdict(tmp
         for seed in range(count)
     )
     assert called / count <= 0.05 + 4 * (0.05 * 0.95 / count) ** 0.5
+
+
+def test_verdicts_go_by_the_studys_measure(tmp_path: Path) -> None:
+    """Log loss falls in arm b under fog; its hits do not move. Its influence values carry the images' spread."""
+    record, rng = seen_by(study(tmp_path), "log_loss"), np.random.default_rng(3)
+    given = {}
+    for run in record.runs:
+        losses = rng.exponential(1.0, (len(NAMES), 5, IMAGES))
+        losses[0] *= 0.5 if run.arm == "b" else 1.0  # fog
+        influence = (losses - losses.mean(2, keepdims=True)).mean(1).astype(np.float32)
+        measured = CorruptedScores("log_loss", 0.2, losses.mean(2), influence)
+        right = np.ones((len(NAMES), 5, IMAGES), bool)
+        given[run.id] = CorruptedHits(
+            run.id, "hash", (1, 0), np.arange(IMAGES), right[0, 0], tuple(NAMES), right, measured
+        )
+        assert given[run.id].by_image("fog").mean() == pytest.approx(losses[0].mean(), abs=1e-6)
+    found = robustness_of(record, given, NAMES)
+    verdicts = {one.corruption: one for one in found.verdicts}
+    assert {name for name, one in verdicts.items() if one.outcome == "better"} >= {"fog"}
+    assert {name for name, one in verdicts.items() if one.outcome == "worse"} == set()
+    assert {verdicts[name].outcome for name in ("jpeg", "rotate")} == {"undecided"}
+    assert verdicts["fog"].sentence.startswith("Fog: b is better than a: log loss is 0.")
+    assert " nats lower" in verdicts["fog"].sentence
+    assert "log_loss" in found.frame().columns
+    assert found.as_dict()["metric"] == "log_loss"

@@ -118,3 +118,25 @@ def test_the_command_and_the_report(store: Path, tmp_path: Path, capsys: pytest.
     shutil.rmtree(store / "robustness")
     html = assay.result("small", store=store).report(tmp_path / "r.html", explanations=()).read_text()
     assert 'id="robustness"' not in html  # a report asks no network
+
+
+def test_scores_are_of_the_studys_measure_and_asked_anew_for_another(store: Path, tmp_path: Path) -> None:
+    """The report, the command and the kept files follow `metric`; clean scores are those that the study has."""
+    study = small_study(network={"layers": LAYERS}, name="balanced", metric="balanced_accuracy")
+    assay.run(study, store=store, workers=1)
+    result = assay.result("balanced", store=store)
+    found = result.robustness(images=10_000)
+    own = {contrast.arm: contrast for contrast in result.compare().contrasts}
+    assert set(own) == {found.verdicts[0].b}
+    values = dict(zip(result.frame()["id"], result.frame()["validation_balanced_accuracy"], strict=True))
+    for arm in found.arms:
+        recorded = [values[run.id] for run in result.record.runs_of(arm.arm)]
+        assert arm.clean == pytest.approx(recorded, abs=1e-3)
+    kept = read_hits(store, "validation", result.runs[0].id)
+    assert kept is not None
+    assert kept.metric == "balanced_accuracy"
+    assert kept.by_image("fog").mean() == pytest.approx(kept.scores_of("fog").mean(), abs=1e-5)
+    html = result.report(tmp_path / "r.html", explanations=()).read_text()
+    assert "Balanced accuracy on corrupted validation images" in html
+    plain = assay.result("small", store=store).robustness(images=60)  # the same runs, by accuracy: they are asked anew
+    assert plain.measure.name == "accuracy"

@@ -182,6 +182,34 @@ def test_predict_keeps_its_description(
     check("Failure", refused.json())
 
 
+def test_predict_answers_with_sets_and_refusal_as_the_command_does(
+    client: TestClient, images: Any, finished_store: Path
+) -> None:
+    asked: dict[str, Any] = {"study": "small", "arm": ARM, "images": images[:40].tolist()}
+    whole = client.post("/predict", json={**asked, "sets": 0.95, "set_method": "threshold", "refuse": 0.1}).json()
+    frame = assay.predict(
+        "small", images[:40], arm=ARM, sets=0.95, set_method="threshold", refuse=0.1, store=finished_store
+    )
+    found = whole["predictions"]
+    assert [tuple(one["set"]) for one in found] == list(frame["Set"])
+    np.testing.assert_allclose([one["unlike"] for one in found], frame["Unlike"], rtol=1e-4)
+    assert [one["refused"] for one in found] == list(frame["Refused"])
+    assert whole["note"] == frame.attrs["note"]
+    assert any(len(one["set"]) != 1 for one in found)
+    plain = client.post("/predict", json=asked).json()
+    assert "note" not in plain
+    assert set(plain["predictions"][0]) == {"label", "confidence", "probabilities"}
+    for wrong, part in (
+        ({"sets": 1.0}, "sets"),
+        ({"by_class": True}, "by_class belong to sets, and none are asked for"),
+        ({"refuse": 0.0001}, "refusing 0.0001 of them takes 9999"),
+        ({"sets": 0.9999}, "a coverage of 0.9999 takes"),
+    ):
+        refused = client.post("/predict", json={**asked, **wrong})
+        assert refused.status_code == 422
+        assert part in refused.json()["error"]
+
+
 def test_one_run_can_be_asked(client: TestClient, models: tuple[Model, ...], images: Any) -> None:
     run = models[1].run.id
     nested = images[:2].tolist()  # with a last axis of one channel

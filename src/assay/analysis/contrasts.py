@@ -7,13 +7,11 @@ from dataclasses import dataclass, replace
 
 from ..stats import (
     MIN_PAIRS,
-    PLAIN,
     Effect,
     Finding,
     Outcome,
     PairedDifference,
     Ranking,
-    Wording,
     groups_of,
     rank_arms,
     sentence,
@@ -22,7 +20,7 @@ from ..store.records import StudyRecord
 from .details import details_of, hint_of, left_out_of
 from .family import Judged, all_pairs, estimate, family
 from .measured import measure_of
-from .rows import MAX_RANKED, Row, arms_by_data, effect_rows, key_of, label_of, pair_row
+from .rows import MAX_RANKED, Row, arms_by_data, effect_rows, key_of, label_of, pair_row, worded
 from .rows import has_interactions as has_interactions
 from .scores import Split, arm_scores, ordered_arms, rule_of, varied
 
@@ -193,13 +191,15 @@ def _contrast(study: StudyRecord, judged: Judged, split: Split) -> Contrast:
     seeds = f"{len(last)} x {last.shape[1]} folds" if finding.is_corrected else ""
     a, b = (row.a, row.b) if row.effect is not None else (label_of(study, row.a), label_of(study, row.b))
     measure, unit = measure_of(study), measure_of(study).unit
-    wording = row.wording
-    if wording is PLAIN:
-        wording = Wording.of(measure.label, higher_is_better=measure.higher_is_better)
-    elif not measure.higher_is_better:
-        wording = wording.turned()
     text = sentence(
-        finding, a=a, b=b, seeds=seeds, wording=wording, unit=unit.name, scale=unit.scale, decimals=unit.decimals
+        finding,
+        a=a,
+        b=b,
+        seeds=seeds,
+        wording=worded(row, measure),
+        unit=unit.name,
+        scale=unit.scale,
+        decimals=unit.decimals,
     )
     if row.data:
         text = f"On {row.data}, {text[0].lower() if text.startswith(_PLAIN) else text[0]}{text[1:]}"

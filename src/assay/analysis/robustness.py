@@ -1,4 +1,4 @@
-"""What a study's runs get right of corrupted images: accuracies by severity, and a verdict for each corruption."""
+"""What a study's runs score on corrupted images: by severity, by its measure, and a verdict for each corruption."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..measures import ACCURACY, Measure
 from ..numerals import counted
 from ..stats import (
     ALPHA,
@@ -29,7 +30,8 @@ from ..store.corrupted_hits import CorruptedHits, CorruptedLook
 from ..store.records import StudyRecord
 from .grid import grid_of
 from .image_spread import claim_of, num_validation
-from .rows import Row, planned_rows
+from .measured import measure_of
+from .rows import Row, planned_rows, worded
 from .scores import LEAKY, Split, ordered_arms, rule_of, varied
 
 ALL = "all corruptions"
@@ -37,19 +39,21 @@ ALL = "all corruptions"
 
 @dataclass(frozen=True, eq=False)
 class ArmRobustness:
-    """An arm's accuracies, fractions, the mean over folds where there are any.
+    """An arm's scores by the study's measure (accuracies are fractions), the mean over folds where there are any.
 
     Args:
         arm: Its name.
         seeds: Those of its runs that were asked.
         clean: On the images as they are [seeds].
         scores: [seeds, corruptions, severities].
+        bounds: Between which values the measure lies.
     """
 
     arm: str
     seeds: tuple[int, ...]
     clean: NDArray[np.float64]
     scores: NDArray[np.float64]
+    bounds: tuple[float, float] = (0.0, 1.0)
 
     def band(self, corruption: int | None = None) -> tuple[list[float], list[float], list[float]]:
         """Mean and ends of its 95 % interval over seeds, after no corruption and after each severity [1 + severities].
@@ -59,7 +63,7 @@ class ArmRobustness:
         """
         scores = self.scores.mean(1) if corruption is None else self.scores[:, corruption]
         mean, low, high = mean_bands(np.hstack([self.clean[:, None], scores]))
-        return mean.tolist(), low.clip(0, 1).tolist(), high.clip(0, 1).tolist()
+        return mean.tolist(), low.clip(*self.bounds).tolist(), high.clip(*self.bounds).tolist()
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,8 @@ class CorruptionVerdict:
         corruption: Its name; ``ALL`` for the mean over all of them.
         a, b: What is compared, b minus a.
         n: Seeds that both have.
-        mean, low, high: The difference in accuracy, a fraction, with its own 95 % interval; ``None`` below two seeds.
+        mean, low, high: The difference in the study's measure (accuracy's is a fraction), with its own 95 % interval;
+            ``None`` below two seeds.
         p_value: Over all looks, adjusted for the whole family.
         outcome: ``better``, ``worse``, ``undecided`` or ``too few seeds``; of b.
         sentence: In plain words, without its full stop.
@@ -97,10 +102,11 @@ class Robustness:
         split: Whose images were corrupted.
         corruptions: Names, in the suite's order, and the group of each.
         groups: The same.
-        arms: Accuracies of each arm.
+        arms: Scores of each arm.
         images: Images that each run was asked about, at most.
         verdicts: One for each corruption and contrast, the mean over all corruptions first.
         notes: What must be read with them, sentences without full stops.
+        measure: The study's.
     """
 
     study: str
@@ -111,6 +117,7 @@ class Robustness:
     images: int
     verdicts: tuple[CorruptionVerdict, ...]
     notes: tuple[str, ...]
+    measure: Measure = ACCURACY
 
     @property
     def severities(self) -> tuple[int, ...]:
@@ -125,7 +132,7 @@ class Robustness:
         return tuple(verdict.sentence for verdict in ordered)
 
     def frame(self) -> Any:
-        """A pandas row for each arm, corruption and severity: mean accuracy, its 95 % interval, seeds."""
+        """A pandas row for each arm, corruption and severity: the measure's mean, its 95 % interval, seeds."""
         import pandas as pd
 
         rows = []
@@ -133,7 +140,7 @@ class Robustness:
             for place, name in enumerate(self.corruptions):
                 for severity, (mean, low, high) in enumerate(zip(*arm.band(place), strict=True)):
                     rows.append((arm.arm, name, self.groups[place], severity, mean, low, high, len(arm.seeds)))
-        columns = ["arm", "corruption", "group", "severity", "accuracy", "low", "high", "n"]
+        columns = ["arm", "corruption", "group", "severity", self.measure.name, "low", "high", "n"]
         return pd.DataFrame(rows, columns=columns)
 
     def as_dict(self) -> dict[str, Any]:
@@ -143,7 +150,8 @@ class Robustness:
                 "arm": arm.arm,
                 "seeds": list(arm.seeds),
                 "clean": arm.clean.tolist(),
-                "mean_accuracy": float(arm.scores.mean()),
+                **({"mean_accuracy": float(arm.scores.mean())} if self.measure == ACCURACY else {}),
+                "mean": float(arm.scores.mean()),
                 "corruptions": {
                     name: dict(zip(("mean", "low", "high"), arm.band(place), strict=True))
                     for place, name in enumerate(self.corruptions)
@@ -154,6 +162,7 @@ class Robustness:
         return {
             "study": self.study,
             "split": self.split,
+            "metric": self.measure.name,
             "images": self.images,
             "severities": [0, *self.severities],
             "groups": dict(zip(self.corruptions, self.groups, strict=True)),
@@ -180,7 +189,7 @@ def robustness_of(
     split: Split = "validation",
     left_out: Sequence[str] = (),
 ) -> Robustness:
-    """Accuracies of a study's arms on corrupted images, and the verdicts.
+    """Scores of a study's arms on corrupted images, by its measure, and the verdicts.
 
     Every planned contrast (each arm against the first, or the effects of crossed factors) is judged under each
     corruption, by its mean over the severities, and under all of them together: one family, of which at most 5 % hold a
@@ -210,7 +219,7 @@ def robustness_of(
         notes.append(f"{counted(len(missing), 'finished run')} had no part in it: their weights are gone")
     verdicts: tuple[CorruptionVerdict, ...] = ()
     if has_folds:
-        notes.append("With folds accuracies are shown without verdicts: runs of a seed share training images")
+        notes.append("With folds scores are shown without verdicts: runs of a seed share training images")
     elif len(shown) > 1:
         verdicts = _verdicts(study, hits, names, looks)
         notes.append(
@@ -219,7 +228,8 @@ def robustness_of(
             f"{claim_of(study)}"
         )
     return Robustness(
-        study.name, split, names, tuple(groups.values()), shown, images, verdicts, (*notes, *left_out)
+        study.name, split, names, tuple(groups.values()), shown, images, verdicts, (*notes, *left_out),
+        measure_of(study),
     )  # fmt: skip
 
 
@@ -239,11 +249,11 @@ def _of_arm(
     if not by_seed:
         return None
     seeds = tuple(sorted(by_seed))
-    clean = np.array([np.mean([one.clean.mean() for one in by_seed[seed]]) for seed in seeds])
+    clean = np.array([np.mean([one.clean_score for one in by_seed[seed]]) for seed in seeds])
     scores = np.array(
-        [np.mean([[one.of(name).mean(1) for name in names] for one in by_seed[seed]], axis=0) for seed in seeds]
+        [np.mean([[one.scores_of(name) for name in names] for one in by_seed[seed]], axis=0) for seed in seeds]
     )
-    return ArmRobustness(arm, seeds, clean, scores)
+    return ArmRobustness(arm, seeds, clean, scores, measure_of(study).bounds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,8 +300,9 @@ def _verdicts(
         directions = np.where(levels < overall, np.sign(means), directions)
         overall = np.minimum(overall, levels)
     is_early = most < planned
+    measure = measure_of(study)
     return tuple(
-        _verdict(name, row, one, float(p), float(direction), len(asked), is_early)
+        _verdict(measure, name, row, one, float(p), float(direction), len(asked), is_early)
         for (name, row), one, p, direction in zip(asked, seen, overall, directions, strict=True)
     )
 
@@ -306,9 +317,9 @@ def _seen(
 ) -> _Seen:
     by_seed = [{run.seed: hits[run.id] for run in study.runs_of(arm) if run.id in hits} for arm in row.arms]
     shared = sorted(seeds.intersection(*by_seed))
-    # One network of each arm on the same images, right or wrong, over the severities: [images] for each seed.
+    # One network of each arm on the same images, what each adds to the score over severities: [images] for each seed.
     differences = [
-        sum(weight * _right(known[seed], names, name) for weight, known in zip(row.weights, by_seed, strict=True))
+        sum(weight * _by_image(known[seed], names, name) for weight, known in zip(row.weights, by_seed, strict=True))
         for seed in shared
     ]
     values = np.array([np.mean(one) for one in differences])
@@ -326,20 +337,20 @@ def _seen(
     return _Seen(tuple(shared), values, low, high, crossed_p(values, spread))
 
 
-def _right(one: CorruptedHits, names: tuple[str, ...], name: str) -> NDArray[np.float64]:
+def _by_image(one: CorruptedHits, names: tuple[str, ...], name: str) -> NDArray[np.float64]:
     if name == ALL:
-        return np.asarray(np.mean([one.of(each).mean(0) for each in names], axis=0))
-    return np.asarray(one.of(name).mean(0))
+        return np.asarray(np.mean([one.by_image(each) for each in names], axis=0))
+    return one.by_image(name)
 
 
 def _verdict(
-    name: str, row: Row, seen: _Seen, p: float, direction: float, num_contrasts: int, is_early: bool
+    measure: Measure, name: str, row: Row, seen: _Seen, p: float, direction: float, num_contrasts: int, is_early: bool
 ) -> CorruptionVerdict:
     n = len(seen.values)
     mean = float(seen.values.mean()) if n else None
     outcome: Outcome = "too few seeds" if n < MIN_PAIRS else "undecided"
     if n >= MIN_PAIRS and p < ALPHA and mean is not None and np.sign(mean) == direction:
-        outcome = "better" if direction > 0 else "worse"
+        outcome = "better" if (direction > 0) == measure.higher_is_better else "worse"
     if n < MIN_PAIRS:
         text = f"not enough seeds for a verdict: {counted(n, 'pair')}, {MIN_PAIRS} are needed"
     else:
@@ -352,7 +363,11 @@ def _verdict(
             n, outcome, difference, num_contrasts, p_value=p, num_ties=int(np.count_nonzero(seen.values == 0)),
             obstacle="" if not is_open else "early" if is_early else "family",
         )  # fmt: skip
-        text = sentence(finding, a=row.a, b=row.b, wording=row.wording)
+        unit = measure.unit
+        text = sentence(
+            finding, a=row.a, b=row.b, wording=worded(row, measure),
+            unit=unit.name, scale=unit.scale, decimals=unit.decimals,
+        )  # fmt: skip
     lead = name.replace("_", " ")
     return CorruptionVerdict(
         name, row.a, row.b, n, mean, seen.low, seen.high, p, outcome, f"{lead[:1].upper()}{lead[1:]}: {text}"

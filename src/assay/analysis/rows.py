@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..measures import Measure
 from ..spec import DATA, fingerprint, without_data
 from ..stats import PLAIN, Effect, Wording, effects
 from ..store.records import ArmRecord, StudyRecord
@@ -40,6 +41,13 @@ class Row:
     wording: Wording = PLAIN
     effect: Effect | None = None
     data: str = ""
+
+
+def worded(row: Row, measure: Measure) -> Wording:
+    """The phrases of a row's verdict by this measure."""
+    if row.wording is PLAIN:
+        return Wording.of(measure.label, higher_is_better=measure.higher_is_better)
+    return row.wording if measure.higher_is_better else row.wording.turned()
 
 
 def has_interactions(study: StudyRecord) -> bool:

@@ -33,11 +33,10 @@ def command(
     """Will it hold in the field? STUDY's runs on corrupted images, and a verdict for each corruption.
 
     Noise, blur, light, shifts, strokes, things in front and JPEG, in five severities. Each run is asked about its own
-    validation images, and arms are judged on runs paired by seed, all corruptions under one error budget. What runs
-    answered is kept in the store, and `assay report` shows it.
+    validation images, and arms are judged by the study's metric on runs paired by seed, all corruptions under one error
+    budget. What runs answered is kept in the store, and `assay report` shows it.
     """
     from ..api import result
-    from ..numerals import points
     from ..results.robustness import Split, refuse_sealed
 
     stored = result(study_name(study, store), store=store)
@@ -55,9 +54,10 @@ def command(
     if as_json:
         print_json(found.as_dict())
         return
-    _print_accuracies(found)
+    _print_scores(found)
     decided = [one for one in found.verdicts if one.outcome in ("better", "worse")]
     overall = [one for one in found.verdicts if one.corruption == "all corruptions"]
+    unit = found.measure.unit
     click.echo()
     for one in [*overall, *(one for one in decided if one not in overall)]:
         click.echo(f"{one.sentence}.")
@@ -65,28 +65,29 @@ def command(
     few = [one for one in rest if one.outcome == "too few seeds"]
     if rest and not few:
         listed = ", ".join(
-            f"{one.corruption.replace('_', ' ')}{'' if len(found.arms) == 2 else f' ({one.b})'} {points(one.mean)}"
+            f"{one.corruption.replace('_', ' ')}{'' if len(found.arms) == 2 else f' ({one.b})'} {unit.change(one.mean)}"
             for one in rest
         )
-        click.echo(f"Undecided (points): {listed}.")
+        click.echo(f"Undecided{f' ({unit.name})' if unit.name else ''}: {listed}.")
     for note in found.notes:
         click.echo(f"{note}.")
 
 
-def _print_accuracies(found: object) -> None:
+def _print_scores(found: object) -> None:
     from ..analysis import Robustness
-    from ..numerals import percent
     from .tables import print_table
 
     assert isinstance(found, Robustness)
     header = ["corruption", *(arm.arm for arm in found.arms)]
-    rows = [["none", *(percent(float(arm.clean.mean())) for arm in found.arms)]]
+    written, label = found.measure.unit.value, found.measure.label
+    rows = [["none", *(written(float(arm.clean.mean())) for arm in found.arms)]]
     rows += [
-        [name.replace("_", " "), *(percent(float(arm.scores[:, place].mean())) for arm in found.arms)]
+        [name.replace("_", " "), *(written(float(arm.scores[:, place].mean())) for arm in found.arms)]
         for place, name in enumerate(found.corruptions)
     ]
-    rows.append(["all corruptions", *(percent(float(arm.scores.mean())) for arm in found.arms)])
-    print_table(header, rows, right=range(1, len(header)), title="Accuracy, mean over severities 1 to 5")
+    rows.append(["all corruptions", *(written(float(arm.scores.mean())) for arm in found.arms)])
+    title = f"{label[:1].upper()}{label[1:]}, mean over severities 1 to 5"
+    print_table(header, rows, right=range(1, len(header)), title=title)
 
 
 def _show_progress(num_done: int, num_runs: int) -> None:

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..analysis.robustness import ALL, Robustness
-from ..measures import PERCENT
-from ..numerals import p_value, percent, points
+from ..numerals import p_value
 from ..store.records import StudyRecord
 from .blocks import figure_block
 from .palette import arm_styles
@@ -34,7 +33,8 @@ def robustness_section(study: StudyRecord, robustness: Robustness) -> dict[str, 
                 f"robustness-{group}",
                 severity_curves(robustness, styles, names),
                 f"{group.capitalize()}: {listed}",
-                f"Mean accuracy against severity under {listed}, one line per arm: {arms}. The table holds the same.",
+                f"Mean {robustness.measure.label} against severity under {listed}, one line per arm: {arms}. "
+                "The table holds the same.",
                 group="robustness",
             )
         )
@@ -42,38 +42,42 @@ def robustness_section(study: StudyRecord, robustness: Robustness) -> dict[str, 
         "overall": overall,
         "decided": [one for one in decided if one not in overall],
         "figures": blocks,
-        "table": _accuracies(study, robustness),
+        "table": _scores(robustness),
         "verdicts_table": _verdicts(robustness) if robustness.verdicts else None,
         "notes": robustness.notes,
     }
 
 
-def _accuracies(study: StudyRecord, robustness: Robustness) -> Table:
+def _scores(robustness: Robustness) -> Table:
     """A row for each corruption, a column for each arm."""
-    rows = [line("none", *(percent(float(arm.clean.mean())) for arm in robustness.arms))]
+    written, label = robustness.measure.unit.value, robustness.measure.label
+    rows = [line("none", *(written(float(arm.clean.mean())) for arm in robustness.arms))]
     rows += [
-        line(name.replace("_", " "), *(percent(float(arm.scores[:, place].mean())) for arm in robustness.arms))
+        line(name.replace("_", " "), *(written(float(arm.scores[:, place].mean())) for arm in robustness.arms))
         for place, name in enumerate(robustness.corruptions)
     ]
-    total = line(ALL, *(percent(float(np.mean(arm.scores))) for arm in robustness.arms))
-    caption = f"Accuracy on corrupted {robustness.split} images, the mean over seeds and severities."
+    total = line(ALL, *(written(float(np.mean(arm.scores))) for arm in robustness.arms))
+    caption = (
+        f"{label[:1].upper()}{label[1:]} on corrupted {robustness.split} images, the mean over seeds and severities."
+    )
     columns = headings("corruption", *(arm.arm for arm in robustness.arms))
     return Table(caption, columns, tuple(rows), total)
 
 
 def _verdicts(robustness: Robustness) -> Table:
+    unit = robustness.measure.unit
     rows = tuple(
         line(
             Cell(one.corruption.replace("_", " ")),
             f"{one.b} against {one.a}",
             one.outcome,
             str(one.n),
-            points(one.mean),
-            "–" if one.low is None or one.high is None else PERCENT.changes(one.low, one.high),
+            unit.change(one.mean),
+            "–" if one.low is None or one.high is None else unit.changes(one.low, one.high),
             p_value(one.p_value),
         )
         for one in robustness.verdicts
     )
     texts = [Column(title, is_number=False) for title in ("corruption", "compared", "outcome")]
     numbers = [Column(title) for title in ("seeds", "difference", "95 % interval", "adjusted p")]
-    return Table("Every verdict, in percentage points.", (*texts, *numbers), rows)
+    return Table(f"Every verdict{f', in {unit.words}' if unit.words else ''}.", (*texts, *numbers), rows)

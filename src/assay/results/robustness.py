@@ -21,10 +21,12 @@ from ..data.corruptions import (
     ground_of,
 )  # fmt: skip
 from ..errors import DataError, InputError, Problem, SpecError
+from ..measures import ACCURACY, Measure, Predictions
 from ..store import RunRecord, StudyRecord, open_writer
 from ..store.corrupted_hits import (
     CorruptedHits,
     CorruptedLook,
+    CorruptedScores,
     is_kept_here,
     keep_hits,
     keep_look,
@@ -52,6 +54,7 @@ class _Panel:
     images: NDArray[np.uint8] | NDArray[np.float32]
     labels: NDArray[np.int64]
     places: NDArray[np.int64]
+    groups: NDArray[np.int64] | None = None
 
 
 def robustness(
@@ -80,11 +83,13 @@ def robustness(
     Raises:
         SpecError: No run has finished, none has its weights, the test split is sealed, or the images can bear no
             corruption.
-        DataError: The data are gone, or have changed.
+        DataError: The data are gone, or have changed, or the images cannot have the study's measure.
         DiskFull: There is no space left.
     """
     from ..analysis import robustness_of, seeds_compared
+    from ..analysis.measured import measure_of
 
+    measure = measure_of(record)
     finished = [run for run in record.runs if run.state == "finished"]
     if not finished:
         raise SpecError(Problem(f'study "{record.name}" has no finished run', "run it first"))
@@ -104,7 +109,8 @@ def robustness(
         if key not in panels:
             panels[key] = _panel(record, run, dataset, split, images)
         known = read_hits(store, split, run.id)
-        if known is not None and known.is_of(run.weights_sha256 or "", (VERSION, seed), panels[key].places):
+        asked_before = (run.weights_sha256 or "", (VERSION, seed), panels[key].places, measure.name)
+        if known is not None and known.is_of(*asked_before):
             hits[run.id] = known
         else:
             missing.setdefault(key, []).append(run)
@@ -122,7 +128,7 @@ def robustness(
                 networks[run.id] = _network(record, run, store)
             except DataError as error:
                 faults.append(error)
-        asked = _ask(networks, {run.id: run for run in runs}, panels[key], corruptions, ground, seed)
+        asked = _ask(networks, {run.id: run for run in runs}, panels[key], corruptions, ground, seed, measure)
         for one in asked:
             hits[one.run] = one
             if is_kept:
@@ -156,13 +162,18 @@ def kept_robustness(record: StudyRecord, store: Path) -> Robustness | None:
     """What is kept of a study's runs on corrupted validation images, without asking any; ``None`` where that is not
     of all finished runs, or of runs that differ in what they were asked."""
     from ..analysis import robustness_of
+    from ..analysis.measured import measure_of
 
+    metric = measure_of(record).name
     finished = [run for run in record.runs if run.state == "finished"]
     known = {run.id: read_hits(store, "validation", run.id) for run in finished}
     hits = {
         run.id: one
         for run in finished
-        if (one := known[run.id]) is not None and one.weights_sha256 == run.weights_sha256 and one.suite[0] == VERSION
+        if (one := known[run.id]) is not None
+        and one.weights_sha256 == run.weights_sha256
+        and one.suite[0] == VERSION
+        and one.metric == metric
     }
     alike = {(one.corruptions, one.suite) for one in hits.values()}
     if not hits or len(hits) < len(finished) or len(alike) > 1:
@@ -226,14 +237,15 @@ def refuse_sealed(record: StudyRecord) -> None:
 def _panel(record: StudyRecord, run: RunRecord, dataset: Dataset, split: Split, most: int) -> _Panel:
     if split == "test":
         test = dataset.test()
-        places = _spread(np.arange(len(test.labels)), most)
+        places = _spread(np.arange(len(test.labels)), most)  # a test split has no groups
         return _Panel(test.images[places], np.asarray(test.labels[places]), places)
     training = dataset.training()
     validation = split_of_run(record, run, training).validation
     if not len(validation):
         raise SpecError(Problem(f'"{record.name}" has no validation images', "give [data] validation a share of them"))
     places = _spread(np.sort(validation), most)
-    return _Panel(training.images[places], np.asarray(training.labels[places]), places)
+    groups = None if training.groups is None else np.asarray(training.groups[places], np.int64)
+    return _Panel(training.images[places], np.asarray(training.labels[places]), places, groups)
 
 
 def _spread(places: NDArray[np.int64], most: int) -> NDArray[np.int64]:
@@ -259,29 +271,44 @@ def _ask(
     corruptions: Sequence[Corruption],
     ground: Ground,
     seed: int,
+    measure: Measure,
 ) -> Iterable[CorruptedHits]:
-    """Ask networks about the same views, each of which is made once."""
+    """Ask networks about the same views, each of which is made once.
+
+    Raises:
+        DataError: These images cannot have the measure.
+    """
     if not networks:
         return []
+    is_measured = measure.name != ACCURACY.name
     shape = (len(corruptions), len(SEVERITIES), len(panel.labels))
     hits = {run: np.zeros(shape, bool) for run in networks}
-    clean = {run: _hits(network, panel.images, panel.labels) for run, network in networks.items()}
+    values = {run: np.zeros(shape[:2]) for run in networks}
+    influence = {run: np.zeros((shape[0], shape[2]), np.float32) for run in networks}
+    clean, clean_values = {}, {}
+    for run, network in networks.items():
+        said = _predictions(network, panel.images, panel)
+        clean[run] = said.is_hit
+        clean_values[run] = measure.value(said) if is_measured else 0.0
     for place, corruption in enumerate(corruptions):
         for number, severity in enumerate(SEVERITIES):
             views = corrupted(panel.images, corruption, severity, ground, seed=seed)
             for run, network in networks.items():
-                hits[run][place, number] = _hits(network, views, panel.labels)
+                said = _predictions(network, views, panel)
+                hits[run][place, number] = said.is_hit
+                if is_measured:
+                    values[run][place, number] = measure.value(said)
+                    influence[run][place] += (measure.influence(said) / len(SEVERITIES)).astype(np.float32)
     names = tuple(corruption.name for corruption in corruptions)
     return [
         CorruptedHits(
-            run, runs[run].weights_sha256 or "", (VERSION, seed), panel.places, clean[run], names, hits[run]
+            run, runs[run].weights_sha256 or "", (VERSION, seed), panel.places, clean[run], names, hits[run],
+            CorruptedScores(measure.name, clean_values[run], values[run], influence[run]) if is_measured else None,
         )
         for run in networks
     ]  # fmt: skip
 
 
-def _hits(
-    network: Ensemble, images: NDArray[np.uint8] | NDArray[np.float32], labels: NDArray[np.int64]
-) -> NDArray[np.bool_]:
-    predicted = network.probabilities(images, are_many=network.is_fused).argmax(1)
-    return np.asarray(predicted == labels)
+def _predictions(network: Ensemble, images: NDArray[np.uint8] | NDArray[np.float32], panel: _Panel) -> Predictions:
+    probabilities = network.probabilities(images, are_many=network.is_fused)
+    return Predictions.of_probabilities(probabilities, panel.labels, tuple(network.classes), panel.groups)

@@ -18,6 +18,7 @@ from ..errors import DataError, Problem, SpecError
 from ..prediction.conformal import SetRule, draws_of, fewest_images, fit_sets
 from ..prediction.framing import Framing, framed_picture, framing_of, is_drawable
 from ..prediction.refusal import Refusal, fit_refusal
+from ..results.answers import AnswerRequest, Answers, fit_answers
 from ..results.microcontroller import Agreement, agreement_of, program_of
 from ..results.model import Model, load_models, runs_of_arm
 from ..results.predictions import HeldOutPredictions
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _MAX_CACHED = 4
+_MAX_ANSWERS = 8  # fitted rules of one panel
 _CANDIDATES = 400
 _BATCH = 50
 _MOST_JUDGED, _FEWEST_JUDGED = 2000, 100  # validation images that a temperature is fitted on
@@ -69,6 +71,7 @@ class Panel:
         self.shared = 0.0  # how many networks judged an image for it, on average
         self.sets: dict[float, SetRule] = {}  # by coverage
         self.refusals: list[tuple[Model, Refusal]] = []
+        self._answers: dict[AnswerRequest, Answers] = {}
         self._programs: dict[str, Program] = {}  # by coding of weights
         self._agreements: dict[str, Agreement | None] = {}
 
@@ -216,6 +219,32 @@ class Panel:
         if len(self.refusals) < min(len(self.models), _REFUSING):
             return self._fit_refusal(self.models[len(self.refusals)])
         return False
+
+    def gather_some(self, request: AnswerRequest) -> bool:
+        """Ask one more network about the images that it held out, towards ``answers``; whether any is left.
+
+        Raises:
+            SpecError: As ``calibrate_some`` does.
+        """
+        if request.sets is None or request in self._answers:
+            return False
+        return self._held_out_predictions.predict_next()
+
+    def answers(self, request: AnswerRequest, *, is_best_arm: bool = False) -> Answers:
+        """Rules for sets of classes and for refusal, as asked for; kept for the next who asks for the same.
+
+        Raises:
+            SpecError: There are too few validation images, or one class.
+        """
+        if request not in self._answers:
+            while self.gather_some(request):
+                pass
+            held = None if request.sets is None else self._held_out_predictions
+            asked = None if held is None else (held.mean(), held.places)
+            while len(self._answers) >= _MAX_ANSWERS:
+                self._answers.pop(next(iter(self._answers)))
+            self._answers[request] = fit_answers(self.models, request, asked, is_best_arm=is_best_arm)
+        return self._answers[request]
 
     def _fit_sets(self) -> None:
         held = self._held_out_predictions

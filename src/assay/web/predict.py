@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from ..errors import SpecError
+from ..results.answers import AnswerRequest, answer_request, set_names
 from .limits import MAX_IMAGES, MAX_JSON_BYTES, MAX_PICTURE_BYTES, Refused, body_of
 from .panels import Panel
 from .parts import parts_of
@@ -48,6 +50,37 @@ class PredictRequest(BaseModel):
         description="Each picture file shows one character on a plain ground: it is cut out, scaled and placed as the "
         "characters of the data set are. Only for data sets of characters.",
     )
+    sets: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="Add to each prediction the set of classes that holds the truth so often, such as 0.9, where "
+        "images are drawn as the validation images were (split conformal prediction). The first such request fits "
+        "the rule.",
+    )
+    set_method: Literal["adaptive", "regularized", "threshold"] = Field(
+        default="adaptive", description="How sets are made."
+    )
+    by_class: bool = Field(default=False, description="Keep the promise of sets for each class.")
+    never_empty: bool = Field(
+        default=False, description="Put the most probable class into sets that would be empty: more than was promised."
+    )
+    refuse: bool | Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=False,
+        description="Say of each image how unlike the data it is, and refuse it above 1. True refuses 5 % of "
+        "validation images; a number is another share of them.",
+    )
+
+    def answers(self) -> AnswerRequest:
+        """What is asked for beside probabilities.
+
+        Raises:
+            Refused: An option of sets is given without sets.
+        """
+        given = [name for name in ("set_method", "by_class", "never_empty") if name in self.model_fields_set]
+        if self.sets is None and given:
+            raise Refused(422, f"{' and '.join(given)} belong to sets, and none are asked for")
+        return answer_request(self.sets, self.set_method, self.by_class, self.never_empty, self.refuse)
 
 
 class Prediction(BaseModel):
@@ -56,6 +89,11 @@ class Prediction(BaseModel):
     label: str = Field(description="The class with the highest probability.")
     confidence: float = Field(description="Its probability, 0 to 1.")
     probabilities: list[float] = Field(description="Of every class, in the order of classes; they sum to 1.")
+    set: list[str] | None = Field(default=None, description="The classes that it may be, where sets were asked for.")
+    unlike: float | None = Field(
+        default=None, description="How unlike the data it is, refused above 1, where refusal was asked for."
+    )
+    refused: bool | None = Field(default=None, description="Whether it is refused, where that was asked for.")
 
 
 class PredictResponse(BaseModel):
@@ -66,6 +104,7 @@ class PredictResponse(BaseModel):
     runs: list[str] = Field(description="The ids of the runs that answered.")
     classes: list[str]
     predictions: list[Prediction] = Field(description="One for each image, in their order.")
+    note: str | None = Field(default=None, description="What sets and refusal were fitted on, and what that means.")
     milliseconds: float
 
 
@@ -86,12 +125,27 @@ async def predict(request: Request) -> Response:
         raise Refused(422, "the lists are nested too deeply") from None
     if asked.arm is not None and asked.run is not None:
         raise Refused(422, "give arm or run, not both")
+    wanted = asked.answers()
     parts = parts_of(request)
     record = (await parts.watch.study(asked.study)).record
+    try:  # network by network, so that other questions are answered in between
+        while (await parts.panels.ask(record, asked.arm, lambda panel: panel.gather_some(wanted), run=asked.run))[0]:
+            pass
+    except SpecError as error:
+        raise Refused(422, error.problems[0].what) from None
+    is_best_arm = asked.arm is None and asked.run is None
 
     def question(panel: Panel) -> PredictResponse:
         images = np.stack([_image(panel, given, place, asked.framed) for place, given in enumerate(asked.images)])
         means = panel.ensemble.probabilities(images)
+        note, sets, unlike = None, None, None
+        if not wanted.is_plain:
+            try:
+                rules = panel.answers(wanted, is_best_arm=is_best_arm)
+            except SpecError as error:
+                raise Refused(422, error.problems[0].what) from None
+            note, chosen, unlike = rules.note, rules.set_of(means, images), rules.unlike(images)
+            sets = None if chosen is None else set_names(chosen, panel.classes)
         return PredictResponse(
             study=asked.study,
             arm=panel.arm,
@@ -102,14 +156,18 @@ async def predict(request: Request) -> Response:
                     label=panel.classes[int(mean.argmax())],
                     confidence=float(mean.max()),
                     probabilities=[float(value) for value in mean],
+                    set=None if sets is None else list(sets[place]),
+                    unlike=None if unlike is None else float(unlike[place]),
+                    refused=None if unlike is None else bool(unlike[place] > 1),
                 )
-                for mean in means
+                for place, mean in enumerate(means)
             ],
+            note=note,
             milliseconds=0,
         )
 
     answer, seconds = await parts.panels.ask(record, asked.arm, question, run=asked.run)
-    return JSONResponse({**answer.model_dump(), "milliseconds": round(1000 * seconds, 1)})
+    return JSONResponse({**answer.model_dump(exclude_none=True), "milliseconds": round(1000 * seconds, 1)})
 
 
 def _image(panel: Panel, given: str | list[Any], place: int, is_framed: bool) -> NDArray[Any]:

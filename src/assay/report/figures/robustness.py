@@ -1,21 +1,23 @@
-"""Accuracy against severity: a line with its band for each arm."""
+"""A measure against severity: a line with its band for each arm."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 
 from ...analysis.robustness import Robustness
+from ...measures import Unit
 from ...stats import mean_bands
 from ..palette import ArmStyle
-from .frame import FEWEST_FOR_BANDS, axis, layout_of, percents, plain
+from .frame import FEWEST_FOR_BANDS, axis, layout_of, plain
 
 
 def severity_curves(robustness: Robustness, styles: Mapping[str, ArmStyle], names: Sequence[str]) -> go.Figure:
-    """Mean accuracy over these corruptions after each severity, with 95 % intervals over three seeds or more; 0 is
-    without any.
+    """The measure's mean over these corruptions after each severity, with 95 % intervals over three seeds or more.
+
+    Severity 0 is without any corruption.
 
     Args:
         robustness: Of a study.
@@ -24,6 +26,8 @@ def severity_curves(robustness: Robustness, styles: Mapping[str, ArmStyle], name
     """
     places = [robustness.corruptions.index(name) for name in names]
     severities = [0, *robustness.severities]
+    unit = robustness.measure.unit
+    shown = f"%{{y:.{unit.decimals}f}}{unit.suffix}"
     figure = go.Figure()
     for arm in robustness.arms:
         style = styles[arm.arm]
@@ -33,7 +37,7 @@ def severity_curves(robustness: Robustness, styles: Mapping[str, ArmStyle], name
         if has_band:
             figure.add_scatter(
                 x=[*severities, *reversed(severities)],
-                y=percents([*high.clip(0, 1), *reversed(low.clip(0, 1))]),
+                y=_scaled(unit, [*high.clip(*arm.bounds), *reversed(low.clip(*arm.bounds))]),
                 mode="lines",
                 line={"width": 0},
                 fill="toself",
@@ -42,15 +46,16 @@ def severity_curves(robustness: Robustness, styles: Mapping[str, ArmStyle], name
                 name=f"{plain(arm.arm)}, 95 % interval",
                 meta={"arm": arm.arm, "kind": "band"},
             )
-        texts = [f"{100 * a:.2f} to {100 * b:.2f}, n = {len(arm.seeds)}" for a, b in zip(low, high, strict=True)]
+        ends = [f"{unit.number(a)} to {unit.number(b)}" for a, b in zip(low, high, strict=True)]
+        texts = [f"{one}, n = {len(arm.seeds)}" for one in ends]
         figure.add_scatter(
             x=severities,
-            y=percents(mean),
+            y=_scaled(unit, mean),
             mode="lines+markers",
             line={"color": style.colour, "width": 2.4, "dash": style.dash},
             marker={"color": style.colour, "symbol": style.symbol, "size": 7},
             customdata=texts if has_band else [f"n = {len(arm.seeds)}"] * len(severities),
-            hovertemplate="severity %{x}: %{y:.2f} % (%{customdata})<extra>%{fullData.name}</extra>",
+            hovertemplate=f"severity %{{x}}: {shown} (%{{customdata}})<extra>%{{fullData.name}}</extra>",
             cliponaxis=False,
             name=plain(arm.arm),
             meta={"arm": arm.arm, "kind": "mean"},
@@ -58,6 +63,10 @@ def severity_curves(robustness: Robustness, styles: Mapping[str, ArmStyle], name
     figure.update_layout(
         **layout_of(height=230, margin={"l": 8, "r": 12, "t": 10, "b": 8}),
         xaxis=axis(title="severity", range=[-0.3, severities[-1] + 0.3], dtick=1),
-        yaxis=axis(ticksuffix=" %", nticks=5),
+        yaxis=axis(ticksuffix=unit.suffix, nticks=5),
     )
     return figure
+
+
+def _scaled(unit: Unit, values: Iterable[float]) -> list[float]:
+    return [round(unit.scale * float(value), unit.decimals + 2) for value in values]

@@ -10,10 +10,10 @@ import assay
 
 SOURCE = Path(assay.__file__).parent
 ORDER = (
-    "errors", "extras", "seeds", "colours", "markup", "numerals", "disk", "system", "spec", "stats", "data", "nets",
-    "measures", "train", "explain", "store", "prediction", "export", "convert", "capturing", "analysis", "runner",
-    "search", "tracking", "report", "judging", "studies", "starting", "results", "classifier", "api", "documents",
-    "web", "cli", "__init__", "__main__",
+    "errors", "extras", "seeds", "colours", "markup", "numerals", "disk", "system", "energy", "spec", "stats", "data",
+    "nets", "measures", "train", "explain", "store", "prediction", "export", "convert", "capturing", "analysis",
+    "runner", "search", "tracking", "report", "judging", "studies", "starting", "results", "classifier", "api",
+    "documents", "web", "cli", "__init__", "__main__",
 )  # fmt: skip
 
 

@@ -78,10 +78,17 @@ _PNEUMONIA = (
     "put PneumoniaMNIST's pneumoniamnist.npz (medmnist.com) there under this name, with fewer of its healthy training "
     "images if you will: 388 of 1,214 are meant",
 )
+_DOUBTFUL = (
+    "doubtful-labels/data.npz",
+    "its data are not in this folder",
+    "run `assay data make fashion_mnist --variation noisy-labels --share 0.2 --train 6000 --format npz "
+    "-o doubtful-labels`",
+)
 _FILES = {
     **dict.fromkeys(("document-d", "document-d-search", "document-d-vgg16"), _DOCUMENT_D),
     "in-general": _IN_GENERAL,
     "pneumonia-balance": _PNEUMONIA,
+    "doubtful-labels": _DOUBTFUL,
 }
 
 

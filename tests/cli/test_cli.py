@@ -469,6 +469,7 @@ def test_shipped_studies_are_sound(run) -> None:
     )
     waiting |= {
         "transfer-own": 'the base is run "fashion-base", and in',
+        "doubtful-labels": "assay data make fashion_mnist --variation noisy-labels --share 0.2",
         "pneumonia-balance": "put PneumoniaMNIST's pneumoniamnist.npz (medmnist.com) there under this name",
     }
     for name in sorted(set(shipped()) - waiting.keys()):
@@ -582,7 +583,7 @@ def test_data_show_names_the_labels_that_a_study_doubts(run, study: Path) -> Non
     assert code == 0
     assert "Doubtful labels: " in output
     code, output, _ = run("data", "show", "digits", "--study", "small", "--json")
-    columns = {"index", "label", "predicted", "wrong", "held_out", "runs", "image", "file"}
+    columns = {"index", "label", "predicted", "doubt", "wrong", "held_out", "runs", "image", "file"}
     assert columns == set(json.loads(output)["doubtful_labels"][0])
 
 

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 import assay
+from assay.data import prepare
 from assay.errors import SpecError
+from assay.spec import Data
 
 from ..helpers import small_study
 
@@ -36,6 +38,38 @@ def test_wrong_labels_are_found_and_true_ones_left_alone(tmp_path: Path) -> None
         assert row["predicted"] == str(true[row["index"]])
         assert (row["wrong"], row["runs"]) == (3, 3)
         assert 0 <= row["held_out"] <= 3
+
+
+def test_with_folds_the_store_knows_what_held_out_runs_said_and_no_network_is_asked(tmp_path: Path) -> None:
+    """Errors planted in digits are named with their probability; a lower threshold names more of them."""
+    digits = prepare(Data(name="digits")).training()
+    rng = np.random.default_rng(8)
+    labels = np.array(digits.labels)
+    wrong = rng.choice(len(labels), len(labels) // 10, replace=False)
+    labels[wrong] = (labels[wrong] + rng.integers(1, 10, len(wrong))) % 10
+    study = small_study(
+        data={**assay.arrays(digits.images, labels).model_dump(exclude_none=True), "validation": "3-fold"},
+        network={"layers": ["flatten", "dense 32 relu", "dense classes softmax"]},
+        factors={},
+        training={"epochs": 6, "batch_size": 32},
+        seeds={"count": 2},
+    )
+    result = assay.run(study, store=tmp_path)
+    for run in result.runs:
+        (tmp_path / str(run.weights_path)).unlink()
+    frame = result.doubtful_labels()
+    assert (frame["doubt"] > 0.5).all()
+    assert frame["doubt"].is_monotonic_decreasing
+    assert (frame["runs"] == 2).all()
+    assert (frame["wrong"] == frame["held_out"]).all()
+    assert (frame["predicted"] != frame["label"]).all()
+    hits = set(frame["index"]) & set(wrong.tolist())
+    assert len(hits) > 0.75 * len(wrong)
+    assert len(hits) > 0.75 * len(frame)
+    more = result.doubtful_labels(least=0.1)
+    assert set(frame["index"]) < set(more["index"])
+    with pytest.raises(SpecError, match="the least doubt is 1; give a probability between 0 and 1"):
+        result.doubtful_labels(least=1)
 
 
 def test_without_a_finished_run_there_is_nothing_to_doubt(tmp_path: Path) -> None:

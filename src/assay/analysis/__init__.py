@@ -14,9 +14,14 @@ from .fallen import fallen_sentences as fallen_sentences
 from .learning import LearningCurves as LearningCurves
 from .learning import has_sizes as has_sizes
 from .learning import learning_curves as learning_curves
+from .levels import Level as Level
+from .levels import level_sentences as level_sentences
+from .levels import levels as levels
 from .look_record import look_record as look_record
 from .opened import elsewhere as elsewhere
 from .opened import looks_at_test as looks_at_test
+from .operating import OperatingPoint as OperatingPoint
+from .operating import operating_point as operating_point
 from .race import Race as Race
 from .robustness import Robustness as Robustness
 from .robustness import robustness_of as robustness_of

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     help="For worst_group_accuracy: a table with a row for each training image, in their order, and the column of "
     "their groups.  [default: the data set's groups]",
 )
+@click.option("--levels", "with_levels", is_flag=True, help="Also each arm's mean, over seeds and images.")
 @store_option
 @json_option
 def command(
@@ -52,6 +53,7 @@ def command(
     split: Split,
     metric: str | None,
     groups: str | None,
+    with_levels: bool,
     store: Path | None,
     as_json: bool,
 ) -> None:
@@ -65,14 +67,19 @@ def command(
     if metric is not None:
         metric = _metric(metric)
     column = None if groups is None else read_column(groups)
-    comparison = result(study_name(study, store), store=store).compare(
-        *names, split=split, metric=metric, groups=column
-    )
+    stored = result(study_name(study, store), store=store)
+    comparison = stored.compare(*names, split=split, metric=metric, groups=column)
+    levels = stored.levels(split=split, metric=metric, groups=column) if with_levels else None
     if as_json:
-        print_json(comparison.as_dict())
+        more = {} if levels is None else {"levels": levels.to_dict("records")}
+        print_json({**comparison.as_dict(), **more})
         return
     for line in comparison_lines(comparison):
         click.echo(line)
+    if levels is not None:
+        click.echo()
+        for sentence in levels.attrs["sentences"]:
+            click.echo(f"{sentence}.")
 
 
 def _metric(text: str) -> str:

@@ -53,6 +53,7 @@ def _checks(store: Path | None) -> list[tuple[str, str, bool, str]]:
     import psutil
 
     from ..data import is_available, known, raw_folder
+    from ..energy import energy_source
     from ..store import default_folder
     from ..system import num_cores
     from ..train.device import environment, has_bfloat16, processor
@@ -68,6 +69,7 @@ def _checks(store: Path | None) -> list[tuple[str, str, bool, str]]:
         ("memory", f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free", memory.available > 2**30,
          "close other programs: a worker needs about 0.5 GiB"),
         ("CUDA device", _cuda_device(), True, ""),
+        ("energy", energy_source().description, True, ""),
     ]  # fmt: skip
     here = [name for name in known() if is_available(name)]
     checks.append(("data", ", ".join(here), True, ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,15 +59,23 @@ def labels_in_doubt(
 def print_doubted(doubted: list[dict[str, Any]]) -> None:
     """The labels that a study's networks doubt, the first of them as a table."""
     if not doubted:
-        click.echo("Doubtful labels: none, no training image is wrong in most runs of the best arm")
+        click.echo("Doubtful labels: none, by the runs of the best arm")
         return
     click.echo(
-        f"Doubtful labels: {len(doubted):,} training images that most runs of the best arm take for another class"
+        f"Doubtful labels: {len(doubted):,} training images whose labels are probably wrong, by the best arm's runs"
     )
     rows = [
-        [d["file"] or d["image"], d["label"], d["predicted"], f"{d['wrong']} of {d['runs']}", str(d["held_out"])]
+        [
+            d["file"] or d["image"],
+            d["label"],
+            d["predicted"],
+            "–" if math.isnan(d["doubt"]) else f"{100 * d['doubt']:.0f} %",
+            f"{d['wrong']} of {d['runs']}",
+            str(d["held_out"]),
+        ]
         for d in doubted[:_MOST_DOUBTS]
     ]
-    print_table(["training image", "label", "predicted", "runs", "never trained on it"], rows, right=[4])
+    columns = ["training image", "label", "more likely", "doubt", "runs", "never trained on it"]
+    print_table(columns, rows, right=[3, 5])
     if len(doubted) > len(rows):
         click.echo(f"  and {len(doubted) - len(rows):,} more (--csv, --html or --json)")

@@ -77,13 +77,14 @@ def command(
                 f"{percent(kept.validation_accuracy)}" if kept and has_score else "",
                 f"{percent(run.test_accuracy)}" if run.test_accuracy is not None else "",
                 f"{run.seconds:.1f}" if run.seconds is not None else "",
+                f"{run.joules:.0f}" if run.joules is not None else "",
                 run.reason,
             ]
         )
     head = ["run", "arm", "seed", *(["fold"] if has_folds else []), "state", "epochs", *(["kept"] if has_kept else [])]
-    columns = [*head, "validation", "test", "seconds", "reason"]
-    numbers = {"seed", "fold", "epochs", "kept", "validation", "test", "seconds"}
-    columns, rows = without_empty(columns, rows, may_go=("test", "reason"))
+    columns = [*head, "validation", "test", "seconds", "joules", "reason"]
+    numbers = {"seed", "fold", "epochs", "kept", "validation", "test", "seconds", "joules"}
+    columns, rows = without_empty(columns, rows, may_go=("test", "joules", "reason"))
     title = LEAKY if record.is_leaky else ""
     print_table(columns, rows, right=[i for i, name in enumerate(columns) if name in numbers], title=title)
 

@@ -16,7 +16,7 @@ from ..measures import PERCENT
 from ..numerals import counted, percent, seconds, significant, whole
 from ..report.blocks import FigureBlock, figure_block
 from ..report.html import environment
-from ..report.tables import Cell, Column, Table, flat
+from ..report.tables import Cell, Column, Table, flat, machine_facts
 from ..stats import prediction_interval
 from ..store import RunRecord
 from .claims import ClaimVerdict
@@ -169,7 +169,9 @@ def _runs(comparison: SideBySide) -> list[RunRecord]:
 
 def _machines(comparison: SideBySide) -> tuple[str, ...]:
     """The machines and versions that trained the runs, each once."""
-    texts = (", ".join(f"{name} {text}" for name, text in flat(run.environment)) for run in _runs(comparison))
+    texts = (
+        ", ".join(f"{name} {text}" for name, text in flat(machine_facts(run.environment))) for run in _runs(comparison)
+    )
     return tuple(dict.fromkeys(text for text in texts if text))
 
 

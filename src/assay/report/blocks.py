@@ -175,13 +175,22 @@ def curve_figures(study: StudyRecord) -> tuple[FigureBlock, ...]:
 
 
 def cost_figures(study: StudyRecord, networks: Mapping[str, NetworkTable]) -> tuple[FigureBlock, ...]:
-    """Accuracy against time, where runs have been timed, and against parameters, where arms differ in them."""
-    from .figures import accuracy_against_parameters, accuracy_against_time
+    """Accuracy against time and energy, where runs have them, and against parameters and bytes, where arms differ in
+    them."""
+    from .figures import (
+        accuracy_against_bytes,
+        accuracy_against_energy,
+        accuracy_against_parameters,
+        accuracy_against_time,
+    )
 
     finished = [run for run in study.runs if run.state == "finished"]
     note = "A faint dot is a run, a mark the mean of an arm, its bar the 95 % interval."
     note += (
         " Up and to the left is better." if measure_of(study).higher_is_better else " Down and to the left is better."
+    )
+    note += (
+        " Dotted: arms that no other beats at the same cost or less, by their means; verdicts say which steps are real."
     )
     label = measure_of(study).label
     title = f"{label[:1].upper()}{label[1:]}"
@@ -189,12 +198,23 @@ def cost_figures(study: StudyRecord, networks: Mapping[str, NetworkTable]) -> tu
     if any(run.seconds for run in finished):
         described = f"Mean validation {label} against mean seconds per run, one mark per arm."
         blocks.append(figure_block("cost", accuracy_against_time(study), f"{title} against time", described, note))
+    if any(run.joules for run in finished):
+        described = f"Mean validation {label} against mean joules per run, one mark per arm."
+        blocks.append(
+            figure_block("energy", accuracy_against_energy(study), f"{title} against energy", described, note)
+        )
+    split: Split = "test" if any(arm.n for arm in arm_scores(study, split="test")) else "validation"
     parameters = {name: table.parameters for name, table in networks.items()}
     if len({parameters[run.arm] for run in finished if run.arm in parameters}) > 1:
-        split: Split = "test" if any(arm.n for arm in arm_scores(study, split="test")) else "validation"
         described = f"Mean {split} {label} against parameters, one mark per arm."
         figure = accuracy_against_parameters(study, parameters, split)
         blocks.append(figure_block("parameters", figure, f"{title} against parameters", described, note))
+    sizes = {name: table.program.bytes for name, table in networks.items() if table.program is not None}
+    if len({sizes[run.arm] for run in finished if run.arm in sizes}) > 1:
+        described = f"Mean {split} {label} against bytes of the C program's constants, one mark per arm."
+        figure = accuracy_against_bytes(study, sizes, split)
+        extra = " Bytes are those of the fixed-point program that C export writes, with weights of 8 bits."
+        blocks.append(figure_block("bytes", figure, f"{title} against bytes", described, note + extra))
     return tuple(blocks)
 
 

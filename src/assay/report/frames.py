@@ -22,6 +22,7 @@ _OUTCOMES = (
     "test_accuracy",
     "test_loss",
     "seconds",
+    "joules",
     "peak_memory_bytes",
     "started",
     "finished",
@@ -44,8 +45,8 @@ def runs_frame(study: StudyRecord, *, retrained: bool = False) -> pd.DataFrame:
     Columns: the arm, one column per factor with its level, seed, fold (from 1, where there are folds), state, reason
     and advice, epochs recorded and planned, the metrics after the epoch that was kept (the last, unless the study keeps
     the best), that epoch, the one after which early stopping ended the run, the test metrics once revealed, seconds,
-    memory, the study's own metric where that is not accuracy, and the id. ``attrs["leaky"]`` is true where the
-    validation images are the test images.
+    joules where the machine told them, memory, the study's own metric where that is not accuracy, and the id.
+    ``attrs["leaky"]`` is true where the validation images are the test images.
     A factor that is called like another column is found under ``factor.<name>``.
 
     Args:
@@ -66,7 +67,7 @@ def runs_frame(study: StudyRecord, *, retrained: bool = False) -> pd.DataFrame:
             {"arm": run.arm, **levels, "seed": run.seed, "fold": run.fold, **outcome, **counts, **metrics, **outcomes}
         )
     frame = _frame(rows, study, _RUN)
-    for name in (*_METRICS, "test_accuracy", "test_loss", "seconds", "started", "finished"):
+    for name in (*_METRICS, "test_accuracy", "test_loss", "seconds", "joules", "started", "finished"):
         frame[name] = frame[name].astype("float64")
     for name in ("fold", "kept_epoch", "stopped_epoch", "peak_memory_bytes"):
         frame[name] = frame[name].astype("Int64")

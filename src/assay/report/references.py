@@ -149,6 +149,7 @@ _SETTINGS = {
     "swa": ("izmailov2018averaging", "stochastic weight averaging"),
     "distillation": ("hinton2015distilling", "distillation"),
     "ensemble": ("lakshminarayanan2017simple", "ensembles"),
+    "exclude": ("northcutt2021confident", "images with doubtful labels left out"),
 }
 
 _BASES = {

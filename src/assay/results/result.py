@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import ArrayLike, NDArray
 
-    from ..analysis import Comparison, Diagnoses, LearningCurves, Robustness
+    from ..analysis import Comparison, Diagnoses, LearningCurves, OperatingPoint, Robustness
     from ..report import Illustration, ReportForm
     from ..search import SearchResult
     from .explanations import Explanation, PictureOptions
@@ -234,17 +234,91 @@ class Result:
             DataError: These images cannot have the measure, or predictions that it needs were not kept.
         """
         from ..analysis import compare_study
+        from ..analysis.measured import is_exploratory
+
+        with collection_paused():
+            seen = self._seen_by(metric, groups)
+            return compare_study(seen if is_exploratory(seen) else self.shown, *names, split=split)
+
+    def levels(
+        self,
+        *,
+        split: Literal["validation", "test"] = "validation",
+        metric: str | Callable[[NDArray[np.float64], NDArray[np.int64]], float] | None = None,
+        groups: ArrayLike | None = None,
+    ) -> pd.DataFrame:
+        """Each arm's mean score with a 95 % interval over seeds and images: columns arm, mean, low, high, n.
+
+        ``attrs["sentences"]`` says the same in words, and of what the intervals speak.
+
+        Args:
+            split, metric, groups: As for :meth:`compare`.
+
+        Raises:
+            SpecError, DataError: As :meth:`compare` does.
+        """
+        import pandas as pd
+
+        from ..analysis import level_sentences, levels
+
+        record = self._seen_by(metric, groups)
+        frame = pd.DataFrame(
+            [asdict(one) for one in levels(record, split)], columns=["arm", "mean", "low", "high", "n"]
+        )
+        frame.attrs["sentences"] = level_sentences(record, split)
+        return frame
+
+    def _seen_by(
+        self,
+        metric: str | Callable[[NDArray[np.float64], NDArray[np.int64]], float] | None,
+        groups: ArrayLike | None,
+    ) -> StudyRecord:
+        """The brief record as seen by a measure, and by groups of one's own."""
         from ..analysis.measured import seen_by
         from ..measures import own_measure
 
-        with collection_paused():
-            if metric is None and groups is None:
-                return compare_study(self.shown, *names, split=split)
-            numbered = None if groups is None else number_groups(np.asarray(groups))
-            measure = WORST_GROUP if metric is None else metric if isinstance(metric, str) else own_measure(metric)
-            record = self.brief
-            seen = seen_by(record, measure, numbered)
-            return compare_study(self.shown if seen is record else seen, *names, split=split)
+        if metric is None and groups is None:
+            return self.brief
+        numbered = None if groups is None else number_groups(np.asarray(groups))
+        measure = WORST_GROUP if metric is None else metric if isinstance(metric, str) else own_measure(metric)
+        return seen_by(self.brief, measure, numbered)
+
+    def threshold(
+        self,
+        class_name: str,
+        *,
+        arm: str | None = None,
+        sensitivity: float | None = None,
+        specificity: float | None = None,
+        cost: float | None = None,
+    ) -> OperatingPoint:
+        """From which probability on a class is called, chosen for each run on its validation images.
+
+        What is found (sensitivity) and left alone (specificity) is given with intervals over seeds and images, on test
+        images too once they are revealed. Exactly one rule is given.
+
+        Args:
+            class_name: The class, such as ``ill``.
+            arm: Whose runs; the best arm's if ``None``.
+            sensitivity: Find this share of the class on validation images.
+            specificity: Leave this share of the others alone there.
+            cost: Cost least there, where one that is missed costs as much as so many false alarms.
+
+        Raises:
+            SpecError: Not exactly one rule is given, there is no such class or arm, no finished run, or there are
+                folds.
+            DataError: Predictions were not kept, or validation images are all of the class, or none is.
+        """
+        from ..analysis import best_arm, operating_point
+        from ..analysis.operating import Rule
+        from ..spec.arms import arm_name
+
+        rule = Rule(sensitivity, specificity, cost)
+        record = self.brief
+        chosen = best_arm(record) if arm is None else arm_name(arm, [one.name for one in record.arms], self.study)
+        if chosen is None:
+            raise SpecError(Problem(f'study "{self.study}" has no finished run', "run it first"))
+        return operating_point(record, chosen, class_name, rule)
 
     def curve(self, *, more: int | None = None) -> LearningCurves:
         """What more training images would bring, of a study whose ``[data] training`` is a factor.
@@ -458,12 +532,20 @@ class Result:
         """
         return self.run(arm, seed).explain(**options)
 
-    def doubtful_labels(self) -> pd.DataFrame:
-        """Training images that most runs of the best arm take for another class, the most doubtful first.
+    def doubtful_labels(self, *, least: float = 0.5) -> pd.DataFrame:
+        """Training images whose labels are probably wrong, by the best arm's runs, the most doubtful first.
+
+        Images that some runs held out are judged by these: by their mean probabilities, and how often each class's
+        labels seem to be wrong (docs/data.md). A study with folds holds every image out. Images that every run learned
+        from are named where most runs still take them for another class.
 
         The best arm is the one with the highest mean validation accuracy of its finished runs (in a search that goes by
-        loss, the lowest mean validation loss). Columns: index (in the training data), label, predicted, wrong, held_out
-        (wrong runs that never trained on it), runs.
+        loss, the lowest mean validation loss). Columns: index (in the training data), label, predicted (what it more
+        likely is), doubt (the probability that the label is wrong; not a number where every run learned from the
+        image), wrong (runs that do not see its label), held_out (of those, runs that never trained on it), runs.
+
+        Args:
+            least: The smallest doubt that is named: less names more images, of which fewer are wrong.
 
         Raises:
             SpecError: No run has finished.
@@ -478,7 +560,7 @@ class Result:
         dataset, best = dataset_of(record), best_arm(record)
         tasks = {task.id: task for task in recorded_plan(record, dataset, self.store).tasks}
         runs = [run for run in record.runs if run.arm == best and run.state == "finished"]
-        doubtful = doubts([(run, tasks[run.id]) for run in runs], dataset, self.store)
+        doubtful = doubts(record, [(run, tasks[run.id]) for run in runs], dataset, self.store, least=least)
         names = dataset.info.classes
         rows = [
             {**asdict(doubt), "label": names[doubt.label], "predicted": names[doubt.predicted]} for doubt in doubtful

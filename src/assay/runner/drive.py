@@ -176,6 +176,7 @@ def _record(event: Event, study: str, writer: StoreWriter, folder: Path) -> None
                 kept_epoch=event.kept_epoch,
                 hits=event.hits,
                 predictions=event.predictions,
+                facts=event.facts,
             )
             (folder / CHECKPOINT).unlink(missing_ok=True)  # not before the store knows of the weights
         case Paused():

@@ -31,7 +31,8 @@ class Finished:
     """A run has finished and its weights, those of ``kept_epoch`` or the last epoch, are on disk.
 
     ``hits`` says which validation images they classify correctly, and ``predictions`` what they say of them; ``None``
-    of a run without validation images.
+    of a run without validation images. ``facts`` is what else is known of the run once it is over, and joins its
+    environment: what energy it took, how many training images it left out.
     """
 
     run: str
@@ -43,6 +44,7 @@ class Finished:
     kept_epoch: int | None = None
     hits: ImageHits | None = None
     predictions: KeptPredictions | None = None
+    facts: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

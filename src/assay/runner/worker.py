@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..disk import FULL, disk_full
+from ..energy import Meter, energy_facts, energy_source
 from ..errors import DiskFull, RunError
 from ..store import ImageHits, KeptPredictions, collection_paused
 from ..store.image_sets import Part
@@ -85,6 +86,8 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
             last = now
             send(Advanced(task.id, epoch, share))
 
+    counters = energy_source()
+    meter = Meter(counters)
     try:
         data = open_training(task.images, task.labels, task.groups, task.validation)
         height, width, channels = data.images.shape[1:]
@@ -104,6 +107,7 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
             checkpoint=task.folder / CHECKPOINT,
             threads=threads,
             published=published,
+            meter=meter,
         )
         if trained.is_paused:
             send(Paused(task.id, trained.seconds))
@@ -116,7 +120,11 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
             hits = ImageHits.of(part, trained.validation, trained.hits)
             source = data if published is None else published
             predictions = predictions_of(trained.log_probabilities, source, trained.validation)
-        send(Finished(task.id, trained.seconds, memory, WEIGHTS, sha256, size, trained.kept_epoch, hits, predictions))
+        facts: dict[str, Any] = {"energy": energy_facts(counters, trained.joules, device=task.device)}
+        if trained.left_out is not None:
+            facts["left_out"] = trained.left_out
+        kept = trained.kept_epoch
+        send(Finished(task.id, trained.seconds, memory, WEIGHTS, sha256, size, kept, hits, predictions, facts))
     except RunError as error:
         send(Failed(task.id, error.state, error.reason, error.advice))
     except DiskFull as error:
@@ -135,6 +143,8 @@ def work(task: Task, pipe: IO[str], *, threads: int) -> None:
             send(Failed(task.id, "out of memory", "the machine had no memory left for this run", MEMORY_ADVICE))
     except Exception as error:  # a run's failure is a result, whatever it is; the study goes on
         send(_unexpected(task, error))
+    finally:
+        meter.stop()
 
 
 def predictions_of(

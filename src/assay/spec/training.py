@@ -236,6 +236,8 @@ class Training(Spec):
             predictions; ``None``, as is one with neither, is the image as it is.
         quantization: The bits of weights and activations that the network is trained for (docs/quantization.md);
             ``None``, as is ``none``, is floating point.
+        exclude: ``doubtful``: leave out training images whose labels the arm's network doubts, where it has not learned
+            from them (``train.doubtful``). Validation and test images stay.
         loss: A loss of one's own, ``my_code.py:Focal(gamma=2)`` (docs/own-code.md). Recorded losses of training and
             validation images stay cross-entropy, so that arms can be compared.
     """
@@ -291,6 +293,7 @@ class Training(Spec):
     ensemble: int | None = Field(default=None, strict=True, json_schema_extra=_or_none)
     quantization: Quantization | None = Field(default=None, json_schema_extra=_or_none)
     loss: str | None = None
+    exclude: Literal["doubtful", "none"] | None = None
 
     @property
     def planned_epochs(self) -> int:
@@ -334,7 +337,7 @@ class Training(Spec):
 
     @model_serializer(mode="wrap")
     def _without_unused(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        names = "loss", "evaluation", "swa", "distillation", "ensemble", "quantization"
+        names = "loss", "evaluation", "swa", "distillation", "ensemble", "quantization", "exclude"
         return unused_left_out(handler(self), *names)
 
     @field_validator("loss", mode="before")
@@ -426,6 +429,11 @@ class Training(Spec):
         if isinstance(value, dict):
             return _spec_or_problems(Quantization, value)
         raise ValueError(f'got {value!r}; give a table such as {{ weights = 4, activations = 8 }}, or "none"')
+
+    @field_validator("exclude")
+    @classmethod
+    def _nothing_is_none(cls, value: str | None) -> str | None:
+        return None if value == "none" else value
 
     @field_validator("evaluation")
     @classmethod

@@ -47,6 +47,8 @@ from .intervals import share_interval as share_interval
 from .joint import joint_flip_ps as joint_flip_ps
 from .joint import joint_ps as joint_ps
 from .joint import one_sided_joint_p as one_sided_joint_p
+from .label_errors import LabelErrors as LabelErrors
+from .label_errors import label_errors as label_errors
 from .learning_curve import LearningCurve as LearningCurve
 from .learning_curve import learning_curve as learning_curve
 from .look import Look as Look

@@ -74,6 +74,12 @@ class RunRecord:
         return len(self.epochs) if is_short else None
 
     @property
+    def joules(self) -> float | None:
+        """Energy that training and evaluation took; ``None`` where the machine did not tell."""
+        value = self.environment.get("energy", {}).get("joules")
+        return None if value is None else float(value)
+
+    @property
     def is_failed(self) -> bool:
         return self.state in FAILED
 

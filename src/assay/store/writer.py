@@ -251,10 +251,11 @@ class StoreWriter:
         kept_epoch: int | None = None,
         hits: ImageHits | None = None,
         predictions: KeptPredictions | None = None,
+        facts: dict[str, Any] | None = None,
     ) -> None:
         """``weights`` are path (relative to the store), SHA-256 and size in bytes, of ``kept_epoch`` or the last,
         ``hits`` what they get right of the validation images, where there are any, and ``predictions`` what they say of
-        them."""
+        them. ``facts`` join the run's environment."""
         with self._transaction() as sql:
             sql.execute(  # a score on the test split is one of these weights alone
                 "DELETE FROM test_scores WHERE run = :run AND EXISTS "
@@ -276,6 +277,10 @@ class StoreWriter:
                 "WHERE id = ?",
                 (time.time(), seconds, peak_memory_bytes, kept_epoch, run),
             )
+            if facts:
+                (text,) = sql.execute("SELECT environment FROM runs WHERE id = ?", (run,)).fetchone()
+                known = {**json.loads(text), **facts}
+                sql.execute("UPDATE runs SET environment = ? WHERE id = ?", (json.dumps(known), run))
             sql.execute("DELETE FROM validation_hits WHERE run = ?", (run,))  # they were of other weights
             if hits is not None:
                 self._put_hits(sql, run, hits)

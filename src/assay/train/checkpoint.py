@@ -17,6 +17,7 @@ from .epochs import EpochRecord
 from .task import RUN_LEVELS
 
 _KEPT = "kept."
+_LEFT_OUT = "left out"
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Checkpoint:
         history: The record of every epoch so far.
         seconds: Spent so far.
         kept: The weights of the best epoch so far, where the run keeps the best.
+        joules: Spent so far by the run, and by all packages in the same time; ``None`` where that is not known.
+        left_out: Training images that ``exclude`` leaves out, by ascending index; ``None`` where nothing was asked for.
     """
 
     run: str
@@ -38,17 +41,23 @@ class Checkpoint:
     history: tuple[EpochRecord, ...]
     seconds: float
     kept: dict[str, Tensor] = field(default_factory=dict)
+    joules: tuple[float, float] | None = None
+    left_out: Tensor | None = None
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Replace the run's checkpoint by a newer one."""
     tensors = {**checkpoint.tensors, **{_KEPT + name: value for name, value in checkpoint.kept.items()}}
+    if checkpoint.left_out is not None:
+        tensors[_LEFT_OUT] = checkpoint.left_out
     metadata = {
         "run": checkpoint.run,
         "history": json.dumps([asdict(record) for record in checkpoint.history]),
         "seconds": repr(checkpoint.seconds),
         "digest": _digest(tensors),
     }
+    if checkpoint.joules is not None:
+        metadata["joules"] = json.dumps(checkpoint.joules)
     disk.write(path, safetensors.torch.save(_contiguous(tensors), metadata), levels=RUN_LEVELS)
 
 
@@ -62,7 +71,10 @@ def load_checkpoint(path: Path, run: str) -> Checkpoint | None:
             return None
         history = tuple(EpochRecord(**record) for record in json.loads(metadata["history"]))
         kept = {name.removeprefix(_KEPT): tensors.pop(name) for name in list(tensors) if name.startswith(_KEPT)}
-        return Checkpoint(run, tensors, history, float(metadata["seconds"]), kept)
+        own, whole = json.loads(metadata["joules"]) if "joules" in metadata else (None, None)
+        joules = None if own is None or whole is None else (float(own), float(whole))
+        left_out = tensors.pop(_LEFT_OUT, None)
+        return Checkpoint(run, tensors, history, float(metadata["seconds"]), kept, joules, left_out)
     except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError):
         return None
 

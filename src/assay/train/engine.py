@@ -10,10 +10,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..data import TestData, TrainingData
+from ..data import SplitIndices, TestData, TrainingData
+from ..energy import Meter
 from ..errors import Diverged
 from ..measures import Predictions, measure_called
 from ..nets import whitening
@@ -21,6 +23,7 @@ from ..nets.build import Network
 from ..spec import Best, Evaluation, Training
 from .batches import batch_of as batch_of
 from .checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from .doubtful import doubtful_images
 from .ensemble import EnsembleLearner
 from .epochs import EpochRecord
 from .features import Features, features_of, test_features_of
@@ -61,6 +64,8 @@ class Trained:
             computed as the record's accuracy was.
         hits: Which of them the kept weights classify correctly [images].
         is_paused: It stopped where its task says, before its end: its state is in the checkpoint, and no weights here.
+        joules: Spent by the run, and by all packages in the same time; ``None`` where that is not known.
+        left_out: How many training images ``exclude`` left out; ``None`` where nothing was asked for.
     """
 
     weights: dict[str, Tensor]
@@ -71,6 +76,8 @@ class Trained:
     hits: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     log_probabilities: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     is_paused: bool = False
+    joules: tuple[float, float] | None = None
+    left_out: int | None = None
 
 
 def train(
@@ -82,6 +89,7 @@ def train(
     checkpoint: Path | None = None,
     threads: int = 1,
     published: TestData | None = None,
+    meter: Meter | None = None,
 ) -> Trained:
     """Train one run to its end, from its checkpoint where there is one.
 
@@ -99,6 +107,7 @@ def train(
         checkpoint: Where the run's state is kept between epochs; nothing is kept if ``None``.
         threads: Threads to train with.
         published: The images to validate on, for a study that repeats a published protocol (``data.open_published``).
+        meter: Of the energy that is spent; it is measured from when the meter was made.
 
     Raises:
         Diverged: The loss stopped being a finite number.
@@ -107,7 +116,17 @@ def train(
     training = task.arm.training
     teacher = teacher_of(task, data)
     data = features_of(task, data)
+    name = checkpoint_name(task)
+    resumed = load_checkpoint(checkpoint, name) if checkpoint else None
     parts = split_of(task, data)
+    left_out: NDArray[np.int64] | None = None
+    begun = time.perf_counter()
+    if training.exclude is not None:
+        known = None if resumed is None or resumed.left_out is None else resumed.left_out.numpy()
+        left_out = _doubtful(task, data, parts, threads) if known is None else known
+        parts = SplitIndices(np.setdiff1d(parts.training, left_out, assume_unique=True), parts.validation)
+    num_left_out = None if left_out is None else len(left_out)
+    seconds = time.perf_counter() - begun if left_out is not None else 0.0  # training for doubts is training, too
     learner = learner_of(task, data, threads=threads)
     members = tuple(zip(task.members, learner.members, strict=True))
     validation_data: TrainingData | TestData = test_features_of(task, published) if published else data
@@ -124,16 +143,18 @@ def train(
     names = tuple(dict.fromkeys([*training.measures, *task.measures])) if len(validation) else ()
 
     history: list[EpochRecord] = []
-    seconds = 0.0
     kept: dict[str, Tensor] = {}
-    name = checkpoint_name(task)
-    resumed = load_checkpoint(checkpoint, name) if checkpoint else None
     if resumed:
         learner.load_weights(resumed.tensors)
         learner.load_slots(resumed.tensors)
         history, seconds, kept = list(resumed.history), resumed.seconds, resumed.kept
         for record in history:
             on_epoch(record)
+
+    def joules() -> tuple[float, float] | None:
+        now = None if meter is None else meter.spent()
+        before = (0.0, 0.0) if resumed is None else resumed.joules
+        return None if now is None or before is None else (before[0] + now[0], before[1] + now[1])
 
     while not is_over(training, history):
         if task.pause_after is not None and len(history) >= task.pause_after:
@@ -189,14 +210,20 @@ def train(
                 kept = learner.weights()
         if checkpoint and not is_last:
             tensors = {**learner.weights(), **learner.slots()}
-            save_checkpoint(checkpoint, Checkpoint(name, tensors, tuple(history), seconds, kept))
+            skipped = None if left_out is None else torch.from_numpy(left_out)
+            save_checkpoint(
+                checkpoint, Checkpoint(name, tensors, tuple(history), seconds, kept, joules(), skipped)
+            )  # fmt: skip
         on_epoch(record)
     number = kept_epoch(training, history)
+    measured = joules()
     if not len(validation):
-        return Trained(kept, tuple(history), seconds, number)
+        return Trained(kept, tuple(history), seconds, number, joules=measured, left_out=num_left_out)
     logs = log_probabilities_of(learner, kept, validation_data, validation, training.evaluation)
     is_hit = hits_in(logs, validation_data.labels[validation])
-    return Trained(kept, tuple(history), seconds, number, validation, is_hit, logs)
+    return Trained(
+        kept, tuple(history), seconds, number, validation, is_hit, logs, joules=measured, left_out=num_left_out
+    )
 
 
 @dataclass(frozen=True)
@@ -349,6 +376,16 @@ def class_weights_of(training: Training, labels: NDArray[np.integer], num_classe
         for label, weight in training.class_weights.items():
             weights[int(label)] = weight
     return weights
+
+
+def _doubtful(task: Task, data: TrainingData, parts: SplitIndices, threads: int) -> NDArray[np.int64]:
+    """Images of the training split whose labels the arm's own network doubts, where it has not learned from them."""
+
+    def held_out(inner: Task, images: TrainingData) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        trained = train(inner, images, threads=threads)
+        return trained.validation, trained.log_probabilities
+
+    return doubtful_images(task, data, parts.training, held_out)
 
 
 def evaluate(

@@ -1,5 +1,7 @@
 """One function per figure, from records to Plotly. The page's script adds what depends on light or dark."""
 
+from .cost import accuracy_against_bytes as accuracy_against_bytes
+from .cost import accuracy_against_energy as accuracy_against_energy
 from .cost import accuracy_against_parameters as accuracy_against_parameters
 from .cost import accuracy_against_time as accuracy_against_time
 from .curves import Measured as Measured

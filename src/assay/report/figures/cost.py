@@ -1,10 +1,10 @@
-"""Figures of accuracy against cost: training time and parameters."""
+"""Figures of accuracy against cost: training time, energy, parameters and bytes."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -13,7 +13,7 @@ from ...analysis.measured import measure_of, run_values
 from ...analysis.scores import Split, arm_scores, ordered_arms
 from ...store.records import RunRecord, StudyRecord
 from ..palette import arm_styles
-from .frame import axis, layout_of, plain
+from .frame import GREY, axis, layout_of, plain
 
 
 def accuracy_against_time(study: StudyRecord) -> go.Figure:
@@ -45,6 +45,41 @@ def accuracy_against_parameters(study: StudyRecord, parameters: Mapping[str, int
     )
 
 
+def accuracy_against_energy(study: StudyRecord) -> go.Figure:
+    """Validation accuracy against joules of training, of runs whose machine told them; otherwise as against time."""
+    return _accuracy_against(
+        study, lambda run: run.joules, "validation", title="joules per run", hover="for %{x:.3~s} J"
+    )
+
+
+def accuracy_against_bytes(study: StudyRecord, sizes: Mapping[str, int], split: Split) -> go.Figure:
+    """Accuracy against bytes of the network as a C program; otherwise as against parameters.
+
+    Args:
+        study: The study.
+        sizes: Bytes of each arm's constants, by the arm's name; arms that are not in it are left out.
+        split: Whose accuracy: "validation" or "test".
+    """
+    return _accuracy_against(study, lambda run: sizes.get(run.arm), split, title="bytes as C", hover="in %{x:,d} bytes")
+
+
+def front(costs: Sequence[float], scores: Sequence[float], *, higher_is_better: bool = True) -> list[int]:
+    """Places of those that no other beats at the same cost or less, by rising cost; of equal ones the first.
+
+    Args:
+        costs: What each costs; less is better.
+        scores: What each scores.
+        higher_is_better: The score's direction.
+    """
+    sign = 1 if higher_is_better else -1
+    best, places = -math.inf, []
+    for place in sorted(range(len(costs)), key=lambda place: (costs[place], -sign * scores[place])):
+        if sign * scores[place] > best:
+            best = sign * scores[place]
+            places.append(place)
+    return places
+
+
 def _accuracy_against(
     study: StudyRecord, cost: Callable[[RunRecord], float | None], split: Split, *, title: str, hover: str
 ) -> go.Figure:
@@ -55,6 +90,7 @@ def _accuracy_against(
     values = {run: value for run, value in zip(study.columns.ids, of_runs, strict=True) if not math.isnan(value)}
     scored = {arm.arm: arm for arm in arm_scores(study, split=split)}  # with folds, a seed's are one score
     means: list[float] = []
+    heights: list[float] = []
     for arm in ordered_arms(study):
         style = styles[arm.name]
         measured = [
@@ -67,6 +103,7 @@ def _accuracy_against(
             continue
         costs, scores = [spent for spent, _, _ in measured], [score for _, score, _ in measured]
         means.append(statistics.fmean(costs))
+        heights.append(mean)
         figure.add_scatter(
             x=costs, y=[unit.scale * score for score in scores], mode="markers", name=plain(arm.name), showlegend=False,
             marker={"color": style.colour, "symbol": style.symbol, "size": 6, "opacity": 0.4},
@@ -84,6 +121,13 @@ def _accuracy_against(
             },
             hovertemplate=f"mean {shown} {hover}<extra>%{{fullData.name}}</extra>",
             cliponaxis=False, meta={"arm": arm.name, "kind": "mean"},
+        )  # fmt: skip
+    places = front(means, heights, higher_is_better=measure.higher_is_better)
+    if len(places) > 1:
+        figure.add_scatter(
+            x=[means[place] for place in places], y=[unit.scale * heights[place] for place in places], mode="lines",
+            line={"color": GREY, "width": 1.5, "dash": "dot"}, hoverinfo="skip", showlegend=False, name="front",
+            cliponaxis=False, meta={"kind": "front"},
         )  # fmt: skip
     figure.update_layout(
         **{**layout_of(height=360, margin={"l": 8, "r": 12, "t": 10, "b": 8}), "showlegend": True},

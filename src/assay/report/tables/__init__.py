@@ -12,6 +12,7 @@ from .findings import general_table as general_table
 from .networks import network_tables as network_tables
 from .provenance import flat as flat
 from .provenance import looks_table as looks_table
+from .provenance import machine_facts as machine_facts
 from .provenance import provenance_table as provenance_table
 from .runs import failures_table as failures_table
 from .runs import retrained_table as retrained_table

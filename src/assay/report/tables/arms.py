@@ -9,7 +9,7 @@ from ...analysis.images import networks
 from ...analysis.measured import measure_of
 from ...analysis.scores import Split, arm_scores, counted_epoch, ordered_arms
 from ...measures import PERCENT, Unit
-from ...numerals import counted, flops, p_value, seconds, significant, whole
+from ...numerals import counted, flops, p_value, percent, seconds, significant, whole
 from ...stats import Interval, Ranking
 from ...store.records import StudyRecord
 from ..inputs import NetworkTable
@@ -88,6 +88,7 @@ def costs_table(study: StudyRecord, summaries: Mapping[str, NetworkTable]) -> Ta
     measure = measure_of(study)
     styles, scores = arm_styles(study), {arm.arm: arm for arm in arm_scores(study)}
     rows = []
+    has_energy = any(run.joules is not None for run in study.runs)
     for arm in ordered_arms(study):
         finished = [run for run in study.runs_of(arm.name) if run.state == "finished"]
         times = [run.seconds for run in finished if run.seconds is not None]
@@ -96,6 +97,7 @@ def costs_table(study: StudyRecord, summaries: Mapping[str, NetworkTable]) -> Ta
         has_rate = mean is not None and times and min(times) > 0 and measure.higher_is_better
         rate = measure.unit.scale * (mean or 0.0) / statistics.fmean(times) if has_rate else None
         counts = (whole(network.parameters), flops(network.flops)) if network else ("–", "–")
+        energies = [run.joules for run in finished if run.joules is not None]
         rows.append(
             line(
                 Cell(arm.name, styles[arm.name]),
@@ -103,6 +105,7 @@ def costs_table(study: StudyRecord, summaries: Mapping[str, NetworkTable]) -> Ta
                 seconds(statistics.fmean(times) if times else None),
                 seconds(statistics.median(epochs) if epochs else None),
                 seconds(sum(times) if times else None),
+                *((significant(statistics.fmean(energies) if energies else None),) if has_energy else ()),
                 *(counts if summaries else ()),
                 measure.unit.value(mean),
                 significant(rate),
@@ -110,11 +113,14 @@ def costs_table(study: StudyRecord, summaries: Mapping[str, NetworkTable]) -> Ta
         )
     counted_ = ("parameters", "FLOPs per image") if summaries else ()
     per_second = f"{measure.unit.name or 'score'} a second"
-    titles = ("runs", "time per run", "time per epoch", "all runs", *counted_, f"mean {measure.label}", per_second)
+    joules = ("joules per run",) if has_energy else ()
+    titles = (
+        "runs", "time per run", "time per epoch", "all runs", *joules, *counted_, f"mean {measure.label}", per_second
+    )  # fmt: skip
     caption = (
         "Cost of finished runs, training and evaluation: mean time per run, median time per epoch; "
         f"{per_second} {'are' if measure.unit.name else 'is'} the mean validation {measure.label} over the mean time. "
-        "Runs side by side share the machine."
+        f"Runs side by side share the machine. {_energy_note(study)}"
     )
     return Table(caption, headings("arm", *titles), tuple(rows))
 
@@ -124,3 +130,24 @@ def _written(unit: Unit, interval: Interval | None) -> tuple[Unit, str]:
     if interval is None:
         return unit, "needs 2 seeds"
     return unit.within(interval.low, interval.high), unit.interval(interval.low, interval.high)
+
+
+def _energy_note(study: StudyRecord) -> str:
+    """Where joules come from, or why there are none, as sentences."""
+    known = [run.environment["energy"] for run in study.runs if "energy" in run.environment]
+    lacking = sorted({str(one["lacking"]) for one in known if "lacking" in one})
+    measured = [one for one in known if "joules" in one]
+    texts = []
+    if measured:
+        sources = " and ".join(sorted({str(one["source"]) for one in measured}))
+        own, whole_ = (sum(float(one[key]) for one in measured) for key in ("joules", "package_joules"))
+        share = own / whole_ if whole_ > 0 else 1.0
+        texts.append(
+            f"Joules are those of the processor's packages ({sources}), in each run's share of busy processor time; "
+            f"of what these packages took meanwhile, runs had {percent(share, 0)}. Screens, disks, fans and what the "
+            "electricity was made of are not in them."
+        )
+    if lacking:
+        which = f"of {counted(len(known) - len(measured), 'run')} " if measured else ""
+        texts.append(f"Energy {which}was not measured: {'; '.join(lacking)}.")
+    return " ".join(texts)

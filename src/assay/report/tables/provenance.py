@@ -56,6 +56,7 @@ def provenance_table(study: StudyRecord, *, version: str) -> Table:
         ("Seeds", _ranges(seeds) or "–"),
         ("What a seed changes", ", ".join(study.design.seeds.vary) or "–"),
         *(fact for name, part in parts_of(study).items() for fact in _data(part, f" ({name})" if name else "")),
+        *_left_out(study),
         *_own_code(study),
         ("Report made by", f"assay {version}"),
     ]
@@ -125,7 +126,7 @@ def _environment(study: StudyRecord) -> list[tuple[str, str]]:
     """Every fact of the runs' environments once, in words; where runs differ, each value with its number of runs."""
     seen: dict[str, Counter[str]] = {}
     for run in study.runs:
-        for key, value in flat(run.environment):
+        for key, value in flat(machine_facts(run.environment)):
             seen.setdefault(key, Counter())[_VALUES.get((key, value), value)] += 1
     return [
         (
@@ -136,6 +137,23 @@ def _environment(study: StudyRecord) -> list[tuple[str, str]]:
         )
         for key, values in seen.items()
     ]
+
+
+def machine_facts(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's environment without what is each run's own: its energy, and how many images it left out."""
+    return {key: value for key, value in environment.items() if key not in ("energy", "left_out")}
+
+
+def _left_out(study: StudyRecord) -> list[tuple[str, str]]:
+    """How many training images runs left out as doubtful, by arm."""
+    rows = []
+    for arm in study.arms:
+        counts = [int(n) for run in study.runs_of(arm.name) if (n := run.environment.get("left_out")) is not None]
+        if counts:
+            least, most = min(counts), max(counts)
+            text = f"{least:,}" if least == most else f"{least:,} to {most:,} a run"
+            rows.append((f"Training images left out as doubtful ({arm.name})", text))
+    return rows
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

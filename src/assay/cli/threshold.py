@@ -1,0 +1,45 @@
+"""assay threshold"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .options import json_option, print_json, store_option, study_name
+from .tables import say
+
+
+@click.command("threshold")
+@click.argument("study", required=False)
+@click.option("--class", "class_name", required=True, metavar="NAME", help="The class that is called, such as ill.")
+@click.option("--arm", help="Whose runs.  [default: the best arm by validation]")
+@click.option("--sensitivity", type=float, metavar="SHARE", help="Find this share of the class, as 0.95.")
+@click.option("--specificity", type=float, metavar="SHARE", help="Leave this share of the others alone, as 0.9.")
+@click.option("--cost", type=float, metavar="NUMBER", help="One that is missed costs as much as so many false alarms.")
+@store_option
+@json_option
+def command(
+    study: str | None,
+    class_name: str,
+    arm: str | None,
+    sensitivity: float | None,
+    specificity: float | None,
+    cost: float | None,
+    store: Path | None,
+    as_json: bool,
+) -> None:
+    """From which probability on a class is called: sensitivity and specificity of STUDY's runs, with intervals.
+
+    Each run's threshold is chosen on its validation images, by one of --sensitivity, --specificity and --cost. What it
+    is worth is shown on test images once they are revealed, and on validation images until then.
+    """
+    from ..api import result
+
+    stored = result(study_name(study, store), store=store)
+    point = stored.threshold(class_name, arm=arm, sensitivity=sensitivity, specificity=specificity, cost=cost)
+    if as_json:
+        print_json(point.as_dict())
+        return
+    for line in (*point.sentences, *point.notes):
+        say(f"{line}.")

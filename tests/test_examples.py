@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import numpy as np
 import pytest
+
+import assay
+from assay.data import prepare
+from assay.spec import Data
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 NOTEBOOKS = sorted(path.name for path in EXAMPLES.glob("*.ipynb"))
@@ -93,3 +98,43 @@ def test_what_belongs_to_a_machine_is_taken_out(tmp_path: Path) -> None:
     picture = '<img src="data:image/png;base64,iVBOR/5s+3h=">'
     assert clean(f"{picture} in 5 s", tmp_path) == f"{picture} in … s"
     assert clean("12ms/step 0.5 % 95 % 3x3 6 seeds", tmp_path) == "… s 0.5 % 95 % 3x3 6 seeds"
+
+
+@pytest.mark.slow
+def test_the_x_ray_example_goes_from_a_file_to_a_decision(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On a file of the same form, made of digits: rare zeros are "healthy", and another share of them in each part."""
+    digits = prepare(Data(name="digits")).training()
+    labels = (np.asarray(digits.labels) != 0).astype(np.uint8)
+    images = np.pad(np.kron(digits.images[..., 0], np.ones((1, 3, 3), np.uint8)), ((0, 0), (2, 2), (2, 2)))
+    zeros, others = np.flatnonzero(labels == 0), np.flatnonzero(labels == 1)
+    parts = {
+        "train": [*zeros[:50], *others[:450]], "val": [*zeros[50:90], *others[450:560]],
+        "test": [*zeros[90:140], *others[560:640]],
+    }  # fmt: skip
+    arrays = {f"{name}_images": images[np.sort(places)] for name, places in parts.items()}
+    arrays |= {f"{name}_labels": labels[np.sort(places)][:, None] for name, places in parts.items()}
+    np.savez(tmp_path / "made.npz", **arrays)
+    spec = importlib.util.spec_from_file_location("xray_example", EXAMPLES / "xray.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    folder = tmp_path / "out"
+    module.main([str(tmp_path / "made.npz"), "--output", str(folder), "--seeds", "6", "--epochs", "2"])
+    said = capsys.readouterr().out
+    assert said == (folder / "summary.md").read_text()
+    assert "50 healthy, 450 ill" not in said  # validation images are counted, too
+    assert "90 healthy, 560 ill" in said
+    assert "does not say which images are of one patient" in said
+    for part in (
+        "validation balanced accuracy",
+        "test balanced accuracy",
+        "test macro AUC",
+        "On test images it is found in",
+    ):
+        assert part in said
+    assert "All corruptions: " in said
+    assert (folder / "report.html").exists()
+    assert "balanced accuracy | the mean of its arm, test images" in (folder / "network" / "model-card.md").read_text()
+    (study,) = assay.studies(folder / "store")
+    assert len(assay.result(study, store=folder / "store").record.looks) == 1  # the sealed images were opened once

@@ -80,6 +80,21 @@ def test_eight_bits_are_told_with_what_they_cost(store: Path, tmp_path: Path) ->
     np.testing.assert_allclose(answers, model.probabilities(images), atol=0.1)
 
 
+def test_the_card_names_the_studys_measure_and_what_training_was_set_to(tmp_path: Path) -> None:
+    training = {"epochs": 1, "class_weights": "balanced", "schedule": "cosine"}
+    layers = {"layers": ["flatten", "dropout {rate}", "dense classes softmax"]}
+    result = assay.run(small_study(network=layers, training=training, metric="log_loss"), store=tmp_path / "store")
+    card = result.export("safetensors", folder=tmp_path / "out").card.read_text()
+    frame = result.levels().set_index("arm")
+    arm = next(arm for arm in frame.index if f"| arm | {arm} |" in card)
+    assert f"| log loss | the mean of its arm, validation images | {frame['mean'][arm]:.4f} |" in card
+    accuracy = result.levels(metric="accuracy").set_index("arm")["mean"][arm]
+    assert f"| accuracy | the mean of its arm, validation images | {100 * accuracy:.2f} % |" in card
+    assert "| class weights | balanced |" in card
+    assert "| schedule | name cosine" in card
+    assert "| over seeds, for new images |" in card
+
+
 def test_a_run_that_is_judged_by_views_leaves_as_it_sees_an_image_once_and_its_card_says_so(
     store: Path, tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..numerals import percent
+from ..measures import PERCENT, Unit
 from .portable import Portable
 
 ALWAYS = "It answers with one of its classes whatever the picture shows: it has no way to say that it does not know."
@@ -22,11 +22,11 @@ LIMITS = (
 
 @dataclass(frozen=True)
 class Evidence:
-    """A measured share with its interval.
+    """A measured value with its interval.
 
     Args:
-        what: Whose accuracy, on what.
-        value, low, high: Fractions; ``None`` where no interval can be given.
+        what: Whose, on what.
+        value, low, high: In the measure's own scale, accuracies as fractions; ``None`` where no interval can be given.
         n: What it comes from, such as ``10,000 images``.
         source: Of the interval.
     """
@@ -37,6 +37,8 @@ class Evidence:
     high: float | None
     n: str
     source: str
+    measure: str = "accuracy"
+    unit: Unit = PERCENT
 
 
 @dataclass(frozen=True)
@@ -133,8 +135,8 @@ def card_of(network: Portable, facts: Facts, files: Sequence[Written]) -> str:
         "",
         "## Evidence",
         "",
-        "| accuracy | value | 95 % interval | from | method |",
-        "|---|---|---|---|---|",
+        "| measure | of | value | 95 % interval | from | method |",
+        "|---|---|---|---|---|---|",
         *(_row(evidence) for evidence in facts.evidence),
         "",
         "## Data",
@@ -174,12 +176,10 @@ def _numbers(values: list[float]) -> str:
 
 
 def _row(evidence: Evidence) -> str:
-    interval = (
-        "none"
-        if evidence.low is None or evidence.high is None
-        else f"{percent(evidence.low)} to {percent(evidence.high)}"
-    )
-    return f"| {evidence.what} | {percent(evidence.value)} | {interval} | {evidence.n} | {evidence.source} |"
+    ends = (evidence.low, evidence.high)
+    interval = "none" if None in ends else " to ".join(map(evidence.unit.value, ends))
+    value = evidence.unit.value(evidence.value)
+    return f"| {' | '.join((evidence.measure, evidence.what, value, interval, evidence.n, evidence.source))} |"
 
 
 def _table(pairs: Sequence[tuple[str, Any]]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import tempfile
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from .. import disk
 from ..errors import DataError, Problem, RunError, SpecError, nearest
 from ..extras import needed
 from ..numerals import counted, percent, points
-from ..spec import module_of
+from ..spec import Training, module_of
 from ..stats import share_interval
 from .answers import AnswerRequest, Answers, answers_of, plain_answers
 from .model import Model, find_run, load_models
@@ -446,7 +447,7 @@ def facts_of(model: Model) -> Facts:
         ("epochs", f"{len(run.epochs)}, weights {counted_epoch(record)}"),
         ("batch size", str(training.batch_size)),
         ("optimizer", _listed(training.optimizer.model_dump(mode="json", exclude_none=True))),
-        *((("quantization", _listed(bits.model_dump(mode="json"))),) if (bits := training.quantization) else ()),
+        *_set_otherwise(training),
         ("training time", seconds),
         ("weights", f"SHA-256 {run.weights_sha256}"),
         ("versions", _listed(versions)),
@@ -472,8 +473,12 @@ def _listed(values: dict[str, Any]) -> str:
 
 
 def _evidence(model: Model) -> tuple[Evidence, ...]:
-    from ..analysis.scores import arm_scores, is_epoch_chosen_by_score, score_of
+    from ..analysis.image_spread import claim_of
+    from ..analysis.levels import levels
+    from ..analysis.measured import measure_of, seen_by
+    from ..analysis.scores import Split, is_epoch_chosen_by_score, score_of
     from ..export import Evidence
+    from ..measures import ACCURACY
 
     record, run, evidence = model.study, model.run, []
     note = ", which also chose its epoch" if is_epoch_chosen_by_score(record) else ""
@@ -492,14 +497,34 @@ def _evidence(model: Model) -> tuple[Evidence, ...]:
         evidence.append(
             Evidence("this run, test images", run.test_accuracy, low, high, counted(count, "image"), "Wilson (1927)")
         )
-    for split in ("validation", "test"):
-        scores = next(scores for scores in arm_scores(record, split=split) if scores.arm == run.arm)
-        if scores.mean is None:
+    seen = dict.fromkeys((ACCURACY.name, measure_of(record).name))  # accuracy, and what the study goes by
+    splits: tuple[Split, ...] = ("validation", "test") if record.columns.has_test else ("validation",)
+    for split, metric in itertools.product(splits, seen):
+        by_metric = seen_by(record, metric)
+        try:
+            level = next((one for one in levels(by_metric, split) if one.arm == run.arm), None)
+        except DataError:  # of runs whose predictions were not kept, or images that cannot have it
             continue
-        low, high = (scores.interval.low, scores.interval.high) if scores.interval else (None, None)
-        seeds = counted(scores.n, "seed")
-        evidence.append(Evidence(f"mean of its arm, {split} images", scores.mean, low, high, seeds, "Student (1908)"))
+        if level is None:
+            continue
+        measure, source = measure_of(by_metric), f"over seeds, for {claim_of(by_metric)}"
+        evidence.append(
+            Evidence(
+                f"the mean of its arm, {split} images", level.mean, level.low, level.high, counted(level.n, "seed"),
+                source, measure.label, measure.unit,
+            )
+        )  # fmt: skip
     return tuple(evidence)
+
+
+def _set_otherwise(training: Training) -> list[tuple[str, str]]:
+    """Settings of training that are not as they are unless given, beside those that the card lists anyway."""
+    listed = {"epochs", "batch_size", "optimizer", "precision"}
+    given = training.model_dump(mode="json", exclude_none=True, exclude_defaults=True, exclude=listed)
+    return [
+        (name.replace("_", " "), _listed(value) if isinstance(value, dict) else str(value))
+        for name, value in given.items()
+    ]
 
 
 def _wilson(share: float, count: int) -> tuple[float | None, float | None]:

@@ -85,7 +85,8 @@ def test_pyproject_and_the_table_of_extras_agree() -> None:
 def test_no_module_of_ours_imports_an_optional_package_by_itself() -> None:
     """Only where it is used, or where types are read; modules that belong to one extra may."""
     theirs = ("tracking/", "judging/", "runner/ray/", "runner/artifacts.py", "report/notebook.py", "data/hub.py",
-              "capturing/", "export/", "convert/", "explain/figures/", "search/sampler.py")  # fmt: skip
+              "capturing/", "export/", "convert/", "explain/figures/", "report/paper/",
+              "results/paper_figures.py", "search/sampler.py")  # fmt: skip
     offenders = []
     for path in sorted(SOURCE.rglob("*.py")):
         place = path.relative_to(SOURCE).as_posix()

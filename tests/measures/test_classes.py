@@ -43,7 +43,7 @@ def test_the_classes_that_a_change_hurts_and_helps_are_named() -> None:
     assert set(named) == {"class 3", "class 7"}
     assert named["class 3"] < -0.1 < 0.1 < named["class 7"]
     (sentence,) = class_sentences(record)
-    assert sentence.startswith("Against before, after hurts class 3 (recall -")
+    assert sentence.startswith("Against before, after hurts class 3 (recall −")
     assert " and helps class 7 (recall +" in sentence
     page = html_of(record)
     assert "after hurts class 3" in page

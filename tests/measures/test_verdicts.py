@@ -64,7 +64,7 @@ def test_lower_is_better_for_a_loss_and_it_has_its_own_unit() -> None:
     assert difference is not None
     assert (contrast.outcome == "worse") == (difference.mean > 0)
     assert (
-        f"log loss is {abs(difference.mean):.4f} nats {'higher' if difference.mean > 0 else 'lower'}"
+        f"log loss is {abs(difference.mean):.3f} nats {'higher' if difference.mean > 0 else 'lower'}"
         in contrast.sentence
     )
     assert "points" not in contrast.details

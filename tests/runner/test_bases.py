@@ -143,7 +143,7 @@ def test_a_study_stays_on_the_weights_that_it_was_trained_on(
     assert assay.result("pre", store=tmp_path).runs[0].weights_sha256 != content
     assert np.array_equal(probabilities("on-a-run", tmp_path), before)
     assert result.reveal()["test_accuracy"].notna().all()
-    assert len(result.doubtful_labels().columns) == 6
+    assert len(result.doubtful_labels().columns) == 7
     assert result.reveal(retrain="on-a-run")["test_accuracy"].notna().all()
     (anew,) = load_models(result.record, result.record.retrained, tmp_path)
     assert anew.arm.base.content == content

@@ -14,7 +14,7 @@ SYNONYMS = {
     "train": "run", "fit": "run", "start": "run", "resume": "run", "continue": "run", "search": "run", "tune": "run",
     "new": "init", "create": "init", "evaluate": "reveal", "eval": "reveal", "test": "reveal", "score": "reveal",
     "show": "status", "list": "status", "ls": "status", "results": "status", "verdict": "compare", "diff": "compare",
-    "plot": "report", "html": "report", "figure": "report", "summary": "describe", "flops": "describe",
+    "plot": "report", "html": "report", "summary": "describe", "flops": "describe",
     "classify": "predict", "infer": "predict", "import": "convert", "keras": "convert", "capture": "convert",
     "onnx": "export", "save": "export", "ui": "serve", "web": "serve", "dashboard": "serve", "page": "serve",
     "download": "data", "fetch": "data", "datasets": "data", "check": "doctor", "repair": "doctor",

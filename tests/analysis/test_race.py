@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +77,14 @@ def test_without_a_margin_equal_arms_run_to_the_end():
     assert last.headline(ACCURACY) == (
         "After 40 seeds a, b and d are not told apart: any of them may be the best of 4 arms"
     )
+
+
+def test_arms_that_collapse_whole_drop_out_where_a_margin_is_asked():
+    scores = truth(a=0.0, b=0.02) | {"c": np.full(40, 0.1)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # no pair worked in both arms: nothing is averaged over none
+        last = play(scores, Seeds(stop="best", count=40, margin=0.3), chance=0.1)[-1]
+    assert (last.outcome, last.leader) == ("best", "b")
 
 
 def test_a_margin_ends_it_where_arms_are_alike():

@@ -364,7 +364,10 @@ def _look(
     spent = tuple(map(spending_of(facts.planned).spent, facts.sizes[:number]))
     level = nominal_levels(facts.sizes[:number], spent, ALPHA, two_sided=False)[-1]
     for place in np.flatnonzero(beaten.any(1)).tolist():
-        beaten[place] &= flips_p([margins[place, other] for other in range(k) if (place, other) in margins]) <= level
+        # Where no pair worked in both arms, how often runs collapse has decided, by an exact test: nothing to flip.
+        rivals = [other for other in range(k) if (place, other) in margins and margins[place, other].any()]
+        if rivals:
+            beaten[place, rivals] &= flips_p([margins[place, other] for other in rivals]) <= level
     for arm in failed & set(left):
         beaten[arms.index(arm), [arms.index(other) for other in left if other not in failed]] = True
     return RaceLook(beaten, near, means)

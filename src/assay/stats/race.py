@@ -159,7 +159,7 @@ def is_near(history: History, num_left: int, margin: float, *, higher_is_better:
         higher_is_better: The measure's direction.
     """
     look = history.now
-    if not history.judged or history.judged[-1] is not look:
+    if not look.size or not history.judged or history.judged[-1] is not look:  # no pair worked, or one too few
         return False, False
     level = nominal_levels(history.pairs, history.spent, pair_level(num_left), two_sided=False)[-1]
     not_below, not_above = (p <= level for p in look.margin_ps(margin))

@@ -96,6 +96,7 @@ def test_teachers_are_found_among_crossed_arms_and_teach_in_chains() -> None:
          "more than 0"),
         ({"training": {"ensemble": 1}}, "training.ensemble", "an ensemble of 1 is one network"),
         ({"training": {"ensemble": 1000}}, "training.ensemble", "1,000 members"),
+        ({"training": {"ensemble": 2, "quantization": {"weights": 4}}}, "training.ensemble", "in whole numbers"),
         ({"training": {"ensemble": "five"}}, "training.ensemble", "a whole number"),
         ({"training": {"swa": 0.75}}, "training.swa", "a table such as swa = { start = 0.75 }"),
         ({"training": {"swa": {}, "ema_momentum": 0.9}}, "training.swa", "which average of the weights counts"),

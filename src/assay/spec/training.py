@@ -450,6 +450,10 @@ class Training(Spec):
         if self.loss is not None and modified:
             what = f"{' and '.join(modified)} modify cross-entropy, and the loss is your own"
             raise Problems([Problem(what, "leave them out, or put them into the loss", "loss")])
+        if self.ensemble is not None and self.quantization is not None:
+            what = "training in whole numbers is for one network's program, and this is an ensemble"
+            fix = "leave one of them out, or let a network in whole numbers learn from the ensemble (distillation)"
+            raise Problems([Problem(what, fix, "ensemble")])
         if self.swa is not None and self.ema_momentum:
             what = "ema_momentum and swa both say which average of the weights counts"
             raise Problems([Problem(what, "give one of them", "swa")])

@@ -3,7 +3,7 @@ VENV := .venv
 SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 BIN := $(VENV)/$(SCRIPTS)
 
-.PHONY: help install demo test lint check package oldest lock clean
+.PHONY: help install demo test lint check package site oldest lock clean
 
 help:  ## What can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/'
@@ -43,6 +43,13 @@ check: lint test  ## What CI does
 package: $(VENV)/.installed-test  ## Build wheel and sdist into dist/, check them, and try the wheel outside the checkout
 	$(BIN)/python .ci/package.py
 
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
+site: $(VENV)/.installed-docs  ## Build the documentation site into site/; a dead link or an undocumented name is an error
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --nitpicky --jobs 2 docs site
+
 oldest:  ## Run the tests with the oldest versions that pyproject.toml admits (TESTS=tests/spec)
 	rm -rf .oldest-venv && $(PYTHON) -m venv .oldest-venv
 	.oldest-venv/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check uv httpx 'torch>=2.13,<2.14'
@@ -54,7 +61,7 @@ oldest:  ## Run the tests with the oldest versions that pyproject.toml admits (T
 
 lock:  ## Renew constraints.txt from a fresh environment
 	rm -rf .lock-venv && $(PYTHON) -m venv .lock-venv
-	.lock-venv/bin/python -m pip install --quiet --disable-pip-version-check '.[test,dev]'
+	.lock-venv/bin/python -m pip install --quiet --disable-pip-version-check '.[test,dev,docs]'
 	( echo '# Versions that the tests pass with. Made by `make lock`. torch is left to the range in pyproject.toml,'; \
 	  echo '# so that pip can choose a CPU or a CUDA build.'; \
 	  .lock-venv/bin/python -m pip freeze --exclude assay --exclude torch \
@@ -62,7 +69,7 @@ lock:  ## Renew constraints.txt from a fresh environment
 	rm -rf .lock-venv
 
 clean:  ## Remove what was made
-	rm -rf $(VENV) .oldest-venv dist demo-store .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .oldest-venv dist site demo-store .pytest_cache .mypy_cache .ruff_cache
 
 BENCH ?=
 .PHONY: bench
@@ -72,9 +79,9 @@ BENCH ?=
 	.bench-venv/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	@touch $@
 
-bench: $(VENV)/.installed .bench-venv/.installed  ## Measure Assay beside its rivals: docs/benchmarks.md (30 minutes)
+bench: $(VENV)/.installed .bench-venv/.installed  ## Measure Assay beside its rivals: docs/evidence/benchmarks.md (30 minutes)
 	$(BIN)/python benchmarks/bench.py $(BENCH)
 
 .PHONY: gallery
-gallery: $(VENV)/.installed  ## Draw every picture of docs/gallery.md from real runs (a few minutes)
-	$(BIN)/python docs/make_gallery.py
+gallery: $(VENV)/.installed  ## Draw every picture of docs/gallery/index.md from real runs (a few minutes)
+	$(BIN)/python docs/gallery/make_gallery.py

@@ -391,7 +391,7 @@ def main() -> None:
         _check(chosen)
         with tempfile.TemporaryDirectory(prefix="assay-bench-") as scratch:
             path = Bench(chosen, out or HERE / "results", Path(scratch)).run()
-    for written in report.write(path, out or ROOT / "docs"):
+    for written in report.write(path, out or ROOT / "docs" / "evidence"):
         print(written)
 
 

@@ -265,7 +265,7 @@ def _roofline(raw: Raw) -> str:
 def _method(raw: Raw) -> str:
     overlaps = [sample["overlap"] for sample in raw["samples"] if "overlap" in sample]
     loads = [sample["load_before"] for sample in raw["samples"]]
-    lines = ["## How", "", "[benchmarks/README.md](../benchmarks/README.md) says what is measured and what is not."]
+    lines = ["## How", "", "[benchmarks/README.md](../../benchmarks/README.md) says what is measured and what is not."]
     if overlaps:
         lines.append(f"Runs of Assay side by side were all busy for at least {min(overlaps):.0%} of what was timed.")
     if loads:

@@ -1,6 +1,6 @@
 """From a file of chest X-rays to a decision, in one command: python examples/xray.py pneumonia_imbalanced.npz
 
-What each step says, and how to read it: docs/tutorial-xray.md. Everything goes to a folder (``--output``, ``xray``
+What each step says, and how to read it: docs/tutorials/xray.md. Everything goes to a folder (``--output``, ``xray``
 unless given): the store, the report, the exported network with its model card, and ``summary.md``, what is printed.
 The sealed test images are looked at once, in step 6.
 """

@@ -20,7 +20,7 @@ from assay.web import make_app
 from .web.conftest import HOSTS, URL
 from .web.test_playground import png_of
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[1] / "docs" / "tutorials"
 
 
 def blocks(name: str) -> list[tuple[str, str]]:
@@ -36,14 +36,12 @@ def test_a_drawing_becomes_a_c_file(
     """With fewer epochs, seeds and arms; the browser's part by its requests."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ASSAY_STORE", raising=False)
-    (toml,) = (content for language, content in blocks("tutorial-bytes.md") if language == "toml")
+    (toml,) = (content for language, content in blocks("bytes.md") if language == "toml")
     short = toml.replace("epochs = 60", "epochs = 2").replace("count = 8", "count = 1").replace("[2, 4, 8]", "[2, 4]")
     assert short.count("\n") == toml.count("\n")
     assert short != toml
     Path("chip.toml").write_text(short)
-    commands = [
-        line for language, content in blocks("tutorial-bytes.md") if not language for line in content.splitlines()
-    ]
+    commands = [line for language, content in blocks("bytes.md") if not language for line in content.splitlines()]
     assert [line.split()[0] for line in commands] == ["assay"] * 4 + ["unzip", "gcc", "./example", "assay"]
     logits: list[int] = []
     for line in commands:

@@ -375,7 +375,7 @@ def run(
             CUDA device: runs at a time, one if ``None``.
         device: ``cpu``, ``cuda`` or ``auto``, instead of the study's own.
         on: ``local``, this machine; or a Ray cluster that is there already: ``ray``, the one that this machine belongs
-            to, or ``ray://host:port``. See docs/cluster.md.
+            to, or ``ray://host:port``. See docs/guides/cluster.md.
         artifacts: URL (fsspec's) of a folder that all of a cluster's machines reach: checkpoints stay there and weights
             come by it, instead of as messages. On this machine: where a cluster has left checkpoints to go on from.
         progress: What follows the study; a live display in a notebook or a terminal, and nothing elsewhere, if

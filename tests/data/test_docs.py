@@ -13,7 +13,7 @@ from assay.data.variations import VARIATIONS
 from assay.spec import Data
 from assay.spec.data import Reading
 
-TEXT = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+TEXT = (Path(__file__).parents[2] / "docs" / "guides" / "data.md").read_text()
 EXAMPLES = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
 
 

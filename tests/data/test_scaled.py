@@ -16,7 +16,7 @@ from assay.errors import DataError
 from assay.spec import Reading
 
 RNG = np.random.default_rng(61)
-MEAN, LARGEST = 1.0, 3  # levels of 255, as docs/data.md states them for photographs
+MEAN, LARGEST = 1.0, 3  # levels of 255, as docs/guides/data.md states them for photographs
 
 
 def photograph(height: int, width: int, seed: int = 1) -> np.ndarray:

@@ -22,7 +22,7 @@ E = [
     *["conv 10 3x3 relu", "maxpool 2 padding=same", "dropout 0.1", "conv 4 3x3 relu", "maxpool 2 padding=same"],
     *["flatten", "dense 35 relu", "dropout 0.1", "dense classes softmax"],
 ]
-# The forms of docs/records.md, smaller.
+# The forms of docs/evidence/records.md, smaller.
 RECORD = [
     *["conv 3 3x3 padding=same", "elu", "maxpool 2", "separable 6 3x3 padding=same", "elu", "avgpool 2"],
     *["separable 8 2x2", "elu", "depthwise 2x2 bias=false", "flatten", "dense classes softmax"],

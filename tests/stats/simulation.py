@@ -1,4 +1,4 @@
-"""Error rates of the verdicts, by simulation: `python -m tests.stats.simulation` prints docs/statistics.md's tables."""
+"""Error rates of the verdicts, by simulation: `python -m tests.stats.simulation` prints the tables of the docs."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def test_what_is_sent_to_a_cuda_device_is_pinned(monkeypatch: pytest.MonkeyPatch
 
 
 def test_gradients_under_autocast_are_rounded_where_products_give_them(data: TrainingData) -> None:
-    """What docs/engine.md says: kernels' and biases' gradients are bfloat16 values, kept in float32."""
+    """What docs/explanation/engine.md says: kernels' and biases' gradients are bfloat16 values, kept in float32."""
     task = task_of({}, layers=["conv 4 3x3 relu", "flatten", "dense 12 relu", "dense classes softmax"])
     batch = batch_of(task, data, split_of(task, data).training[:SIZE], 0)
     for precision, is_rounded in (("bfloat16", True), ("float32", False)):

@@ -192,7 +192,7 @@ class Recorder:
         for method in _TRAINING_METHODS:
             if defines(model, method):
                 what = f"{type(model).__name__} has a {method} of its own, which is code"
-                fix = "leave it out, or write its loss or optimizer as code of your own (docs/own-code.md)"
+                fix = "leave it out, or write its loss or optimizer as code of your own (docs/guides/own-code.md)"
                 return SpecError(Problem(what, fix, self.place_of(model)))
         try:
             return words_of(graph_of(model, self.place_of, shape))
@@ -200,7 +200,7 @@ class Recorder:
             return error
         except Exception as error:  # a model that Keras itself built and that is of a kind not met so far
             what = f"its network cannot be read ({type(error).__name__}: {str(error)[:120]})"
-            return SpecError(Problem(what, "write its layers as words (docs/study-file.md)"))
+            return SpecError(Problem(what, "write its layers as words (docs/reference/study-file.md)"))
 
     def _fit(self, model: Any, values: dict[str, Any], place: str) -> None:
         recording = self.recording_of(model)

@@ -68,6 +68,6 @@ def captured(run: Run) -> list[Captured]:
         text = "no model was fitted since assay.capture()" if _LAST else "assay.capture() was not called before"
         if _LAST:
             text += "; loops of your own (GradientTape, train_on_batch, stateless updates) are not recorded: "
-            text += "use model.fit, or an own module or loss in a study (docs/own-code.md)"
+            text += "use model.fit, or an own module or loss in a study (docs/guides/own-code.md)"
         warnings.warn(f"{text}.", stacklevel=3)
     return [Captured(draft, run) for draft in drafts]

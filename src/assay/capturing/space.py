@@ -21,7 +21,7 @@ _MOST_BUILDS = 600
 _MOST_LEVELS = 16
 _DRAWS = 16
 _ATOMS = re.compile(r"\{[\w.]+\}|\d*\.?\d+(?:e[-+]?\d+)?|x(?=[\d{])|[A-Za-z_]\w*|\S")
-_BY_HAND = "write the space by hand (docs/search.md)"
+_BY_HAND = "write the space by hand (docs/guides/search.md)"
 
 
 @dataclass(frozen=True)

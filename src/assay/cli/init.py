@@ -88,7 +88,7 @@ def _ask_data(template: Template) -> DataAnswer:
             f"   A data set ({', '.join(list(known())[:3])}, ...: `assay data list`), or a folder or file of yours."
         )
     else:
-        click.echo("   A folder with a folder for each class, a table, an archive, a .npz file ... (docs/data.md)")
+        click.echo("   A folder with one folder a class, a table, an archive, a .npz file ... (docs/guides/data.md)")
     while True:
         default = None if template.name == "own-images" else "digits"
         given = str(click.prompt("   Name or path", default=default)).strip()

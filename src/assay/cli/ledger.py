@@ -20,7 +20,7 @@ def command(store: Path | None, show_all: bool, as_json: bool) -> None:
 
     Each verdict errs in at most 5 % of studies; of many studies some claims are false. A claim stands where its p is at
     most the level that its comparison was given when it was first judged: LORD++, which holds over any number of
-    studies (docs/statistics.md). Listing them is no look.
+    studies (docs/explanation/statistics.md). Listing them is no look.
     """
     from ..api import ledger
 

@@ -13,7 +13,7 @@ from .configs import LayerConfig
 _NO_JOINS = ("Subtract", "Multiply", "Average", "Maximum", "Minimum", "Dot")
 # Operations of keras.ops by the layer that does the same.
 _AS_ACTIVATION = ("relu", "relu6", "sigmoid", "tanh", "softmax", "silu", "gelu")
-WITHOUT_WORDS = "use layers that have words (docs/study-file.md)"
+WITHOUT_WORDS = "use layers that have words (docs/reference/study-file.md)"
 # What some of the layers of keras.applications are called: their weights are lost where they are read one by one.
 _PRETRAINED = {"block5_conv3", "expanded_conv_depthwise", "conv5_block1_1_conv", "top_conv", "mixed10"}
 

@@ -54,7 +54,7 @@ def layer_of(config: LayerConfig) -> Layer:
 
 def _unknown(kind: str) -> tuple[str, str]:
     if kind == "Lambda":
-        return "it holds code, which is never run", "use layers that have words (docs/study-file.md)"
+        return "it holds code, which is never run", "use layers that have words (docs/reference/study-file.md)"
     if kind.startswith("Random") or kind in ("CenterCrop", "Resizing", "Rescaling", "Normalization"):
         return "it stands behind other layers", "put it first: scaling and augmentation come before a network here"
     return "there are no words for this layer", nearest(kind, list(KERAS))

@@ -38,7 +38,7 @@ def judge(
     Runs of two arms that share a seed are a pair, and the first arm is what the others are compared with.
 
     Args:
-        results: A pandas frame or a CSV file with columns ``arm``, ``seed`` and ``score`` (docs/judge.md: also
+        results: A pandas frame or a CSV file with columns ``arm``, ``seed`` and ``score`` (docs/guides/judge.md: also
             ``fold``, ``data``, ``metric``, ``state``, ``factor.NAME``); a table that Assay wrote of a study
             (``Result.scores``, ``assay runs --csv``); a folder of MLflow, TensorBoard or Keras Tuner; the file of an
             Optuna storage; or a folder of saved predictions.

@@ -54,7 +54,7 @@ def prediction_scores(folder: Path) -> Scores:
     files = prediction_files(folder)
     if not files:
         what = "there are no predictions here: a folder for each arm, with a file for each seed"
-        raise DataError(Problem(what, "call them such as wide/seed-0.npy (docs/judge.md)", file=str(folder)))
+        raise DataError(Problem(what, "call them such as wide/seed-0.npy (docs/guides/judge.md)", file=str(folder)))
     common = _labels_of(folder)
     rows: list[Score] = []
     counts: dict[int, int] = {}

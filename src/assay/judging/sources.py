@@ -18,7 +18,7 @@ from .tracked import scores_of
 FORMS = ("table", "mlflow", "tensorboard", "optuna", "keras-tuner", "predictions")
 _FIX = (
     "give a CSV file with columns arm, seed and score, a folder of MLflow, TensorBoard or Keras Tuner, the file of an "
-    "Optuna storage, or a folder of predictions (docs/judge.md)"
+    "Optuna storage, or a folder of predictions (docs/guides/judge.md)"
 )
 
 

@@ -18,7 +18,8 @@ from .foundation import Foundation, Preparation
 from .shapes import Summary, outline, summarize, summarize_on
 
 _IN_WORDS = (
-    "leave quantization out, or write the network in layer words that have a form in whole numbers (docs/export.md)"
+    "leave quantization out, or write the network in layer words that have a form in whole numbers "
+    "(docs/guides/export.md)"
 )
 
 

@@ -223,9 +223,9 @@ class Result:
                 arms: the second against the first.
             split: On which images: ``"validation"``, or ``"test"`` once revealed.
             metric: By which measure: the study's own unless given; ``"macro_auc"``, ``"log_loss"``, ``"recall:cat"``,
-                ... (docs/statistics.md), or a function of probabilities [images, classes] and labels [images], of which
-                a higher value is better unless its attribute ``higher_is_better`` is false. Another than the study's
-                own is exploratory.
+                ... (docs/explanation/statistics.md), or a function of probabilities [images, classes] and labels
+                [images], of which a higher value is better unless its attribute ``higher_is_better`` is false.
+                Another than the study's own is exploratory.
             groups: For ``worst_group_accuracy``, to which group each training image belongs [images], instead of the
                 data set's own groups.
 
@@ -536,8 +536,8 @@ class Result:
         """Training images whose labels are probably wrong, by the best arm's runs, the most doubtful first.
 
         Images that some runs held out are judged by these: by their mean probabilities, and how often each class's
-        labels seem to be wrong (docs/data.md). A study with folds holds every image out. Images that every run learned
-        from are named where most runs still take them for another class.
+        labels seem to be wrong (docs/guides/data.md). A study with folds holds every image out. Images that every run
+        learned from are named where most runs still take them for another class.
 
         The best arm is the one with the highest mean validation accuracy of its finished runs (in a search that goes by
         loss, the lowest mean validation loss). Columns: index (in the training data), label, predicted (what it more

@@ -93,7 +93,7 @@ def refuse_elsewhere(study: Study, on: str) -> None:
     """
     if on != "local" and (parts := _own_parts(study)):
         what = f"code of your own ({', '.join(sorted(parts))}) trains on this machine alone: it is not sent to others"
-        fix = "leave --on out, or write that part in Assay's own words (docs/study-file.md)"
+        fix = "leave --on out, or write that part in Assay's own words (docs/reference/study-file.md)"
         raise SpecError(Problem(what, fix, "layers[0]" if "layers" in parts else f"training.{min(parts)}"))
     if study.device == "cuda" and has_own(study):
         what = "a module, loss or optimizer of your own trains on the processor"

@@ -24,7 +24,7 @@ from .transfer import Base
 class Arm(Spec):
     """One named configuration: a network, on a pretrained base or on none, and its training.
 
-    ``module="my_nets.py:ResNet9(width=16)"`` instead of ``layers`` is a network of one's own (docs/own-code.md).
+    ``module="my_nets.py:ResNet9(width=16)"`` instead of ``layers`` is a network of one's own (docs/guides/own-code.md).
     ``teacher`` is the arm that ``training.distillation`` names, which the study fills in. Of an arm that is a
     ``search``, layers and training are those of one candidate: ``at`` gives what a seed's search has chosen.
     ``images`` says how many images of each class it learns from (``"100 per class"``) where the study's

@@ -44,7 +44,7 @@ class Augmentation(Spec):
         fill_value: A stored byte, 0 to 255.
         interpolation: Between pixels: ``bilinear``, or the ``nearest`` one's value.
         own: A function of one's own, ``my_code.py:jitter(amount=0.1)``, that the images pass after all others but
-            mixup and CutMix (docs/own-code.md).
+            mixup and CutMix (docs/guides/own-code.md).
     """
 
     model_config = ConfigDict(json_schema_extra=accept_placeholders)

@@ -53,7 +53,7 @@ class Study(Spec):
             networks were scored on; ``"new training sets"``, where seeds redraw the split.
         metric: The measure that verdicts and ``stop`` are of, and that training and a search go by where they say
             ``metric``: ``accuracy`` unless given; ``balanced_accuracy``, ``macro_f1``, ``macro_auc``, ``log_loss``
-            and others, or ``FILE.py:FUNCTION`` of your own (docs/statistics.md).
+            and others, or ``FILE.py:FUNCTION`` of your own (docs/explanation/statistics.md).
         search: Makes the study a search, whose arms are the finalists, which are not known beforehand.
         device: Where runs are trained: the processor, a CUDA device, or that where there is one. It is no part of a
             run's identity; every run's record says what trained it.

@@ -61,7 +61,7 @@ class Optimizer(Spec):
     A field that the named optimizer does not have stays ``None``. Of Muon, ``iterations`` make an update orthogonal,
     ``normalize`` keeps each kernel's norm, and ``adam_ratio`` is the learning rate of everything else, over Muon's
     (``train.muon``). ``own`` names a ``torch.optim.Optimizer`` of the
-    user's (docs/own-code.md), whose other settings are its arguments.
+    user's (docs/guides/own-code.md), whose other settings are its arguments.
     """
 
     HINTS: ClassVar[dict[str, str]] = {
@@ -234,12 +234,12 @@ class Training(Spec):
             and the mean of their probabilities counts; ``None`` is one network.
         evaluation: Which views of an image are averaged in evaluation, on validation and test images and in
             predictions; ``None``, as is one with neither, is the image as it is.
-        quantization: The bits of weights and activations that the network is trained for (docs/quantization.md);
+        quantization: The bits of weights and activations that the network is trained for (docs/guides/quantization.md);
             ``None``, as is ``none``, is floating point.
         exclude: ``doubtful``: leave out training images whose labels the arm's network doubts, where it has not learned
             from them (``train.doubtful``). Validation and test images stay.
-        loss: A loss of one's own, ``my_code.py:Focal(gamma=2)`` (docs/own-code.md). Recorded losses of training and
-            validation images stay cross-entropy, so that arms can be compared.
+        loss: A loss of one's own, ``my_code.py:Focal(gamma=2)`` (docs/guides/own-code.md). Recorded losses of training
+            and validation images stay cross-entropy, so that arms can be compared.
     """
 
     HINTS: ClassVar[dict[str, str]] = {

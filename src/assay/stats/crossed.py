@@ -28,7 +28,7 @@ CROSSED_SOURCE = (
 )
 # Images on which arms differ for every seed may be so rare that none is in the sample. A quarter of one such image is
 # added, as Agresti and Min (2005) add one in all to the two counts of a disagreement between matched pairs. The table
-# in docs/statistics.md is why a quarter: without it, 99 % accuracy on 180 images covers as little as 84 %.
+# in docs/explanation/statistics.md is why a quarter: without it, 99 % accuracy on 180 images covers as little as 84 %.
 _ADDED_IMAGES = 0.25
 _SMALLEST_P = 1e-15
 MAX_IMAGES = 10**8

@@ -1,7 +1,7 @@
 """Diagnoses a run from its recorded curves; each diagnosis has its evidence and an advice.
 
-A rule is a pure function of ``Curves``. Its thresholds are either its source's or measured: docs/diagnoses.md says on
-what runs. Rules stand in the order of causes: what explains the others comes first.
+A rule is a pure function of ``Curves``. Its thresholds are either its source's or measured: docs/reference/diagnoses.md
+says on what runs. Rules stand in the order of causes: what explains the others comes first.
 """
 
 from __future__ import annotations

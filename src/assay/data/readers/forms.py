@@ -132,7 +132,7 @@ def form_of(path: Path, reading: Reading) -> Form:
         raise DataError(
             Problem("it is an archive of a kind that is not read", "unpack it, or pack it as .zip", file=str(path))
         )
-    known = "a folder or an archive of images, a table, .npz, HDF5, Parquet, IDX, TFRecord (docs/data.md lists all)"
+    known = "a folder or an archive of images, a table, .npz, HDF5, Parquet, IDX, TFRecord (all: docs/guides/data.md)"
     raise DataError(Problem("this is no form of data that Assay reads", f"give {known}", file=str(path)))
 
 

@@ -17,7 +17,7 @@ Sharing = Annotated[SharingName, choice(SharingName)]
 
 _SLOPE = (
     "leakyrelu has 0.2 here, as keras.activations.leaky_relu: give negative_slope=0.2, or write the network as a "
-    "module of your own (docs/own-code.md)"
+    "module of your own (docs/guides/own-code.md)"
 )
 CITED_ACTIVATIONS: Mapping[str, Citation] = {
     "gelu": Citation("hendrycks2016gaussian", "GELU"),

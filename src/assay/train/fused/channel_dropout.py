@@ -1,6 +1,6 @@
 """Dropout of whole channels (``spatialdropout``): kernel and op. Layouts: see ``buffers``.
 
-The worked example of docs/engine-internals.md: a layer from its plan to its kernel and its tests.
+The worked example of docs/development/engine-internals.md: a layer from its plan to its kernel and its tests.
 """
 
 from __future__ import annotations

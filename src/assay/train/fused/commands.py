@@ -6,7 +6,7 @@ kernels and of their arguments) and a compiled loop runs it.
 
 Each call is either shared by all threads, which take a share of its work each, or made by the first thread alone. A
 barrier follows a call where the next one may need what it wrote. Results are the same bits for any number of threads,
-because each kernel's are: see ``docs/engine-internals.md``.
+because each kernel's are: see ``docs/development/engine-internals.md``.
 """
 
 from __future__ import annotations

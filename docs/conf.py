@@ -1,0 +1,71 @@
+"""How Sphinx builds the documentation site: `make site`."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as version_of
+
+from sphinx.application import Sphinx
+
+project = "Assay"
+author = "The Assay authors"
+copyright = author
+version = release = version_of("assay")
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_click",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
+root_doc = "index"
+# Of what the package does not own, no inventory is fetched: the site is built without a network.
+nitpicky = True
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!assay\.).*"),
+    ("py:class", r"assay\.spec\.(base\.Spec|network\.(Block|Annotated))"),  # how specs are written down
+]
+
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 4
+
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+autodoc_member_order = "bysource"
+autodoc_default_options = {"members": True}
+napoleon_numpy_docstring = False
+copybutton_exclude = ".linenos, .gp, .go"
+
+html_theme = "pydata_sphinx_theme"
+html_title = "Assay"
+html_static_path = ["_static"]
+html_css_files = ["assay.css"]
+html_show_sourcelink = False
+html_theme_options = {
+    "navbar_align": "left",
+    "navbar_end": ["theme-switcher"],
+    "show_prev_next": True,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "navigation_with_keys": False,
+}
+html_sidebars = {"index": [], "gallery/index": []}
+
+# Pages whose text lies outside docs/, where GitHub and package indexes look for it.
+INCLUDED = {
+    "](../../CHANGELOG.md": "](/reference/changelog.md",
+    "](../../CONTRIBUTING.md": "](/development/contributing.md",
+    "](../../benchmarks/README.md": "](/evidence/measuring.md",
+}
+
+
+def link_included(app: Sphinx, page: str, content: list[str]) -> None:
+    """Lead links to such files to their pages."""
+    for target, link in INCLUDED.items():
+        content[0] = content[0].replace(target, link)
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("source-read", link_included)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import version as version_of
 
 from sphinx.application import Sphinx
@@ -20,6 +21,7 @@ extensions = [
     "sphinx_design",
 ]
 root_doc = "index"
+highlight_language = "text"
 # Of what the package does not own, no inventory is fetched: the site is built without a network.
 nitpicky = True
 nitpick_ignore_regex = [
@@ -27,11 +29,12 @@ nitpick_ignore_regex = [
     ("py:class", r"assay\.spec\.(base\.Spec|network\.(Block|Annotated))"),  # how specs are written down
 ]
 
-myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "html_image"]
 myst_heading_anchors = 4
 
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
+python_maximum_signature_line_length = 88
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
 napoleon_numpy_docstring = False
@@ -67,5 +70,13 @@ def link_included(app: Sphinx, page: str, content: list[str]) -> None:
         content[0] = content[0].replace(target, link)
 
 
+def shorten_defaults(
+    app: Sphinx, what: str, name: str, value: object, options: object, signature: str | None, returned: str | None
+) -> tuple[str | None, str | None]:
+    """Show a default that is itself a specification by its name: its own entry says what it holds."""
+    return (signature and re.sub(r"=([A-Z]\w+)\([^()]*\)", r"=\1()", signature), returned)
+
+
 def setup(app: Sphinx) -> None:
     app.connect("source-read", link_included)
+    app.connect("autodoc-process-signature", shorten_defaults)

@@ -43,9 +43,16 @@ copybutton_exclude = ".linenos, .gp, .go"
 html_theme = "pydata_sphinx_theme"
 html_title = "Assay"
 html_static_path = ["_static"]
+html_favicon = "_static/assay.svg"
 html_css_files = ["assay.css"]
 html_show_sourcelink = False
 html_theme_options = {
+    "logo": {
+        "image_light": "_static/assay.svg",
+        "image_dark": "_static/assay.svg",
+        "text": "Assay",
+        "alt_text": "Assay",
+    },
     "navbar_align": "left",
     "navbar_end": ["theme-switcher"],
     "show_prev_next": True,

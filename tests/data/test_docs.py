@@ -20,7 +20,7 @@ EXAMPLES = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_examples_are_data(example):
     data = Data.of(tomllib.loads(example)["data"])
-    assert data.name or data.path
+    assert data.name or data.path or data.sets
 
 
 def test_every_setting_form_and_variation_is_told():

@@ -187,18 +187,17 @@ def test_settings_of_optimizers_and_schedules(section, defaults):
             assert row["of"] == "all" or set(codes(row["of"])) == expected, key
 
 
-def test_every_layer_word_is_listed_with_its_values_and_options():
+def test_every_layer_word_is_listed_with_its_values():
     rows = {codes(row["word"])[0].split()[0]: row for row in rows_of("Layer words", "word")}
     assert set(rows) == set(WORDS)
     for word, entry in VOCABULARY.items():
         positions = codes(rows[word]["word"])[0].split()[1:]
         by_position = [value for value in entry.values if not value.is_option]
         assert [not text.startswith("[") for text in positions] == [value.is_required for value in by_position], word
-        assert codes(rows[word]["options"]) == [value.name for value in entry.values if value.is_option], word
 
 
 def test_every_option_of_a_layer_is_listed_with_its_default():
-    rows = {codes(row["option"])[0]: row for row in rows_of("Layer words", "option")}
+    rows = {codes(row["option"])[0]: row for row in rows_of("Options of layers", "option")}
     options = {value.name for entry in VOCABULARY.values() for value in entry.values if value.is_option}
     assert set(rows) == options
     for name, row in rows.items():
@@ -223,8 +222,8 @@ def test_examples_of_layers_have_the_output_that_is_shown(row):
 
 
 def test_every_initial_kernel_activation_and_measure_is_named():
-    assert {codes(row["`init=`"])[0] for row in rows_of("Layer words", "`init=`")} == set(get_args(InitName))
-    shown = {name for row in rows_of("Layer words", "activation") for name in codes(row["activation"])}
+    assert {codes(row["`init=`"])[0] for row in rows_of("Initial kernels", "`init=`")} == set(get_args(InitName))
+    shown = {name for row in rows_of("Activations", "activation") for name in codes(row["activation"])}
     assert shown == set(get_args(ActivationName))
     for name in (*MEASURES, *(f"{kind}:CLASS" for kind in OF_CLASS), *RECORDED, *COSTS, *CORES):
         assert re.search(rf'`"?{re.escape(name)}"?`', PAGE), name

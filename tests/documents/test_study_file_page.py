@@ -171,8 +171,8 @@ def choices_of(annotation: Any) -> list[Any]:
 
 
 def settings_in(cell: str) -> dict[str, Any]:
-    """`` `factor` 0.1, `shape` "cosine" `` as a table; ``None`` for what is required."""
-    pairs = re.findall(r'`(\w+)` ("[^"]*"|[\w.-]+)', cell)
+    """`` `factor` 0.1, `every` required `` as a table; ``None`` for what is required."""
+    pairs = re.findall(r'`(\w+)` ("[^"]*"|[\w.-]+)', re.sub(r'`("[^"]*")`', r"\1", cell))
     return {name: None if value == "required" else tomllib.loads(f"value = {value}")["value"] for name, value in pairs}
 
 

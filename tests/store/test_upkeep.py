@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import assay
+from assay.cli import main
 from assay.errors import NoStore, StoreBusy, StoreError
 from assay.results import Result
 from assay.store import DATABASE, back_up, checkup, open_reader, open_writer, record_verdict_look, repair, run_folder
@@ -245,6 +246,12 @@ def test_a_backup_names_what_the_store_has_lost(store: Path, tmp_path: Path) -> 
     backup = back_up(store, tmp_path / "backup")
     assert (backup.num_weights, len(backup.faults)) == (3, 1)
     assert not (tmp_path / "backup" / backup.faults[0]).exists()
+
+
+def test_a_backup_is_counted_in_words(store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["backup", str(tmp_path / "backup"), "--store", str(store)])
+    assert "its database and 4 files of weights, each verified (" in capsys.readouterr().out
 
 
 def test_a_backup_goes_nowhere_else(store: Path, tmp_path: Path) -> None:

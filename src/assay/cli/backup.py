@@ -36,7 +36,8 @@ def command(dest: Path, store: Path | None, as_json: bool) -> int:
         )
     else:
         size = f"{counted(backup.num_copied, 'file')} copied, {backup.num_bytes / 2**20:.1f} MiB"
-        click.echo(f"{dest} holds {folder}: its database and {backup.num_weights:,} weights, each verified ({size}).")
+        weights = counted(backup.num_weights, "file of weights", "files of weights")
+        click.echo(f"{dest} holds {folder}: its database and {weights}, each verified ({size}).")
         for path in backup.faults:
             fix = f"run its study again, which trains the run anew, or see assay doctor {folder}"
             click.echo(f"!! {folder / path} is not what was written, and is not in the backup; {fix}.", err=True)

@@ -6,21 +6,21 @@ from cost import training_bytes, training_flops
 from probes import EPOCH, PROBES, Probe
 from roster import OURS_PACKED
 from samples import Raw, Spread, by_round, ceiling, products_ceiling, thread_counts
-from tables import head, verdict
+from tables import head, percent, verdict
 
 GOAL, OF = 0.75, ("A", "V", "R")  # of the higher bound
 
-_INTRO = """The time that the step of one batch takes of all cores, busy with runs side by side, against their ceilings.
+_INTRO = """How close Assay comes to what the machine can do: the time of one step, with runs side by side on all cores,
+against two ceilings. The longer of the two times is the bound.
 
-- *Arithmetic*: products of layers with weights, forward and backward, computed directly. Assay computes most 3x3
-  convolutions with fewer products, so its share can exceed 100 %. The ceiling is the faster of the matrix product and
-  of multiply-adds from registers.
+- *Arithmetic*: the products of layers with weights, forward and backward, computed directly. The ceiling is the faster
+  of the matrix product and of multiply-adds from registers. Assay computes most 3x3 convolutions with fewer products,
+  so its share can exceed 100 %.
 - *Traffic*: counted from the layers (`benchmarks/cost.py`), not measured. Every activation and gradient is written once
-  and read once by each pass that needs it; passes are fused as far as they can be. The ceiling is a copy of more than
-  the caches hold: what stays in a cache costs less, so this share can exceed 100 % too.
-- *Calls*: the bytes of the arrays that the recorded kernel calls are handed, each array once a call. The excess over
-  traffic is about what could still be fused.
-- The longer of the two times is the bound."""
+  and read once by each pass that needs it, with passes fused as far as they can be. The ceiling is a copy of more than
+  the caches hold. What stays in a cache costs less, so this share can exceed 100 % too.
+- *Calls*: the bytes of the arrays that the recorded kernel calls get, each array once a call. Their excess over traffic
+  is about what could still be fused."""
 
 
 def bounds(raw: Raw) -> str:
@@ -28,7 +28,7 @@ def bounds(raw: Raw) -> str:
     rows = [row for probe in PROBES.values() if (row := _row(raw, probe))]
     if not rows:
         return ""
-    names = ("probe", "precision", "GFLOP a step", "traffic, MB", "calls, MB", "arithmetic, ms", "traffic, ms")
+    names = ("network", "precision", "GFLOP a step", "traffic, MB", "calls, MB", "arithmetic, ms", "traffic, ms")
     names += ("bound by", "measured, ms", "share of the bound", "goal", "")
     return "\n".join(["## What bounds a step", "", _INTRO, "", *head(*names), *rows])
 
@@ -49,9 +49,16 @@ def _row(raw: Raw, probe: Probe) -> str:
     bound = max(times, key=times.__getitem__)
     step = measured.middle * probe.batch_size / EPOCH * 1e3
     share = times[bound] / step
-    goal = (f"{GOAL:.0%}", verdict(raw, share >= GOAL)) if probe.key in OF else ("", "")
+    goal = (percent(GOAL), verdict(raw, share >= GOAL)) if probe.key in OF else ("", "")
     handed = [one for one in raw.get("traffic", ()) if one["probe"] == probe.key]
     calls = f"{handed[0]['bytes'] / 1e6:.0f}" if handed and "bytes" in handed[0] else "torch's layers" if handed else ""
     cells = (probe.key, precision, f"{flops / 1e9:.2f}", f"{moved / 1e6:.0f}", calls)
-    cells += (f"{times['arithmetic']:.2f}", f"{times['traffic']:.2f}", bound, f"{step:.2f}", f"**{share:.0%}**", *goal)
+    cells += (
+        f"{times['arithmetic']:.2f}",
+        f"{times['traffic']:.2f}",
+        bound,
+        f"{step:.2f}",
+        f"**{percent(share)}**",
+        *goal,
+    )
     return "| " + " | ".join(cells) + " |"

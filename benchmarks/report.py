@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,8 @@ from cost import training_flops
 from probes import EPOCH, PROBES
 from roster import KERAS_FIT, NAMES, OURS_ALONE, OURS_PACKED, PACKED, RIVALS, SLOWER, TITLES
 from samples import Raw, Spread, by_round, ceiling, ratio, run_epoch_seconds, thread_counts
-from tables import head, verdict
-from targets import TARGETS
+from tables import head, percent, verdict
+from targets import TARGETS, can_round
 
 
 @dataclass(frozen=True)
@@ -28,9 +29,9 @@ class Goal:
     times: dict[str, float]
 
 
-_FIT = "Runs side by side against Keras `fit` at its defaults, best of three backends"
-_TUNED = "Runs side by side against the best tuned rival, as many side by side, in its better precision"
-_ALONE = "One run alone on all cores against Keras `fit` at its defaults"
+_FIT = "side by side, against Keras `fit`"
+_TUNED = "side by side, against the best tuned rival"
+_ALONE = "one alone, against Keras `fit`"
 GOALS = {
     "native": (
         Goal(_FIT, KERAS_FIT, OURS_PACKED, {**dict.fromkeys("ACE", 4.0), **dict.fromkeys("VR", 3.0)}),
@@ -50,7 +51,7 @@ FAST_COPY, MNIST_SECONDS, MNIST_SECONDS_SLOW = 25, 1.0, 2.0
 
 def markdown(raw: Raw, source: str, figure: str) -> str:
     """The whole page."""
-    parts = (_goals, _limits, bounds, _systems, _roofline, _method)
+    parts = (_probes, _goals, _limits, bounds, _systems, _roofline, _method)
     sections = [_head(raw, source, figure), *(part(raw) for part in parts)]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -59,31 +60,43 @@ def _head(raw: Raw, source: str, figure: str) -> str:
     about = raw["machine"]
     virtual = ", virtual" if about["is_virtual"] else ""
     target = raw.get("target", "native")
-    lines = ["# Benchmarks" if target == "native" else "# Benchmarks with AVX2 alone", ""]
-    if target != "native":
+    subject = (
+        f"Times are seconds per run for {EPOCH:,} training images, without evaluation: median, then range over rounds."
+    )
+    if target == "native":
+        lines = [
+            "# Benchmarks",
+            "",
+            f"How fast Assay trains small networks, beside Keras, TensorFlow, PyTorch and JAX. {subject}",
+            "",
+        ]
+    else:
         variables = ", ".join(f"`{name}={value}`" for name, value in TARGETS[target].items())
-        lines += [
-            "Everybody was held to the instructions of an older processor, in float32, on a machine that has more: "
-            f"{variables}. The same with all instructions is in [benchmarks.md](benchmarks.md).",
+        lines = [
+            "# Benchmarks with AVX2 alone",
+            "",
+            "How fast Assay trains small networks where there is no AVX-512. Every system was held to AVX2 and float32 "
+            f"on a processor that has more; with all its instructions, see [benchmarks.md](benchmarks.md). {subject}",
+            "",
+            f"The instructions are limited by {variables}.",
             "",
         ]
     if raw["is_smoke"]:
-        lines += ["**A trial with few images, to see whether everything works. Its figures mean nothing.**", ""]
+        lines += ["**This is a trial with few images, to see whether everything works. Its figures mean nothing.**", ""]
     flags = ", ".join(about["flags"]) or "no flags known"
     known = ", ".join(f"{name} {version}" for name, version in sorted(versions(raw).items()))
     lines += [
-        f"Written by `make bench` on {raw['date']} from [the raw samples]({source}). Seconds per run for {EPOCH:,} "
-        "images of training, evaluation not counted; the median over rounds, then the range.",
+        f"`make bench` wrote this page on {raw['date']} from [the raw samples]({source}).",
         "",
         f"- Machine: {about['processor']} (family and model {about['family_and_model']}), {about['cores']} "
         f"cores{virtual}, {about['memory_gigabytes']} GB, {about['system']}; {flags}",
         *_rates(raw),
         f"- Versions: {known}; Assay at {raw['assay']['revision'] or raw['assay']['version']}",
-        f"- Rounds: {raw['rounds']}. In each, every system that entered ran once on every probe, in turn; "
-        f"{raw['epochs']} timed epochs a sample of a small network, one of a large one",
+        f"- Rounds: {raw['rounds']}. In each round every system that entered trains every network once, in turn. A sample has "
+        f"{raw['epochs']} timed epochs of a small network, or one of a large one",
         *_images(raw),
         "",
-        f"![Seconds per run and epoch of every system on every probe]({figure})",
+        f"![Seconds per run and epoch of every system on every network]({figure})",
     ]
     return "\n".join(lines)
 
@@ -98,8 +111,17 @@ def _rates(raw: Raw) -> list[str]:
         ("matmul_bfloat16_gflops", "{} in bfloat16"),
         ("copy_gigabytes_per_second", "copy {} GB/s, read and written"),
     )
-    said = [form.format(found.text(".0f")) for name, form in measures if (found := ceiling(raw, one, name))]
+    said = [
+        form.format(found.text(".0f"))
+        for name, form in measures
+        if _is_used(raw, name) and (found := ceiling(raw, one, name))
+    ]
     return [f"- One thread: {', '.join(said)}"]
+
+
+def _is_used(raw: Raw, measure: str) -> bool:
+    """Whether any system computes so: where bfloat16 would be emulated, none does."""
+    return "bfloat16" not in measure or can_round(raw.get("target", "native"), raw["machine"]["flags"])
 
 
 def _images(raw: Raw) -> list[str]:
@@ -117,6 +139,15 @@ def versions(raw: Raw) -> dict[str, str]:
     return found
 
 
+_RATIOS = """Each ratio is of two times from one round. The competitor is whichever system has the smallest median.
+
+- *Side by side*: as many runs at a time as cores, one thread each. Tuned rivals run in the same way, each in its faster
+  precision.
+- *One alone*: one run on all cores.
+- *Keras `fit`*: at its defaults, on all cores, with the best of its backends TensorFlow, JAX and torch.
+- *Goal*: how many times faster Assay is meant to be, where a goal was set."""
+
+
 def _goals(raw: Raw) -> str:
     rows = []
     for goal in GOALS[raw.get("target", "native")]:
@@ -131,8 +162,30 @@ def _goals(raw: Raw) -> str:
                     f"| {found.theirs.text()} | **{found.times.text()}** | {'' if wanted is None else f'{wanted:g}'} "
                     f"| {met} | {found.times.n} |"
                 )
-    names = ("what", "probe", "ours, s", "competitor", "its time, s", "times faster", "goal", "", "n")
-    return "\n".join(["## Ratios, measured side by side", "", *head(*names), *rows]) if rows else ""
+    names = ("runs", "network", "ours, s", "competitor", "its time, s", "times faster", "goal", "", "n")
+    return "\n".join(["## Times faster than other libraries", "", _RATIOS, "", *head(*names), *rows]) if rows else ""
+
+
+def _probes(raw: Raw) -> str:
+    """What is trained."""
+    used = {sample["probe"] for sample in raw["samples"]}
+    rows = [
+        f"| {key} | {probe.name} | {probe.data} | {probe.batch_size} | {probe.optimizer} "
+        f"| {training_flops(probe) / 1e6:.1f} |"
+        for key, probe in PROBES.items()
+        if key in used
+    ]
+    intro = (
+        "A, C and E are published networks on grey images: a large, a small and a tiny one. V is a chain of pairs of "
+        "3x3 convolutions with batch normalization, R is ResNet-20, M consists of separable blocks."
+    )
+    names = ("network", "what it is", "data", "batch", "optimizer", "MFLOP an image, in training")
+    return "\n".join(["## Networks", "", intro, "", *head(*names), *rows]) if rows else ""
+
+
+_FIRST_USE = """*Compiling* is a command with an empty cache of kernels less the same command with a full one. Cached
+kernels are loaded before the first epoch begins, so the *first epoch less the second* is near 0 or below where nothing
+is left to load."""
 
 
 def _limits(raw: Raw) -> str:
@@ -142,9 +195,8 @@ def _limits(raw: Raw) -> str:
         found = Spread.of(values)
         if found:
             met = "" if limit is None else verdict(raw, found.middle <= limit)
-            rows.append(
-                f"| {what} | {found.text(form)} {unit} | {f'{limit:g} {unit}' if limit else ''} | {met} | {found.n} |"
-            )
+            measured = re.sub(r"-(?!0\.0+\b)", "−", found.text(form)).replace("-", "")
+            rows.append(f"| {what} | {measured} {unit} | {f'{limit:g} {unit}' if limit else ''} | {met} | {found.n} |")
 
     for probe in (key for key, value in PROBES.items() if value.data == "mnist"):
         peaks = [
@@ -152,13 +204,13 @@ def _limits(raw: Raw) -> str:
             for sample in raw["samples"]
             if sample["system"] == OURS_PACKED and sample["probe"] == probe
         ]
-        row(f"Memory of one worker beyond the shared data, probe {probe}", peaks, 600, "MB", ".0f")
+        row(f"Memory of one worker beyond the shared data, {probe}", peaks, 600, "MB", ".0f")
     for probe in PROBES:
         use = {use["cache"]: use for use in raw["first_use"] if use["probe"] == probe}
         if len(use) == 2 and "command_seconds" in use["empty"]:
-            what = f"Kernels made at first use, probe {probe} (a command with an empty cache less one with a full one)"
+            what = f"Compiling kernels at first use, {probe}"
             row(what, [use["empty"]["command_seconds"] - use["warm"]["command_seconds"]], FIRST_USE_SECONDS, "s", ".2f")
-            what = f"Kernels loaded from the cache, probe {probe} (first epoch less second)"
+            what = f"First epoch less second, with cached kernels, {probe}"
             row(what, [use["warm"]["seconds"]], LOADED_SECONDS, "s", ".2f")
     whole = [study for study in raw["studies"] if study["study"] == "c-regularization"]
     if whole:
@@ -166,11 +218,11 @@ def _limits(raw: Raw) -> str:
         size = f"{one['num_arms']} arms, {one['num_runs']} runs of {'/'.join(map(str, one['epochs']))} epochs"
         failed = one["num_runs"] - one["num_finished"]
         size += f", {failed} of them failed" if failed else ""
-        row(f"`assay run c-regularization`, the whole command ({size})", [one["command_seconds"]], 150, "s", ".0f")
+        row(f"`assay run c-regularization`, whole command: {size}", [one["command_seconds"]], 150, "s", ".0f")
     quick = [study for study in raw["studies"] if study["study"] == "mnist-99"]
     if quick:
         accuracy = fmean(study["validation_accuracy"] for study in quick)
-        what = f"One training of `mnist-99` alone on all cores (validation accuracy {accuracy:.2%})"
+        what = f"One training of `mnist-99` alone on all cores, to a validation accuracy of {percent(accuracy, 2)}"
         one = thread_counts(raw)[0] if raw["roofline"] else ""
         copies = ceiling(raw, one, "copy_gigabytes_per_second") if one else None
         is_fast = copies is not None and copies.middle >= FAST_COPY
@@ -180,11 +232,18 @@ def _limits(raw: Raw) -> str:
         return ""
     table = [*head("what", "measured", "limit", "", "n"), *rows] if rows else []
     notes = [f"- {note}" for note in dict.fromkeys(raw["notes"])]
-    return "\n".join(["## Limits", "", *table, *([""] if rows and notes else []), *notes])
+    intro = [_FIRST_USE, ""] if any(raw["first_use"]) and rows else []
+    space = [""] if rows and notes else []
+    return "\n".join(["## Memory, first use and whole commands", "", *intro, *table, *space, *notes])
 
 
 def _systems(raw: Raw) -> str:
-    blocks = ["## Every system"]
+    blocks = [
+        "## Every system",
+        "*Processes x threads* says how a system ran; times of processes side by side are shared among them. *Images "
+        "scaled up*: it trained on so few, and its time is scaled. *MB* is the largest process's peak memory. *Times "
+        "ours* compares with Assay's runs side by side.",
+    ]
     for key, probe in PROBES.items():
         rows = []
         for system in NAMES:
@@ -211,11 +270,10 @@ def _systems(raw: Raw) -> str:
             rows.append("| " + " | ".join(cells) + " |")
         if rows:
             names = ("system", "processes x threads", "precision", "s per run and epoch", "times ours", "MB", "n")
-            work = f"{training_flops(probe) / 1e6:.1f} MFLOP an image"
-            title = f"### {key}: {probe.name}, {probe.data}, batch {probe.batch_size}, {probe.optimizer}, {work}"
+            title = f"### {key}: {probe.name}, {probe.data}, batch {probe.batch_size}, {probe.optimizer}"
             blocks.append("\n".join([title, "", *head(*names), *rows]))
     heats = _heats(raw)
-    return "\n\n".join([*blocks, *([heats] if heats else [])]) if len(blocks) > 1 else ""
+    return "\n\n".join([*blocks, *([heats] if heats else [])]) if len(blocks) > 2 else ""
 
 
 def _heats(raw: Raw) -> str:
@@ -230,8 +288,8 @@ def _heats(raw: Raw) -> str:
     if not rows:
         return ""
     intro = (
-        "Each variant once, in each precision, on few images; a rival's fastest went into the rounds, unless another "
-        f"rival's took less than 1/{SLOWER:g} of its time. Seconds per run for {EPOCH:,} images, n = 1."
+        "Each variant is first tried once on few images, in each precision. A rival's fastest goes into the rounds, "
+        f"unless another rival's took less than 1/{SLOWER:g} of its time. Seconds per run for {EPOCH:,} images, n = 1."
     )
     return "\n".join(["### Variants tried", "", intro, "", *head("system", "probe", "variants", ""), *rows])
 
@@ -251,6 +309,8 @@ def _roofline(raw: Raw) -> str:
     threads = thread_counts(raw)
     rows = []
     for name, what, unit in measures:
+        if not _is_used(raw, name):
+            continue
         cells = [f"{found.text('.0f')} {unit}" for count in threads if (found := ceiling(raw, count, name))]
         rows.append(f"| {what} | {' | '.join(cells)} |")
     for precision in ("float32", "bfloat16"):
@@ -259,15 +319,19 @@ def _roofline(raw: Raw) -> str:
             cells = [f"{found.text('.0f')} GFLOP/s", *[""] * (len(threads) - 1)]
             rows.append(f"| Multiply-adds from registers, {precision} | {' | '.join(cells)} |")
     columns = (f"{count} thread{'s' if count != '1' else ''}" for count in threads)
-    return "\n".join(["## Roofline, measured in the same rounds", "", *head("ceiling", *columns), *rows])
+    intro = "The most that the machine gives, measured in the same rounds: what a step is compared with above."
+    return "\n".join(["## Ceilings of the machine", "", intro, "", *head("ceiling", *columns), *rows])
 
 
 def _method(raw: Raw) -> str:
     overlaps = [sample["overlap"] for sample in raw["samples"] if "overlap" in sample]
     loads = [sample["load_before"] for sample in raw["samples"]]
-    lines = ["## How", "", "[benchmarks/README.md](../../benchmarks/README.md) says what is measured and what is not."]
+    lines = ["## How it was measured", ""]
+    lines.append("[benchmarks/README.md](../../benchmarks/README.md) says what is measured, how, and what is not.")
     if overlaps:
-        lines.append(f"Runs of Assay side by side were all busy for at least {min(overlaps):.0%} of what was timed.")
+        lines.append(
+            f"Assay's runs side by side were all busy for at least {percent(min(overlaps))} of what was timed."
+        )
     if loads:
         lines.append(
             f"The machine's load before a sample was {min(loads):.1f} to {max(loads):.1f}, median {median(loads):.1f}."
@@ -285,7 +349,7 @@ def write(path: Path, folder: Path) -> tuple[Path, Path]:
     stem = "benchmarks" if target == "native" else f"benchmarks-{target}"
     page, figure = folder / f"{stem}.md", folder / f"{stem}.svg"
     source = path.resolve()
-    link = f"../benchmarks/results/{path.name}" if source.parent.name == "results" else path.name
+    link = f"../../benchmarks/results/{path.name}" if source.parent.name == "results" else path.name
     page.write_text(markdown(raw, link, figure.name))
     bars = {
         f"{key}: {probe.name}, batch {probe.batch_size}, {probe.optimizer}": [

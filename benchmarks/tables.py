@@ -13,3 +13,8 @@ def head(*names: str) -> list[str]:
 def verdict(raw: Raw, is_met: bool) -> str:
     """Whether a goal is met; nothing where the benchmark was only tried out."""
     return "" if raw["is_smoke"] else "met" if is_met else "**missed**"
+
+
+def percent(share: float, decimals: int = 0) -> str:
+    """``82 %``."""
+    return f"{100 * share:.{decimals}f} %"

@@ -135,9 +135,9 @@ def test_the_higher_bound_is_what_counts(bench: Any) -> None:
 
     # 16 ms of arithmetic and 10 ms of traffic; then registers twice as fast on two cores, so that traffic bounds.
     gflops, gigabytes = flops / 16e6, moved / 10e6
-    assert "| 16.00 | 10.00 | arithmetic | 20.00 | **80%** | 75% | met |" in row(gflops, gigabytes, {})
+    assert "| 16.00 | 10.00 | arithmetic | 20.00 | **80 %** | 75 % | met |" in row(gflops, gigabytes, {})
     faster = {"float32": gflops, "bfloat16": 1.0}
-    assert "| 8.00 | 10.00 | traffic | 20.00 | **50%** | 75% | **missed** |" in row(gflops, gigabytes, faster)
+    assert "| 8.00 | 10.00 | traffic | 20.00 | **50 %** | 75 % | **missed** |" in row(gflops, gigabytes, faster)
 
 
 def test_bfloat16_is_tried_only_where_it_is_multiplied(bench: Any) -> None:

@@ -92,8 +92,8 @@ def _head(raw: Raw, source: str, figure: str) -> str:
         f"cores{virtual}, {about['memory_gigabytes']} GB, {about['system']}; {flags}",
         *_rates(raw),
         f"- Versions: {known}; Assay at {raw['assay']['revision'] or raw['assay']['version']}",
-        f"- Rounds: {raw['rounds']}. In each round every system that entered trains every network once, in turn. A sample has "
-        f"{raw['epochs']} timed epochs of a small network, or one of a large one",
+        f"- Rounds: {raw['rounds']}. In each round every system that entered trains every network once, in turn. A "
+        f"sample has {raw['epochs']} timed epochs of a small network, or one of a large one",
         *_images(raw),
         "",
         f"![Seconds per run and epoch of every system on every network]({figure})",

@@ -177,9 +177,10 @@ def _probes(raw: Raw) -> str:
     ]
     intro = (
         "A, C and E are published networks on grey images: a large, a small and a tiny one. V is a chain of pairs of "
-        "3x3 convolutions with batch normalization, R is ResNet-20, M consists of separable blocks."
+        "3x3 convolutions with batch normalization, R is ResNet-20, M consists of separable blocks. "
+        "MFLOP count forward and backward."
     )
-    names = ("network", "what it is", "data", "batch", "optimizer", "MFLOP an image, in training")
+    names = ("network", "what it is", "data", "batch", "optimizer", "MFLOP an image")
     return "\n".join(["## Networks", "", intro, "", *head(*names), *rows]) if rows else ""
 
 

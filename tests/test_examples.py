@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import assay
+from assay.cli import main
 from assay.data import prepare
 from assay.spec import Data
 
@@ -100,9 +101,8 @@ def test_what_belongs_to_a_machine_is_taken_out(tmp_path: Path) -> None:
     assert clean("12ms/step 0.5 % 95 % 3x3 6 seeds", tmp_path) == "… s 0.5 % 95 % 3x3 6 seeds"
 
 
-@pytest.mark.slow
-def test_the_x_ray_example_goes_from_a_file_to_a_decision(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """On a file of the same form, made of digits: rare zeros are "healthy", and another share of them in each part."""
+def chest_x_rays(path: Path) -> Path:
+    """A file of the tutorial's form, made of digits: rare zeros are "healthy", with another share in each part."""
     digits = prepare(Data(name="digits")).training()
     labels = (np.asarray(digits.labels) != 0).astype(np.uint8)
     images = np.pad(np.kron(digits.images[..., 0], np.ones((1, 3, 3), np.uint8)), ((0, 0), (2, 2), (2, 2)))
@@ -113,14 +113,21 @@ def test_the_x_ray_example_goes_from_a_file_to_a_decision(tmp_path: Path, capsys
     }  # fmt: skip
     arrays = {f"{name}_images": images[np.sort(places)] for name, places in parts.items()}
     arrays |= {f"{name}_labels": labels[np.sort(places)][:, None] for name, places in parts.items()}
-    np.savez(tmp_path / "made.npz", **arrays)
+    np.savez(path, **arrays)
+    return path
+
+
+@pytest.mark.slow
+def test_the_x_ray_example_goes_from_a_file_to_a_decision(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On a file of the same form, made of digits: rare zeros are "healthy", and another share of them in each part."""
+    made = chest_x_rays(tmp_path / "made.npz")
     spec = importlib.util.spec_from_file_location("xray_example", EXAMPLES / "xray.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     folder = tmp_path / "out"
-    module.main([str(tmp_path / "made.npz"), "--output", str(folder), "--seeds", "6", "--epochs", "2"])
+    module.main([str(made), "--output", str(folder), "--seeds", "6", "--epochs", "2"])
     said = capsys.readouterr().out
     assert said == (folder / "summary.md").read_text()
     assert "50 healthy, 450 ill" not in said  # validation images are counted, too
@@ -138,3 +145,28 @@ def test_the_x_ray_example_goes_from_a_file_to_a_decision(tmp_path: Path, capsys
     assert "balanced accuracy | the mean of its arm, test images" in (folder / "network" / "model-card.md").read_text()
     (study,) = assay.studies(folder / "store")
     assert len(assay.result(study, store=folder / "store").record.looks) == 1  # the sealed images were opened once
+
+
+@pytest.mark.slow
+def test_the_x_ray_tutorial_s_commands_run_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a file of the same form, with half the seeds and without the question before the test split."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ASSAY_STORE", raising=False)
+    chest_x_rays(Path("pneumonia_imbalanced.npz"))
+    page = (EXAMPLES.parent / "docs" / "tutorials" / "xray.md").read_text()
+    commands = [line for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) for line in block.splitlines()]
+    names = [line.split()[1] for line in commands if line.startswith("assay ")]
+    assert names == ["data", "run", "compare", "compare", "threshold", "robustness", "reveal", "compare", "threshold",
+                     "report", "export"]  # fmt: skip
+    extra = {"run": ["--seeds", "6"], "robustness": ["--images", "50"], "reveal": ["--yes"]}
+    for line in commands:
+        program, *arguments = line.split()
+        if program != "assay":
+            continue
+        with pytest.raises(SystemExit) as end:
+            main([*arguments, *extra.get(arguments[0], [])])
+        assert end.value.code in (0, None), f"{line}: {capsys.readouterr().err}"
+    assert Path("network/model-card.md").exists()
+    assert Path("network/model.onnx").exists()

@@ -9,7 +9,7 @@ of a quarter, and so on, as far as sizes allow.
     python benchmarks/learning_curves.py --store /tmp/curves --figures benchmarks/results/learning-curves.json
 
 ``--figures`` trains nothing: it writes the scores of every size and what each family of curves says, and prints the
-table of docs/explanation/statistics.md. ``--from FILE`` prints it from such a file, without a store.
+table of docs/evidence/statistics-simulations.md. ``--from FILE`` prints it from such a file, without a store.
 """
 
 from __future__ import annotations

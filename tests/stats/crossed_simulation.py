@@ -1,6 +1,6 @@
 """How often verdicts on these images, new images and new training sets are right, by simulation.
 
-`python -m tests.stats.crossed_simulation` prints docs/explanation/statistics.md's tables (about half an hour).
+`python -m tests.stats.crossed_simulation` prints docs/evidence/statistics-simulations.md's tables (about half an hour).
 
 An image has a difficulty, normal on the logit scale, that all networks share, and an effect of its own on each arm. A
 seed shifts an arm's accuracy on every image (to first order in logits), and whether a network gets an image right is a

@@ -378,7 +378,7 @@ def test_an_arm_that_was_seen_to_collapse_is_not_called_better_overall(studies):
         ("exponential, other 0.3", 20, 0.05),
         ("low exponential tail, other 0.3", 20, 0.05),
         ("lognormal, other 0.3", 20, 0.05),
-        ("exponential, other 0.3", 10, 0.07),  # less cannot be had at a power of 77 %: docs/explanation/statistics.md
+        ("exponential, other 0.3", 10, 0.07),  # less costs power: docs/evidence/statistics-simulations.md
     ],
 )
 def test_unlike_shapes_are_rarely_called_a_difference(studies, shape, n, rate):

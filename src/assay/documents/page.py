@@ -208,7 +208,7 @@ def _preface(comparison: SideBySide) -> list[str]:
         "interval). Verdicts compare runs paired by seed and speak of new test images (what these images alone "
         "would say stands beside where it differs), adjusted after Holm over the document's comparisons; fewer "
         "than 6 pairs decide nothing. A network overfits where `assay diagnose` says so of most of its runs, with 95 % "
-        "confidence (docs/explanation/statistics.md, diagnoses). Pages written before that rule took a gap of half a "
+        "confidence (docs/reference/diagnoses.md). Pages written before that rule took a gap of half a "
         "point between training and validation accuracy for it, so a verdict may differ from theirs.",
         "",
         f"Assay {version('assay')}; {counted(len(times), 'run')}, {seconds(sum(times))} of training in all.",

@@ -27,8 +27,8 @@ CROSSED_SOURCE = (
     'Satterthwaite (1946), "An approximate distribution of estimates of variance components", Biometrics Bulletin 2'
 )
 # Images on which arms differ for every seed may be so rare that none is in the sample. A quarter of one such image is
-# added, as Agresti and Min (2005) add one in all to the two counts of a disagreement between matched pairs. The table
-# in docs/explanation/statistics.md is why a quarter: without it, 99 % accuracy on 180 images covers as little as 84 %.
+# added, as Agresti and Min (2005) add one in all to the two counts of a disagreement between matched pairs. Why a
+# quarter: without it, 99 % accuracy on 180 images covers as little as 84 % (docs/evidence/statistics-simulations.md).
 _ADDED_IMAGES = 0.25
 _SMALLEST_P = 1e-15
 MAX_IMAGES = 10**8

@@ -23,7 +23,7 @@ JORDAN = (
     'Jiang, Nagarajan, Baek and Kolter (2022), "Assessing Generalization of SGD via Disagreement", ICLR'
 )
 # How many degrees of freedom the predicted variance counts as, beside those of the seeds: it is right within a factor
-# of about two, as a variance with 4 is (docs/explanation/statistics.md).
+# of about two, as a variance with 4 is (docs/evidence/statistics-simulations.md).
 PREDICTED_FREEDOM = 4
 _ADDED_IMAGES = 0.25  # as a verdict's interval adds (crossed.py)
 _MAX_TEMPERATURE = 20.0

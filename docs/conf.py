@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from importlib.metadata import version as version_of
 
+from docutils import nodes
+from latex2mathml.converter import convert as latex_to_mathml
 from sphinx.application import Sphinx
+from sphinx.writers.html5 import HTML5Translator
 
 project = "Assay"
 author = "The Assay authors"
@@ -40,6 +43,7 @@ autodoc_default_options = {"members": True}
 napoleon_numpy_docstring = False
 copybutton_exclude = ".linenos, .gp, .go"
 
+html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = "Assay"
 html_static_path = ["_static"]
@@ -84,6 +88,14 @@ def shorten_defaults(
     return (signature and re.sub(r"=([A-Z]\w+)\([^()]*\)", r"=\1()", signature), returned)
 
 
+def write_math(writer: HTML5Translator, node: nodes.math | nodes.math_block) -> None:
+    """Write a formula as MathML, which browsers draw without a script from elsewhere."""
+    display = "block" if isinstance(node, nodes.math_block) else "inline"
+    writer.body.append(latex_to_mathml(node.astext(), display=display))
+    raise nodes.SkipNode
+
+
 def setup(app: Sphinx) -> None:
+    app.add_html_math_renderer("mathml", (write_math, None), (write_math, None))
     app.connect("source-read", link_included)
     app.connect("autodoc-process-signature", shorten_defaults)

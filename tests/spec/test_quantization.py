@@ -93,7 +93,7 @@ def test_images_are_not_rounded_anew():
         (
             ["conv 4 3x3", "layernorm", *LAYERS[2:]],
             {},
-            r"cannot be trained in whole numbers: layernorm1 .*docs/guides/export.md",
+            r"cannot be trained in whole numbers: layernorm1 .*docs/guides/microcontrollers.md",
         ),
     ],
 )

@@ -19,7 +19,7 @@ from .shapes import Summary, outline, summarize, summarize_on
 
 _IN_WORDS = (
     "leave quantization out, or write the network in layer words that have a form in whole numbers "
-    "(docs/guides/export.md)"
+    "(docs/guides/microcontrollers.md)"
 )
 
 

@@ -14,19 +14,11 @@ import pytest
 from PIL import Image, ImageDraw
 from starlette.testclient import TestClient
 
-from assay.cli import main
 from assay.web import make_app
 
+from .tutorial import run_tutorial
 from .web.conftest import HOSTS, URL
 from .web.test_playground import png_of
-
-DOCS = Path(__file__).parents[1] / "docs" / "tutorials"
-
-
-def blocks(name: str) -> list[tuple[str, str]]:
-    """The fenced blocks of a page: language and content."""
-    return re.findall(r"```(\w*)\n(.*?)```", (DOCS / name).read_text(), re.DOTALL)
-
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc here")
@@ -36,31 +28,27 @@ def test_a_drawing_becomes_a_c_file(
     """With fewer epochs, seeds and arms; the browser's part by its requests."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ASSAY_STORE", raising=False)
-    (toml,) = (content for language, content in blocks("bytes.md") if language == "toml")
-    short = toml.replace("epochs = 60", "epochs = 2").replace("count = 8", "count = 1").replace("[2, 4, 8]", "[2, 4]")
-    assert short.count("\n") == toml.count("\n")
-    assert short != toml
-    Path("chip.toml").write_text(short)
-    commands = [line for language, content in blocks("bytes.md") if not language for line in content.splitlines()]
-    assert [line.split()[0] for line in commands] == ["assay"] * 4 + ["unzip", "gcc", "./example", "assay"]
+    printed: list[str] = []
     logits: list[int] = []
-    for line in commands:
-        program, *arguments = line.split()
-        if arguments[:1] == ["serve"]:
-            logits = download(digit_image)
-        elif program == "assay":
-            with pytest.raises(SystemExit) as end:
-                main(arguments)
-            assert end.value.code in (0, None), line
-        elif program == "unzip":
-            with zipfile.ZipFile(arguments[-1]) as archive:
-                archive.extractall()
-        else:
-            printed = subprocess.run(
-                [program, *arguments], check=True, capture_output=True, text=True, timeout=60
-            ).stdout
-    assert [int(row.split()[0]) for row in printed.splitlines()[:-1]] == logits
-    assert re.fullmatch(r"answer: \d", printed.splitlines()[-1])
+
+    def serve(_: list[str]) -> None:
+        logits.extend(download(digit_image))
+
+    def unzip(words: list[str]) -> None:
+        with zipfile.ZipFile(words[-1]) as archive:
+            archive.extractall()
+
+    def start(words: list[str]) -> None:
+        done = subprocess.run(words, check=True, capture_output=True, text=True, timeout=60)
+        printed.extend(done.stdout.splitlines())
+
+    run_tutorial(
+        "bytes",
+        shorter={"epochs = 60": "epochs = 2", "count = 8": "count = 1", "[2, 4, 8]": "[2, 4]"},
+        programs={"assay serve": serve, "unzip": unzip, "gcc": start, "./example": start},
+    )
+    assert [int(row.split()[0]) for row in printed[:-1]] == logits
+    assert re.fullmatch(r"answer: \d", printed[-1])
     assert "As C" in capsys.readouterr().out
     assert Path("chip-c/model-int4.h").exists()
 

@@ -20,6 +20,7 @@ from .tutorial import run_tutorial
 from .web.conftest import HOSTS, URL
 from .web.test_playground import png_of
 
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc here")
 def test_a_drawing_becomes_a_c_file(

@@ -280,3 +280,5 @@ def test_what_yaml_would_take_for_something_else_is_quoted() -> None:
     assert [one["dataset"]["name"] for one in values["model-index"][0]["results"]] == [title, title]
     assert [one["metrics"][0]["value"] for one in values["model-index"][0]["results"]] == [0.5, 1.0]
     assert "model-index" not in _front_matter(metadata_block(HubFacts("a", "b", "ylecun/mnist", {})))
+    digits = _front_matter(metadata_block(HubFacts("a", "Optical digits (8x8)", "", {"test": 0.5})))
+    assert digits["model-index"][0]["results"][0]["dataset"]["type"] == "optical-digits-8x8"

@@ -152,7 +152,10 @@ def test_it_is_exported_as_one_file_where_that_can_hold_it(finished: Path, tmp_p
     assert "2 networks, whose mean probability is the answer" in exported.card.read_text()
     spec = json.loads((tmp_path / "files" / "model.json").read_text())
     assert spec["members"] == 2
-    for form, words in (("c", "an ensemble of 2 networks, and a C header holds one"), ("keras", "an ensemble of 2")):
+    for form, words in (
+        ("c", "an ensemble of 2 networks, and a C header or LiteRT file holds one"),
+        ("keras", "an ensemble of 2"),
+    ):
         with pytest.raises(SpecError, match=words):
             export(run.id[:12], form, folder=tmp_path / form, store=finished)
 

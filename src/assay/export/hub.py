@@ -56,7 +56,7 @@ def dataset_on_hub(name: str, path: str | None) -> str:
 
 def metadata_block(facts: HubFacts) -> str:
     """The YAML block that a card begins with."""
-    data_type = facts.dataset or re.sub(r"[^\w.-]+", "-", facts.title.lower()) or "images"
+    data_type = facts.dataset or re.sub(r"[^\w.-]+", "-", facts.title.lower()).strip("-") or "images"
     results = [
         {
             "task": {"type": "image-classification", "name": "Image Classification"},

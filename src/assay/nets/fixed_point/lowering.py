@@ -176,7 +176,7 @@ def lower(
             than 32,768 values at once.
     """
     if summary.members > 1:
-        what = f"it is an ensemble of {summary.members} networks, and a C header holds one"
+        what = f"it is an ensemble of {summary.members} networks, and a C header or LiteRT file holds one"
         raise SpecError(Problem(what, "export it as onnx or torch, or distil it into one network"))
     if summary.own is not None:
         raise SpecError(Problem("the network is a module of one's own, and no C code is written for it", _REMEDY))

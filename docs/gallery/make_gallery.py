@@ -51,7 +51,7 @@ CODE = """```python
 result.explain(only=["{kind}"])
 ```
 
-```
+```sh
 assay explain {study} --only {kind}
 ```
 """

@@ -9,9 +9,11 @@ import numpy as np
 from scipy.special import ndtri, stdtr
 
 from assay.stats import PairedOutcomes, paired_outcomes, sign_flip_p, skew_factors
+from assay.stats.look import FLIP_ROOM
+from assay.stats.sequential import AT_PLAN
+from assay.stats.verdicts import ALPHA
 
-NOMINAL = 0.041  # what the planned look tests at
-FLIPS = 1.2  # times the level: what its sign-flip p may be
+NOMINAL = ALPHA * AT_PLAN  # what the planned look tests at
 CHANCE = 0.1
 SEED_SPREAD, OWN_SPREAD = 0.005, 0.003  # deviations of what a seed does to both arms, and to each
 Scores = tuple[np.ndarray, np.ndarray]
@@ -103,7 +105,8 @@ class Shares:
 
 
 def worked_p(outcomes: PairedOutcomes, level: float) -> float:
-    """The planned look's p where both worked: the larger of t's, with its factor for skewness, and sign flips' / 1.2.
+    """The planned look's p where both worked: the larger of t's, with its factor for skewness, and sign flips'
+    over its room.
 
     Above the level, t's alone.
     """
@@ -113,7 +116,7 @@ def worked_p(outcomes: PairedOutcomes, level: float) -> float:
         return 1.0
     t = differences.mean() / (differences.std(ddof=1) / n**0.5)
     p = 2 * float(stdtr(n - 1, -abs(t))) * outcomes.skew_factors[0 if t > 0 else 1]
-    return p if p > level else max(p, sign_flip_p(differences, draws=9_999) / FLIPS)
+    return p if p > level else max(p, sign_flip_p(differences, draws=9_999) / FLIP_ROOM)
 
 
 def before(a: np.ndarray, b: np.ndarray) -> int:
@@ -205,7 +208,7 @@ def calls(
     p = 2 * stdtr(n - 1, -np.abs(t))
     open_ = np.flatnonzero(p <= level)
     flips = np.array([sign_flip_p(differences[i], draws=9_999) for i in open_])
-    open_ = open_[flips <= FLIPS * level]
+    open_ = open_[flips <= FLIP_ROOM * level]
     factors = np.array([skew_factors(a[i], b[i])[0 if t[i] > 0 else 1] for i in open_])
     return len(open_) / studies, float((p[open_] * factors <= level).sum() / studies)
 

@@ -18,6 +18,7 @@ from assay.stats import (
     skew_factors,
     typical_difference,
 )
+from assay.stats.look import FLIP_ROOM
 from assay.stats.rates import DIFFERENCE_SHARE, RATE_SHARE
 
 from . import failures_simulation as simulation
@@ -144,7 +145,7 @@ def test_rates_and_difference_together_keep_the_level(n, level):
 
 def _can_flip(n: int, bad: int, level: float) -> bool:
     """Whether the pairs that are left can reach the difference's part of the level at all."""
-    return 2.0 ** (1 - (n - math.ceil(bad / 2))) <= 1.2 * DIFFERENCE_SHARE * level
+    return 2.0 ** (1 - (n - math.ceil(bad / 2))) <= FLIP_ROOM * DIFFERENCE_SHARE * level
 
 
 @pytest.mark.parametrize("together", [0.3, 0.8])

@@ -55,6 +55,7 @@ def test_what_nobody_planned_to_compare_is_an_estimate():
 def test_images_that_suffice_only_with_more_seeds_say_so():
     unclear = finding("undecided", 0.0002, -0.0010, 0.0014, need=Need(None, 1534))
     assert advice(unclear) == "more seeds will not tell; about 1,500 more validation images would"
+    assert advice(unclear, split="test") == "more seeds will not tell; about 1,500 more test images would"
     both = replace(unclear, need=Need(None, 1534, also_seeds=True))
     assert advice(both) == "more seeds alone will not tell; with about 1,500 more validation images they would"
 

@@ -203,7 +203,7 @@ def _contrast(study: StudyRecord, judged: Judged, split: Split) -> Contrast:
     )
     if row.data:
         text = f"On {row.data}, {text[0].lower() if text.startswith(_PLAIN) else text[0]}{text[1:]}"
-    if hint := hint_of(study, judged):
+    if hint := hint_of(study, judged, split):
         text = f"{text}. {hint[:1].upper()}{hint[1:]}"
     return Contrast(
         row.a, row.b, judged.seeds, values, finding, text, details_of(study, judged, split, left_out),

@@ -19,7 +19,7 @@ from .rows import Row, places_of
 from .scores import chance_of, failed_in, rule_of, varied
 
 
-def hint_of(study: StudyRecord, judged: Judged) -> str:
+def hint_of(study: StudyRecord, judged: Judged, split: Split) -> str:
     """What would decide a contrast that is undecided, or when its verdict is due, without a full stop."""
     finding, ended = judged.finding, judged.history.now.ended
     if finding.outcome not in ("undecided", "too few seeds") or not judged.is_planned or finding.share <= 0:
@@ -31,7 +31,7 @@ def hint_of(study: StudyRecord, judged: Judged) -> str:
             f"the verdict is planned at {counted(judged.planned, 'seed')}, of which {ended} "
             f"{'has' if ended == 1 else 'have'} ended"
         )
-    hint = advice(finding)
+    hint = advice(finding, split=split)
     return hint.replace("a margin under [seeds]", "a margin") if study.source else hint
 
 

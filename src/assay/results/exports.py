@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .. import disk
 from ..errors import DataError, Problem, RunError, SpecError, nearest
-from ..extras import needed
+from ..extras import has, needed
 from ..numerals import counted, percent, points
 from ..spec import Training, module_of
 from ..stats import share_interval
@@ -96,6 +96,10 @@ def export_run(
     for format in formats:
         if format not in FORMATS:
             raise SpecError(Problem(f'there is no format "{format}"', nearest(format, list(FORMATS))))
+        purpose, *packages = _LIBRARIES.get(format.partition("-")[0], ("",))
+        for package in packages:  # before a file of another format is written
+            if not has(package):
+                needed(package, purpose)
     record, run = find_run(name, store)
     (model,) = load_models(record, [run], store)
     network = portable_of(model)
@@ -319,7 +323,6 @@ def _onnx_int4(network: Portable, folder: Path, title: str, check: _Check) -> li
 def _litert(network: Portable, folder: Path, title: str, check: _Check) -> list[Written]:
     from ..export import litert_answer, write_litert
 
-    needed("ai_edge_litert.interpreter", "LiteRT files")  # no file that nothing has checked
     path = folder / "model.tflite"
     write_litert(network, path)
     agreement = check.compare(litert_answer(path), path)
@@ -330,7 +333,6 @@ def _litert(network: Portable, folder: Path, title: str, check: _Check) -> list[
 def _litert_int8(network: Portable, folder: Path, title: str, check: _Check) -> list[Written]:
     from ..export import litert_answer, write_litert_int8
 
-    needed("ai_edge_litert.interpreter", "LiteRT files")
     path, images = folder / "model-int8.tflite", calibration_images(check.model)
     write_litert_int8(network, path, images)
     note = f"8-bit weights and activations, calibrated on {len(images):,} training images"
@@ -391,6 +393,12 @@ def _safetensors(network: Portable, folder: Path, title: str, check: _Check) -> 
     return [_written(path, "safetensors", f"{use}."), _written(path.with_suffix(".json"), "safetensors")]
 
 
+# What writes and checks a family of formats: no file is left that nothing has checked.
+_LIBRARIES = {
+    "keras": ("Keras files", "keras"),
+    "onnx": ("ONNX files", "onnx", "onnxruntime"),
+    "litert": ("LiteRT files", "ai_edge_litert"),
+}
 _WRITERS: dict[str, Callable[[Portable, Path, str, _Check], list[Written]]] = {
     "keras": _keras,
     "onnx": _onnx,

@@ -143,7 +143,7 @@ def _reason(finding: Finding) -> str:
     }[finding.obstacle]
 
 
-def advice(finding: Finding) -> str:
+def advice(finding: Finding, *, split: str = "validation") -> str:
     """What would decide an undecided contrast, as a sentence without its full stop; empty where nothing is known."""
     need = finding.need
     is_equal = finding.num_ties == finding.n
@@ -154,7 +154,7 @@ def advice(finding: Finding) -> str:
         size = "so small an effect" if finding.difference and abs(finding.effect_size or 0) < 1 else "it"
         return f"settling {size} would take about {counted(need.seeds, 'more seed')}"
     if need.images is not None:
-        more = f"about {_rounded(need.images):,} more validation images"
+        more = f"about {_rounded(need.images):,} more {split} images"
         if need.also_seeds:
             return f"more seeds alone will not tell; with {more} they would"
         return f"more seeds will not tell; {more} would"

@@ -92,6 +92,8 @@ def test_equivalence_shows_the_ninety_percent_interval():
         f"No difference that matters between Y and X: 0.00 points (90 % interval −{reach:.2f} to {reach:.2f}, "
         "inside the margin of 0.1 points, 12 seeds)"
     )
+    (near,) = judge([values - values.mean()], margin=0.01)
+    assert "inside the margin of 1 point, 12 seeds)" in sentence(near, a="Y", b="X")
 
 
 @pytest.mark.parametrize("n", [2, 3, 5])

@@ -83,7 +83,8 @@ def sentence(
         return wording.equal.replace("{a}", a).replace("{b}", b).replace("{n}", seeds)
     margin = ""
     if finding.equivalence is not None:
-        margin = f"{scale * finding.equivalence.margin:g} {unit}".rstrip()
+        size = f"{scale * finding.equivalence.margin:g}"
+        margin = f"{size} {unit.removesuffix('s') if size == '1' else unit}".rstrip()
     if finding.outcome == "equivalent" and finding.equivalence is not None:
         level, kind = wording.equivalent, "90 % interval"
         numbers = (numbers[0], scale * finding.equivalence.low, scale * finding.equivalence.high)

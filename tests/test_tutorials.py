@@ -16,9 +16,11 @@ from starlette.testclient import TestClient
 
 from assay.web import make_app
 
-from .tutorial import run_tutorial
+from .tutorial import run_tutorial, without_report
 from .web.conftest import HOSTS, URL
 from .web.test_playground import png_of
+
+BRIEF = {"assay run": without_report}
 
 
 @pytest.mark.slow
@@ -73,3 +75,53 @@ def digit_image() -> Any:
     board = Image.new("L", (280, 280))
     ImageDraw.Draw(board).line([(84, 70), (196, 70), (126, 224)], fill=255, width=22)
     return np.asarray(board)
+
+
+@pytest.fixture
+def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a reader begins: in an empty folder, with the store in it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ASSAY_STORE", raising=False)
+    monkeypatch.setenv("COLUMNS", "100")
+
+
+@pytest.mark.usefixtures("in_a_folder_of_its_own")
+def test_own_images_become_a_small_onnx_model(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    shorter = {"epochs = 20": "epochs = 2", "count = 8": "count = 1"}
+    run_tutorial("own-images", shorter=shorter, programs=BRIEF)
+    printed = capsys.readouterr().out
+    assert "8/1250.png" in printed  # the look names it, as the page does
+    assert re.fullmatch(r"\d 0\.\d+", printed.splitlines()[-1])
+    sizes = [(Path("photos-onnx") / f"model{coding}.onnx").stat().st_size for coding in ("", "-int8", "-int4")]
+    assert sizes == sorted(sizes, reverse=True)
+    assert "test images" in Path("photos-onnx/model-card.md").read_text()
+    assert len(Path("answers.csv").read_text().splitlines()) == 360
+
+
+@pytest.mark.usefixtures("in_a_folder_of_its_own")
+def test_a_search_keeps_to_its_budget(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("optuna")
+    shorter = {
+        "epochs = 27": "epochs = 3", "min_epochs = 3": "min_epochs = 1", "trials = 27": "trials = 6",
+        "finalists = 3": "finalists = 2", "count = 8": "count = 1",
+    }  # fmt: skip
+    trials = run_tutorial("search", shorter=shorter, programs=BRIEF)["trials"]
+    assert len(trials) == 6
+    assert trials["parameters"].max() <= 3000
+    printed = capsys.readouterr().out
+    assert "over budget" in printed
+    assert "optimism" in printed
+    assert "Looks at the test split so far: 1" in printed
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("two_nodes", "in_a_folder_of_its_own")
+def test_a_cluster_trains_the_same_weights(capsys: pytest.CaptureFixture[str]) -> None:
+    """On the tests' cluster of two nodes, which stays."""
+    begun: list[list[str]] = []
+    shorter = {"epochs = 20": "epochs = 2", "count = 10": "count = 1"}
+    run_tutorial("cluster", shorter=shorter, programs={**BRIEF, "ray": begun.append})
+    assert [words[1] for words in begun] == ["start", "stop"]
+    assert "\nTrue\n" in capsys.readouterr().out

@@ -15,7 +15,8 @@ from assay.cli import main
 TUTORIALS = Path(__file__).parents[1] / "docs" / "tutorials"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 SAVED = re.compile(r"as `([\w./-]+\.\w+)`")  # "Save this as `chip.toml`", in the paragraph right before the block
-SHOWN = {"text", "json", "c"}  # what a program prints or writes
+# What a program prints or writes; "bash" is for commands that a page only shows, such as those of other machines.
+SHOWN = {"text", "json", "c", "bash"}
 
 Program = Callable[[list[str]], None]
 
@@ -95,6 +96,20 @@ def type_command(line: str, programs: Mapping[str, Program]) -> None:
             program(words)
             return
     assert words[0] == "assay", f"nothing runs this command: {line}"
+    run_assay(words)
+
+
+def run_assay(words: list[str]) -> None:
+    """Run a command of Assay's.
+
+    Raises:
+        AssertionError: It failed.
+    """
     with pytest.raises(SystemExit) as end:
         main(words[1:])
-    assert end.value.code in (0, None), line
+    assert end.value.code in (0, None), words
+
+
+def without_report(words: list[str]) -> None:
+    """``assay run`` without a report at the end, whose pictures take longer than a small study trains."""
+    run_assay([*words, "--no-report"])

@@ -2,19 +2,18 @@
 
 From a study to an answer:
 
-- ``Study`` is what is asked: ``Data`` (or ``arrays``, ``torch_dataset``), ``Network`` (``Residual``, ``Parallel``,
-  ``Repeat``, ``Base``), ``Training`` (``Optimizer``, ``Schedule``, ``Augmentation``, ``EarlyStopping``, ``Best``,
-  ``Evaluation``, ``Swa``, ``Distillation``, ``Quantization``), ``Seeds``, ``Search``. ``load`` reads one from a file;
-  ``shipped`` lists those that come with Assay.
-- ``describe`` shows its networks, ``remarks`` what to know before it runs, ``plan`` how many
-  seeds it needs, ``lr_range`` where to search a learning rate, ``run`` trains what is missing of it.
-- ``result``, ``studies`` and ``find`` read a store: ``Result`` has verdicts, tables and reports; ``Run`` is one run.
-- ``predict`` classifies new images.
-- ``judge`` gives verdicts on anybody's results: tables, MLflow, TensorBoard, Optuna, Keras Tuner, saved predictions.
-  ``ledger`` lists every claim of a store, and which stand.
-
-From elsewhere: ``capture`` and ``captured`` (Keras in a notebook), ``from_keras``, ``Classifier`` (scikit-learn),
-``Callback`` (your code, called as runs go on).
+- Define a study: ``Study`` with ``Data`` (or ``arrays``, ``torch_dataset``), ``Network`` (with ``Residual``,
+``Parallel``,
+  ``Repeat``, ``Base``), ``Training`` (with ``Optimizer``, ``Schedule``, ``Augmentation``, ``EarlyStopping``, ``Best``,
+  ``Evaluation``, ``Swa``, ``Distillation``, ``Quantization``), ``Seeds`` and ``Search``. ``load`` reads one from a
+  file; ``shipped`` lists those that come with Assay.
+- Look before you run: ``describe`` (the networks), ``remarks`` (what to know), ``plan`` (how many seeds it needs),
+  ``lr_range`` (where to search a learning rate).
+- Run it: ``run`` trains the missing runs. ``Callback`` follows them with your own code.
+- Use the results: ``result``, ``studies`` and ``find`` open what a store holds. ``Result`` has verdicts, tables and
+  reports; ``Run`` is one run. ``predict`` classifies new images. ``ledger`` lists every claim of a store.
+- Work with other tools: ``judge`` gives verdicts on tables, MLflow, TensorBoard, Optuna, Keras Tuner and saved
+  predictions. ``capture``, ``captured`` and ``from_keras`` take over Keras models. ``Classifier`` is for scikit-learn.
 """
 
 from typing import TYPE_CHECKING as _TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""What a notebook, a script and the command line call: a study in, evidence out."""
+"""Functions for notebooks, scripts and the command line: they take a study and return its results."""
 
 from __future__ import annotations
 
@@ -93,21 +93,40 @@ _FILES = {
 
 
 def shipped() -> dict[str, Path]:
-    """The studies that come with Assay, by name."""
+    """List the studies that come with Assay.
+
+    Returns:
+        The path of each study file, by the study's name. ``load`` and ``run`` take the name.
+
+    Example:
+        >>> assay.shipped()["first-verdict"].name
+        'first-verdict.toml'
+    """
     folder = Path(str(resources.files("assay") / "studies"))
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
 def load(study: str | Path, *, data: Data | None = None) -> Study:
-    """A study from a TOML file or by the name of a shipped one, validated whole.
+    """Read a study from a TOML file, or by the name of a shipped study. The whole file is checked.
 
     Args:
-        study: The file or the name.
-        data: Other data than the file names: ``Data(path=...)``, ``arrays(...)`` or ``torch_dataset(...)``. How the
-            file splits and scales them stays.
+        study: The path of a study file, or a name that :func:`shipped` lists.
+        data: Data to use instead of those that the file names: ``Data(path=...)``, ``arrays(...)`` or
+            ``torch_dataset(...)``. The file still decides how they are split and scaled.
+
+    Returns:
+        The study. Nothing has been trained.
 
     Raises:
-        SpecError: There is no such study, or it breaks rules; every problem is named, with file and line.
+        SpecError: There is no such study, or it breaks rules. ``problems`` holds every broken rule, with file and line.
+        DataError: The shipped study needs files that are not in the current folder.
+
+    Example:
+        >>> study = assay.load("first-verdict")
+        >>> study.question
+        "Do sixteen filters beat four on scikit-learn's handwritten digits?"
+        >>> [arm.name for arm in study.expand()]
+        ['filters=4', 'filters=16']
     """
     path, folder = Path(study), None
     known = shipped()
@@ -153,16 +172,16 @@ def _refuse_other_file(path: Path) -> None:
 
 
 def start_study(template: str, data: str | DataAnswer, name: str, *, folder: str | Path = ".") -> Path:
-    """Write a commented study file to begin with; returns its path.
+    """Write a commented study file to begin with, and return its path.
 
     Args:
         template: ``ablation``, ``grid``, ``search``, ``transfer`` or ``own-images``.
-        data: A data set's name, or a folder or file of images.
-        name: The study's name: ``NAME.toml`` is written.
-        folder: Where.
+        data: The name of a data set, or the path of a folder or file of images.
+        name: The study's name. The file is called ``NAME.toml``.
+        folder: The folder to write to.
 
     Raises:
-        SpecError: There is no such template or data set, the name is none, or the file is there already.
+        SpecError: There is no such template or data set, the name is not valid, or the file exists.
         DataError: The images cannot be read.
         DiskFull: There is no space left.
     """
@@ -195,7 +214,39 @@ def arrays(
     validation: tuple[ArrayLike, ArrayLike] | None = None,
     name: str = "arrays",
 ) -> Data:
-    """NumPy arrays as the data of a study: see ``assay.data.arrays``."""
+    """Use NumPy arrays as the data of a study.
+
+    The arrays are copied to the cache and identified by their content. A later process finds them there.
+
+    Args:
+        images: Numbers [n, height, width], [n, height, width, channels], [n, channels, height, width] or
+            [n, pixels]. Values are 0 to 255, 0 to 1, or 16-bit.
+        labels: Integers or texts [n], or one-hot rows [n, classes].
+        test: The test split. Either a pair (images, labels); or a share in (0, 1) or a count, drawn from each class;
+            or the last images, such as ``"last 20%"`` or ``"last 2000"``. ``None``: there is no test split.
+        classes: The class names in the order of their labels, or the number of classes. Inferred if ``None``.
+        groups: One integer or text for each image [n]. Images with equal values belong together, such as those of one
+            person, and no split divides them.
+        validation: A pair (images, labels) that studies with ``validation = "given"`` validate on. Other studies treat
+            these images as training images. With ``groups``, append their groups to those of ``images``.
+        name: What to call the data.
+
+    Returns:
+        The data, for ``Study(data=...)`` and ``load(..., data=...)``.
+
+    Raises:
+        DataError: Shapes, types or values do not fit together.
+        SpecError: The test share or count is not valid.
+        DiskFull: There is no space left for the copy.
+
+    Example:
+        >>> import numpy as np
+        >>> images = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
+        >>> data = assay.arrays(images, np.arange(60) % 3, test=0.2, name="noise")
+        >>> study = assay.load("first-verdict", data=data)
+        >>> study.data.name
+        'noise'
+    """
     from .data import arrays as keep
 
     return keep(images, labels, test=test, classes=classes, groups=groups, validation=validation, name=name)
@@ -210,23 +261,57 @@ def torch_dataset(
     validation: Any = None,
     name: str | None = None,
 ) -> Data:
-    """A torch Dataset of (image, label) pairs as the data of a study: see ``assay.data.torch_dataset``."""
+    """Use a PyTorch ``Dataset`` as the data of a study. A sequence or generator of (image, label) pairs works too.
+
+    Each item is read once and copied to the cache. Leave out transforms that normalize images or draw at random.
+
+    Images are PIL images, arrays [height, width] or [height, width, channels], or tensors [channels, height, width].
+    All have one size. Values are 0 to 255 or 0 to 1.
+
+    Args:
+        training: The training images. An object without a length, such as an ``IterableDataset``, is read to its end.
+            More than 16,777,216 images, or more than fit into memory, are refused.
+        test: A second dataset for the test split; or a share, a count or the last images, as for :func:`arrays`.
+            ``None``: there is no test split.
+        classes: The class names. ``training.classes`` if ``None``.
+        groups: As for :func:`arrays`.
+        validation: A dataset for a validation part of its own, as for :func:`arrays`.
+        name: What to call the data. The name of the dataset's class if ``None``.
+
+    Returns:
+        The data, for ``Study(data=...)`` and ``load(..., data=...)``.
+
+    Raises:
+        DataError: Items are not pairs, or images differ in size or type.
+        SpecError: The test share or count is not valid.
+        DiskFull: There is no space left for the copy.
+
+    Example:
+        >>> import torch
+        >>> from torch.utils.data import TensorDataset
+        >>> images = torch.randint(0, 256, (60, 1, 8, 8), dtype=torch.uint8)
+        >>> pairs = TensorDataset(images, torch.arange(60) % 3)
+        >>> assay.torch_dataset(pairs, test=0.2, name="noise").name
+        'noise'
+    """
     from .data import torch_dataset as keep
 
     return keep(training, test=test, classes=classes, groups=groups, validation=validation, name=name)
 
 
 def check(study: Study, *, store: Path | None = None) -> None:
-    """Every rule that a study must keep and that needs no data: its networks can be built; of a search, at least one.
+    """Check every rule of a study that needs no data: above all, that its networks can be built.
+
+    For a search, at least one candidate must be trainable.
 
     Args:
         study: The study.
-        store: The store that holds the runs that are bases.
+        store: The store with the runs that serve as bases.
 
     Raises:
-        SpecError: A problem for each broken rule; where a search's constraints let nothing be trained, how close the
-            nearest candidate came.
-        NotInstalled: It is a search, and Optuna is not there.
+        SpecError: One or more rules are broken; ``problems`` holds each. If a search's constraints exclude every
+            candidate, the message says how close the nearest one came.
+        NotInstalled: The study is a search, and Optuna is not installed.
     """
     if study.search is None:
         check_networks(study, store=store)
@@ -244,16 +329,26 @@ def check(study: Study, *, store: Path | None = None) -> None:
 
 
 def describe(study: Study, *, store: str | Path | None = None) -> dict[str, Summary]:
-    """Each arm's network by arm name: shapes, parameters, FLOPs. Nothing is trained or downloaded.
+    """Summarize the network of each arm: shapes, parameters and FLOPs. Nothing is trained or downloaded.
 
-    A search has no arms yet: three random candidates that it might train stand for them, named by their values.
+    A search has no arms yet. Three random candidates that it might train are summarized instead, under their values.
 
     Args:
         study: The study.
-        store: The store that holds the runs that are bases; ``ASSAY_STORE`` or ``./assay-store`` if ``None``.
+        store: The store with the runs that serve as bases. Default: ``ASSAY_STORE``, or ``./assay-store``.
+
+    Returns:
+        A :class:`~assay.nets.Summary` for each arm, by the arm's name.
 
     Raises:
-        SpecError: An arm cannot be built, or nothing that a search may draw can be trained.
+        SpecError: An arm cannot be built, or a search has no candidate that can be trained.
+
+    Example:
+        >>> networks = assay.describe(assay.load("first-verdict"))
+        >>> networks["filters=16"].parameters
+        1610
+        >>> [layer.name for layer in networks["filters=16"].layers]
+        ['conv1', 'maxpool1', 'flatten1', 'dense1']
     """
     folder = Path(store) if store is not None else default_folder()
     if study.search is not None:
@@ -274,8 +369,29 @@ def describe(study: Study, *, store: str | Path | None = None) -> dict[str, Summ
 
 
 def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]:
-    """Notes for the user before a study runs: what Assay inferred from the data, scaling that seldom works, and another
-    study of the same name that this one would replace."""
+    """List what you should know before a study runs.
+
+    Remarks name what Assay inferred from the data, scaling that seldom trains well, the disk space and time of frozen
+    bases, and another study of the same name that this one would replace in the store.
+
+    Args:
+        study: The study.
+        store: The store that the study will run in. Default: ``ASSAY_STORE``, or ``./assay-store``.
+
+    Returns:
+        Sentences; none if there is nothing to remark.
+
+    Raises:
+        DataError: The data are missing or cannot be read.
+
+    Example:
+        >>> study = assay.Study(
+        ...     data={"name": "digits", "scaling": "none"},
+        ...     network={"layers": ["flatten", "dense classes softmax"]},
+        ... )
+        >>> assay.remarks(study)
+        ('scaling = "none" feeds raw bytes, 0 to 255: networks seldom train well on them; "unit" divides by 255.',)
+    """
     from .data import info_of
 
     if study.parts:
@@ -360,36 +476,46 @@ def run(
     callbacks: Sequence[Callback] = (),
     track: TrackerName | Sequence[TrackerName] = (),
 ) -> Result:
-    """Train what is missing of a study.
+    """Train the missing runs of a study.
 
-    Of a search: train its trials as far as it decides, then its finalists anew with fresh seeds; the best of them is
-    written as a study file (``Result.best_file``).
+    Runs that have finished are not repeated. An interrupted run continues after its last finished epoch. A search
+    trains its trials, then its finalists with fresh seeds, and writes the best one as a study file
+    (:attr:`Result.best_file`).
 
-    Runs are trained side by side, one worker process a core; on a CUDA device one after another. Calling it again
-    runs nothing that has finished; a study that was interrupted goes on from the last finished epoch of each run.
+    On a processor, runs are trained side by side, one worker process for each core. On a CUDA device they are trained
+    one after another.
 
     Args:
-        study: A study, a study file or the name of a shipped study.
-        store: The store's folder; ``ASSAY_STORE`` or ``./assay-store`` if ``None``.
-        workers: Cores to use; all if ``None``. Runs take one each; where runs are fewer, they share the rest. On a
-            CUDA device: runs at a time, one if ``None``.
-        device: ``cpu``, ``cuda`` or ``auto``, instead of the study's own.
-        on: ``local``, this machine; or a Ray cluster that is there already: ``ray``, the one that this machine belongs
-            to, or ``ray://host:port``. See docs/guides/cluster.md.
-        artifacts: URL (fsspec's) of a folder that all of a cluster's machines reach: checkpoints stay there and weights
-            come by it, instead of as messages. On this machine: where a cluster has left checkpoints to go on from.
-        progress: What follows the study; a live display in a notebook or a terminal, and nothing elsewhere, if
-            ``None``.
+        study: A study, the path of a study file, or the name of a shipped study.
+        store: The store's folder. Default: ``ASSAY_STORE``, or ``./assay-store``.
+        workers: Cores to use, 1 or more; all if ``None``. If there are fewer runs than cores, each run uses several.
+            On a CUDA device: runs at a time, one if ``None``.
+        device: ``"cpu"``, ``"cuda"`` or ``"auto"``. The study's own setting if ``None``.
+        on: Where to train. ``"local"`` is this machine. ``"ray"`` is the running Ray cluster that this machine belongs
+            to, ``"ray://host:port"`` another one. See docs/guides/cluster.md.
+        artifacts: A URL (as in ``fsspec``) of a folder that all machines of a cluster reach. Checkpoints and weights
+            go through it instead of through messages. For a local run: the folder where a cluster left checkpoints to
+            resume from.
+        progress: Follows the study. ``None``: a live display in notebooks and terminals, and nothing elsewhere.
         callbacks: Objects whose methods are called after each epoch and at the end of each run.
-        track: Trackers that log runs as they train: ``mlflow``, ``tensorboard``, ``wandb``, where their own settings
-            say (TensorBoard's files lie in the store). One that fails is named once, and training goes on.
+        track: Trackers that log runs while they train: ``"mlflow"``, ``"tensorboard"``, ``"wandb"``. They log to the
+            place that their own settings name; TensorBoard's files are in the store. If a tracker fails, one message
+            says so and training continues.
+
+    Returns:
+        The study's result. Failed runs are part of it; they raise nothing.
 
     Raises:
-        InputError: The study, the data, the store or the cluster is not usable, or a tracker's package is not
+        InputError: The study, the data, the store or the cluster cannot be used, or the package of a tracker is not
             installed. Nothing has been trained.
-        DiskFull: The disk filled up. What had finished is kept.
-        ClusterGone: The cluster does not answer any more. Finished epochs are kept.
-        Interrupted: Ctrl-C. Finished epochs are kept.
+        DiskFull: The disk is full. Finished runs are kept.
+        ClusterGone: The cluster no longer answers. Finished epochs are kept.
+        Interrupted: You pressed Ctrl-C. Finished epochs are kept.
+
+    Example:
+        >>> result = assay.run("first-verdict")
+        >>> print(result.compare().sentences[0])
+        filters=16 is better than filters=4: accuracy is ... points higher (95 % interval ... to ..., 10 seeds)
     """
     from .data import prepare
 
@@ -469,20 +595,30 @@ def plan(
     like: str | None = None,
     store: str | Path | None = None,
 ) -> SeedPlan:
-    """How many seeds and validation images a wanted difference needs, before they are trained.
+    """Estimate how many seeds and validation images a study needs to see a given difference.
 
-    How much seeds differ is predicted from what one or two runs of each arm get right (Jordan 2024), and measured where
-    there are two or more. Nothing is trained, and no verdict is shown.
+    The spread between seeds is predicted from what one or two runs of each arm classify correctly. With two or more
+    runs it is measured too. Nothing is trained, and no verdict is shown.
 
     Args:
-        study: A study, a study file, the name of a shipped study, or of one in the store.
-        difference: The wanted difference, in percentage points; the study's margin if ``None``.
-        like: A study of the store that has run, whose seeds this one's will resemble.
-        store: The store's folder; ``ASSAY_STORE`` or ``./assay-store`` if ``None``.
+        study: A study, the path of a study file, the name of a shipped study, or the name of a study in the store.
+        difference: The difference to see, in percentage points. The study's margin if ``None``.
+        like: A study in the store whose seeds will resemble those of this one. Use it before the study has run.
+        store: The store's folder. Default: ``ASSAY_STORE``, or ``./assay-store``.
+
+    Returns:
+        The :class:`~assay.analysis.SeedPlan`. Print it to read it.
 
     Raises:
         NoSuchStudy: The store does not hold ``like``.
-        SpecError: The study is not usable, no run tells how much seeds differ, or the difference is none.
+        SpecError: The study cannot be used, no run shows how much seeds differ, or the difference is not above 0.
+
+    Source: Jordan (2024), "On the variance of neural network training with respect to test sets and distributions".
+
+    Example:
+        >>> seeds = assay.plan("first-verdict", difference=2.0)
+        >>> print(seeds.headline)
+        To see 2 points in 80 % of studies takes ... seeds an arm...
     """
     from .results.planning import seed_plan
 
@@ -504,26 +640,33 @@ def lr_range(
     seeds: int = 1,
     store: str | Path | None = None,
 ) -> RateRange:
-    """A learning-rate range test: training steps of an arm with a rate that rises from step to step.
+    """Run a learning-rate range test: training steps of one arm with a rate that rises from step to step.
 
-    Nothing is stored, and neither validation nor test images are looked at.
+    The test shows where to search for a learning rate. Nothing is stored, and no validation or test image is used.
 
     Args:
-        study: A study, a study file or the name of a shipped study.
-        arm: The arm's name; the first one if ``None``.
-        low, high: The first and the last learning rate; those between are evenly spread by decade.
-        steps: Training steps from one to the other.
-        seeds: So many of the study's seeds, one test each.
-        store: The store that holds the runs that are bases.
+        study: A study, the path of a study file, or the name of a shipped study.
+        arm: The arm's name. The first one if ``None``.
+        low: The first learning rate, above 0.
+        high: The last learning rate, above ``low``. Those between are evenly spread on a logarithmic scale.
+        steps: Training steps from ``low`` to ``high``, 20 to 100,000.
+        seeds: How many of the study's seeds to test, one test each.
+        store: The store with the runs that serve as bases. Default: ``ASSAY_STORE``, or ``./assay-store``.
 
     Returns:
-        Losses by learning rate, ``suggested`` (where the loss falls fastest), ``sentence`` and ``picture``.
+        The :class:`~assay.runner.rate_range.RateRange`: ``suggested`` is the rate at which the loss falls fastest,
+        ``sentence`` the result in words, ``picture`` the losses as a figure.
 
     Raises:
-        SpecError: The study is not usable, has no such arm, or the range is none.
-        DataError: The data are not at hand.
+        SpecError: The study cannot be used, it has no such arm, or the range or the steps are not valid.
+        DataError: The data are missing.
 
     Source: Smith (2017), "Cyclical learning rates for training neural networks".
+
+    Example:
+        >>> test = assay.lr_range("first-verdict", arm="filters=16", steps=50)
+        >>> print(test.sentence)
+        filters=16, adam: the loss falls fastest at learning_rate = ...
     """
     from .runner.rate_range import rate_range
     from .system import num_cores
@@ -535,27 +678,53 @@ def lr_range(
 
 
 def studies(store: str | Path | None = None) -> list[str]:
-    """Names of the studies in a store, the one that changed last first."""
+    """List the names of the studies in a store, the most recently changed first.
+
+    Args:
+        store: The store's folder. Default: ``ASSAY_STORE``, or ``./assay-store``.
+
+    Raises:
+        NoStore: The folder holds no store.
+
+    Example:
+        >>> assay.studies()
+        ['first-verdict']
+    """
     with open_reader(Path(store) if store is not None else default_folder()) as reader:
         return reader.study_names()
 
 
 def overviews(store: str | Path | None = None) -> list[dict[str, Any]]:
-    """What stands where in each study of a store, the one that changed last first: ``StoreReader.overviews``."""
+    """The state of each study in a store, the most recently changed first: ``StoreReader.overviews``."""
     with open_reader(Path(store) if store is not None else default_folder()) as reader:
         return reader.overviews()
 
 
 def from_keras(model: Any) -> Imported:
-    """A Keras model as ours: layer words, and weights where it has some.
+    """Convert a Keras model to Assay's layer words, with its weights if it has any.
 
     Args:
-        model: A Sequential or functional model in memory, or the path of a ``.keras`` or ``.h5`` file, which is read as
-            settings and arrays: nothing in it is run.
+        model: A Sequential or functional model, or the path of a ``.keras`` or ``.h5`` file. A file is read as
+            settings and arrays; no code in it is run.
+
+    Returns:
+        The network, the image's shape and the weights.
 
     Raises:
-        SpecError: It has layers without words here (a problem for each), or paths that no block can express.
+        SpecError: Layers have no equivalent in Assay (one problem for each), or no block can express the model's
+            branches.
         DataError: The file is damaged.
+
+    Example:
+        >>> import keras
+        >>> model = keras.Sequential([
+        ...     keras.layers.Input((28, 28, 1)),
+        ...     keras.layers.Conv2D(32, 3, activation="relu"),
+        ...     keras.layers.Flatten(),
+        ...     keras.layers.Dense(10, activation="softmax"),
+        ... ])
+        >>> assay.from_keras(model).network.layers
+        ('conv 32 3x3 relu', 'flatten', 'dense classes softmax')
     """
     from .convert import from_keras, read_keras
 
@@ -563,13 +732,16 @@ def from_keras(model: Any) -> Imported:
 
 
 def convert(source: str | Path) -> Conversion:
-    """The Keras models of a notebook, a script, a ``.keras`` or an ``.h5`` file as a study; nothing in it is run.
+    """Convert the Keras models of a notebook, script, ``.keras`` or ``.h5`` file to a study. No code in it is run.
 
-    Of code, Sequential models of literal layers are read, and what else a study needs is refused.
+    In code, Sequential models of literal layers are read. Whatever else the study needs is refused.
+
+    Args:
+        source: The file.
 
     Raises:
-        SpecError: It holds no such model, a layer has no words here, or something would have to be run, for which
-            ``assay convert --run`` and ``convert_by_running`` are the remedy.
+        SpecError: The file holds no such model, a layer has no equivalent, or code would have to be run. In the last
+            case, use ``assay convert --run`` or ``convert_by_running``.
         DataError: The file cannot be read.
     """
     from .convert.conversion import convert_file
@@ -578,18 +750,18 @@ def convert(source: str | Path) -> Conversion:
 
 
 def convert_by_running(source: str | Path, folder: str | Path, *, seconds: float = 300) -> RunConversion:
-    """The Keras models that a script or notebook makes and trains when its code is run, as studies.
+    """Run a script or notebook, and convert the Keras models that it makes and trains to studies.
 
-    The code runs in a process of its own, without network, where ``fit`` records and returns at once.
+    The code runs in a process of its own without network. There, ``fit`` records its arguments and returns at once.
 
     Args:
         source: A ``.py`` or ``.ipynb`` file.
-        folder: Where images that are no known data set are kept, as ``.npz`` files.
-        seconds: How long its code may take.
+        folder: Where to keep images that belong to no known data set, as ``.npz`` files.
+        seconds: The time limit for the code.
 
     Raises:
         DataError: The file cannot be read.
-        SpecError: It gave no study: what it lacks, and why each of its models cannot be one.
+        SpecError: No study resulted. The problems say what is missing and why each model cannot be a study.
     """
     from .capturing import convert_by_running as run_file
 
@@ -597,10 +769,27 @@ def convert_by_running(source: str | Path, folder: str | Path, *, seconds: float
 
 
 def capture() -> Capture:
-    """Records the Keras models that are compiled and fitted from here on; the code goes on as before.
+    """Record the Keras models that are compiled and fitted from here on. Your code runs as before.
 
-    Keras 3 (on any backend) and ``tf.keras`` may be imported before or after. ``captured`` gives what was recorded. In
-    a ``with`` block recording ends with the block, else with ``stop()`` or the next ``capture()``.
+    Call it at the top of a notebook, train as usual, then call :func:`captured`. Keras 3 (any backend) and ``tf.keras``
+    are recorded, whether they are imported before or after. Recording ends with ``stop()``, with the next
+    ``capture()``, or at the end of a ``with`` block.
+
+    Returns:
+        The recorder. You need it only for ``stop()`` or as a context manager.
+
+    Example:
+        >>> import keras
+        >>> from sklearn.datasets import load_digits
+        >>> images, labels = load_digits(return_X_y=True)
+        >>> with assay.capture():
+        ...     model = keras.Sequential([
+        ...         keras.layers.Input((64,)), keras.layers.Dense(10, activation="softmax")
+        ...     ])
+        ...     model.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+        ...     history = model.fit(images[:200] / 16, labels[:200], verbose=0)
+        >>> len(assay.captured())
+        1
     """
     from .capturing import capture as start
 
@@ -608,10 +797,28 @@ def capture() -> Capture:
 
 
 def captured() -> list[Captured]:
-    """The models that were fitted since the last ``capture()``, each as a study with notes.
+    """Return the Keras models that were fitted since the last :func:`capture`, each with the study that it makes.
 
-    ``captured()[0].study`` is the study, ``.notes`` what could not be taken over as it is, with its cell and line,
-    ``.vary(dropout=[0, 0.5])`` the same with a factor, ``.run(seeds=10)`` trains it. A warning says why there is none.
+    Each :class:`~assay.capturing.Captured` has a ``study``, its ``notes`` (what could not be taken over unchanged,
+    with cell and line), and ``problems`` if it cannot be a study. ``vary`` adds factors, ``run`` trains the study.
+
+    Returns:
+        One entry for each model or tuner search. If there is none, a warning gives the reason.
+
+    Example:
+        >>> import keras
+        >>> from sklearn.datasets import load_digits
+        >>> images, labels = load_digits(return_X_y=True)
+        >>> capture = assay.capture()
+        >>> model = keras.Sequential([
+        ...     keras.layers.Input((64,)), keras.layers.Dense(10, activation="softmax")
+        ... ])
+        >>> model.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+        >>> history = model.fit(images[:200] / 16, labels[:200], verbose=0)
+        >>> study = assay.captured()[0].vary(dropout=[0, 0.5]).study  # .run(seeds=10) would train it
+        >>> study.network.layers
+        ('flatten', 'dropout {dropout}', 'dense classes softmax')
+        >>> capture.stop()
     """
     from .capturing import captured as recorded
 

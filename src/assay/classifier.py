@@ -28,34 +28,49 @@ _DARKEST_WHITE = 128  # whole numbers from 0 to at least this are stored bytes: 
 
 
 class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """One network, trained by ``fit`` on the images that it is given, with scikit-learn's interface.
+    """Train one network with scikit-learn's interface: ``fit``, ``predict``, ``predict_proba``, ``score``.
 
-    For pipelines, ``cross_val_score`` and ``GridSearchCV``. It trains in this process and keeps no store; whether one
-    setting is better than another, with seeds and intervals, is what a :class:`Study` answers.
+    Use it in pipelines, ``cross_val_score`` and ``GridSearchCV``. It trains in this process and keeps no store. To
+    learn whether one setting is better than another, with seeds and intervals, use a :class:`Study`.
 
     Args:
-        layers: Layer words and blocks, as an :class:`Arm` has them; one convolution and two dense layers if ``None``.
-        training: A :class:`Training`, or its settings: ``{"epochs": 5, "optimizer": "sgd"}``; its defaults if ``None``.
-        module: A network of your own in place of ``layers``: ``"my_nets.py:ResNet9(width=16)"`` or the class.
-        shape: (height, width) or (height, width, channels) of an image, for rows of pixels [n, height * width]; such
-            rows are images of one row if ``None``.
-        scaling: ``"unit"``: bytes / 255, and other numbers from the smallest to the largest that ``fit`` saw as 0 to
-            1; ``"standard"``: then minus the training images' mean, over their deviation; ``"none"``: as they are.
-        validation: Images that ``fit`` sets aside to stop early or to keep the best epoch by: a share such as 0.1 or a
-            count; none if ``None``.
-        random_state: The seed: a whole number (the same numbers give the same weights), a ``RandomState``, or ``None``
-            for another one in every ``fit``.
+        layers: Layer words and blocks, as in an :class:`Arm`. If ``None``: one convolution and two dense layers.
+        training: A :class:`Training`, or its settings such as ``{"epochs": 5, "optimizer": "sgd"}``. Defaults if
+            ``None``.
+        module: A network of your own instead of ``layers``: ``"my_nets.py:ResNet9(width=16)"``, or the class.
+        shape: (height, width) or (height, width, channels) of an image, if X holds rows of pixels [n, pixels]. If
+            ``None``, such a row is an image of height 1.
+        scaling: ``"unit"``: bytes are divided by 255; other numbers are scaled so that the range seen by ``fit``
+            becomes 0 to 1. ``"standard"``: then the training mean is subtracted, and the result divided by the standard
+            deviation. ``"none"``: numbers are used as they are.
+        validation: Images that ``fit`` sets aside for early stopping or for choosing the best epoch: a share in (0, 1)
+            or a count. None if ``None``.
+        random_state: The seed. The same integer gives the same weights. A ``RandomState`` is accepted; ``None`` draws
+            another seed in every ``fit``.
         n_jobs: Threads: 1 if ``None``, all cores if -1.
 
     Attributes:
         classes_: The labels that ``fit`` saw, sorted [classes].
-        n_features_in_: Columns of rows of pixels, or pixels times channels of an image.
-        feature_names_in_: Names of a table's columns, where it has some.
+        n_features_in_: Pixels of an image, times channels.
+        feature_names_in_: Column names, if X is a table that has some.
         image_shape_: Height, width and channels of an image.
         n_iter_: Epochs that were trained.
         history_: A record of each epoch: losses and accuracies after it, learning rate, seconds.
-        arm_: Network and training as an :class:`Arm`, to be taken into a study.
-        weights_: Of the epoch that counts, by name.
+        arm_: Network and training as an :class:`Arm`, for use in a study.
+        weights_: The weights of the kept epoch, by name.
+
+    Example:
+        >>> from sklearn.datasets import load_digits
+        >>> images, labels = load_digits(return_X_y=True)
+        >>> classifier = assay.Classifier(
+        ...     ["conv 8 3x3 relu", "maxpool 2", "flatten", "dense classes softmax"],
+        ...     {"epochs": 5, "batch_size": 32},
+        ...     shape=(8, 8),
+        ... )
+        >>> classifier.fit(images[:1000], labels[:1000]).score(images[1000:], labels[1000:]) > 0.5
+        True
+        >>> classifier.n_iter_
+        5
     """
 
     def __init__(
@@ -80,16 +95,19 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.n_jobs = n_jobs
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803
-        """Train a new network, whatever was fitted before.
+        """Train a new network. An earlier ``fit`` is forgotten.
 
         Args:
             X: Images [n, height, width] or [n, height, width, channels], or rows of pixels [n, pixels].
-            y: A label for each [n], numbers or texts.
+            y: One label for each image [n], numbers or texts, of two classes or more.
+
+        Returns:
+            The classifier itself.
 
         Raises:
-            ValueError: Images or labels are not usable: not finite, of other lengths, of one class.
-            SpecError: Layers, training or another parameter break a rule; a problem for each.
-            Diverged: The loss stopped being a finite number.
+            ValueError: Images or labels cannot be used: not finite, of different lengths, or of one class.
+            SpecError: Layers, training or another parameter break a rule; one problem for each.
+            Diverged: The loss became infinite or NaN.
         """
         if _is_rows(X):
             values, labels = validate_data(self, X, y, dtype="numeric")
@@ -107,22 +125,28 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803
-        """The most probable label of each image [n].
+        """Return the most probable label of each image [n].
+
+        Args:
+            X: Images of the shape that ``fit`` was given.
 
         Raises:
             NotFittedError: ``fit`` was not called.
-            ValueError: Images have another shape than those of ``fit``.
+            ValueError: The images have another shape than in ``fit``.
         """
         best = self.predict_proba(X).argmax(1)
         labels: NDArray[Any] = self.classes_[best]
         return labels
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
-        """Each class's probability, in the order of ``classes_`` [n, classes]; its rows add up to 1.
+        """Return the probability of each class [n, classes], in the order of ``classes_``. Rows sum to 1.
+
+        Args:
+            X: Images of the shape that ``fit`` was given.
 
         Raises:
             NotFittedError: ``fit`` was not called.
-            ValueError: Images have another shape than those of ``fit``.
+            ValueError: The images have another shape than in ``fit``.
         """
         check_is_fitted(self)
         if _is_rows(X):

@@ -36,15 +36,15 @@ _LONGEST = 1200  # characters of what a sentence quotes or lists
 
 @dataclass(frozen=True)
 class Problem:
-    """One broken rule, as one sentence.
+    """One broken rule, as one sentence. ``str(problem)`` gives place, problem and remedy.
 
     Args:
-        what: What is wrong, with the value received.
+        what: What is wrong, with the value that was given.
         fix: What to do about it.
-        key: Dotted key in the study file, such as ``network.layers[3]``.
+        key: The dotted key in the study file, such as ``network.layers[3]``.
         file: The file that holds it.
-        line: Line number in that file, counted from 1.
-        remedy: Values of ``[data]`` that mend it, where there are such, for `assay data show` to propose.
+        line: The line in that file, from 1.
+        remedy: Values of ``[data]`` that solve it, for ``assay data show`` to propose.
     """
 
     what: str
@@ -78,11 +78,11 @@ def shortened(text: str) -> str:
 
 
 class AssayError(Exception):
-    """Root of every error that Assay raises on purpose."""
+    """The base of every error that Assay raises on purpose."""
 
 
 class InputError(AssayError):
-    """Input that breaks one or more rules; ``problems`` holds every one of them."""
+    """Input breaks one or more rules. ``problems`` holds a :class:`Problem` for each."""
 
     def __init__(self, problems: str | Problem | Iterable[Problem]) -> None:
         if isinstance(problems, str):
@@ -96,15 +96,15 @@ class SpecError(InputError):
 
 
 class DataError(InputError):
-    """A data set is missing, damaged or not what the study expects."""
+    """A data set is missing, damaged, or not what the study expects."""
 
 
 class NoCode(InputError):
-    """The code of a module of one's own is not at hand on this machine, or has changed."""
+    """The code of a module of your own is not on this machine, or has changed."""
 
 
 class NotInstalled(SpecError):
-    """An optional package that this needs is not installed, or cannot be imported."""
+    """An optional package is needed that is not installed or cannot be imported."""
 
 
 class StoreError(InputError):
@@ -112,15 +112,15 @@ class StoreError(InputError):
 
 
 class NoStore(StoreError):
-    """There is no store in the folder."""
+    """The folder holds no store."""
 
 
 class NoSuchStudy(StoreError):
-    """The store holds no study of that name."""
+    """The store holds no study of this name."""
 
 
 class NoSuchRun(StoreError):
-    """The store holds no run with that id."""
+    """The store holds no run whose id begins like this."""
 
 
 class StoreBusy(StoreError):
@@ -128,23 +128,23 @@ class StoreBusy(StoreError):
 
 
 class StoreMoved(StoreError):
-    """The store was moved or deleted under the process that wrote it. What had finished is kept where it is now."""
+    """The store was moved or deleted while it was written. Finished runs are kept at its new place."""
 
 
 class StoreTooNew(StoreError):
-    """The store was written by a newer version of Assay."""
+    """A newer version of Assay wrote the store."""
 
 
 class ClusterError(InputError):
-    """No cluster can be reached where one was asked for, or it cannot train."""
+    """A cluster cannot be reached, or it cannot train."""
 
 
 class TooFewSeeds(InputError, ValueError):
-    """An estimate was asked for from too few scores."""
+    """There are too few scores for an estimate."""
 
 
 class RunError(AssayError):
-    """One run failed. ``reason`` says why, ``advice`` what to try next."""
+    """One run failed. ``reason`` gives the cause, ``advice`` what to try next. Other runs continue."""
 
     state: Literal["failed", "diverged", "out of memory"] = "failed"
 
@@ -155,13 +155,13 @@ class RunError(AssayError):
 
 
 class Diverged(RunError):
-    """The loss stopped being a number."""
+    """The loss became infinite or NaN."""
 
     state = "diverged"
 
 
 class DiskFull(AssayError):
-    """Nothing more can be written."""
+    """There is no space left. Finished runs are kept."""
 
 
 class ClusterGone(AssayError):
@@ -169,7 +169,7 @@ class ClusterGone(AssayError):
 
 
 class Interrupted(AssayError):
-    """The user stopped the study."""
+    """The user stopped the study. Finished epochs are kept."""
 
 
 def nearest(word: str, known: Sequence[str]) -> str:

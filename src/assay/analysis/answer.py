@@ -44,18 +44,17 @@ _LABELS: dict[Tone, str] = {
 
 @dataclass(frozen=True)
 class Answer:
-    """What a reader should take away first.
+    """The answer to a study's question, with everything that must be read with it.
 
     Args:
-        tone: How far the answer goes.
+        tone: ``"decided"``, ``"partly"``, ``"undecided"``, ``"refused"`` (too few seeds), ``"estimate"`` (one arm) or
+            ``"none"``.
         headline: The answer as one sentence, without its full stop.
         contrasts: Every contrast with its own verdict.
-        notes: What must be read with the answer: missing runs, what it does not say, what to do next.
-        race: Where the race for the best arm stands, of a study that stops when that is known: what its headline is
-            about; contrasts are then estimates.
-        general: The verdicts over all data sets, of a study on several: what its headline is about.
-        effects: What each of several crossed factors does on average over the others, and whether they interact: where
-            there are any, the study's question is about them, and the headline too.
+        notes: Sentences to read with it: missing runs, limits, next steps.
+        effects: Effects and interactions of several crossed factors. If there are any, the headline is about them.
+        general: The verdicts over all data sets, for a study on several.
+        race: The state of the race, for a study that stops when the best arm is known.
     """
 
     tone: Tone
@@ -68,11 +67,12 @@ class Answer:
 
     @property
     def label(self) -> str:
+        """The tone in words, such as ``Decided``."""
         return _LABELS[self.tone]
 
     @property
     def verdicts(self) -> tuple[Contrast, ...]:
-        """What answers the question: factors where they are crossed, arms otherwise; none in a race."""
+        """The verdicts that answer the question: factors if they are crossed, else arms; none in a race."""
         if self.race is not None:
             return ()
         return self.effects or self.contrasts

@@ -12,15 +12,15 @@ from ..stats.learning_curve import LearningCurve
 
 @dataclass(frozen=True)
 class Size:
-    """One size of a curve.
+    """One size of a learning curve.
 
     Args:
-        arm: The arm that learns from so many.
-        images: Of each class; of all images their mean.
-        scores: One for each seed.
-        seeds: Theirs.
-        mean: Of them.
-        is_all: Whether these are all images.
+        arm: The arm of this size.
+        images: Images of each class; their mean if all images are used.
+        scores: One score for each seed.
+        seeds: The seeds.
+        mean: The mean score.
+        is_all: Whether all images are used.
         is_left_out: Whether the curve is fitted without it.
     """
 
@@ -35,15 +35,15 @@ class Size:
 
 @dataclass(frozen=True, eq=False)
 class ArmCurve:
-    """The curve of one network: of arms that differ in nothing but how many images they learn from.
+    """The learning curve of one network: of arms that differ only in their number of training images.
 
     Args:
-        label: What tells it from the study's other curves; "" for a single one.
-        sizes: Its sizes, rising.
-        curve: What is fitted to them; ``None`` where that cannot be.
+        label: What distinguishes it from the study's other curves; empty for a single one.
+        sizes: Its sizes, in increasing order.
+        curve: The fitted curve; ``None`` if it cannot be fitted.
         refusal: Why it cannot.
-        parameters: Of the network; ``None`` where that is not known.
-        gain: What the images that are asked for would bring.
+        parameters: The network's parameters; ``None`` if they are not known.
+        gain: The gain of the additional images, with its interval.
     """
 
     label: str
@@ -54,7 +54,12 @@ class ArmCurve:
     gain: Interval | None = None
 
     def fitted(self, images: float, unit: Unit) -> str:
-        """What the curve says at a size, with its band: ``92.3 [90.4, 94.1]``."""
+        """Return the curve's value at a size with its band, such as ``92.3 [90.4, 94.1]``.
+
+        Args:
+            images: Images of each class.
+            unit: The unit to write it in.
+        """
         if self.curve is None:
             return NOTHING
         at = self.curve.at(images)
@@ -62,5 +67,5 @@ class ArmCurve:
 
     @property
     def largest(self) -> float:
-        """The most images of a class that the curve is fitted to."""
+        """The largest number of images of a class that the curve is fitted to."""
         return max((size.images for size in self.sizes if not size.is_left_out), default=0.0)

@@ -39,24 +39,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Verdicts on a study's arms or factors.
+    """Verdicts on a study's arms or factors, as :meth:`assay.Result.compare` returns them. Print it to read them.
 
     Args:
         study: The study's name.
-        split: On whose images arms were compared.
-        measure: By what they were compared.
-        is_exploratory: Whether that is another measure than the one that the study named beforehand.
-        contrasts: Arms, each against the first, or two that were named.
-        effects: Main effects and interactions of crossed factors. Where there are any they are what the study asks, one
-            family, and contrasts of arms are estimates.
-        ranking: Arms by mean rank; ``None`` for two arms and below six seeds that all have.
-        general: Verdicts over all data sets, of a study on several; none for any other.
-        arms: The arms' names, in the order of the ranking's figures.
-        varies: What a seed changes: the intervals speak of nothing else.
-        race: Where the race for the best arm stands, of a study that stops when that is known: contrasts are then
-            estimates.
+        split: The images that arms were compared on: ``"validation"`` or ``"test"``.
+        contrasts: Each arm against the first, or two arms that were named.
+        effects: Main effects and interactions of crossed factors. If there are any, they are what the study asks, and
+            the contrasts of arms are estimates.
+        ranking: Arms by mean rank; ``None`` for two arms, and below six seeds that all arms have.
+        arms: The arms' names.
+        varies: What a seed changes. Intervals cover nothing else.
         notes: What must be read with the verdicts.
         is_leaky: Whether the validation images are the test images.
+        measure: The measure of comparison.
+        is_exploratory: Whether that is another measure than the study's own.
+        general: Verdicts over all data sets, for a study on several.
+        race: The state of the race, for a study that stops when the best arm is known.
     """
 
     study: str
@@ -75,18 +74,20 @@ class Comparison:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """Every verdict, the best arm and those in general first, then factors, without full stops."""
+        """Every verdict as a sentence without its full stop: the best arm and verdicts in general, then factors, then
+        arms.
+        """
         general = tuple(one.sentence for one in self.general)
         if self.race is not None:
             general = (self.race.headline(self.measure), *general)
         return general + tuple(contrast.sentence for contrast in (*self.effects, *self.contrasts))
 
     def frame(self) -> pd.DataFrame:
-        """One row a verdict: what is compared, n, difference with interval, p values, outcome, sentence.
+        """Return one row for each verdict: what is compared, n, difference with interval, p values, outcome, sentence.
 
-        Differences of accuracies are fractions; ``attrs`` say which metric it is. On several data sets ``data`` names
-        each one's; rows without a name are verdicts in general, whose n is data sets, and whose difference is the
-        change of the error rate as a fraction of it.
+        Differences of accuracies are fractions; ``attrs["metric"]`` names the measure. On several data sets the column
+        ``data`` names the data set. Rows without a name are verdicts in general: their n counts data sets, and their
+        difference is the relative change of the error rate.
         """
         import pandas as pd
 
@@ -100,7 +101,7 @@ class Comparison:
         return frame
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything as plain values, for JSON."""
+        """Return everything as plain values, for JSON."""
         return {
             "study": self.study,
             "split": self.split,

@@ -29,22 +29,21 @@ _PLAIN = ("No ", "Not ", "An ", "The ")  # beginnings of sentences that are no n
 
 @dataclass(frozen=True)
 class Contrast:
-    """One arm against another, or one effect of a factor, on the seeds that have a score in all arms it needs.
+    """One arm against another, or one effect of a factor, with its verdict.
 
     Args:
-        baseline: Name of the arm, or of the level, that was subtracted: the study's first.
-        arm: Name of the arm, or of the level, compared with it.
-        seeds: The seeds that pair.
-        differences: Arm minus baseline for each of them, in the measure's own scale: accuracies are fractions.
-        finding: All that is known of it.
-        sentence: The verdict in plain words, without its full stop.
-        details: What stands one level below: p, looks, what varied, what was left out; without its full stop.
-        varies: What a seed changed, among what these arms have.
-        left_out: Runs that failed and seeds without a partner, in words; empty where there are none.
-        effect: The effect of a factor; ``None`` where two arms are compared.
-        is_planned: Whether it is one of those that the study asks for; others are estimates until all of these are
-            decided.
-        data: The data set that it is on, of a study on several.
+        baseline: The arm or level that is subtracted.
+        arm: The arm or level that is compared with it.
+        seeds: The seeds of the pairs.
+        differences: Arm minus baseline for each pair, in the measure's own scale. Accuracies are fractions.
+        finding: The statistics.
+        sentence: The verdict in words, without its full stop.
+        details: More in words: p values, looks, what varied, what was left out.
+        varies: What a seed changed for these arms.
+        left_out: Failed runs and seeds without a partner, in words; empty if there are none.
+        effect: The effect of a factor; ``None`` if two arms are compared.
+        is_planned: Whether the study asks for this contrast. Others are estimates until all planned ones are decided.
+        data: The data set, for a study on several.
     """
 
     baseline: str
@@ -62,27 +61,27 @@ class Contrast:
 
     @property
     def difference(self) -> PairedDifference | None:
-        """The mean difference with interval and p; ``None`` below two pairs."""
+        """The mean difference with interval and p value; ``None`` below two pairs."""
         return self.finding.difference
 
     @property
     def adjusted_p(self) -> float | None:
-        """Its p over all looks, after Holm's adjustment for every contrast of the family."""
+        """The p value over all looks, after Holm's adjustment for the family."""
         return self.finding.adjusted_p
 
     @property
     def outcome(self) -> Outcome:
-        """What may be said of the arm."""
+        """The verdict on ``arm``, as in :class:`~assay.stats.Finding`."""
         return self.finding.outcome
 
     @property
     def is_estimate(self) -> bool:
-        """Whether nothing is judged here: the study's question is which arm is best."""
+        """Whether this is an estimate without a verdict, because the study asks only which arm is best."""
         return self.is_planned and self.finding.share <= 0
 
     @property
     def label(self) -> str:
-        """The outcome in a word; an interaction is neither better nor worse."""
+        """The outcome in a word. Interactions are ``"depends"`` or ``"alike"`` instead of better or worse."""
         if self.effect and self.effect.is_interaction:
             return {"better": "depends", "worse": "depends", "equivalent": "alike"}.get(self.outcome, self.outcome)
         if self.is_estimate:

@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunDiagnosis:
-    """One diagnosis of one run. ``fold`` is from 1, ``None`` where there are none."""
+    """One problem of one run.
+
+    Args:
+        arm: The run's arm.
+        seed: The run's seed.
+        fold: The run's fold, from 1; ``None`` without folds.
+        diagnosis: The problem.
+    """
 
     arm: str
     seed: int
@@ -31,14 +38,14 @@ class RunDiagnosis:
 
 @dataclass(frozen=True)
 class ArmDiagnosis:
-    """One kind of diagnosis in an arm.
+    """How many runs of an arm have one kind of problem.
 
     Args:
-        arm: Its name.
-        kind: What is wrong.
+        arm: The arm's name.
+        kind: The kind of problem.
         num_runs: Runs of the arm that have it.
-        of: Runs of the arm that could be looked at.
-        example: The one of the first seed that has it.
+        of: Runs of the arm that were examined.
+        example: The problem of the first seed that has it.
         seed: That seed.
     """
 
@@ -52,15 +59,15 @@ class ArmDiagnosis:
 
 @dataclass(frozen=True)
 class Diagnoses:
-    """All diagnoses of a study.
+    """All problems of a study's runs, as :meth:`assay.Result.diagnose` returns them.
 
     Args:
         study: The study's name.
-        runs: Every diagnosis of every run, by arm, seed and fold.
-        arms: The same counted for each arm.
-        looked_at: Runs that could be looked at, by arm.
+        runs: Every problem of every run, by arm, seed and fold.
+        arms: Their counts for each arm.
+        looked_at: The number of examined runs, by arm.
         leaky: Whether the validation images are the test images.
-        too_short: Runs with too few epochs for most rules, by arm; arms without any are left out.
+        too_short: Runs with too few epochs for most rules, by arm. Arms without such runs are left out.
     """
 
     study: str
@@ -72,7 +79,7 @@ class Diagnoses:
 
     @property
     def short_sentence(self) -> str:
-        """What could not be looked for, without its full stop; empty where every run is long enough."""
+        """What could not be judged because runs are too short, without its full stop; empty otherwise."""
         if not self.too_short:
             return ""
         count = sum(self.too_short.values())
@@ -83,7 +90,7 @@ class Diagnoses:
         )
 
     def frame(self) -> pd.DataFrame:
-        """One row a diagnosis of a run."""
+        """Return one row for each problem of a run."""
         import pandas as pd
 
         rows = [{"arm": one.arm, "seed": one.seed, "fold": one.fold, **asdict(one.diagnosis)} for one in self.runs]
@@ -93,7 +100,7 @@ class Diagnoses:
         return frame
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything as plain values, for JSON."""
+        """Return everything as plain values, for JSON."""
         return asdict(self)
 
     def _repr_html_(self) -> str:

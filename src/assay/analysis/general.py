@@ -17,15 +17,15 @@ from .grid import Split
 
 @dataclass(frozen=True)
 class General:
-    """One question over all data sets.
+    """One comparison over all data sets of a study.
 
     Args:
-        baseline: The arm, or the level, that others are compared with, as it is called on each data set.
-        arm: The one that is compared with it.
-        finding: All that is known of it.
-        sentence: The verdict in plain words, without its full stop.
-        by_data: The verdict on each data set: its outcome by the data set's name.
-        details: What stands one level below, without its full stop.
+        baseline: The arm or level that others are compared with.
+        arm: The arm or level that is compared with it.
+        finding: The statistics.
+        sentence: The verdict in words, without its full stop.
+        by_data: The outcome on each data set, by its name.
+        details: More in words, without its full stop.
     """
 
     baseline: str
@@ -37,17 +37,18 @@ class General:
 
     @property
     def outcome(self) -> str:
+        """The verdict on ``arm``."""
         return self.finding.outcome
 
     @property
     def tally(self) -> str:
-        """How often each outcome is given on single data sets, for a sentence."""
+        """How often each outcome occurs on single data sets, in words."""
         counts = Counter(self.by_data.values())
         parts = [f"{outcome} on {count}" for outcome, count in counts.most_common()]
         return f"of {len(self.by_data)} data sets by themselves, {', '.join(parts)}"
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything as plain values, for JSON."""
+        """Return everything as plain values, for JSON."""
         return {
             "a": self.baseline,
             "b": self.arm,

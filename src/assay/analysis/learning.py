@@ -31,14 +31,14 @@ _PLACES = 60
 
 @dataclass(frozen=True)
 class LearningCurves:
-    """What more training images would bring.
+    """What more training images would bring, as :meth:`assay.Result.curve` returns it.
 
     Args:
         study: The study's name.
-        measure: By what.
-        more: How many more of each class are asked for.
+        measure: The measure.
+        more: The additional images of each class.
         curves: One for each network.
-        trades: Images beside parameters, or whatever else tells two of the curves apart.
+        trades: Comparisons of more images with a larger network.
         notes: What must be read with it, without full stops.
     """
 
@@ -51,11 +51,12 @@ class LearningCurves:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """What each curve promises, then what a trade is worth, without full stops."""
+        """The expected gain of each network, then the trades, without full stops."""
         return (*(self._promise(one) for one in self.curves), *(trade.sentence for trade in self.trades))
 
     @property
     def headline(self) -> str:
+        """The first of the sentences."""
         return self.sentences[0]
 
     def _promise(self, one: ArmCurve) -> str:
@@ -71,7 +72,7 @@ class LearningCurves:
         return f"{text}, if they are like these"
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything as plain values, for JSON; measures in their own scale, accuracies as fractions."""
+        """Return everything as plain values, for JSON. Accuracies are fractions."""
         return {
             "study": self.study,
             "metric": self.measure.name,

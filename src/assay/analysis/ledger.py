@@ -47,19 +47,19 @@ class Shown:
 
 @dataclass(frozen=True)
 class Entry:
-    """One comparison of a store: a test in the sequence of all.
+    """One comparison of a store, as a test in the sequence of all comparisons.
 
     Args:
-        number: In the order in which comparisons were first judged, from 1.
+        number: Its place in the order of first judgement, from 1.
         study: The study's name.
-        label: What is compared: "wide against narrow".
-        outcome: The latest verdict; of a claim that was withdrawn, what was claimed.
-        standing: Whether it is a claim, and whether that stands with the false discovery rate at 5 % over the sequence.
-        level: The p that it needs, fixed when it was first judged.
-        p: What its claim rests on, over all looks; of no claim, its latest p.
+        label: What is compared, such as ``"wide against narrow"``.
+        outcome: The latest verdict; for a withdrawn claim, what was claimed.
+        standing: ``"stands"``, ``"does not stand"``, ``"withdrawn"`` or ``"no claim"``.
+        level: The p value that it needs, fixed when it was first judged.
+        p: The p value of its claim over all looks; without a claim, the latest one.
         begun: When it was first judged, in seconds since 1970.
-        claimed: When it was first claimed; ``None`` where it was not.
-        look: Of its study, at which it was first claimed; 0 where it was not.
+        claimed: When it was first claimed; ``None`` if it was not.
+        look: The look of its study that first claimed it; 0 if none did.
     """
 
     number: int
@@ -75,17 +75,18 @@ class Entry:
 
     @property
     def is_claim(self) -> bool:
+        """Whether it is a claim, standing or not."""
         return self.standing != "no claim"
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """All comparisons that a store has judged, and the claims among them.
+    """All comparisons that a store has judged, and the claims among them. :func:`assay.ledger` returns it.
 
     Args:
-        entries: In the order in which they were first judged.
-        rate: Of false discoveries that is controlled.
-        method: How.
+        entries: The comparisons, in the order of first judgement.
+        rate: The controlled false discovery rate.
+        method: The method's name.
         stood: For each claim that came to stand, how many comparisons had been judged by then.
     """
 
@@ -117,13 +118,13 @@ class Ledger:
         )
 
     def frame(self) -> pd.DataFrame:
-        """One row a comparison, claims and others: the fields of ``Entry``."""
+        """Return one row for each comparison, with the fields of :class:`Entry`."""
         import pandas as pd
 
         return pd.DataFrame([asdict(entry) for entry in self.entries], columns=[*Entry.__dataclass_fields__])
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything as plain values, for JSON: claims in the order in which they were made, and all comparisons."""
+        """Return everything as plain values, for JSON."""
         claims = self.claims
         return {
             "rate": self.rate,
@@ -139,14 +140,14 @@ class Ledger:
 
     @property
     def next_level(self) -> float:
-        """The p that the first comparison of a new study, of arms of its own, would need now."""
+        """The p value that the first comparison of a new study with arms of its own would need now."""
         return next_level(len(self.entries) + 1, self.stood, rate=self.rate)
 
     @property
     def next_seeds(self) -> int:
-        """The fewest seeds with which a study's planned look could have so small a p: below, no difference would stand.
+        """The fewest seeds with which a new study's planned look can reach that p value.
 
-        With n pairs the sign-flip test's smallest p is 2 / 2^n, which a look takes at 1.25 times its level.
+        With n pairs the smallest p value of the sign-flip test is 2 / 2^n.
         """
         seeds = MIN_PAIRS
         while 2 / 2**seeds / FLIP_ROOM / AT_PLAN > self.next_level and seeds < MAX_ENUMERATED:

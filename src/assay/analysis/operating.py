@@ -78,12 +78,13 @@ class Rule:
 
 @dataclass(frozen=True)
 class Rate:
-    """A share of images, the mean over runs.
+    """A share of images, the mean over runs, with a 95 % interval over seeds and images.
 
     Args:
-        mean: Over runs.
-        low, high: Ends of its 95 % interval, which speaks of other seeds and of other images of the same kind.
-        images: Images that it is a share of, for each run on average.
+        mean: The mean over runs.
+        low: The lower end of the interval.
+        high: The upper end of the interval.
+        images: The number of images, on average over runs.
     """
 
     mean: float
@@ -98,14 +99,14 @@ class Rate:
 
 @dataclass(frozen=True)
 class Point:
-    """What is found and spared on some images.
+    """Sensitivity and specificity on one split.
 
     Args:
-        split: Which images.
-        sensitivity: Of the class's images, those that are called so.
-        specificity: Of the others, those that are not.
-        plain_sensitivity, plain_specificity: The same without a threshold: the class is called where it is the most
-            probable.
+        split: ``"validation"`` or ``"test"``.
+        sensitivity: The share of the class's images that are called.
+        specificity: The share of the other images that are not called.
+        plain_sensitivity: Sensitivity without a threshold: the most probable class is called.
+        plain_specificity: Specificity without a threshold.
     """
 
     split: Split
@@ -117,15 +118,19 @@ class Point:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A class that is called from a threshold on, chosen for each run on its validation images alone.
+    """A class that is called above a threshold, chosen for each run on its validation images.
+
+    :meth:`assay.Result.threshold` returns it.
 
     Args:
-        study, arm, class_name: What is called by which networks.
-        rule: How thresholds were chosen, as a clause.
-        seeds: Of the runs.
-        thresholds: Of each run.
-        points: On validation images, where thresholds were chosen, and on test images once they are revealed.
-        notes: What must be read with them, sentences without full stops.
+        study: The study's name.
+        arm: The arm's name.
+        class_name: The class.
+        rule: How thresholds were chosen, in words.
+        seeds: The runs' seeds.
+        thresholds: The threshold of each run.
+        points: On validation images, and on test images once they are revealed.
+        notes: What must be read with them.
     """
 
     study: str
@@ -139,7 +144,7 @@ class OperatingPoint:
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """The answer in words, without full stops."""
+        """The result in words, without full stops."""
         low, high = min(self.thresholds), max(self.thresholds)
         runs = counted(len(self.seeds), "run")
         whose = "each with a threshold of its own," if len(self.seeds) > 1 else "a threshold"
@@ -158,7 +163,7 @@ class OperatingPoint:
         return tuple(lines)
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything as plain values, for JSON."""
+        """Return everything as plain values, for JSON."""
         return asdict(self)
 
     def __str__(self) -> str:

@@ -27,13 +27,13 @@ from .standings import schedule
 
 @dataclass(frozen=True)
 class Option:
-    """One size of the validation set, and what it takes on it.
+    """What a wanted difference needs on a validation set of one size.
 
     Args:
         images: Validation images of a seed.
-        seeds: Seeds an arm; ``None`` where ``MOST_SEEDS`` do not see the difference.
-        runs: Runs that are still to be trained for that.
-        seconds: What they take; ``None`` where no run has been timed.
+        seeds: Seeds of each arm; ``None`` if no reachable number is enough.
+        runs: Runs that are still missing.
+        seconds: Their duration; ``None`` if no run has been timed.
     """
 
     images: int
@@ -44,23 +44,25 @@ class Option:
 
 @dataclass(frozen=True)
 class SeedPlan:
-    """How many seeds and validation images a wanted difference needs.
+    """How many seeds and validation images a difference needs, as :func:`assay.plan` returns it. Print it to read it.
 
     Args:
         study: The study's name.
-        difference: The wanted difference, in percentage points; ``None`` where none was named.
-        planned: Seeds an arm that the study plans.
+        difference: The wanted difference in percentage points; ``None`` if none was named.
+        planned: Seeds of each arm that the study plans.
         images: Validation images of a seed.
-        arms: For each arm: name, runs, predicted and measured deviation between seeds (fractions), and from what.
-        contrasts: For each planned contrast: a, b, the deviation of its difference (fractions) as predicted, as
-            measured and as both together, and the seeds that the wanted difference takes.
-        sees: The smallest difference that the planned seeds see in 80 % of studies, as a fraction.
-        floor: The smallest that any number of seeds sees on these images.
-        options: The wanted difference by the size of the validation set, the present one first.
-        these_images: Seeds that would do if the study claimed these images only.
-        widest: The contrast that needs the most, as "b against a".
-        notes: What must be read with it, as sentences.
-        workers: Cores that the minutes are for.
+        arms: For each arm a table: name, runs, predicted and measured standard deviation between seeds (fractions), and
+            their basis.
+        contrasts: For each planned contrast a table: a, b, the standard deviation of the difference (fractions) as
+            predicted, as measured and combined, and the seeds that it needs.
+        sees: The smallest difference that the planned seeds detect with power 0.8, as a fraction.
+        floor: The smallest difference that any number of seeds detects on these images, as a fraction.
+        options: The need for each size of the validation set, the present size first.
+        these_images: The seeds that would be enough if the study claimed these images only.
+        widest: The contrast that needs the most, as ``"b against a"``.
+        notes: Sentences to read with it.
+        workers: The cores that durations are for.
+        claim: What verdicts generalize to.
     """
 
     study: str
@@ -80,7 +82,7 @@ class SeedPlan:
 
     @property
     def seeds(self) -> int | None:
-        """Seeds an arm for the wanted difference on as many validation images as now."""
+        """Seeds of each arm for the wanted difference on the present images; ``None`` if no number is enough."""
         return self.options[0].seeds if self.options else None
 
     @property
@@ -104,7 +106,7 @@ class SeedPlan:
 
     @property
     def planned_sentence(self) -> str:
-        """What the seeds that are planned see, without its full stop."""
+        """What the planned seeds detect, as one sentence without its full stop."""
         seeds = counted(self.planned, "seed")
         if self.sees is None:
             return f"{seeds} {'is' if self.planned == 1 else 'are'} too few for any verdict"
@@ -120,7 +122,7 @@ class SeedPlan:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything as plain values, for JSON: deviations and differences are fractions."""
+        """Return everything as plain values, for JSON."""
         return {
             **asdict(self),
             "seeds": self.seeds,

@@ -55,7 +55,13 @@ class Facts:
 
 @dataclass(frozen=True)
 class Dropped:
-    """An arm that has stopped: which, which better one dropped it ("" where its runs failed), and at which look."""
+    """An arm that has stopped in a race.
+
+    Args:
+        arm: The arm's name.
+        by: The better arm; empty if its own runs failed.
+        look: The look at which it stopped.
+    """
 
     arm: str
     by: str
@@ -64,12 +70,13 @@ class Dropped:
 
 @dataclass(frozen=True)
 class Lead:
-    """How far the named arm is ahead of another, on the seeds that both have.
+    """How far the leading arm is ahead of another one, on common seeds.
 
     Args:
-        arm: The other.
-        mean: The mean difference; above zero where the named arm is better.
-        low, high: Of its interval, which holds at every look and for all arms together as the race's verdicts do.
+        arm: The other arm.
+        mean: The mean difference; above 0 if the leader is better.
+        low: The lower end of its interval, which holds for all looks and arms together.
+        high: The upper end.
         n: Pairs of which both runs worked.
     """
 
@@ -82,22 +89,22 @@ class Lead:
 
 @dataclass(frozen=True)
 class Race:
-    """Where the race for the best arm stands.
+    """The state of a race for the best arm.
 
     Args:
-        arms: Names, in the study's order.
-        outcome: "best", "alike" or "open" (``stats.RaceResult``).
-        leader: The arm that is named; "" before the first look.
-        left: The arms that are still in.
-        drops: Those that have stopped, in that order.
-        leads: Of the leader over every other arm that it shares seeds with, the closest first.
-        seeds: How many seeds each arm should have, by name.
-        is_over: Whether nothing is left to be trained.
-        planned: The most seeds that an arm may have.
-        looks: How many looks were taken.
-        p_value: Over all looks and arms: the smallest error rate at which the answer would have been given; ``None``
-            while there is none.
-        margin: As in ``Facts``.
+        arms: The arms' names, in the study's order.
+        outcome: ``"best"``, ``"alike"`` (equal within the margin) or ``"open"``.
+        leader: The leading arm; empty before the first look.
+        left: The arms that still run.
+        drops: The arms that have stopped, in that order.
+        leads: The leader's lead over every other arm with common seeds, the closest first.
+        seeds: Seeds that each arm should have, by its name.
+        is_over: Whether nothing is left to train.
+        planned: The most seeds of an arm.
+        looks: The number of looks.
+        p_value: The p value over all looks and arms; ``None`` while there is none.
+        margin: Arms within this difference need not be distinguished, in the measure's own scale; ``None`` without a
+            margin.
     """
 
     arms: tuple[str, ...]
@@ -120,23 +127,31 @@ class Race:
 
     @property
     def runs_of_all(self) -> int:
-        """Runs that every seed of every arm would have been."""
+        """Runs that a study without stopping would have taken."""
         return self.planned * len(self.arms)
 
     @property
     def label(self) -> str:
-        """What is claimed, for a list of claims."""
+        """The claim in words, for a list of claims."""
         if self.outcome == "open":
             return f"the best of {len(self.arms)} arms"
         others = len(self.arms) - 1
         return f"{self.leader} against {'the other arm' if others == 1 else f'the {others} other arms'}"
 
     def looks_of(self, arm: str) -> int:
-        """Looks at which the arm was in."""
+        """Return the number of looks at which an arm still ran.
+
+        Args:
+            arm: The arm's name.
+        """
         return next((drop.look for drop in self.drops if drop.arm == arm), self.looks)
 
     def headline(self, measure: Measure) -> str:
-        """The answer as one sentence, without its full stop."""
+        """Return the answer as one sentence, without its full stop.
+
+        Args:
+            measure: The study's measure.
+        """
         unit, of = measure.unit, f"{len(self.arms)} arms"
         if not self.leader:
             return f"Which of {of} is best is open: no look has been taken yet"
@@ -183,7 +198,7 @@ class Race:
         return tuple(filter(None, (f"stopped: {', '.join(stops)}" if stops else "", self.saved_sentence)))
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything as plain values, for JSON."""
+        """Return everything as plain values, for JSON."""
         return {**asdict(self), "runs": self.runs, "runs_of_all": self.runs_of_all}
 
 

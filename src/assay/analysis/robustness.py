@@ -39,14 +39,14 @@ ALL = "all corruptions"
 
 @dataclass(frozen=True, eq=False)
 class ArmRobustness:
-    """An arm's scores by the study's measure (accuracies are fractions), the mean over folds where there are any.
+    """An arm's scores on corrupted images, the mean over folds if there are any. Accuracies are fractions.
 
     Args:
-        arm: Its name.
-        seeds: Those of its runs that were asked.
-        clean: On the images as they are [seeds].
-        scores: [seeds, corruptions, severities].
-        bounds: Between which values the measure lies.
+        arm: The arm's name.
+        seeds: The seeds of its runs.
+        clean: Scores on uncorrupted images [seeds].
+        scores: Scores on corrupted images [seeds, corruptions, severities].
+        bounds: The range of the measure.
     """
 
     arm: str
@@ -56,10 +56,10 @@ class ArmRobustness:
     bounds: tuple[float, float] = (0.0, 1.0)
 
     def band(self, corruption: int | None = None) -> tuple[list[float], list[float], list[float]]:
-        """Mean and ends of its 95 % interval over seeds, after no corruption and after each severity [1 + severities].
+        """Return the mean and its 95 % interval over seeds: uncorrupted, then for each severity [1 + severities].
 
         Args:
-            corruption: Its place; the mean over all if ``None``.
+            corruption: The corruption's index; the mean over all if ``None``.
         """
         scores = self.scores.mean(1) if corruption is None else self.scores[:, corruption]
         mean, low, high = mean_bands(np.hstack([self.clean[:, None], scores]))
@@ -68,17 +68,19 @@ class ArmRobustness:
 
 @dataclass(frozen=True)
 class CorruptionVerdict:
-    """One arm against another, or a factor's effect, under one corruption, over all severities.
+    """The verdict on one arm, or on a factor's effect, under one corruption over all severities.
 
     Args:
-        corruption: Its name; ``ALL`` for the mean over all of them.
-        a, b: What is compared, b minus a.
-        n: Seeds that both have.
-        mean, low, high: The difference in the study's measure (accuracy's is a fraction), with its own 95 % interval;
-            ``None`` below two seeds.
-        p_value: Over all looks, adjusted for the whole family.
-        outcome: ``better``, ``worse``, ``undecided`` or ``too few seeds``; of b.
-        sentence: In plain words, without its full stop.
+        corruption: The corruption's name; ``"all corruptions"`` for the mean over all.
+        a: The baseline.
+        b: The arm that is compared with it.
+        n: Common seeds.
+        mean: The difference, b minus a, in the study's measure; ``None`` below two seeds.
+        low: The lower end of its 95 % interval.
+        high: The upper end.
+        p_value: The p value over all looks, adjusted for the whole family.
+        outcome: ``"better"``, ``"worse"``, ``"undecided"`` or ``"too few seeds"``.
+        sentence: The verdict in words, without its full stop.
     """
 
     corruption: str
@@ -95,18 +97,18 @@ class CorruptionVerdict:
 
 @dataclass(frozen=True, eq=False)
 class Robustness:
-    """How a study's arms fare on corrupted images.
+    """Scores and verdicts on corrupted images, as :meth:`assay.Result.robustness` returns them.
 
     Args:
-        study: Its name.
-        split: Whose images were corrupted.
-        corruptions: Names, in the suite's order, and the group of each.
-        groups: The same.
-        arms: Scores of each arm.
-        images: Images that each run was asked about, at most.
+        study: The study's name.
+        split: The images that were corrupted.
+        corruptions: The corruptions' names.
+        groups: The group of each corruption, such as ``"noise"``.
+        arms: The scores of each arm.
+        images: The most images that each run was asked about.
         verdicts: One for each corruption and contrast, the mean over all corruptions first.
-        notes: What must be read with them, sentences without full stops.
-        measure: The study's.
+        notes: What must be read with them, without full stops.
+        measure: The study's measure.
     """
 
     study: str
@@ -121,18 +123,18 @@ class Robustness:
 
     @property
     def severities(self) -> tuple[int, ...]:
-        """1 to 5."""
+        """The severities, 1 to 5."""
         return tuple(range(1, 1 + (self.arms[0].scores.shape[2] if self.arms else 0)))
 
     @property
     def sentences(self) -> tuple[str, ...]:
-        """Every verdict, those that are decided first."""
+        """Every verdict as a sentence, decided ones first."""
         order = ("better", "worse", "undecided", "too few seeds")
         ordered = sorted(self.verdicts, key=lambda verdict: (verdict.corruption != ALL, order.index(verdict.outcome)))
         return tuple(verdict.sentence for verdict in ordered)
 
     def frame(self) -> Any:
-        """A pandas row for each arm, corruption and severity: the measure's mean, its 95 % interval, seeds."""
+        """Return one row for each arm, corruption and severity: the measure's mean, its 95 % interval, and n."""
         import pandas as pd
 
         rows = []
@@ -144,7 +146,7 @@ class Robustness:
         return pd.DataFrame(rows, columns=columns)
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything as plain values, for JSON."""
+        """Return everything as plain values, for JSON."""
         arms = [
             {
                 "arm": arm.arm,

@@ -17,14 +17,17 @@ _PLACES = 60  # sizes at which the two are compared
 
 @dataclass(frozen=True)
 class Trade:
-    """Up to how many images of a class twice as many bring more than another network.
+    """Up to how many images doubling their number is worth more than the larger network.
 
     Args:
-        small, large: The two curves' labels.
-        images: The median over curves; ``inf`` where it lies beyond ``farthest``, 0 where below the smallest size.
-        low, high: Of its 95 % interval, with the same meaning.
-        farthest: The largest size that was looked at.
-        sentence: All of it in words, without a full stop.
+        small: The smaller network's label.
+        large: The larger network's label.
+        images: The number of images of a class; ``inf`` if it is above ``farthest``, 0 if it is below the smallest
+            size.
+        low: The lower end of its 95 % interval.
+        high: The upper end.
+        farthest: The largest size that was considered.
+        sentence: The result in words, without a full stop.
     """
 
     small: str

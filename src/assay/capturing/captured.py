@@ -19,11 +19,11 @@ Run = Callable[..., Any]
 
 
 class Captured:
-    """One model that a notebook trained.
+    """One model or search that a notebook trained, as :func:`assay.captured` returns it. Print it for a summary.
 
     Args:
-        draft: What was recorded of it.
-        run: Trains a study: ``assay.run``.
+        draft: What was recorded.
+        run: Trains a study.
         factors: What is varied, with its levels.
     """
 
@@ -38,20 +38,20 @@ class Captured:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What could not be taken over as it is, a sentence each, with the cell and line that it stands in."""
+        """What could not be taken over unchanged: one sentence each, with cell and line."""
         return tuple(self._draft.notes)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """Why there is no study; none where there is one."""
+        """Why the model cannot be a study; empty if it can."""
         return self._draft.problems
 
     @cached_property
     def study(self) -> Study:
-        """The study. Arrays of no known data set are copied to the cache, under their content.
+        """The study. Arrays that belong to no known data set are copied to the cache.
 
         Raises:
-            SpecError: The model cannot be a study: one problem for each reason.
+            SpecError: The model cannot be a study. There is one problem for each reason.
         """
         if self.problems:
             raise SpecError(self.problems)
@@ -73,12 +73,12 @@ class Captured:
         return {"name": data.name, "content": data.content}
 
     def vary(self, **factors: Sequence[Any]) -> Captured:
-        """The same with some settings varied: ``vary(dropout=[0, 0.5], learning_rate=[1e-3, 3e-4])``.
+        """Return the same study with some settings as factors: ``vary(dropout=[0, 0.5], learning_rate=[1e-3, 3e-4])``.
 
         Args:
-            factors: Levels by name: ``dropout`` (every dropout layer's rate; without one, before the last layer),
-                ``activation`` (of the hidden layers), a setting of the optimizer such as ``learning_rate``, or one of
-                ``[training]`` such as ``batch_size``. Several are crossed.
+            factors: Levels by name: ``dropout`` (the rate of every dropout layer; if there is none, one is added before
+                the last layer), ``activation`` (of the hidden layers), a setting of the optimizer such as
+                ``learning_rate``, or a setting of ``[training]`` such as ``batch_size``. Several factors are crossed.
 
         Raises:
             SpecError: A name is none of these, or the model cannot be a study.
@@ -92,11 +92,11 @@ class Captured:
         return varied
 
     def run(self, *, seeds: int | None = None, **options: Any) -> Any:
-        """Trains the study and returns its result, as ``assay.run``.
+        """Train the study and return its :class:`assay.Result`, as :func:`assay.run` does.
 
         Args:
-            seeds: Replicates of each arm; the study's own default unless given.
-            options: Of ``assay.run``: ``store``, ``workers``, ``device``.
+            seeds: Seeds of each arm; the study's default if ``None``.
+            options: Options of :func:`assay.run`, such as ``store``, ``workers`` and ``device``.
 
         Raises:
             SpecError: The model cannot be a study.

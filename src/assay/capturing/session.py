@@ -14,7 +14,10 @@ from .studies import drafts_of
 
 
 class Capture:
-    """Records from its creation on, until ``stop`` or, as a context manager, until the end of its block."""
+    """Records Keras models from its creation until :meth:`stop`, or until the end of its ``with`` block.
+
+    :func:`assay.capture` returns it.
+    """
 
     def __init__(self) -> None:
         self._recorder = Recorder()
@@ -23,16 +26,17 @@ class Capture:
         self._tuners.start()
 
     def stop(self) -> None:
-        """Keras as it was before; what was recorded stays."""
+        """Stop recording. What was recorded is kept."""
         self._tuners.stop()
         self._recorder.stop()
 
     def drafts(self) -> list[Draft]:
-        """The fitted models and the searches as studies in the making."""
+        """Return the fitted models and the searches as unfinished studies."""
         return [*drafts_of(self.recordings), *self._tuners.drafts()]
 
     @property
     def recordings(self) -> list[Recording]:
+        """The recorded models, with their calls."""
         return self._recorder.recordings
 
     def __enter__(self) -> Capture:

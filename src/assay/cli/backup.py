@@ -16,10 +16,10 @@ from .options import json_option, print_json, store_option
 @store_option
 @json_option
 def command(dest: Path, store: Path | None, as_json: bool) -> int:
-    """Copy a store to the folder DEST, also while runs go on; the copy is a store.
+    """Copy a store to the folder DEST, also while runs go on. The copy is a store.
 
-    The database is copied as of one moment, and the weights that it names are verified by their hashes. Given again, it
-    brings DEST up to date and copies what is new.
+    The database is copied as of one moment, and the hashes of its weights are verified. If DEST exists already, it is
+    brought up to date: only new content is copied.
     """
     from ..store import back_up, default_folder
 

@@ -15,7 +15,7 @@ from .options import json_option, print_json, store_option, study_name
 @store_option
 @json_option
 def command(study: str | None, store: Path | None, as_json: bool) -> None:
-    """BibTeX of STUDY's data set and of the methods that made and judged its runs (the latest if none is named)."""
+    """Print BibTeX of STUDY's data set and methods (by default of the latest study)."""
     from ..api import result
     from ..report import bibtex, references
 

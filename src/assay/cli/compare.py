@@ -29,13 +29,13 @@ if TYPE_CHECKING:
     "--split",
     type=click.Choice(["validation", "test"]),
     default="validation",
-    help="On which images.  [default: validation]",
+    help="The images to compare on.  [default: validation]",
 )
 @click.option(
     "--metric",
     metavar="NAME",
-    help="By which measure: balanced_accuracy, macro_f1, macro_auc, log_loss, brier_score, calibration_error, "
-    "worst_class_recall, worst_group_accuracy, recall:CLASS, precision:CLASS. Another than the study's own is "
+    help="The measure to compare by: balanced_accuracy, macro_f1, macro_auc, log_loss, brier_score, calibration_error, "
+    "worst_class_recall, worst_group_accuracy, recall:CLASS, precision:CLASS. Any other than the study's own is "
     "exploratory.  [default: the study's own]",
 )
 @click.option(
@@ -44,7 +44,9 @@ if TYPE_CHECKING:
     help="For worst_group_accuracy: a table with a row for each training image, in their order, and the column of "
     "their groups.  [default: the data set's groups]",
 )
-@click.option("--levels", "with_levels", is_flag=True, help="Also each arm's mean, over seeds and images.")
+@click.option(
+    "--levels", "with_levels", is_flag=True, help="Also show each arm's mean, with an interval over seeds and images."
+)
 @store_option
 @json_option
 def command(
@@ -57,10 +59,10 @@ def command(
     store: Path | None,
     as_json: bool,
 ) -> None:
-    """Verdicts on STUDY's arms (the latest study if none is named): each against the first, with its factors' effects.
+    """Judge STUDY's arms (by default of the latest study): each against the first, and effects of factors.
 
-    Two arms, A and B, or one FACTOR may be named. Runs are paired by seed. A verdict is a sentence: better, no
-    difference that matters, no clear effect and what would settle it, or a refusal below 6 pairs.
+    Name two arms, A and B, or one FACTOR, to judge only these. Runs are paired by seed. A verdict is a sentence:
+    better, no difference that matters, no clear effect and what would settle it, or a refusal below 6 pairs.
     """
     from ..api import result
 

@@ -13,18 +13,19 @@ from .options import json_option, print_json
 @click.command("convert")
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The study file to write.  [default: print it]")
-@click.option("--run", "runs", is_flag=True, help="Run the file's code, and take what it builds and trains.")
+@click.option("--run", "runs", is_flag=True, help="Run the file's code, and convert what it builds and trains.")
 @click.option("--seconds", type=click.FloatRange(min=1), default=300, show_default=True,
-              help="With --run: how long the code may take.")  # fmt: skip
+              help="With --run: the time limit for the code.")  # fmt: skip
 @json_option
 def command(source: Path, output: Path | None, runs: bool, seconds: float, as_json: bool) -> None:
-    """Keras models as a study file: SOURCE is a notebook (.ipynb), a script (.py) or a saved model (.keras, .h5).
+    """Convert Keras models to a study file.
 
-    Without --run nothing is run: a saved model is read as settings and arrays; of code, Sequential models of literal
-    layers are read, and what only running would tell is refused.
+    SOURCE is a notebook (.ipynb), a script (.py) or a saved model (.keras, .h5). Without --run, no code is run. A saved
+    model is read as settings and arrays. In code, Sequential models of literal layers are read; anything that only
+    running the code can tell is refused.
 
-    With --run the file's code is run, in a process of its own: without network, with limits of time and memory, and
-    with fit replaced by what records its settings and data and returns at once. Run only code that you trust.
+    With --run, the code runs in a process of its own, without network and with limits of time and memory. There, fit
+    records its settings and data and returns at once. Run only code that you trust.
     """
     if runs:
         _run(source, output, seconds, as_json)

@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     "--more",
     type=int,
     metavar="IMAGES",
-    help="How many more images of each class.  [default: as many again]",
+    help="How many more images of each class.  [default: as many as the largest size]",
 )
 @store_option
 @json_option
 def command(study: str | None, more: int | None, store: Path | None, as_json: bool) -> None:
-    """What more training images would bring, by the learning curve of STUDY.
+    """Extrapolate the learning curve of STUDY: what more training images would bring.
 
-    The study has the number of training images as a factor: training = "{images} per class" under [data], and
-    images = [50, 100, 200, 400] under [factors]. Where it varies the network too, the worth of images is set beside it.
+    The study needs the number of training images as a factor: training = "{images} per class" under [data], and
+    images = [50, 100, 200, 400] under [factors]. If networks vary too, more images are compared with a larger network.
     """
     from ..api import result
 

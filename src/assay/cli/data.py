@@ -21,7 +21,7 @@ def command() -> None:
 @command.command("list")
 @json_option
 def list_command(as_json: bool) -> None:
-    """Data sets known by name, and whether they are on this machine."""
+    """List the data sets that are known by name, and whether they are on this machine."""
     from ..data import entry, is_available, known
 
     entries = [entry(name) for name in known()]
@@ -51,9 +51,10 @@ command.add_command(show_command)
 @click.argument("name", shell_complete=data_sets)
 @json_option
 def fetch_command(name: str, as_json: bool) -> None:
-    """Download data set NAME, verify it, and keep it (in ASSAY_DATA or the platform's cache folder).
+    """Download data set NAME, verify it, and keep it.
 
-    NAME can also be a base, whose ImageNet weights are fetched: vgg16, vgg19, squeezenet or resnet18.
+    It is kept in the folder ASSAY_DATA, or in the platform's cache folder. NAME can also be a base, whose ImageNet
+    weights are fetched: vgg16, vgg19, squeezenet or resnet18.
     """
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
@@ -82,21 +83,36 @@ def fetch_command(name: str, as_json: bool) -> None:
 @click.argument("name", shell_complete=data_sets)
 @click.option(
     "--variation",
-    help="rotated, random-background, image-background, rotated-image-background, translated, "
+    help="The variation: rotated, random-background, image-background, rotated-image-background, translated, "
     "elastic or noisy-labels.  [default: the images as they are]",
 )
-@click.option("--backgrounds", type=click.Path(path_type=Path), help="Pictures for image-background: a file or folder.")
-@click.option("--shift", type=int, default=4, show_default=True, help="Pixels each way, for translated.")
-@click.option("--share", type=float, default=0.2, show_default=True, help="Share of labels, for noisy-labels.")
 @click.option(
-    "--format", "form", default="csv", show_default=True, help="csv, tsv, amat, idx, npz, folders, list or parquet."
+    "--backgrounds", type=click.Path(path_type=Path), help="For image-background: a file or folder of pictures."
 )
-@click.option("--train", "num_training", type=click.IntRange(min=1), help="Training images.  [default: all]")
-@click.option("--test", "num_test", type=click.IntRange(min=0), help="Test images.  [default: all of the test split]")
+@click.option("--shift", type=int, default=4, show_default=True, help="For translated: pixels in each direction.")
+@click.option(
+    "--share", type=float, default=0.2, show_default=True, help="For noisy-labels: the share of changed labels."
+)
+@click.option(
+    "--format",
+    "form",
+    default="csv",
+    show_default=True,
+    help="The format: csv, tsv, amat, idx, npz, folders, list or parquet.",
+)
+@click.option(
+    "--train", "num_training", type=click.IntRange(min=1), help="The number of training images.  [default: all]"
+)
+@click.option(
+    "--test",
+    "num_test",
+    type=click.IntRange(min=0),
+    help="The number of test images.  [default: all of the test split]",
+)
 @click.option("--test-labels/--no-test-labels", default=True, help="Write the labels of test images.")
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed makes the same images.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The folder to write.")
-@click.option("--force", is_flag=True, help="Replace files of an earlier one.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The seed. The same seed makes the same images.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The folder to write to.")
+@click.option("--force", is_flag=True, help="Replace existing files.")
 @click.option("--croissant", is_flag=True, help="With --format parquet: also write croissant.json, for data hubs.")
 @json_option
 def make_command(
@@ -115,7 +131,7 @@ def make_command(
     croissant: bool,
     as_json: bool,
 ) -> None:
-    """Write images of data set NAME, or a variation of them, as files in a folder.
+    """Write the images of data set NAME, or a variation of them, as files in a folder.
 
     NAME is a registered name, a file or folder of your own, or a study file.
     """

@@ -29,25 +29,27 @@ _MOST_PAIRS = 5
 @click.command("show")
 @click.argument("name", shell_complete=data_sets)
 @click.option(
-    "--test", help='With a file or folder: the test split, another one, a share such as 0.2, a count, or "last 2000".'
+    "--test", help='With a file or folder: the test split. Another file or folder, a share, a count, or "last 2000".'
 )
-@click.option("--groups", help="With a file or folder: the column of images that belong together, or folder.")
+@click.option("--groups", help="With a file or folder: the column that groups images which belong together, or folder.")
 @read_options
 @click.option(
     "--write",
     "study_file",
     type=click.Path(path_type=Path),
-    help="Write a study on these data, with what is proposed; a file that is there is never replaced.",
+    help="Write a study on these data, with the proposed settings. An existing file is never replaced.",
 )
-@click.option("--html", "page", type=click.Path(path_type=Path), help="Write the whole look as one HTML file.")
+@click.option("--html", "page", type=click.Path(path_type=Path), help="Write everything as one HTML file.")
 @click.option(
     "--csv",
     "doubts_file",
     type=click.Path(path_type=Path),
-    help="Write every label in doubt as a table; with its column corrected filled in, a study's data.corrections.",
+    help="Write every doubtful label as a table. Fill in its column corrected, and use it as data.corrections.",
 )
-@click.option("--gallery", "target", type=click.Path(path_type=Path), help="Write a gallery: a .png or .html file.")
-@click.option("--study", help="A study that ran on these data: also show the labels that its best arm doubts.")
+@click.option(
+    "--gallery", "target", type=click.Path(path_type=Path), help="Write a gallery of images: a .png or .html file."
+)
+@click.option("--study", help="A study that ran on these data. Labels that its best arm doubts are shown too.")
 @store_option
 @json_option
 def show_command(
@@ -63,11 +65,11 @@ def show_command(
     as_json: bool,
     **read: Any,
 ) -> None:
-    """What data set NAME holds, what may be wrong with it, and where it comes from.
+    """Show what data set NAME holds, what may be wrong with it, and its origin.
 
-    NAME is a registered name, a file or folder of your own, or a study file, whose data are shown. What files leave
-    open is named at once, with the [data] table that settles it; the options from --label to --skip-bad are the keys of
-    its read table. Test images are compared with training images and counted, never shown.
+    NAME is a registered name, a file or folder of your own, or a study file, whose data are shown. If files are
+    ambiguous, one message lists every question, with the [data] table that answers it. The options from --label to
+    --skip-bad are the keys of its read table. Test images are compared with training images and counted, never shown.
     """
     from dataclasses import asdict
 

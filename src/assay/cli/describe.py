@@ -22,22 +22,23 @@ WIDTH = 100
 
 @click.command("describe")
 @click.argument("study", shell_complete=study_files)
-@click.option("--arm", shell_complete=arms, help="Only this arm.")
+@click.option("--arm", shell_complete=arms, help="Show only this arm.")
 @click.option(
-    "--core", help="A microcontroller's core, for the time of an image: cortex-m0+, cortex-m4, cortex-m7, rv32ec."
+    "--core",
+    help="Estimate the time of an image on this microcontroller core: cortex-m0+, cortex-m4, cortex-m7, rv32ec.",
 )
 @store_option
 @json_option
 def command(study: str, arm: str | None, core: str | None, store: Path | None, as_json: bool) -> None:
-    """STUDY's networks: output shape, parameters, FLOPs, memory and receptive field of each layer. Nothing is trained.
+    """Show the layers of STUDY's networks: shape, parameters, FLOPs, memory, receptive field.
 
-    Parameters are counted as Keras does: moving statistics are part of the total and not trainable.
-    One multiply-add is two FLOPs; FLOPs are for one image, forward. Memory is that of a layer's output for one image,
-    in float32. "Sees" is how many pixels of the input one output value depends on, zeros around the image included;
-    "step" how many lie between neighbouring values.
+    Nothing is trained. Parameters are counted as in Keras: moving statistics are part of the total and not trainable.
+    FLOPs are for one image, forward; a multiply-add counts as two. Memory is that of a layer's output for one image in
+    float32. "Sees" is the number of pixels that one output value depends on, zeros around the image included. "Step" is
+    the number of pixels between neighbouring values.
 
-    "As C" is the fixed-point program that `assay export --format c` would write: bytes of constants with weights of 8
-    bits, RAM, multiply-adds of one image, and with --core its estimated time.
+    "As C" is the fixed-point program that `assay export --format c` would write: bytes of constants with 8-bit weights,
+    RAM, multiply-adds of one image, and with --core the estimated time.
     """
     from ..api import describe, load
     from ..nets.fixed_point import core_of

@@ -16,13 +16,14 @@ from .tables import wrapped
 
 @click.command("diagnose")
 @click.argument("study", shell_complete=studies, required=False)
-@click.option("--arm", shell_complete=arms, help="Only this arm, run by run.")
+@click.option("--arm", shell_complete=arms, help="Show only this arm, run by run.")
 @store_option
 @json_option
 def command(study: str | None, arm: str | None, store: Path | None, as_json: bool) -> None:
-    """What is wrong with STUDY's runs (the latest study if none is named), with the evidence and what to try.
+    """Find problems of STUDY's runs (by default of the latest study), with evidence and what to try.
 
-    Overfitting, underfitting, learning rates, dead units, classes never predicted and more, from recorded curves.
+    Rules on the recorded curves find overfitting, underfitting, unsuitable learning rates, dead units, classes that are
+    never predicted, and more.
     """
     from ..analysis.scores import LEAKY
     from ..api import result

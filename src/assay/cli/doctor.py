@@ -18,15 +18,15 @@ from .tables import print_table
 
 @click.command("doctor")
 @click.argument("checked", metavar="[STORE]", required=False, type=click.Path(path_type=Path))
-@click.option("--repair", "mends", is_flag=True, help="Mend STORE as far as that can be done; says what it did.")
+@click.option("--repair", "mends", is_flag=True, help="Mend STORE as far as possible, and list what was done.")
 @store_option
 @json_option
 def command(checked: Path | None, mends: bool, store: Path | None, as_json: bool) -> int:
     """Check this machine and installation: versions, cores, bfloat16, CUDA, data, write access.
 
-    With STORE check a store instead: its database (SQLite's own check), a checksum of every row, the hash of every file
-    of weights, and what was left behind. With --repair mend what can be mended; the database as it was is kept in the
-    store's folder repairs.
+    With STORE, check a store instead: its database (SQLite's own check), a checksum of every row, the hash of every
+    file of weights, and leftover files. --repair mends what can be mended and keeps the old database in the store's
+    folder repairs.
     """
     if checked is None and mends:
         raise click.UsageError("--repair needs the store's folder: assay doctor STORE --repair.")

@@ -18,37 +18,51 @@ from .options import json_option, print_json, store_option, study_name
     "--only",
     shell_complete=pictures,
     metavar="NAMES",
-    help="Only these pictures, with commas: confusion, classes, pairs, losses, calibration, confidence, agreement, "
-    "features, kernels, activations, strongest, maximized, gradcam, gradients, occlusion, sanity.",
+    help="Draw only these pictures, separated by commas: confusion, classes, pairs, losses, calibration, confidence, "
+    "agreement, features, kernels, activations, strongest, maximized, gradcam, gradients, occlusion, sanity.",
 )
-@click.option("--arm", shell_complete=arms, help="The arm, where a study is named.  [default: the best]")
-@click.option("--seed", type=int, help="The seed, where a study is named.  [default: the first]")
+@click.option("--arm", shell_complete=arms, help="The arm, if a study is named.  [default: the best]")
+@click.option("--seed", type=int, help="The seed, if a study is named.  [default: the first]")
 @click.option("--layer", help="The layer of kernels and maps, as `assay describe` names it.")
-@click.option("--image", metavar="INDEX|FILE", help="The image of activations and evidence, by number or as a file.")
+@click.option("--image", metavar="INDEX|FILE", help="The image for activations and evidence: its number, or a file.")
 @click.option(
     "--split",
     type=click.Choice(["validation", "test"]),
     default="validation",
     show_default=True,
-    help="The images that failures are explained on; test once the run has been scored on it.",
+    help="The images on which failures are shown; test once the run is scored on it.",
 )
-@click.option("--projection", type=click.Choice(["pca", "tsne"]), default="pca", show_default=True, help="Of features.")
+@click.option(
+    "--projection",
+    type=click.Choice(["pca", "tsne"]),
+    default="pca",
+    show_default=True,
+    help="The projection of features.",
+)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="The folder to write to.  [default: in the store]"
 )
 @click.option(
-    "--format", type=click.Choice(["png", "svg", "pdf"]), default="png", show_default=True, help="Of the pictures."
+    "--format",
+    type=click.Choice(["png", "svg", "pdf"]),
+    default="png",
+    show_default=True,
+    help="The format of the pictures.",
 )
 @click.option(
-    "--theme", type=click.Choice(["light", "dark"]), default="light", show_default=True, help="Of the pictures."
+    "--theme",
+    type=click.Choice(["light", "dark"]),
+    default="light",
+    show_default=True,
+    help="The theme of the pictures.",
 )
 @store_option
 @json_option
 def command(run: str | None, arm: str | None, seed: int | None, store: Path | None, **options: Any) -> None:
-    """Pictures of what RUN learned and where it fails, one file each, and index.html, which shows them all.
+    """Draw pictures of what RUN learned and where it fails, as files with an index.html.
 
-    RUN is the beginning of a run's id (`assay runs`), or a study's name: then the first seed of its best arm. The
-    latest study if none is named. Failures are explained on validation images.
+    RUN is the beginning of a run's id (`assay runs`) or a study's name, which means the first seed of its best arm. By
+    default it is the latest study. Failures are shown on validation images.
     """
     from ..analysis.scores import LEAKY
     from ..api import find, result

@@ -18,10 +18,10 @@ from .options import answer_arguments, answer_options, json_option, print_json, 
     "formats",
     multiple=True,
     required=True,
-    help="keras, onnx, onnx-int8, onnx-int4, litert, litert-int8, torch, huggingface, safetensors, c, c-int4, c-int2 "
-    "or c-ternary; may be given several times.",
+    help="The format: keras, onnx, onnx-int8, onnx-int4, litert, litert-int8, torch, huggingface, safetensors, c, "
+    "c-int4, c-int2 or c-ternary; may be given several times.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="The folder to write.  [default: STUDY-RUN]")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="The folder to write to.  [default: STUDY-RUN]")
 @answer_options
 @store_option
 @json_option
@@ -30,11 +30,12 @@ def command(
 ) -> None:
     """Write the network of RUN as files that others can run, and a model card.
 
-    RUN is the start of a run's id, or a study: then the first seed of its best arm. Stored pixel values go in,
-    probabilities come out: scaling is inside. Every file that can be run is checked against our own predictions.
+    RUN is the beginning of a run's id or a study's name, which means the first seed of its best arm. Files take stored
+    pixel values and return probabilities; scaling is included. Every file that can be run is checked against the run's
+    predictions.
 
-    With --sets and --refuse, answers.json and the model card say how to make sets of classes that hold the truth as
-    often as promised, and which pictures are unlike the data: model.onnx then has an output "unlike".
+    With --sets and --refuse, answers.json and the model card describe how to make sets of classes that hold the true
+    class as often as promised, and how to detect images unlike the data. model.onnx then has an output "unlike".
     """
     from dataclasses import asdict
 

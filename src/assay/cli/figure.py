@@ -19,20 +19,20 @@ from .tables import print_table, say
     type=click.Choice(["pdf", "svg", "png"]),
     default="pdf",
     show_default=True,
-    help="PDF and SVG are drawn in vectors, PNG with 600 dots an inch.",
+    help="The format. PDF and SVG hold vectors, PNG has 600 dots an inch.",
 )
 @click.option(
     "--width",
     default="column",
     show_default=True,
-    help="column (3.3 in), text (5.5 in), page (6.9 in), or a size such as 84mm, 240pt or 3.5.",
+    help="The width: column (3.3 in), text (5.5 in), page (6.9 in), or a size such as 84mm, 240pt or 3.5.",
 )
-@click.option("--serif", "is_serif", is_flag=True, help="Letters like Times, as in most LaTeX classes.")
+@click.option("--serif", "is_serif", is_flag=True, help="Use a serif font like Times, as most LaTeX classes do.")
 @click.option(
     "--output",
     "-o",
     type=click.Path(path_type=Path),
-    help="A file, or a folder for several.  [default: STUDY-NAME.pdf]",
+    help="The file, or the folder for several figures.  [default: STUDY-NAME.pdf]",
 )
 @store_option
 @json_option
@@ -46,11 +46,10 @@ def command(
     store: Path | None,
     as_json: bool,
 ) -> None:
-    """Write figures of STUDY's report for a paper; without a NAME, list the names that there are.
+    """Write figures of STUDY's report for a paper. Without a NAME, list the names of the figures.
 
-    The figures are those of the report, drawn with Matplotlib at their final size: include them in LaTeX without
-    scaling. Each arm has a mark, a dash and a lightness of its own, so they can be told apart in greyscale. NAME may be
-    all.
+    Figures are drawn with Matplotlib at their final size: include them in LaTeX without scaling. Each arm has its own
+    marker, dashes and lightness, so arms can be told apart in greyscale. NAME may be all.
     """
     from ..api import result
     from ..errors import Problem, SpecError

@@ -19,15 +19,15 @@ _NAMES = ("ablation", "grid", "search", "transfer", "own-images")
 
 
 @click.command("init")
-@click.option("--template", metavar="|".join(_NAMES), help="What kind of study.")
+@click.option("--template", metavar="|".join(_NAMES), help="The template to begin with.")
 @click.option("--data", metavar="NAME|PATH", help="A data set of `assay data list`, or a folder or file of images.")
-@click.option("--name", help="The study's name; NAME.toml is written.  [default: the template's]")
+@click.option("--name", help="The study's name. The file is NAME.toml.  [default: the template's]")
 @json_option
 def command(template: str | None, data: str | None, name: str | None, as_json: bool) -> None:
     """Write a commented study file to begin with.
 
-    In a terminal it asks what the options leave open: what kind of study, which images, which name. A file that is
-    there already is never overwritten. With --json nothing is asked.
+    In a terminal, Assay asks for what the options leave open: template, images, name. An existing file is never
+    overwritten. With --json nothing is asked.
     """
     from ..api import start_study
     from ..starting import data_answer

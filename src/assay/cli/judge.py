@@ -19,34 +19,38 @@ _FORMS = ("table", "mlflow", "tensorboard", "optuna", "keras-tuner", "prediction
 
 @click.command("judge")
 @click.argument("results")
-@click.option("--against", metavar="ARM", help="The arm that the others are compared with.  [default: the first]")
-@click.option("--arm", metavar="NAME[,NAME]", help="What makes an arm: columns or settings.")
+@click.option("--against", metavar="ARM", help="The baseline arm.  [default: the first]")
+@click.option("--arm", metavar="NAME[,NAME]", help="The columns or settings that define an arm.")
 @click.option("--seed", metavar="NAME", help="The column or setting that pairs runs.  [default: seed]")
 @click.option("--score", metavar="NAME", help="The column or metric that is compared.  [default: score]")
-@click.option("--metric", metavar="NAME", help="Which measure, of several; or what the score is.")
-@click.option("--higher-is-better/--lower-is-better", default=None, help="The measure's direction, if unknown.")
-@click.option("--data", metavar="NAME", help="One of several data sets.  [default: each by itself]")
-@click.option("--experiment", metavar="NAME", help="Of MLflow, or the study of an Optuna storage.")
-@click.option("--margin", type=float, metavar="POINTS", help="Differences below this do not matter.")
-@click.option("--claim", type=click.Choice(["new images", "these images"]), help="Of what verdicts speak.")
-@click.option("--chance", type=click.FloatRange(0, 1), help="The accuracy of guessing, to know collapsed runs by.")
-@click.option("--question", default="", help="What is asked: the report's title.")
-@click.option("--form", type=click.Choice(_FORMS), help="What RESULTS are.  [default: found out]")
+@click.option("--metric", metavar="NAME", help="The measure to judge, of several; or what the score is.")
+@click.option(
+    "--higher-is-better/--lower-is-better", default=None, help="The measure's direction, if Assay does not know it."
+)
+@click.option("--data", metavar="NAME", help="One of several data sets.  [default: each, one after another]")
+@click.option("--experiment", metavar="NAME", help="The MLflow experiment, or the study of an Optuna storage.")
+@click.option("--margin", type=float, metavar="POINTS", help="Differences below this many points do not matter.")
+@click.option("--claim", type=click.Choice(["new images", "these images"]), help="What verdicts generalize to.")
+@click.option("--chance", type=click.FloatRange(0, 1), help="The accuracy of guessing; it identifies collapsed runs.")
+@click.option("--question", default="", help="The question, which is the report's title.")
+@click.option("--form", type=click.Choice(_FORMS), help="What RESULTS are.  [default: detected]")
 @click.option("--report", "-o", type=click.Path(path_type=Path), help="Write a report: .html, .pdf, .md or .tex.")
-@click.option("--store", type=click.Path(path_type=Path), help="Keep the look and its claims in this store's ledger.")
-@click.option("--name", help="Under this name.  [default: the file's]")
+@click.option("--store", type=click.Path(path_type=Path), help="Record the look and its claims in this store's ledger.")
+@click.option("--name", help="The name to record it under.  [default: the file's]")
 @json_option
 def command(results: str, report: Path | None, as_json: bool, **options: Any) -> None:
-    """Verdicts on RESULTS that Assay did not train: a table, a tracker's folder, or saved predictions.
+    """Judge RESULTS that Assay did not train: a table, a tracker's folder, or saved predictions.
 
     \b
-    scores.csv             columns arm, seed, score; also fold, data, metric, state, factor.NAME
-    mlruns, mlflow.db      MLflow          logs               TensorBoard
-    project                Keras Tuner     optuna.db          Optuna
-    predictions            a folder for each arm, a file for each seed, and labels.npy
+    scores.csv: columns arm, seed, score; also fold, data, metric, state, factor.NAME
+    mlruns, mlflow.db: MLflow
+    logs: TensorBoard
+    project: Keras Tuner
+    optuna.db: Optuna
+    predictions: a folder for each arm, a file for each seed, and labels.npy
 
-    Runs of two arms that share a seed are a pair; the first arm is what the others are compared with. Nothing is kept
-    unless --store names a store.
+    Runs of two arms with the same seed are a pair, and the first arm is the baseline. Nothing is kept unless --store
+    names a store.
     """
     from ..judging import parts_of
 

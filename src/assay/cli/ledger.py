@@ -13,14 +13,14 @@ from .tables import print_table, say
 
 @click.command("ledger")
 @store_option
-@click.option("--all", "show_all", is_flag=True, help="Also comparisons of which nothing is claimed.")
+@click.option("--all", "show_all", is_flag=True, help="Also list comparisons without a claim.")
 @json_option
 def command(store: Path | None, show_all: bool, as_json: bool) -> None:
-    """Every claim that the store has made, in order, and which stand with the false discovery rate at 5 %.
+    """List every claim of the store in order, and which ones stand at a false discovery rate of 5 %.
 
-    Each verdict errs in at most 5 % of studies; of many studies some claims are false. A claim stands where its p is at
-    most the level that its comparison was given when it was first judged: LORD++, which holds over any number of
-    studies (docs/explanation/statistics.md). Listing them is no look.
+    Each verdict errs in at most 5 % of studies, so some claims of many studies are false. A claim stands if its p value
+    is at most the level that its comparison got when it was first judged. The levels follow LORD++, which holds for any
+    number of studies (docs/explanation/statistics.md). Listing claims is no look.
     """
     from ..api import ledger
 

@@ -17,9 +17,11 @@ from .tables import say
 @click.option("--low", type=float, default=1e-6, show_default=True, help="The first learning rate.")
 @click.option("--high", type=float, default=10.0, show_default=True, help="The last learning rate.")
 @click.option("--steps", type=int, default=200, show_default=True, help="Training steps from low to high.")
-@click.option("--seeds", type=int, default=1, show_default=True, help="So many of the study's seeds, one test each.")
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the picture: .png or .svg."
+    "--seeds", type=int, default=1, show_default=True, help="The number of the study's seeds to test, one test each."
+)
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file of the picture: .png or .svg."
 )
 @store_option
 @json_option
@@ -34,10 +36,10 @@ def command(
     store: Path | None,
     as_json: bool,
 ) -> None:
-    """Learning-rate range test of an arm of STUDY: some training steps with a rate that rises from step to step.
+    """Run a learning-rate range test of an arm of STUDY: steps with a rising learning rate.
 
-    Nothing is stored, and neither validation nor test images are looked at. What it says is where to search: compare
-    learning rates as levels of a factor, or search them, for a verdict.
+    Nothing is stored, and no validation or test image is used. The result shows where to search. For a verdict, compare
+    learning rates as levels of a factor, or search them.
     """
     from ..api import load, lr_range
 

@@ -57,23 +57,26 @@ def answer_options(function: _F) -> _F:
     """``--sets`` and ``--refuse``, with what says how."""
     options = (
         click.option(
-            "--sets", type=float, metavar="COVERAGE", help="Add sets of classes that hold the truth so often, as 0.9."
+            "--sets",
+            type=float,
+            metavar="COVERAGE",
+            help="Add sets of classes that hold the true class this often, such as 0.9.",
         ),
         click.option(
             "--set-method",
             type=click.Choice(["adaptive", "regularized", "threshold"]),
             default="adaptive",
             show_default=True,
-            help="How sets are made.",
+            help="The method that makes sets.",
         ),
         click.option("--by-class", is_flag=True, help="Keep the promise of --sets for each class."),
         click.option("--never-empty", is_flag=True, help="Put the most probable class into sets that would be empty."),
-        click.option("--refuse", is_flag=True, help="Say which pictures are unlike the data."),
+        click.option("--refuse", is_flag=True, help="Mark images that are unlike the data."),
         click.option(
             "--refuse-share",
             type=float,
             metavar="SHARE",
-            help="Refuse what lies beyond all but this share of validation images.  [default: 0.05]",
+            help="Mark images farther from the data than all but this share of validation images.  [default: 0.05]",
         ),
     )
     for option in reversed(options):

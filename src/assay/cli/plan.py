@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     "--difference",
     type=float,
     metavar="POINTS",
-    help="The difference to be seen, in percentage points.  [default: the study's margin]",
+    help="The difference to see, in percentage points.  [default: the study's margin]",
 )
-@click.option("--like", metavar="OTHER", help="A study in the store whose seeds this one's will resemble.")
+@click.option("--like", metavar="OTHER", help="A study in the store whose seeds will resemble those of this one.")
 @store_option
 @json_option
 def command(study: str, difference: float | None, like: str | None, store: Path | None, as_json: bool) -> None:
-    """How many seeds and validation images STUDY needs to see a difference, in runs and minutes.
+    """Estimate how many seeds and validation images STUDY needs to see a difference.
 
     Run one or two seeds of each arm first (count = 2 under [seeds]), or name a study that has run with --like. STUDY is
-    a file, a shipped study or one in the store. Nothing is trained.
+    a file, a shipped study or a study in the store. Nothing is trained.
     """
     from ..api import plan
 

@@ -23,17 +23,17 @@ _MOST_SKIPPED = 20
 @click.option(
     "--arm",
     shell_complete=arms,
-    help="Ask all seeds of this arm of study RUN, by their mean probability; best: the best arm.",
+    help="Average all seeds of this arm of study RUN. best is the best arm.",
 )
-@click.option("--probabilities", is_flag=True, help="Add a column for each class.")
+@click.option("--probabilities", is_flag=True, help="Add a column of probabilities for each class.")
 @click.option("--calibrate", is_flag=True, help="Fit a temperature on validation images, and add the confidence.")
 @answer_options
 @click.option(
     "--resize",
     is_flag=True,
-    help="Resize images of another size, as read.fit says, instead of refusing them.",
+    help="Resize images of another size by read.fit. Otherwise they are refused.",
 )
-@click.option("--extra", type=click.Choice(["first", "last"]), help="The column of a table that is no pixel.")
+@click.option("--extra", type=click.Choice(["first", "last"]), help="The column of a table that holds no pixel.")
 @store_option
 @json_option
 def command(
@@ -49,18 +49,18 @@ def command(
     as_json: bool,
     **answers: Any,
 ) -> None:
-    """Say what images show: a table with Id and Category.
+    """Classify images, and print or write a table with Id and Category.
 
-    RUN is the start of a run's id, or a study: then the first seed of its best arm. INPUT is an image, a folder or an
-    archive of images, a table with one image a row (CSV, TSV, amat) or of image files, IDX, Parquet, .npz or .npy; "-"
-    reads one of them from standard input. Images are read as the study's training images were; labels are not used.
-    An image's Id is its file's name, or its number from 0. Files that are no images are left out and named; the exit
-    code is then 1.
+    RUN is the beginning of a run's id or a study's name, which means the first seed of its best arm. INPUT is an image,
+    a folder or archive of images, a table with one image a row (CSV, TSV, amat) or with image files, IDX, Parquet, .npz
+    or .npy; "-" reads one of them from standard input. Images are read as the study's training images were. Labels are
+    not used. An image's Id is its file name, or its number from 0. Files that are no images are left out and named; the
+    exit code is then 1.
 
-    With --calibrate one temperature is fitted on validation images, those that a run has not trained on; confidence is
-    the probability of the class that is named. --sets adds the classes that an image may be, --refuse whether it is
-    unlike the data; both are fitted on validation images too. With --json a summary is printed instead of the table:
-    give -o too.
+    --calibrate fits one temperature on validation images, which the run has not trained on, and adds the confidence:
+    the probability of the predicted class. --sets adds the classes that an image may be. --refuse adds whether it is
+    unlike the data. Both are fitted on validation images too. With --json a summary is printed instead of the table, so
+    give -o.
     """
     import sys
 

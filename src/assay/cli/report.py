@@ -33,9 +33,9 @@ def command(
     latex: bool,
     as_json: bool,
 ) -> None:
-    """Write STUDY's report: one HTML file that needs no network (the latest study if none is named).
+    """Write STUDY's report (by default of the latest study): one HTML file that needs no network.
 
-    Other forms are written instead of it; several may be asked for at once, and then -o's suffix is each form's own.
+    The options for other forms replace it. Several may be given; each then has its own suffix.
     """
     from ..api import result
     from ..report import SUFFIXES, ReportForm

@@ -22,7 +22,7 @@ WORTH_ASKING = 600.0  # seconds
 
 @click.command("reproduce")
 @click.argument("keys", nargs=-1)
-@click.option("--as-published", is_flag=True, help="Repeat the published protocol, leaks and raw bytes included.")
+@click.option("--as-published", is_flag=True, help="Repeat the published protocol, with its leaks and unscaled inputs.")
 @click.option("--seeds", type=click.IntRange(min=1), help="Seeds per network, instead of each study's count.")
 @click.option("--yes", is_flag=True, help="Do not ask before more than 10 minutes of training.")
 @click.option("--show", is_flag=True, help="Train nothing: show what the store holds.")

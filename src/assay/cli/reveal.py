@@ -23,7 +23,7 @@ from .options import json_option, print_json, store_option, study_name
     "--retrain",
     metavar="ARM",
     shell_complete=arms,
-    help="Train this arm anew on training and validation images, and score it alone.",
+    help="Train this arm again on training and validation images, and score only these runs.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask before the test split is opened.")
 @click.option("--workers", type=click.IntRange(min=1), help="Runs at a time, with --retrain.  [default: all cores]")
@@ -33,12 +33,12 @@ def command(
 ) -> int:
     """Score STUDY's finished runs on the sealed test split, once, and record the look.
 
-    It asks before it opens the test split. Where every finished run has its score, they are shown again, which is no
-    look.
+    Assay asks before it opens the test split. If every finished run has its score already, the scores are shown again,
+    which is no look.
 
-    Choose on validation first: what is chosen after a look at the test split is no longer tested by it. The chosen arm
-    may then learn from the validation images too: --retrain ARM trains it anew on all training images (of which as many
-    per class as the study says, where it does), with the study's seeds, and scores these runs and no other.
+    Choose on validation images first. A choice that is made after a look at the test split is not tested by it. With
+    --retrain ARM, the chosen arm is trained again with the study's seeds on training and validation images together,
+    and only these runs are scored. A limit on the images of each class stays.
     """
     from ..analysis import elsewhere
     from ..api import result

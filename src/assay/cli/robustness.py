@@ -20,21 +20,23 @@ from .options import json_option, print_json, store_option, study_name
     type=click.Choice(["validation", "test"]),
     default="validation",
     show_default=True,
-    help="Whose images are corrupted; test counts as a look, and only once the study is revealed.",
+    help="The images to corrupt. test counts as a look, and needs a revealed study.",
 )
-@click.option("--images", type=click.IntRange(min=1), default=1000, show_default=True, help="Images for each run.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the draws.")
-@click.option("--yes", is_flag=True, help="Do not ask before test images are looked at.")
+@click.option(
+    "--images", type=click.IntRange(min=1), default=1000, show_default=True, help="The most images for each run."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="The seed of random draws.")
+@click.option("--yes", is_flag=True, help="Do not ask before test images are used.")
 @store_option
 @json_option
 def command(
     study: str | None, split: str, images: int, seed: int, yes: bool, store: Path | None, as_json: bool
 ) -> None:
-    """Will it hold in the field? STUDY's runs on corrupted images, and a verdict for each corruption.
+    """Test STUDY's runs on corrupted images, with a verdict for each corruption.
 
-    Noise, blur, light, shifts, strokes, things in front and JPEG, in five severities. Each run is asked about its own
-    validation images, and arms are judged by the study's metric on runs paired by seed, all corruptions under one error
-    budget. What runs answered is kept in the store, and `assay report` shows it.
+    Corruptions are noise, blur, light, shifts, strokes, occlusion and JPEG, in five severities. Each run predicts its
+    own validation images. Arms are judged by the study's metric on runs paired by seed, with one error rate for all
+    corruptions. The predictions are kept in the store, and `assay report` shows the result.
     """
     from ..api import result
     from ..results.robustness import Split, refuse_sealed

@@ -40,20 +40,20 @@ def _waiting(text: str) -> Iterator[None]:
 @click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
-    help="Where runs are trained; auto is a CUDA device where there is one.  [default: the file's, or cpu]",
+    help="Where to train; auto is a CUDA device if there is one.  [default: the file's, or cpu]",
 )
 @click.option(
     "--on",
     default="local",
     metavar="local|ray|ray://HOST:PORT",
-    help="This machine, or a Ray cluster that is there already: this machine's, or by its client server.  "
+    help="This machine, the running Ray cluster that it belongs to, or another one by its client server.  "
     "[default: local]",
 )
 @click.option(
     "--artifacts",
     metavar="URL",
-    help="A folder that all the cluster's machines reach (s3://..., file:///...), for checkpoints and weights.  "
-    "[default: they come back as messages]",
+    help="A folder that all machines of the cluster reach (s3://..., file:///...), for checkpoints and weights.  "
+    "[default: they are sent as messages]",
 )
 @click.option("--seeds", type=click.IntRange(min=1), help="Seeds per arm, instead of the file's count.")
 @click.option("--report/--no-report", default=True, help="Write the report at the end.")
@@ -61,7 +61,7 @@ def _waiting(text: str) -> Iterator[None]:
     "--track",
     type=click.Choice(["mlflow", "tensorboard", "wandb"]),
     multiple=True,
-    help="Log runs there as they train. Can be given several times.",
+    help="Log runs to this tracker while they train. May be given several times.",
 )
 @json_option
 def command(
@@ -76,11 +76,11 @@ def command(
     track: tuple[TrackerName, ...],
     as_json: bool,
 ) -> int:
-    """Run STUDY (a file or a shipped study's name), or resume it.
+    """Run STUDY, or resume it. STUDY is a file or the name of a shipped study.
 
-    Finished runs are not repeated; interrupted ones resume after their last finished epoch. A search trains its trials,
-    then its finalists anew with fresh seeds, and writes the best of them as a study file. With --json, standard output
-    gets one object at the end, and standard error an object a line for what happens meanwhile.
+    Finished runs are not repeated. Interrupted runs resume after their last finished epoch. A search trains its trials,
+    then its finalists with fresh seeds, and writes the best one as a study file. With --json, standard output gets one
+    object at the end; standard error gets one object a line as things happen.
     """
     from ..api import load, remarks, run
     from ..runner.progress import JsonLines, Lines, Live

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 @click.command("runs")
 @click.argument("study", shell_complete=studies, required=False)
 @store_option
-@click.option("--arm", shell_complete=arms, help="Only this arm.")
-@click.option("--state", type=click.Choice(get_args(State)), help="Only runs in this state.")
-@click.option("--retrained", is_flag=True, help="The runs that reveal --retrain made, instead of the study's.")
-@click.option("--csv", "as_csv", is_flag=True, help="A table with all that verdicts depend on, for `assay judge`.")
+@click.option("--arm", shell_complete=arms, help="Show only this arm.")
+@click.option("--state", type=click.Choice(get_args(State)), help="Show only runs in this state.")
+@click.option("--retrained", is_flag=True, help="List the runs of reveal --retrain instead.")
+@click.option(
+    "--csv", "as_csv", is_flag=True, help="Print a table with everything that verdicts depend on, for `assay judge`."
+)
 @json_option
 def command(
     study: str | None,
@@ -37,7 +39,7 @@ def command(
     as_csv: bool,
     as_json: bool,
 ) -> None:
-    """STUDY's runs, one a line (the latest study if none is named)."""
+    """List STUDY's runs (by default of the latest study), one a line."""
     from ..api import result
     from ..spec.arms import arm_name
 

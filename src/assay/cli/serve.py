@@ -13,15 +13,17 @@ from .options import json_option, print_json, store_option
 
 @click.command("serve")
 @store_option
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; 0.0.0.0 is every one.")
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="Its port; 0 takes a free one."
+    "--host", default="127.0.0.1", show_default=True, help="The address to listen on; 0.0.0.0 is every address."
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="The port; 0 takes a free one."
 )
 @click.option("--open", "opens", is_flag=True, help="Open the page in a browser.")
-@click.option("--allow-run", is_flag=True, help="Let the page start and stop training; it reads only otherwise.")
+@click.option("--allow-run", is_flag=True, help="Let the page start and stop training. Otherwise it only reads.")
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="Serve with TLS: the certificate, as PEM.")
-@click.option("--tls-key", type=click.Path(path_type=Path), help="Its key, where that is in another file.")
-@click.option("--insecure", is_flag=True, help="Permit --allow-run on a network without TLS.")
+@click.option("--tls-key", type=click.Path(path_type=Path), help="The key, if it is in another file.")
+@click.option("--insecure", is_flag=True, help="Allow --allow-run on a network without TLS.")
 @json_option
 def command(
     store: Path | None,
@@ -36,8 +38,8 @@ def command(
 ) -> None:
     """Show the store's studies in a browser, live while they train, and ask their networks.
 
-    The page and all that it needs come from this machine. On any address but this machine's own it asks for a token,
-    which is in the printed link. Ctrl-C stops the server, and nothing else.
+    The page loads nothing from other machines. On any address but this machine's own it asks for a token, which is part
+    of the printed link. Ctrl-C stops the server and nothing else.
     """
     if tls_key is not None and tls_cert is None:
         raise click.UsageError("--tls-key needs --tls-cert.")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @store_option
 @json_option
 def command(study: str | None, store: Path | None, as_json: bool) -> None:
-    """Runs finished, running and queued: of STUDY, or of every study in the store."""
+    """Show finished, running and queued runs: of STUDY, or of every study in the store."""
     from ..api import overviews, result, studies
     from .options import study_name
 

@@ -12,11 +12,18 @@ from .tables import say
 
 @click.command("threshold")
 @click.argument("study", required=False)
-@click.option("--class", "class_name", required=True, metavar="NAME", help="The class that is called, such as ill.")
-@click.option("--arm", help="Whose runs.  [default: the best arm by validation]")
-@click.option("--sensitivity", type=float, metavar="SHARE", help="Find this share of the class, as 0.95.")
-@click.option("--specificity", type=float, metavar="SHARE", help="Leave this share of the others alone, as 0.9.")
-@click.option("--cost", type=float, metavar="NUMBER", help="One that is missed costs as much as so many false alarms.")
+@click.option("--class", "class_name", required=True, metavar="NAME", help="The class, such as ill.")
+@click.option("--arm", help="The arm whose runs are used.  [default: the best arm by validation]")
+@click.option("--sensitivity", type=float, metavar="SHARE", help="Find this share of the class, such as 0.95.")
+@click.option(
+    "--specificity", type=float, metavar="SHARE", help="Do not call this share of the other images, such as 0.9."
+)
+@click.option(
+    "--cost",
+    type=float,
+    metavar="NUMBER",
+    help="Minimize the cost: one missed image costs as much as this many false alarms.",
+)
 @store_option
 @json_option
 def command(
@@ -29,10 +36,11 @@ def command(
     store: Path | None,
     as_json: bool,
 ) -> None:
-    """From which probability on a class is called: sensitivity and specificity of STUDY's runs, with intervals.
+    """Choose the probability from which a class is called, with sensitivity and specificity.
 
-    Each run's threshold is chosen on its validation images, by one of --sensitivity, --specificity and --cost. What it
-    is worth is shown on test images once they are revealed, and on validation images until then.
+    Each run's threshold is chosen on its validation images, by one of --sensitivity, --specificity and --cost.
+    Sensitivity and specificity are given with intervals, on test images once they are revealed, and on validation
+    images until then.
     """
     from ..api import result
 

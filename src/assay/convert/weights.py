@@ -23,14 +23,14 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Imported:
-    """A Keras model as ours.
+    """A Keras model in Assay's layer words, as :func:`assay.from_keras` returns it.
 
     Args:
-        network: Its layers, as a study has them.
-        shape: Height, width and channels of an image; ``None`` where the model does not say.
-        num_classes: Units of its last layer.
-        weights: float32 by name, as ``nets.build.Network`` names and lays them out; empty where there were none.
-        notes: What a study says elsewhere than in its layers, a sentence each.
+        network: Its layers, for ``Study(network=...)``.
+        shape: Height, width and channels of an image; ``None`` if the model does not define them.
+        num_classes: The units of its last layer.
+        weights: float32 arrays by name; empty if the model has none.
+        notes: What belongs elsewhere in a study than in its layers, one sentence each.
     """
 
     network: Network
@@ -40,21 +40,22 @@ class Imported:
     notes: tuple[str, ...] = ()
 
     def summary(self) -> Summary:
-        """Its layers with shapes and counts.
+        """Return its layers with shapes and costs.
 
         Raises:
-            SpecError: The model does not say how large its images are, or layers do not go together.
+            SpecError: The model does not define the size of its images, or layers do not fit together.
         """
         if self.shape is None or self.num_classes is None:
             raise SpecError(Problem("the model does not say how large its images are", "give it an input shape"))
         return summarize(parse(self.network.layers), self.shape, self.num_classes)
 
     def module(self) -> Module:
-        """The torch network with these weights, in evaluation mode: scaled images [n, channels, height, width] to
-        logits.
+        """Return the PyTorch network with these weights, in evaluation mode.
+
+        It maps scaled images [n, channels, height, width] to logits.
 
         Raises:
-            SpecError: As in ``summary``, or the model came without weights.
+            SpecError: As for :meth:`summary`, or the model has no weights.
         """
         import torch
 

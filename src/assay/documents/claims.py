@@ -40,15 +40,15 @@ class Claim:
     """One claim of a document.
 
     Args:
-        document: "A" to "E".
+        document: ``"A"`` to ``"E"``.
         text: The claim, with the document's figures.
-        kind: The kind of claim.
+        kind: The kind of claim, such as ``"better"`` or ``"overfits"``.
         arm: The arm that it is about.
         others: The arms that it is compared with.
-        level: For ``reaches``: the accuracy.
-        only_as_published: It is about the published protocol alone.
-        waits: What is missing to check it here.
-        needs: The base whose weights file it takes.
+        level: For ``"reaches"``: the accuracy.
+        only_as_published: Whether it is about the published protocol alone.
+        waits: What is missing to check it.
+        needs: The base whose weights it needs.
     """
 
     document: str
@@ -120,7 +120,13 @@ CLAIMS = (
 
 @dataclass(frozen=True)
 class ClaimVerdict:
-    """What our runs say of a claim: the verdict, and the effect with its interval as a sentence."""
+    """What the runs say about one claim of a document.
+
+    Args:
+        claim: The claim; ``claim.text`` is its wording.
+        verdict: ``"supported"``, ``"contradicted"``, ``"not decided"`` or ``"waiting"`` (something is missing).
+        sentence: The effect with its interval, in words.
+    """
 
     claim: Claim
     verdict: Verdict

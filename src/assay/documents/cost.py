@@ -20,13 +20,13 @@ from ..train.task import Task
 
 @dataclass(frozen=True)
 class Cost:
-    """The estimate of a study's missing runs.
+    """The estimated cost of a study's missing runs.
 
     Args:
-        study: Its name.
-        num_runs: How many are missing.
-        flops: Of all of them, at most: early stopping may save some.
-        flops_per_second: Measured on one core, in training steps of the arm that costs most.
+        study: The study's name.
+        num_runs: The number of missing runs.
+        flops: FLOPs of all of them, at most. Early stopping may save some.
+        flops_per_second: The speed of one core, measured on training steps of the most expensive arm.
         workers: Runs at a time.
     """
 
@@ -38,6 +38,7 @@ class Cost:
 
     @property
     def seconds(self) -> float:
+        """The estimated duration in seconds."""
         return self.flops / self.flops_per_second / max(1, min(self.workers, self.num_runs))
 
 

@@ -25,15 +25,15 @@ from .published import System
 
 @dataclass(frozen=True)
 class Row:
-    """A published system and our runs of it.
+    """A published system and the runs of it in the store.
 
     Args:
-        system: As reported.
-        parameters: Of our network, as Keras counts them; ``None`` where it cannot be built here.
-        scores: Our accuracies by seed, on the split that its figure is of.
-        losses: The losses that go with them.
-        runs: Our runs.
-        hits: By seed, which test images each of them gets right; empty where it is scored on others.
+        system: The system and its published figures.
+        parameters: Parameters of the network, as Keras counts them; ``None`` if it cannot be built on this machine.
+        scores: Accuracies by seed, on the split that the published figure is of.
+        losses: The losses of the same runs.
+        runs: The runs.
+        hits: For each seed, which test images the run classifies correctly. Empty if another split is scored.
     """
 
     system: System
@@ -46,7 +46,7 @@ class Row:
 
 @dataclass(frozen=True)
 class SideBySide:
-    """Published systems beside ours, and the verdicts on the claims."""
+    """Published systems beside the runs of them, with the verdicts on the claims."""
 
     rows: tuple[Row, ...]
     verdicts: tuple[ClaimVerdict, ...]

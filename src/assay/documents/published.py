@@ -17,29 +17,36 @@ DOCUMENTS = ("A", "B", "C", "D", "E")
 
 @dataclass(frozen=True)
 class System:
-    """A network that a document trained, and what it reports.
+    """A network that a document trained, with its published figures.
 
     Args:
-        key: Its name.
-        document: "A" to "E".
+        key: Its name, such as ``"A-no-dropout"``.
+        document: ``"A"`` to ``"E"``.
         study: The shipped study that trains it.
-        scored_on: What images its figures are of, in the document's words.
-        split: Which of our scores stands beside them.
-        accuracy: As reported, a fraction.
-        training_images: How many it was trained on.
-        epochs: At most.
-        arm: Its arm in the study; its key unless given.
-        is_retrained: It was trained on training and validation images together.
-        waits: What is missing to run it here; empty if nothing is.
-        needs: The base whose weights file it needs: without it, ``waits`` says where that belongs.
-        parameters, trainable: As the document counts them.
-        loss: As reported, in nats.
-        minutes: Reported training time.
+        scored_on: The images that its figures are of, in the document's words.
+        split: The split whose scores are compared with them.
+        accuracy: The published accuracy, a fraction.
+        training_images: The number of training images.
+        epochs: The most epochs.
+        arm: Its arm in the study.
+        is_retrained: Whether it was trained on training and validation images together.
+        waits: What is missing to run it; empty if nothing is.
+        needs: The base whose weights it needs.
+        parameters: Parameters, as the document counts them.
+        trainable: Trainable parameters, as the document counts them.
+        loss: The published loss, in nats.
+        minutes: The published training time.
         inputs: How the document scales images.
-        callbacks, augmentation, search, base, note: Further words on how it was trained.
+        callbacks: The document's callbacks.
+        augmentation: The document's augmentation.
+        search: The document's search.
+        base: The document's base.
         claim: What the document says of it.
-        curve_loss, curve_accuracy: Of each epoch's steps, with dropout on.
-        curve_val_loss, curve_val_accuracy: After each epoch.
+        note: A further remark.
+        curve_loss: The published loss of each epoch's steps, with dropout on.
+        curve_accuracy: The published accuracy of each epoch's steps.
+        curve_val_loss: The published validation loss after each epoch.
+        curve_val_accuracy: The published validation accuracy after each epoch.
     """
 
     key: str

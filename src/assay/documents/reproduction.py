@@ -1,4 +1,4 @@
-"""Trains and scores the documents' systems, and compares them with the reported figures."""
+"""Trains and scores the documents' systems, and compares them with the published figures."""
 
 from __future__ import annotations
 
@@ -40,12 +40,39 @@ AS_PUBLISHED: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Reproduction(SideBySide):
-    """A reproduction: a row for each system and a verdict on each claim."""
+    """The published systems of documents A to E beside your runs of them, with a verdict on each claim.
+
+    :func:`reproduce` returns it. In a notebook it shows its tables.
+
+    Args:
+        rows: One for each published system, with its runs.
+        verdicts: One for each claim of the documents.
+        is_as_published: Whether the published protocol was repeated, with its leaks.
+        store: The store's folder.
+
+    Example:
+        >>> page = assay.reproduce("A", trains=False)
+        >>> page.rows[0].system.key, page.rows[0].system.accuracy
+        ('A-grid-3x3-32', 0.992)
+        >>> page.verdicts[0].claim.text
+        '5x5 kernels with 64 filters are the best of the grid (99.22 %)'
+    """
 
     store: Path
 
     def write(self, path: str | Path | None = None) -> Path:
-        """Write the page, as HTML or (where the path ends in ``.md``) as Markdown; return its path."""
+        """Write the page as one file.
+
+        Args:
+            path: The file. A path that ends in ``.md`` is written as Markdown, any other as HTML. If ``None``:
+                ``reports/reproduction.html`` in the store's folder.
+
+        Returns:
+            The file's path.
+
+        Raises:
+            DiskFull: There is no space left.
+        """
         name = "reproduction-as-published.html" if self.is_as_published else "reproduction.html"
         target = Path(path) if path is not None else self.store / "reports" / name
         return write_report(target, markdown(self) if target.suffix == ".md" else html(self))
@@ -64,23 +91,33 @@ def reproduce(
     confirm: Callable[[Sequence[Cost]], bool] = lambda costs: True,
     trains: bool = True,
 ) -> Reproduction:
-    """Trains the documents' systems as studies, scores them, and compares them with the reported figures.
+    """Train the networks of documents A to E, score them, and compare them with the published figures.
 
-    Finished runs are not repeated. Test splits are scored once everything has run, and each look is recorded.
+    Documents A to E are five published notebooks (docs/evidence/reproduction.md). Finished runs are not repeated. Test
+    splits are scored after everything has run, and each look is recorded.
 
     Args:
-        keys: Documents' letters and systems' keys; all if there are none.
-        as_published: Repeat the published protocol instead, leaks and raw bytes included; such runs are marked.
-        seeds: Seeds per arm, instead of each study's count.
-        store: The store's folder; ``ASSAY_STORE`` or ``./assay-store`` if ``None``.
+        keys: Letters of documents (``"A"`` to ``"E"``) and keys of systems (``"A-no-dropout"``). All if there are none.
+        as_published: Repeat the published protocol instead, with its leaks and unscaled inputs. Such runs are marked.
+        seeds: Seeds for each arm. Each study's own count if ``None``.
+        store: The store's folder. Default: ``ASSAY_STORE``, or ``./assay-store``.
         workers: Cores to use; all if ``None``.
-        progress: What follows each study.
-        confirm: Gets the estimated cost of what is missing before anything trains; ``False`` trains nothing.
-        trains: ``False`` shows what the store holds.
+        progress: Follows each study, as for :func:`run`.
+        confirm: Called with the estimated :class:`~assay.documents.cost.Cost` of what is missing before anything
+            trains. If it returns ``False``, nothing is trained.
+        trains: ``False`` trains nothing and shows what the store holds.
+
+    Returns:
+        The :class:`Reproduction`.
 
     Raises:
-        SpecError: A key is unknown.
-        InputError: Data or store are not usable.
+        SpecError: A key is not known.
+        InputError: The data or the store cannot be used.
+
+    Example:
+        >>> page = assay.reproduce("A-no-dropout", trains=False)  # what the store holds
+        >>> len(page.rows), page.rows[0].runs
+        (1, ())
     """
     systems = chosen(keys)
     folder = Path(store) if store is not None else default_folder()

@@ -22,15 +22,15 @@ FORMATS: tuple[Format, ...] = ("png", "svg", "pdf")
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A figure with its title, caption and data.
+    """A figure with its title, caption and data. A notebook shows it.
 
     Args:
-        name: Of its file: ``confusion``, ``kernels-conv1``.
+        name: Its name, such as ``"confusion"`` or ``"kernels-conv1"``.
         title: Its heading.
-        caption: How to read it and what it says, in sentences: also what a screen reader reads out.
+        caption: What it shows and how to read it. Screen readers read it too.
         draw: Draws it in a theme.
         data: Its numbers as plain values, for JSON.
-        draw_narrow: Draws it as wide as a phone, where the usual drawing would be too small to read there.
+        draw_narrow: Draws it for the width of a phone, if the usual drawing would be too small there.
     """
 
     name: str
@@ -46,23 +46,40 @@ class Picture:
         return self.name.split("-")[0]
 
     def figure(self, theme: Theme = "light") -> Figure:
-        """A new Matplotlib figure of it."""
+        """Return it as a new Matplotlib figure.
+
+        Args:
+            theme: ``"light"`` or ``"dark"``.
+        """
         return self.draw(theme)
 
     def encoded(self, format: Format = "png", theme: Theme = "light") -> bytes:
-        """The picture as a file's content; the same bytes every time."""
+        """Return it as the content of a file. The bytes are the same every time.
+
+        Args:
+            format: ``"png"``, ``"svg"`` or ``"pdf"``.
+            theme: ``"light"`` or ``"dark"``.
+        """
         return encoded(self.draw(theme), format, theme)
 
     def narrow(self, theme: Theme = "light") -> bytes | None:
-        """The drawing for a phone as a PNG; ``None`` where the usual one will do."""
+        """Return the drawing for a phone as a PNG; ``None`` if the usual one is suitable.
+
+        Args:
+            theme: ``"light"`` or ``"dark"``.
+        """
         return None if self.draw_narrow is None else encoded(self.draw_narrow(theme), "png", theme)
 
     def save(self, path: str | Path, theme: Theme = "light") -> Path:
-        """Writes it to a file; its suffix decides the format.
+        """Write it to a file and return the file's path.
+
+        Args:
+            path: The file. Its suffix decides the format: ``.png``, ``.svg`` or ``.pdf``.
+            theme: ``"light"`` or ``"dark"``.
 
         Raises:
-            DiskFull: There is no room for it.
-            DataError: The disk refuses for another reason.
+            DiskFull: There is no space left.
+            DataError: The file cannot be written.
         """
         target = Path(path)
         suffix = target.suffix.removeprefix(".")
@@ -70,7 +87,11 @@ class Picture:
         return target
 
     def html(self, source: str | None = None) -> str:
-        """A figure element: the image from ``source``, or held within it."""
+        """Return an HTML figure element.
+
+        Args:
+            source: The address of the image. If ``None``, the image is embedded.
+        """
         inside = source or f"data:image/png;base64,{base64.b64encode(self.encoded()).decode()}"
         return (
             f'<figure style="margin:1.5rem 0;max-width:64rem"><figcaption><b>{escape(self.title)}</b><br>'

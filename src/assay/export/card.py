@@ -72,13 +72,14 @@ class Facts:
 
 @dataclass(frozen=True)
 class Written:
-    """A file that was written.
+    """One exported file.
 
     Args:
-        name: In its folder.
-        format: As ``assay export --format`` names it.
-        sha256, num_bytes: Of its content.
-        about: How it is used, and how it compares.
+        name: Its name in the folder.
+        format: The format's name, as in ``assay export --format``.
+        sha256: The SHA-256 of its content.
+        num_bytes: Its size.
+        about: How to use it, and how closely its predictions agree with the run's.
     """
 
     name: str

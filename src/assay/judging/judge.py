@@ -1,4 +1,4 @@
-"""From anybody's results to verdicts."""
+"""Verdicts on results from other tools."""
 
 from __future__ import annotations
 
@@ -33,29 +33,42 @@ def judge(
     data: str | None = None,
     **options: Any,
 ) -> Judgement:
-    """Verdicts on results that Assay did not train, as on a study's own.
+    """Give verdicts on results that Assay did not train.
 
-    Runs of two arms that share a seed are a pair, and the first arm is what the others are compared with.
+    Two runs of different arms with the same seed are a pair. The first arm is the baseline. A table needs columns
+    ``arm``, ``seed`` and ``score``; docs/guides/judge.md describes the optional ones.
 
     Args:
-        results: A pandas frame or a CSV file with columns ``arm``, ``seed`` and ``score`` (docs/guides/judge.md: also
-            ``fold``, ``data``, ``metric``, ``state``, ``factor.NAME``); a table that Assay wrote of a study
-            (``Result.scores``, ``assay runs --csv``); a folder of MLflow, TensorBoard or Keras Tuner; the file of an
-            Optuna storage; or a folder of saved predictions.
-        data: The data set, where there are several.
-        options: ``against``, the arm that the others are compared with; ``arm``, ``seed`` and ``score``, names of
-            columns, settings or metrics where they are not the usual ones; ``metric``, where there are several, or what
-            the score is; ``higher_is_better``, its direction where Assay cannot know it; ``question``; ``margin``,
-            points below which a difference does not matter; ``claim``, of what verdicts speak, ``"new images"`` or
-            ``"these images"``; ``chance``, the accuracy of guessing, without which no run is called collapsed;
-            ``form``, what the folder is, if that is not found out; ``experiment``, of MLflow, or the study of an Optuna
-            storage; ``store``, a folder whose ledger records the claim, under ``name``.
+        results: A pandas table or the path of a CSV file; a table of ``Result.scores`` or ``assay runs --csv``; a
+            folder of MLflow, TensorBoard or Keras Tuner; the file of an Optuna storage; or a folder of saved
+            predictions.
+        data: The data set to judge, if the results are of several.
+        options: ``against``: the baseline arm. ``arm``, ``seed``, ``score``: names of columns, settings or metrics, if
+            they differ from these. ``metric``: the measure to judge, of several, or what the score is.
+            ``higher_is_better``: the measure's direction, if Assay does not know it. ``question``: the report's title.
+            ``margin``: percentage points below which a difference does not matter. ``claim``: what verdicts generalize
+            to, ``"new images"`` or ``"these images"``. ``chance``: the accuracy of guessing; without it no run counts
+            as collapsed. ``form``: what the results are, if it is not detected. ``experiment``: the MLflow experiment
+            or Optuna study. ``store``: a store whose ledger records the claims, under ``name``.
+
+    Returns:
+        The :class:`~assay.judging.Judgement`. Print it for the verdicts; ``report()`` writes them as a file.
 
     Raises:
-        DataError: The results cannot be read, or no verdict can be made of them: two scores for one arm and seed, arms
-            without a common seed, scores that are no numbers, several data sets or metrics and none named. All
-            problems are named, each with its place and the fix.
-        SpecError: An option breaks a rule, or the package that reads the folder is not installed.
+        DataError: The results cannot be read or judged: two scores for one arm and seed, arms without a common seed,
+            scores that are not numbers, or several data sets or metrics and none named. All problems are listed, each
+            with its place and remedy.
+        SpecError: An option breaks a rule, or the package that reads the results is not installed.
+
+    Example:
+        >>> import pandas as pd
+        >>> table = pd.DataFrame({
+        ...     "arm": ["plain"] * 6 + ["dropout"] * 6,
+        ...     "seed": [*range(6)] * 2,
+        ...     "score": [0.91, 0.92, 0.90, 0.91, 0.93, 0.92, 0.94, 0.95, 0.94, 0.93, 0.95, 0.95],
+        ... })
+        >>> print(assay.judge(table, metric="accuracy").headline)
+        dropout is better than plain: accuracy is 2.83 points higher (95 % interval 2.00 to 3.66, 6 seeds)
     """
     parts = parts_of(results, data=data, **options)
     if len(parts) > 1:

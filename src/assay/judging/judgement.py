@@ -18,11 +18,11 @@ ReportForm = Literal["html", "pdf", "markdown", "latex"]
 
 @dataclass(frozen=True)
 class Judgement:
-    """The verdicts on one data set's scores: what a study's ``Result`` says of its own.
+    """Verdicts on results from elsewhere, as :func:`assay.judge` returns them. Print it to read them.
 
     Args:
-        record: The scores as a study's record.
-        notes: What was not used of their source, and why: sentences with full stops.
+        record: The scores as the record of a study.
+        notes: What was not used of the source, and why, as sentences.
     """
 
     record: StudyRecord
@@ -30,7 +30,7 @@ class Judgement:
 
     @property
     def answer(self) -> Answer:
-        """The headline with everything that must be read with it."""
+        """The headline, with everything that must be read with it."""
         return answer(self.record)
 
     @property
@@ -39,7 +39,11 @@ class Judgement:
         return self.answer.headline
 
     def compare(self, *names: str) -> Comparison:
-        """Verdicts on arms and factors, as ``Result.compare`` gives them.
+        """Return the verdicts on arms and factors, as :meth:`assay.Result.compare` does.
+
+        Args:
+            names: Nothing: every arm against the baseline, and the effects of crossed factors. One factor: its effects.
+                Two arms: the second against the first.
 
         Raises:
             SpecError: A name is no factor or arm, or there is one arm only.
@@ -47,20 +51,21 @@ class Judgement:
         return compare_study(self.record, *names)
 
     def frame(self) -> pd.DataFrame:
-        """One row a verdict: ``Comparison.frame``."""
+        """Return one row for each verdict, as ``Comparison.frame`` does."""
         return self.compare().frame()
 
     def report(self, path: str | Path | None = None, *, form: ReportForm = "html") -> Path:
         """Write the report and return its path.
 
         Args:
-            path: Where; the scores' name with the form's suffix in the current folder if ``None``.
-            form: ``html``, one file that needs nothing else; ``pdf``, that file as Chromium prints it; ``markdown`` or
-                ``latex``, the tables.
+            path: The file to write. If ``None``: the scores' name with the form's suffix, in the current folder.
+            form: ``"html"``: one file that needs nothing else. ``"pdf"``: that file, printed by Chromium.
+                ``"markdown"`` or ``"latex"``: the tables.
 
         Raises:
-            SpecError: What writes this form is not on this machine.
-            DiskFull, DataError: The file cannot be written.
+            SpecError: This machine lacks what the form needs.
+            DiskFull: There is no space left.
+            DataError: The file cannot be written.
         """
         from ..report import SUFFIXES, as_latex, as_markdown, write_pdf, write_report
 
@@ -80,7 +85,7 @@ class Judgement:
         return render(self.record, summaries={}, gallery=None, version=version("assay"), toml=toml)
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything as plain values, for JSON."""
+        """Return everything as plain values, for JSON."""
         result = self.answer
         return {
             "source": self.record.source or self.record.name,

@@ -14,12 +14,12 @@ from .unit import PERCENT, Unit
 
 @dataclass(frozen=True)
 class Measure(ABC):
-    """A measure of one network's predictions.
+    """A measure of a network's predictions.
 
     Args:
-        name: As studies write it.
-        label: In a sentence, such as ``balanced accuracy``.
-        unit: In which it is written.
+        name: Its name in study files, such as ``"balanced_accuracy"``.
+        label: Its name in a sentence, such as ``"balanced accuracy"``.
+        unit: The unit that values are written in.
         higher_is_better: Its direction.
     """
 

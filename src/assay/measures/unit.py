@@ -12,10 +12,10 @@ class Unit:
     """How values and differences of a measure are written.
 
     Args:
-        name: Of a difference, such as ``points``; empty for a plain number.
-        scale: Turns the measure into the unit.
-        decimals: Of values and differences.
-        suffix: Behind a value, such as `` %``.
+        name: The unit of a difference, such as ``"points"``; empty for a plain number.
+        scale: The factor from the measure to the unit.
+        decimals: Decimals of values and differences.
+        suffix: The text after a value, such as ``" %"``.
     """
 
     name: str

@@ -23,7 +23,12 @@ class Axis:
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """What one value sees of the input, rows and columns; a vector's values have no stride.
+    """The part of the input that one value of a layer can depend on.
+
+    Args:
+        rows: Its extent along rows: start, size and stride.
+        columns: Its extent along columns.
+        is_vector: Whether the layer's output is a vector, whose values have no position.
 
     Source: Araujo, Norris and Sim (2019), "Computing receptive fields of convolutional neural networks", Distill.
     """
@@ -34,12 +39,12 @@ class ReceptiveField:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width in pixels, from the first that can matter to the last; zeros around the image included."""
+        """Height and width in pixels, zeros around the image included."""
         return self.rows.size, self.columns.size
 
     @property
     def stride(self) -> tuple[int, int] | None:
-        """Pixels from one position's field to the next one's; ``None`` where there are no positions."""
+        """Pixels between the fields of neighbouring positions; ``None`` if there are no positions."""
         return None if self.is_vector else (self.rows.stride, self.columns.stride)
 
 

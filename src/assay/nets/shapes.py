@@ -25,24 +25,23 @@ _ENDING = 'end with "dense classes softmax"'
 
 @dataclass(frozen=True)
 class LayerSummary:
-    """One layer in its network.
+    """One layer of a network, with its shapes and costs.
 
     Args:
-        name: Its kind, numbered from 1 among its kind in the whole network: ``"conv1"``. The built module has the same
-            name.
-        layer: The layer itself; where paths meet, ``Add`` or ``Concatenate``.
-        word: The layer as words.
-        input_shape: (height, width, channels) or (units,), without the batch; of the first path where paths meet.
-        output_shape: The same of what it returns.
-        tensors: What it learns or keeps, in Keras's order.
-        trainable: Parameters that training changes.
-        non_trainable: Other parameters, as Keras counts them (batch normalization's moving statistics).
-        flops: FLOPs of one sample's forward pass outside training, one multiply-add counted as 2. Comparing and moving
-            values costs nothing, and neither do activations, by custom.
-        receptive_field: What one output value sees of the network's input.
-        inputs: Names of the layers whose outputs it reads; ``""`` is the network's input.
-        path: The blocks around it, outermost first: ``("residual1", "shortcut")``.
-        block: The base's block that it stands in; empty for an arm's own layers.
+        name: Its kind with a number, counted within the whole network, such as ``"conv1"``. The built module has the
+            same name.
+        layer: The layer itself; ``Add`` or ``Concatenate`` where paths meet.
+        word: The layer in words.
+        input_shape: (height, width, channels) or (units,), without the batch. Where paths meet, of the first one.
+        output_shape: The shape of its output.
+        tensors: Its parameters and moving statistics, in Keras's order.
+        trainable: Trainable parameters.
+        non_trainable: Other parameters, as Keras counts them: moving statistics.
+        flops: FLOPs for one image, forward. A multiply-add counts as 2; comparisons, copies and activations as 0.
+        receptive_field: The pixels of the input that one output value depends on.
+        inputs: The layers whose outputs it reads; ``""`` is the network's input.
+        path: The blocks around it, outermost first, such as ``("residual1", "shortcut")``.
+        block: The block of the base that it belongs to; empty for an arm's own layers.
     """
 
     name: str
@@ -66,23 +65,24 @@ class LayerSummary:
 
     @property
     def activation_bytes(self) -> int:
-        """Bytes of one sample's output in float32; 0 where the output is the input in another form."""
+        """Bytes of the output for one image in float32; 0 if the output is only a view of the input."""
         return 0 if self.layer.is_view else 4 * math.prod(self.output_shape)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A network's layers in the order in which they are computed, with their shapes and costs, and the totals.
+    """A network's layers with their shapes and costs, as :func:`assay.describe` returns it. A notebook shows it as a
+    table.
 
     Args:
-        input_shape: Of what the first layer sees.
-        num_classes: Classes.
-        layers: Those of the base, where there is one, and the arm's own.
-        base: The base.
+        input_shape: The shape that the first layer reads.
+        num_classes: The number of classes.
+        layers: The layers in the order of computation: those of the base, then the arm's own.
+        base: The base, if there is one.
         head: The arm's own layers on a base.
-        own: The module of one's own that it summarizes, whose parts the layers are.
-        members: So many networks of these layers answer together: totals are of all of them, layers of one.
-        quantization: The bits that it is trained for; ``None`` in floating point.
+        own: The module of your own, if the network is one.
+        members: The number of networks in an ensemble; 1 otherwise. Totals are of all, ``layers`` of one.
+        quantization: The number formats that it is trained for; ``None`` for floating point.
     """
 
     input_shape: Image
@@ -96,7 +96,7 @@ class Summary:
 
     @property
     def trainable(self) -> int:
-        """Parameters that training changes."""
+        """Trainable parameters."""
         return self.members * sum(layer.trainable for layer in self.layers)
 
     @property
@@ -111,18 +111,18 @@ class Summary:
 
     @property
     def is_chain(self) -> bool:
-        """Whether every layer reads the one before it, and nothing else."""
+        """Whether every layer reads only the layer before it."""
         before = ("", *(row.name for row in self.layers))
         return all(row.inputs == (name,) for name, row in zip(before, self.layers, strict=False))
 
     @property
     def activation_bytes(self) -> int:
-        """Bytes of all layers' outputs for one sample, in float32: what training keeps for the way back."""
+        """Bytes of all layers' outputs for one image in float32, which training keeps for the backward pass."""
         return self.members * sum(layer.activation_bytes for layer in self.layers)
 
     @property
     def flops(self) -> int:
-        """FLOPs of one sample's forward pass outside training."""
+        """FLOPs for one image, forward."""
         return self.members * sum(layer.flops for layer in self.layers)
 
     def _repr_html_(self) -> str:

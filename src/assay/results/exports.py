@@ -53,11 +53,11 @@ _CHECKED = 1000
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export wrote.
+    """What an export wrote, as :meth:`assay.Result.export` returns it.
 
     Args:
-        folder: Where.
-        files: The models, in the order in which they were asked for.
+        folder: The folder.
+        files: The models, in the order of the requested formats.
         card: The model card.
     """
 

@@ -11,18 +11,29 @@ from ..store import DATABASE, VerdictLook, default_folder, open_reader
 
 
 def ledger(store: str | Path | None = None) -> Ledger:
-    """Every claim that a store has made, in order, and which stand with the false discovery rate at 5 % over all.
+    """List every claim that a store has made, and which ones stand at a false discovery rate of 5 %.
 
-    It is replayed from the looks that the store holds, at its studies' verdicts and at scores that were judged with
-    ``store=``: the same store gives the same ledger. Asking for it is no look.
+    The ledger is computed from the recorded looks: those at the studies' verdicts, and those at scores that were judged
+    with ``store=``. Reading it is no look.
 
     Args:
-        store: The store's folder; ``ASSAY_STORE`` or ``./assay-store`` if ``None``.
+        store: The store's folder. Default: ``ASSAY_STORE``, or ``./assay-store``.
+
+    Returns:
+        The :class:`~assay.analysis.ledger.Ledger`.
 
     Raises:
-        NoStore: There is no store.
+        NoStore: The folder holds no store.
         StoreError: A look cannot be read, or a newer version of Assay recorded it.
         DataError: Judged scores cannot be read.
+
+    Source: LORD++ of Ramdas et al. (2017), "Online control of the false discovery rate with decaying memory"; conflict
+    sets of Zrnic, Ramdas and Jordan (2021), "Asynchronous online testing of multiple hypotheses".
+
+    Example:
+        >>> comparison = assay.result("first-verdict").compare()  # a look
+        >>> print(assay.ledger())
+        1 comparison in 1 study, 1 claim: 1 stands with the false discovery rate at 5 % over all of them.
     """
     folder = Path(store) if store is not None else default_folder()
     events: list[Shown] = []

@@ -30,14 +30,14 @@ _SHORTEST_ID = 4
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A finished run's network with its weights, on torch's layers in float32.
+    """A finished run's network with its weights, in float32 on PyTorch.
 
     Args:
-        study: The study that it is a run of.
-        run: Its record.
+        study: The record of its study.
+        run: The record of its run.
         arm: Its network and training.
-        summary: Its layers, shapes and counts.
-        predictor: The network in evaluation mode, with the scaling of what it was trained on.
+        summary: Its layers, shapes and costs.
+        predictor: The network in evaluation mode, with the scaling of its training.
         store: The store's folder.
     """
 
@@ -50,9 +50,9 @@ class Model:
 
     @property
     def network(self) -> Network:
-        """The torch module: scaled images [n, channels, height, width] to logits [n, classes].
+        """The PyTorch module: scaled images [n, channels, height, width] to logits [n, classes].
 
-        Of an ensemble it is the first member, which explanations look into; ``predictor.network`` is all of them.
+        For an ensemble it is the first member; ``predictor.network`` holds all of them.
         """
         from ..nets.ensemble import members_of
 
@@ -60,7 +60,7 @@ class Model:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Class names by label."""
+        """The class names, by label."""
         return tuple(self.study.data["classes"])
 
     @property
@@ -70,11 +70,11 @@ class Model:
         return height, width, channels
 
     def input_reader(self, *, resize: bool = False, skip_bad: bool = False) -> InputReader:
-        """Reads pictures, arrays and files as the study's training images were read.
+        """Return a reader that reads images, arrays and files as the study's training images were read.
 
         Args:
-            resize: Resize images of another size instead of refusing them, also where the study gives no size.
-            skip_bad: Leave out files that are no images, also where the study refuses them.
+            resize: Resize images of another size. Otherwise they are refused.
+            skip_bad: Leave out files that are no images.
         """
         from ..prediction import InputReader
 
@@ -85,21 +85,21 @@ class Model:
         """The data of its study.
 
         Raises:
-            DataError: They are gone, or have changed.
+            DataError: The data are missing or have changed.
         """
         return dataset_of(self.study)
 
     @property
     def is_retrained(self) -> bool:
-        """Whether validation images were among those that it was trained on."""
+        """Whether it was trained on validation images too."""
         return self.study.is_retrained(self.run)
 
     def validation(self) -> tuple[NDArray[np.uint8] | NDArray[np.float32], NDArray[np.int64]]:
-        """The images that it never trained on and their labels: uint8 or float32 [n, height, width, channels], [n].
+        """Return the run's validation images and their labels: uint8 or float32 [n, height, width, channels], and [n].
 
         Raises:
-            SpecError: It was trained on every training image.
-            DataError: The data are gone, or have changed.
+            SpecError: The run was trained on every training image.
+            DataError: The data are missing or have changed.
         """
         data = self.dataset.training()
         chosen = split_of_run(self.study, self.run, data).validation
@@ -108,11 +108,15 @@ class Model:
         return data.images[chosen], data.labels[chosen]
 
     def probabilities(self, images: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.float32]:
-        """The classes' probabilities, float32 [n, classes], of stored images [n, height, width, channels]."""
+        """Return the probability of each class, float32 [n, classes].
+
+        Args:
+            images: Stored images [n, height, width, channels], as :meth:`validation` returns them.
+        """
         return self.predictor.probabilities(images)
 
     def once(self) -> Predictor:
-        """The predictor that looks at an image once, as it is: what an exported file computes."""
+        """Return the predictor for a single view of each image, which is what an exported file computes."""
         from ..train.predictor import Predictor
 
         return Predictor(self.predictor.network, self.predictor.scaling)

@@ -46,11 +46,23 @@ if TYPE_CHECKING:
 
 
 def result(study: str, *, store: str | Path | None = None) -> Result:
-    """What a store holds of a study, without running anything.
+    """Open a study in a store. Nothing is run.
+
+    Args:
+        study: The study's name. :func:`studies` lists those of a store.
+        store: The store's folder. Default: ``ASSAY_STORE``, or ``./assay-store``.
+
+    Returns:
+        The result, also of a study that has not finished.
 
     Raises:
-        NoStore: There is no store.
-        NoSuchStudy: It holds no such study.
+        NoStore: The folder holds no store.
+        NoSuchStudy: The store holds no such study.
+
+    Example:
+        >>> result = assay.result("first-verdict")
+        >>> result.study
+        'first-verdict'
     """
     stored = Result(Path(store) if store is not None else default_folder(), study)
     with open_reader(stored.store) as reader:
@@ -59,12 +71,12 @@ def result(study: str, *, store: str | Path | None = None) -> Result:
 
 
 def report_html(record: StudyRecord, explanations: Sequence[Illustration] = (), *, store: Path | None = None) -> str:
-    """A study's report, one HTML file, as a text.
+    """The report of a study as one HTML text.
 
     Args:
         record: The study.
         explanations: Pictures of the best arm.
-        store: The store's folder, for what runs answered about corrupted images, where they were asked.
+        store: The store's folder. If given, the report shows the results on corrupted images that the store holds.
     """
     from ..report import render
     from .robustness import corruption_picture, kept_robustness
@@ -110,37 +122,82 @@ def _parameters(record: StudyRecord) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Result:
-    """A study in a store. Each call reads the store anew, also while the study runs."""
+    """A study in a store, with its verdicts, tables, pictures and files.
+
+    :func:`run` and :func:`result` return it. Each call reads the store again, so a result follows a study that is
+    still running. In a notebook a result shows the answer and a picture of the scores.
+
+    Args:
+        store: The store's folder.
+        study: The study's name.
+
+    Example:
+        >>> result = assay.result("first-verdict")
+        >>> print(result.compare())
+        filters=16 is better than filters=4: accuracy is ... points higher (95 % interval ... to ..., 10 seeds).
+        A seed changes split, init, order. ...
+    """
 
     store: Path
     study: str
 
     @property
     def record(self) -> StudyRecord:
-        """Everything that the store knows of the study."""
+        """Everything that the store holds of the study.
+
+        Example:
+            >>> record = assay.result("first-verdict").record
+            >>> len(record.arms), len(record.runs)
+            (2, 20)
+        """
         with open_reader(self.store) as reader:
             return reader.study(self.study)
 
     @property
     def brief(self) -> StudyRecord:
-        """The same with no more of each run than its state and its scores; large studies are read much faster so."""
+        """The record with only the state and scores of each run. It is read much faster for a large study."""
         with open_reader(self.store) as reader:
             return reader.study(self.study, is_brief=True)
 
     @property
     def shown(self) -> StudyRecord:
-        """The brief record for whatever shows verdicts: the look at them is written down in the store first."""
+        """The brief record, for code that shows verdicts. Reading it records a look at the verdicts in the store."""
         return with_look(self.store, self.brief)
 
     @property
     def runs(self) -> tuple[RunRecord, ...]:
+        """The record of every run: its arm, seed, state, epochs and scores.
+
+        Example:
+            >>> run = assay.result("first-verdict").runs[0]
+            >>> run.arm, run.label, run.state
+            ('filters=4', 'seed 0', 'finished')
+        """
         return tuple(self.record.runs)
 
     def search(self) -> SearchResult:
-        """The result of a search: its rungs, every trial, how lucky the finalists were.
+        """Return the result of a search: its trials, its rungs, and how optimistic the scores of its finalists were.
 
         Raises:
-            SpecError: The study is no search.
+            SpecError: The study is not a search.
+
+        Example:
+            >>> study = assay.Study(
+            ...     name="small-nets",
+            ...     data={"name": "digits"},
+            ...     network={"layers": ["flatten", "dense {units} relu", "dense classes softmax"]},
+            ...     training={"epochs": 1},
+            ...     seeds={"count": 2},
+            ...     search={"space": {"units": {"low": 8, "high": 32}}, "trials": 3, "finalists": 1},
+            ... )
+            >>> result = assay.run(study)
+            >>> search = result.search()
+            >>> len(search.outcomes), search.optimism[0].n  # trials; fresh seeds of the finalist
+            (3, 2)
+            >>> list(result.trials().columns)
+            ['trial', 'units', 'parameters', 'flops', 'epochs', 'validation_accuracy']
+            >>> result.best_file.name
+            'small-nets-best.toml'
         """
         from ..search import result_of_search
 
@@ -150,7 +207,13 @@ class Result:
         return result_of_search(record)
 
     def trials(self) -> pd.DataFrame:
-        """One row for each trial of a search: its parameters' values, costs, epochs (0: all) and score."""
+        """Return one row for each trial of a search: its values, costs, epochs and score.
+
+        In the column ``epochs``, 0 stands for all epochs.
+
+        Raises:
+            SpecError: The study is not a search.
+        """
         import pandas as pd
 
         search = self.search()
@@ -170,14 +233,18 @@ class Result:
 
     @property
     def best_file(self) -> Path:
-        """Where a search's best arm is written as a study file."""
+        """The path of the study file that holds a search's best arm. :func:`run` writes it when the search ends."""
         return self.store / "studies" / f"{self.study}-best.toml"
 
     def write_best(self) -> Path | None:
-        """Write the finalist with the best mean over fresh seeds as a study file; ``None`` before there is one.
+        """Write the finalist with the best mean over fresh seeds as a study file.
+
+        Returns:
+            The file's path. ``None`` if no finalist has finished.
 
         Raises:
-            SpecError: The study is no search.
+            SpecError: The study is not a search.
+            DiskFull: There is no space left.
         """
         from ..disk import write
         from ..search import best_study
@@ -189,22 +256,42 @@ class Result:
         return self.best_file
 
     def frame(self) -> pd.DataFrame:
-        """One row for each run: arm, levels, seed, state, metrics of the kept epoch, test metrics once revealed."""
+        """Return one row for each run: arm, factor levels, seed, state, metrics of the kept epoch, and costs.
+
+        The columns ``test_accuracy`` and ``test_loss`` are empty until the test split is revealed.
+
+        Example:
+            >>> frame = assay.result("first-verdict").frame()
+            >>> frame[["arm", "seed", "state"]].head(2)
+                     arm  seed     state
+            0  filters=4     0  finished
+            1  filters=4     1  finished
+        """
         from ..report import runs_frame
 
         return runs_frame(self.record)
 
     def scores(self) -> pd.DataFrame:
-        """One row for each run: arm, seed, score, and all else that verdicts depend on, as the images it gets right.
+        """Return one row for each run with its score and everything else that verdicts depend on.
 
-        :func:`judge` of this table gives the study's own verdicts, word for word, wherever it is read.
+        :func:`judge` of this table gives the study's verdicts again, word for word, on any machine.
+
+        Example:
+            >>> result = assay.result("first-verdict")
+            >>> str(assay.judge(result.scores())) == f"{result.compare().sentences[0]}."
+            True
         """
         from ..judging import score_frame
 
         return score_frame(self.record)
 
     def epochs(self) -> pd.DataFrame:
-        """One row for each epoch of each run."""
+        """Return one row for each epoch of each run: losses, accuracies, learning rate and seconds.
+
+        Example:
+            >>> len(assay.result("first-verdict").epochs())  # 20 runs of 30 epochs
+            600
+        """
         from ..report import epochs_frame
 
         return epochs_frame(self.record)
@@ -216,22 +303,37 @@ class Result:
         metric: str | Callable[[NDArray[np.float64], NDArray[np.int64]], float] | None = None,
         groups: ArrayLike | None = None,
     ) -> Comparison:
-        """Verdicts on the study's arms and factors, on runs paired by seed.
+        """Judge the study's arms and factors on runs paired by seed.
+
+        Verdicts by the study's own metric are recorded in the store as a look.
 
         Args:
-            names: Nothing: every arm against the first, and the effects of crossed factors. A factor: its effects. Two
-                arms: the second against the first.
-            split: On which images: ``"validation"``, or ``"test"`` once revealed.
-            metric: By which measure: the study's own unless given; ``"macro_auc"``, ``"log_loss"``, ``"recall:cat"``,
-                ... (docs/explanation/statistics.md), or a function of probabilities [images, classes] and labels
-                [images], of which a higher value is better unless its attribute ``higher_is_better`` is false.
-                Another than the study's own is exploratory.
-            groups: For ``worst_group_accuracy``, to which group each training image belongs [images], instead of the
-                data set's own groups.
+            names: Nothing: every arm against the first, and the effects of crossed factors. One factor: its effects.
+                Two arms: the second against the first.
+            split: The images to compare on: ``"validation"``, or ``"test"`` once the test split is revealed.
+            metric: The measure to compare by. The study's own metric if ``None``. Any other is exploratory:
+                ``"macro_auc"``, ``"log_loss"``, ``"recall:cat"`` and others (docs/explanation/statistics.md), or a
+                function of probabilities [images, classes] and labels [images]. Higher values of a function count as
+                better, unless its attribute ``higher_is_better`` is false.
+            groups: For ``"worst_group_accuracy"``: the group of each training image [images]. The data set's own groups
+                if ``None``.
+
+        Returns:
+            The :class:`~assay.analysis.Comparison`. Print it for the verdicts; ``frame()`` has one row for each.
 
         Raises:
-            SpecError: A name is no factor, arm or measure, there is one arm only, or the test split is sealed.
-            DataError: These images cannot have the measure, or predictions that it needs were not kept.
+            SpecError: A name is no factor, arm or measure; the study has one arm only; or the test split is sealed.
+            DataError: The measure is not defined for these images, or it needs predictions that were not kept.
+
+        Example:
+            >>> comparison = assay.result("first-verdict").compare()
+            >>> contrast = comparison.contrasts[0]
+            >>> contrast.baseline, contrast.arm, contrast.outcome
+            ('filters=4', 'filters=16', 'better')
+            >>> contrast.difference.mean > 0  # a fraction: 0.05 is 5 points
+            True
+            >>> print(assay.result("first-verdict").compare(metric="log_loss").contrasts[0].outcome)
+            better
         """
         from ..analysis import compare_study
         from ..analysis.measured import is_exploratory
@@ -247,15 +349,26 @@ class Result:
         metric: str | Callable[[NDArray[np.float64], NDArray[np.int64]], float] | None = None,
         groups: ArrayLike | None = None,
     ) -> pd.DataFrame:
-        """Each arm's mean score with a 95 % interval over seeds and images: columns arm, mean, low, high, n.
-
-        ``attrs["sentences"]`` says the same in words, and of what the intervals speak.
+        """Return the mean score of each arm, with a 95 % interval over seeds and images.
 
         Args:
-            split, metric, groups: As for :meth:`compare`.
+            split: As for :meth:`compare`.
+            metric: As for :meth:`compare`.
+            groups: As for :meth:`compare`.
+
+        Returns:
+            A table with columns ``arm``, ``mean``, ``low``, ``high`` and ``n``. ``attrs["sentences"]`` says the same in
+            words, and what the intervals generalize to.
 
         Raises:
-            SpecError, DataError: As :meth:`compare` does.
+            SpecError: As for :meth:`compare`.
+            DataError: As for :meth:`compare`.
+
+        Example:
+            >>> assay.result("first-verdict").levels().round(2)
+                      arm  mean   low  high   n
+            0   filters=4  0.9...
+            1  filters=16  0.9...
         """
         import pandas as pd
 
@@ -292,22 +405,31 @@ class Result:
         specificity: float | None = None,
         cost: float | None = None,
     ) -> OperatingPoint:
-        """From which probability on a class is called, chosen for each run on its validation images.
+        """Choose the probability from which a class is called, for each run on its validation images.
 
-        What is found (sensitivity) and left alone (specificity) is given with intervals over seeds and images, on test
-        images too once they are revealed. Exactly one rule is given.
+        Give exactly one of ``sensitivity``, ``specificity`` and ``cost``.
 
         Args:
-            class_name: The class, such as ``ill``.
-            arm: Whose runs; the best arm's if ``None``.
-            sensitivity: Find this share of the class on validation images.
-            specificity: Leave this share of the others alone there.
-            cost: Cost least there, where one that is missed costs as much as so many false alarms.
+            class_name: The class, such as ``"ill"``.
+            arm: The arm whose runs are used. The best arm by validation if ``None``.
+            sensitivity: The share of the class's validation images to find, in (0, 1).
+            specificity: The share of the other validation images not to call, in (0, 1).
+            cost: Minimize the cost on validation images, where one missed image costs as much as this many false
+                alarms. Above 0.
+
+        Returns:
+            The :class:`~assay.analysis.OperatingPoint`: thresholds, and sensitivity and specificity with intervals over
+            seeds and images. Test images are included once they are revealed.
 
         Raises:
-            SpecError: Not exactly one rule is given, there is no such class or arm, no finished run, or there are
-                folds.
-            DataError: Predictions were not kept, or validation images are all of the class, or none is.
+            SpecError: Not exactly one rule is given, there is no such class or arm, no run has finished, or the study
+                has folds.
+            DataError: Predictions were not kept, or validation images are all of the class or none is.
+
+        Example:
+            >>> point = assay.result("first-verdict").threshold("8", sensitivity=0.95)
+            >>> print(point.sentences[0])
+            "8" is called where its probability is at least ...
         """
         from ..analysis import best_arm, operating_point
         from ..analysis.operating import Rule
@@ -321,13 +443,31 @@ class Result:
         return operating_point(record, chosen, class_name, rule)
 
     def curve(self, *, more: int | None = None) -> LearningCurves:
-        """What more training images would bring, of a study whose ``[data] training`` is a factor.
+        """Extrapolate the learning curve: what more training images would bring.
+
+        The study needs ``[data] training`` as a factor, with four sizes or more (docs/reference/study-file.md).
 
         Args:
-            more: How many more of each class; as many again as the largest size has unless given.
+            more: How many more images of each class. If ``None``, as many as the largest size has.
+
+        Returns:
+            The :class:`~assay.analysis.LearningCurves`: the gain with an interval, for each network.
 
         Raises:
-            SpecError: Sizes are no factor of the study, there are too few for a curve, or too few seeds have finished.
+            SpecError: The number of images is no factor of the study, there are too few sizes, or too few seeds have
+                finished.
+
+        Example:
+            >>> study = assay.Study(
+            ...     name="sizes",
+            ...     data={"name": "digits", "training": "{images} per class"},
+            ...     network={"layers": ["flatten", "dense classes softmax"]},
+            ...     factors={"images": [10, 20, 40, 80]},
+            ...     training={"epochs": 3},
+            ...     seeds={"count": 3},
+            ... )
+            >>> print(assay.run(study).curve().headline)
+            80 more images a class would bring ... points [...], from 80 a class on, if they are like these
         """
         from ..analysis import learning_curves
 
@@ -342,30 +482,51 @@ class Result:
         seed: int = 0,
         on_progress: Callable[[int, int], None] = lambda num_done, num_runs: None,
     ) -> Robustness:
-        """Accuracy of every arm on corrupted images, in five severities, and a verdict for each corruption.
+        """Score every arm on corrupted images in five severities, with a verdict for each corruption.
 
-        Each run is asked about its own validation images. What it answers is kept in the store: a second call is quick.
+        Each run predicts corrupted copies of its own validation images. The predictions are kept in the store, so a
+        second call is quick.
 
         Args:
-            split: ``validation``; or ``test`` once every finished run has its test score, which counts as a look.
-            images: Images for each run, at most, evenly spread.
-            seed: Of the corruptions' draws.
-            on_progress: Called after each run with how many have answered, and of how many.
+            split: ``"validation"``; or ``"test"`` once every finished run has its test score. The latter counts as a
+                look.
+            images: The most images for each run, evenly spread over the split.
+            seed: The seed of the corruptions' random draws.
+            on_progress: Called after each run with the number of runs done and the number of runs.
+
+        Returns:
+            The :class:`~assay.analysis.Robustness`: scores by corruption and severity, and verdicts.
 
         Raises:
-            SpecError: No run has finished, none has its weights, the test split is sealed, or the images can bear no
-                corruption.
-            DataError: The data are gone, or have changed.
+            SpecError: No run has finished, no weights are left, the test split is sealed, or the images do not allow
+                any corruption.
+            DataError: The data are missing or have changed.
             DiskFull: There is no space left.
+
+        Example:
+            >>> robustness = assay.result("first-verdict").robustness(images=50)
+            >>> robustness.corruptions[:3]
+            ('gaussian_noise', 'shot_noise', 'impulse_noise')
+            >>> robustness.verdicts[0].corruption, robustness.verdicts[0].b
+            ('all corruptions', 'filters=16')
         """
         from .robustness import robustness
 
         return robustness(self.record, self.store, split=split, images=images, seed=seed, on_progress=on_progress)
 
     def diagnose(self) -> Diagnoses:
-        """What is wrong with the study's runs: each diagnosis with its evidence, a next step and its source.
+        """Find problems of the study's runs, such as overfitting, dead units or a learning rate that is too high.
 
-        Images that training and validation share are counted where the data set is at hand.
+        Returns:
+            The :class:`~assay.analysis.Diagnoses`: each problem with its evidence, a next step and its source. Images
+            that training and validation share are counted if the data set is on this machine.
+
+        Example:
+            >>> diagnoses = assay.result("first-verdict").diagnose()
+            >>> diagnoses.looked_at
+            {'filters=4': 10, 'filters=16': 10}
+            >>> list(diagnoses.frame().columns)
+            ['arm', 'seed', 'fold', 'kind', 'evidence', 'advice', 'source', 'epoch']
         """
         from ..analysis import diagnose_study
 
@@ -381,30 +542,36 @@ class Result:
         workers: int | None = None,
         progress: Progress | None = None,
     ) -> pd.DataFrame:
-        """Score finished runs on the sealed test split; record the look.
+        """Score the finished runs on the sealed test split, and record the look.
 
-        The look and its scores are stored together, before any score is shown: interrupted earlier, none was seen and
-        none is stored. A run is scored once. Where every run has its score already, they are shown again, and no look
-        is recorded. Runs whose weights are missing or damaged have no score; ``attrs["unscored"]`` of the frame says
-        what is wrong with each.
+        Make your choices on validation images first. The look and its scores are stored together before any score is
+        shown. Each run is scored once. If every run has a score already, the scores are shown again and no look is
+        recorded.
 
         Args:
-            retrain: Name of the chosen arm. It is trained anew with every seed, on training and validation images
-                together (on so many of each class of these where the study's ``training`` says so), and these runs
-                alone are scored: no other arm is looked at.
-            on_scored: Called for each run that was scored, once the look is stored.
-            on_progress: Called after each run with how many are scored, and of how many.
-            workers: As for :func:`run`; only for training.
-            progress: As for :func:`run`; only for training.
+            retrain: The name of the chosen arm. It is trained again with every seed on training and validation images
+                together, and only these runs are scored. If the study limits the images of each class, so does this.
+            on_scored: Called with each newly scored run and its accuracy, once the look is stored.
+            on_progress: Called after each run with the number of runs scored and the number of runs.
+            workers: As for :func:`run`. Only used with ``retrain``.
+            progress: As for :func:`run`. Only used with ``retrain``.
 
         Returns:
-            :meth:`frame`, or with ``retrain`` the same for the runs that were trained anew.
+            The table of :meth:`frame`; with ``retrain``, of the retrained runs. Runs whose weights are missing or
+            damaged have no score: ``attrs["unscored"]`` gives the reason for each.
 
         Raises:
             SpecError: No run has finished, or the arm cannot be retrained.
-            DataError: No run can be scored, since the weights are missing or damaged; or the data have changed since.
-            DiskFull: The disk filled up. What had finished is kept.
-            Interrupted: Ctrl-C. Finished epochs are kept.
+            DataError: No run can be scored, because weights are missing or damaged, or the data have changed.
+            DiskFull: The disk is full. Finished runs are kept.
+            Interrupted: You pressed Ctrl-C. Finished epochs are kept.
+
+        Example:
+            >>> frame = assay.result("first-verdict").reveal()
+            >>> int(frame["test_accuracy"].count())
+            20
+            >>> len(assay.result("first-verdict").record.looks)
+            1
         """
         from ..report import runs_frame
         from ..train.device import device_of
@@ -497,15 +664,20 @@ class Result:
         return frame
 
     def run(self, arm: str | None = None, seed: int | None = None, *, fold: int | None = None) -> Run:
-        """One finished run of the study.
+        """Return one finished run of the study.
 
         Args:
-            arm: Its arm; the best one (``analysis.best_arm``) if ``None``.
-            seed: Its seed; the first one if ``None``.
-            fold: Its fold, where there are folds; the first one if ``None``.
+            arm: The run's arm. The best arm by validation if ``None``.
+            seed: The run's seed. The first finished one if ``None``.
+            fold: The run's fold, from 1, if the study has folds. The first one if ``None``.
 
         Raises:
-            SpecError: There is no such arm, or no such run that has finished.
+            SpecError: There is no such arm, or no such finished run.
+
+        Example:
+            >>> run = assay.result("first-verdict").run("filters=16", seed=3)
+            >>> run.record.label
+            'seed 3'
         """
         from .model import runs_of_arm
 
@@ -520,36 +692,51 @@ class Result:
     def explain(
         self, arm: str | None = None, seed: int | None = None, **options: Unpack[PictureOptions]
     ) -> Explanation:
-        """Draws the requested pictures of one of the study's runs.
+        """Draw pictures of what one run learned and where it fails.
 
         Args:
-            arm: The run's arm; the best one (``analysis.best_arm``) if ``None``.
-            seed: Its seed; the first one if ``None``, as good as any other where the best would be the luckiest.
+            arm: The run's arm. The best arm by validation if ``None``.
+            seed: The run's seed. The first finished one if ``None``: the best seed would be the luckiest one.
             options: As for :meth:`Run.explain`.
 
         Raises:
-            SpecError, DataError: As :meth:`run` and :meth:`Run.explain` do.
+            SpecError: As for :meth:`run` and :meth:`Run.explain`.
+            DataError: As for :meth:`Run.explain`.
+
+        Example:
+            >>> pictures = assay.result("first-verdict").explain(only="confusion")
+            >>> pictures["confusion"].title
+            'Confusion matrix'
         """
         return self.run(arm, seed).explain(**options)
 
     def doubtful_labels(self, *, least: float = 0.5) -> pd.DataFrame:
-        """Training images whose labels are probably wrong, by the best arm's runs, the most doubtful first.
+        """List training images whose labels are probably wrong, according to the best arm's runs.
 
-        Images that some runs held out are judged by these: by their mean probabilities, and how often each class's
-        labels seem to be wrong (docs/guides/data.md). A study with folds holds every image out. Images that every run
-        learned from are named where most runs still take them for another class.
+        An image that some runs held out is judged by those runs. A study with folds holds out every image. An image
+        that every run trained on is listed if most runs still predict another class. The method is in
+        docs/guides/data.md.
 
-        The best arm is the one with the highest mean validation accuracy of its finished runs (in a search that goes by
-        loss, the lowest mean validation loss). Columns: index (in the training data), label, predicted (what it more
-        likely is), doubt (the probability that the label is wrong; not a number where every run learned from the
-        image), wrong (runs that do not see its label), held_out (of those, runs that never trained on it), runs.
+        The best arm has the highest mean validation accuracy of its finished runs. In a search that minimizes loss, it
+        has the lowest mean validation loss.
 
         Args:
-            least: The smallest doubt that is named: less names more images, of which fewer are wrong.
+            least: The smallest doubt to list, in [0, 1]. A lower value lists more images, of which fewer are wrong.
+
+        Returns:
+            A table, the most doubtful image first. ``index``: the image's place in the training data. ``label``: its
+            label. ``predicted``: the more likely class. ``doubt``: the probability that the label is wrong, NaN if
+            every run trained on the image. ``wrong``: runs that predict another class. ``held_out``: those of them that
+            never trained on it. ``runs``: all runs.
 
         Raises:
             SpecError: No run has finished.
-            DataError: A run's weights are missing or damaged.
+            DataError: Weights are missing or damaged, or the data are missing.
+
+        Example:
+            >>> doubts = assay.result("first-verdict").doubtful_labels()
+            >>> list(doubts.columns)
+            ['index', 'label', 'predicted', 'doubt', 'wrong', 'held_out', 'runs']
         """
         import pandas as pd
 
@@ -568,8 +755,30 @@ class Result:
         return pd.DataFrame(rows, columns=[field.name for field in fields(Doubt)])
 
     def export(self, *formats: str, run: str | None = None, folder: str | Path | None = None) -> Exported:
-        """Write a run's network as files that others can run: :func:`export`, by default of the first seed of the best
-        arm."""
+        """Write the network of one run as files that other programs run, with a model card.
+
+        Args:
+            formats: ``"keras"``, ``"onnx"``, ``"onnx-int8"``, ``"onnx-int4"``, ``"litert"``, ``"litert-int8"``,
+                ``"torch"``, ``"huggingface"``, ``"safetensors"``, ``"c"``, ``"c-int4"``, ``"c-int2"`` or
+                ``"c-ternary"``.
+            run: The beginning of a run's id. The first seed of the best arm if ``None``.
+            folder: The folder to write to. ``STUDY-RUN`` in the current folder if ``None``.
+
+        Returns:
+            The written files and the model card. Predictions of every file that can be run were compared with the run's.
+
+        Raises:
+            SpecError: A format is not known, its library is not installed, or it cannot hold this network.
+            NoSuchRun: There is no such run.
+            DataError: Weights are missing or damaged, or the folder cannot be written.
+            RunError: A file's predictions differ from those of the run. The file is not kept.
+            DiskFull: There is no space left.
+
+        Example:
+            >>> exported = assay.result("first-verdict").export("c", folder="on-a-board")
+            >>> sorted(path.name for path in exported.folder.iterdir())
+            ['model-card.md', 'model.h']
+        """
         return export(run if run is not None else self.study, *formats, folder=folder, store=self.store)
 
     def report(
@@ -579,18 +788,25 @@ class Result:
         form: ReportForm = "html",
         explanations: Sequence[Illustration] | None = None,
     ) -> Path:
-        """Write the report and return its path.
+        """Write the study's report and return its path.
 
         Args:
-            path: Where; ``reports/STUDY`` with the form's suffix in the store's folder if ``None``, or in the current
-                one as ``assay-reports/STUDY`` where the store cannot be written.
-            form: ``html``, one file that needs nothing else; ``pdf``, that file as Chromium prints it; ``notebook``, an
-                executed one whose cells call this API; ``markdown`` or ``latex``, the tables.
-            explanations: Pictures of what the best arm has learned and where it fails, for ``html`` and ``pdf``; if
-                ``None`` its confusion matrix, costliest images, calibration and first kernels.
+            path: The file to write. If ``None``: ``reports/STUDY`` with the form's suffix in the store's folder; or
+                ``assay-reports/STUDY`` in the current folder if the store cannot be written.
+            form: ``"html"``: one file that needs nothing else. ``"pdf"``: that file, printed by Chromium.
+                ``"notebook"``: an executed notebook whose cells call this API. ``"markdown"`` or ``"latex"``: the
+                tables.
+            explanations: Pictures of what the best arm learned and where it fails, for ``html`` and ``pdf``. If
+                ``None``: its confusion matrix, costliest images, calibration and first kernels. ``()`` draws none and
+                is faster.
 
         Raises:
-            SpecError: What writes this form is not on this machine: Chromium for ``pdf``, nbclient for ``notebook``.
+            SpecError: This machine lacks what the form needs: Chromium for ``pdf``, nbclient for ``notebook``.
+            DiskFull: There is no space left.
+
+        Example:
+            >>> assay.result("first-verdict").report("verdict.md", form="markdown").name
+            'verdict.md'
         """
         from ..report import SUFFIXES, as_latex, as_markdown, write_notebook, write_pdf, write_report
 
@@ -613,7 +829,15 @@ class Result:
         )
 
     def figures(self) -> dict[str, str]:
-        """Title by name of every figure that :meth:`figure` draws: those of the report."""
+        """List the figures that :meth:`figure` draws: those of the report.
+
+        Returns:
+            The title of each figure, by its name.
+
+        Example:
+            >>> assay.result("first-verdict").figures()["scores"]
+            'Validation accuracy of every run'
+        """
         from .paper_figures import paper_figures
 
         figures = paper_figures(with_look(self.store, self.record), self.store)
@@ -622,17 +846,26 @@ class Result:
     def figure(
         self, name: str, path: str | Path | None = None, *, width: str | float = "column", is_serif: bool = False
     ) -> Figure:
-        """One figure of the report for a paper: vector fonts, no browser, and arms that stay apart in greyscale.
+        """Draw one figure of the report for a paper. Fonts are vectors, and arms can be told apart in greyscale.
 
         Args:
-            name: Of :meth:`figures`, such as ``scores`` or ``curves-accuracy-validation``.
-            path: Where to write it, too: a ``.pdf``, ``.svg`` or ``.png`` file.
-            width: ``column`` (3.3 inches), ``text`` (5.5), ``page`` (6.9), inches as a number, or such as ``84mm``.
-            is_serif: Letters like Times, as in most LaTeX classes.
+            name: The figure's name in :meth:`figures`, such as ``"scores"`` or ``"curves-accuracy-validation"``.
+            path: A ``.pdf``, ``.svg`` or ``.png`` file to write the figure to. ``None`` writes nothing.
+            width: ``"column"`` (3.3 inches), ``"text"`` (5.5), ``"page"`` (6.9), a number of inches, or a text such as
+                ``"84mm"``.
+            is_serif: Use a serif font like Times, as most LaTeX classes do.
+
+        Returns:
+            The Matplotlib figure.
 
         Raises:
-            SpecError: The report has no such figure, or the width or the suffix is none.
-            DiskFull: There is no room for the file.
+            SpecError: The report has no such figure, or the width or the suffix is not valid.
+            DiskFull: There is no space left.
+
+        Example:
+            >>> figure = assay.result("first-verdict").figure("scores", "scores.pdf")
+            >>> print(round(figure.get_figwidth(), 1))  # inches
+            3.3
         """
         from .paper_figures import figure_named, paper_figures
 
@@ -643,16 +876,16 @@ class Result:
         return chosen.figure(width, is_serif=is_serif)
 
     def to_mlflow(self, uri: str | None = None, *, experiment: str | None = None) -> str:
-        """Log every run that has trained in MLflow, with its settings, epochs and scores, and the answer.
+        """Log every trained run to MLflow, with its settings, epochs, scores and the study's answer.
 
-        Each run is a run of an experiment that is called like the study. Runs that are there already are not repeated.
+        Each run becomes a run of one MLflow experiment. Runs that were logged before are not repeated.
 
         Args:
-            uri: The server or store; ``MLFLOW_TRACKING_URI`` or MLflow's own default if ``None``.
-            experiment: Its name; the study's if ``None``.
+            uri: The MLflow server or store. If ``None``: ``MLFLOW_TRACKING_URI``, or MLflow's default.
+            experiment: The experiment's name. The study's name if ``None``.
 
         Returns:
-            Where it was logged.
+            The place that the runs were logged to.
 
         Raises:
             SpecError: MLflow is not installed.
@@ -660,10 +893,11 @@ class Result:
         return self._log("mlflow", uri=uri, experiment=experiment)
 
     def to_tensorboard(self, folder: str | Path | None = None) -> str:
-        """Write every run that has trained as event files; ``tensorboard --logdir FOLDER`` shows them.
+        """Write every trained run as TensorBoard event files. ``tensorboard --logdir FOLDER`` shows them.
 
         Args:
-            folder: Where; ``tensorboard`` in the store's folder if ``None``. What an earlier call wrote is replaced.
+            folder: The folder to write to. ``tensorboard`` in the store's folder if ``None``. Files of an earlier call
+                are replaced.
 
         Returns:
             The command that shows them.
@@ -674,15 +908,15 @@ class Result:
         return self._log("tensorboard", folder=self.store / "tensorboard" if folder is None else Path(folder))
 
     def to_wandb(self, project: str | None = None, *, mode: str | None = None, folder: str | None = None) -> str:
-        """Log every run that has trained in Weights & Biases, with its settings, epochs and scores, and the answer.
+        """Log every trained run to Weights & Biases, with its settings, epochs, scores and the study's answer.
 
         Args:
-            project: Its name; ``WANDB_PROJECT`` or the study's if ``None``.
-            mode: ``online`` or ``offline``; ``WANDB_MODE`` if ``None``, and offline where nobody is logged in.
-            folder: Where files are kept; ``WANDB_DIR`` or the current folder if ``None``.
+            project: The project's name. If ``None``: ``WANDB_PROJECT``, or the study's name.
+            mode: ``"online"`` or ``"offline"``. If ``None``: ``WANDB_MODE``, or offline if nobody is logged in.
+            folder: The folder for local files. If ``None``: ``WANDB_DIR``, or the current folder.
 
         Returns:
-            Where it was logged.
+            The place that the runs were logged to.
 
         Raises:
             SpecError: wandb is not installed.

@@ -1,4 +1,4 @@
-"""Callbacks: the user's Python, called as runs go on, in the process that runs the study."""
+"""Callbacks: your own Python code, called while runs train, in the process that runs the study."""
 
 from __future__ import annotations
 
@@ -15,17 +15,22 @@ from .outlook import Outlook
 
 @dataclass(frozen=True)
 class RunInfo:
-    """Which run a callback is called for.
+    """The run that a callback is called for.
 
     Args:
         id: The run's id.
-        study: Its study's name.
-        label: Its arm, seed and fold: ``"dropout=0.5, seed 3"``.
-        epochs: Planned epochs.
-        arm: Its arm's name; of runs that several arms share, the first's.
+        study: The name of its study.
+        label: Its arm, seed and fold, such as ``"dropout=0.5, seed 3"``.
+        epochs: The number of planned epochs.
+        arm: Its arm's name. If several arms share the run, the first one.
         seed: Its seed.
-        fold: Its fold, from 1, where there are folds.
+        fold: Its fold, from 1; ``None`` without folds.
         design: Its network and training.
+
+    Example:
+        >>> run = assay.RunInfo(id="7b6b51", study="digits", label="wide, seed 0", epochs=10, arm="wide")
+        >>> f"{run.label}: {run.epochs} epochs"
+        'wide, seed 0: 10 epochs'
     """
 
     id: str
@@ -39,17 +44,44 @@ class RunInfo:
 
 
 class Callback:
-    """Sees a study's runs while they train: extend it, and give objects of it to ``assay.run(callbacks=[...])``.
+    """Follow a study's runs with your own code: subclass it, and pass objects to ``run(callbacks=[...])``.
 
-    Runs are trained in processes of their own; a callback is called where the study was started, in the order in which
-    news arrive. It changes nothing that is trained. An exception stops the study; finished epochs are kept.
+    Runs train in processes of their own. Callbacks are called in the process that started the study, in the order in
+    which messages arrive. They cannot change the training. An exception in a callback stops the study; finished epochs
+    are kept.
+
+    Example:
+        >>> class Print(assay.Callback):
+        ...     def on_end(self, run, state):
+        ...         print(run.label, state)
+        >>> study = assay.Study(
+        ...     name="one-epoch",
+        ...     data={"name": "digits"},
+        ...     network={"layers": ["flatten", "dense classes softmax"]},
+        ...     training={"epochs": 1},
+        ...     seeds={"count": 2},
+        ... )
+        >>> result = assay.run(study, callbacks=[Print()])
+        one-epoch, seed 0 finished
+        one-epoch, seed 1 finished
     """
 
     def on_epoch(self, run: RunInfo, epoch: EpochRecord) -> None:
-        """Called once after each epoch of a run; of a resumed run, for its earlier epochs too."""
+        """Called once after each epoch of a run. For a resumed run, it is called for the earlier epochs too.
+
+        Args:
+            run: The run.
+            epoch: What was measured after the epoch: losses, accuracies, learning rate, seconds.
+        """
 
     def on_end(self, run: RunInfo, state: str) -> None:
-        """Called when a run has ended: ``"finished"``, ``"paused"``, or as it failed (``"diverged"`` ...)."""
+        """Called when a run has ended.
+
+        Args:
+            run: The run.
+            state: ``"finished"``, ``"paused"`` (a search stopped it), ``"diverged"``, ``"out of memory"`` or
+                ``"failed"``.
+        """
 
 
 class Followed(Progress):

@@ -24,12 +24,19 @@ _TEACHER = "see why in assay runs; when the study is run again, both are trained
 
 
 class Progress(Protocol):
-    """Follows a study while it runs."""
+    """Follows a study while it runs. Implement it to replace the live display of :func:`assay.run`."""
 
-    def begin(self, outlook: Outlook) -> None: ...
-    def follow(self, event: Event) -> None: ...
-    def tick(self) -> None: ...
-    def end(self) -> None: ...
+    def begin(self, outlook: Outlook) -> None:
+        """Called once, before anything is trained."""
+
+    def follow(self, event: Event) -> None:
+        """Called for each event of a run: started, epoch done, finished, failed and others."""
+
+    def tick(self) -> None:
+        """Called about four times a second."""
+
+    def end(self) -> None:
+        """Called once, when nothing is left to train or the study was stopped."""
 
 
 def drive(

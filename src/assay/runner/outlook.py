@@ -9,20 +9,20 @@ from ..train.task import Task
 
 @dataclass(frozen=True)
 class Outlook:
-    """What is about to happen, for a progress display.
+    """What is about to be trained, for a progress display.
 
     Args:
         study: The study's name.
-        num_runs: Runs of the plan.
-        num_done: Those that had ended before.
-        labels: By run id, such as ``dropout=0.5, seed 3``.
-        epochs: By run id, how many are planned.
+        num_runs: The number of runs.
+        num_done: Runs that had ended before.
+        labels: By run id, such as ``"dropout=0.5, seed 3"``.
+        epochs: By run id, the planned epochs.
         num_workers: Cores to use.
         arms: By run id, the arm's name.
         tasks: By run id, its design.
-        costs: By run id, what an epoch costs beside others: FLOPs; 1 where nobody knows.
-        ended: Ids of the runs that had ended before.
-        phase: Which part of a study this is, such as a search's rung; empty for a study of one part.
+        costs: By run id, the relative cost of an epoch: FLOPs, or 1 if they are not known.
+        phase: The part of the study, such as a search's rung; empty for a study of one part.
+        ended: The ids of runs that had ended before.
     """
 
     study: str

@@ -24,13 +24,13 @@ FEWEST_STEPS, MOST_STEPS = 20, 100_000
 
 @dataclass(frozen=True, eq=False)
 class RateRange:
-    """Range tests of one arm, one for each seed.
+    """Learning-rate range tests of one arm, one for each seed, as :func:`assay.lr_range` returns them.
 
     Args:
-        arm: Its name.
+        arm: The arm's name.
         optimizer: Its optimizer's name.
-        current: The learning rate that the study gives.
-        curves: Losses by learning rate.
+        current: The learning rate that the study has.
+        curves: The loss by learning rate, one curve for each seed.
     """
 
     arm: str
@@ -40,22 +40,22 @@ class RateRange:
 
     @property
     def suggestions(self) -> tuple[float, ...]:
-        """Where the loss falls fastest, for each seed whose loss falls."""
+        """For each seed whose loss falls, the learning rate at which it falls fastest."""
         return tuple(rate for curve in self.curves if math.isfinite(rate := curve.steepest))
 
     @property
     def suggested(self) -> float:
-        """The geometric mean of the suggestions; ``nan`` where there is none."""
+        """The geometric mean of :attr:`suggestions`; NaN if there are none."""
         return float(np.exp(np.mean(np.log(self.suggestions)))) if self.suggestions else math.nan
 
     @property
     def highest(self) -> float:
-        """The lowest, over seeds, of the learning rates above which training begins to fail."""
+        """The learning rate above which training begins to fail: the lowest one over seeds."""
         return min(curve.lowest for curve in self.curves)
 
     @property
     def sentence(self) -> str:
-        """What the tests say, and what they do not."""
+        """The result in words."""
         seeds = counted(len(self.curves), "seed")
         if not self.suggestions:
             return (
@@ -73,7 +73,7 @@ class RateRange:
 
     @property
     def picture(self) -> Picture:
-        """The losses, drawn."""
+        """The losses as a figure."""
         from ..explain.figures import rate_lines
         from ..explain.picture import Picture
 
@@ -87,7 +87,7 @@ class RateRange:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything as plain values, for JSON."""
+        """Return everything as plain values, for JSON."""
         return {
             "arm": self.arm,
             "optimizer": self.optimizer,

@@ -22,16 +22,16 @@ MIN_TRIALS = 10  # for importances
 
 @dataclass(frozen=True)
 class Outcome:
-    """A trial of a search as it ended.
+    """A trial of a search with its score.
 
     Args:
         trial: Its number.
         chosen: Values by parameter.
-        parameters: Of its network, Keras's total.
-        flops: Of one image forward.
-        epochs: Of the highest rung at which it has a score; ``WHOLE`` for all, ``None`` where it has none.
-        score: The validation metric there, as it is measured; ``None`` where it failed.
-        program_costs: Of its fixed-point program, by name, where the search limits or seeks them.
+        parameters: The network's parameters, Keras's total.
+        flops: FLOPs for one image, forward.
+        epochs: The epochs of the highest rung at which it has a score: 0 for all, ``None`` if it has none.
+        score: The validation metric there; ``None`` if it failed.
+        program_costs: Costs of its C export by name, if the search limits or optimizes them.
     """
 
     trial: int
@@ -44,24 +44,24 @@ class Outcome:
 
     @property
     def name(self) -> str:
+        """Its name, such as ``"trial 7"``."""
         return trial_name(self.trial)
 
 
 @dataclass(frozen=True)
 class Optimism:
-    """How much better a finalist looked in the search than with fresh seeds.
+    """How much better a finalist scored in the search than with fresh seeds.
 
-    Where fresh seeds are scored on the images by which the finalist was chosen, their mean still owes a part to that
-    choice, so that the difference is not all of the search's optimism.
+    If fresh seeds are scored on the images that the search chose by, their mean is still optimistic.
 
     Args:
-        arm: Its name.
-        epochs: After which the search saw its score.
-        search_score: That score.
-        fresh: The mean with fresh seeds; ``None`` before the first.
+        arm: The finalist's name.
+        epochs: The epochs after which the search scored it.
+        search_score: The score in the search.
+        fresh: The mean score with fresh seeds; ``None`` before the first.
         interval: Its 95 % interval; ``None`` below two seeds.
         n: Fresh seeds.
-        failed: Runs with fresh seeds that failed, and are in no mean.
+        failed: Runs with fresh seeds that failed. The mean leaves them out.
         is_on_same_images: Whether fresh seeds are scored on the validation images that the search chose by.
     """
 
@@ -76,21 +76,25 @@ class Optimism:
 
     @property
     def difference(self) -> float | None:
-        """The search's score less the fresh mean."""
+        """The score in the search minus the mean with fresh seeds."""
         return None if self.fresh is None else self.search_score - self.fresh
 
     @property
     def luck(self) -> float | None:
-        """The difference where it is all of the search's optimism; ``None`` where images of the choice score it."""
+        """The difference, if fresh seeds are scored on other images; else ``None``."""
         return None if self.is_on_same_images else self.difference
 
 
 @dataclass(frozen=True)
 class Saved:
-    """What halving saved: epochs and seconds of training, against every trial trained to its end.
+    """What halving saved, compared with training every trial to its end. Saved seconds are estimated from FLOPs.
 
-    Seconds that were saved are estimated: a run's missing epochs, times its FLOPs, times the median seconds that a FLOP
-    took in an epoch of the search.
+    Args:
+        num_trials: Trials.
+        epochs: Epochs that were trained.
+        whole_epochs: Epochs without halving.
+        seconds: Seconds that were spent.
+        whole_seconds: Estimated seconds without halving.
     """
 
     num_trials: int
@@ -102,17 +106,17 @@ class Saved:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Everything that a search's record says.
+    """The result of a search, as :meth:`assay.Result.search` returns it.
 
     Args:
-        study: Its file.
-        metric: What its trials are ranked by.
-        step: Where it stands.
+        study: The study.
+        metric: The metric that trials are ranked by.
+        step: The state of the search.
         outcomes: Every trial.
         optimism: Every finalist.
         saved: What halving saved.
-        rejected: How many candidates were never trained, by reason.
-        observed: Scores at one rung that can be compared, for importances.
+        rejected: The number of candidates that were not trained, by reason.
+        observed: Comparable scores at one rung, for the importance of parameters.
         observed_epochs: That rung's epochs.
     """
 
@@ -128,7 +132,7 @@ class SearchResult:
 
     @property
     def front(self) -> tuple[Outcome, ...]:
-        """Of the trials that came furthest, those that none beats in both score and parameters; smallest first."""
+        """The Pareto front of score and parameters among the trials trained longest, smallest network first."""
         furthest = max((depth for one in self.outcomes if (depth := _depth(one)) is not None), default=None)
         known = {one.trial: one for one in self.outcomes if one.score is not None and _depth(one) == furthest}
         values = {trial: (one.score or 0.0, one.parameters) for trial, one in known.items()}
@@ -137,14 +141,14 @@ class SearchResult:
 
     @property
     def best(self) -> str | None:
-        """The finalist with the best fresh mean, most of whose runs did not fail; ``None`` before there is one."""
+        """The finalist with the best mean over fresh seeds; ``None`` before there is one."""
         known = [one for one in self.optimism if one.fresh is not None]
         sign = 1 if is_higher_better(self.metric) else -1
         return max(known, key=lambda one: (one.failed <= one.n, sign * (one.fresh or 0.0))).arm if known else None
 
     @property
     def may_stop_early(self) -> bool:
-        """Whether a trial that is trained to its end may take fewer epochs than are planned."""
+        """Whether early stopping may end a trial before its last epoch."""
         return bool(self.study.training.get("early_stopping", "none") != "none")
 
 

@@ -22,13 +22,28 @@ from .transfer import Base
 
 
 class Arm(Spec):
-    """One named configuration: a network, on a pretrained base or on none, and its training.
+    """One named configuration: a network and its training. ``Study.expand`` returns arms.
 
-    ``module="my_nets.py:ResNet9(width=16)"`` instead of ``layers`` is a network of one's own (docs/guides/own-code.md).
-    ``teacher`` is the arm that ``training.distillation`` names, which the study fills in. Of an arm that is a
-    ``search``, layers and training are those of one candidate: ``at`` gives what a seed's search has chosen.
-    ``images`` says how many images of each class it learns from (``"100 per class"``) where the study's
-    ``[data] training`` names a factor; otherwise that says it for all arms.
+    Args:
+        name: The arm's name, at most 120 characters.
+        layers: Layer words and blocks, top to bottom. Give ``module="my_nets.py:ResNet9(width=16)"`` instead for a
+            network of your own (docs/guides/own-code.md).
+        training: The training protocol.
+        levels: The level of each factor, by the factor's name.
+        base: Pretrained layers in front of ``layers``.
+        images: The number of training images of each class, such as ``"100 per class"``, if it is a factor of the
+            study.
+        teacher: The arm that ``training.distillation`` names. The study fills it in.
+        search: The search that the arm is, if it is one. ``layers`` and ``training`` are then those of one candidate;
+            ``at`` returns what a seed's search has chosen.
+
+    Raises:
+        SpecError: One or more rules are broken; ``problems`` holds each.
+
+    Example:
+        >>> arm = assay.Arm(name="small", layers=["conv 8 3x3 relu", "flatten", "dense classes softmax"])
+        >>> arm.training.epochs
+        10
     """
 
     name: str = Field(min_length=1, max_length=120)
@@ -41,10 +56,10 @@ class Arm(Spec):
     search: ArmSearch | None = None
 
     def identity(self) -> dict[str, Any]:
-        """What a run of this arm depends on: everything but its name and levels, and its images, which are its data's
-        (``Study.data_of``); of its teacher, all that it is.
+        """Return what a run of this arm depends on, as JSON values. Name, levels and images are no part of it.
 
-        Of an arm that is a search, what its searches depend on: its runs are of what these have chosen.
+        The number of images belongs to the data (``Study.data_of``). A teacher is included with everything that it
+        depends on.
         """
         base = {"base": self.base.identity()} if self.base is not None else {}
         layers = [identity_of(line) for line in plain(list(self.layers))]
@@ -55,10 +70,13 @@ class Arm(Spec):
         return {"layers": layers, "training": training, **base, **search}
 
     def at(self, seed: int) -> Arm:
-        """The arm that the run of a seed trains: itself, or what the seed's search has chosen.
+        """Return the arm that the run of a seed trains; for an arm that is a search, the seed's chosen candidate.
+
+        Args:
+            seed: The seed.
 
         Raises:
-            SpecError: The seed's search is not over.
+            SpecError: The seed's search has not finished.
         """
         if self.search is None:
             return self
@@ -107,10 +125,27 @@ def settings_of_training(given: Any) -> Any:
 
 
 class ArmTemplate(Spec):
-    """An arm as a study file lists it: its own layers, its own training keys, or both.
+    """An arm as a study file lists it under ``[[arms]]``: its own layers, its own training keys, or both.
 
-    An arm without layers has the network's, and its base unless it names another. One with layers has the base that it
-    names itself.
+    Args:
+        name: The arm's name, at most 120 characters.
+        layers: Its layers. If empty, it has those of the study's ``network``. ``module="..."`` is accepted as in
+            :class:`Arm`.
+        training: Keys of ``training`` that differ from the study's.
+        base: Pretrained layers. If ``None``, an arm without layers of its own has the base of ``network``. ``"none"``
+            means no base.
+        search: Makes the arm a search: for each seed the best candidate of its own search.
+
+    Example:
+        >>> study = assay.Study(
+        ...     data={"name": "digits"},
+        ...     arms=[
+        ...         assay.ArmTemplate(name="linear", layers=["flatten", "dense classes softmax"]),
+        ...         assay.ArmTemplate(name="deep", layers=["flatten", "dense 64 relu", "dense classes softmax"]),
+        ...     ],
+        ... )
+        >>> [arm.name for arm in study.expand()]
+        ['linear', 'deep']
     """
 
     name: str = Field(min_length=1, max_length=120)

@@ -21,30 +21,38 @@ from .schedule import accept_placeholders
 
 
 class Augmentation(Spec):
-    """Random changes to every training image, drawn each time it is used. Validation and test images are unchanged.
+    """Random changes to training images, drawn again for each use. Validation and test images are unchanged.
 
-    Each kind draws from a stream of its own, uniformly within its range, and 0 switches it off. An image is flipped,
-    zoomed, sheared, rotated, shifted and cropped in that order, by one resampling; then cutout, then mixup or CutMix.
+    Each kind draws uniformly from its range, from a random stream of its own. 0 switches a kind off. An image is
+    flipped, zoomed, sheared, rotated, shifted and cropped with one resampling. Cutout follows, then mixup or CutMix.
 
     Args:
-        shift: Pixels each way, by fractions of a pixel too, along rows and columns independently.
-        rotation: Degrees each way about the image's centre.
-        zoom: Share each way: 0.1 scales both axes by one factor from 0.9 to 1.1.
-        shear: Degrees each way by which upright lines lean.
-        flip: ``horizontal`` mirrors left and right with probability 1/2, ``vertical`` up and down, ``both``
-            does either, independently; ``alternating`` mirrors left and right in every other epoch, half of the images
-            in the first.
-        crop: Pixels of padding on every side before a random crop back to size: a shift by whole pixels.
-        cutout: Side in pixels of a square, wholly inside the image, that is set to ``fill_value``.
-        mixup: Alpha of Beta(alpha, alpha), from which the share of each image in its mixture with another is drawn.
-        cutmix: Alpha of Beta(alpha, alpha), from which the share of each image is drawn that stays of it where a
-            rectangle of another image is pasted over the rest.
-        fill: What stands outside the image: ``constant`` (``fill_value``), ``nearest`` (the edge's pixel) or
-            ``reflect`` (the image mirrored, its edge repeated).
-        fill_value: A stored byte, 0 to 255.
-        interpolation: Between pixels: ``bilinear``, or the ``nearest`` one's value.
-        own: A function of one's own, ``my_code.py:jitter(amount=0.1)``, that the images pass after all others but
-            mixup and CutMix (docs/guides/own-code.md).
+        shift: Pixels in each direction, fractions included, independently along rows and columns.
+        rotation: Degrees in each direction about the image's centre, 0 to 180.
+        zoom: In [0, 1). 0.1 scales both axes by the same factor, from 0.9 to 1.1.
+        shear: Degrees by which vertical lines lean to either side, in [0, 90).
+        flip: ``"horizontal"`` mirrors left and right with probability 1/2, ``"vertical"`` top and bottom, ``"both"``
+            each of the two independently. ``"alternating"`` mirrors left and right in every other epoch; half of the
+            images begin in the first. ``"none"`` by default.
+        crop: Pixels of padding on every side before a random crop back to the original size: a shift by whole pixels.
+        cutout: The side in pixels of a square inside the image that is set to ``fill_value``.
+        mixup: The alpha of Beta(alpha, alpha), from which the share of each of two mixed images is drawn.
+        cutmix: The alpha of Beta(alpha, alpha), from which the share of an image is drawn that remains when a rectangle
+            of another image is pasted into it. ``mixup`` and ``cutmix`` exclude each other.
+        fill: The pixels outside the image: ``"constant"`` (``fill_value``), ``"nearest"`` (the edge's pixel) or
+            ``"reflect"`` (the mirrored image, with the edge repeated).
+        fill_value: A byte, 0 to 255.
+        interpolation: Between pixels: ``"bilinear"`` or ``"nearest"``.
+        own: A function of your own, ``"my_code.py:jitter(amount=0.1)"``, applied after the others but before mixup and
+            CutMix (docs/guides/own-code.md).
+
+    Source: DeVries and Taylor (2017), "Improved regularization of convolutional neural networks with cutout"; Zhang et
+    al. (2018), "mixup"; Yun et al. (2019), "CutMix".
+
+    Example:
+        >>> augmentation = assay.Augmentation(shift=2, rotation=10, flip="horizontal")
+        >>> augmentation.changes_anything, assay.Augmentation().changes_anything
+        (True, False)
     """
 
     model_config = ConfigDict(json_schema_extra=accept_placeholders)
@@ -94,15 +102,15 @@ class Augmentation(Spec):
 
     @property
     def mixes(self) -> bool:
-        """Whether each image becomes a mixture of two, with two classes."""
+        """Whether each image becomes a mixture of two images, with two classes."""
         return bool(self.mixup or self.cutmix)
 
     @property
     def changes_bytes(self) -> bool:
-        """Whether any kind is switched on that works on bytes: all but one's own."""
+        """Whether any kind that works on bytes is on: all but ``own``."""
         return self.moves_pixels or bool(self.cutout or self.mixes)
 
     @property
     def changes_anything(self) -> bool:
-        """Whether any kind is switched on."""
+        """Whether any kind is on."""
         return self.changes_bytes or self.own is not None

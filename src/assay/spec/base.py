@@ -49,10 +49,10 @@ _PYDANTIC = (set(vars(BaseModel)) - set(vars(object))) - {"model_copy", "__annot
 
 
 class Spec(BaseModel, metaclass=_SpecType):
-    """A frozen description. It describes; functions do.
+    """A frozen description: equal by value, closed to unknown keys. Specs describe; functions act.
 
     Raises:
-        SpecError: One or more rules are broken; the error holds a problem for each.
+        SpecError: One or more rules are broken; ``problems`` holds each.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -65,7 +65,14 @@ class Spec(BaseModel, metaclass=_SpecType):
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> Self:
-        """A spec from plain values, as read from TOML or JSON."""
+        """Make a spec from plain values, as read from TOML or JSON.
+
+        Args:
+            values: The fields by name.
+
+        Raises:
+            SpecError: One or more rules are broken; ``problems`` holds each.
+        """
         try:
             return cls.model_validate(values)
         except ValidationError as error:

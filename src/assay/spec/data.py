@@ -26,35 +26,54 @@ _LAST = re.compile(r"last (?:(\d+(?:\.\d+)?) ?%|(\d+))")
 
 
 class Last(Spec):
-    """The last training images, in the order of their file.
+    """The last training images, in the order of their file. ``"last 20%"`` and ``"last 2000"`` are short forms.
 
     Args:
-        last: A share (a float in (0, 1)) or a count.
+        last: A share in (0, 1), or a count of 1 or more.
+
+    Example:
+        >>> data = assay.Data(name="digits", validation=assay.Last(last=0.2))
+        >>> data == assay.Data(name="digits", validation="last 20%")
+        True
     """
 
     last: float | int
 
 
 class Folds(Spec):
-    """k-fold cross-validation: each fold is the validation split once, so every seed makes k runs.
+    """k-fold cross-validation: each fold is the validation split once, so each seed makes k runs.
+
+    ``"5-fold"`` is a short form.
 
     Args:
-        folds: How many.
+        folds: The number of folds, 2 or more.
+
+    Example:
+        >>> assay.Data(name="digits", validation=assay.Folds(folds=5)).num_folds
+        5
     """
 
     folds: int = Field(ge=2, strict=True)
 
 
 class Groups(Spec):
-    """How to group images that belong together, such as those of one person: no split divides a group.
+    """How to find the images that belong together, such as those of one person. No split divides a group.
+
+    Give exactly one of the three. A text is a short form of ``column``, and ``"folder"`` of ``folder=True``.
 
     Args:
-        column: A column of a table or a Parquet file, or an array of an ``.npz`` file.
-        before: Of an image's file name, what stands before the first such text.
-        folder: The folder below its class folder in which an image lies.
+        column: A column of a table or Parquet file, or an array of an ``.npz`` file.
+        before: Images whose file names are equal up to this text form a group.
+        folder: Images in the same folder below their class folder form a group.
 
     Raises:
         SpecError: Not exactly one of them is given.
+
+    Example:
+        >>> assay.Groups(before="_").description
+        'file name before "_"'
+        >>> assay.Data(path="cells.csv", groups="patient").groups.column
+        'patient'
     """
 
     column: str | None = Field(default=None, min_length=1)
@@ -142,24 +161,30 @@ def _or_several(schema: dict[str, Any]) -> None:
 
 
 class Reading(Spec):
-    """How to read files whose layout is ambiguous. What is not given is inferred and shown by `assay data show`.
+    """How to read files whose layout is ambiguous. What you leave out is inferred; `assay data show` lists it.
 
-    Pictures that a study's networks are asked about later are read in the same way.
+    Images that you later predict are read in the same way.
 
     Args:
-        label: Where the label stands: ``first``, ``last``, or the name of a column.
-        image: The name of the column that holds file names or encoded images.
+        label: Where the label is: ``"first"``, ``"last"``, or the name of a column.
+        image: The column of file names or encoded images, or the array of images.
         header: Whether the first row of a table names its columns.
-        shape: Rows, columns and (unless 1) channels that the values of one row form.
-        labels: The file that holds the labels, where they lie apart from the images; or where the labels stand in the
-            names of image files, as a pattern: ``[label]_[id]``, ``[id].[label]``.
-        classes: Class names in the order of their labels, or the number of classes.
-        size: Height and width that every image is resized to; without it images of mixed sizes are refused.
-        fit: What becomes of a picture of other proportions: ``stretch`` changes them, ``crop`` cuts off what exceeds
-            them on both sides, ``pad`` keeps the whole picture and puts ``background`` around it.
-        channels: 1 turns every image grey, 3 into red, green and blue; unless given, as the first image.
-        background: The grey level, 0 to 255, that shows through where an image is transparent, and around a padded one.
-        skip_bad: Leave out files that are no images, instead of refusing the data set.
+        shape: Height, width and (unless 1) channels that the values of one row form.
+        labels: The file that holds the labels, if they are apart from the images; or the position of the labels in the
+            names of image files, as a pattern: ``"[label]_[id]"``, ``"[id].[label]"``.
+        classes: The class names in the order of their labels, or the number of classes, 2 or more.
+        size: Height and width that every image is resized to, 1 to 4,096 each. Without it, images of mixed sizes are
+            refused.
+        fit: What to do with an image of other proportions: ``"stretch"`` changes them, ``"crop"`` cuts both sides,
+            ``"pad"`` keeps the whole image and fills the rest with ``background``.
+        channels: 1 converts every image to grey, 3 to red, green and blue. As the first image by default.
+        background: The grey level, 0 to 255, behind transparent parts and around padded images.
+        skip_bad: Leave out files that are no images. Otherwise the data set is refused.
+
+    Example:
+        >>> reading = assay.Reading(size=(64, 64), fit="pad", background=0)
+        >>> assay.Data(path="photos", read=reading).read.size
+        (64, 64)
     """
 
     # One declaration for each key: `assay data show` makes an option of it, with the description as its help.
@@ -195,7 +220,13 @@ class Reading(Spec):
     OF_PICTURES: ClassVar[frozenset[str]] = frozenset({"fit", "background"})
 
     def description(self, height: int, width: int, channels: int) -> str:
-        """How a picture becomes an image of this shape, as sentences."""
+        """Return how an image file becomes an image of this shape, as sentences.
+
+        Args:
+            height: Pixels.
+            width: Pixels.
+            channels: 1 or 3.
+        """
         colour = "made grey" if channels == 1 else "taken as red, green and blue"
         size = f"those of another size are brought to {height} x {width} pixels (bilinear)"
         return f"Pictures are {colour}; {size}: {self.fit_description}. Transparent parts are {self._background_name}."
@@ -206,7 +237,7 @@ class Reading(Spec):
 
     @property
     def fit_description(self) -> str:
-        """What is done to a picture of other proportions, as a participle phrase."""
+        """What is done to an image of other proportions, as a participle phrase."""
         return {
             "stretch": "stretched, whatever their proportions",
             "crop": "cut around the centre to its proportions",
@@ -243,36 +274,44 @@ MAX_SIDE = 4096
 
 
 class Data(Spec):
-    """The data of a study.
+    """The data of a study: what it learns from, how images are split, and how they are scaled.
 
     Args:
-        name: A name from the registry (``assay data list``); with ``path`` or ``content``, what to call the data.
-        path: A file or folder of one's own, instead of a registered name. In a study file, relative to that file.
-        test: Where the test split comes from when ``path`` has none of its own: another file or folder of the same
-            form, a share (a float in (0, 1)) or a count (an integer) of the images, drawn for each class and apart
-            from everything else, or the last ones in file order (:class:`Last`, or ``"last 20%"``).
-        groups: What tells which images of ``path`` belong together (:class:`Groups`, or a column's name). No split
-            divides a group.
-        content: The SHA-256 that the content must have. Alone, it names arrays handed over from Python.
-        read: How to read ``path``, where the files leave something open.
-        corrections: A table of training images whose labels are others than the data say (``image``, ``label``,
-            ``corrected``). In a study file, relative to that file. The data stay as they are; what runs learn from, and
-            so their fingerprint, follows the table.
-        validation: Which training images are set aside for choices: a share (a float in (0, 1)) or a count (an
-            integer) of them, drawn; the last ones in file order (:class:`Last`, or ``"last 20%"``); each of k folds
-            in turn (:class:`Folds`, or ``"5-fold"``); or ``"given"``, the source's own validation part, which otherwise
-            counts as training images. ``"test"`` takes the test images, as published work often does:
-            every choice then leaks, and every result is marked. ``"none"`` is what a chosen arm is retrained with.
-        training: How many of the training images are learned from: ``"100 per class"``, drawn by the ``split`` stream
-            from those that validation leaves; all if ``None`` or ``"all per class"``. With a factor, such as
-            ``"{images} per class"``, each arm has its own number (:attr:`Arm.images`).
-        stratified: Keep the class shares equal in training and validation; unless given, not for the last images.
-        scaling: ``unit`` divides the stored bytes by 255, into [0, 1]; ``standard`` then subtracts the training
-            images' mean and divides by their deviation; ``none`` feeds the bytes 0 to 255 as they are.
-        as_published: The study repeats a published protocol, for comparison with its figures; only then may
-            ``validation`` be ``"test"``.
-        sets: Several data sets, on each of which every arm is trained: a table of these keys for each, which goes
-            before what is said for all. A study file writes them as a list under ``name``.
+        name: A data set of ``assay data list``. With ``path`` or ``content``, what to call the data.
+        path: A file or folder of your own. In a study file, relative to that file.
+        test: The test split, if ``path`` has none of its own: another file or folder; a share in (0, 1) or a count,
+            drawn from each class; or the last images (:class:`Last`, or ``"last 20%"``).
+        groups: Which images of ``path`` belong together (:class:`Groups`, or a column's name). No split divides a
+            group.
+        content: The SHA-256 that the content must have. Alone, it identifies arrays that were given from Python.
+        read: How to read ``path``, if its files are ambiguous.
+        corrections: A table of corrected labels (columns ``image``, ``label``, ``corrected``). In a study file,
+            relative to that file. The data themselves are not changed. Runs train on the corrected labels, and their
+            fingerprints follow the table.
+        validation: The training images that are set aside for choices. A share in (0, 1) or a count: drawn by each
+            seed. :class:`Last`, or ``"last 20%"``: the last ones. :class:`Folds`, or ``"5-fold"``: each fold in turn.
+            ``"given"``: the source's own validation part, which otherwise counts as training images. ``"test"``: the
+            test images, to repeat a published protocol; every result is then marked as leaky. ``"none"``: no images,
+            for retraining only.
+        training: How many training images of each class are used: ``"100 per class"``, drawn by the ``split`` stream
+            after validation. All if ``None`` or ``"all per class"``. ``"{factor} per class"`` makes it a factor.
+        stratified: Keep class shares equal in training and validation. ``True`` by default, but ``False`` for the last
+            images.
+        scaling: ``"unit"`` divides bytes by 255. ``"standard"`` then subtracts the training images' mean and divides by
+            their standard deviation. ``"none"`` feeds bytes 0 to 255.
+        as_published: The study repeats a published protocol. Only then may ``validation`` be ``"test"``.
+        sets: Several data sets: a table of these keys for each. They override the keys given for all. A study file
+            lists them under ``name``.
+
+    Raises:
+        SpecError: One or more rules are broken; ``problems`` holds each.
+
+    Example:
+        >>> assay.Data(name="digits").validation  # a tenth of the training images
+        0.1
+        >>> data = assay.Data(path="photos", test=0.2, validation="5-fold", groups="folder")
+        >>> data.num_folds
+        5
     """
 
     # A run's fingerprint identifies its data by their content, so these do not enter it.
@@ -296,11 +335,15 @@ class Data(Spec):
 
     @property
     def members(self) -> tuple[Data, ...]:
-        """Each of several data sets by itself, with what is said for all; none where there is one only."""
+        """Each of several data sets, with the keys that are given for all. Empty for one data set."""
         return tuple(self._member(index) for index in range(len(self.sets or ())))
 
     def on(self, name: str) -> Data:
-        """The one of several data sets that is called so."""
+        """Return one of several data sets.
+
+        Args:
+            name: The data set's name.
+        """
         return next(member for member in self.members if member.name == name)
 
     def _member(self, index: int) -> Data:
@@ -314,19 +357,21 @@ class Data(Spec):
 
     @property
     def reading(self) -> Reading:
-        """How files are read."""
+        """How files are read: ``read``, or its defaults."""
         return self.read or Reading()
 
     @property
     def num_folds(self) -> int | None:
-        """How many folds there are; ``None`` where there are none."""
+        """The number of folds; ``None`` without folds."""
         return self.validation.folds if isinstance(self.validation, Folds) else None
 
     @property
     def is_drawn(self) -> bool:
-        """Whether a split stream decides which images are trained on or set aside: of a share, a count, folds, or so
-        many of each class; the last images of a file, the source's own part, and a published protocol's test images
-        are fixed."""
+        """Whether the ``split`` stream decides which images are trained on or set aside.
+
+        This is so for a share, a count, folds, or a number of images of each class. The last images, the source's own
+        validation part and a published protocol's test images are fixed.
+        """
         is_fixed = isinstance(self.validation, Last) or self.validation in ("given", "test")
         return self.training is not None or not is_fixed
 
@@ -341,16 +386,16 @@ class Data(Spec):
         return self.validation == "test" or any(one.get("validation") == "test" for one in self.sets or ())
 
     def identity(self) -> dict[str, Any]:
-        """What a run depends on, as JSON values, besides the data's content."""
+        """Return what a run depends on besides the data's content, as JSON values."""
         later = {"training"} if self.training is None else set()
         return self.model_dump(mode="json", exclude={*self.SOURCE, "as_published", *later})
 
     @property
     def per_class(self) -> int | None:
-        """How many training images of each class are learned from; ``None`` for all.
+        """How many training images of each class are used; ``None`` for all.
 
         Raises:
-            ValueError: It is a factor: each arm has its own (``Study.data_of``).
+            ValueError: The number is a factor: each arm has its own (``Study.data_of``).
         """
         return None if self.training is None else int(self.training.split()[0])
 
@@ -361,11 +406,15 @@ class Data(Spec):
 
     @property
     def whole(self) -> Data:
-        """The same data, learned from whole: for whatever asks about validation images alone."""
+        """The same data with all training images."""
         return self.learning_from("all per class")
 
     def learning_from(self, images: str | None) -> Data:
-        """The same data for an arm that learns from so many images of each class; as they are for ``None``."""
+        """Return the same data with a given number of training images of each class.
+
+        Args:
+            images: Such as ``"100 per class"``; ``None`` changes nothing.
+        """
         if images is None:
             return self
         return self.model_copy(update={"training": None if images == WHOLE else images})
@@ -513,11 +562,15 @@ class Data(Spec):
 
     @property
     def for_retraining(self) -> Data:
-        """The same data for a run that sets no image aside: it is trained on training and validation images."""
+        """The same data without validation images: a retrained arm trains on training and validation images."""
         return self.model_copy(update={"validation": "none", "stratified": True})
 
     def treatment(self, name: str) -> Data:
-        """How the data are split and scaled, under a name, without where they or their test split come from."""
+        """Return how the data are split and scaled, without their source.
+
+        Args:
+            name: The name of the result.
+        """
         cleared = dict.fromkeys(self.SOURCE - {"name"})
         return self.model_copy(update={**cleared, "name": name})
 

@@ -332,4 +332,7 @@ def json_schema() -> dict[str, Any]:
             {"type": "object", "minProperties": 1},
         ]
     }
+    for definition in (schema, *schema["$defs"].values()):
+        if "description" in definition:  # a docstring, whose examples are Python
+            definition["description"] = definition["description"].partition("\n\nExample:")[0]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Assay study", **schema}

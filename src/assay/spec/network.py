@@ -1,6 +1,6 @@
-"""The spec of a network: layer words, and blocks of them.
+"""The spec of a network: layer words and blocks.
 
-The file's shape and keys are checked here; ``assay.nets`` defines the words, activations and joins.
+This module checks shape and keys. ``assay.nets`` defines the words, activations and joins.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_DEPTH = 16  # nesting of blocks; reading them is recursive
 
 
 class Block(Spec):
-    """Several lines that stand together. Written back, a block leaves out what has its default."""
+    """Several lines that belong together. A block is written back without the keys that have their default."""
 
     model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
 
@@ -33,14 +33,21 @@ class Block(Spec):
 
 
 class Residual(Block):
-    """Lines whose output is added to their input, or to what ``shortcut`` makes of it; then the activation.
+    """A residual block: the output of the main path is added to the shortcut, then the activation is applied.
 
     Args:
-        residual: The main path.
-        shortcut: The other path; without lines it is the input itself.
-        activation: Applied to the sum.
+        residual: The layers of the main path.
+        shortcut: The layers of the shortcut. Without any, it is the block's input.
+        activation: Applied to the sum; ``"linear"`` by default.
 
     Source: He et al. (2016), "Deep residual learning for image recognition".
+
+    Example:
+        >>> lines = ["conv 8 3x3 relu padding=same", "conv 8 3x3 padding=same"]
+        >>> block = assay.Residual(residual=lines, activation="relu")
+        >>> network = assay.Network(layers=["conv 8 3x3 relu", block, "flatten", "dense classes softmax"])
+        >>> network.layers[1].activation
+        'relu'
     """
 
     residual: tuple[Line, ...]
@@ -49,8 +56,17 @@ class Residual(Block):
 
 
 class Parallel(Block):
-    """Branches that read one input side by side, and are joined: ``concatenate`` (one's channels after another's) or
-    ``add``. A branch without lines is the input itself.
+    """Branches that read the same input side by side and are then joined.
+
+    Args:
+        parallel: Two branches or more, each a list of layers. An empty list passes the input on. At least one branch
+            has layers.
+        join: ``"concatenate"`` (along channels) or ``"add"``.
+
+    Example:
+        >>> block = assay.Parallel(parallel=[["conv 8 1x1 relu"], ["conv 8 3x3 relu padding=same"]])
+        >>> block.join
+        'concatenate'
     """
 
     parallel: tuple[Branch, ...]
@@ -58,7 +74,20 @@ class Parallel(Block):
 
 
 class Repeat(Block):
-    """Lines that stand several times, one after another; every time with weights of its own."""
+    """Layers that are repeated one after another. Each repetition has weights of its own.
+
+    Args:
+        repeat: How many times, 1 or more; or a placeholder ``"{factor}"``.
+        layers: The layers.
+
+    Example:
+        >>> network = assay.Network(layers=[
+        ...     assay.Repeat(repeat=3, layers=["conv 16 3x3 relu padding=same"]), "flatten", "dense classes softmax"
+        ... ])
+        >>> study = assay.Study(data={"name": "digits"}, network=network)
+        >>> [layer.name for layer in assay.describe(study)["study"].layers]
+        ['conv1', 'conv2', 'conv3', 'flatten1', 'dense1']
+    """
 
     repeat: Times
     layers: tuple[Line, ...]
@@ -208,7 +237,21 @@ BaseTemplate: TypeAlias = Annotated[dict[str, Any] | str | None, BeforeValidator
 
 
 class Network(Spec):
-    """A network as layer words and blocks, top to bottom (``assay.nets`` holds the vocabulary), on a base or none."""
+    """The layers that all arms of a study share, top to bottom.
+
+    Each line is a layer in words, such as ``"conv 32 3x3 relu"``, or a block (docs/reference/study-file.md lists the
+    words). A line may hold placeholders such as ``"dropout {rate}"``. The last line is ``"dense classes softmax"``.
+
+    Args:
+        layers: One line or more. Give ``module="my_nets.py:ResNet9(width=16)"`` instead for a network of your own
+            (docs/guides/own-code.md).
+        base: Pretrained layers in front of them: a :class:`Base`, a table, a placeholder, or ``"none"``.
+
+    Example:
+        >>> network = assay.Network(layers=["conv 32 3x3 relu", "maxpool 2", "flatten", "dense classes softmax"])
+        >>> len(network.layers)
+        4
+    """
 
     layers: Lines = Field(min_length=1)
     base: BaseTemplate = None

@@ -16,13 +16,20 @@ WEIGHT_BITS: tuple[WeightBits, ...] = (8, 4, 2, "ternary")
 
 
 class Quantization(Spec):
-    """Training for a fixed-point program: what it computes with is what ``format = "c"`` exports.
+    """Train for a fixed-point program (quantization-aware training). The C export then computes with the same numbers.
+
+    Weights and activations are symmetric around zero. Each output channel has a scale of its own.
 
     Args:
-        weights: Bits of a weight, or ``ternary`` for -1, 0 and 1 times the output channel's scale.
-        activations: Bits of an activation, without a sign behind relu.
-        powers_of_two: Whether every scale of weights is a power of two.
-        layers: Other bits for the weights of single layers, by the names that ``assay describe`` shows.
+        weights: Bits of a weight: 8, 4 or 2; or ``"ternary"`` for -1, 0 and 1 times the channel's scale.
+        activations: Bits of an activation: 8 or 4. Activations after relu are unsigned.
+        powers_of_two: Use powers of two as the scales of weights.
+        layers: Other bits for single layers, by the names that ``assay describe`` shows.
+
+    Example:
+        >>> quantization = assay.Quantization(weights=4, layers={"conv1": 8})
+        >>> quantization.bits_of("conv1"), quantization.bits_of("dense1")
+        (8, 4)
     """
 
     HINTS: ClassVar[dict[str, str]] = {
@@ -40,7 +47,11 @@ class Quantization(Spec):
     layers: dict[str, WeightBits] = Field(default_factory=dict)
 
     def bits_of(self, layer: str) -> WeightBits:
-        """Bits of a layer's weights."""
+        """Return the bits of a layer's weights.
+
+        Args:
+            layer: The layer's name.
+        """
         return self.layers.get(layer, self.weights)
 
     @field_validator("weights", mode="before")

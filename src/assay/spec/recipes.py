@@ -16,14 +16,19 @@ SAME: Final = "same"
 
 
 class Swa(Spec):
-    """Stochastic weight averaging: the weights that are evaluated and kept are the mean of those after each late epoch.
+    """Stochastic weight averaging: evaluate and keep the mean of the weights after each late epoch.
 
-    Statistics of batch normalization are computed anew for the mean (``train.statistics``).
+    The statistics of batch normalization are computed again for the mean.
 
     Args:
-        start: Share of all epochs before the first whose weights count: 0.75 of 20 averages epochs 16 to 20.
-        learning_rate: The rate of the epochs that are averaged, whatever the schedule says; the schedule's unless
-            given.
+        start: The share of all epochs before averaging begins, in [0, 1). 0.75 of 20 epochs averages epochs 16 to 20.
+        learning_rate: The rate of the averaged epochs. The schedule's rate if ``None``.
+
+    Source: Izmailov et al. (2018), "Averaging weights leads to wider optima and better generalization".
+
+    Example:
+        >>> assay.Swa(start=0.75).first_epoch(20)
+        16
     """
 
     model_config = ConfigDict(json_schema_extra=accept_placeholders)
@@ -32,21 +37,31 @@ class Swa(Spec):
     learning_rate: float | None = Field(default=None, gt=0)
 
     def first_epoch(self, epochs: int) -> int:
-        """The first epoch, from 1, whose weights are averaged."""
+        """Return the first epoch, counted from 1, whose weights are averaged.
+
+        Args:
+            epochs: Epochs of the run.
+        """
         return int(self.start * epochs + 1e-9) + 1
 
 
 class Distillation(Spec):
-    """A student learns from another arm's probabilities besides the labels.
+    """Knowledge distillation: an arm (the student) learns from the probabilities of another arm and from the labels.
 
-    The loss of an image is (1 - weight) x cross-entropy with its label + weight x temperature^2 x cross-entropy of
-    the student's softened probabilities with the teacher's: softmax(logits / temperature), both.
+    The loss of an image is (1 - weight) x cross-entropy with its label + weight x temperature^2 x cross-entropy of the
+    softened probabilities of student and teacher, softmax(logits / temperature).
 
     Args:
         teacher: The name of an arm of the study.
-        temperature: What logits are divided by.
-        weight: The teacher's share of the loss.
-        seed: Whose run teaches: that of the ``same`` seed, or of one fixed seed of the study.
+        temperature: The divisor of the logits, above 0 and at most 1,000.
+        weight: The teacher's share of the loss, above 0 and at most 1.
+        seed: The teacher's run: ``"same"``, the one with the student's seed; or one fixed seed of the study.
+
+    Source: Hinton, Vinyals and Dean (2015), "Distilling the knowledge in a neural network".
+
+    Example:
+        >>> assay.Training(distillation=assay.Distillation(teacher="large")).distillation.temperature
+        4.0
     """
 
     model_config = ConfigDict(json_schema_extra=accept_placeholders)
@@ -57,7 +72,11 @@ class Distillation(Spec):
     seed: int | Literal["same"] = SAME
 
     def seed_of(self, seed: int) -> int:
-        """The seed of the run that teaches a student's run of this seed."""
+        """Return the seed of the teacher's run.
+
+        Args:
+            seed: The seed of the student's run.
+        """
         return seed if self.seed == "same" else self.seed
 
     @field_validator("seed", mode="before")

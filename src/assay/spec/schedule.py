@@ -46,28 +46,38 @@ def _name_or_table(schema: dict[str, Any]) -> None:
 
 
 class Schedule(Spec):
-    """A learning-rate schedule. ``train.schedules`` holds the formulas.
+    """How the learning rate changes during a run.
 
-    Every field is filled in at construction, so that two ways to write the same schedule are equal.
-    A field that the named schedule does not have stays ``None``.
+    A name is a short form: ``schedule="cosine"``. All fields are filled in at construction. A field that the schedule
+    does not have stays ``None``; giving it is an error.
 
     Args:
-        name: ``constant``; ``cosine`` (a linear warm-up from 0, then half a cosine); ``one-cycle`` (up to the
-            optimizer's learning rate and down again); ``exponential`` (falls smoothly); ``step`` (falls in
-            stairs); ``plateau`` (falls where a metric has stopped improving).
-        warmup_epochs: Epochs of warm-up; a fraction of an epoch is fine.
-        start: Where one-cycle starts, a fraction of the optimizer's learning rate.
-        peak_at: Where one-cycle has its peak, a share of all steps.
-        final: Where the schedule ends, a fraction of the optimizer's learning rate.
-        shape: Whether one-cycle rises and falls along a line or half a cosine.
-        factor: What the learning rate is multiplied by: every epoch, every ``every`` epochs, or at every plateau.
-        every: Epochs from stair to stair.
-        patience: Epochs without improvement that make a plateau.
-        metric: What must improve.
-        min: Below this fraction of the optimizer's learning rate a plateau does not lower it.
-        min_learning_rate: The same as a learning rate; the higher of the two counts.
-        min_delta: A smaller change of the metric is no improvement.
-        cooldown: Epochs after a fall in which no epoch counts as waiting.
+        name: ``"constant"``. ``"cosine"``: a linear warm-up from 0, then half a cosine down to ``final``.
+            ``"one-cycle"``: from ``start`` up to the optimizer's learning rate, then down to ``final``.
+            ``"exponential"``: multiplied by ``factor`` over each epoch, smoothly. ``"step"``: multiplied by ``factor``
+            after every ``every`` epochs. ``"plateau"``: multiplied by ``factor`` when a metric stops improving.
+        warmup_epochs: ``cosine``: the length of the warm-up in epochs, fractions included. 0 by default.
+        start: ``one-cycle``: the first learning rate as a fraction of the optimizer's. 0.04 by default.
+        peak_at: ``one-cycle``: the position of the peak as a share of all steps. 0.3 by default.
+        final: ``cosine``, ``one-cycle``: the last learning rate as a fraction of the optimizer's. 0 by default.
+        shape: ``one-cycle``: ``"cosine"`` (the default) or ``"linear"``.
+        factor: ``exponential``, ``step`` (required), ``plateau`` (0.1 by default): in (0, 1].
+        every: ``step``: epochs between two changes. Required.
+        patience: ``plateau``: epochs without improvement before the rate is lowered. 10 by default.
+        metric: ``plateau``: the metric that must improve. ``validation_loss`` by default, or the study's metric if the
+            study names one.
+        min: ``plateau``: the lowest rate as a fraction of the optimizer's learning rate. 0 by default.
+        min_learning_rate: ``plateau``: the lowest rate itself. The higher of the two bounds counts. 0 by default.
+        min_delta: ``plateau``: a change of the metric up to this size is no improvement. 1e-4 by default.
+        cooldown: ``plateau``: epochs after a change that do not count as waiting. 0 by default.
+
+    Source: Keras 3's ``CosineDecay``, ``ExponentialDecay`` and ``ReduceLROnPlateau``; PyTorch's ``OneCycleLR``.
+
+    Example:
+        >>> assay.Schedule(name="cosine", warmup_epochs=2).settings()
+        {'name': 'cosine', 'warmup_epochs': 2.0}
+        >>> assay.Schedule(name="step", every=30, factor=0.1).settings()
+        {'name': 'step', 'factor': 0.1, 'every': 30}
     """
 
     model_config = ConfigDict(json_schema_extra=_name_or_table)
@@ -88,13 +98,13 @@ class Schedule(Spec):
     cooldown: int | None = Field(default=None, ge=0, le=MAX_COUNT, strict=True)
 
     def identity(self) -> dict[str, Any]:
-        """What a run depends on, as JSON values."""
+        """Return what a run depends on, as JSON values."""
         values = self.model_dump(mode="json", exclude_none=True)
         defaults = DEFAULTS[self.name]
         return {key: value for key, value in values.items() if key not in _LATER or value != defaults[key]}
 
     def settings(self) -> dict[str, Any]:
-        """What a study file writes: the name, and what differs from its defaults."""
+        """Return what a study file writes: the name, and the settings that differ from their defaults."""
         values = self.model_dump(mode="json", exclude_none=True)
         defaults = DEFAULTS[self.name]
         return {key: value for key, value in values.items() if key == "name" or value != defaults[key]}

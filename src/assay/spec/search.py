@@ -50,12 +50,22 @@ When: TypeAlias = dict[str, Scalar | tuple[Scalar, ...]]
 
 
 class Range(Spec):
-    """Numbers from ``low`` to ``high``, both included: whole ones where both are whole.
+    """A numeric parameter of a search: numbers from ``low`` to ``high``, both included.
+
+    Values are integers if both ends are.
 
     Args:
-        step: Only every so many, from ``low`` on.
-        log: Spread evenly over orders of magnitude.
-        when: The parameter is there only while other parameters, listed above it, have one of these values.
+        low: The lowest value.
+        high: The highest value.
+        step: Only ``low``, ``low + step`` and so on. Not together with ``log``.
+        log: Spread values evenly over orders of magnitude. ``low`` must be above 0.
+        when: The parameter exists only if other parameters, listed above it, have one of the given values:
+            ``{"block": "conv"}``.
+
+    Example:
+        >>> learning_rate = assay.Range(low=1e-4, high=1e-1, log=True)
+        >>> assay.Range(low=16, high=128, step=16).is_whole
+        True
     """
 
     low: int | float
@@ -66,6 +76,7 @@ class Range(Spec):
 
     @property
     def is_whole(self) -> bool:
+        """Whether values are integers."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
     @model_validator(mode="after")
@@ -90,11 +101,17 @@ class Range(Spec):
 
 
 class Choice(Spec):
-    """One of several values: numbers, texts, or named levels that may be lists of layers, as a factor's.
+    """A categorical parameter of a search: one of several values.
 
     Args:
-        choices: A list of values, or a table of named levels; a level may hold placeholders of other parameters.
-        when: As for a range.
+        choices: A list of numbers or texts; or a table of named levels, which may be lists of layers. A level may hold
+            placeholders of other parameters.
+        when: As for :class:`Range`.
+
+    Example:
+        >>> block = assay.Choice(choices={"plain": ["conv 16 3x3 relu"], "none": []})
+        >>> list(block.levels)
+        ['plain', 'none']
     """
 
     choices: tuple[Scalar, ...] | dict[str, Any]
@@ -102,7 +119,7 @@ class Choice(Spec):
 
     @property
     def levels(self) -> dict[str, Any]:
-        """What each name stands for."""
+        """The value of each level, by its name."""
         return levels_of(self.choices)
 
     @model_validator(mode="after")
@@ -119,18 +136,22 @@ Value: TypeAlias = int | float | str  # of a choice: its level's name
 
 
 class Halving(Spec):
-    """Early stopping of bad candidates, with epochs as the resource. A promoted run resumes where it was stopped.
+    """Stop poor candidates of a search early. Epochs are the resource; a promoted run resumes where it stopped.
 
     Args:
-        method: ``hyperband``; ``successive-halving`` (one bracket of all trials); ``asha`` (no rung waits until it is
-            full: in each round, as many runs as ``batch`` are promoted or begun).
-        min_epochs: Of the first rung, at least.
-        max_epochs: Of the last; those of ``[training]`` unless given. The schedule is always drawn for all epochs of
-            ``[training]``.
-        reduction: One in so many is promoted, and trained so many times as long.
+        method: ``"hyperband"``; ``"successive-halving"``: one bracket of all trials; or ``"asha"``: candidates are
+            promoted without waiting for their rung to fill, in each round as many runs as ``batch``.
+        min_epochs: Epochs of the first rung, at least.
+        max_epochs: Epochs of the last rung. Those of ``training`` if ``None``. The schedule always covers all epochs of
+            ``training``.
+        reduction: One in this many candidates is promoted, and is then trained this many times as long. 2 or more.
 
-    Sources: Jamieson and Talwalkar (2016); Li et al. (2018), "Hyperband", JMLR 18; Li et al. (2020), "A system for
+    Source: Jamieson and Talwalkar (2016); Li et al. (2018), "Hyperband", JMLR 18; Li et al. (2020), "A system for
     massively parallel hyperparameter tuning", MLSys.
+
+    Example:
+        >>> assay.Halving(method="asha", min_epochs=2, max_epochs=18).reduction
+        3
     """
 
     method: Method = "hyperband"
@@ -160,26 +181,45 @@ def _as_files_write_it(schema: dict[str, Any]) -> None:
 
 
 class Search(Spec):
-    """A search for the best arm of a space.
+    """A search for the best arm of a space. Its finalists are trained again with fresh seeds and compared.
 
     Args:
-        space: Parameters by name, in the order in which they are drawn. Placeholders in ``[network]`` and
-            ``[training]`` stand for them.
-        objective: What is sought: the best ``validation_accuracy``, ``validation_loss`` or a measure of validation
-            images; the study's metric unless given, which ``metric`` means too; several, such as
-            ``["validation_accuracy", "parameters"]``, seek the Pareto front.
-        sampler: What proposes candidates; ``tpe`` unless given, ``nsga-ii`` for several objectives.
-        trials: Candidates that are trained. Hyperband runs whole brackets until there are so many, each once unless
-            given. 50 unless given.
-        seed: The sampler's; the search's runs are trained with ``seed``, ``seed + 1``, ...
-        replicates: Runs of each candidate; their mean is its score.
-        batch: Candidates that are proposed at once, whatever the number of workers.
-        halving: Whether bad candidates are stopped early, and how; a method's name or a table.
-        constraints: Such as ``"parameters <= 6000"``: checked before anything is trained. ``parameters`` are Keras's
-            total, ``flops`` are for one image forward, ``seconds`` are estimated for one whole run on one core;
-            ``bytes`` (constants as stored), ``ram`` (bytes), ``multiply_adds`` and ``microseconds on cortex-m4`` (or
-            another of ``CORES``) are those of the fixed-point program that ``assay export --format c`` writes.
-        finalists: Candidates that are trained anew with fresh seeds (as many as ``[seeds]`` says) and compared.
+        space: Parameters by name: a :class:`Range`, a :class:`Choice`, a list of values, or a table. Placeholders in
+            ``network`` and ``training`` refer to them. They are drawn in this order.
+        objective: What to optimize: ``validation_accuracy``, ``validation_loss`` or a measure of validation images. The
+            study's metric by default. A list such as ``["validation_accuracy", "parameters"]`` seeks the Pareto front.
+        sampler: ``"random"``, ``"tpe"``, ``"gp"``, ``"cma-es"`` or ``"nsga-ii"``. By default ``"tpe"``, or
+            ``"nsga-ii"`` for several objectives.
+        trials: The number of candidates that are trained, 1 to 100,000; 50 by default. Hyperband runs whole brackets up
+            to this number; by default each bracket once.
+        seed: The sampler's seed. The runs of the search are trained with ``seed``, ``seed + 1`` and so on.
+        replicates: Runs of each candidate, 1 to 100. Their mean is its score.
+        batch: Candidates that are proposed together, 1 to 1,000, whatever the number of workers.
+        halving: A :class:`Halving`, or the name of its method. ``None``: every candidate is trained to its end.
+        constraints: Limits that are checked before a candidate is trained, such as ``"parameters <= 6000"``. Costs are
+            ``parameters`` (Keras's total), ``flops`` (one image, forward) and ``seconds`` (estimated for one run on one
+            core). Costs of the C export are ``bytes`` (constants), ``ram`` (bytes), ``multiply_adds`` and
+            ``microseconds on CORE``, with the core ``cortex-m0+``, ``cortex-m4``, ``cortex-m7`` or ``rv32ec``.
+        finalists: The number of best candidates that are trained with fresh seeds, as many as ``seeds`` says; 1 to 20.
+
+    Raises:
+        SpecError: One or more rules are broken; ``problems`` holds each.
+
+    Example:
+        >>> study = assay.Study(
+        ...     name="small-nets",
+        ...     data={"name": "digits"},
+        ...     network={"layers": ["flatten", "dense {units} relu", "dense classes softmax"]},
+        ...     training={"epochs": 9, "optimizer": {"name": "adam", "learning_rate": "{rate}"}},
+        ...     search=assay.Search(
+        ...         space={"units": assay.Range(low=8, high=64), "rate": assay.Range(low=1e-4, high=1e-1, log=True)},
+        ...         trials=20,
+        ...         halving="asha",
+        ...         constraints=["parameters <= 4000"],
+        ...     ),
+        ... )
+        >>> study.search.proposer, study.search.limits
+        ('tpe', {'parameters': 4000.0})
     """
 
     space: dict[str, Parameter] = Field(json_schema_extra=_as_files_write_it)
@@ -276,7 +316,7 @@ class Search(Spec):
 
     @property
     def limits(self) -> dict[Cost, float]:
-        """The most that a candidate may cost."""
+        """The largest allowed value of each cost."""
         limits: dict[Cost, float] = {}
         for text in self.constraints:
             match = _CONSTRAINT.fullmatch(text.strip())

@@ -16,19 +16,25 @@ _DEFAULT_MOST = 40
 
 
 class Seeds(Spec):
-    """The replicates of every arm: a fixed count, or as many as it takes to decide.
+    """The replicates of each arm: a fixed number, or as many as the verdict needs.
 
     Args:
-        count: Seeds per arm; 10 unless given. Raising it adds runs and repeats none. With ``stop = "best"`` the most
-            that an arm gets; 40 unless given.
-        start: The first seed; the others are the integers after it. A later start: seeds that no choice was made on.
-        vary: The streams that a seed changes; any other stream is the same for every seed.
-        stop: ``"decided"``: after each batch of seeds, arms that are decided against the first stop and the others go
-            on. ``"best"``: arms stop once another one is better, until the best is left.
-        min: With ``stop``: seeds before the first look, 6 or more.
-        max: With ``stop = "decided"``: seeds at which an arm ends, decided or not.
-        margin: Accuracy differences smaller than this do not matter; in percentage points. Arms may then be found
-            equivalent, and a search for the best ends where those that are left are not told apart within it.
+        count: Seeds for each arm, 1 to 100,000; 10 by default. Raising it adds runs and repeats none. With
+            ``stop="best"`` it is the most that an arm gets; 40 by default.
+        start: The first seed. The others are the integers after it.
+        vary: The random streams that a seed changes, of ``split``, ``init``, ``order``, ``augment`` and ``dropout``.
+            All by default. A stream that is left out is the same for all seeds.
+        stop: ``"decided"``: after each batch of seeds, an arm stops once it is judged against the first arm.
+            ``"best"``: an arm stops once another one is better, until the best is known. ``None``: all seeds are run.
+        min: With ``stop``: seeds before the first look, 6 or more; 6 by default.
+        max: With ``stop="decided"``: the most seeds of an arm, 6 to 1,000; 40 by default.
+        margin: The smallest difference that matters, in percentage points, in (0, 100). Arms may then be judged
+            equivalent, and a race for the best ends when the remaining arms are equal within it.
+
+    Example:
+        >>> seeds = assay.Seeds(stop="decided", max=20, margin=0.5)
+        >>> seeds.first, seeds.planned
+        (6, 20)
     """
 
     count: int | None = Field(default=None, ge=1, le=MAX_SEEDS, strict=True)
@@ -64,11 +70,11 @@ class Seeds(Spec):
 
     @property
     def first(self) -> int:
-        """Seeds of each arm before anything is decided."""
+        """Seeds of each arm before anything is judged."""
         return (self.min or 6) if self.stop else self.planned
 
     @property
     def planned(self) -> int:
-        """How many seeds each arm has at most."""
+        """The most seeds of each arm."""
         most = self.max if self.stop == "decided" else self.count
         return most or (_DEFAULT_COUNT if self.stop is None else _DEFAULT_MOST)

@@ -38,25 +38,45 @@ DATA = "data"  # what the data sets of a study on several are called among its a
 
 
 class Study(Spec):
-    """A question, and the design that answers it.
+    """A question, and the design that answers it: data, arms, training and seeds.
+
+    It holds what a study file holds, under the same keys (docs/reference/study-file.md). Nested parts may be objects or
+    plain tables. The whole design is checked at construction.
 
     Args:
-        name: Under this name the store keeps the study; a file's own name unless given.
-        question: What the study asks, as one sentence.
         data: What to learn from.
+        name: The name under which the store keeps the study: letters, digits, ``_``, ``-`` and ``.``, at most 80. A
+            study file's own name by default.
+        question: What the study asks, as one sentence.
         network: The layers that all arms share, with a ``{factor}`` where they differ.
-        factors: Things varied, each with its levels: a list of values, or a table of named levels. Crossed.
-        arms: Arms that share no skeleton; each may override ``[training]``.
-        training: The protocol: a :class:`Training`, or a table, whose values may be ``{factor}`` placeholders too.
-        seeds: The replicates.
-        claim: Of what verdicts speak: ``"new images"`` of the same kind, unless given; ``"these images"``, which the
-            networks were scored on; ``"new training sets"``, where seeds redraw the split.
-        metric: The measure that verdicts and ``stop`` are of, and that training and a search go by where they say
-            ``metric``: ``accuracy`` unless given; ``balanced_accuracy``, ``macro_f1``, ``macro_auc``, ``log_loss``
-            and others, or ``FILE.py:FUNCTION`` of your own (docs/explanation/statistics.md).
-        search: Makes the study a search, whose arms are the finalists, which are not known beforehand.
-        device: Where runs are trained: the processor, a CUDA device, or that where there is one. It is no part of a
-            run's identity; every run's record says what trained it.
+        factors: What is varied: for each factor a list of levels, or a table of named levels. Factors are crossed.
+        arms: Arms that share no network. Each may override keys of ``training``.
+        training: A :class:`Training`, or a table of its settings. Values of a table may be ``"{factor}"``.
+        seeds: The replicates of each arm.
+        claim: What verdicts generalize to: ``"new images"`` of the same kind (the default), ``"these images"``, which
+            the networks were scored on, or ``"new training sets"``, if seeds redraw the split.
+        metric: The measure of verdicts and of ``seeds.stop``; ``accuracy`` by default. Others are
+            ``balanced_accuracy``, ``macro_f1``, ``macro_auc``, ``log_loss`` and more, or ``"FILE.py:FUNCTION"`` of your
+            own (docs/explanation/statistics.md). Early stopping and a search use it where they name ``metric``.
+        search: Makes the study a search. Its arms are then the finalists.
+        device: Where runs are trained: ``"cpu"``, ``"cuda"``, or ``"auto"``, a CUDA device if there is one. It is no
+            part of a run's identity; each run's record names its device.
+
+    Raises:
+        SpecError: One or more rules are broken; ``problems`` holds each.
+
+    Example:
+        >>> study = assay.Study(
+        ...     name="width",
+        ...     question="Do more units help?",
+        ...     data={"name": "digits", "validation": 0.2},
+        ...     network={"layers": ["flatten", "dense {units} relu", "dense classes softmax"]},
+        ...     factors={"units": [8, 32]},
+        ...     training={"epochs": 5, "optimizer": "adam"},
+        ...     seeds={"count": 6},
+        ... )
+        >>> [arm.name for arm in study.expand()]
+        ['units=8', 'units=32']
     """
 
     name: str = Field(default="study", pattern=r"^[\w.-]+$", max_length=80)
@@ -74,12 +94,12 @@ class Study(Spec):
 
     @property
     def claimed(self) -> Claim:
-        """Of what verdicts speak."""
+        """What verdicts generalize to: ``claim``, or ``"new images"``."""
         return self.claim or "new images"
 
     @property
     def measured(self) -> str:
-        """The name of the measure that verdicts are of."""
+        """The name of the measure that verdicts are of: ``metric``, or ``"accuracy"``."""
         return self.metric or ACCURACY
 
     @field_validator("metric")
@@ -226,25 +246,39 @@ class Study(Spec):
         return all(one.num_folds is not None or (one.is_drawn and "split" in self.seeds.vary) for one in all_data)
 
     def data_of(self, arm: Arm) -> Data:
-        """The data as an arm learns from them: of so many images of each class where that is a factor."""
+        """Return the data that an arm trains on. It differs between arms only if the number of images is a factor.
+
+        Args:
+            arm: An arm of :meth:`expand`.
+        """
         return self.data.learning_from(arm.images)
 
     def on(self, name: str) -> Study:
-        """The study on one of its data sets alone; its arms are called as without the others."""
+        """Return the study on one of its data sets. Its arms keep their names, without the data set.
+
+        Args:
+            name: The data set's name.
+        """
         return self.model_copy(update={"data": self.data.on(name)})
 
     @property
     def parts(self) -> dict[str, Study]:
-        """The study on each of several data sets, by the data set's name; empty where there is one only."""
+        """The study on each of several data sets, by the data set's name. Empty for a study on one data set."""
         return {member.name: self.model_copy(update={"data": member}) for member in self.data.members}
 
     def expand(self) -> tuple[Arm, ...]:
-        """The arms of the study: every listed arm crossed with every combination of levels. A search has none yet.
+        """Return the arms: every listed arm crossed with every combination of factor levels.
 
-        On several data sets each arm is one for each of them, ``data=NAME`` before its name.
+        On several data sets there is one arm for each of them, with ``data=NAME`` before its name. A search has no arms
+        until its finalists are known.
 
         Raises:
             SpecError: A placeholder names no factor, a factor is not used, or an arm breaks a rule.
+
+        Example:
+            >>> study = assay.load("first-verdict")
+            >>> study.expand()[1].layers
+            ('conv 16 3x3 relu', 'maxpool 2', 'flatten', 'dense classes softmax')
         """
         arms = self._arms_of_one()
         names = [member.name for member in self.data.members]
@@ -300,14 +334,14 @@ class Study(Spec):
         return self.data.scaling == "standard"
 
     def candidate(self, name: str, chosen: Mapping[str, Value]) -> Arm:
-        """The arm that a search's parameters with these values make.
+        """Return the arm that a search trains for given values of its parameters.
 
         Args:
-            name: Of the arm.
-            chosen: Values by parameter, those that are there; of a choice, the level's name.
+            name: The arm's name.
+            chosen: Values by parameter; for a choice, the name of the level.
 
         Raises:
-            SpecError: The values make no arm: layers or training break a rule, or a placeholder stands for nothing.
+            SpecError: The study is not a search, or the values make no valid arm.
         """
         if self.search is None or self.network is None:
             raise SpecError(Problem(f'study "{self.name}" is no search', "add [search]"))
@@ -324,10 +358,14 @@ class Study(Spec):
         return arm
 
     def searched(self, arm: Arm, seed: int) -> Study:
-        """The search that a seed of an arm is, as a study of its own.
+        """Return the search of one seed of an arm as a study of its own, for an arm that is itself a search.
+
+        Args:
+            arm: An arm of :meth:`expand`.
+            seed: The seed.
 
         Raises:
-            SpecError: It breaks a rule of searches.
+            SpecError: The arm is not a search, or the search breaks a rule.
         """
         if arm.search is None:
             raise SpecError(Problem(f'arm "{arm.name}" is no search', "add search to it"))
@@ -345,12 +383,12 @@ class Study(Spec):
 
     @property
     def first_fresh_seed(self) -> int:
-        """Where the seeds of a search's finalists begin: far from the search's own, or where ``[seeds] start`` says."""
+        """The first seed of a search's finalists: ``seeds.start``, or 1000. The search's own seeds lie below it."""
         return self.seeds.start or FRESH
 
     @property
     def planned_epochs(self) -> int:
-        """The most epochs that a run of ``[training]`` may take, where they are no parameter."""
+        """The most epochs that a run may take by ``training``, unless they are a parameter of a search."""
         given: dict[str, Any] = {key: self.training[key] for key in ("epochs", "stop_after") if key in self.training}
         try:
             return Training.of(given).planned_epochs
@@ -358,10 +396,18 @@ class Study(Spec):
             return Training().planned_epochs
 
     def with_seeds(self, count: int) -> Study:
-        """The same study with another number of seeds.
+        """Return the same study with another number of seeds.
+
+        Args:
+            count: Seeds for each arm, 1 or more. Raising it adds runs; finished runs are kept.
 
         Raises:
-            SpecError: There is less than one, or the study stops when it is decided, by a rule fixed beforehand.
+            SpecError: The count is below 1, or the study has ``stop = "decided"``, whose numbers must be fixed
+                beforehand.
+
+        Example:
+            >>> assay.load("first-verdict").with_seeds(20).seeds.count
+            20
         """
         if self.seeds.stop == "decided":
             raise SpecError(
@@ -539,11 +585,11 @@ class Study(Spec):
         return images
 
     def source_key(self, index: int, key: str) -> str:
-        """Where the study holds what an expanded arm has at ``layers[...]``.
+        """Return the key of the study file that holds a given key of an expanded arm.
 
         Args:
-            index: The arm's, in ``expand()``.
-            key: Such as ``layers[2].residual[0]``.
+            index: The arm's index in :meth:`expand`.
+            key: The key within the arm, such as ``layers[2].residual[0]``.
         """
         templates, arms = self._templates([]), self._arms_of_one()
         index %= len(arms)

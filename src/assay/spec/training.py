@@ -55,13 +55,37 @@ _LION = "functools.partial(Lion, weight_decay=0.1)"
 
 
 class Optimizer(Spec):
-    """An optimizer with Keras's formula and, where a value is not given, Keras's default.
+    """An optimizer with Keras's formula. Settings that are not given have Keras's defaults.
 
-    Every field is filled in at construction, so that two ways to write the same optimizer are equal.
-    A field that the named optimizer does not have stays ``None``. Of Muon, ``iterations`` make an update orthogonal,
-    ``normalize`` keeps each kernel's norm, and ``adam_ratio`` is the learning rate of everything else, over Muon's
-    (``train.muon``). ``own`` names a ``torch.optim.Optimizer`` of the
-    user's (docs/guides/own-code.md), whose other settings are its arguments.
+    A name is a short form: ``optimizer="adam"``. All fields are filled in at construction, so equal optimizers compare
+    equal. A field that the optimizer does not have stays ``None``; giving it is an error.
+
+    Args:
+        name: ``"sgd"``, ``"adam"``, ``"adamw"``, ``"rmsprop"``, ``"adadelta"`` or ``"muon"``.
+        learning_rate: Above 0. By default 0.01 for ``sgd``, 0.02 for ``muon``, 0.001 for the others.
+        momentum: In [0, 1). ``sgd`` and ``rmsprop`` (0 by default), ``muon`` (0.95).
+        nesterov: Use Nesterov momentum. ``sgd`` (``False`` by default), ``muon`` (``True``).
+        beta_1: In [0, 1), 0.9 by default. ``adam``, ``adamw``; ``muon`` for what Adam updates.
+        beta_2: In [0, 1), 0.999 by default. As ``beta_1``.
+        rho: In [0, 1). ``rmsprop`` (0.9 by default), ``adadelta`` (0.95).
+        epsilon: Above 0, 1e-7 by default. All but ``sgd``.
+        centered: Divide by the centered second moment. ``rmsprop``, ``False`` by default.
+        weight_decay: Decoupled weight decay, 0 or more. ``adamw`` (0.004 by default), ``muon`` (0).
+        iterations: Newton-Schulz iterations that make an update orthogonal, 1 to 100. ``muon``, 5 by default.
+        normalize: Keep the norm of each kernel. ``muon``, ``False`` by default.
+        adam_ratio: The learning rate of everything that Muon leaves to Adam, divided by Muon's. ``muon``, 0.05 by
+            default.
+        own: A ``torch.optim.Optimizer`` of your own, ``"my_optim.py:Lion(weight_decay=0.1)"``
+            (docs/guides/own-code.md). Its settings are its arguments; only ``learning_rate`` is given here.
+
+    Source: Keras 3's optimizers. Muon: Jordan et al. (2024), "Muon: An optimizer for hidden layers in neural networks".
+
+    Example:
+        >>> optimizer = assay.Optimizer(name="sgd", learning_rate=0.1, momentum=0.9)
+        >>> optimizer.settings()
+        {'name': 'sgd', 'learning_rate': 0.1, 'momentum': 0.9}
+        >>> assay.Training(optimizer="adam").optimizer.learning_rate
+        0.001
     """
 
     HINTS: ClassVar[dict[str, str]] = {
@@ -99,7 +123,7 @@ class Optimizer(Spec):
         return unused_left_out(handler(self), "own", "iterations", "normalize", "adam_ratio")
 
     def settings(self) -> dict[str, Any]:
-        """What a study file writes: the name, or the code, and what differs from its defaults."""
+        """Return what a study file writes: the name or the code, and the settings that differ from their defaults."""
         defaults = DEFAULTS[self.name]
         values = self.model_dump(mode="json", exclude_none=True)
         named = {"own": values["own"]} if self.own is not None else {"name": self.name}
@@ -147,13 +171,19 @@ Precision = Literal["float32", "bfloat16"]
 
 
 class EarlyStopping(Spec):
-    """A run ends before its last epoch where a metric no longer improves, as with Keras's ``EarlyStopping``.
+    """End a run before its last epoch when a metric stops improving, like Keras's ``EarlyStopping``.
 
     Args:
-        metric: What must improve: a loss by falling, an accuracy by rising, a measure of validation images in its own
-            direction; ``metric`` is the study's, which counts unless given where the study names one.
-        patience: The run ends with the epoch that is this many after the best one (and at least one after it).
-        min_delta: A smaller change of the metric is no improvement.
+        metric: The metric to improve: a loss decreases, an accuracy increases, a measure of validation images moves in
+            its own direction. ``"metric"`` is the study's metric, which is also the default if the study names one.
+            Otherwise ``validation_loss``.
+        patience: Epochs without improvement after which the run ends.
+        min_delta: A change of the metric up to this size is no improvement, 0 or more.
+
+    Example:
+        >>> training = assay.Training(epochs=100, early_stopping=assay.EarlyStopping(patience=10))
+        >>> training.early_stopping.metric
+        'validation_loss'
     """
 
     model_config = ConfigDict(json_schema_extra=accept_placeholders)
@@ -164,11 +194,15 @@ class EarlyStopping(Spec):
 
 
 class Best(Spec):
-    """The weights that count are those of the epoch with the best metric, as with Keras's ``ModelCheckpoint``.
+    """Keep the weights of the epoch with the best metric, like Keras's ``ModelCheckpoint(save_best_only=True)``.
 
     Args:
-        best: The metric: the lowest loss, the highest accuracy or the best of a measure of validation images; of equal
-            ones the first. ``metric`` is the study's.
+        best: The metric: the lowest loss, the highest accuracy, or the best value of a measure of validation images. Of
+            equal values the first one counts. ``"metric"`` is the study's metric.
+
+    Example:
+        >>> assay.Training(keep=assay.Best(best="validation_loss")).keep.best
+        'validation_loss'
     """
 
     model_config = ConfigDict(json_schema_extra=accept_placeholders)
@@ -177,11 +211,15 @@ class Best(Spec):
 
 
 class Evaluation(Spec):
-    """What an image is seen as in evaluation: the mean of the logits over several views counts.
+    """Average the logits over several views of each image in evaluation (test-time augmentation).
 
     Args:
-        flip: Each view mirrored left and right, too.
-        shift: Moved by so many pixels towards the upper left and towards the lower right, too.
+        flip: Add the mirror image (left and right) of each view.
+        shift: Add two views, moved by this many pixels to the upper left and to the lower right. 0 adds none.
+
+    Example:
+        >>> assay.Evaluation(flip=True, shift=1).num_views
+        6
     """
 
     model_config = ConfigDict(json_schema_extra=accept_placeholders)
@@ -191,7 +229,7 @@ class Evaluation(Spec):
 
     @property
     def num_views(self) -> int:
-        """How often the network is asked about an image."""
+        """The number of views of each image."""
         return (1 + self.flip) * (3 if self.shift else 1)
 
 
@@ -204,42 +242,57 @@ def _keep_as_files_write_it(schema: dict[str, Any]) -> None:
 
 
 class Training(Spec):
-    """The training protocol of an arm. The loss is categorical cross-entropy, unless ``loss`` says otherwise.
+    """How an arm is trained. The loss is categorical cross-entropy, unless ``loss`` is given.
 
-    Clipping and averaging are Keras's (``clipnorm``, ``global_clipnorm``, ``clipvalue``, ``use_ema``); 0 is none.
+    Gradient clipping and averaging follow Keras (``clipnorm``, ``global_clipnorm``, ``clipvalue``, ``use_ema``). 0
+    switches each of them off. At most one kind of clipping may be given.
 
     Args:
-        epochs: Passes over the training split.
-        early_stopping: Whether fewer will do: a table with a metric, or ``none``.
-        keep: Which epoch's weights are kept and scored: the ``last``, the best by a metric, or the ``best`` by the
-            study's.
-        stop_after: End after so many epochs, with the schedule still drawn for all of ``epochs``.
-        batch_size: Examples per step; the last, short batch of an epoch is kept.
-        optimizer: A name, or a table with a name and its settings.
-        schedule: What becomes of the optimizer's learning rate: a name, or a table with a name and its settings.
-        precision: What activations and products are rounded to (weights, sums and statistics are float32): ``auto`` is
-            bfloat16 where the processor multiplies it and the network takes the fused path, else float32.
-        augmentation: How training images are varied; ``None``, as is one whose every kind is off, leaves them alone.
-        class_weights: What an image of each class weighs in the training loss: a table (a class that is left out
-            weighs 1), or ``balanced``: images / (classes x images of the class), in the training split.
-        label_smoothing: This share of every target is spread evenly over all classes, in the training loss only.
-        clip_norm: The largest norm of a parameter's gradient (kernels and biases each by themselves).
+        epochs: Passes over the training split, 1 to 100,000.
+        early_stopping: An :class:`EarlyStopping`, or ``"none"``.
+        keep: The epoch whose weights are kept and scored: ``"last"``, ``"best"`` by the study's metric, or a
+            :class:`Best`.
+        stop_after: End after this many epochs. The schedule is still planned for all ``epochs``.
+        batch_size: Images in a step, 1 to 1,000,000. The last, smaller batch of an epoch is used too.
+        optimizer: An :class:`Optimizer`, or its name.
+        schedule: A :class:`Schedule` of the learning rate, or its name.
+        augmentation: An :class:`Augmentation` of training images; ``None`` for none.
+        precision: The precision of activations and products: ``"float32"``, ``"bfloat16"``, or ``"auto"``: bfloat16
+            where the processor multiplies it and the network takes the fused path. Weights, sums and statistics are
+            float32.
+        class_weights: The weight of each class in the training loss: a table, in which a class that is left out has 1;
+            or ``"balanced"``: images / (classes x images of the class), in the training split; or ``"none"``.
+        label_smoothing: The share of each target that is spread over all classes, in [0, 1). Training loss only.
+        clip_norm: The largest norm of the gradient of each parameter (each kernel and bias by itself).
         global_clip_norm: The largest norm of all gradients together.
         clip_value: The largest absolute value of a gradient's elements.
-        ema_momentum: The weights that are evaluated and kept are a moving average of those of every step, with this
-            share of the old average; moving statistics are their own.
-        swa: The weights that are evaluated and kept are the mean of those after each late epoch; ``None`` is none.
-        distillation: Another arm of the study teaches this one; ``None`` is none.
-        ensemble: So many networks are trained, each from draws of its own (of the first, those of one network alone),
-            and the mean of their probabilities counts; ``None`` is one network.
-        evaluation: Which views of an image are averaged in evaluation, on validation and test images and in
-            predictions; ``None``, as is one with neither, is the image as it is.
-        quantization: The bits of weights and activations that the network is trained for (docs/guides/quantization.md);
-            ``None``, as is ``none``, is floating point.
-        exclude: ``doubtful``: leave out training images whose labels the arm's network doubts, where it has not learned
-            from them (``train.doubtful``). Validation and test images stay.
-        loss: A loss of one's own, ``my_code.py:Focal(gamma=2)`` (docs/guides/own-code.md). Recorded losses of training
-            and validation images stay cross-entropy, so that arms can be compared.
+        ema_momentum: Evaluate and keep an exponential moving average of the weights with this momentum, in [0, 1).
+        evaluation: An :class:`Evaluation`: the views of an image that are averaged for validation, test and
+            predictions. ``None``: the image as it is.
+        swa: An :class:`Swa`: evaluate and keep the mean of the weights after late epochs. ``None`` for none.
+        distillation: A :class:`Distillation`: another arm of the study teaches this one. ``None`` for none.
+        ensemble: Train this many networks, 2 to 100, with different random draws, and average their probabilities.
+            ``None``: one network.
+        quantization: A :class:`Quantization`: train for weights and activations of few bits
+            (docs/guides/quantization.md). ``None``: floating point.
+        loss: A loss of your own, ``"my_code.py:Focal(gamma=2)"`` (docs/guides/own-code.md). The recorded losses stay
+            cross-entropy, so that arms can be compared.
+        exclude: ``"doubtful"``: leave out training images whose labels the arm's network doubts when it has not trained
+            on them. Validation and test images stay.
+
+    Raises:
+        SpecError: One or more rules are broken; ``problems`` holds each.
+
+    Example:
+        >>> training = assay.Training(
+        ...     epochs=30,
+        ...     batch_size=64,
+        ...     optimizer=assay.Optimizer(name="adamw", weight_decay=0.01),
+        ...     schedule="cosine",
+        ...     augmentation=assay.Augmentation(flip="horizontal", crop=2),
+        ... )
+        >>> training.schedule.name
+        'cosine'
     """
 
     HINTS: ClassVar[dict[str, str]] = {
@@ -302,7 +355,7 @@ class Training(Spec):
 
     @property
     def measures(self) -> tuple[str, ...]:
-        """The measures of validation images that early stopping, the kept epoch and the learning rate go by."""
+        """The measures of validation images that early stopping, the kept epoch and the learning rate depend on."""
         rules = (
             self.early_stopping.metric if isinstance(self.early_stopping, EarlyStopping) else None,
             self.keep.best if isinstance(self.keep, Best) else None,
@@ -311,7 +364,11 @@ class Training(Spec):
         return tuple(dict.fromkeys(name for name in rules if name is not None and name not in (*RECORDED, "metric")))
 
     def with_measures(self, rename: Callable[[str], str]) -> Training:
-        """The same with another name for each of ``measures``."""
+        """Return the same training with each of :attr:`measures` renamed.
+
+        Args:
+            rename: Maps a name to another one.
+        """
         known = {name: rename(name) for name in self.measures}
         update: dict[str, Any] = {}
         if isinstance(self.early_stopping, EarlyStopping) and self.early_stopping.metric in known:
@@ -324,7 +381,7 @@ class Training(Spec):
         return self.model_copy(update=update) if update else self
 
     def identity(self) -> dict[str, Any]:
-        """What a run depends on, as JSON values."""
+        """Return what a run depends on, as JSON values."""
         values = self.model_dump(mode="json", exclude_none=True)
         later = {name: type(self).model_fields[name].default for name in self._LATER}
         kept = {key: value for key, value in values.items() if key not in later or value != later[key]}
@@ -352,11 +409,11 @@ class Training(Spec):
 
     @classmethod
     def settings_of(cls, given: Any) -> Any:
-        """``[training]`` as a study holds it: plain settings by name, whatever objects they were given as.
+        """Return ``[training]`` as plain settings by name, as a study holds them.
 
         Args:
-            given: A ``Training``, of which what was set counts; or a table, in which an ``Optimizer``, a ``Schedule``,
-                an ``Augmentation``, and a function or class of one's own may stand. Anything else is returned as it is.
+            given: A :class:`Training`, whose explicitly given fields count; or a table, which may hold specs, functions
+                and classes of your own. Anything else is returned unchanged.
         """
         if isinstance(given, cls):
             names = [name for name in cls.model_fields if name in given.model_fields_set]

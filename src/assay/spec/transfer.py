@@ -1,4 +1,4 @@
-"""The spec of a pretrained base: the network, its weights, and which blocks train."""
+"""The spec of a pretrained base: its network, its weights, and which blocks are trained."""
 
 from __future__ import annotations
 
@@ -19,29 +19,38 @@ _PARTS_RULE = 'give "none", "all" or such as "last 2 blocks"'
 
 
 class Base(Spec):
-    """Layers that were trained before, in front of an arm's own.
+    """Pretrained layers in front of an arm's own layers.
 
     Args:
-        name: Which network: ``vgg16``, ``vgg19``, ``squeezenet``, ``resnet18`` or ``mobilenetv2``; none with
+        name: The network: ``vgg16``, ``vgg19``, ``squeezenet``, ``resnet18`` or ``mobilenetv2``. Leave it out with
             ``weights = "run:..."``.
-        weights: ``imagenet``; ``random`` (drawn by the ``init`` stream, to train from scratch); ``run:`` and the start
-            of a finished run's id in the store (or its study's name); or a file, in a study file relative to it.
+        weights: ``"imagenet"``; ``"random"``, to train from scratch; ``"run:"`` and the beginning of the id of a
+            finished run in the store, or its study's name; or the path of a file, in a study file relative to it.
         content: The SHA-256 that the weights file must have.
-        until: The last block that is kept; all of them unless given.
-        train: Which blocks train: ``none``, ``all`` or ``last N blocks`` (of those that are kept).
-        unfreeze: From which epoch on (counted from 1) more of them do: ``{ 3 = "last 1 block", 6 = "all" }``.
-        learning_rate_scale: What the learning rate is multiplied by in the base: a number, or a table of numbers by
-            block (1 for a block that is left out).
-        statistics: Whether batch normalization in blocks that train goes on averaging its statistics (``moving``) or
-            keeps and uses those it has (``frozen``); ``auto`` is ``moving`` for random weights, else ``frozen``.
-        preprocessing: What becomes of stored bytes: ``own`` is what the weights were trained with. By Keras's names:
-            ``caffe`` (blue first, ImageNet's mean subtracted), ``torch`` (over 255, ImageNet's mean and deviation),
-            ``tf`` (-1 to 1); ``unit`` is 0 to 1, ``none`` is 0 to 255.
-        repeat: Grey images are repeated to as many channels as the base sees.
-        size: Pixels that images are resized to, bilinearly: a side, or height and width; theirs unless given.
-        copies: With augmentation and a frozen base: how many augmented copies of each image are computed, once for all
-            seeds; each epoch draws one for each image. 0 augments anew in every step, which runs the base every time.
-        network: What a run's network is made of, written in when the run is looked up; not for study files.
+        until: The last block that is kept. All blocks by default.
+        train: The blocks that are trained: ``"none"``, ``"all"`` or ``"last N blocks"`` of those that are kept.
+        unfreeze: From which epoch on (2 or later) more blocks are trained: ``{3: "last 1 block", 6: "all"}``.
+        learning_rate_scale: A factor for the learning rate in the base, above 0 and at most 1,000; or a table of
+            factors by block. A block that the table leaves out has 1.
+        statistics: Batch normalization in trained blocks: ``"moving"`` updates the moving statistics, ``"frozen"``
+            keeps and uses the given ones. ``"auto"`` is ``"moving"`` for random weights, else ``"frozen"``.
+        preprocessing: How stored bytes are scaled. ``"own"``: as the weights were trained. By Keras's names:
+            ``"caffe"`` (blue first, ImageNet's mean subtracted), ``"torch"`` (divided by 255, ImageNet's mean and
+            deviation), ``"tf"`` (-1 to 1). ``"unit"`` is 0 to 1, ``"none"`` is 0 to 255.
+        repeat: Repeat a grey image to as many channels as the base reads.
+        size: The size in pixels that images are resized to (bilinear): a side, or height and width, 1 to 1,024. Images
+            keep their size by default.
+        copies: For augmentation with a frozen base, 0 to 1,000: this many augmented copies of each image are computed
+            once for all seeds, and each epoch draws one of them. 0 augments in every step and runs the base each time.
+        network: The network of the run that ``weights`` names. It is filled in; do not set it.
+
+    Raises:
+        SpecError: One or more rules are broken; ``problems`` holds each.
+
+    Example:
+        >>> base = assay.Base(name="vgg16", until="block3", train="last 1 block", learning_rate_scale=0.1)
+        >>> base.is_frozen
+        False
     """
 
     model_config = ConfigDict(json_schema_extra=accept_placeholders)
@@ -62,30 +71,36 @@ class Base(Spec):
 
     @property
     def run(self) -> str | None:
-        """The start of the run's id, where the weights are a run's."""
+        """The beginning of the run's id if the weights are those of a run, else ``None``."""
         return self.weights.removeprefix(RUN).strip() if self.weights.startswith(RUN) else None
 
     @property
     def is_random(self) -> bool:
+        """Whether the weights are drawn at random."""
         return self.weights == "random"
 
     @property
     def is_file(self) -> bool:
-        """Whether the weights are in a file of the user's."""
+        """Whether the weights are a file of yours."""
         return self.run is None and self.weights not in ("imagenet", "random")
 
     @property
     def is_frozen(self) -> bool:
-        """Whether no epoch trains any of it."""
+        """Whether no epoch trains any block."""
         return self.train == "none" and not self.unfreeze
 
     @property
     def keeps_statistics(self) -> bool:
-        """Whether batch normalization in blocks that train uses the statistics that came with the weights."""
+        """Whether batch normalization in trained blocks keeps the statistics of the weights."""
         return self.statistics == "frozen" or (self.statistics == "auto" and not self.is_random)
 
     def trained_at(self, epoch: int, num_blocks: int) -> int:
-        """How many of the last blocks train in an epoch, counted from 1."""
+        """Return how many of the last blocks are trained in an epoch.
+
+        Args:
+            epoch: The epoch, from 1.
+            num_blocks: Blocks of the base.
+        """
         parts = self.train
         for first in sorted(map(int, self.unfreeze)):
             if first <= epoch:
@@ -93,7 +108,11 @@ class Base(Spec):
         return _count(parts, num_blocks)
 
     def first_epochs(self, num_blocks: int) -> tuple[int, ...]:
-        """For each block, first to last, the epoch (from 1) from which on it trains; 0 for never."""
+        """Return the first epoch that trains each block, first block first; 0 for never.
+
+        Args:
+            num_blocks: Blocks of the base.
+        """
         epochs = [0] * num_blocks
         for epoch in (1, *sorted(map(int, self.unfreeze))):
             for block in range(num_blocks - self.trained_at(epoch, num_blocks), num_blocks):
@@ -101,12 +120,16 @@ class Base(Spec):
         return tuple(epochs)
 
     def scale_of(self, block: str) -> float:
-        """What the learning rate is multiplied by in a block."""
+        """Return the factor of the learning rate in a block.
+
+        Args:
+            block: The block's name.
+        """
         scale = self.learning_rate_scale
         return scale.get(block, 1.0) if isinstance(scale, dict) else scale
 
     def identity(self) -> dict[str, Any]:
-        """What a run depends on, as JSON values: weights by their content where they have one."""
+        """Return what a run depends on, as JSON values. Weights with a known ``content`` are identified by it."""
         values = self.model_dump(mode="json", exclude_defaults=True, exclude={"network"})
         if self.content is not None:
             values.pop("weights", None)

@@ -11,19 +11,20 @@ from .typical import Typical
 
 @dataclass(frozen=True)
 class BadRuns:
-    """How often two arms' runs collapsed or failed, and what that says.
+    """How often runs of two arms collapsed or failed, and what that implies.
 
     Args:
-        a, b: Bad runs of each arm.
-        n: Runs of each.
+        a: Bad runs of the baseline.
+        b: Bad runs of the other arm.
+        n: Runs of each arm.
         collapsed: Runs of a and of b that ended near the accuracy of guessing.
         failed: Runs of a and of b without a score.
-        p_value: Boschloo's exact p of equal rates.
-        rates: The direction that the rates decide, for b; ``None`` where they decide nothing.
-        where_both_worked: The direction of the difference that is claimed of runs that worked; ``None`` for none.
-        is_qualified: Whether that claim holds only where both worked: b or a has more bad runs against it.
-        typical: The Hodges-Lehmann estimate of all pairs, bad runs as the lowest; ``None`` where there is none.
-        bound: The largest rate of bad runs that is possible where an arm has had none.
+        p_value: Boschloo's exact p value of equal rates.
+        rates: The direction that the rates decide for b; ``None`` if they decide nothing.
+        where_both_worked: The direction of the difference among pairs in which both runs worked; ``None`` for none.
+        is_qualified: Whether that claim holds only where both runs worked.
+        typical: The Hodges-Lehmann estimate over all pairs, with bad runs as the lowest; ``None`` if there is none.
+        bound: The largest possible rate of bad runs in an arm that has had none.
     """
 
     a: int

@@ -19,14 +19,14 @@ MIN_EPOCHS = 4  # with fewer, rules about the course of training say nothing
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """One problem of a run.
+    """One problem of a run: its evidence and what to try. docs/reference/diagnoses.md describes each kind.
 
     Args:
-        kind: The diagnosis's name.
-        evidence: The numbers that say so, as a sentence without its full stop.
+        kind: The name of the problem, such as ``"overfitting"``.
+        evidence: The numbers that show it, as a sentence without its full stop.
         advice: What to try next.
-        source: The rule's citation, or what it was measured on.
-        epoch: When it began, from 1; ``None`` where it has no beginning.
+        source: The publication of the rule, or what it was measured on.
+        epoch: When it began, from 1; ``None`` if it has no beginning.
     """
 
     kind: Kind

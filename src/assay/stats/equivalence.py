@@ -20,18 +20,15 @@ _EQUAL_SOURCE = 'Conover (1999), "Practical Nonparametric Statistics", 3rd ed., 
 
 @dataclass(frozen=True)
 class Equivalence:
-    """Two one-sided t tests of a paired difference against a margin.
+    """Two one-sided t tests (TOST) of a paired difference against a margin.
 
     Args:
-        margin: Differences smaller than this do not matter; in the metric's own unit.
-        p_value: The larger of the two one-sided p values; below alpha, the difference lies within the margin. Where all
-            differences are equal, Student's t has no spread to measure them by, and it is the sign test's: 1 / 2**n.
-        low: Lower end of the interval at 1 - 2 alpha, 90 % for 5 %. It lies within the margin exactly where
-            ``p_value`` is below alpha, as long as no adjustment for several contrasts has changed either. Of equal
-            differences it is their value, or without an end where there are too few of them for any claim.
+        margin: The smallest difference that matters, in the metric's own unit.
+        p_value: The larger of the two one-sided p values. If all differences are equal, the sign test's: 1 / 2**n.
+        low: The lower end of the interval at 1 - 2 alpha (90 % for 5 %).
         high: Its upper end.
-        n: How many pairs it comes from.
-        source: Where the method was published.
+        n: The number of pairs.
+        source: The publication of the method.
     """
 
     margin: float

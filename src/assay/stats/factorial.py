@@ -14,14 +14,16 @@ from .checks import are_finite, finite_scores, numbers
 
 @dataclass(frozen=True)
 class Effect:
-    """A contrast of arms, as weights: the effect in a block is their sum of weight times score.
+    """The effect of a factor, or an interaction of two factors, as weights of arms.
 
     Args:
-        factor: The factor whose effect it is.
-        low, high: Its first level, and the level compared with it.
-        weights: One for each arm, in the order given; they sum to 0.
-        by: For an interaction, the factor that the effect may depend on; empty for a main effect.
-        by_low, by_high: That factor's first level, and the level compared with it.
+        factor: The factor.
+        low: Its first level.
+        high: The level that is compared with it.
+        weights: One for each arm; they sum to 0.
+        by: For an interaction, the other factor; empty for a main effect.
+        by_low: The other factor's first level.
+        by_high: The level that is compared with it.
     """
 
     factor: str
@@ -34,6 +36,7 @@ class Effect:
 
     @property
     def is_interaction(self) -> bool:
+        """Whether it is an interaction of two factors."""
         return bool(self.by)
 
 

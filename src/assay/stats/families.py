@@ -33,33 +33,34 @@ Obstacle = Literal["", "early", "family", "signs", "added later", "not planned",
 
 @dataclass(frozen=True)
 class Finding:
-    """The results of one contrast: its difference, interval, p value, power and outcome.
+    """The statistics of one contrast: difference, interval, p values, power and outcome.
 
     Args:
         n: Pairs; with folds, folds over all seeds.
-        outcome: The verdict on b against a.
-        difference: b minus a, ``None`` below two pairs. The interval holds at every look together, at 95 %; ``p_value``
-            is the last look's own.
-        p_value: Of the contrast over all its looks (``overall_levels``); ``None`` where no look could decide.
-        adjusted_p: The same after Holm's adjustment for the family: the contrast is decided where it is below 0.05.
+        outcome: The verdict on b against a: ``"better"``, ``"worse"``, ``"mixed"``, ``"equivalent"``, ``"undecided"``
+            or ``"too few seeds"``.
+        difference: b minus a; ``None`` below two pairs. The interval holds for all looks together at 95 %.
         num_contrasts: Contrasts in the family.
-        looks: Pairs at each look that could decide.
-        decided_at: Which of these decided, counted from 1; 0 where none did.
-        effect_size: Mean over standard deviation of the differences, corrected for small samples (Hedges 1981);
-            ``None`` where they do not differ.
-        simultaneous: The interval that holds for all contrasts of the family together; ``None`` for a single one.
-        bootstrap: The BCa interval, where it disagrees with Student's: about zero, or by more than a quarter of its
-            width at one end.
-        superiority: How often b beats a on the same seed.
+        p_value: The p value over all looks; ``None`` if no look could decide.
+        adjusted_p: The same after Holm's adjustment for the family. The contrast is decided below 0.05.
+        looks: The number of pairs at each look that could decide.
+        decided_at: The look that decided, from 1; 0 if none did.
+        effect_size: The mean of the differences divided by their standard deviation, corrected for small samples
+            (Hedges 1981); ``None`` if all differences are equal.
+        simultaneous: The interval that holds for all contrasts of the family together; ``None`` for a single contrast.
+        bootstrap: The BCa bootstrap interval, if it disagrees with Student's about zero, or by more than a quarter of
+            its width at one end.
+        superiority: How often b scores higher than a with the same seed.
         num_ties: Pairs with equal scores.
-        smallest: The smallest true difference that the last look calls with power 0.8, at 5 % shared by the family.
-        margin_power: The chance that the last look calls a true difference as large as the margin.
-        equivalence: The tests against the margin over all looks; ``None`` where none was declared.
-        equivalence_p: Their p after Holm's adjustment.
-        need: What would decide it; ``None`` where it is decided.
-        bad_runs: Runs that collapsed or failed, and what they say; ``None`` where only differences are known.
-        obstacle: Why it is undecided though its interval excludes zero, or though an earlier look called it.
-        share: The part of the 5 % that the contrast's group has.
+        smallest: The smallest true difference that the last look detects with power 0.8, at the 5 % that the family
+            shares.
+        margin_power: The power of the last look against a true difference as large as the margin.
+        equivalence: The tests against the margin over all looks; ``None`` without a margin.
+        equivalence_p: Their p value after Holm's adjustment.
+        need: What would decide the contrast; ``None`` if it is decided.
+        bad_runs: Collapsed and failed runs, and what they imply; ``None`` if only differences are known.
+        obstacle: Why the contrast is undecided although its interval excludes zero or an earlier look decided.
+        share: The part of the 5 % error rate that the contrast's group has.
         is_corrected: Whether folds were tested with the corrected resampled t test.
     """
 
@@ -88,10 +89,11 @@ class Finding:
 
     @property
     def is_decided(self) -> bool:
+        """Whether the outcome is a verdict."""
         return self.outcome in DECIDED
 
     def reversed(self) -> Finding:
-        """The finding on a against b."""
+        """Return the finding on a against b."""
         swapped: dict[Outcome, Outcome] = {"better": "worse", "worse": "better"}
         difference, wins, near = self.difference, self.superiority, self.equivalence
         return replace(

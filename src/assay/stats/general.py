@@ -33,20 +33,20 @@ GENERAL_SOURCE = (
 
 @dataclass(frozen=True)
 class GeneralFinding:
-    """What the data sets say together of b against a.
+    """The statistics of a verdict over several data sets, each of which counts once.
 
     Args:
-        outcome: The verdict on b.
-        n: Data sets that count: those with six pairs of seeds or more.
-        ratio: b's error rate over a's, the geometric mean over data sets, with the ends of its 95 % interval; ``None``
-            below two data sets.
-        p_value: Over all looks; ``None`` where no look could decide.
-        adjusted_p: After Holm's adjustment for the other verdicts in general, at their part of the 5 %.
-        rank_p: Wilcoxon's signed ranks at the last look, for scale; ``None`` below six data sets, where they cannot
-            reach 5 %.
+        outcome: The verdict on b: ``"better"``, ``"worse"``, ``"undecided"``, ``"too few data sets"`` or
+            ``"too few seeds"``.
+        n: Data sets with six pairs of seeds or more.
+        ratio: b's error rate divided by a's, the geometric mean over data sets, with the ends of its 95 % interval;
+            ``None`` below two data sets.
+        p_value: The p value over all looks; ``None`` if no look could decide.
+        adjusted_p: The same after Holm's adjustment.
+        rank_p: The p value of Wilcoxon's signed-rank test at the last look; ``None`` below six data sets.
         num_better: Data sets on which b makes fewer errors.
-        share: The part of the 5 % that verdicts in general have.
-        need: About how many more data sets would decide it, were the mean and the spread as they look.
+        share: The part of the 5 % error rate that verdicts in general have.
+        need: About how many more data sets would decide it.
     """
 
     outcome: GeneralOutcome
@@ -61,6 +61,7 @@ class GeneralFinding:
 
     @property
     def is_decided(self) -> bool:
+        """Whether the outcome is better or worse."""
         return self.outcome in ("better", "worse")
 
 

@@ -22,15 +22,15 @@ _WILSON = 'Wilson (1927), "Probable inference, the law of succession, and statis
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with the interval around it.
+    """An estimate with a confidence interval.
 
     Args:
         mean: The estimate.
-        low: Lower end of the interval.
-        high: Upper end of the interval.
-        n: How many scores it comes from.
-        confidence: Long-run share of such intervals that hold the true mean.
-        source: Where the method was published.
+        low: The lower end of the interval.
+        high: The upper end of the interval.
+        n: The number of scores that it is computed from.
+        confidence: The long-run share of such intervals that hold the true value; 0.95 unless stated.
+        source: The publication of the method.
     """
 
     mean: float

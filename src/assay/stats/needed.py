@@ -15,13 +15,12 @@ _IMAGES_LIMIT = 0.2  # the share of the variance from which on images are what s
 
 @dataclass(frozen=True)
 class Need:
-    """What would decide a contrast with a chance of 0.8, were the true difference as large as it looks, or as small.
+    """What would decide a contrast with probability 0.8, if the true difference is as large as the observed one.
 
     Args:
-        seeds: About how many more seeds; ``None`` where no number within reach would.
-        images: About how many more validation images, where seeds alone would not do; ``None`` where seeds do, or where
-            nothing is known of images.
-        also_seeds: Whether so many images suffice only with more seeds too.
+        seeds: About how many more seeds; ``None`` if no reachable number is enough.
+        images: About how many more validation images, if seeds alone are not enough; else ``None``.
+        also_seeds: Whether that number of images is enough only with more seeds too.
     """
 
     seeds: int | None

@@ -29,17 +29,17 @@ _SOURCE = 'Student (1908), "The probable error of a mean"; Fisher (1935), "The D
 
 @dataclass(frozen=True)
 class PairedDifference:
-    """The mean of b minus a over pairs that share a seed.
+    """The mean difference of two arms over pairs with the same seed.
 
     Args:
-        mean: Mean difference, b minus a.
-        low: Lower end of its t interval.
-        high: Upper end of its t interval.
-        n: How many pairs it comes from.
-        confidence: Long-run share of such intervals that hold the true mean difference.
-        p_value: Two-sided sign-flip p: how often luck alone, flipping which arm of each pair is which, gives a mean
-            difference at least this large.
-        source: Where the methods were published.
+        mean: The mean difference, b minus a. Accuracies are fractions.
+        low: The lower end of its interval.
+        high: The upper end of its interval.
+        n: The number of pairs.
+        confidence: The long-run share of such intervals that hold the true difference.
+        p_value: The two-sided p value of the sign-flip test: the probability, under random exchange of the two arms
+            within each pair, of a mean difference at least this large.
+        source: The publication of the method.
     """
 
     mean: float
@@ -52,12 +52,12 @@ class PairedDifference:
 
     @property
     def has_verdict(self) -> bool:
-        """Whether there are pairs enough for a verdict to be possible."""
+        """Whether there are enough pairs for a verdict: 6 or more."""
         return self.n >= MIN_PAIRS
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether the interval lies on one side of zero."""
+        """Whether zero lies outside the interval."""
         return self.low > 0 or self.high < 0
 
 

@@ -23,21 +23,18 @@ _SOURCE = (
 
 @dataclass(frozen=True)
 class Ranking:
-    """Arms by mean rank; rank 1 is the best of its block.
+    """Arms by mean rank over seeds. Rank 1 is the best.
 
     Args:
-        mean_ranks: [arms], in the order given.
+        mean_ranks: The mean rank of each arm, in the order of ``Comparison.arms``.
         n: Blocks: seeds on which every arm has a score.
-        friedman_p: Of the hypothesis that all arms are alike; ``None`` where there is nothing to test.
-        critical_difference: Nemenyi's: mean ranks further apart differ at 5 %; ``None`` below two blocks.
-        groups: Arms (indices, best first) that pairwise sign-flip tests with Holm's adjustment do not tell apart;
-            only groups that no other contains. They decide what is joined in the diagram, because Nemenyi's test of
-            two arms depends on which other arms were ranked with them (Benavoli et al. 2016). Empty where ``needed``
-            is given: no two arms could have been told apart, so that joining them would say nothing.
-        source: Where the methods were published.
-        needed: The blocks that pairwise tests of so many arms need, where there are fewer; ``None`` where there are
-            enough.
-        note: Another reason for which no arms are joined.
+        friedman_p: The p value of Friedman's test that all arms are equal; ``None`` if there is nothing to test.
+        critical_difference: Nemenyi's critical difference at 5 %; ``None`` below two blocks.
+        groups: Groups of arms (indices, best first) that pairwise sign-flip tests with Holm's adjustment do not
+            distinguish. Only the largest groups are listed.
+        source: The publication of the methods.
+        needed: The blocks that pairwise tests of this many arms need, if there are fewer; else ``None``.
+        note: Another reason why no groups are given.
     """
 
     mean_ranks: tuple[float, ...]

@@ -26,7 +26,14 @@ from .run_record import State as State
 
 @dataclass(frozen=True)
 class ArmRecord:
-    """An arm of a study as it stands now. ``spec`` is the arm's JSON form (``spec.Arm``)."""
+    """An arm of a study in the store.
+
+    Args:
+        name: The arm's name.
+        position: Its place among the study's arms, from 0.
+        levels: The level of each factor, by the factor's name.
+        spec: The arm as JSON values; ``design`` holds the same as an :class:`assay.Arm`.
+    """
 
     name: str
     position: int
@@ -35,10 +42,10 @@ class ArmRecord:
 
     @cached_property
     def design(self) -> Arm:
-        """``spec``, parsed.
+        """The arm's network and training.
 
         Raises:
-            StoreError: This version of Assay has other rules for arms than the one that stored it.
+            StoreError: The version of Assay that stored it had other rules.
         """
         try:
             return Arm.of(self.spec)
@@ -102,9 +109,13 @@ class TestScore:
 
 @dataclass(frozen=True)
 class LookRecord:
-    """One look at the sealed test split: when, and how many runs were scored for the first time.
+    """One look at the sealed test split.
 
-    A look that ``is_of_retrained`` runs showed these alone, and no run of the study.
+    Args:
+        time: When, in seconds since 1970.
+        num_runs: Runs that it showed.
+        num_new: Runs that were scored for the first time.
+        is_of_retrained: Whether it showed retrained runs only.
     """
 
     time: float
@@ -115,13 +126,13 @@ class LookRecord:
 
 @dataclass(frozen=True)
 class VerdictLook:
-    """One look at a study's verdicts, on validation images.
+    """One look at a study's verdicts on validation images.
 
     Args:
-        number: In the order of the study's looks, from 1.
-        time: When.
-        planned: How many seeds each arm was to have.
-        seen: What the verdicts were of, as JSON values; ``analysis`` says what it holds.
+        number: Its place among the study's looks, from 1.
+        time: When, in seconds since 1970.
+        planned: The planned seeds of each arm at that time.
+        seen: What the verdicts were based on, as JSON values.
     """
 
     number: int
@@ -174,11 +185,29 @@ def trial_name(trial: int) -> str:
 
 @dataclass(frozen=True)
 class StudyRecord:
-    """A study with everything known about it. ``spec`` is the study's JSON form, ``design`` the same parsed.
+    """A study with everything that the store holds of it. For a search, arms and runs are those of its finalists.
 
-    A search's arms and runs are those of its finalists, trained anew; ``search`` holds its trials.
-
-    ``data`` describes the data set: name, title, content (SHA-256), shape, classes, num_training, num_test.
+    Args:
+        name: The study's name.
+        question: Its question.
+        spec: The study as JSON values; ``design`` holds the same as an :class:`assay.Study`.
+        data: The data set: name, title, content (SHA-256), shape, classes, num_training, num_test.
+        created: When it was first stored, in seconds since 1970.
+        updated: When its design was last stored.
+        arms: Its arms.
+        runs: Its runs.
+        looks: Looks at the test split.
+        looks_elsewhere: Looks of other studies in the store at the same test images.
+        retrained: Runs of an arm that was retrained on training and validation images.
+        test_hits: By run id, a bit for each test image: whether the run classifies it correctly (``numpy.packbits``).
+        search: The search's trials, if the study is one.
+        verdict_looks: Looks at the verdicts.
+        source: The origin of results that Assay did not train, such as ``"scores.csv"``.
+        validation_hits: By run id, the id of its validation images and a bit for each, as in ``test_hits``.
+        image_sets: The validation images by id.
+        predictions: Reads the kept predictions of runs.
+        judged_by: Another measure than the study's own by which it is judged.
+        judged_groups: Groups of training images for that measure.
     """
 
     name: str
@@ -209,10 +238,10 @@ class StudyRecord:
 
     @cached_property
     def design(self) -> Study:
-        """``spec``, parsed once.
+        """The study, as it was last run.
 
         Raises:
-            StoreError: This version of Assay has other rules for studies than the one that stored it.
+            StoreError: The version of Assay that stored it had other rules.
         """
         try:
             return _study(json.dumps(self.spec))
@@ -221,19 +250,19 @@ class StudyRecord:
 
     @property
     def last_event(self) -> float:
-        """When the last of what the record holds happened: planned, started, finished, or looked at the test split."""
+        """The time of the last event: planned, started, finished, or a look at the test split."""
         known = [*self.runs, *self.retrained, *(self.search.runs if self.search is not None else ())]
         moments = [time for run in known for time in (run.started, run.finished) if time is not None]
         return max([self.updated, *moments, *(look.time for look in self.looks)])
 
     @property
     def is_leaky(self) -> bool:
-        """Whether the validation images are the test images, as in a published protocol that is repeated."""
+        """Whether the validation images are the test images, as in a repeated published protocol."""
         return self.design.data.is_leaky
 
     @property
     def sets(self) -> tuple[str, ...]:
-        """The names of the data sets of a study on several; empty for any other."""
+        """The data sets of a study on several; empty otherwise."""
         return tuple(self.data.get("sets", ()))
 
     def data_on(self, name: str) -> dict[str, Any]:
@@ -261,7 +290,11 @@ class StudyRecord:
         return data.learning_from(next((known.design.images for known in self.arms if known.name == arm), None))
 
     def runs_of(self, arm: str) -> tuple[RunRecord, ...]:
-        """The runs of one arm, by seed and fold."""
+        """Return the runs of one arm, by seed and fold.
+
+        Args:
+            arm: The arm's name.
+        """
         return self._runs_by_arm.get(arm, ())
 
     @cached_property

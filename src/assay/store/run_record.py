@@ -14,13 +14,31 @@ FAILED: tuple[State, ...] = ("diverged", "out of memory", "failed")
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run: one training of one arm with one seed, and with one fold held out where the study has folds.
+    """What the store holds of one run: one training of one arm with one seed, and one fold if the study has folds.
 
-    ``id`` is the run's fingerprint. ``epochs`` holds the recorded epochs in order. ``weights_path`` is relative to
-    the store's folder, ``None`` until the run has finished. ``environment`` holds versions and machine. ``fold`` counts
-    from 1. ``kept_epoch`` is the epoch whose weights were saved, ``None`` where that is the last. A run that was read
-    in brief has no ``epochs``, but ``counted``: the one whose weights were saved. A paused run is one that a search has
-    stopped after some of its epochs.
+    Args:
+        id: The run's fingerprint.
+        arm: Its arm's name.
+        seed: Its seed.
+        state: ``"queued"``, ``"running"``, ``"paused"`` (by a search), ``"finished"``, ``"diverged"``,
+            ``"out of memory"`` or ``"failed"``.
+        reason: Why it failed.
+        advice: What to try then.
+        attempts: How often it was started.
+        started: When it was first started, in seconds since 1970.
+        finished: When it ended.
+        seconds: The time spent in training and evaluation, over all attempts.
+        peak_memory_bytes: The largest memory of its process.
+        weights_path: The file of its weights, relative to the store's folder; ``None`` until it has finished.
+        weights_sha256: The file's SHA-256.
+        epochs_planned: The number of planned epochs.
+        epochs: The recorded epochs. Empty in a record that was read in brief.
+        environment: Versions, machine, device, precision and energy.
+        test_accuracy: The accuracy on the test split, a fraction; ``None`` until it is revealed.
+        test_loss: The loss on the test split, in nats.
+        fold: Its fold, from 1; ``None`` without folds.
+        kept_epoch: The epoch whose weights were kept; ``None`` means the last.
+        counted: That epoch's record, in a record that was read in brief.
     """
 
     id: str
@@ -47,7 +65,7 @@ class RunRecord:
 
     @property
     def label(self) -> str:
-        """The run among those of its arm: ``seed 3``, or ``seed 3, fold 2``."""
+        """Its name among the runs of its arm: ``"seed 3"`` or ``"seed 3, fold 2"``."""
         return f"seed {self.seed}" + (f", fold {self.fold}" if self.fold else "")
 
     @property
@@ -62,25 +80,26 @@ class RunRecord:
 
     @property
     def kept(self) -> EpochRecord | None:
-        """The epoch whose weights count, which all scores of the run are of: the last one, or the best."""
+        """The epoch whose weights were kept. All scores of the run are of this epoch."""
         if self.counted is not None:
             return self.counted
         return self.epochs[self.kept_epoch - 1] if self.kept_epoch is not None and self.epochs else self.last
 
     @property
     def stopped_epoch(self) -> int | None:
-        """The epoch after which early stopping ended a finished run; ``None`` for one that went to its end."""
+        """The epoch after which early stopping ended the run; ``None`` if it went to its end."""
         is_short = self.state == "finished" and 0 < len(self.epochs) < self.epochs_planned
         return len(self.epochs) if is_short else None
 
     @property
     def joules(self) -> float | None:
-        """Energy that training and evaluation took; ``None`` where the machine did not tell."""
+        """The energy of training and evaluation; ``None`` if the machine does not report it."""
         value = self.environment.get("energy", {}).get("joules")
         return None if value is None else float(value)
 
     @property
     def is_failed(self) -> bool:
+        """Whether the run diverged, ran out of memory or failed."""
         return self.state in FAILED
 
     def _repr_html_(self) -> str:

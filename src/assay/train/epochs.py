@@ -11,12 +11,20 @@ from ..spec.metric import RECORDED
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What was measured after one epoch. Accuracies are fractions, losses are nats per example.
+    """What was measured after one epoch. Accuracies are fractions; losses are in nats for each image.
 
-    ``train_*`` and ``validation_*`` are measured in evaluation mode after the epoch, ``train_*`` on a fixed
-    subset of the training split; ``running_*`` are averages over the epoch's steps, with dropout on. ``health`` is what
-    ``train.health`` measured, in epochs where it did. ``measures`` holds, by name, the measures of validation images
-    that training or a search goes by.
+    Args:
+        epoch: The epoch, from 1.
+        train_loss: The loss on a fixed subset of the training split, in evaluation mode after the epoch.
+        train_accuracy: The accuracy on the same subset.
+        validation_loss: The loss on the validation split, in evaluation mode after the epoch.
+        validation_accuracy: The accuracy on the validation split.
+        running_loss: The average loss over the epoch's steps, with dropout on. Keras calls it ``loss``.
+        running_accuracy: The average accuracy over the epoch's steps.
+        learning_rate: The learning rate of the epoch's last step.
+        seconds: The epoch's duration.
+        health: Measurements for diagnoses, in the epochs that have them.
+        measures: The measures of validation images that training or a search depends on, by name.
     """
 
     epoch: int  # from 1
@@ -32,9 +40,10 @@ class EpochRecord:
     measures: dict[str, float] | None = None
 
     def value(self, metric: str) -> float:
-        """A recorded loss or accuracy, or a measure, by its name; ``metric`` alone is validation accuracy.
+        """Return a recorded loss, accuracy or measure; NaN if it was not measured.
 
-        Not a number for a measure that was not taken.
+        Args:
+            metric: Its name; ``"metric"`` is the validation accuracy.
         """
         if metric == "metric":
             return self.validation_accuracy

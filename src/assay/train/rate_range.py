@@ -27,12 +27,12 @@ _FEWEST = 5  # steps that a line is fitted to
 
 @dataclass(frozen=True)
 class RateCurve:
-    """The loss of each step of one range test.
+    """The loss of each step of one learning-rate range test.
 
     Args:
-        seed: Of the run whose images, order and initial weights it has.
-        rates: Learning rates, rising [steps].
-        losses: Of each step's batch, before the step, in nats an image [steps].
+        seed: The seed of its images, their order and the initial weights.
+        rates: Learning rates, in increasing order [steps].
+        losses: The loss of each step's batch before the step, in nats for each image [steps].
     """
 
     seed: int
@@ -41,7 +41,7 @@ class RateCurve:
 
     @property
     def smoothed(self) -> NDArray[np.float64]:
-        """Losses as an exponential moving average, with its beginning corrected as Adam's is [steps]."""
+        """The losses as an exponential moving average with bias correction [steps]."""
         mean, smoothed = 0.0, np.empty(len(self.losses))
         for index, loss in enumerate(self.losses):
             mean = SMOOTHING * mean + (1 - SMOOTHING) * loss

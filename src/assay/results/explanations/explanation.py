@@ -19,15 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """What a run's network learned and where it fails.
+    """Pictures of one run and tables of its mistakes, as :meth:`assay.Run.explain` returns them.
+
+    ``explanation["confusion"]`` is one picture; iteration yields all of them.
 
     Args:
-        about: The run: study, run, arm, seed, split, leaky, images, accuracy; of an
-            ensemble its members, of which the first is looked into.
-        pictures: In the order in which they are best looked at.
-        left_out: Pictures that could not be made, by name, and why.
-        mistakes: Every image of the split that the run gets wrong, the costliest first.
-        classes: Precision, recall, F1 and images of every class.
+        about: The run: study, run, arm, seed, split, leaky, images, accuracy; for an ensemble its members, whose first
+            one is examined.
+        pictures: The pictures, in the order in which they are best viewed.
+        left_out: Pictures that could not be drawn, by name, with the reason.
+        mistakes: Every misclassified image of the split, the costliest first.
+        classes: Precision, recall, F1 and the number of images of every class.
     """
 
     about: Mapping[str, Any]
@@ -44,13 +46,13 @@ class Explanation:
 
     @property
     def title(self) -> str:
-        """Whose it is."""
+        """Study, arm and run, as a title."""
         about = self.about
         inside = f" (an ensemble of {about['members']}; layers are the first one's)" if "members" in about else ""
         return f"{about['study']}: {about['arm']}, {about['label']}{inside}"
 
     def as_dict(self) -> dict[str, Any]:
-        """Everything but the drawings as plain values, for JSON."""
+        """Return everything but the drawings as plain values, for JSON."""
         pictures = [
             {"name": one.name, "title": one.title, "caption": one.caption, "data": dict(one.data)}
             for one in self.pictures
@@ -59,12 +61,19 @@ class Explanation:
         return {**self.about, "pictures": pictures, "left_out": dict(self.left_out), "mistakes": mistakes}
 
     def write(self, folder: str | Path, *, format: Format = "png", theme: Theme = "light") -> dict[str, Path]:
-        """Write every picture to a folder, ``index.html``, which shows them all, and ``mistakes.csv`` with every image
-        that the run gets wrong, the costliest first; return their paths by name.
+        """Write every picture to a folder, with ``index.html``, which shows them all, and ``mistakes.csv``.
+
+        Args:
+            folder: The folder.
+            format: ``"png"``, ``"svg"`` or ``"pdf"``.
+            theme: ``"light"`` or ``"dark"``.
+
+        Returns:
+            The paths by name.
 
         Raises:
-            DiskFull: There is no room for them.
-            DataError: The disk refuses for another reason.
+            DiskFull: There is no space left.
+            DataError: A file cannot be written.
         """
         target = Path(folder)
         paths = {one.name: one.save(target / f"{one.name}.{format}", theme) for one in self.pictures}

@@ -20,17 +20,17 @@ Image = int | str | Path | NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class PictureRequest:
-    """Which pictures of a run, and of what.
+    """Which pictures of a run to draw. Its fields are the options of :meth:`assay.Run.explain`.
 
     Args:
-        only: Names of pictures (``assay explain --help`` lists them), also as one text with commas; all that can be
+        only: Names of pictures, as a list or one text with commas; ``assay explain --help`` lists them. All that can be
             drawn if ``None``.
-        layer: The layer of kernels and maps; those that serve best if ``None``.
-        image: The image of activations and evidence: its index in the training data (in the test data with
-            ``split="test"``), an image file, or an array as stored [height, width, channels]; some mistakes and some
-            hits if ``None``.
-        split: The images that failures are explained on; ``"test"`` once the run has been scored on it.
-        projection: How the map of features is brought to two dimensions: ``"pca"`` or ``"tsne"``.
+        layer: The layer of kernels and maps. Suitable ones if ``None``.
+        image: The image for activations and evidence: its index in the training data (in the test data with
+            ``split="test"``), an image file, or an array [height, width, channels]. Some mistakes and some correct
+            images if ``None``.
+        split: The images on which failures are shown: ``"validation"``, or ``"test"`` once the run is scored on it.
+        projection: How features are projected to two dimensions: ``"pca"`` or ``"tsne"``.
     """
 
     only: str | Sequence[str] | None = None
@@ -40,10 +40,13 @@ class PictureRequest:
     projection: Projection = "pca"
 
     def names(self, known: list[str]) -> list[str]:
-        """The requested pictures, in the order of ``known``.
+        """Return the requested pictures, in the order of ``known``.
+
+        Args:
+            known: All names.
 
         Raises:
-            SpecError: A name is none of them.
+            SpecError: A name is not known.
         """
         if self.only is None:
             return known

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import sys
 from importlib.metadata import version as version_of
+from pathlib import Path
 
 from docutils import nodes
 from latex2mathml.converter import convert as latex_to_mathml
 from sphinx.application import Sphinx
 from sphinx.writers.html5 import HTML5Translator
+
+sys.path.insert(0, str(Path(__file__).parent))  # for reference_pages
 
 project = "Assay"
 author = "The Assay authors"
@@ -22,6 +26,7 @@ extensions = [
     "sphinx_click",
     "sphinx_copybutton",
     "sphinx_design",
+    "reference_pages",
 ]
 root_doc = "index"
 highlight_language = "text"
@@ -29,7 +34,13 @@ highlight_language = "text"
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:.*", r"(?!assay\.).*"),
-    ("py:class", r"assay\.spec\.(base\.Spec|network\.(Block|Annotated))"),  # how specs are written down
+    # How specs are written, and internal types of attributes that users seldom need.
+    ("py:class", r"assay\.spec\.(base\.Spec|network\.(Block|Annotated)|arm_search\.ArmSearch)"),
+    ("py:class", r"assay\.stats\.(typical\.Typical|learning_curve\.LearningCurve)"),
+    ("py:class", r"assay\.nets\.(foundation|layers\.record|own\.description|parameters|receptive)\.\w+"),
+    ("py:class", r"assay\.store\.(records\.SearchRecord|image_sets\.ImageSets)"),
+    ("py:class", r"assay\.search\.(halving\.Step|sampler\.Observed)"),
+    ("py:class", r"assay\.train\.task\.Task"),
 ]
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "html_image"]

@@ -765,7 +765,7 @@ class Result:
             folder: The folder to write to. ``STUDY-RUN`` in the current folder if ``None``.
 
         Returns:
-            The written files and the model card. Predictions of every file that can be run were compared with the run's.
+            The written files and the model card. Every file that can be run was compared with the run's predictions.
 
         Raises:
             SpecError: A format is not known, its library is not installed, or it cannot hold this network.

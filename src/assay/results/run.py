@@ -214,8 +214,9 @@ def predict(
     Source: temperature: Guo et al. (2017), "On calibration of modern neural networks". Sets: Romano, Sesia and Candes
     (2020), "Classification with valid and adaptive coverage"; Angelopoulos et al. (2021), "Uncertainty sets for image
     classifiers using conformal prediction"; Sadinle, Lei and Wasserman (2019), "Least ambiguous set-valued classifiers
-    with bounded error levels". Refusal: Lee et al. (2018), "A simple unified framework for detecting out-of-distribution
-    samples and adversarial attacks"; Bates et al. (2023), "Testing for outliers with conformal p-values".
+    with bounded error levels". Refusal: Lee et al. (2018), "A simple unified framework for detecting
+    out-of-distribution samples and adversarial attacks"; Bates et al. (2023), "Testing for outliers with conformal
+    p-values".
 
     Example:
         >>> from sklearn.datasets import load_digits

@@ -6,6 +6,7 @@ import dataclasses
 import doctest
 import functools
 import inspect
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from pydantic import BaseModel
 
 import assay
 from assay.runner.progress import Silent
+from assay.spec.files import json_schema
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on torch
 PAGES = Path(__file__).parent.parent / "docs" / "reference" / "python"
@@ -132,3 +134,14 @@ def test_every_name_is_on_one_page() -> None:
 def test_the_overview_lists_every_name() -> None:
     rows = re.findall(r"^\| (\[`.*?) \|", (PAGES / "index.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(name for row in rows for name in re.findall(r"`(\w+)`", row)) == assay.__all__
+
+
+def test_the_schema_of_study_files_describes_without_python() -> None:
+    text = json.dumps(json_schema())
+    assert "Passes over the training split" in text
+    assert ">>>" not in text
+
+
+def test_a_run_is_shown_in_a_line(prepared: Path) -> None:
+    run = assay.find("first-verdict", store=prepared / "assay-store")
+    assert repr(run) == "Run('first-verdict', 'filters=16', 'seed 0')"

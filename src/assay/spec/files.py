@@ -332,7 +332,8 @@ def json_schema() -> dict[str, Any]:
             {"type": "object", "minProperties": 1},
         ]
     }
-    for definition in (schema, *schema["$defs"].values()):
+    definitions = (schema, *schema["$defs"].values())
+    for definition in (*definitions, *(form for one in definitions for form in one.get("anyOf", ()))):
         if "description" in definition:  # a docstring, whose examples are Python
             definition["description"] = definition["description"].partition("\n\nExample:")[0]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Assay study", **schema}

@@ -9,6 +9,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.nodes import make_refnode
+from sphinx.util.typing import ExtensionMetadata
 
 
 def link_names(app: Sphinx, page: str, content: list[str]) -> None:
@@ -69,7 +70,7 @@ def find_by_last_name(
     return make_refnode(app.builder, node["refdoc"], page, place, text)
 
 
-def setup(app: Sphinx) -> None:
+def setup(app: Sphinx) -> ExtensionMetadata:
     app.connect("source-read", link_names)
     app.connect("autodoc-process-docstring", link_guides, priority=400)  # before napoleon
     app.connect("autodoc-process-signature", short_signature)
@@ -77,3 +78,4 @@ def setup(app: Sphinx) -> None:
     app.connect("sphinx-click-process-options", mark_code)
     app.connect("doctree-read", name_attributes)
     app.connect("missing-reference", find_by_last_name)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -92,13 +91,6 @@ def link_included(app: Sphinx, page: str, content: list[str]) -> None:
         content[0] = content[0].replace(target, link)
 
 
-def shorten_defaults(
-    app: Sphinx, what: str, name: str, value: object, options: object, signature: str | None, returned: str | None
-) -> tuple[str | None, str | None]:
-    """Show a default that is itself a specification by its name: its own entry says what it holds."""
-    return (signature and re.sub(r"=([A-Z]\w+)\([^()]*\)", r"=\1()", signature), returned)
-
-
 def write_math(writer: HTML5Translator, node: nodes.math | nodes.math_block) -> None:
     """Write a formula as MathML, which browsers draw without a script from elsewhere."""
     display = "block" if isinstance(node, nodes.math_block) else "inline"
@@ -109,4 +101,3 @@ def write_math(writer: HTML5Translator, node: nodes.math | nodes.math_block) -> 
 def setup(app: Sphinx) -> None:
     app.add_html_math_renderer("mathml", (write_math, None), (write_math, None))
     app.connect("source-read", link_included)
-    app.connect("autodoc-process-signature", shorten_defaults)

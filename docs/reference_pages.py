@@ -22,6 +22,12 @@ def link_guides(app: Sphinx, what: str, name: str, thing: object, options: objec
     lines[:] = [re.sub(r"\bdocs/([\w/-]+)\.md", r":doc:`/\1`", line) for line in lines]
 
 
+def keep_colons(app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
+    """Let napoleon read no type in front of a colon in a property's first sentence: it looks at the first line."""
+    if what in ("property", "attribute"):
+        lines.insert(0, "")
+
+
 def mark_code(app: Sphinx, context: object, lines: list[str]) -> None:
     """Options and commands in the help of commands as code: as text, -- would become a dash."""
     for place, line in enumerate(lines):
@@ -73,6 +79,7 @@ def find_by_last_name(
 def setup(app: Sphinx) -> ExtensionMetadata:
     app.connect("source-read", link_names)
     app.connect("autodoc-process-docstring", link_guides, priority=400)  # before napoleon
+    app.connect("autodoc-process-docstring", keep_colons, priority=400)
     app.connect("autodoc-process-signature", short_signature)
     app.connect("sphinx-click-process-description", mark_code)
     app.connect("sphinx-click-process-options", mark_code)

@@ -25,7 +25,7 @@ def link_guides(app: Sphinx, what: str, name: str, thing: object, options: objec
 def keep_colons(app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]) -> None:
     """Let napoleon read no type in front of a colon in a property's first sentence: it looks at the first line."""
     if what in ("property", "attribute"):
-        lines.insert(0, "")
+        lines[:0] = ["..", ""]  # an empty comment
 
 
 def mark_code(app: Sphinx, context: object, lines: list[str]) -> None:

@@ -1,11 +1,14 @@
-"""The tutorial's commands, in their order, on its own study: as a reader would type them."""
+"""The tutorials, run as a reader types them: with fewer epochs, seeds and arms."""
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import re
 import shutil
 import subprocess
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +17,75 @@ import pytest
 from PIL import Image, ImageDraw
 from starlette.testclient import TestClient
 
+import assay
 from assay.web import make_app
 
-from .tutorial import run_tutorial, without_report
+from .tutorial import blocks_of, run_assay, run_tutorial, without_report
 from .web.conftest import HOSTS, URL
 from .web.test_playground import png_of
 
 BRIEF = {"assay run": without_report}
+
+
+@pytest.fixture
+def keras_as_it_was() -> Iterator[None]:
+    """The page records Keras; nothing after it does."""
+    yield
+    assay.capture().stop()
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning", "ignore::UserWarning:keras")
+@pytest.mark.skipif(importlib.util.find_spec("keras") is None, reason="Keras is not installed")
+@pytest.mark.usefixtures("keras_as_it_was")
+def test_a_notebook_comes_to_a_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ASSAY_STORE", raising=False)
+
+    def convert(words: list[str]) -> None:
+        """Of the notebook without Assay's cells."""
+        cells = [block.content for block in blocks_of("notebook") if block.language == "python"][1:3]
+        cells = [{"cell_type": "code", "source": cell.replace("epochs=10", "epochs=1")} for cell in cells]
+        Path("digits.ipynb").write_text(json.dumps({"cells": cells}), encoding="utf-8")
+        run_assay(words)
+
+    names = run_tutorial(
+        "notebook",
+        shorter={"epochs=10": "epochs=1", "seeds=10": "seeds=2", "report()": "report(explanations=())"},
+        programs={
+            "pip install": lambda words: None,
+            "assay convert": convert,
+            "assay run": lambda words: without_report([*words, "--seeds", "1"]),
+        },
+    )
+    assert set(names["result"].frame().arm) == {
+        f"dropout={dropout}, learning_rate={rate}" for dropout in ("0", "0.5") for rate in ("0.001", "0.005")
+    }
+    assert Path("assay-store/reports/sequential.html").exists()
+    assert "not enough seeds for a verdict" in capsys.readouterr().out
+
+
+def test_an_ablation_comes_to_a_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ASSAY_STORE", raising=False)
+    run_tutorial(
+        "ablation",
+        shorter={"epochs = 20": "epochs = 1", "count = 15": "count = 3"},
+        programs={**BRIEF, "assay reveal": lambda words: run_assay([*words, "--yes"])},
+    )
+    tables = Path("tables.tex").read_text(encoding="utf-8")
+    (shown,) = [block.content for block in blocks_of("ablation") if block.content.startswith(r"\begin{table}")]
+    assert r"\label{tab:ablation-effects}" in shown
+    assert shown.partition(r"\begin{tabular}")[0] in tables
+    assert Path("interaction.pdf").read_bytes().startswith(b"%PDF")
+    assert "@misc{alpaydin1998optical" in Path("references.bib").read_text(encoding="utf-8")
+    assert Path("archive/store.sqlite").exists()
+    assert Path("network/network.py").exists()
+    assert "Looks at the test split so far: 1" in capsys.readouterr().out
 
 
 @pytest.mark.slow

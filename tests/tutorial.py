@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 from collections.abc import Callable, Mapping
@@ -83,13 +84,17 @@ def run_tutorial(
 
 
 def type_command(line: str, programs: Mapping[str, Program]) -> None:
-    """Run one line of a shell block.
+    """Run one line of a shell block; ``> FILE`` at its end takes what it prints.
 
     Raises:
         AssertionError: It failed, or nothing is known to run it.
     """
     words = shlex.split(line, comments=True)
     if not words:
+        return
+    if words[-2:-1] == [">"]:
+        with Path(words[-1]).open("w", encoding="utf-8") as file, contextlib.redirect_stdout(file):
+            type_command(shlex.join(words[:-2]), programs)
         return
     for start, program in programs.items():
         if words[: len(start.split())] == start.split():

@@ -10,6 +10,7 @@ from assay.numerals import (
     decimals_for,
     fixed,
     flops,
+    in_points,
     minus,
     p_value,
     percent,
@@ -47,6 +48,8 @@ from assay.numerals import (
         (counted(1200, "image"), "1,200 images"),
         (counted(2, "class", "classes"), "2 classes"),
         (counted(1, "class", "classes"), "1 class"),
+        (in_points("1"), "1 point"),
+        (in_points("0.31"), "0.31 points"),
         (minus("from -0.21 to 3-fold, well-known, gain=-1, a-1"), "from −0.21 to 3-fold, well-known, gain=−1, a-1"),
     ],
 )

@@ -7,6 +7,7 @@ import doctest
 import functools
 import inspect
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ import assay
 from assay.runner.progress import Silent
 from assay.spec.files import json_schema
 
+os.environ.setdefault("KERAS_BACKEND", "torch")
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras on torch
 PAGES = Path(__file__).parent.parent / "docs" / "reference" / "python"
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

@@ -119,6 +119,11 @@ def counted(n: int, noun: str, plural: str = "") -> str:
     return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
 
 
+def in_points(number: str) -> str:
+    """A written number with its unit: ``1 point``, ``0.31 points``."""
+    return f"{number} {'point' if number == '1' else 'points'}"
+
+
 def capital(text: str) -> str:
     """A phrase as the beginning of a sentence."""
     return text[:1].upper() + text[1:]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import Problem, SpecError
-from ..numerals import counted
+from ..numerals import counted, in_points
 from ..spec import Study
 from ..stats import ALPHA, History, Spending, effects, nominal_levels, pairs_needed
 from ..stats.power import MAX_PAIRS
@@ -90,7 +90,7 @@ class SeedPlan:
         """The answer as one sentence, without its full stop."""
         if self.difference is None:
             return self.planned_sentence
-        wanted, now = f"{self.difference:g} points", self.options[0]
+        wanted, now = in_points(f"{self.difference:g}"), self.options[0]
         on = counted(now.images, "validation image")
         if now.seeds is not None:
             if now.runs == 0:
@@ -110,10 +110,8 @@ class SeedPlan:
         seeds = counted(self.planned, "seed")
         if self.sees is None:
             return f"{seeds} {'is' if self.planned == 1 else 'are'} too few for any verdict"
-        text = (
-            f"{seeds}, as planned, {'sees' if self.planned == 1 else 'see'} {100 * self.sees:.2g} points in "
-            "80 % of studies"
-        )
+        sees = in_points(f"{100 * self.sees:.2g}")
+        text = f"{seeds}, as planned, {'sees' if self.planned == 1 else 'see'} {sees} in 80 % of studies"
         if self.claim == "these images" or self.floor is None:
             return text
         return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import warnings
@@ -215,7 +216,7 @@ def test_a_study_finds_its_best_arm_and_goes_on_where_it_was_stopped(tmp_path: P
     assert len(result.runs) == race.runs < 80
     assert {run.arm for run in result.runs if run.state != "finished"} == {"rate=1e+30"}
     assert race.seeds["rate=1e+30"] == 6
-    with sqlite3.connect(tmp_path / "store.sqlite") as connection:
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.sqlite")) as connection, connection:
         details = [json.loads(row[0]) for row in connection.execute("SELECT detail FROM events WHERE kind = 'decided'")]
     connection.close()
     assert {detail["arm"]: detail["outcome"] for detail in details} == {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from pathlib import Path
@@ -154,7 +155,7 @@ def test_a_study_stops_when_it_is_decided(tmp_path: Path) -> None:
     found = study_standing(result.record)
     assert [(d.outcome, d.seeds, d.look) for d in found.decisions] == [("worse", 8, 2)]
     assert found.is_over
-    with sqlite3.connect(tmp_path / "store.sqlite") as connection:
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.sqlite")) as connection, connection:
         (detail,) = connection.execute("SELECT detail FROM events WHERE kind = 'decided'").fetchall()
     connection.close()
     assert json.loads(detail[0]) == {"arm": "rate=1e-09", "outcome": "worse", "look": 2, "seeds": 8}

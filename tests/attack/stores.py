@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import random
@@ -31,7 +32,7 @@ def _sound() -> Path:
     result = assay.run(small_study(seeds={"count": 3}), store=store, workers=1)
     result.reveal()
     result.compare()
-    with sqlite3.connect(store / DATABASE) as connection:
+    with contextlib.closing(sqlite3.connect(store / DATABASE)) as connection, connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
     return store

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -353,7 +354,7 @@ def test_two_writers_on_one_store(run, study: Path) -> None:
 def test_a_store_from_the_future(run, study: Path) -> None:
     store = Path(os.environ["ASSAY_STORE"])
     store.mkdir()
-    with sqlite3.connect(store / "store.sqlite") as connection:
+    with contextlib.closing(sqlite3.connect(store / "store.sqlite")) as connection, connection:
         connection.execute("PRAGMA user_version = 999")
     connection.close()
     code, _, errors = run("run", study)
@@ -663,7 +664,7 @@ def test_running_a_study_brings_an_older_store_up_to_date(run, study: Path, tmp_
 
     (tmp_path / "assay-store").mkdir()
     golden = Path(__file__).parents[1] / "golden" / f"store-v{number}.sql"
-    with sqlite3.connect(tmp_path / "assay-store" / "store.sqlite") as connection:
+    with contextlib.closing(sqlite3.connect(tmp_path / "assay-store" / "store.sqlite")) as connection, connection:
         connection.executescript(golden.read_text())
         # The golden files are of tables; their study has no more than a name, which no version of Assay ever stored.
         design = small_study(

@@ -11,7 +11,7 @@ import pytest
 
 from ..stored import put_study
 
-ASSAY = [sys.executable, "-c", "from assay.cli import main; main()"]
+ASSAY = [sys.executable, "-P", "-c", "from assay.cli import main; main()"]
 
 
 @pytest.fixture(scope="module")

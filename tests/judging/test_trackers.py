@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -114,7 +115,7 @@ def test_a_study_that_assay_logged_in_mlflow_has_its_arms(mlflow_file: Path, her
 def test_an_mlflow_store_of_another_version_is_one_sentence(mlflow_file: Path, here: Path) -> None:
     newer = here / "mlflow.db"
     newer.write_bytes(mlflow_file.read_bytes())
-    with sqlite3.connect(newer) as connection:
+    with contextlib.closing(sqlite3.connect(newer)) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
     connection.close()
     with pytest.raises(DataError, match="another version of MLflow wrote this store") as caught:
@@ -252,7 +253,7 @@ def test_optuna_refusals(here: Path, optuna_file: bytes) -> None:
     with pytest.raises(DataError, match="has 2 objectives, and a verdict is on one"):
         assay.judge(here / "two.log")
     (here / "newer.db").write_bytes(optuna_file)
-    with sqlite3.connect(here / "newer.db") as connection:
+    with contextlib.closing(sqlite3.connect(here / "newer.db")) as connection, connection:
         connection.execute("UPDATE version_info SET schema_version = 99, library_version = '99.0'")
         connection.execute("UPDATE alembic_version SET version_num = 'v99.0.a'")
     connection.close()

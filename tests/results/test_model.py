@@ -78,7 +78,7 @@ def test_a_retrained_run_has_no_validation_images(tmp_path: Path) -> None:
     result.reveal(retrain="filters=4")
     anew = result.record.retrained[0]
     record, found = find_run(anew.id[:12], tmp_path)
-    assert found == anew
+    assert repr(found) == repr(anew)  # with epochs that have no validation scores: NaN is not equal to itself
     (model,) = load_models(record, [found], tmp_path)
     assert model.is_retrained
     with pytest.raises(SpecError, match="no validation images"):

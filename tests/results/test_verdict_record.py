@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -197,7 +198,7 @@ def test_a_store_that_cannot_be_written_shows_the_verdict_all_the_same(
     compare(store)
     extend(store, 8)
     shown = compare_study(with_look(store, record_of(store)))
-    with sqlite3.connect(store / DATABASE) as connection:
+    with contextlib.closing(sqlite3.connect(store / DATABASE)) as connection, connection:
         connection.execute("DELETE FROM verdict_looks WHERE number = 2")
     connection.close()
     real = sqlite3.connect

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import math
@@ -239,7 +240,7 @@ def test_the_second_writer_is_told_who_is_first(tmp_path: Path) -> None:
 def test_a_newer_store_is_refused_and_not_touched(tmp_path: Path) -> None:
     with open_writer(tmp_path):
         pass
-    with sqlite3.connect(tmp_path / DATABASE) as connection:
+    with contextlib.closing(sqlite3.connect(tmp_path / DATABASE)) as connection, connection:
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     connection.close()
     for opened in (open_writer, open_reader):
@@ -493,7 +494,7 @@ def test_a_brief_record_has_the_same_states_and_scores(tmp_path: Path) -> None:
         assert [run.kept.validation_accuracy for run in brief.runs_of("a") if run.kept] == [0.95, 0.97]
         assert (brief.arms, brief.looks, brief.test_hits) == (whole.arms, whole.looks, whole.test_hits)
         if has_index:  # a store that an earlier version wrote has none
-            with sqlite3.connect(tmp_path / DATABASE) as connection:
+            with contextlib.closing(sqlite3.connect(tmp_path / DATABASE)) as connection, connection:
                 connection.execute("DROP INDEX runs_in_brief")
 
 

@@ -77,7 +77,7 @@ def flip(store: Path, table: str, column: str) -> bool:
 
 
 def test_every_column_of_every_table_with_evidence_has_a_checksum(store: Path) -> None:
-    with sqlite3.connect(store / DATABASE) as connection:
+    with contextlib.closing(sqlite3.connect(store / DATABASE)) as connection, connection:
         for table, columns in TABLES.items():
             there = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
             assert there - set(columns) <= {"checksum", "brief", "modified_ns"}
@@ -122,9 +122,8 @@ MENDED = [
 def test_what_is_mended_comes_back_as_it_was(store: Path, table: str, column: str) -> None:
     before = facts(store)
     if not flip(store, table, column):
-        with sqlite3.connect(store / DATABASE) as connection:  # it is empty in every row
-            connection.execute(f"UPDATE {table} SET {column} = 1")
-        connection.close()
+        with contextlib.closing(sqlite3.connect(store / DATABASE)) as connection, connection:
+            connection.execute(f"UPDATE {table} SET {column} = 1")  # it is empty in every row
     damaged = (store / DATABASE).read_bytes()
     repairs = repair(store)
     assert repairs.folder is not None
@@ -154,7 +153,7 @@ def test_looks_at_verdicts_are_not_mended_and_say_so(store: Path) -> None:
 def test_a_database_with_destroyed_pages_is_saved_row_by_row(store: Path) -> None:
     before = facts(store)
     content = bytearray((store / DATABASE).read_bytes())
-    with sqlite3.connect(store / DATABASE) as connection:
+    with contextlib.closing(sqlite3.connect(store / DATABASE)) as connection, connection:
         root = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'epochs'").fetchone()[0]
         size = connection.execute("PRAGMA page_size").fetchone()[0]
     connection.close()

@@ -97,3 +97,16 @@ def test_the_number_of_seeds_is_checked_wherever_it_is_given() -> None:
     for count in (0, -3):
         with pytest.raises(SpecError, match="count"):
             small_study().with_seeds(count)
+
+
+@pytest.mark.parametrize(("margin", "is_meant"), [(0.01, False), (0.3, True), (1.0, True)])
+def test_a_margin_of_less_than_one_image_is_remarked(margin: float, is_meant: bool) -> None:
+    """It is in percentage points, and often written as a share."""
+    study = assay.Study(
+        data={"name": "digits", "validation": 359},
+        network={"layers": ["flatten", "dense classes softmax"]},
+        seeds={"margin": margin},
+    )
+    notes = [note for note in assay.remarks(study) if "margin" in note]
+    expected = "margin = 0.01 is less than one of 359 validation images is worth (0.28 points). It"
+    assert [note[: len(expected)] for note in notes] == ([] if is_meant else [expected])

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from .capturing import Capture, Captured, RunConversion
     from .convert import Imported
     from .convert.conversion import Conversion
+    from .data import DatasetInfo
     from .nets import Summary
     from .runner.rate_range import RateRange
     from .starting import DataAnswer
@@ -371,7 +372,8 @@ def describe(study: Study, *, store: str | Path | None = None) -> dict[str, Summ
 def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]:
     """List what you should know before a study runs.
 
-    Remarks name what Assay inferred from the data, scaling that seldom trains well, the disk space and time of frozen
+    Remarks name what Assay inferred from the data, scaling that seldom trains well, a margin that is most likely meant
+    as a share, the disk space and time of frozen
     bases, and another study of the same name that this one would replace in the store.
 
     Args:
@@ -402,6 +404,7 @@ def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]
         notes.append(
             'scaling = "none" feeds raw bytes, 0 to 255: networks seldom train well on them; "unit" divides by 255.'
         )
+    notes += _of_margin(study, info)
     notes += _of_bases(study, store)
     before = _before(study.name, Path(store) if store is not None else default_folder())
     if before is not None:
@@ -415,6 +418,19 @@ def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]
                 'place; its runs are kept. Give this one a name of its own (name = "...") to keep both.'
             )
     return tuple(notes)
+
+
+def _of_margin(study: Study, info: DatasetInfo) -> list[str]:
+    """A margin of less than one validation image: most often a share was meant."""
+    from .data import num_validation
+
+    margin, images = study.seeds.margin, num_validation(study.data, info)
+    if margin is None or study.measured != "accuracy" or not images or margin >= 100 / images:
+        return []
+    return [
+        f"margin = {margin:g} is less than one of {images:,} validation images is worth ({100 / images:.2g} points). "
+        "It is in percentage points: for one point, write 1."
+    ]
 
 
 def _remarks_on_each(study: Study, store: str | Path | None) -> tuple[str, ...]:

@@ -85,8 +85,10 @@ INCLUDED = {
 }
 
 
-def link_included(app: Sphinx, page: str, content: list[str]) -> None:
-    """Lead links to such files to their pages."""
+def prepare_source(app: Sphinx, page: str, content: list[str]) -> None:
+    """Lead links to such files to their pages; leave decision notes out of the search."""
+    if page.startswith("decisions/"):
+        content[0] = f"---\nnosearch: true\n---\n\n{content[0]}"
     for target, link in INCLUDED.items():
         content[0] = content[0].replace(target, link)
 
@@ -100,4 +102,4 @@ def write_math(writer: HTML5Translator, node: nodes.math | nodes.math_block) -> 
 
 def setup(app: Sphinx) -> None:
     app.add_html_math_renderer("mathml", (write_math, None), (write_math, None))
-    app.connect("source-read", link_included)
+    app.connect("source-read", prepare_source)

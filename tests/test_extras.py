@@ -76,7 +76,7 @@ def test_pyproject_and_the_table_of_extras_agree() -> None:
     for extra, modules in EXTRAS.items():
         assert {imported(one) for one in optional[extra]} >= set(modules), extra
         assert extra in optional["all"][0]
-    assert set(optional) == {*EXTRAS, "all", "test", "dev"}
+    assert set(optional) == {*EXTRAS, "all", "test", "dev", "docs"}
     required = {imported(one) for one in PROJECT["dependencies"]}
     assert not required & set(OPTIONAL)
     assert remedy("h5py") == 'run pip install "assay[hdf5]"'

@@ -24,7 +24,7 @@ from .tutorial import blocks_of, run_assay, run_tutorial, without_report
 from .web.conftest import HOSTS, URL
 from .web.test_playground import png_of
 
-BRIEF = {"assay run": without_report}
+BRIEF = {"assay run": without_report, "pip install": lambda words: None}
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_a_notebook_comes_to_a_verdict(
     assert set(names["result"].frame().arm) == {
         f"dropout={dropout}, learning_rate={rate}" for dropout in ("0", "0.5") for rate in ("0.001", "0.005")
     }
-    assert Path("assay-store/reports/sequential.html").exists()
+    assert list(Path("assay-store/reports").glob("sequential*.html"))  # Keras numbers the models of a process
     assert "not enough seeds for a verdict" in capsys.readouterr().out
 
 

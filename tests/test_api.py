@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -110,3 +111,89 @@ def test_a_margin_of_less_than_one_image_is_remarked(margin: float, is_meant: bo
     notes = [note for note in assay.remarks(study) if "margin" in note]
     expected = "margin = 0.01 is less than one of 359 validation images is worth (0.28 points). It"
     assert [note[: len(expected)] for note in notes] == ([] if is_meant else [expected])
+
+
+def norm_note(study: assay.Study) -> list[str]:
+    return [note for note in assay.remarks(study) if "atch normalization" in note]
+
+
+# Digits have 1,438 training images; validation takes a tenth, and 1,294 are left: 11 steps of 128, 21 of 64.
+@pytest.mark.parametrize(
+    ("layer", "training", "expected"),
+    [
+        ("batchnorm", {"epochs": 10}, ("33 %", "110 steps", "momentum 0.99", "momentum=0.9")),
+        ("batchnorm momentum=0.9", {"epochs": 10}, None),
+        ("batchnorm momentum=0.9", {"epochs": 2}, ("9.8 %", "22 steps", "momentum 0.9,", "momentum=0.8")),
+        ("batchnorm", {"epochs": 1}, ("90 %", "11 steps", "momentum 0.99", "train longer")),
+        ("batchnorm", {"epochs": 27}, ("5.1 %", "297 steps", "momentum 0.99", "momentum=0.9")),
+        ("batchnorm", {"epochs": 28}, None),
+        ("batchnorm", {"epochs": 40, "stop_after": 10}, ("33 %", "110 steps", "momentum 0.99", "momentum=0.9")),
+        ("batchnorm", {"epochs": 10, "batch_size": 32}, None),
+        ("batchnorm", {"epochs": 10, "swa": {"start": 0.5}}, None),
+        ("layernorm", {"epochs": 1}, None),
+    ],
+)
+def test_moving_statistics_that_keep_their_start_values_are_remarked(
+    layer: str, training: dict[str, Any], expected: tuple[str, ...] | None
+) -> None:
+    study = assay.Study(
+        data={"name": "digits"},
+        network={"layers": [{"residual": ["conv 4 3x3 padding=same", layer]}, "flatten", "dense classes softmax"]},
+        training=training,
+    )
+    notes = norm_note(study)
+    assert len(notes) == (expected is not None)
+    if expected is not None:
+        assert all(part in notes[0] for part in expected), notes
+        assert "In arm" not in notes[0]
+    if training == {"epochs": 10} and expected:
+        assert notes == [
+            "Batch normalization keeps 33 % of its start values after 110 steps with momentum 0.99, so validation "
+            'scores will be too low: write "batchnorm momentum=0.9", or train longer.'
+        ]
+
+
+def test_the_arm_with_the_stalest_statistics_is_named_where_others_are_well() -> None:
+    layers = ["flatten", "dense 8", "batchnorm", "dense classes softmax"]
+    study = assay.Study(
+        data={"name": "digits"},
+        arms=[
+            {"name": "plain", "layers": ["flatten", "dense classes softmax"]},
+            {"name": "short", "layers": layers, "training": {"epochs": 5}},
+            {"name": "shorter", "layers": layers, "training": {"epochs": 3}},
+        ],
+    )
+    (note,) = norm_note(study)
+    assert note.startswith('In arm "shorter", batch normalization keeps 72 % of its start values after 33 steps')
+
+
+def test_the_images_of_the_arm_count_and_so_do_searches() -> None:
+    layers = ["flatten", "dense 8", "batchnorm", "dense classes softmax"]
+    few = assay.Study(
+        data={"name": "digits", "training": "{images} per class"},
+        network={"layers": layers},
+        factors={"images": [20, 100]},
+        training={"epochs": 20, "batch_size": 10},
+    )
+    assert norm_note(few) == []
+    (note,) = norm_note(few.model_copy(update={"training": {"epochs": 14, "batch_size": 10}}))
+    assert note.startswith('In arm "images=20", batch normalization keeps 6.0 % of its start values after 280 steps')
+    searched = assay.Study(
+        data={"name": "digits"},
+        network={"layers": ["flatten", "dense {width}", "batchnorm", "dense classes softmax"]},
+        search={"space": {"width": [4, 8]}, "trials": 2},
+    )
+    (note,) = norm_note(searched)
+    assert note.startswith("Batch normalization keeps 33 %")
+
+
+def test_statistics_of_bases_are_remarked_only_where_they_start_anew() -> None:
+    base = {"name": "mobilenetv2", "weights": "random", "until": "block1", "size": 32}
+    for train, expected in (("none", 0), ("all", 1)):
+        study = assay.Study(
+            data={"name": "digits"},
+            network={"base": {**base, "train": train}, "layers": ["globalavgpool", "dense classes softmax"]},
+        )
+        notes = norm_note(study)
+        assert len(notes) == expected
+        assert all(note.endswith("so validation scores will be too low: train longer.") for note in notes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import re
 import warnings
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import DataError, NoSuchStudy, Problem, SpecError, nearest
+from .errors import DataError, InputError, NoSuchStudy, Problem, SpecError, nearest
 from .extras import needed
 from .judging import judge as judge
 from .results.ledger import ledger as ledger
@@ -35,7 +34,8 @@ from .runner import (
     with_checked_metric,
 )  # fmt: skip
 from .runner.own_code import has_own, refuse_elsewhere, try_own
-from .spec import Data, Placement, Study, read_study
+from .runner.remarks import of_bases, of_margin, of_norms
+from .spec import Arm, Data, Placement, Study, read_study
 from .store import DATABASE, StudyRecord, default_folder, open_reader, open_writer
 from .tracking import LiveTracking, TrackerName, answer_text, check_tracker, live_trackers
 
@@ -373,8 +373,8 @@ def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]
     """List what you should know before a study runs.
 
     Remarks name what Assay inferred from the data, scaling that seldom trains well, a margin that is most likely meant
-    as a share, the disk space and time of frozen
-    bases, and another study of the same name that this one would replace in the store.
+    as a share, batch normalization with too high a momentum for so few steps, the disk space and time of frozen bases,
+    and another study of the same name that this one would replace in the store.
 
     Args:
         study: The study.
@@ -384,6 +384,7 @@ def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]
         Sentences; none if there is nothing to remark.
 
     Raises:
+        SpecError: A network cannot be built.
         DataError: The data are missing or cannot be read.
 
     Example:
@@ -404,9 +405,11 @@ def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]
         notes.append(
             'scaling = "none" feeds raw bytes, 0 to 255: networks seldom train well on them; "unit" divides by 255.'
         )
-    notes += _of_margin(study, info)
-    notes += _of_bases(study, store)
-    before = _before(study.name, Path(store) if store is not None else default_folder())
+    folder = Path(store) if store is not None else default_folder()
+    notes += of_margin(study, info)
+    notes += of_norms(study, _to_train(study, info, folder), info, folder)
+    notes += of_bases(study, folder)
+    before = _before(study.name, folder)
     if before is not None:
         is_another = before.question != study.question and before.data["content"] != info.content
         is_shared = bool({arm.name for arm in before.arms} & {arm.name for arm in study.expand()})
@@ -418,19 +421,6 @@ def remarks(study: Study, *, store: str | Path | None = None) -> tuple[str, ...]
                 'place; its runs are kept. Give this one a name of its own (name = "...") to keep both.'
             )
     return tuple(notes)
-
-
-def _of_margin(study: Study, info: DatasetInfo) -> list[str]:
-    """A margin of less than one validation image: most often a share was meant."""
-    from .data import num_validation
-
-    margin, images = study.seeds.margin, num_validation(study.data, info)
-    if margin is None or study.measured != "accuracy" or not images or margin >= 100 / images:
-        return []
-    return [
-        f"margin = {margin:g} is less than one of {images:,} validation images is worth ({100 / images:.2g} points). "
-        "It is in percentage points: for one point, write 1."
-    ]
 
 
 def _remarks_on_each(study: Study, store: str | Path | None) -> tuple[str, ...]:
@@ -446,30 +436,16 @@ def _remarks_on_each(study: Study, store: str | Path | None) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _of_bases(study: Study, store: str | Path | None) -> list[str]:
-    """What frozen bases cost: disk where they are cached, time where they cannot be."""
-    if not any(owner is not None and owner.base is not None for owner in (study.network, *study.arms)):
-        return []
-    from .data import info_of
-    from .nets.build import learned
+def _to_train(study: Study, info: DatasetInfo, store: Path | None) -> tuple[Arm, ...]:
+    """The arms that a study trains; of a search, a candidate that it might train, if one can be drawn."""
+    if study.search is None:
+        return tuple(arm for arm in study.expand() if arm.search is None)
+    from .search import try_space
 
-    summaries = check_networks(study, store=Path(store) if store is not None else default_folder())
-    images = info_of(study.data).num_training
-    notes: list[str] = []
-    sizes = {
-        4 * math.prod(learned(summary).input_shape) * images * (1 + summary.base.copies)
-        for summary in summaries.values()
-        if summary.base is not None and summary.base.is_cached
-    }
-    if sizes:
-        notes.append(f"The outputs of frozen bases are cached on disk: about {sum(sizes) / 1e9:.2g} GB.")
-    live = [name for name, s in summaries.items() if s.base and not s.base.is_cached and not any(s.base.first_epochs)]
-    if live:
-        notes.append(
-            f'The frozen base of arm "{live[0]}" runs in every step, since its images are augmented anew; '
-            "copies = N in its base would compute N augmented copies of each image once, for all seeds."
-        )
-    return notes
+    try:
+        return tuple(one.arm for one in try_space(study, info, store=store).allowed if one.arm is not None)
+    except InputError:
+        return ()
 
 
 def _before(name: str, folder: Path) -> StudyRecord | None:

@@ -23,6 +23,7 @@ demo: $(VENV)/.installed  ## Run the demo study and write its report
 	$(BIN)/assay run first-verdict --store demo-store
 	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] && command -v xdg-open >/dev/null; then \
 		xdg-open demo-store/reports/first-verdict.html >/dev/null 2>&1 & fi
+	@echo 'Next: . $(BIN)/activate, then `assay init` asks three questions and writes a study of your own'
 
 # The tests start some 300 processes: with the bytecode of Assay kept, none of them compiles its sources anew.
 test: $(VENV)/.installed-test  ## Install what the tests need and run them

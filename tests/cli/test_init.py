@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from sklearn.datasets import load_digits
 import assay
 from assay.api import start_study
 from assay.cli import init
+from assay.cli.data_show import show_command
 from assay.cli.main import COMMANDS, main
 from assay.errors import DataError, SpecError
 from assay.spec import Study
@@ -183,3 +185,83 @@ def test_it_asks_three_questions_in_a_terminal(folder: Path) -> None:
 def test_the_options_name_every_template() -> None:
     assert tuple(TEMPLATES) == init._NAMES
     assert "init" in COMMANDS
+
+
+@pytest.mark.parametrize(
+    ("template", "momentum"),
+    [
+        ("ablation", "0.99"),  # 1,294 digits in steps of 32, 40 epochs: 1,640 steps
+        ("grid", "0.99"),
+        ("search", "0.8"),  # a first rung has 1 epoch: 41 steps
+        ("transfer", "0.9"),  # 1,000 digits in steps of 64, 10 epochs: 160 steps
+        ("own-images", "0.9"),  # 77 pictures in steps of 32, 40 epochs: 120 steps
+    ],
+)
+def test_written_studies_leave_no_start_values_in_moving_statistics(
+    template: str, momentum: str, pictures: Path
+) -> None:
+    path = start_study(template, "pictures" if template == "own-images" else "digits", "first")
+    text = path.read_text()
+    assert ("momentum=" in text) == ("# momentum=" in text) == (momentum != "0.99")
+    if momentum != "0.99":
+        assert text.count(f'"batchnorm momentum={momentum}"') == text.count('"batchnorm')
+    assert [note for note in assay.remarks(assay.load(path)) if "atch normalization" in note] == []
+
+
+def test_a_search_knows_how_few_steps_a_first_rung_has(folder: Path) -> None:
+    text = start_study("search", "digits", "first").read_text()
+    assert (
+        "# momentum=0.8: with the default, 0.99, batch normalization would keep 66 % of its start values after the\n"
+        "# 41 steps of a first rung, and validation scores could be too low.\n[network]"
+    ) in text
+
+
+def pictures_of_noise_and_a_square(folder: Path) -> Path:
+    """100 pictures of 16 x 16 in each of three classes: a bright square that lies left, in the middle or right."""
+    rng = np.random.default_rng(0)
+    for place, name in enumerate(("left", "middle", "right")):
+        (folder / "squares" / name).mkdir(parents=True)
+        for number in range(100):
+            pixels = rng.integers(0, 130, (16, 16))
+            row, column = rng.integers(0, 11), 5 * place + rng.integers(0, 2)
+            pixels[row : row + 5, column : column + 5] += 90
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / "squares" / name / f"{number}.png")
+    return folder / "squares"
+
+
+def least_accuracy(study: Study, folder: Path) -> float:
+    """Of one run of each arm."""
+    result = assay.run(study.with_seeds(1), store=folder, workers=1)
+    assert {run.state for run in result.runs} == {"finished"}
+    return float(result.frame()["validation_accuracy"].min())
+
+
+def test_studies_of_300_images_of_three_classes_train_to_more_than_chance(folder: Path) -> None:
+    pictures_of_noise_and_a_square(folder)
+    assert least_accuracy(assay.load(start_study("own-images", "squares", "first")), folder / "store") > 0.8
+    done = CliRunner().invoke(show_command, ["squares", "--write", "second.toml"], standalone_mode=False)
+    assert done.exception is None
+    study = assay.load("second.toml")
+    assert "batchnorm momentum=0.9" in Path("second.toml").read_text()
+    assert [note for note in assay.remarks(study) if "atch normalization" in note] == []
+    assert least_accuracy(study, folder / "store") > 0.8
+
+
+def test_what_init_cannot_read_is_left_to_the_command_that_can(folder: Path) -> None:
+    for name, side in (("a", 40), ("b", 50)):
+        (folder / "leaves" / name).mkdir(parents=True)
+        for number in range(6):
+            pixels = np.random.default_rng(number).integers(0, 256, (side, 50, 3), np.uint8)
+            Image.fromarray(pixels).save(folder / "leaves" / name / f"{number}.png")
+    (folder / "leaves" / "a" / "6.png").write_bytes(b"no picture")
+    with pytest.raises(DataError) as caught:
+        start_study("own-images", "leaves", "first")
+    command = "assay data show leaves --size 40x50 --skip-bad --write study.toml"
+    assert f"`{command}`" in str(caught.value)
+    done = CliRunner().invoke(show_command, shlex.split(command)[3:], standalone_mode=False)
+    assert done.exception is None
+    assert assay.load("study.toml").data.reading.skip_bad
+    (folder / "leaves" / "c").mkdir()
+    with pytest.raises(DataError) as caught:  # no command can read these
+        start_study("own-images", "leaves", "first")
+    assert "--write" not in str(caught.value)

@@ -23,7 +23,10 @@ from .prepare import is_available as is_available
 from .prepare import open_published as open_published
 from .prepare import open_training as open_training
 from .prepare import prepare as prepare
+from .proposal import batchnorm_words as batchnorm_words
+from .proposal import command_to_write as command_to_write
 from .proposal import data_table as data_table
+from .proposal import few_or_many as few_or_many
 from .proposal import propose as propose
 from .readers.idx import idx_sha256 as idx_sha256
 from .readers.idx import read_idx as read_idx

@@ -13,7 +13,7 @@ from ..nets.build import learned
 from ..nets.layers import BatchNorm
 from ..numerals import counted
 from ..spec import Arm, Study
-from ..stats.moving_average import MOST_KEPT, kept_share, lower_momentum
+from ..stats.moving_average import MOST_KEPT, kept_share, kept_text, lower_momentum
 from ..store import default_folder
 from ..store.protocol import protocol_of
 from .plan import check_networks
@@ -60,9 +60,8 @@ def of_norms(study: Study, arms: Sequence[Arm], info: DatasetInfo, store: Path |
     start = "Batch" if len(stale) == len(by_arm) else f'In arm "{worst.arm}", batch'
     lower = None if worst.is_of_base else lower_momentum(worst.momentum, worst.steps)
     fix = "train longer" if lower is None else f'write "batchnorm momentum={lower:g}", or train longer'
-    share = 100 * worst.share
     return [
-        f"{start} normalization keeps {share:.{0 if share >= 10 else 1}f} % of its start values after "
+        f"{start} normalization keeps {kept_text(worst.share)} of its start values after "
         f"{counted(worst.steps, 'step')} with momentum {worst.momentum:g}, so validation scores will be too low: {fix}."
     ]
 

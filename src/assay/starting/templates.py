@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import os
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 
-from ..data import DatasetInfo, info_of, known
-from ..errors import DataError, Problem, SpecError, nearest
+from ..data import DatasetInfo, batchnorm_words, command_to_write, few_or_many, info_of, known
+from ..errors import InputError, Problem, SpecError, nearest
 from ..spec import Data, Reading
 
 _LARGE, _SIDE = 96, 64  # images with longer sides than the first are read at the second
-_FEW = 5_000  # training images below which an epoch is short
+_TRANSFER = (10, 64)  # epochs and batch size of its template
 
 
 @dataclass(frozen=True)
@@ -83,17 +84,26 @@ def data_answer(given: str) -> DataAnswer:
     size: tuple[int, int] | None = None
     try:
         info = _info(path, None)
-    except DataError as error:
+    except InputError as error:
         try:  # of several sizes, perhaps
             size = (_SIDE, _SIDE)
             info = _info(path, size)
-        except DataError:
-            raise error from None
+        except InputError:
+            raise _with_command(error, path) from None
     if size is None and max(info.height, info.width) > _LARGE:
         shrink = _SIDE / max(info.height, info.width)
         size = (max(8, round(info.height * shrink)), max(8, round(info.width * shrink)))
         info = _info(path, size)
     return DataAnswer(given, info, is_path=True, size=size, has_test=info.num_test > 0)
+
+
+def _with_command(error: InputError, path: Path) -> InputError:
+    """The error, with the command that writes a study on such files, if there is one."""
+    command = command_to_write(path)
+    if command is None:
+        return error
+    fix = f"write a study that reads them with `{command}`"
+    return type(error)(replace(problem, fix=fix) for problem in error.problems)
 
 
 def _info(path: Path, size: tuple[int, int] | None) -> DatasetInfo:
@@ -116,20 +126,36 @@ def study_text(template: Template, data: DataAnswer, name: str) -> str:
         raise SpecError(Problem(what, "give a path as data, or choose another template", "data"))
     file = resources.files("assay.starting") / f"{template.name}.toml"
     side = min(data.info.height, data.info.width)
-    is_few = data.info.num_training < _FEW
+    epochs, batch_size = few_or_many(data.info.num_training)
+    batchnorm, note = _batchnorm(template, data, epochs, batch_size)
+    norm = f'"{batchnorm}", '
     return string.Template(file.read_text(encoding="utf-8")).substitute(
         name=name,
         question=template.question,
         data=_data_lines(data),
-        blocks=_lines(_blocks(side), 2),
-        blocks_without_norm=_lines(_blocks(side, norm=""), 2),
-        blocks_with_width=_lines(_blocks(side, width="{width}"), 2),
+        blocks=_lines(_blocks(side, norm), 2),
+        blocks_without_norm=_lines(_blocks(side, ""), 2),
+        blocks_with_width=_lines(_blocks(side, norm, width="{width}"), 2),
+        batchnorm=batchnorm,
+        momentum_note=note,
         pool=" " if side < 8 else ' "maxpool 2", ',
         few_labels=_few_labels(data.info),
         crop=max(1, side // 10),
-        epochs=40 if is_few else 10,
-        batch_size=32 if is_few else 128,
+        epochs=epochs,
+        batch_size=batch_size,
     )
+
+
+def _batchnorm(template: Template, data: DataAnswer, epochs: int, batch_size: int) -> tuple[str, str]:
+    """The word for batch normalization, and the comment that says why it has a momentum of its own."""
+    images = data.info.num_training * (1.0 if data.has_test else 0.8) * (0.8 if data.is_path else 0.9)
+    if template.name == "transfer":
+        epochs, batch_size = _TRANSFER
+        if _has_many_labels(data.info):
+            images = 100 * data.info.num_classes
+    is_search = template.name == "search"  # whose candidates are compared after one epoch already
+    steps = math.ceil(images / batch_size) * (1 if is_search else epochs)
+    return batchnorm_words(steps, "of a first rung" if is_search else "of training")
 
 
 def _data_lines(data: DataAnswer) -> str:
@@ -163,16 +189,20 @@ def _data_lines(data: DataAnswer) -> str:
 
 def _few_labels(info: DatasetInfo) -> str:
     """A line that keeps 100 images a class, where there are clearly more."""
-    if info.num_training < 140 * info.num_classes:
+    if not _has_many_labels(info):
         return '# training = "20 per class"'.ljust(34) + "# where labels are few, a base is worth most"
     return 'training = "100 per class"'.ljust(34) + "# few labels, where a base is worth most; leave out to use all"
+
+
+def _has_many_labels(info: DatasetInfo) -> bool:
+    return info.num_training >= 140 * info.num_classes
 
 
 def _quoted(path: str) -> str:
     return '"' + path.replace(os.sep, "/").replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _blocks(side: int, *, norm: str = '"batchnorm", ', width: str = "") -> list[str]:
+def _blocks(side: int, norm: str, *, width: str = "") -> list[str]:
     """Convolutions and poolings as far as the image's shorter side allows."""
     filters = 16
     blocks: list[str] = []

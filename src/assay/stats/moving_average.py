@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from ..numerals import percent
+
+DEFAULT_MOMENTUM = 0.99  # of batch normalization, as in Keras
+LEAST_MOMENTUM = 0.8  # below, statistics follow the last batches
 MOST_KEPT = 0.05  # of a start value: more makes validation scores of a network with batch normalization too low
-_LOWER = (0.9, 0.8)  # below, statistics follow the last batches
+_LOWER = (0.9, LEAST_MOMENTUM)
 
 
 def kept_share(momentum: float, steps: int) -> float:
@@ -11,6 +15,11 @@ def kept_share(momentum: float, steps: int) -> float:
     return float(momentum**steps)
 
 
-def lower_momentum(momentum: float, steps: int) -> float | None:
-    """The largest usual momentum below this one that keeps at most ``MOST_KEPT``; ``None`` if none does."""
-    return next((m for m in _LOWER if m < momentum and kept_share(m, steps) <= MOST_KEPT), None)
+def kept_text(share: float) -> str:
+    """A kept share in percent: ``33 %``, ``2.7 %``."""
+    return percent(share, 0 if share >= 0.1 else 1)
+
+
+def lower_momentum(momentum: float, steps: int, *, most: float = MOST_KEPT) -> float | None:
+    """The largest usual momentum below this one that keeps at most such a share; ``None`` if none does."""
+    return next((lower for lower in _LOWER if lower < momentum and kept_share(lower, steps) <= most), None)

@@ -188,7 +188,11 @@ def starting_study(data: Data, dataset: Dataset, folder: Path, questions: tuple[
     table = data_table(data, folder, is_test_there=bool(info.num_test), has_validation=has_validation(dataset))
     layers, side = [], min(info.height, info.width)
     epochs, batch_size = few_or_many(info.num_training)
-    batchnorm, note = batchnorm_words(math.ceil(num_learned(data, info) / batch_size) * epochs, "of training")
+    try:
+        images = num_learned(data, info)
+    except SpecError:  # too few to set any aside: the study itself says so
+        images = info.num_training
+    batchnorm, note = batchnorm_words(math.ceil(images / batch_size) * epochs, "of training")
     for filters in (32, 64, 128):
         if side < 4:
             break

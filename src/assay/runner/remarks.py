@@ -9,7 +9,6 @@ from pathlib import Path
 
 from ..data import DatasetInfo, info_of, num_learned, num_validation
 from ..nets import Summary
-from ..nets.build import learned
 from ..nets.layers import BatchNorm
 from ..numerals import counted
 from ..spec import Arm, Study
@@ -99,6 +98,8 @@ def of_bases(study: Study, store: Path | None) -> list[str]:
     """What frozen bases cost: disk where they are cached, time where they cannot be."""
     if not any(owner is not None and owner.base is not None for owner in (study.network, *study.arms)):
         return []
+    from ..nets.build import learned
+
     summaries = check_networks(study, store=store if store is not None else default_folder())
     images = info_of(study.data).num_training
     notes: list[str] = []

@@ -125,10 +125,10 @@ def norm_note(study: assay.Study) -> list[str]:
         ("batchnorm momentum=0.9", {"epochs": 10}, None),
         ("batchnorm momentum=0.9", {"epochs": 2}, ("9.8 %", "22 steps", "momentum 0.9,", "momentum=0.8")),
         ("batchnorm", {"epochs": 1}, ("90 %", "11 steps", "momentum 0.99", "train longer")),
-        ("batchnorm", {"epochs": 27}, ("5.1 %", "297 steps", "momentum 0.99", "momentum=0.9")),
-        ("batchnorm", {"epochs": 28}, None),
+        ("batchnorm", {"epochs": 41}, ("1.1 %", "451 steps", "momentum 0.99", "momentum=0.9")),
+        ("batchnorm", {"epochs": 42}, None),
         ("batchnorm", {"epochs": 40, "stop_after": 10}, ("33 %", "110 steps", "momentum 0.99", "momentum=0.9")),
-        ("batchnorm", {"epochs": 10, "batch_size": 32}, None),
+        ("batchnorm", {"epochs": 12, "batch_size": 32}, None),
         ("batchnorm", {"epochs": 10, "swa": {"start": 0.5}}, None),
         ("layernorm", {"epochs": 1}, None),
     ],
@@ -149,7 +149,7 @@ def test_moving_statistics_that_keep_their_start_values_are_remarked(
     if training == {"epochs": 10} and expected:
         assert notes == [
             "Batch normalization keeps 33 % of its start values after 110 steps with momentum 0.99, so validation "
-            'scores will be too low: write "batchnorm momentum=0.9", or train longer.'
+            'scores may be too low: write "batchnorm momentum=0.9", or train longer.'
         ]
 
 
@@ -173,7 +173,7 @@ def test_the_images_of_the_arm_count_and_so_do_searches() -> None:
         data={"name": "digits", "training": "{images} per class"},
         network={"layers": layers},
         factors={"images": [20, 100]},
-        training={"epochs": 20, "batch_size": 10},
+        training={"epochs": 25, "batch_size": 10},
     )
     assert norm_note(few) == []
     (note,) = norm_note(few.model_copy(update={"training": {"epochs": 14, "batch_size": 10}}))
@@ -196,4 +196,4 @@ def test_statistics_of_bases_are_remarked_only_where_they_start_anew() -> None:
         )
         notes = norm_note(study)
         assert len(notes) == expected
-        assert all(note.endswith("so validation scores will be too low: train longer.") for note in notes)
+        assert all(note.endswith("so validation scores may be too low: train longer.") for note in notes)

@@ -61,7 +61,7 @@ def of_norms(study: Study, arms: Sequence[Arm], info: DatasetInfo, store: Path |
     fix = "train longer" if lower is None else f'write "batchnorm momentum={lower:g}", or train longer'
     return [
         f"{start} normalization keeps {kept_text(worst.share)} of its start values after "
-        f"{counted(worst.steps, 'step')} with momentum {worst.momentum:g}, so validation scores will be too low: {fix}."
+        f"{counted(worst.steps, 'step')} with momentum {worst.momentum:g}, so validation scores may be too low: {fix}."
     ]
 
 

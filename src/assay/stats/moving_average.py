@@ -6,7 +6,7 @@ from ..numerals import percent
 
 DEFAULT_MOMENTUM = 0.99  # of batch normalization, as in Keras
 LEAST_MOMENTUM = 0.8  # below, statistics follow the last batches
-MOST_KEPT = 0.05  # of a start value: more makes validation scores of a network with batch normalization too low
+MOST_KEPT = 0.01  # of a start value: with 2.7 %, validation accuracy was 3 to 43 points too low on 300 images
 _LOWER = (0.9, LEAST_MOMENTUM)
 
 

@@ -451,6 +451,9 @@ def test_what_an_earlier_version_looked_at_is_found(looks: list[str], expected: 
                 scores = {"a-all": score} if look == "retrained" else {"a-0": score, "b-0": score}
                 writer.put_look("s", scores, num_runs=len(scores))
     connection = sqlite3.connect(tmp_path / DATABASE)
+    for (trigger,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        connection.execute(f"DROP TRIGGER {trigger}")
+    connection.execute("DROP TABLE summaries")
     connection.executescript("DROP INDEX runs_in_brief; ALTER TABLE runs DROP COLUMN brief;")
     connection.executescript("".join(f"ALTER TABLE {table} DROP COLUMN checksum;" for table in TABLES))
     connection.executescript(

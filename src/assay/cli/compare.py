@@ -64,7 +64,7 @@ def command(
     Name two arms, A and B, or one FACTOR, to judge only these. Runs are paired by seed. A verdict is a sentence:
     better, no difference that matters, no clear effect and what would settle it, or a refusal below 6 pairs.
     """
-    from ..api import result
+    from ..results.result import result
 
     if metric is not None:
         metric = _metric(metric)

@@ -6,7 +6,6 @@ import contextlib
 import importlib
 import os
 import sys
-from importlib.metadata import version
 from typing import Any
 
 import click
@@ -76,7 +75,7 @@ class _Commands(click.Group):
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(version("assay"), prog_name="assay")
+@click.version_option(package_name="assay", prog_name="assay")
 def commands() -> None:
     """Which choice makes this network better, and can I trust the answer?
 

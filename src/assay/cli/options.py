@@ -43,10 +43,10 @@ def print_json(value: Any) -> None:
 
 def study_name(study: str | None, store: Path | None) -> str:
     """The study that a command is about: a name or a study file's name; the store's latest if none is given."""
-    from ..api import studies
-
     if study is not None:
         return Path(study).stem if study.endswith(".toml") else study
+    from ..api import studies
+
     names = studies(store)
     if not names:
         raise NoSuchStudy(Problem("the store holds no study", "run one first"))

@@ -27,19 +27,29 @@ if TYPE_CHECKING:
 @json_option
 def command(study: str | None, store: Path | None, as_json: bool) -> None:
     """Show finished, running and queued runs: of STUDY, or of every study in the store."""
-    from ..api import overviews, result, studies
-    from .options import study_name
-
     if study is None and not as_json:
+        from ..api import overviews
+
         _print_studies(overviews(store))
         return
+    from ..results.result import result
+
     with collection_paused():
-        names = studies(store) if study is None else [study_name(study, store)]
-        records = [result(name, store=store).shown for name in names]
+        records = [result(name, store=store).shown for name in _names(study, store)]
         if as_json:
             print_json([as_values(record) for record in records])
             return
         print_answer(records[0])
+
+
+def _names(study: str | None, store: Path | None) -> list[str]:
+    if study is None:
+        from ..api import studies
+
+        return studies(store)
+    from .options import study_name
+
+    return [study_name(study, store)]
 
 
 def _print_studies(overviews: list[dict[str, Any]]) -> None:

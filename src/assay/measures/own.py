@@ -10,8 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, Problem, SpecError
-from ..nets.own import located
-from ..nets.own.importing import reason_of, value_of
 from ..spec.own import read_call
 from .measure import Measure
 from .predictions import Predictions
@@ -59,6 +57,8 @@ class OwnMeasure(Measure):
         except KeyboardInterrupt:
             raise
         except Exception as error:
+            from ..nets.own.importing import reason_of
+
             what = f"{self.label}, a measure of your own, cannot be computed: {reason_of(error)}"
             raise DataError(Problem(what, "correct it")) from error
         if not math.isfinite(value):
@@ -98,5 +98,8 @@ def stored_own_measure(text: str) -> OwnMeasure:
         SpecError: It cannot be made.
     """
     call = read_call(text, "metric")
+    from ..nets.own import located
+    from ..nets.own.importing import value_of
+
     made = own_measure(value_of(located(call), call), call.call)
     return OwnMeasure(text, made.label, made.unit, made.higher_is_better, made.function)

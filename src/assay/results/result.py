@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 
-from ..data.grouped import number_groups
 from ..errors import AssayError, DataError, Problem, SpecError
-from ..runner import Progress, drive_plans, open_site, recorded_plan, retrain_plan
 from ..spec import study_toml
 from ..spec.metric import WORST_GROUP
 from ..store import (
@@ -21,6 +19,7 @@ from ..store import (
     StoreWriter,
     StudyRecord,
     TestScore,
+    brief_study,
     collection_paused,
     default_folder,
     open_reader,
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
 
     from ..analysis import Comparison, Diagnoses, LearningCurves, OperatingPoint, Robustness
     from ..report import Illustration, ReportForm
+    from ..runner import Progress
     from ..search import SearchResult
     from .explanations import Explanation, PictureOptions
     from .exports import Exported
@@ -156,8 +156,7 @@ class Result:
     @property
     def brief(self) -> StudyRecord:
         """The record with only the state and scores of each run. It is read much faster for a large study."""
-        with open_reader(self.store) as reader:
-            return reader.study(self.study, is_brief=True)
+        return brief_study(self.store, self.study)
 
     @property
     def shown(self) -> StudyRecord:
@@ -340,7 +339,8 @@ class Result:
 
         with collection_paused():
             seen = self._seen_by(metric, groups)
-            return compare_study(seen if is_exploratory(seen) else self.shown, *names, split=split)
+            shown = seen if is_exploratory(seen) else with_look(self.store, seen)
+            return compare_study(shown, *names, split=split)
 
     def levels(
         self,
@@ -392,6 +392,8 @@ class Result:
 
         if metric is None and groups is None:
             return self.brief
+        from ..data.grouped import number_groups
+
         numbered = None if groups is None else number_groups(np.asarray(groups))
         measure = WORST_GROUP if metric is None else metric if isinstance(metric, str) else own_measure(metric)
         return seen_by(self.brief, measure, numbered)
@@ -574,6 +576,7 @@ class Result:
             1
         """
         from ..report import runs_frame
+        from ..runner import drive_plans, open_site, recorded_plan, retrain_plan
         from ..train.device import device_of
         from .reveal import keep_test_predictions, num_unscored, score_runs
 
@@ -628,6 +631,7 @@ class Result:
     ) -> pd.DataFrame:
         """``reveal`` of a study on several data sets: one look at the test images of all."""
         from ..report import runs_frame
+        from ..runner import recorded_plan
         from .reveal import score_runs
 
         if retrain is not None:
@@ -741,6 +745,7 @@ class Result:
         import pandas as pd
 
         from ..analysis import best_arm
+        from ..runner import recorded_plan
         from .doubtful_labels import Doubt, doubts
 
         record = self.record

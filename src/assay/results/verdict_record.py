@@ -33,6 +33,5 @@ def with_look(store: Path, record: StudyRecord) -> StudyRecord:
         if is_recorded:
             return replace(record, verdict_looks=(*record.verdict_looks, look))
         with open_reader(store) as reader:
-            looks = reader.study(record.name, is_brief=True).verdict_looks
-        record = replace(record, verdict_looks=looks)
+            record = replace(record, verdict_looks=reader.verdict_looks(record.name))
     return record

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -97,7 +98,7 @@ def effect_values(scores: npt.ArrayLike, weights: Sequence[float]) -> npt.NDArra
 
 def _weights(levels: Sequence[Mapping[str, str]], changed: Mapping[str, tuple[str, str]]) -> tuple[float, ...]:
     signs = [
-        float(np.prod([{low: -1, high: 1}.get(arm[factor], 0) for factor, (low, high) in changed.items()]))
+        float(math.prod((arm[factor] == high) - (arm[factor] == low) for factor, (low, high) in changed.items()))
         for arm in levels
     ]
     cells = sum(sign != 0 for sign in signs) / 2 ** len(changed)

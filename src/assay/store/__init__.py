@@ -1,5 +1,6 @@
 """Remembers: studies, arms, runs, epochs, artifacts. The only SQL in Assay."""
 
+from .brief import brief_study as brief_study
 from .collection import collection_paused as collection_paused
 from .files import DATABASE as DATABASE
 from .files import default_folder as default_folder

@@ -38,6 +38,7 @@ from .records import (
     WeightsRecord,
     trial_name,
 )
+from .summaries import MANY_RUNS, kept_summary
 from .values import blob, mapping, numbers, whole
 
 BEGINS = ("planned", "retraining", "search begun", "proposed", "training trials")  # events of a process at work
@@ -266,6 +267,19 @@ class StoreReader:
             raise damaged(self.folder, what)
 
     @whole
+    def lacks_summary(self, study: str) -> bool:
+        """Whether a study has many runs and no summary of them (summaries.py)."""
+        number = self._study_row(study)["id"]
+        if next(self._query("SELECT count(*) AS n FROM members WHERE study = ?", number))["n"] < MANY_RUNS:
+            return False
+        return not list(self._query("SELECT 1 FROM summaries WHERE study = ?", number))
+
+    @whole
+    def data_version(self) -> int:
+        """Another number after each change of the store by another connection."""
+        return int(next(self._query("PRAGMA data_version"))["data_version"])
+
+    @whole
     def study(self, name: str, *, is_brief: bool = False) -> StudyRecord:
         """A study with everything known about it, in one consistent read.
 
@@ -301,9 +315,13 @@ class StoreReader:
         are_retrained_revealed = any(look.is_of_retrained for look in looks)
         positions = {arm.name: arm.position for arm in arms}
         read: Callable[..., Sequence[RunRecord]] = self._brief_runs if is_brief else self._runs
-        runs = read("members", study["id"], positions, is_revealed=is_revealed)
-        ids = runs.columns.ids if isinstance(runs, BriefRuns) else [run.id for run in runs]
-        validation_hits = self._validation_hits(ids)
+        runs: Sequence[RunRecord]
+        if is_brief and (summary := kept_summary(self._connection, study["id"])) is not None:
+            runs, validation_hits = summary.runs, summary.validation_hits
+        else:
+            runs = read("members", study["id"], positions, is_revealed=is_revealed)
+            ids = runs.columns.ids if isinstance(runs, BriefRuns) else [run.id for run in runs]
+            validation_hits = self._validation_hits(ids)
         return StudyRecord(
             name=study["name"],
             question=study["question"],

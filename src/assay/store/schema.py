@@ -259,6 +259,19 @@ MIGRATIONS = (
       validation_accuracy, running_loss, running_accuracy, learning_rate, seconds, CAST(health AS BLOB),
       CAST(measures AS BLOB));
     """,
+    # What verdicts need of the runs of a large study, as one value (summaries.py). It says what the rows said that it
+    # was made of, and so goes when one of them changes, whichever program changes it.
+    """
+    CREATE TABLE summaries (
+      study INTEGER PRIMARY KEY REFERENCES studies(id),
+      content BLOB NOT NULL
+    );
+    """
+    + "".join(
+        f"CREATE TRIGGER {table}_{event.lower()}_outdates AFTER {event} ON {table} BEGIN DELETE FROM summaries; END;\n"
+        for table in ("members", "runs", "epochs", "test_scores", "looks", "image_sets", "validation_hits")
+        for event in ("INSERT", "UPDATE", "DELETE")
+    ),
 )
 
 

@@ -95,6 +95,16 @@ def test_a_mask_does_not_depend_on_memory_layout():
     assert all(torch.equal(other, expected) for other in others)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(40, 33), (4, 6, 5, 3)])
+def test_values_without_gradients_are_the_same_bits(shape: tuple[int, ...], dtype: torch.dtype):
+    values = torch.randn(shape).to(dtype)
+    with torch.no_grad():
+        measured = dropout(values, 3, 0.3)
+    assert measured.dtype == dtype
+    assert torch.equal(measured, dropout(values, 3, 0.3))
+
+
 def test_rate_zero_changes_nothing():
     values = torch.randn(4, 6)
     assert dropout(values, 3, 0.0) is values

@@ -29,7 +29,8 @@ def dropout(values: Tensor, key: int | Tensor, rate: float) -> Tensor:
     """The kept values divided by ``1 - rate``, zero elsewhere. Differentiable; backward recomputes the mask.
 
     With a key in a tensor, which lets a recorded CUDA graph take another key at every step, the mask is the same,
-    computed by torch operations, and kept for backward.
+    computed by torch operations, and kept for backward. So it is where no gradient is wanted: what is measured once is
+    not worth half a second for importing Numba.
 
     Args:
         values: Floating point, (batch, channel, height, width) or (batch, unit), in any memory layout.
@@ -39,7 +40,7 @@ def dropout(values: Tensor, key: int | Tensor, rate: float) -> Tensor:
     """
     if rate == 0:
         return values
-    if isinstance(key, Tensor):
+    if isinstance(key, Tensor) or not torch.is_grad_enabled():
         is_image = values.dim() == 4
         ordered = values.permute(0, 2, 3, 1) if is_image else values
         kept = _kept(ordered, key, rate)

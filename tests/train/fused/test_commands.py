@@ -81,12 +81,17 @@ def test_a_list_that_is_slower_together_is_run_alone_for_a_while() -> None:
     for _ in range(command_lists._RUNS_TO_TIME):
         team.run(commands)
         assert parts[0] == 1
-    commands.seconds_single = 0.0  # any run together is slower
     seen = []
-    for _ in range(command_lists._RUNS_ALONE + 1):
+    for slow in (True, False, False, True, True):  # one slow run is no reason, the second in a row is
+        commands.seconds_single = 0.0 if slow else 1e9
         team.run(commands)
         seen.append(int(parts[0]))
-    assert seen == [2] + [1] * command_lists._RUNS_ALONE
+    for _ in range(command_lists._RUNS_ALONE + 3):
+        team.run(commands)
+        commands.seconds_single = 0.0  # a run alone has set it
+        seen.append(int(parts[0]))
+    alone = [1] * command_lists._RUNS_ALONE
+    assert seen == [2] * 5 + alone + [2, 1, 1]
 
 
 def test_a_discarded_team_leaves_no_threads() -> None:

@@ -41,6 +41,8 @@ _RUNS_TO_TIME = (
     2  # first runs of a list, by one thread: the second one, with kernels and caches warm, is the time to beat
 )
 _RUNS_ALONE = 30
+_WEIGHT = 0.25  # of the latest run in the average that tells whether a team is slower than one thread
+_MOST = 2.0  # that one run counts: a single one, which another program held up, is no reason
 
 
 @function(has_result=False)
@@ -162,8 +164,8 @@ class Team:
 
     Workers spin between runs, because waking a sleeping thread takes 50 microseconds, as long as many a kernel
     call; after some milliseconds without a run they sleep on a semaphore. Where other programs want the same cores, a
-    barrier waits for whichever thread is not scheduled. So a list that took longer together than alone is run by one
-    thread for the next 30 runs, with the same bits.
+    barrier waits for whichever thread is not scheduled. So where lists lately took longer together than alone, they are
+    run by one thread for the next 30 runs, with the same bits.
 
     Args:
         threads: How many, the calling one included.
@@ -172,6 +174,7 @@ class Team:
     def __init__(self, threads: int) -> None:
         self.threads = threads
         self._runs_alone = 0  # runs to come without the workers
+        self._slowness = 0.5  # time together over time alone, a moving average
         self._control = np.zeros(_CONTROL_WORDS, np.int64)
         self._semaphore = threading.Semaphore(0)
         if threads > 1:
@@ -200,8 +203,10 @@ class Team:
         if asleep:
             self._semaphore.release(asleep)
         _run(0, self.threads, control.ctypes.data)
-        if time.perf_counter() - started > commands.seconds_single:
-            self._runs_alone = _RUNS_ALONE
+        slowness = (time.perf_counter() - started) / max(commands.seconds_single, 1e-9)
+        self._slowness += _WEIGHT * (min(slowness, _MOST) - self._slowness)
+        if self._slowness > 1:
+            self._runs_alone, self._slowness = _RUNS_ALONE, 1.0  # if the run after these is slow, it is the same again
 
 
 def _work(part: int, threads: int, control: NDArray[np.int64], semaphore: threading.Semaphore) -> None:

@@ -91,10 +91,11 @@ def test_a_small_study_has_none(store: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert num_summaries(store) == 0
 
 
+LOOK = {"a-0": TestScore(0.3, 0.5, b"\xa0")}
 CHANGES: dict[str, Callable[[StoreWriter], object]] = {
     "another run finishes": lambda writer: finish(writer, "a-1"),
     "weights are lost": lambda writer: writer.requeue_lost("s", {"a-0": "its weights are gone"}),
-    "the test split is looked at": lambda writer: writer.put_look("s", {"a-0": TestScore(0.3, 0.5, b"\xa0")}, num_runs=1),
+    "the test split is looked at": lambda writer: writer.put_look("s", LOOK, num_runs=1),
     "seeds are added": lambda writer: put_study(writer, seeds=3),
 }
 

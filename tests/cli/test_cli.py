@@ -6,16 +6,19 @@ import contextlib
 import io
 import json
 import os
+import re
 import shutil
 import sqlite3
 from pathlib import Path
 
 import pytest
+from sklearn.metrics import balanced_accuracy_score
 
 import assay
 from assay import shipped
 from assay.cli import main
 from assay.cli.main import COMMANDS
+from assay.store import open_reader
 
 from ..helpers import small_study
 
@@ -409,6 +412,19 @@ def test_new_runs_are_another_look(run, study: Path) -> None:
     code, output, errors = run("reveal", "small", "--yes")
     assert (code, errors.count("on the test split")) == (0, 2)
     assert "Looks at the test split so far: 2" in output
+
+
+def test_revealed_scores_are_those_of_the_study_s_metric(run, study: Path, tmp_path: Path) -> None:
+    study.write_text('metric = "balanced_accuracy"\n' + study.read_text())
+    run("run", study, "--no-report", "--seeds", 1)
+    code, _, errors = run("reveal", "small", "--yes")
+    shown = re.findall(r"(rate=\S+), seed 0: balanced accuracy (\S+) % on the test split", errors)
+    with open_reader(tmp_path / "assay-store") as reader:
+        arms = {one.id: one.arm for one in reader.study("small").runs}
+        kept = {arms[name]: one.arrays() for name, _, one in reader.predictions(list(arms), "test")}
+    scores = {arm: balanced_accuracy_score(labels, logs.argmax(1)) for arm, (logs, labels, _) in kept.items()}
+    assert code == 0
+    assert dict(shown) == {arm: f"{100 * score:.2f}" for arm, score in scores.items()}
 
 
 def test_lost_weights_are_named_when_revealing(run, study: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import click
 
 from ..errors import NoSuchStudy, Problem, SpecError
 from ..numerals import counted, percent
-from ..store import StudyRecord
+from ..store import RunRecord, StudyRecord
 from .completion import arms, studies
 from .main import EXIT_DONE, EXIT_FAILED_RUNS
 from .options import json_option, print_json, store_option, study_name
@@ -54,12 +55,11 @@ def command(
     if (count := num_unscored(record, retrain)) and not yes:
         _ask(record, study_result.store, count, retrain)
     progress = JsonLines(sys.stderr) if as_json else Live() if sys.stderr.isatty() else Lines()
+    scored: list[tuple[RunRecord, float]] = []
     frame = study_result.reveal(
         retrain=retrain,
         on_progress=_show_progress if sys.stderr.isatty() and not as_json else lambda num_done, num_runs: None,
-        on_scored=lambda run, accuracy: (
-            None if as_json else click.echo(f"{run.arm}, {run.label}: {percent(accuracy)} on the test split", err=True)
-        ),
+        on_scored=lambda run, accuracy: scored.append((run, accuracy)),
         workers=workers,
         progress=progress,
     )
@@ -76,6 +76,7 @@ def command(
                  "leaky": record.is_leaky, "retrained": retrain}  # fmt: skip
         print_json({**facts, "scores": scores, "unscored": frame.attrs["unscored"]})
     else:
+        _print_scores(record, scored)
         if retrain is None:
             print_answer(study_result.shown)
         else:
@@ -131,6 +132,20 @@ def _ask(record: StudyRecord, folder: Path, count: int, retrain: str | None) -> 
         err=True,
     )
     click.confirm("Open the test split?", default=False, abort=True, err=True)
+
+
+def _print_scores(record: StudyRecord, scored: Sequence[tuple[RunRecord, float]]) -> None:
+    """Each newly scored run, by the study's metric; a run of an arm trained again by its accuracy alone."""
+    from ..analysis.measured import measure_of, run_values
+    from ..measures import ACCURACY
+
+    measure = measure_of(record)
+    values = dict(zip(record.columns.ids, run_values(record, "test").tolist(), strict=True)) if scored else {}
+    for run, accuracy in scored:
+        text = percent(accuracy)
+        if measure != ACCURACY:
+            text = f"{measure.label} {measure.unit.value(values[run.id])}" if run.id in values else f"accuracy {text}"
+        click.echo(f"{run.arm}, {run.label}: {text} on the test split", err=True)
 
 
 def _print_retrained(arm: str, record: StudyRecord) -> None:

@@ -14,8 +14,8 @@ from .errors import DataError, InputError, NoSuchStudy, Problem, SpecError, near
 from .extras import needed
 from .judging import judge as judge
 from .results.ledger import ledger as ledger
+from .results.report_files import report_html as report_html
 from .results.result import Result as Result
-from .results.result import report_html as report_html
 from .results.result import result as result
 from .results.run import Run as Run
 from .results.run import export as export

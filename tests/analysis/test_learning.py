@@ -13,7 +13,7 @@ import assay
 from assay.analysis import learning_curves
 from assay.cli import main
 from assay.errors import SpecError
-from assay.results.result import report_html
+from assay.results.report_files import report_html
 from assay.store.records import StudyRecord
 
 from ..helpers import small_study

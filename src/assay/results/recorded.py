@@ -114,6 +114,11 @@ def recorded_networks(record: StudyRecord) -> dict[str, Summary]:
     return summaries
 
 
+def parameters_of(record: StudyRecord) -> dict[str, int]:
+    """The parameters of each arm's network, where it is known."""
+    return {arm: summary.parameters for arm, summary in recorded_networks(record).items()}
+
+
 def network_tables(summaries: dict[str, Summary], scaling: str = "unit") -> dict[str, NetworkTable]:
     """Each arm's network as the report and ``assay describe`` show it, by arm name.
 

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 
-from ..errors import AssayError, DataError, Problem, SpecError
+from ..errors import AssayError, Problem, SpecError
 from ..spec import study_toml
 from ..spec.metric import WORST_GROUP
 from ..store import (
     RunRecord,
-    StoreWriter,
     StudyRecord,
-    TestScore,
     brief_study,
     collection_paused,
     default_folder,
     open_reader,
-    open_writer,
-    output_folder,
     part_of_run,
-    parts_of,
 )
-from .recorded import dataset_of, gallery_of, network_tables, recorded_networks, shared_images
+from .recorded import dataset_of, parameters_of, shared_images
 from .run import Run, export
 from .verdict_record import with_look
 
@@ -68,56 +61,6 @@ def result(study: str, *, store: str | Path | None = None) -> Result:
     with open_reader(stored.store) as reader:
         reader.check(study)
     return stored
-
-
-def report_html(record: StudyRecord, explanations: Sequence[Illustration] = (), *, store: Path | None = None) -> str:
-    """The report of a study as one HTML text.
-
-    Args:
-        record: The study.
-        explanations: Pictures of the best arm.
-        store: The store's folder. If given, the report shows the results on corrupted images that the store holds.
-    """
-    from ..report import render
-    from .robustness import corruption_picture, kept_robustness
-
-    robustness = kept_robustness(record, store) if store is not None else None
-
-    return render(
-        record,
-        **_report_parts(record),
-        gallery=gallery_of(record),
-        toml=study_toml(record.design),
-        learning=_learning(record),
-        explanations=explanations,
-        robustness=robustness,
-        corruptions=corruption_picture(record) if robustness is not None else None,
-    )
-
-
-def _learning(record: StudyRecord) -> LearningCurves | None:
-    """What more images would bring; ``None`` where no curve can say."""
-    from ..analysis import has_sizes, learning_curves
-
-    if not has_sizes(record):
-        return None
-    with contextlib.suppress(SpecError):  # too few sizes or seeds so far
-        return learning_curves(record, parameters=_parameters(record))
-    return None
-
-
-def _report_parts(record: StudyRecord) -> dict[str, Any]:
-    """What reports say beyond the record."""
-    return {
-        "summaries": network_tables(recorded_networks(record), record.design.data.scaling),
-        "shared": shared_images(record),
-        "version": version("assay"),
-    }
-
-
-def _parameters(record: StudyRecord) -> dict[str, int]:
-    """Of each arm's network, where it is known."""
-    return {arm: summary.parameters for arm, summary in recorded_networks(record).items()}
 
 
 @dataclass(frozen=True)
@@ -474,7 +417,7 @@ class Result:
         from ..analysis import learning_curves
 
         record = self.brief
-        return learning_curves(record, more=more, parameters=_parameters(record))
+        return learning_curves(record, more=more, parameters=parameters_of(record))
 
     def robustness(
         self,
@@ -575,97 +518,17 @@ class Result:
             >>> len(assay.result("first-verdict").record.looks)
             1
         """
-        from ..report import runs_frame
-        from ..runner import drive_plans, open_site, recorded_plan, retrain_plan
-        from ..train.device import device_of
-        from .reveal import keep_test_predictions, num_unscored, score_runs
+        from .reveal import reveal_study
 
-        if num_unscored(self.brief, retrain) == 0:
-            if retrain is None:
-                keep_test_predictions(self.record, self.store)
-            frame = runs_frame(self.record, retrained=retrain is not None)
-            frame.attrs["unscored"] = {}
-            return frame
-        with open_writer(self.store) as writer:
-            record = self.record
-            if record.sets:
-                return self._reveal_on_each(writer, record, retrain, on_scored, on_progress)
-            study, dataset = record.design, dataset_of(record)
-            if retrain is None:
-                runs, tasks = record.runs, recorded_plan(record, dataset, self.store).tasks
-            else:
-                plan = retrain_plan(study, record, retrain, dataset, self.store, device=device_of(study.device))
-                with open_reader(self.store) as reader, open_site("local", self.store / "logs") as site:
-                    drive_plans([plan], writer, reader, site, workers=workers, progress=progress)
-                names, tasks = {arm for arm, _ in plan.members}, plan.tasks
-                runs = tuple(run for run in self.record.retrained if run.arm in names)
-            finished = [run for run in runs if run.state == "finished"]
-            if not finished:
-                raise SpecError(Problem(f'study "{self.study}" has no finished run to score', "run it first"))
-            by_id = {task.id: task for task in tasks}
-            new = {run.id: (run, by_id[run.id]) for run in finished if run.test_accuracy is None}
-            scored = score_runs(list(new.values()), dataset, self.store, on_progress=on_progress)
-            if scored.scores:
-                writer.put_look(
-                    self.study,
-                    scored.scores,
-                    num_runs=len(finished) - len(scored.unscored),
-                    test_images=scored.test_images,
-                    is_of_retrained=retrain is not None,
-                )
-            elif len(scored.unscored) == len(finished):
-                raise DataError(problem for _, error in scored.unscored for problem in error.problems)
-        for run_id, score in scored.scores.items():
-            on_scored(new[run_id][0], score.accuracy)
-        frame = runs_frame(self.record, retrained=retrain is not None)
-        frame.attrs["unscored"] = {f"{run.arm}, {run.label}": str(error) for run, error in scored.unscored}
-        return frame
-
-    def _reveal_on_each(
-        self,
-        writer: StoreWriter,
-        record: StudyRecord,
-        retrain: str | None,
-        on_scored: Callable[[RunRecord, float], None],
-        on_progress: Callable[[int, int], None],
-    ) -> pd.DataFrame:
-        """``reveal`` of a study on several data sets: one look at the test images of all."""
-        from ..report import runs_frame
-        from ..runner import recorded_plan
-        from .reveal import score_runs
-
-        if retrain is not None:
-            what = f'study "{self.study}" has several data sets, and an arm is retrained on one'
-            raise SpecError(
-                Problem(what, "make a study of that data set, whose finished runs are taken over", "retrain")
-            )
-        finished = {run.id: run for run in record.runs if run.state == "finished"}
-        if not finished:
-            raise SpecError(Problem(f'study "{self.study}" has no finished run to score', "run it first"))
-        scores: dict[str, TestScore] = {}
-        unscored: list[tuple[RunRecord, DataError]] = []
-        images: list[str] = []
-        total, done = sum(run.test_accuracy is None for run in finished.values()), 0
-        for part in parts_of(record).values():
-            dataset = dataset_of(part)
-            tasks = {task.id: task for task in recorded_plan(part, dataset, self.store).tasks}
-            new = [(run, tasks[run.id]) for run in part.runs if run.state == "finished" and run.test_accuracy is None]
-            scored = score_runs(new, dataset, self.store)
-            done += len(new)
-            on_progress(done, total)
-            scores |= scored.scores
-            unscored += scored.unscored
-            images.append(scored.test_images)
-        if scores:
-            num_runs = len(finished) - len(unscored)
-            writer.put_look(self.study, scores, num_runs=num_runs, test_images=" ".join(images))
-        elif unscored and len(unscored) == len(finished):
-            raise DataError(problem for _, error in unscored for problem in error.problems)
-        for run_id, score in scores.items():
-            on_scored(finished[run_id], score.accuracy)
-        frame = runs_frame(self.record)
-        frame.attrs["unscored"] = {f"{run.arm}, {run.label}": str(error) for run, error in unscored}
-        return frame
+        return reveal_study(
+            self.study,
+            self.store,
+            retrain=retrain,
+            on_scored=on_scored,
+            on_progress=on_progress,
+            workers=workers,
+            progress=progress,
+        )
 
     def run(self, arm: str | None = None, seed: int | None = None, *, fold: int | None = None) -> Run:
         """Return one finished run of the study.
@@ -813,25 +676,9 @@ class Result:
             >>> assay.result("first-verdict").report("verdict.md", form="markdown").name
             'verdict.md'
         """
-        from ..report import SUFFIXES, as_latex, as_markdown, write_notebook, write_pdf, write_report
+        from .report_files import write_study_report
 
-        record = with_look(self.store, self.record)
-        target = (
-            Path(path) if path is not None else output_folder(self.store, "reports") / f"{self.study}{SUFFIXES[form]}"
-        )
-        if form == "notebook":
-            return write_notebook(target, record, self.store)
-        if form in ("markdown", "latex"):
-            return write_report(
-                target, (as_markdown if form == "markdown" else as_latex)(record, **_report_parts(record))
-            )
-        if explanations is None:
-            from .explanations import illustrations
-
-            explanations = illustrations(record, self.store)
-        return (write_pdf if form == "pdf" else write_report)(
-            target, report_html(record, explanations, store=self.store)
-        )
+        return write_study_report(with_look(self.store, self.record), self.store, path, form, explanations)
 
     def figures(self) -> dict[str, str]:
         """List the figures that :meth:`figure` draws: those of the report.

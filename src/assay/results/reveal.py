@@ -3,18 +3,139 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..data import Dataset, TestData
-from ..errors import DataError, InputError
-from ..runner import recorded_plan
-from ..store import KeptPredictions, RunRecord, StudyRecord, TestScore, open_reader, open_writer
+from ..errors import DataError, InputError, Problem, SpecError
+from ..runner import Progress, drive_plans, open_site, recorded_plan, retrain_plan
+from ..store import (
+    KeptPredictions,
+    RunRecord,
+    StoreWriter,
+    StudyRecord,
+    TestScore,
+    brief_study,
+    open_reader,
+    open_writer,
+    parts_of,
+)
+from ..train.device import device_of
 from ..train.task import Task
 from .recorded import dataset_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def reveal_study(
+    study: str,
+    store: Path,
+    *,
+    retrain: str | None,
+    on_scored: Callable[[RunRecord, float], None],
+    on_progress: Callable[[int, int], None],
+    workers: int | None,
+    progress: Progress | None,
+) -> pd.DataFrame:
+    """``Result.reveal``."""
+    from ..report import runs_frame
+
+    if num_unscored(brief_study(store, study), retrain) == 0:
+        if retrain is None:
+            keep_test_predictions(_record_of(store, study), store)
+        frame = runs_frame(_record_of(store, study), retrained=retrain is not None)
+        frame.attrs["unscored"] = {}
+        return frame
+    with open_writer(store) as writer:
+        record = _record_of(store, study)
+        if record.sets:
+            finished, scored = _scored_on_each(record, retrain, store, on_progress)
+        else:
+            finished, scored = _scored(record, retrain, store, on_progress, writer, workers, progress)
+        if scored.scores:
+            writer.put_look(
+                study,
+                scored.scores,
+                num_runs=len(finished) - len(scored.unscored),
+                test_images=scored.test_images,
+                is_of_retrained=retrain is not None,
+            )
+        elif len(scored.unscored) == len(finished):
+            raise DataError(problem for _, error in scored.unscored for problem in error.problems)
+    for run, score in scored.scores.items():
+        on_scored(finished[run], score.accuracy)
+    frame = runs_frame(_record_of(store, study), retrained=retrain is not None)
+    frame.attrs["unscored"] = {f"{run.arm}, {run.label}": str(error) for run, error in scored.unscored}
+    return frame
+
+
+def _record_of(store: Path, study: str) -> StudyRecord:
+    with open_reader(store) as reader:
+        return reader.study(study)
+
+
+_RunsById = dict[str, RunRecord]
+
+
+def _scored(
+    record: StudyRecord,
+    retrain: str | None,
+    store: Path,
+    on_progress: Callable[[int, int], None],
+    writer: StoreWriter,
+    workers: int | None,
+    progress: Progress | None,
+) -> tuple[_RunsById, Scored]:
+    """The finished runs of a study, or of an arm that is trained again for it, and the scores of those without one."""
+    design, dataset = record.design, dataset_of(record)
+    if retrain is None:
+        runs, tasks = tuple(record.runs), recorded_plan(record, dataset, store).tasks
+    else:
+        plan = retrain_plan(design, record, retrain, dataset, store, device=device_of(design.device))
+        with open_reader(store) as reader, open_site("local", store / "logs") as site:
+            drive_plans([plan], writer, reader, site, workers=workers, progress=progress)
+        names, tasks = {arm for arm, _ in plan.members}, plan.tasks
+        runs = tuple(run for run in _record_of(store, record.name).retrained if run.arm in names)
+    finished = _finished(record.name, runs)
+    return finished, score_runs(_unscored(finished.values(), tasks), dataset, store, on_progress=on_progress)
+
+
+def _scored_on_each(
+    record: StudyRecord, retrain: str | None, store: Path, on_progress: Callable[[int, int], None]
+) -> tuple[_RunsById, Scored]:
+    """The same of a study on several data sets: one look at the test images of all."""
+    if retrain is not None:
+        what = f'study "{record.name}" has several data sets, and an arm is retrained on one'
+        raise SpecError(Problem(what, "make a study of that data set, whose finished runs are taken over", "retrain"))
+    finished = _finished(record.name, record.runs)
+    total, done = sum(run.test_accuracy is None for run in finished.values()), 0
+    parts: list[Scored] = []
+    for part in parts_of(record).values():
+        dataset = dataset_of(part)
+        new = _unscored([run for run in part.runs if run.id in finished], recorded_plan(part, dataset, store).tasks)
+        parts.append(score_runs(new, dataset, store))
+        done += len(new)
+        on_progress(done, total)
+    scores = {run: score for part in parts for run, score in part.scores.items()}
+    unscored = tuple(one for part in parts for one in part.unscored)
+    return finished, Scored(scores, unscored, " ".join(part.test_images for part in parts))
+
+
+def _finished(study: str, runs: Iterable[RunRecord]) -> _RunsById:
+    finished = {run.id: run for run in runs if run.state == "finished"}
+    if not finished:
+        raise SpecError(Problem(f'study "{study}" has no finished run to score', "run it first"))
+    return finished
+
+
+def _unscored(finished: Iterable[RunRecord], tasks: Iterable[Task]) -> list[tuple[RunRecord, Task]]:
+    by_id = {task.id: task for task in tasks}
+    return [(run, by_id[run.id]) for run in finished if run.test_accuracy is None]
 
 
 def num_unscored(record: StudyRecord, retrain: str | None = None) -> int | None:

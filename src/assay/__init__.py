@@ -3,10 +3,9 @@
 From a study to an answer:
 
 - Define a study: ``Study`` with ``Data`` (or ``arrays``, ``torch_dataset``), ``Network`` (with ``Residual``,
-``Parallel``,
-  ``Repeat``, ``Base``), ``Training`` (with ``Optimizer``, ``Schedule``, ``Augmentation``, ``EarlyStopping``, ``Best``,
-  ``Evaluation``, ``Swa``, ``Distillation``, ``Quantization``), ``Seeds`` and ``Search``. ``load`` reads one from a
-  file; ``shipped`` lists those that come with Assay.
+  ``Parallel``, ``Repeat``, ``Base``), ``Training`` (with ``Optimizer``, ``Schedule``, ``Augmentation``,
+  ``EarlyStopping``, ``Best``, ``Evaluation``, ``Swa``, ``Distillation``, ``Quantization``), ``Seeds`` and ``Search``.
+  ``load`` reads one from a file; ``shipped`` lists those that come with Assay.
 - Look before you run: ``describe`` (the networks), ``remarks`` (what to know), ``plan`` (how many seeds it needs),
   ``lr_range`` (where to search a learning rate).
 - Run it: ``run`` trains the missing runs. ``Callback`` follows them with your own code.

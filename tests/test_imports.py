@@ -13,10 +13,10 @@ HEAVY = {"torch", "numba", "sklearn", "pandas", "plotly", "scipy", "rich", "kera
 @pytest.mark.parametrize(
     "code",
     [
-        "import assay",
+        "import assay\nfor name in assay.__all__:\n    if name != 'Classifier': getattr(assay, name)",
         "import sys; sys.argv = ['assay', '--help']\nfrom assay.cli import main\ntry: main()\nexcept SystemExit: pass",
     ],
-    ids=["import assay", "assay --help"],
+    ids=["every public name", "assay --help"],
 )
 def test_no_heavy_library_is_loaded(code: str) -> None:
     report = "\nimport sys; print('LOADED', *{name.split('.')[0] for name in sys.modules})"
@@ -24,6 +24,17 @@ def test_no_heavy_library_is_loaded(code: str) -> None:
     loaded = set(output.split("LOADED")[1].split())
     assert "assay" in loaded
     assert loaded & HEAVY == set()
+
+
+def test_a_name_s_module_is_imported_when_the_name_is_used() -> None:
+    code = "import sys, assay; before = len(sys.modules); assay.Study; print('pydantic' in sys.modules, before)"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    bare = subprocess.run(
+        [sys.executable, "-c", "import sys; print(len(sys.modules))"], capture_output=True, text=True, check=True
+    ).stdout
+    used, before = output.split()
+    assert used == "True"
+    assert int(before) < int(bare) + 10
 
 
 def test_the_function_run_is_not_hidden_by_a_package() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import pydoc
 import subprocess
@@ -49,6 +50,17 @@ def test_completion_knows_the_keywords() -> None:
 
 def test_type_checkers_find_the_types() -> None:
     assert (Path(assay.__file__).parent / "py.typed").exists()
+
+
+def test_type_checkers_see_each_name_where_it_comes_from() -> None:
+    tree = ast.parse(Path(assay.__file__).read_text())
+    seen = {
+        (f".{node.module}", alias.name)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level == 1
+        for alias in node.names
+    }
+    assert seen == {(home, name) for home, names in assay._HOMES.items() for name in names}
 
 
 def test_star_import_brings_what_is_listed() -> None:

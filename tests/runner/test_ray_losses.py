@@ -21,7 +21,7 @@ from assay.runner.ray import RayCluster, RayExecutor
 from assay.runner.worker import CHECKPOINT
 from assay.spec import study_toml
 
-from ..cluster import SETTINGS, Nodes, workers
+from ..cluster import Nodes, workers
 from ..held import PATIENCE_SECONDS, SOURCE, wait_until
 from ..helpers import small_study, tasks_of
 from .ray_runs import HELD, LONG, MEMORY, Recorder, assert_same, events_of
@@ -193,10 +193,8 @@ def test_work_is_not_tied_to_a_slow_node(no_nodes: Nodes, tmp_path: Path) -> Non
     ],
 )
 def test_the_cluster_is_gone_and_the_study_is_finished_here(
-    own_cluster: Nodes, tmp_path: Path, is_shared: bool, monkeypatch: pytest.MonkeyPatch
+    own_cluster: Nodes, tmp_path: Path, is_shared: bool
 ) -> None:
-    for name, value in SETTINGS.items():  # of the driver, too, which otherwise waits half a minute for its cluster
-        monkeypatch.setenv(name, value)
     own_cluster.add("one")
     url = (tmp_path / "shared").as_uri() if is_shared else None
     study = small_study(training=LONG, seeds={"count": 1})

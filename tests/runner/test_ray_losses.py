@@ -21,7 +21,7 @@ from assay.runner.ray import RayCluster, RayExecutor
 from assay.runner.worker import CHECKPOINT
 from assay.spec import study_toml
 
-from ..cluster import Nodes, workers
+from ..cluster import SETTINGS, Nodes, workers
 from ..held import PATIENCE_SECONDS, SOURCE, wait_until
 from ..helpers import small_study, tasks_of
 from .ray_runs import HELD, LONG, MEMORY, Recorder, assert_same, events_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -76,7 +77,7 @@ def command(
                  "leaky": record.is_leaky, "retrained": retrain}  # fmt: skip
         print_json({**facts, "scores": scores, "unscored": frame.attrs["unscored"]})
     else:
-        _print_scores(record, scored)
+        _print_scores(record, scored, is_retrained=retrain is not None)
         if retrain is None:
             print_answer(study_result.shown)
         else:
@@ -134,17 +135,19 @@ def _ask(record: StudyRecord, folder: Path, count: int, retrain: str | None) -> 
     click.confirm("Open the test split?", default=False, abort=True, err=True)
 
 
-def _print_scores(record: StudyRecord, scored: Sequence[tuple[RunRecord, float]]) -> None:
+def _print_scores(record: StudyRecord, scored: Sequence[tuple[RunRecord, float]], *, is_retrained: bool) -> None:
     """Each newly scored run, by the study's metric; a run of an arm trained again by its accuracy alone."""
     from ..analysis.measured import measure_of, run_values
     from ..measures import ACCURACY
 
     measure = measure_of(record)
-    values = dict(zip(record.columns.ids, run_values(record, "test").tolist(), strict=True)) if scored else {}
+    values: dict[str, float] = {}
+    if scored and measure != ACCURACY and not is_retrained:
+        values = dict(zip(record.columns.ids, run_values(record, "test").tolist(), strict=True))
     for run, accuracy in scored:
-        text = percent(accuracy)
-        if measure != ACCURACY:
-            text = f"{measure.label} {measure.unit.value(values[run.id])}" if run.id in values else f"accuracy {text}"
+        text = percent(accuracy) if measure == ACCURACY else f"accuracy {percent(accuracy)}"
+        if math.isfinite(value := values.get(run.id, math.nan)):
+            text = f"{measure.label} {measure.unit.value(value)}"
         click.echo(f"{run.arm}, {run.label}: {text} on the test split", err=True)
 
 

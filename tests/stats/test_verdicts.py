@@ -56,8 +56,9 @@ def test_images_that_suffice_only_with_more_seeds_say_so():
     unclear = finding("undecided", 0.0002, -0.0010, 0.0014, need=Need(None, 1534))
     assert advice(unclear) == "more seeds will not tell; about 1,500 more validation images would"
     assert advice(unclear, split="test") == "more seeds will not tell; about 1,500 more test images would"
-    both = replace(unclear, need=Need(None, 1534, also_seeds=True))
-    assert advice(both) == "more seeds alone will not tell; with about 1,500 more validation images they would"
+    both = replace(unclear, need=Need(30, 1534))
+    told = "more seeds alone will not tell; about 30 more seeds with about 1,500 more validation images would"
+    assert advice(both) == told
 
 
 def test_equal_scores_are_called_equal():

@@ -32,6 +32,7 @@ CROSSED_SOURCE = (
 _ADDED_IMAGES = 0.25
 _SMALLEST_P = 1e-15
 MAX_IMAGES = 10**8
+_FAR = 4  # so many times the images that would do with more seeds are too many to ask for
 
 
 @dataclass(frozen=True)
@@ -212,15 +213,15 @@ def crossed_p(differences: npt.ArrayLike, spread: ImageSpread) -> float:
 
 @dataclass(frozen=True)
 class ImagesNeeded:
-    """Validation images that would decide a difference where more seeds will not.
+    """Validation images that would decide a difference where more seeds will not, for power 0.8.
 
     Args:
-        images: How many images a seed would be scored on, for power 0.8.
-        also_seeds: Whether they suffice only with more seeds too.
+        images: How many images a seed would be scored on.
+        seeds: With how many seeds.
     """
 
     images: int
-    also_seeds: bool
+    seeds: int
 
 
 def image_share(differences: npt.ArrayLike, spread: ImageSpread) -> float:
@@ -269,7 +270,9 @@ def images_needed(
     """About how many validation images would find a true difference of ``wanted`` where more seeds will not.
 
     ``None`` where more seeds (up to ``MAX_PAIRS``) would do, or where images are not what is missing. The part of the
-    variance that images make shrinks as 1/images: ``extra``, and the ``noise`` of each seed.
+    variance that images make shrinks as 1/images: ``extra``, and the ``noise`` of each seed. The seeds stay as many
+    as they are if that does not ask for ``_FAR`` times the images that very many seeds would leave to ask for. Else
+    they are doubled until it does not.
 
     Args:
         wanted: As for ``seeds_needed``.
@@ -284,18 +287,28 @@ def images_needed(
     if wanted == 0 or spread.extra == 0 or seeds_needed(wanted, differences, spread, alpha=alpha) is not None:
         return None
     _, over_seeds, df = _parts(differences, spread)
-    fixed, noise = _split(over_seeds, spread, df + 1)
-    many = float(MAX_PAIRS)
-    also_seeds = not _finds(wanted, fixed, 0.0, df, math.inf, alpha)
-    if also_seeds:
-        fixed, noise, df = fixed * (df + 1) / many, noise * (df + 1) / many, many - 1
+    now = round(df + 1)
+    fixed, noise = _split(over_seeds, spread, now)
+    shared = 1 - 1 / spread.inflation**2  # of the seeds' variance: the training images that they share
 
-    def enough(num_images: int) -> bool:
-        share = spread.images / num_images
-        return _finds(wanted, fixed + noise * share, spread.extra * share, df, max(num_images - 1.0, 1.0), alpha)
+    def fewest(seeds: int) -> int | None:
+        left = shared + (1 - shared) * now / seeds
 
-    num_images = fewest_pairs(enough, int(spread.images), limit=MAX_IMAGES)
-    return None if num_images is None else ImagesNeeded(num_images, also_seeds)
+        def enough(num_images: int) -> bool:
+            share = spread.images / num_images
+            over_seeds = left * (fixed + noise * share)
+            return _finds(wanted, over_seeds, spread.extra * share, seeds - 1.0, max(num_images - 1.0, 1.0), alpha)
+
+        return fewest_pairs(enough, int(spread.images), limit=MAX_IMAGES)
+
+    least = fewest(MAX_PAIRS)
+    if least is None:
+        return None
+    seeds, images = now, fewest(now)
+    while images is None or images > _FAR * least:
+        seeds *= 2
+        images = fewest(seeds)
+    return ImagesNeeded(images, seeds)
 
 
 def _checked(wanted: float, differences: npt.ArrayLike) -> npt.ArrayLike:

@@ -18,14 +18,13 @@ class Need:
     """What would decide a contrast with probability 0.8, if the true difference is as large as the observed one.
 
     Args:
-        seeds: About how many more seeds; ``None`` if no reachable number is enough.
-        images: About how many more validation images, if seeds alone are not enough; else ``None``.
-        also_seeds: Whether that number of images is enough only with more seeds too.
+        seeds: About how many more seeds; ``None`` if no reachable number is enough, or images alone are.
+        images: About how many more validation images, if seeds alone are not enough; else ``None``. With ``seeds``:
+            both together.
     """
 
     seeds: int | None
     images: int | None = None
-    also_seeds: bool = False
 
 
 def needed(history: History, alpha: float, margin: float | None) -> Need:
@@ -62,4 +61,4 @@ def needed(history: History, alpha: float, margin: float | None) -> Need:
     more = images_needed(mean, now.values, now.spread, alpha=history.level(alpha, more=n))
     if more is None or more.images <= round(now.spread.images):
         return Need(None)
-    return Need(None, more.images - round(now.spread.images), more.also_seeds)
+    return Need(more.seeds - n or None, more.images - round(now.spread.images))

@@ -151,14 +151,14 @@ def advice(finding: Finding, *, split: str = "validation") -> str:
     is_hopeless = is_equal or finding.obstacle == "bad runs"
     if finding.outcome != "undecided" or need is None or finding.share <= 0 or is_hopeless:
         return ""
+    if need.images is not None:
+        more = f"about {_rounded(need.images):,} more {split} images"
+        if need.seeds is not None:
+            return f"more seeds alone will not tell; about {counted(need.seeds, 'more seed')} with {more} would"
+        return f"more seeds will not tell; {more} would"
     if need.seeds is not None and need.seeds <= _MANY:
         size = "so small an effect" if finding.difference and abs(finding.effect_size or 0) < 1 else "it"
         return f"settling {size} would take about {counted(need.seeds, 'more seed')}"
-    if need.images is not None:
-        more = f"about {_rounded(need.images):,} more {split} images"
-        if need.also_seeds:
-            return f"more seeds alone will not tell; with {more} they would"
-        return f"more seeds will not tell; {more} would"
     if need.seeds is not None:
         return f"settling so small an effect would take more than {_MANY:,} more seeds"
     margin = "" if finding.equivalence else "; a margin under [seeds] would let it end as no difference"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 
 from assay.cli import main
-from assay.cli.main import COMMANDS
-from assay.cli.mistakes import SYNONYMS
+from assay.cli.main import COMMANDS, commands
+from assay.cli.mistakes import OPTIONS, SYNONYMS
 from assay.errors import SpecError
 from assay.spec import parse_study
 
@@ -64,6 +66,31 @@ def test_a_setting_given_as_an_option_is_named_as_the_key(refused: Callable[...,
     assert f"{option} is no option but a setting of the study: write " in message
     assert "Did you mean" not in message
     assert key in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("report", "x", "--format", "pdf"), "write --pdf, --notebook, --markdown or --latex"),
+        (("compare", "x", "--csv"), "write --json; assay runs STUDY --csv prints every run"),
+        (("run", "x", "-j", "2"), "-j is no option of assay run; write --workers 2."),
+        (("reveal", "x", "-y"), "write --yes."),
+    ],
+)
+def test_an_option_of_other_tools_is_named_as_the_command_has_it(
+    refused: Callable[..., str], arguments: tuple[str, ...], told: str
+) -> None:
+    assert told in refused(*arguments)
+
+
+def test_what_is_written_instead_exists_and_what_is_refused_does_not() -> None:
+    for (name, mistaken), instead in OPTIONS.items():
+        command = commands.get_command(click.Context(commands), name)
+        assert command is not None
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert not {f"-{mistaken}", f"--{mistaken}"} & options
+        named = re.findall(r"--[a-z-]+", instead.partition("; assay runs")[0])
+        assert set(named) <= options
 
 
 def test_an_option_that_nobody_knows_gets_no_advice(refused: Callable[..., str]) -> None:

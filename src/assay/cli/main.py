@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ..errors import AssayError, InputError, Interrupted
-from .mistakes import no_command, setting_of
+from .mistakes import instead_of, no_command
 from .streams import give_up_output, prepare_streams, trouble
 
 COMMANDS = {
@@ -92,7 +92,7 @@ def main(arguments: list[str] | None = None) -> Any:
         code = commands.main(arguments, prog_name="assay", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
-        sentence = setting_of(error) if isinstance(error, click.NoSuchOption) else ""
+        sentence = instead_of(error) if isinstance(error, click.NoSuchOption) else ""
         (click.UsageError(sentence, getattr(error, "ctx", None)) if sentence else error).show()
         code = EXIT_BAD_INPUT
     except (click.Abort, KeyboardInterrupt, Interrupted) as error:

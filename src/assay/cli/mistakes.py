@@ -38,6 +38,24 @@ SETTINGS = {
     "dropout": 'a layer "dropout {dropout}", and dropout = [0.0, 0.5] under [factors]',
 }
 
+# Options that other tools or commands have, by the command that lacks them, and what to write instead.
+OPTIONS = {
+    (command, name): instead
+    for command, names, instead in (
+        ("report", "format form", "--pdf, --notebook, --markdown or --latex; without one it writes HTML"),
+        ("status", "format csv", "--json; assay runs STUDY --csv prints every run as a table"),
+        ("compare", "format csv", "--json; assay runs STUDY --csv prints every run as a table"),
+        ("run", "j jobs n n-jobs parallel num-workers", "--workers 2"),
+        ("run", "gpu gpus cuda", "--device cuda"),
+        ("reveal", "y", "--yes"),
+        ("reproduce", "y", "--yes"),
+        ("robustness", "y", "--yes"),
+        ("export", "f", "--format"),
+        ("predict", "i image images input", "the names of the pictures without an option"),
+    )
+    for name in names.split()
+}
+
 
 def no_command(word: str, commands: Mapping[str, str]) -> str:
     """What to say of a word that is no command.
@@ -55,10 +73,12 @@ def no_command(word: str, commands: Mapping[str, str]) -> str:
     return str(Problem(what, nearest(word, list(commands))))
 
 
-def setting_of(error: click.NoSuchOption) -> str:
-    """Where an option of ``assay run`` that is none stands in a study file; empty where nobody knows."""
+def instead_of(error: click.NoSuchOption) -> str:
+    """What to write instead of an option that a command does not have; empty where nobody knows."""
     name = error.option_name.lstrip("-").lower()
-    is_run = error.ctx is not None and error.ctx.info_name == "run"
-    if not is_run or name not in SETTINGS:
-        return ""
-    return f"{error.option_name} is no option but a setting of the study: write {SETTINGS[name]} in its file."
+    command = "" if error.ctx is None else error.ctx.info_name or ""
+    if command == "run" and name in SETTINGS:
+        return f"{error.option_name} is no option but a setting of the study: write {SETTINGS[name]} in its file."
+    if (command, name) in OPTIONS:
+        return f"{error.option_name} is no option of assay {command}; write {OPTIONS[command, name]}."
+    return ""

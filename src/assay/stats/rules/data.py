@@ -111,8 +111,8 @@ def unrelated_labels(curves: Curves) -> Diagnosis | None:
     return Diagnosis(
         "labels unrelated to images",
         f"{evidence}, where always the same answer gets {percent(chance, 1)}",
-        "look at images beside their labels (assay data show): are both in the same order? Then check with a method "
-        "known to work, such as few images and a small network",
+        "look at images beside their labels (assay data show): are both in the same order? If they are right, the "
+        "images are too few or too hard for this network: use more images, augmentation or a trained base",
         'Zhang, Bengio, Hardt, Recht and Vinyals (2017), "Understanding deep learning requires rethinking '
         'generalization"',
     )

@@ -301,10 +301,10 @@ class FusedNetwork:
         return float(self._result[0]), int(self._result[1])
 
     def _image_arguments(self, count: int) -> tuple[Any, ...]:
-        grid = self.program.images
+        grid, rows = self.program.images, self._images.shape[1]
         return (
-            self._images, self._indices[:count], grid.data, self._offset, self._factor, grid.full_height,
-            grid.full_width, grid.top, grid.left,
+            self._images.reshape(len(self._images), -1), self._indices[:count], grid.data, self._offset, self._factor,
+            rows, grid.full_height, grid.full_width, grid.top, grid.left,
         )  # fmt: skip
 
     def record_images(self, commands: CommandList, batch: BatchInfo) -> None:

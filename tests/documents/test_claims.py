@@ -206,6 +206,14 @@ def test_a_comparison_that_these_images_alone_decide_names_both_readings():
     claim = Claim("A", "a is better", "better", "a", ("b",))
     (verdict,) = judge_claims([claim], evidence)
     assert verdict.verdict == "not decided"
-    assert "(on these test images alone better than b)" in verdict.sentence
+    assert "(on these images alone better than b)" in verdict.sentence
     (alone,) = judge_claims([claim], {name: Evidence(one.scores, runs) for name, one in evidence.items()})
     assert alone.verdict == "supported"
+
+    def drawn_by(images):
+        rows = {name: Evidence(one.scores, runs, one.hits, images) for name, one in evidence.items()}
+        return judge_claims([claim], rows)[0].verdict
+
+    # As validation images they may be the same for every seed, or others.
+    assert drawn_by({seed: np.arange(1_000, 1_400) for seed in range(10)}) == "not decided"
+    assert drawn_by({seed: np.arange(400) + 400 * seed for seed in range(10)}) == "supported"

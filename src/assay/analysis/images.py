@@ -119,5 +119,20 @@ def test_hits(study: StudyRecord, arm: str) -> dict[int, NDArray[np.bool_]]:
     for run in study.runs_of(arm):
         packed = study.test_hits.get(run.id)
         if packed is not None and run.seed not in by_seed:
-            by_seed[run.seed] = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=count).astype(bool)
+            by_seed[run.seed] = _unpacked(packed, count)
     return by_seed
+
+
+def validation_hits(study: StudyRecord, arm: str) -> dict[int, tuple[NDArray[np.int64], NDArray[np.bool_]]]:
+    """Each seed's validation images, as ascending indices, and which of them its run gets right; the first fold."""
+    by_seed: dict[int, tuple[NDArray[np.int64], NDArray[np.bool_]]] = {}
+    for run in study.runs_of(arm):
+        if run.id in study.validation_hits and run.seed not in by_seed:
+            name, packed = study.validation_hits[run.id]
+            images = study.image_sets[name]
+            by_seed[run.seed] = images, _unpacked(packed, len(images))
+    return by_seed
+
+
+def _unpacked(packed: bytes, count: int) -> NDArray[np.bool_]:
+    return np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=count).astype(bool)

@@ -137,12 +137,14 @@ class ClaimVerdict:
 class Evidence:
     """An arm's runs: accuracy by seed, in the split that counts, the runs themselves, and which images each gets right.
 
-    ``hits`` are by seed [images], on the images that are the same for every seed; empty where that is not known.
+    ``hits`` are by seed [images]; empty where they are not known. ``images`` are these images as indices, by seed too;
+    empty where every seed has the same ones.
     """
 
     scores: Mapping[int, float]
     runs: tuple[RunRecord, ...]
     hits: Mapping[int, NDArray[np.bool_]] = field(default_factory=dict)
+    images: Mapping[int, NDArray[np.int64]] = field(default_factory=dict)
 
 
 def judge_claims(claims: Sequence[Claim], evidence: Mapping[str, Evidence]) -> tuple[ClaimVerdict, ...]:
@@ -197,11 +199,13 @@ def _contrasts(claims: Sequence[Claim], evidence: Mapping[str, Evidence]) -> dic
 
 
 def _spread(one: Evidence, two: Evidence, seeds: Sequence[int]) -> ImageSpread:
-    """What other test images add to two arms' difference."""
+    """What other images add to two arms' difference."""
     if len(seeds) < 2 or any(seed not in arm.hits for arm in (one, two) for seed in seeds):
         return ImageSpread()
-    rows = [one.hits[seed].astype(np.float32) - two.hits[seed] for seed in seeds]
-    return image_spread(rows, np.arange(len(rows[0])))
+    images = [[arm.images.get(seed, np.arange(len(arm.hits[seed]))) for seed in seeds] for arm in (one, two)]
+    if not all(map(np.array_equal, *images)):  # runs of two stores, whose splits differ
+        return ImageSpread()
+    return image_spread([one.hits[seed].astype(np.float32) - two.hits[seed] for seed in seeds], images[0])
 
 
 def _compared(claim: Claim, contrasts: Sequence[_Contrast | None]) -> ClaimVerdict:
@@ -221,10 +225,10 @@ def _compared(claim: Claim, contrasts: Sequence[_Contrast | None]) -> ClaimVerdi
 
 
 def _both_readings(contrasts: Sequence[_Contrast]) -> str:
-    """Where seeds alone, on these test images, say something else than a verdict that speaks of new images."""
+    """Where seeds alone, on these images, say something else than a verdict that speaks of new images."""
     parts = [
-        f"on these test images alone {one.on_these_images} than {one.other}"
-        if one.on_these_images in ("better", "worse") else f"on these test images alone undecided against {one.other}"
+        f"on these images alone {one.on_these_images} than {one.other}"
+        if one.on_these_images in ("better", "worse") else f"on these images alone undecided against {one.other}"
         for one in contrasts
         if one.on_these_images != one.outcome
     ]  # fmt: skip

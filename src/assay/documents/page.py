@@ -33,7 +33,8 @@ class Row:
         scores: Accuracies by seed, on the split that the published figure is of.
         losses: The losses of the same runs.
         runs: The runs.
-        hits: For each seed, which test images the run classifies correctly. Empty if another split is scored.
+        hits: For each seed, which of its images the run classifies correctly; empty where that is not known.
+        images: Which images these are, as indices; empty for the test images, which all seeds share.
     """
 
     system: System
@@ -42,6 +43,7 @@ class Row:
     losses: tuple[float, ...] = ()
     runs: tuple[RunRecord, ...] = ()
     hits: Mapping[int, NDArray[np.bool_]] = field(default_factory=dict, compare=False, repr=False)
+    images: Mapping[int, NDArray[np.int64]] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,7 @@ def _preface(comparison: SideBySide) -> list[str]:
         "Each system that five notebooks published beside our runs of it. A document ran each network once; an "
         "interval here is that of a mean over seeds, at 95 %, and covers seed-to-seed variation only. A published "
         "figure lies within our spread if one more run of ours would land there with 95 % confidence (a prediction "
-        "interval). Verdicts compare runs paired by seed and speak of new test images (what these images alone "
+        "interval). Verdicts compare runs paired by seed and speak of new images (what these images alone "
         "would say stands beside where it differs), adjusted after Holm over the document's comparisons; fewer "
         "than 6 pairs decide nothing. A network overfits where `assay diagnose` says so of most of its runs, with 95 % "
         "confidence (docs/reference/diagnoses.md). Pages written before that rule took a gap of half a "

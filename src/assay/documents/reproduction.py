@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..analysis.images import test_hits
+from ..analysis.images import test_hits, validation_hits
 from ..analysis.scores import kept_value, score_of
 from ..api import Result, describe, load, result, run, shipped
 from ..api import studies as in_store
@@ -268,8 +268,10 @@ def _row(system: System, folder: Path, as_published: bool) -> Row:
         if runs and (len(scored), len(runs)) > (len(best.scores), len(best.runs)):
             accuracies = {seed: accuracy for seed, (accuracy, _) in scored.items()}
             losses = tuple(loss for _, loss in scored.values())
-            hits = {seed: hit for seed, hit in test_hits(record, arm).items() if seed in scored} if of_test else {}
-            best = Row(system, parameters, accuracies, losses, tuple(runs), hits)
+            validated = {} if of_test else validation_hits(record, arm)
+            hits = test_hits(record, arm) if of_test else {seed: hits for seed, (_, hits) in validated.items()}
+            images = {seed: images for seed, (images, _) in validated.items()}
+            best = Row(system, parameters, accuracies, losses, tuple(runs), hits, images)
     return best
 
 
@@ -291,7 +293,11 @@ def _parameters(system: System) -> int | None:
 
 
 def _verdicts(rows: Sequence[Row], as_published: bool) -> tuple[ClaimVerdict, ...]:
-    evidence = {row.system.arm: Evidence(row.scores, row.runs, row.hits) for row in rows if not row.system.is_retrained}
+    evidence = {
+        row.system.arm: Evidence(row.scores, row.runs, row.hits, row.images)
+        for row in rows
+        if not row.system.is_retrained
+    }
     verdicts: list[ClaimVerdict] = []
     for document in dict.fromkeys(row.system.document for row in rows):
         keys = {row.system.arm for row in rows if row.system.document == document}

@@ -113,12 +113,10 @@ def draw_parameters(tuned: list[Point], others: list[Point]) -> None:
 def draw_bytes(whole: list[Point], floats: list[Point]) -> None:
     """Accuracies on a logarithmic axis of errors: BitNetMCU's first has ten times those of the others."""
     figure, ax = axes("bytes of weights, biases and scales", [1_000, 2_000, 5_000, 10_000, 20_000, 50_000])
-    floats = [point for point in floats if point.bytes <= 70_000]
+    floats = [point for point in floats if point.bytes <= 70_000]  # more bytes bring hardly anything
     label = f"Assay, 4 bytes a parameter, n = {min(p.n for p in floats)} to {max(p.n for p in floats)}"
     draw(floats, ax, against="bytes", is_above=False, colour=BLUE, marker="o", label=label)
-    ax.plot(
-        *zip(*BITNETMCU, strict=True), "s", color=GREY, markersize=6, label="BitNetMCU, one run each, its own figures"
-    )
+    ax.plot(*zip(*BITNETMCU, strict=True), "s", color=GREY, markersize=6, label="BitNetMCU, by its own account")
     label = f"Assay in whole numbers, 4 bits a weight, n = {whole[0].n}"
     draw(whole, ax, against="bytes", is_above=True, colour=ORANGE, marker="D", label=label)
     ax.set_yscale("function", functions=(lambda mean: -np.log(100 - mean), lambda value: 100 - np.exp(-value)))

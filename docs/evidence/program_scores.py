@@ -48,6 +48,7 @@ def main() -> None:
         record = assay.result(study, store=given.store).record
         for arm in dict.fromkeys(run.arm for run in record.runs):
             runs = [run for run in record.runs if run.arm == arm and run.test_accuracy is not None]
+            assert len(runs) > 1, f"{study}: {arm} has fewer than two test scores; run and reveal it first"
             scores = [Score.of(model) for model in load_models(record, runs, given.store)]
             print(f"{study}, {arm}: {scores[0].num_bytes:,} bytes, n = {len(scores)}")
             for what in ("trained", "program"):

@@ -239,3 +239,16 @@ def test_fresh_splits_share_images_and_are_not_independent(studies, claim):
     assert found.calls <= most(studies)
     assert found.seeds_calls > 0.15
     assert found.coverage >= 0.94 - 4 * (0.06 * 0.94 / studies) ** 0.5
+
+
+def test_training_images_that_seeds_share_are_not_averaged_out_by_seeds():
+    rng = np.random.default_rng(3)
+    scatter = rng.normal(size=10)
+    scatter = (scatter - scatter.mean()) / scatter.std(ddof=1)
+    spread = ImageSpread(0.05, 999.0, noise=0.0, images=1_000, inflation=2.0)
+    # Of the seeds' variance, 4 x 0.1, three quarters stay however many there are: an error of 0.55 at least.
+    within, beyond = 2.802 * 0.3**0.5 * 0.98, 2.802 * 0.3**0.5 * 1.05
+    assert images_needed(within, within + scatter, spread) is None
+    needed = images_needed(beyond, beyond + scatter, spread)
+    assert needed is not None
+    assert needed.seeds > 10

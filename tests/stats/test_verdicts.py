@@ -59,6 +59,8 @@ def test_images_that_suffice_only_with_more_seeds_say_so():
     both = replace(unclear, need=Need(30, 1534))
     told = "more seeds alone will not tell; about 30 more seeds with about 1,500 more validation images would"
     assert advice(both) == told
+    far = replace(unclear, need=Need(5_110, 1534))
+    assert advice(far) == "settling so small an effect would take more than 1,000 more seeds"
 
 
 def test_equal_scores_are_called_equal():

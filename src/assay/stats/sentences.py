@@ -151,7 +151,7 @@ def advice(finding: Finding, *, split: str = "validation") -> str:
     is_hopeless = is_equal or finding.obstacle == "bad runs"
     if finding.outcome != "undecided" or need is None or finding.share <= 0 or is_hopeless:
         return ""
-    if need.images is not None:
+    if need.images is not None and (need.seeds or 0) <= _MANY:
         more = f"about {_rounded(need.images):,} more {split} images"
         if need.seeds is not None:
             return f"more seeds alone will not tell; about {counted(need.seeds, 'more seed')} with {more} would"

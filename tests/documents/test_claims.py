@@ -209,6 +209,8 @@ def test_a_comparison_that_these_images_alone_decide_names_both_readings():
     assert "(on these images alone better than b)" in verdict.sentence
     (alone,) = judge_claims([claim], {name: Evidence(one.scores, runs) for name, one in evidence.items()})
     assert alone.verdict == "supported"
+    assert "(against b of these images alone, since runs have no stored results of single images)" in alone.sentence
+    assert "of these images alone" not in verdict.sentence
 
     def drawn_by(images):
         rows = {name: Evidence(one.scores, runs, one.hits, images) for name, one in evidence.items()}

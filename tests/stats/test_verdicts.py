@@ -34,6 +34,7 @@ def test_an_interval_that_holds_zero_is_no_clear_effect():
         "No clear effect: X changed accuracy by 0.02 points against Y (95 % interval −0.10 to 0.14, 10 seeds)"
     )
     assert advice(unclear) == "settling so small an effect would take about 92 more seeds"
+    assert advice(replace(unclear, need=Need(144))) == "settling so small an effect would take about 140 more seeds"
 
 
 def test_an_interval_that_excludes_zero_and_decides_nothing_gives_its_reason():

@@ -176,12 +176,13 @@ class _Contrast:
     difference: PairedDifference
     outcome: str
     on_these_images: str  # the outcome where other images are not spoken of
+    speaks_of_others: bool  # whether what other images add is known
     num_contrasts: int  # of the document, which are adjusted together
 
 
 def _contrasts(claims: Sequence[Claim], evidence: Mapping[str, Evidence]) -> dict[tuple[str, str], _Contrast]:
     differences: dict[tuple[str, str], list[float]] = {}
-    spreads: list[ImageSpread] = []
+    spreads: list[ImageSpread | None] = []
     for claim in claims:
         for other in claim.others:
             if claim.arm in evidence and other in evidence and (claim.arm, other) not in differences:
@@ -190,21 +191,23 @@ def _contrasts(claims: Sequence[Claim], evidence: Mapping[str, Evidence]) -> dic
                 differences[claim.arm, other] = [one.scores[seed] - two.scores[seed] for seed in seeds]
                 spreads.append(_spread(one, two, seeds))
     rows = [*differences.values()]
-    pairs = zip(differences, judge(rows, spreads=spreads), judge(rows), strict=True)
+    findings = judge(rows, spreads=[ImageSpread() if spread is None else spread for spread in spreads])
     return {
-        pair: _Contrast(pair[1], finding.difference, finding.outcome, seeds_alone.outcome, finding.num_contrasts)
-        for pair, finding, seeds_alone in pairs
+        pair: _Contrast(
+            pair[1], finding.difference, finding.outcome, seeds_alone.outcome, spread is not None, finding.num_contrasts
+        )
+        for pair, spread, finding, seeds_alone in zip(differences, spreads, findings, judge(rows), strict=True)
         if finding.difference is not None
     }
 
 
-def _spread(one: Evidence, two: Evidence, seeds: Sequence[int]) -> ImageSpread:
-    """What other images add to two arms' difference."""
+def _spread(one: Evidence, two: Evidence, seeds: Sequence[int]) -> ImageSpread | None:
+    """What other images add to two arms' difference; ``None`` where the stores do not tell."""
     if len(seeds) < 2 or any(seed not in arm.hits for arm in (one, two) for seed in seeds):
-        return ImageSpread()
+        return None
     images = [[arm.images.get(seed, np.arange(len(arm.hits[seed]))) for seed in seeds] for arm in (one, two)]
     if not all(map(np.array_equal, *images)):  # runs of two stores, whose splits differ
-        return ImageSpread()
+        return None
     return image_spread([one.hits[seed].astype(np.float32) - two.hits[seed] for seed in seeds], images[0])
 
 
@@ -225,14 +228,19 @@ def _compared(claim: Claim, contrasts: Sequence[_Contrast | None]) -> ClaimVerdi
 
 
 def _both_readings(contrasts: Sequence[_Contrast]) -> str:
-    """Where seeds alone, on these images, say something else than a verdict that speaks of new images."""
-    parts = [
-        f"on these images alone {one.on_these_images} than {one.other}"
-        if one.on_these_images in ("better", "worse") else f"on these images alone undecided against {one.other}"
-        for one in contrasts
-        if one.on_these_images != one.outcome
-    ]  # fmt: skip
+    """Where a verdict speaks of these images alone, or would be another one if it did."""
+    parts = [reading for one in contrasts if (reading := _other_reading(one))]
     return f" ({'; '.join(parts)})" if parts else ""
+
+
+def _other_reading(one: _Contrast) -> str:
+    if not one.speaks_of_others:
+        return f"against {one.other} of these images alone, since runs have no stored results of single images"
+    if one.on_these_images == one.outcome:
+        return ""
+    if one.on_these_images in ("better", "worse"):
+        return f"on these images alone {one.on_these_images} than {one.other}"
+    return f"on these images alone undecided against {one.other}"
 
 
 def _overfits(claim: Claim, evidence: Evidence, *, is_denied: bool = False) -> ClaimVerdict:

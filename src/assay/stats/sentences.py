@@ -154,11 +154,12 @@ def advice(finding: Finding, *, split: str = "validation") -> str:
     if need.images is not None and (need.seeds or 0) <= _MANY:
         more = f"about {_rounded(need.images):,} more {split} images"
         if need.seeds is not None:
-            return f"more seeds alone will not tell; about {counted(need.seeds, 'more seed')} with {more} would"
+            seeds = counted(_rounded(need.seeds), "more seed")
+            return f"more seeds alone will not tell; about {seeds} with {more} would"
         return f"more seeds will not tell; {more} would"
     if need.seeds is not None and need.seeds <= _MANY:
         size = "so small an effect" if finding.difference and abs(finding.effect_size or 0) < 1 else "it"
-        return f"settling {size} would take about {counted(need.seeds, 'more seed')}"
+        return f"settling {size} would take about {counted(_rounded(need.seeds), 'more seed')}"
     if need.seeds is not None:
         return f"settling so small an effect would take more than {_MANY:,} more seeds"
     margin = "" if finding.equivalence else "; a margin under [seeds] would let it end as no difference"

@@ -1,8 +1,9 @@
 """What the processor's vector instructions are worth: whether bfloat16 is faster than float32 on it.
 
 A flag does not say. AMD's Zen 4 and 5 multiply bfloat16 twice as fast as float32; Intel's cores with ``avx512_bf16``
-and without AMX half as fast. So both are timed once, for some milliseconds, when they are first needed, and the result
-is kept beside the compiled kernels: every run on the machine then chooses the same precision.
+half as fast in vectors, and with AMX sixteen times as fast in tiles (``fused.tiles``). So all are timed once, for some
+milliseconds, when they are first needed, and the result is kept beside the compiled kernels: every run on the machine
+then chooses the same precision.
 """
 
 from __future__ import annotations
@@ -24,12 +25,18 @@ from .device import kernels_round
 _WORTH_ROUNDING = 1.1  # times faster, from which on bfloat16 is chosen; it also halves what is stored
 _ACCUMULATORS = 12  # independent sums: enough to keep two units of four cycles busy
 _STEPS = 20_000
+_TILE_STEPS = 2_000
 _ROUNDS = 25  # a round interrupted by another program is slow, and the fastest counts
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Multiplications and additions of one thread, in GFLOP/s, from registers."""
+    """Multiplications and additions of one thread, in GFLOP/s, from registers.
+
+    Args:
+        float32: In vectors.
+        bfloat16: In vectors or in tiles, whichever are faster.
+    """
 
     float32: float
     bfloat16: float
@@ -84,11 +91,36 @@ def measure() -> Rates:
             best[is_rounded] = min(best[is_rounded], time.perf_counter() - started)
     operations = _ACCUMULATORS * _STEPS * np.array([2 * 16, 2 * 32]) / 1e9
     float32, bfloat16 = operations / best
-    return Rates(float(float32), float(bfloat16))
+    return Rates(float(float32), max(float(bfloat16), _tile_rate()))
+
+
+def _tile_rate() -> float:
+    """Of products of tiles, in GFLOP/s; 0 where the processor has none."""
+    from .fused import tiles
+    from .fused.compiler import compiled
+
+    how = tiles.how()
+    if how is None:
+        return 0.0
+    step = tiles.products(2, 2, pixels=["xs, 0, 16"] * 2, factors=["xs, 0, 16"] * 2, indent=" " * 8)
+    body = f"""    tiles = np.empty({tiles.SCRATCH}, np.uint32)
+    tile_configure(tiles, config)
+{tiles.zeros(4, " " * 4)}    for _ in range(count):
+{step}    tile_release(tiles)
+"""
+    kernel = compiled("tile_rate", "xs[] config[long] count", body, **tiles.operations(how))
+    factors, config = np.zeros(tiles.TILE, np.int32), tiles.configuration(tiles.ROWS, tiles.ROWS)
+    best = float("inf")
+    for _ in range(_ROUNDS):
+        started = time.perf_counter()
+        kernel(0, 1, factors, config, _TILE_STEPS)
+        best = min(best, time.perf_counter() - started)
+    return 4 * _TILE_STEPS * 2 * tiles.ROWS**2 * 2 * tiles.WORDS / best / 1e9
 
 
 def _file() -> Path:
+    from .fused import tiles
     from .fused.compiler import folder
     from .fused.target import target
 
-    return folder().parent / f"rates-{hashlib.sha256(str(target()).encode()).hexdigest()[:16]}.json"
+    return folder().parent / f"rates-{hashlib.sha256(f'{target()} {tiles.how()}'.encode()).hexdigest()[:16]}.json"

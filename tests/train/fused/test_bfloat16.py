@@ -15,8 +15,10 @@ from assay.nets.masks import keep_mask
 from assay.spec import Arm, Data
 from assay.train.device import has_bfloat16
 from assay.train.engine import learner_of, train
+from assay.train.fused import tiles
 from assay.train.fused.commands import CommandList
 from assay.train.fused.network import FusedNetwork
+from assay.train.fused.tiles import How
 from assay.train.task import Task
 
 from .reference import STEP, STREAMS, Batch, by_kernels, by_torch, error, fused_of, network_of, random_batch
@@ -172,10 +174,14 @@ def in_whole_numbers(fused: FusedNetwork, batch: Batch, kernels: dict[str, Tenso
     return fused.gradients.clone()
 
 
+@pytest.mark.parametrize("how", [None, "emulated", *(["amx"] if tiles.how() else [])])
 @pytest.mark.parametrize("count", [5, 33])
 @pytest.mark.parametrize("case", WHOLE)
-def test_small_whole_numbers_give_the_bits_of_float32(case: str, count: int) -> None:
+def test_small_whole_numbers_give_the_bits_of_float32(
+    case: str, count: int, how: How | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Sparse kernels of -1, 0 and 1 keep every value a whole number of at most eight bits, which bfloat16 holds."""
+    monkeypatch.setattr(tiles, "how", lambda: how)
     words, shape = WHOLE[case]
     rng = np.random.default_rng(0)
     images = rng.integers(0, 2, (count, *shape), dtype=np.uint8)

@@ -52,7 +52,7 @@ from .target import machine, target
 _CODE = (
     "activation_functions.py", "commands.py", "compiler.py", "elementwise.py", "images.py", "instructions.py", "loss.py",
     "lowering.py", "normalization.py", "optimizers.py", "packing.py", "parameters.py", "pointers.py", "quantizing.py", "reorders.py",
-    "target.py", "vectors.py", "winograd.py",
+    "target.py", "tile_products.py", "tiles.py", "vectors.py", "winograd.py",
 )  # fmt: skip
 _SOURCES = [Path(__file__).with_name(name) for name in _CODE]
 _CLAIM_SECONDS = 60.0  # that a claim counts; no kernel takes so long
@@ -222,7 +222,7 @@ def _code_version() -> str:
 _NAMES = {**vectors.OPERATIONS, "ZERO": np.float32(0), "np": np}
 
 
-def compiled(name: str, parameters: str, body: str, **operations: Operation) -> Kernel:
+def compiled(name: str, parameters: str, body: str, **operations: Any) -> Kernel:
     """A kernel from generated source. Its machine code is made when it is first needed: see ``load``.
 
     Args:
@@ -230,13 +230,13 @@ def compiled(name: str, parameters: str, body: str, **operations: Operation) -> 
         parameters: As ``parameters_of`` reads them.
         body: Source of the function's body, indented by four spaces. It may use the parameters, ``part``, ``parts``,
             ``np``, ``ZERO`` and the operations of ``vectors``.
-        operations: Further operations, by the name that the body calls them.
+        operations: Further operations, or functions that are written out, by the name that the body calls them.
     """
     return _compiled(name, parameters, body, tuple(operations.items()))
 
 
 @cache
-def _compiled(name: str, parameters: str, body: str, operations: tuple[tuple[str, Operation], ...]) -> Kernel:
+def _compiled(name: str, parameters: str, body: str, operations: tuple[tuple[str, Any], ...]) -> Kernel:
     source = f"if True:\n{body}"  # an indented body is no module
     return Kernel(name, parameters_of(parameters), source, {**_NAMES, **dict(operations)})
 

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from . import elementwise, packing, products, reorders, winograd
+from . import elementwise, packing, products, reorders, tile_products, winograd
 from .blocks import Weighted
 from .buffers import BatchInfo, Buffer, Floats, Mode, shifted
 from .commands import CommandList
@@ -107,9 +107,13 @@ class DenseInputGradient(InputGradient):
         # Without channel padding the optimizer's own layout [inputs, outputs] is what the kernel can read, so that
         # packing is a copy instead of a transposition.
         self.is_output_major = stored == plan.inputs[2] and self.dy.channels == plan.outputs[2]
-        self._kernel = dense_product(
-            precision, precision, "linear", num_blocks, taps * stored, is_output_major=self.is_output_major
-        )
+        self.tiling = tile_products.tiling((1, 1), self.dy.vectors, taps * stored, num_blocks, precision)
+        if self.tiling:
+            self._kernel = self.tiling.kernel(precision, "linear")
+        else:
+            self._kernel = dense_product(
+                precision, precision, "linear", num_blocks, taps * stored, is_output_major=self.is_output_major
+            )
 
     def pack(self, commands: CommandList, weights: Floats) -> None:
         plan, bits, work = self.plan, weights.view(np.uint32), self.plan.size // 4
@@ -123,9 +127,17 @@ class DenseInputGradient(InputGradient):
             commands.add(work, packing.pack_transposed_pairs(), bits, self.packed, *sizes)
         else:
             commands.add(work, packing.transpose(), weights, self.packed, taps * inputs, outputs)
+        if self.tiling:
+            self.tiling.record_packing(commands, self.packed, is_output_major=self.is_output_major)
 
     def record(self, commands: CommandList, batch: BatchInfo) -> None:
         dx, dy, outputs = self.dx, self.dy, len(self.zero_bias)
+        if self.tiling:
+            y_vectors = dx.height * dx.width * dx.vectors
+            tile_products.record_dense(
+                commands, self._kernel, self.tiling, dy.data, self.zero_bias, dx.data, batch.blocks, y_vectors
+            )
+            return
         commands.add(
             batch.blocks * dy.vectors * outputs, self._kernel, dy.data, self.packed, self.zero_bias, dx.data,
             batch.blocks, dy.vectors, outputs, dx.height * dx.width * dx.vectors,
@@ -142,7 +154,8 @@ class ConvolvedInputGradient(InputGradient):
             self._read = dilated_buffer(plan, precision, num_blocks)
         stored = self.dx.stored_channels
         self.filtering = None
-        if plan.stride == 1:
+        self.tiling = tile_products.tiling(plan.kernel, self.dy.vectors, stored, plan.inputs[1], precision)
+        if plan.stride == 1 and not self.tiling:
             self.filtering = winograd.choice(
                 plan.kernel, *plan.inputs[:2], self.dy.stored_channels, stored, self.dy.margins,
                 is_paired=precision == "b",
@@ -150,7 +163,10 @@ class ConvolvedInputGradient(InputGradient):
         products = self.filtering.products if self.filtering else math.prod(plan.kernel)
         self.packed = np.zeros(products * self.dy.vectors * stored, self.dtype)
         self.zero_bias = np.zeros(stored, np.float32)
-        self._kernel = convolution(precision, precision, "linear", stored, *plan.inputs[:2], self.filtering)
+        if self.tiling:
+            self._kernel = self.tiling.kernel(precision, "linear")
+        else:
+            self._kernel = convolution(precision, precision, "linear", stored, *plan.inputs[:2], self.filtering)
 
     def pack(self, commands: CommandList, weights: Floats) -> None:
         if self.filtering:
@@ -158,6 +174,8 @@ class ConvolvedInputGradient(InputGradient):
             winograd.record_packing(commands, self.filtering, weights, self.packed, *sizes)
         else:
             _pack_flipped(commands, self.plan, weights, self.packed, self.dx.stored_channels)
+        if self.tiling:
+            self.tiling.record_packing(commands, self.packed)
 
     def record(self, commands: CommandList, batch: BatchInfo) -> None:
         dx, dy, plan = self.dx, self._read, self.plan
@@ -172,11 +190,12 @@ class ConvolvedInputGradient(InputGradient):
                 dx.stored_channels, dx.height, dx.width, dx.height, dx.width, 0, 0, dx.vectors,
             )  # fmt: skip
             return
+        weights, more = (self.tiling.data, self.tiling.arguments) if self.tiling else (self.packed, ())
         commands.add(
             batch.blocks * dy.height * dy.width * dy.vectors * math.prod(plan.kernel) * dx.stored_channels,
-            self._kernel, dy.data, self.packed, self.zero_bias, dx.data, batch.blocks, dy.full_height, dy.full_width,
+            self._kernel, dy.data, weights, self.zero_bias, dx.data, batch.blocks, dy.full_height, dy.full_width,
             *dy.margins, dy.vectors, *plan.kernel, 1, dx.stored_channels, dx.height, dx.width, dx.height, dx.width, 0,
-            0, dx.vectors,
+            0, dx.vectors, *more,
         )  # fmt: skip
 
 
@@ -194,27 +213,37 @@ class PhasedInputGradient(InputGradient):
         self._flipped, self.packed = np.zeros((2, size), self.dtype)
         self.zero_bias = np.zeros(self.dx.stored_channels, np.float32)
         self._height, self._width = (side // plan.stride for side in plan.inputs[:2])
-        self._kernel = convolution(precision, precision, "linear", self.dx.stored_channels, self._height, self._width)
+        shape = self.dx.stored_channels, self._width
+        self._tilings = [
+            tile_products.tiling(phase.kernel, self.dy.vectors, *shape, precision) for phase in self.phases
+        ]
+        direct = convolution(precision, precision, "linear", self.dx.stored_channels, self._height, self._width)
+        self._kernels = [tiling.kernel(precision, "linear") if tiling else direct for tiling in self._tilings]
 
     def pack(self, commands: CommandList, weights: Floats) -> None:
         _pack_flipped(commands, self.plan, weights, self._flipped, self.dx.stored_channels)
-        size = self.dy.vectors * self.dx.stored_channels
-        taps = (tap for phase in self.phases for tap in phase.taps(self.plan.kernel[1]))
-        for place, tap in enumerate(taps):
-            source, target = self._flipped[tap * size :][:size], self.packed[place * size :][:size]
-            commands.add(0, elementwise.copy(), source, target)
+        size, place = self.dy.vectors * self.dx.stored_channels, 0
+        for phase, tiling in zip(self.phases, self._tilings, strict=True):
+            start = place * size
+            for tap in phase.taps(self.plan.kernel[1]):
+                source, target = self._flipped[tap * size :][:size], self.packed[place * size :][:size]
+                commands.add(0, elementwise.copy(), source, target)
+                place += 1
+            if tiling:
+                tiling.record_packing(commands, self.packed[start : place * size])
 
     def record(self, commands: CommandList, batch: BatchInfo) -> None:
         dx, stride, start = self.dx, self.plan.stride, 0
-        for phase in self.phases:
+        for phase, tiling, kernel in zip(self.phases, self._tilings, self._kernels, strict=True):
             dy = phase.source(self.dy)
             size = math.prod(phase.kernel) * dy.vectors * dx.stored_channels
+            packed, more = (tiling.data, tiling.arguments) if tiling else (self.packed[start:], ())
             # A pixel of dx as wide as ``stride`` pixels: so the kernel writes every one of them.
             commands.add(
-                batch.blocks * self._height * self._width * size, self._kernel, dy.data, self.packed[start:],
-                self.zero_bias, dx.data[phase.target(dx) :], batch.blocks, dy.full_height, dy.full_width, *dy.margins,
+                batch.blocks * self._height * self._width * size, kernel, dy.data, packed, self.zero_bias,
+                dx.data[phase.target(dx) :], batch.blocks, dy.full_height, dy.full_width, *dy.margins,
                 dy.vectors, *phase.kernel, 1, dx.stored_channels, self._height, self._width, self._height, dx.width, 0,
-                0, stride * dx.vectors,
+                0, stride * dx.vectors, *more,
             )  # fmt: skip
             start += size
 

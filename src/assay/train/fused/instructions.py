@@ -182,12 +182,14 @@ class Instructions:
         else:
             slot = self.reserve.alloca(_ADDRESS)
             self.reserve.store(ir.Constant(_ADDRESS, None), slot)  # a return before the memory is taken frees nothing
-            # Never 0 bytes, for which malloc may answer null.
+            # A cache line more, to begin with one; and never 0 bytes, for which malloc may answer null.
             taken = self.add(self.multiply(size, long(_BYTES[element])), long(64))
             address = self.builder.call(self.external("malloc", _ADDRESS, [LONG]), [taken])
             self.builder.store(address, slot)
             self._heap.append(slot)
-            start = self.builder.bitcast(address, element.as_pointer())
+            # From the next cache line on: the C library aligns by 16 bytes.
+            number = self.builder.add(self.builder.ptrtoint(address, LONG), long(63))
+            start = self.builder.inttoptr(self.builder.and_(number, long(-64)), element.as_pointer())
         array = Array(start, tuple(shape))
         if is_cleared:
             self.fill(array, ir.Constant(element, 0))

@@ -345,6 +345,35 @@ def sum_lanes_16(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     return level[0]
 
 
+@operation(*[I] * LANES)
+def transpose_16(builder: Any, values: Sequence[ir.Value]) -> tuple[ir.Value, ...]:
+    """Sixteen vectors as sixteen others: lane k of vector n becomes lane n of vector k."""
+
+    def halves(one: ir.Value, other: ir.Value, run: int, take: Sequence[int]) -> ir.Value:
+        """Runs of lanes, ``take``n by number from those of both vectors."""
+        lanes = [run * number + lane for number in take for lane in range(run)]
+        return builder.shuffle_vector(one, other, ir.Constant(I, lanes))
+
+    # Within groups of four lanes, which is as far as the processor's cheapest shuffles reach: words, then pairs.
+    low_words = [n + 4 * g for g in range(4) for n in (0, 16, 1, 17)]
+    low_pairs = [n + 2 * g for g in range(4) for n in (0, 8)]
+    vectors = list(values)
+    for run, low_half, step in ((1, low_words, 2), (2, low_pairs, 1)):
+        high_half = [number + step for number in low_half]
+        firsts = vectors[0::2] if run == 1 else [v for n in range(0, 16, 4) for v in vectors[n : n + 2]]
+        seconds = vectors[1::2] if run == 1 else [v for n in range(0, 16, 4) for v in vectors[n + 2 : n + 4]]
+        pairs = zip(firsts, seconds, strict=True)
+        vectors = [halves(one, other, run, take) for one, other in pairs for take in (low_half, high_half)]
+    # vectors[4 g + k] holds lanes k, 4 + k, 8 + k and 12 + k of rows 4 g to 4 g + 3. Then whole groups of four lanes.
+    even, odd = (0, 2, 4, 6), (1, 3, 5, 7)
+    columns = []
+    for k in range(4):
+        one, other, third, fourth = vectors[k::4]
+        ends = [(halves(one, other, 4, take), halves(third, fourth, 4, take)) for take in (even, odd)]
+        columns.append([halves(*ends[half], 4, take) for take in (even, odd) for half in range(2)])
+    return tuple(columns[lane % 4][lane // 4] for lane in range(LANES))
+
+
 @operation(I, WORD, WORD)
 def dropout_hash(builder: Any, values: Sequence[ir.Value]) -> ir.Value:
     """``nets.hashing.mix``, the hash behind dropout masks, of sixteen element numbers and the halves of a key."""

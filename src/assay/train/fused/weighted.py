@@ -11,8 +11,21 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
-from . import elementwise, kernel_gradients, packing, products, reorders, vectors, winograd, winograd_gradient
+from . import (
+    elementwise,
+    kernel_gradients,
+    packing,
+    products,
+    reorders,
+    tile_gradients,
+    tile_products,
+    tiles,
+    vectors,
+    winograd,
+    winograd_gradient,
+)  # fmt: skip
 from .blocks import Weighted
 from .buffers import BatchInfo, Buffer, Floats, Mode
 from .commands import CommandList
@@ -67,7 +80,14 @@ class WeightedOp:
         dtype = np.int32 if self.mode == "b" else np.float32
         is_simple = plan.stride == 1 and not plan.is_dense
         self.filtering = None
-        if is_simple and plan.coding is None:  # transforms would round sums that are exact in whole numbers
+        depth = taps * source.vectors  # of a dense layer
+        sizes = ((1, 1), depth, self.stored_outputs, source.num_blocks) if plan.is_dense else (
+            plan.kernel, source.vectors, self.stored_outputs, width,
+        )  # fmt: skip
+        self.tiling = tile_products.tiling(*sizes, self.mode)
+        if (
+            is_simple and plan.coding is None and not self.tiling
+        ):  # transforms would round sums that are exact in whole numbers
             self.filtering = winograd.choice(
                 plan.kernel, height, width, source.stored_channels, self.stored_outputs, plan.margin,
                 is_paired="b" in (self.mode, precision),
@@ -86,10 +106,12 @@ class WeightedOp:
             self.input_gradient = input_gradient(plan, precision, source.num_blocks)
             self.dy, self.dx = self.input_gradient.dy, self.input_gradient.dx
         self.gradient_filtering = None
-        if is_simple and self.mode == precision:
+        self.tiled_gradient = tile_gradients.gradient(plan, source, precision)
+        if is_simple and self.mode == precision and not self.tiled_gradient:
             self.gradient_filtering = winograd_gradient.choice(
                 plan.kernel, height, width, source.channels, self.stored_outputs, is_paired=precision == "b"
             )
+        self._gradient_config: NDArray[np.int64] | None = None
         self._choose_gradient()
         if plan.is_dense:
             transposed_blocks = source.num_blocks
@@ -101,7 +123,9 @@ class WeightedOp:
             dtype = np.int32 if precision == "b" else np.float32
             self.transposed_dy = np.zeros(transposed_blocks * LANES * self._transposed_outputs, dtype)
         shape = self.stored_outputs, height, width
-        if plan.is_dense:
+        if self.tiling:
+            self._forward = self.tiling.kernel(self.y.mode, plan.activation)
+        elif plan.is_dense:
             self._forward = dense_product(self.mode, self.y.mode, plan.activation, source.num_blocks, shape[0])
         else:
             self._forward = convolution(self.mode, self.y.mode, plan.activation, *shape, self.filtering)
@@ -115,7 +139,15 @@ class WeightedOp:
             columns = min(vectors.ACCUMULATORS // 4, 5, math.ceil(outputs / LANES))
             columns = min(range(1, columns + 1), key=lambda c: (math.ceil(math.ceil(outputs / LANES) / c) * c, -c))
             self._transposed_outputs = math.ceil(math.ceil(outputs / LANES) / columns) * columns * LANES
+            how = tiles.how()
+            if how and self.precision == "b":
+                total = math.prod(self.plan.kernel) * self.x.stored_channels
+                self._gradient_config = tiles.configuration(min(tiles.ROWS, total), tiles.ROWS)
+                self._gradient = tile_gradients.dense_gradient(how, *((2, 2) if outputs > LANES else (2, 1)))
+                return
             self._gradient = products.dense_gradient(self.precision, min(4, vectors.ACCUMULATORS // columns), columns)
+        elif self.tiled_gradient:
+            pass
         elif self.gradient_filtering:
             self._gradient = winograd_gradient.kernel_gradient(self.gradient_filtering, self.precision)
         else:
@@ -136,6 +168,8 @@ class WeightedOp:
             commands.add(work, packing.pack_pairs(), bits, self.packed, *shape, self.stored_outputs)
         else:
             commands.add(work, packing.pad_rows(), weights, self.packed, outputs, self.stored_outputs)
+        if self.tiling:
+            self.tiling.record_packing(commands, self.packed)
         if for_training and self.needs_dx:
             self.input_gradient.pack(commands, self.weights)
 
@@ -146,6 +180,11 @@ class WeightedOp:
         kernel_height, kernel_width = self.plan.kernel
         height, width, _ = self.plan.outputs
         x, y = self.x, self.y
+        if self.plan.is_dense and self.tiling:
+            tile_products.record_dense(
+                commands, self._forward, self.tiling, x.data, self.packed_bias, y.data, batch.blocks, y.vectors
+            )
+            return
         if self.plan.is_dense:
             depth = x.height * x.width * x.vectors
             commands.add(
@@ -160,11 +199,12 @@ class WeightedOp:
                 y.full_width, y.top, y.left, y.vectors,
             )  # fmt: skip
             return
+        weights, more = (self.tiling.data, self.tiling.arguments) if self.tiling else (self.packed, ())
         commands.add(
-            batch.blocks * self._forward_work, self._forward, self.x.data, self.packed, self.packed_bias, y.data,
+            batch.blocks * self._forward_work, self._forward, self.x.data, weights, self.packed_bias, y.data,
             batch.blocks, self.x.full_height,
             self.x.full_width, *self.x.margins, self.x.vectors, kernel_height, kernel_width, self.plan.stride,
-            self.stored_outputs, height, width, y.full_height, y.full_width, y.top, y.left, y.vectors,
+            self.stored_outputs, height, width, y.full_height, y.full_width, y.top, y.left, y.vectors, *more,
         )  # fmt: skip
 
     @property
@@ -181,6 +221,8 @@ class WeightedOp:
             pass
         elif self.plan.is_dense:
             self._dense_gradient(commands, batch)
+        elif self.tiled_gradient:
+            self.tiled_gradient.record(commands, batch, self.dy, self.gradient)
         elif self.gradient_filtering:
             self._winograd_gradient(commands, batch, self.gradient_filtering)
         else:
@@ -225,10 +267,11 @@ class WeightedOp:
             blocks * self.stored_outputs * LANES, reorders.transpose_lanes(), d_data, self.transposed_dy, blocks,
             self.stored_outputs, outputs, self._transposed_outputs,
         )  # fmt: skip
+        sizes = x.height * x.width, group, inputs, outputs, self._transposed_outputs
+        more = (*sizes, self._gradient_config) if self._gradient_config is not None else (batch.count, *sizes)
         commands.add(
             blocks * x.height * x.width * inputs * self._transposed_outputs, self._gradient, x_data,
-            self.transposed_dy, self.gradient, blocks, batch.count, x.height * x.width, group, inputs, outputs,
-            self._transposed_outputs,
+            self.transposed_dy, self.gradient, blocks, *more,
         )  # fmt: skip
 
     def _record_pairs(self, commands: CommandList, batch: BatchInfo) -> None:

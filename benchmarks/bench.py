@@ -377,6 +377,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one round, few images: does everything work?")
     parser.add_argument("--report-only", type=Path, metavar="FILE", help="table and chart of saved samples")
     parser.add_argument("--out", type=Path, help="folder for samples, table and chart, instead of the usual ones")
+    parser.add_argument("--page", help="of its own, benchmarks-PAGE.md, for another kind of machine")
     parser.add_argument("--rivals-python", default=str(ROOT / ".bench-venv" / "bin" / "python"))
     chosen = parser.parse_args()
     chosen.study_options = []
@@ -391,7 +392,7 @@ def main() -> None:
         _check(chosen)
         with tempfile.TemporaryDirectory(prefix="assay-bench-") as scratch:
             path = Bench(chosen, out or HERE / "results", Path(scratch)).run()
-    for written in report.write(path, out or ROOT / "docs" / "evidence"):
+    for written in report.write(path, out or ROOT / "docs" / "evidence", chosen.page):
         print(written)
 
 

@@ -49,14 +49,14 @@ FIRST_USE_SECONDS = 4
 FAST_COPY, MNIST_SECONDS, MNIST_SECONDS_SLOW = 25, 1.0, 2.0
 
 
-def markdown(raw: Raw, source: str, figure: str) -> str:
-    """The whole page."""
+def markdown(raw: Raw, source: str, figure: str, name: str | None = None) -> str:
+    """The whole page; ``name`` is the kind of machine, where there is a page for each."""
     parts = (_probes, _goals, _limits, bounds, _systems, _roofline, _method)
-    sections = [_head(raw, source, figure), *(part(raw) for part in parts)]
+    sections = [_head(raw, source, figure, f" ({name})" if name else ""), *(part(raw) for part in parts)]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def _head(raw: Raw, source: str, figure: str) -> str:
+def _head(raw: Raw, source: str, figure: str, kind: str) -> str:
     about = raw["machine"]
     virtual = ", virtual" if about["is_virtual"] else ""
     target = raw.get("target", "native")
@@ -65,7 +65,7 @@ def _head(raw: Raw, source: str, figure: str) -> str:
     )
     if target == "native":
         lines = [
-            "# Benchmarks",
+            f"# Benchmarks{kind}",
             "",
             f"How fast Assay trains small networks, beside Keras, TensorFlow, PyTorch and JAX. {subject}",
             "",
@@ -73,7 +73,7 @@ def _head(raw: Raw, source: str, figure: str) -> str:
     else:
         variables = ", ".join(f"`{name}={value}`" for name, value in TARGETS[target].items())
         lines = [
-            "# Benchmarks with AVX2 alone",
+            f"# Benchmarks with AVX2 alone{kind}",
             "",
             "How fast Assay trains small networks where there is no AVX-512. Every system was held to AVX2 and float32 "
             f"on a processor that has more; with all its instructions, see [benchmarks.md](benchmarks.md). {subject}",
@@ -338,16 +338,22 @@ def _method(raw: Raw) -> str:
     return "\n".join(lines)
 
 
-def write(path: Path, folder: Path) -> tuple[Path, Path]:
-    """Read the raw samples, write table and chart into the folder, return their paths."""
+def write(path: Path, folder: Path, name: str | None = None) -> tuple[Path, Path]:
+    """Read the raw samples, write table and chart into the folder, return their paths.
+
+    Args:
+        path: The samples.
+        folder: Of the page.
+        name: Of a page of its own, for another kind of machine.
+    """
     raw = json.loads(path.read_text())
     folder.mkdir(parents=True, exist_ok=True)
     target = raw.get("target", "native")
-    stem = "benchmarks" if target == "native" else f"benchmarks-{target}"
+    stem = "-".join(["benchmarks", *([target] if target != "native" else []), *([name.lower()] if name else [])])
     page, figure = folder / f"{stem}.md", folder / f"{stem}.svg"
     source = path.resolve()
     link = f"../../benchmarks/results/{path.name}" if source.parent.name == "results" else path.name
-    page.write_text(markdown(raw, link, figure.name))
+    page.write_text(markdown(raw, link, figure.name, name))
     bars = {
         f"{key}: {probe.name}, batch {probe.batch_size}, {probe.optimizer}": [
             (TITLES[system], found.middle, found.low, found.high, system in (OURS_PACKED, OURS_ALONE))

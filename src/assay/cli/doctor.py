@@ -49,6 +49,16 @@ def command(checked: Path | None, mends: bool, store: Path | None, as_json: bool
 LIBRARIES = ("llvmlite", "numba", "scipy", "plotly")
 
 
+def _bfloat16() -> str:
+    """How the processor multiplies it."""
+    from ..train.device import has_bfloat16
+    from ..train.fused import tiles
+
+    if tiles.how() == "amx":
+        return "in hardware, in AMX tiles"
+    return "in hardware" if has_bfloat16() else "not in hardware: float32 is used"
+
+
 def _checks(store: Path | None) -> list[tuple[str, str, bool, str]]:
     import psutil
 
@@ -56,7 +66,7 @@ def _checks(store: Path | None) -> list[tuple[str, str, bool, str]]:
     from ..energy import energy_source
     from ..store import default_folder
     from ..system import num_cores
-    from ..train.device import environment, has_bfloat16, processor
+    from ..train.device import environment, processor
 
     machine: dict[str, Any] = environment(threads=1)
     memory = psutil.virtual_memory()
@@ -65,7 +75,7 @@ def _checks(store: Path | None) -> list[tuple[str, str, bool, str]]:
         ("libraries", ", ".join(f"{name} {_version(name)}" for name in LIBRARIES), True, ""),
         ("extras", _extras(), True, ""),
         ("processor", f"{processor()[0]}, {counted(num_cores(), 'core')}", True, ""),
-        ("bfloat16", "in hardware" if has_bfloat16() else "not in hardware: float32 is used", True, ""),
+        ("bfloat16", _bfloat16(), True, ""),
         ("memory", f"{memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB free", memory.available > 2**30,
          "close other programs: a worker needs about 0.5 GiB"),
         ("CUDA device", _cuda_device(), True, ""),

@@ -75,6 +75,22 @@ def plans(draw: Any) -> Weighted:
     )
 
 
+def compute(op: WeightedOp, images: Tensor, dy: Tensor, kernel: Tensor, bias: Tensor, threads: int) -> None:
+    """Forward and backward of a batch; lanes without an image hold what an earlier, larger batch has left."""
+    count, blocks = len(images), -(-len(images) // 16)
+    left = torch.full((16 * op.x.num_blocks - count, *images.shape[1:]), 3.0)
+    fill(op.x, torch.cat([images, left]))
+    fill(op.dy, dy)
+    op.weights = op.trained = np.ascontiguousarray(kernel.permute(2, 3, 1, 0)).ravel()
+    op.bias = bias.numpy()
+    op.gradient = np.full(op.plan.size, np.nan, np.float32)
+    commands, batch = CommandList(), BatchInfo(count, blocks, np.ones(16 * blocks, np.float32))
+    op.pack(commands, for_training=True)
+    op.forward(commands, batch)
+    op.backward(commands, batch)
+    Team(threads).run(commands)
+
+
 @pytest.mark.parametrize("how", WAYS)
 @settings(max_examples=40, deadline=None)
 @given(
@@ -94,25 +110,13 @@ def test_a_convolution_and_its_gradients_are_torchs(
 
     images, given_dy = drawn(count, inputs, height, width), drawn(count, outputs, *plan.outputs[:2])
     kernel, bias = drawn(outputs, inputs, *plan.kernel), drawn(outputs)
-    blocks = -(-count // 16)
-    batch = BatchInfo(count, blocks, np.ones(16 * blocks, np.float32))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tiles, "how", lambda: how)
         patch.setattr(tile_gradients, "_BAND_TILES", band)
         source = Buffer(*plan.inputs, "f" if is_first else "b", 4, *plan.margin)
         op = WeightedOp(plan, "b", source=source, is_first=is_first, is_last=False)
         assert op.tiled_gradient is not None
-        fill(op.x, torch.full((64, inputs, height, width), 3.0))  # what an earlier, larger batch has left
-        fill(op.x, images)
-        fill(op.dy, given_dy)
-        op.weights = op.trained = np.ascontiguousarray(kernel.permute(2, 3, 1, 0)).ravel()
-        op.bias = bias.numpy()
-        op.gradient = np.full(plan.size, np.nan, np.float32)
-        commands = CommandList()
-        op.pack(commands, for_training=True)
-        op.forward(commands, batch)
-        op.backward(commands, batch)
-        Team(threads).run(commands)
+        compute(op, images, given_dy, kernel, bias, threads)
     above, below, before, after = plan.margin
     padded = pad(images, (before, after, above, below))
     assert torch.equal(stored(op.y, count, outputs), conv2d(padded, kernel, bias, plan.stride).bfloat16().float())
@@ -134,8 +138,6 @@ def test_a_dense_layer_and_its_gradients_are_torchs(
     rng = np.random.default_rng(0)
     height, width, channels = shape
     plan = Weighted("dense1", (height, width), 1, shape, (1, 1, outputs), (0,) * 4, "relu", 0.0, is_dense=True)
-    blocks = -(-count // 16)
-    batch = BatchInfo(count, blocks, np.ones(16 * blocks, np.float32))
     op = WeightedOp(plan, "b", source=Buffer(*shape, "b", 9), is_first=False, is_last=False)
     images, given_dy, kernel, bias = (
         torch.from_numpy(rng.integers(-2, 3, size).astype(np.float32))
@@ -146,17 +148,7 @@ def test_a_dense_layer_and_its_gradients_are_torchs(
             outputs,
         )
     )
-    fill(op.x, torch.full((144, channels, height, width), 3.0))
-    fill(op.x, images)
-    fill(op.dy, given_dy)
-    op.weights = op.trained = np.ascontiguousarray(kernel.permute(2, 3, 1, 0)).ravel()
-    op.bias = bias.numpy()
-    op.gradient = np.full(plan.size, np.nan, np.float32)
-    commands = CommandList()
-    op.pack(commands, for_training=True)
-    op.forward(commands, batch)
-    op.backward(commands, batch)
-    Team(threads).run(commands)
+    compute(op, images, given_dy, kernel, bias, threads)
     expected = conv2d(images, kernel, bias).relu().bfloat16().float()
     assert torch.equal(stored(op.y, count, outputs), expected)
     weights = conv2d_weight(images, kernel.shape, given_dy).permute(2, 3, 1, 0)

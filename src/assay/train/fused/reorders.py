@@ -8,11 +8,10 @@ convolution with a stride.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 from .buffers import BatchInfo, Buffer
 from .commands import CommandList
-from .compiler import Kernel, compiled, kernel
+from .compiler import Kernel, compiled
 
 
 @cache
@@ -136,18 +135,28 @@ def floats_to_channel_pairs() -> Kernel:
     )
 
 
-@kernel("d[word 1] transposed[word 1] blocks channels outputs stored")
-def transpose_lanes(
-    part: int, parts: int, d: Any, transposed: Any, blocks: int, channels: int, outputs: int, stored: int
-) -> None:
-    """Each block transposed: [blocks, channels, lane] to [blocks, lane, stored]; what lies beyond ``outputs`` stays zero.
+@cache
+def transpose_lanes() -> Kernel:
+    """Each block transposed: [blocks, channels, lane] to [blocks, lane, stored]; what lies beyond the channels is zero.
 
     For a dense layer's kernel gradient, whose lanes are outputs instead of images.
+
+    Arguments: part, parts, d, transposed, number of blocks, channels, stored (a multiple of 16).
     """
-    # Written in order and read with a stride: a block of d is small enough for the first-level cache.
+    names = [f"v{n}" for n in range(16)]
+    indent = " " * 12
+    loads = "".join(
+        f"{indent}v{n} = none\n{indent}if first + {n} < channels:\n"
+        f"{indent}    v{n} = load_i(d, (b * channels + first + {n}) * 16)\n"
+        for n in range(16)
+    )
+    stores = "".join(f"{indent}store_i(transposed, (b * 16 + {n}) * stored + first, v{n})\n" for n in range(16))
+    return compiled(
+        "transpose_lanes",
+        "d[] transposed[] blocks channels stored",
+        f"""    none = splat_i(np.uint32(0))
     for b in range(blocks * part // parts, blocks * (part + 1) // parts):
-        for lane in range(16):
-            target = transposed[(b * 16 + lane) * stored :]
-            source = d[b * channels * 16 + lane :]
-            for o in range(outputs):
-                target[o] = source[o * 16]
+        for first in range(0, channels, 16):
+{loads}{indent}{", ".join(names)} = transpose_16({", ".join(names)})
+{stores}""",
+    )

@@ -75,16 +75,8 @@ class Sharing:
 
     @property
     def blocking(self) -> tuple[int, int]:
-        """Tiles of x and of d whose products are summed at once: least waste, then fewest loads a product."""
-        sizes = [(taps, outputs) for outputs in (1, 2) for taps in range(1, 4 // outputs + 1)]
-        all_taps, all_outputs = self.plan.kernel[0] * self.row_tiles, self.output_tiles
-
-        def cost(size: tuple[int, int]) -> tuple[int, float]:
-            taps, outputs = size
-            waste = math.ceil(all_taps / taps) * taps * math.ceil(all_outputs / outputs) * outputs
-            return waste, (taps + outputs) / (taps * outputs)
-
-        return min(sizes, key=cost)
+        """Tiles of x and of d whose products are summed at once."""
+        return tiles.blocking(self.plan.kernel[0] * self.row_tiles, self.output_tiles)
 
     @property
     def band_rows(self) -> int:
@@ -156,24 +148,13 @@ def kernel_gradient(how: How, source: Mode, taps: int, outputs: int) -> Kernel:
         summed += f"                tile_store(tiles, {number}, sums, {number * TILE}, 16)\n"
     # Where the last taps or outputs of a row of jobs are missing, those before are summed again and not written.
     chosen = "".join(
-        f"            t{t} = min(chunk * {taps} + {t}, kernel_height * row_tiles - 1)\n"
-        f"            tap{t} = t{t} // row_tiles * x_columns * pixel_tiles + t{t} % row_tiles\n"
+        f"                t{t} = min(chunk * {taps} + {t}, kernel_height * row_tiles - 1)\n"
+        f"                tap{t} = t{t} // row_tiles * x_columns * pixel_tiles + t{t} % row_tiles\n"
         for t in range(taps)
     ) + "".join(
-        f"            output{q} = min(index // chunks * {outputs} + {q}, output_tiles - 1)\n" for q in range(outputs)
+        f"                output{q} = min(index // chunks * {outputs} + {q}, output_tiles - 1)\n"
+        for q in range(outputs)
     )
-    written = ""
-    for t, q in numbers:
-        written += f"""            if chunk * {taps} + {t} == t{t} and index // chunks * {outputs} + {q} == output{q}:
-                for n in range(16):
-                    s = t{t} % row_tiles % pixel_tiles * 16 + n
-                    c = s % x_stored
-                    if s < span and c < channels:
-                        tap = t{t} // row_tiles * kernel_width + t{t} % row_tiles // pixel_tiles + s // x_stored
-                        row = (tap * channels + c) * num_outputs + output{q} * 16
-                        for o in range(min(16, num_outputs - output{q} * 16)):
-                            g[row + o] = m[((index - begin) * {len(numbers)} + {t * outputs + q}) * 256 + o * 16 + n]
-"""
     tile_vectors = ROWS if source == "f" else ROWS // 2
     parameters = (
         "x[] d[] g[float] blocks x_height x_width x_vectors channels x_stored span kernel_height kernel_width stride "
@@ -193,9 +174,14 @@ def kernel_gradient(how: How, source: Mode, taps: int, outputs: int) -> Kernel:
         ds[:] = 0
     m, sums = np.zeros((end - begin) * {len(numbers) * TILE}, np.float32), np.empty({len(numbers) * TILE}, np.float32)
     tiles = np.empty({SCRATCH}, np.uint32)
-    none = splat_i(np.uint32(0))
+    nothing, none = splat(ZERO), splat_i(np.uint32(0))
     tile_configure(tiles, config)
     for b in range(0, blocks, 2):
+        # The last of an odd number of blocks is paired with zeros, and read in its own place.
+        next_x, next_d, is_paired = 0, 0, at_least(none, np.uint32(1))
+        if b + 1 < blocks:
+            next_x, next_d = x_height * x_width * x_vectors, d_height * d_width * d_vectors
+            is_paired = at_least(none, np.uint32(0))
         for top in range(0, height, rows):
             depth = min(rows, height - top)
             for i in range((depth - 1) * stride + kernel_height):
@@ -203,23 +189,22 @@ def kernel_gradient(how: How, source: Mode, taps: int, outputs: int) -> Kernel:
                     pixel = ((b * x_height + top * stride + i) * x_width + j * x_step) * x_vectors
                     for tile in range(pixel_tiles):
                         here = pixel + tile * {tile_vectors}
-                        other = here + x_height * x_width * x_vectors
+                        other = here + next_x
                         there = ((i * x_columns + j) * pixel_tiles + tile) * 256
                         count = span - tile * 16
 {_transposed(source)}            for i in range(depth):
                 for j in range(width):
                     here = ((b * d_height + top + i + d_top) * d_width + j + d_left) * d_vectors
-                    other = here + d_height * d_width * d_vectors
+                    other = here + next_d
                     there = (i * width + j) * output_tiles * 256
                     for c in range(d_vectors):
-                        first, second = load_i(d, (here + c) * 16), none
-                        if b + 1 < blocks:
-                            second = load_i(d, (other + c) * 16)
+                        first, second = load_i(d, (here + c) * 16), load_i(d, (other + c) * 16)
+                        second = select_i(is_paired, second, none)
                         store_i(ds, there + 32 * c, interleave_low(first, second))
                         store_i(ds, there + 32 * c + 16, interleave_high(first, second))
             for index in range(begin, end):
                 chunk = index % chunks
-{chosen.replace("            ", "                ")}{tiles.zeros(len(numbers), " " * 16)}\
+{chosen}{tiles.zeros(len(numbers), " " * 16)}\
                 for i in range(depth):
                     here = i * stride * x_columns * pixel_tiles
                     there = i * width * output_tiles
@@ -231,8 +216,19 @@ def kernel_gradient(how: How, source: Mode, taps: int, outputs: int) -> Kernel:
                     store_f(m, at + row * 16, add(load_f(m, at + row * 16), load_f(sums, row * 16)))
     tile_release(tiles)
     for index in range(begin, end):
-        chunk = index % chunks
-{chosen.replace("            ", "        ")}{written.replace(chr(10) + "    ", chr(10)).removeprefix("    ")}"""
+        for number in range({len(numbers)}):
+            t = index % chunks * {taps} + number // {outputs}
+            output = index // chunks * {outputs} + number % {outputs}
+            if t < kernel_height * row_tiles and output < output_tiles:
+                for n in range(16):
+                    s = t % row_tiles % pixel_tiles * 16 + n
+                    c = s % x_stored
+                    if s < span and c < channels:
+                        tap = t // row_tiles * kernel_width + t % row_tiles // pixel_tiles + s // x_stored
+                        row = (tap * channels + c) * num_outputs + output * 16
+                        for o in range(min(16, num_outputs - output * 16)):
+                            g[row + o] = m[((index - begin) * {len(numbers)} + number) * 256 + o * 16 + n]
+"""
     return compiled("tile_gradient", parameters, source_text, **tiles.operations(how))
 
 
@@ -245,14 +241,13 @@ def _transposed(source: Mode) -> str:
         text += "".join(f"{indent}{name} = none\n" for name in names) + f"{indent}if count > {n}:\n"
         if source == "f":
             text += (
-                f"{indent}    second = splat(ZERO)\n{indent}    if b + 1 < blocks:\n"
-                f"{indent}        second = load_f(x, (other + {n}) * 16)\n"
+                f"{indent}    second = select(is_paired, load_f(x, (other + {n}) * 16), nothing)\n"
                 f"{indent}    v{n} = pair(load_f(x, (here + {n}) * 16), second)\n"
             )
         else:
             text += (
-                f"{indent}    first, second = load_i(x, (here + {n // 2}) * 16), none\n{indent}    if b + 1 < blocks:\n"
-                f"{indent}        second = load_i(x, (other + {n // 2}) * 16)\n"
+                f"{indent}    first, second = load_i(x, (here + {n // 2}) * 16), load_i(x, (other + {n // 2}) * 16)\n"
+                f"{indent}    second = select_i(is_paired, second, none)\n"
                 f"{indent}    v{n} = interleave_low(first, second)\n"
                 f"{indent}    v{n + 1} = interleave_high(first, second)\n"
             )

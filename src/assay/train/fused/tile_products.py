@@ -66,16 +66,8 @@ class Tiling:
 
     @property
     def blocking(self) -> tuple[int, int]:
-        """Positions and tiles of outputs that are summed at once: least waste, then fewest loads a product."""
-        sizes = [(positions, outputs) for outputs in (1, 2) for positions in range(1, 4 // outputs + 1)]
-        blocks = math.ceil(self.outputs / self.rows)
-
-        def cost(size: tuple[int, int]) -> tuple[int, float]:
-            positions, outputs = size
-            waste = math.ceil(self.width / positions) * positions * math.ceil(blocks / outputs) * outputs
-            return waste, (positions + outputs) / (positions * outputs)
-
-        return min(sizes, key=cost)
+        """Positions and tiles of outputs that are summed at once."""
+        return tiles.blocking(self.width, math.ceil(self.outputs / self.rows))
 
     @property
     def arguments(self) -> tuple[NDArray[np.int64], int, int]:

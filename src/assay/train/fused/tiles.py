@@ -16,6 +16,7 @@ does. Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volu
 from __future__ import annotations
 
 import ctypes
+import math
 import platform
 import sys
 from collections.abc import Sequence
@@ -72,6 +73,20 @@ def configuration(outputs: int, depth: int) -> NDArray[np.int64]:
     row_bytes[:], rows[:] = 4 * WORDS, outputs
     row_bytes[list(FACTORS)], rows[list(PIXELS)] = 4 * depth, depth
     return shape.view(np.int64)
+
+
+def blocking(all_pixels: int, all_factors: int) -> tuple[int, int]:
+    """How many B and A are multiplied at once: the least waste, of two sizes only, since each is a kernel to compile.
+
+    Args:
+        all_pixels, all_factors: How many there are. The last ones are repeated where they do not fill a block.
+    """
+
+    def products_of(size: tuple[int, int]) -> int:
+        pixels, factors = size
+        return math.ceil(all_pixels / pixels) * pixels * math.ceil(all_factors / factors) * factors
+
+    return min(((2, 2), (3, 1)), key=products_of)
 
 
 def products(positions: int, outputs: int, *, pixels: Sequence[str], factors: Sequence[str], indent: str) -> str:

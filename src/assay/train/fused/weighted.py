@@ -265,7 +265,7 @@ class WeightedOp:
             x_data, d_data, blocks = self.paired_x, self.paired_dy, (blocks + 1) // 2
         commands.add(
             blocks * self.stored_outputs * LANES, reorders.transpose_lanes(), d_data, self.transposed_dy, blocks,
-            self.stored_outputs, outputs, self._transposed_outputs,
+            self.stored_outputs, self._transposed_outputs,
         )  # fmt: skip
         sizes = x.height * x.width, group, inputs, outputs, self._transposed_outputs
         more = (*sizes, self._gradient_config) if self._gradient_config is not None else (batch.count, *sizes)

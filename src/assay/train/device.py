@@ -91,8 +91,16 @@ def environment(*, threads: int, path: str = "", precision: str = "", device: De
         **({"cuda": _cuda()} if device == "cuda" else {}),
         "path": path,
         "precision": precision,
+        **({"products": _products()} if path == "fused" and precision == "bfloat16" else {}),
         "threads": threads,
     }
+
+
+def _products() -> str:
+    """What kernels multiply bfloat16 in: results have other last bits in the one than in the other."""
+    from .fused import tiles
+
+    return "tiles" if tiles.how() else "vectors"
 
 
 def _cuda() -> dict[str, str]:

@@ -28,6 +28,7 @@ _NAMES = {  # of what a run records of its environment
     "cuda version": "CUDA version",
     "path": "Trained by",
     "precision": "Precision of training",
+    "products": "Products of bfloat16",
     "threads": "Threads per run",
     "fallback": "Why Assay's kernels did not train",
 }
@@ -37,6 +38,8 @@ _VALUES = {
     ("path", "fused"): "Assay's compiled kernels",
     ("path", "plain"): "PyTorch's layers",
     ("path", "cuda"): "PyTorch on the CUDA device",
+    ("products", "tiles"): "in tiles (Intel's AMX)",
+    ("products", "vectors"): "in vectors",
     ("machine bfloat16", "True"): "yes",
     ("machine bfloat16", "False"): "no",
 }

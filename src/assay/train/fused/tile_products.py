@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import tiles
-from .buffers import Floats, Mode
+from .buffers import Floats, Mode, aligned_zeros
 from .commands import CommandList
 from .compiler import Kernel, compiled, kernel
 from .tiles import ROWS, SCRATCH, TILE, How
@@ -46,7 +46,7 @@ class Tiling:
 
     def __post_init__(self) -> None:
         size = math.ceil(self.outputs / self.rows) * self.kernel_height * self.parts * TILE
-        object.__setattr__(self, "data", np.zeros(size, np.int32))
+        object.__setattr__(self, "data", aligned_zeros(size, np.int32))
         object.__setattr__(self, "config", tiles.configuration(self.rows, self.depth))
 
     @property

@@ -34,7 +34,7 @@ from .vectors import OPERATIONS
 ROWS = 16  # of a tile: sums, outputs, or pairs of channels
 WORDS = 16  # of a row: 64 bytes
 TILE = ROWS * WORDS
-SUMS, FACTORS, PIXELS = range(4), (4, 5), (6, 7)  # the registers that hold C, A and B
+FACTORS, PIXELS = (4, 5), (6, 7)  # the registers that hold A and B; C lies in those from 0 to 3
 _REGISTERS = 8
 SCRATCH = _REGISTERS * TILE + 2 * _REGISTERS  # words that a kernel sets aside for ``emulation``
 

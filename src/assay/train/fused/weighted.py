@@ -85,9 +85,8 @@ class WeightedOp:
             plan.kernel, source.vectors, self.stored_outputs, width,
         )  # fmt: skip
         self.tiling = tile_products.tiling(*sizes, self.mode)
-        if (
-            is_simple and plan.coding is None and not self.tiling
-        ):  # transforms would round sums that are exact in whole numbers
+        # Transforms would round sums that are exact in whole numbers.
+        if is_simple and plan.coding is None and not self.tiling:
             self.filtering = winograd.choice(
                 plan.kernel, height, width, source.stored_channels, self.stored_outputs, plan.margin,
                 is_paired="b" in (self.mode, precision),

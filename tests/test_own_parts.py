@@ -98,6 +98,19 @@ class Forgetful(torch.optim.Optimizer):
             parameter.sub_(self.param_groups[0]["lr"] / self.steps * parameter.grad)
 
 
+class Double(torch.optim.Optimizer):  # load_state_dict brings its float64 state to the parameters' float32
+    def __init__(self, params, lr=1e-3):
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self):
+        for parameter in self.param_groups[0]["params"]:
+            mean = self.state[parameter].setdefault("mean", torch.zeros(parameter.numel(), dtype=torch.float64))
+            mean.mul_(0.9).add_(parameter.grad.flatten())
+            size = torch.dot(mean, parameter.grad.flatten().double())
+            parameter.sub_(self.param_groups[0]["lr"] * size.float() * parameter.grad)
+
+
 def adam(params, amsgrad=False):
     return torch.optim.Adam(params, amsgrad=amsgrad)
 """
@@ -206,6 +219,7 @@ def test_identities_are_the_code_and_old_ones_stay(tmp_path: Path) -> None:
         ({"augmentation": {"own": "CODE:careless"}}, "draws from torch's global generator, which no run seeds"),
         ({"augmentation": {"own": "CODE:floats"}}, "returns float32 [8, 1, 8, 8] for uint8 [8, 1, 8, 8]"),
         ({"optimizer": {"own": "CODE:Forgetful()"}}, "keeps state that no checkpoint has"),
+        ({"optimizer": {"own": "CODE:Double()"}}, "Double() cannot go on from a checkpoint: RuntimeError: "),
         ({"optimizer": {"own": "CODE:Focal()"}}, "makes a Focal, not a torch.optim.Optimizer"),
         ({"optimizer": {"own": "CODE:Sign()", "momentum": 0.9}}, "takes momentum as its arguments"),
         ({"optimizer": {"name": "own"}}, "needs its code"),

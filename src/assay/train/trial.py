@@ -109,15 +109,16 @@ def _tried(carried: _Carried, texts: tuple[str, ...], image: Image, num_classes:
     trial = _Trial(carried.summary, carried.training, precision)
     name, key = _subject_of(carried.summary, carried.training)
     with _one_thread(), seeded(_SEED):
+        what = f"{name} cannot be trained"
         try:
             whole, first_scores = trial.run(name, key)
+            again, scores = trial.run(name, key)
+            what = f"{name} cannot go on from a checkpoint"
+            resumed, _ = trial.run(name, key, resume=True)
         except (SpecError, RunError):
             raise
         except Exception as error:
-            what = f"{name} cannot be trained: {reason_of(error)}"
-            raise SpecError(Problem(what, "correct it", key)) from error
-        again, scores = trial.run(name, key)
-        resumed, _ = trial.run(name, key, resume=True)
+            raise SpecError(Problem(f"{what}: {reason_of(error)}", "correct it", key)) from error
     changed = " and ".join(trial.changed[:3])
     kept = "keeps state outside its parameters and buffers" + (f": {changed}" if changed else "")
     fix = "keep it with self.register_buffer, so that a run that is resumed goes on with it"

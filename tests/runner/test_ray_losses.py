@@ -184,6 +184,17 @@ def test_work_is_not_tied_to_a_slow_node(no_nodes: Nodes, tmp_path: Path) -> Non
     assert sorted(ends) == sorted(task.id for task in tasks)
 
 
+def test_a_connection_that_has_ended_is_not_waited_for(no_nodes: Nodes, tmp_path: Path) -> None:
+    no_nodes.add("one")
+    before = set(psutil.Process().children())
+    with RayCluster("ray", tmp_path) as cluster:
+        (bridge,) = set(psutil.Process().children()) - before
+        bridge.kill()
+        for _ in range(2):  # the first hears of its end, the second knows
+            with pytest.raises(ClusterGone, match="was killed"):
+                cluster.receive(PATIENCE_SECONDS)
+
+
 @pytest.mark.parametrize(
     "is_shared",
     [

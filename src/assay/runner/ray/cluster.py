@@ -62,6 +62,7 @@ class RayCluster:
         self._lines.add(None, self._process.stdout)
         note(f"waiting for the Ray cluster at {place_of(address)}, {JOIN_SECONDS:.0f} seconds for its first answer")
         self._has_joined = False
+        self._has_ended = False
         try:
             self._about = self._next("cluster", seconds=_START_SECONDS)["cluster"]
             self._has_joined = True
@@ -101,12 +102,12 @@ class RayCluster:
             ClusterGone: Nothing more will come.
             ClusterError: It cannot train here, for a reason that stays.
         """
-        lines = [line for _, line in self._lines.wait(timeout_seconds)]
-        has_ended = None in lines
+        lines = [line for _, line in self._lines.wait(0.0 if self._has_ended else timeout_seconds)]
+        self._has_ended = self._has_ended or None in lines
         messages = [json.loads(line) for line in lines if line is not None]
         if refusals := [message["refusal"] for message in messages if "refusal" in message]:
             raise ClusterError(Problem(*refusals[0]))
-        if has_ended:
+        if self._has_ended:
             raise ClusterGone(self._ending())
         return messages
 
